@@ -1,0 +1,92 @@
+"""Counting right answers: the one way in which trainer and server count, so that a claim and its recount compare."""
+
+from math import sqrt
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+
+COUNTING_BATCH = 256
+"""Images a run when a claim is counted and recounted: the same on both sides, because no runtime promises the same bits
+across batch sizes."""
+
+Z_95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
+
+
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy, from 0 to 1.
+
+    Source: E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927).
+    """
+    if total == 0:
+        return 0.0, 1.0
+    share, z2 = correct / total, Z_95**2
+    centre = share + z2 / (2 * total)
+    spread = Z_95 * sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    scale = 1 + z2 / total
+    low = (centre - spread) / scale if correct else 0.0
+    high = (centre + spread) / scale if correct < total else 1.0
+    return low, high
+
+
+class Accuracy(BaseModel):
+    """How many of how many answers were right, with the 95 % interval that this many answers allow."""
+
+    model_config = ConfigDict(frozen=True)
+
+    correct: int = Field(ge=0)
+    total: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _correct_is_a_part(self) -> "Accuracy":
+        if self.correct > self.total:
+            raise ValueError(f"{self.correct} correct of {self.total}")
+        return self
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties; pydantic documents this form
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0 to 1; 0 where there were none."""
+        return self.correct / self.total if self.total else 0.0
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def low(self) -> float:
+        """Lower end of the Wilson 95 % interval."""
+        return wilson_interval(self.correct, self.total)[0]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def high(self) -> float:
+        """Upper end of the Wilson 95 % interval."""
+        return wilson_interval(self.correct, self.total)[1]
+
+    def __str__(self) -> str:
+        return f"{self.correct:,} of {self.total:,} = {self.accuracy:.2%} (95 % interval {self.low:.2%} to {self.high:.2%})"
+
+
+class Tally:
+    """A running count of answers against labels, as a confusion matrix."""
+
+    def __init__(self, classes: int) -> None:
+        """
+        Args:
+            classes: K, the number of classes.
+        """
+        self.confusion = np.zeros((classes, classes), dtype=np.int64)
+        """Shape (K, K): row the true class, column the answer."""
+
+    def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Counts a batch; the answer is the most probable class, the first of equals.
+
+        Args:
+            labels: integers, shape (N,), each below K.
+            probabilities: floats, shape (N, K).
+        """
+        classes = len(self.confusion)
+        pairs = labels.astype(np.int64) * classes + probabilities.argmax(axis=1)
+        self.confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The count so far."""
+        return Accuracy(correct=int(np.trace(self.confusion)), total=int(self.confusion.sum()))

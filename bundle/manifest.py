@@ -1,0 +1,130 @@
+"""manifest.json: all that is said about one version of one model, checked whenever it is read."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bundle.accuracy import Accuracy
+from bundle.errors import InvalidBundle
+from bundle.pixels import PixelSettings
+
+FORMAT_VERSION = 1
+MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Part):
+    """What a file of the bundle must be."""
+
+    sha256: Sha256
+    size: int = Field(ge=0)
+
+
+class SplitEntry(_Part):
+    """A split that training used: how many examples, and the digest of their images and labels."""
+
+    size: int = Field(ge=0)
+    digest: Sha256
+
+
+class Claim(_Part):
+    """The count on the validation split that the trainer made on the exported graph, in ONNX Runtime."""
+
+    correct: int = Field(ge=0)
+    total: int = Field(ge=1)
+    low: float
+    """Wilson 95 % interval, lower end."""
+    high: float
+    confusion: tuple[tuple[int, ...], ...]
+    """K rows of K: row the true class, column the answer."""
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The claim as a count."""
+        return Accuracy(correct=self.correct, total=self.total)
+
+    @property
+    def per_class(self) -> list[Accuracy]:
+        """The count for the images of each class, in the order of the labels."""
+        return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
+
+    @model_validator(mode="after")
+    def _confusion_adds_up(self) -> "Claim":
+        rows = self.confusion
+        if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
+            raise ValueError("the confusion matrix is not a square of counts")
+        if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
+            raise ValueError("the confusion matrix does not add up to the claim")
+        return self
+
+
+class Training(_Part):
+    """How the model came about: enough to repeat it."""
+
+    settings: dict[str, Any]
+    seed: int
+    seconds: float = Field(ge=0)
+    """Fitting alone."""
+    data: str
+    data_digest: Sha256
+    """Over the digests of the splits."""
+    splits: dict[Literal["fit", "tune", "validation"], SplitEntry]
+    libraries: dict[str, str]
+    source_revision: str | None
+    """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
+
+
+class Manifest(_Part):
+    """The whole of manifest.json."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: Name
+    version: int = Field(ge=1)
+    created: datetime
+    task: Literal["single_label"] = "single_label"
+    labels: tuple[str, ...] = Field(min_length=2)
+    """Names of the K classes, in the order of the outputs."""
+    input: PixelSettings
+    claim: Claim
+    training: Training
+    files: dict[str, FileEntry]
+    """Every file of the bundle but the manifest."""
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Manifest":
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        if len(self.claim.confusion) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows")
+        for name in (MODEL, VALIDATION):
+            if name not in self.files:
+                raise ValueError(f"files does not list {name}")
+        if any("/" in name or name.startswith(".") or name == MANIFEST for name in self.files):
+            raise ValueError("files may only name visible files of the bundle's own folder")
+        return self
+
+    def to_json(self) -> bytes:
+        """The file's content: UTF-8, indented, one line feed at the end."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """The manifest that a file's content says.
+
+    Raises:
+        InvalidBundle: not JSON, a field missing, unknown or wrong, or another format_version.
+    """
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err

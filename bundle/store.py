@@ -1,0 +1,227 @@
+"""The models folder: `<models>/<name>/<version>/`, read as whole bundles and published as whole bundles.
+
+A version is written beside its place in a hidden folder, made durable, and renamed into place: the rename is what takes
+the number, so a reader sees a whole bundle or none and two publishers never share one.
+"""
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.digest import bytes_digest
+from bundle.errors import BundleError, InvalidBundle
+from bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
+from bundle.validation import Validation, unpack
+
+VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One version of one model on disk. Its manifest has been checked; its files are checked as they are read."""
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    """SHA-256 of manifest.json, which holds the hashes of everything else."""
+
+    def __str__(self) -> str:
+        return f"{self.manifest.name} version {self.manifest.version}"
+
+    def read(self, name: str) -> bytes:
+        """A file's content, which is what the manifest says it is.
+
+        Raises:
+            InvalidBundle: the file is missing, is not a plain file, or has another size or hash.
+        """
+        entry, path = self.manifest.files[name], self.path / name
+        try:
+            if path.is_symlink():
+                raise InvalidBundle(f"{path} is a link; a bundle holds plain files")
+            if (size := path.stat().st_size) != entry.size:
+                raise InvalidBundle(f"{path} has {size:,} bytes; its manifest says {entry.size:,}")
+            content = path.read_bytes()
+        except OSError as err:
+            raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
+        if (digest := bytes_digest(content)) != entry.sha256:
+            raise InvalidBundle(f"{path} is not the file that was published: SHA-256 {digest}, expected {entry.sha256}")
+        return content
+
+    def check_files(self) -> None:
+        """Holds every file against the manifest.
+
+        Raises:
+            InvalidBundle: a file is missing, changed or too many.
+        """
+        found = {entry.name for entry in self.path.iterdir()}
+        expected = {MANIFEST, *self.manifest.files}
+        if found != expected:
+            missing, extra = sorted(expected - found), sorted(found - expected)
+            words = [f"missing {', '.join(missing)}"] * bool(missing) + [f"not listed {', '.join(extra)}"] * bool(extra)
+            raise InvalidBundle(f"{self.path} does not hold the files of its manifest: {'; '.join(words)}")
+        for name in self.manifest.files:
+            self.read(name)
+
+    def read_model(self) -> bytes:
+        """The ONNX graph. Raises as `read`."""
+        return self.read(MODEL)
+
+    def read_validation(self) -> Validation:
+        """The validation split. Raises as `read`."""
+        return unpack(self.read(VALIDATION), self.manifest.input.shape, len(self.manifest.labels))
+
+
+def open_bundle(path: Path) -> Bundle:
+    """The bundle in this folder, its manifest checked.
+
+    Raises:
+        InvalidBundle: no such folder, no manifest, or a manifest that is not valid.
+    """
+    try:
+        content = (path / MANIFEST).read_bytes()
+    except OSError as err:
+        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror})") from err
+    return Bundle(path, read_manifest(content), bytes_digest(content))
+
+
+class ModelsFolder:
+    """All versions of all models under one folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """Models that have at least one version, sorted.
+
+        Raises:
+            BundleError: the folder cannot be read.
+        """
+        return [name for name in _entries(self.path) if re.match(NAME_PATTERN, name) and self.versions(name)]
+
+    def versions(self, name: str) -> list[int]:
+        """Versions of a model, ascending; none where there is no such model."""
+        folder = self.path / name
+        if not folder.is_dir():
+            return []
+        return sorted(int(entry) for entry in _entries(folder) if VERSION_PATTERN.fullmatch(entry))
+
+    def open(self, name: str, version: int) -> Bundle:
+        """A published version.
+
+        Raises:
+            InvalidBundle: it is not there, not valid, or says it is another model or version.
+        """
+        found = open_bundle(self.path / name / str(version))
+        if (found.manifest.name, found.manifest.version) != (name, version):
+            raise InvalidBundle(f"{found.path} says it is {found}")
+        return found
+
+    def latest(self, name: str) -> Bundle | None:
+        """The highest version of a model; None where there is none. Raises as `open`."""
+        versions = self.versions(name)
+        return self.open(name, versions[-1]) if versions else None
+
+    def check_writable(self, name: str) -> None:
+        """Finds out before hours of training whether a version could be published after them.
+
+        Raises:
+            BundleError: the name is not allowed, or the folder cannot be written.
+        """
+        if not re.match(NAME_PATTERN, name):
+            raise BundleError(f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}")
+        with self._staging(name):
+            pass
+
+    def publish(
+        self, name: str, files: Mapping[str, bytes], describe: Callable[[int, dict[str, FileEntry]], Manifest]
+    ) -> Bundle:
+        """Publishes the next version, durable when this returns.
+
+        Args:
+            files: name -> content of all files but the manifest.
+            describe: the manifest for this version number and these file entries.
+
+        Raises:
+            BundleError: it cannot be written; nothing is left behind.
+        """
+        entries = {key: FileEntry(sha256=bytes_digest(content), size=len(content)) for key, content in files.items()}
+        with self._staging(name) as staging:
+            for key, content in files.items():
+                _write_durably(staging / key, content)
+            while True:
+                version = max(self.versions(name), default=0) + 1
+                manifest = describe(version, entries)
+                _write_durably(staging / MANIFEST, manifest.to_json())
+                _sync_folder(staging)
+                target = self.path / name / str(version)
+                try:
+                    staging.rename(target)
+                except OSError as err:
+                    if err.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                        continue  # another publisher took this number
+                    raise
+                _sync_folder(target.parent)
+                return Bundle(target, manifest, bytes_digest(manifest.to_json()))
+
+    @contextmanager
+    def _staging(self, name: str) -> Iterator[Path]:
+        """A hidden folder beside the versions; removed at the end unless it was renamed away."""
+        folder = self.path / name
+        try:
+            staging = _make_staging(folder)
+            _sync_folder(self.path)
+        except OSError as err:
+            raise BundleError(f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})") from err
+        try:
+            staging.chmod(0o755)  # mkdtemp's folders are for their owner alone; the server may run as somebody else
+            yield staging
+        except OSError as err:
+            raise BundleError(f"{name} cannot be published in {self.path}: {err.strerror}") from err
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            _remove_if_empty(folder)
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as err:
+        raise BundleError(f"{folder} cannot be read: {err.strerror}") from err
+
+
+def _make_staging(folder: Path) -> Path:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
+        except FileNotFoundError:
+            continue  # another publisher gave up and took the empty folder away between the two calls
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """So that a check or a failed first publishing leaves no empty model behind."""
+    try:
+        folder.rmdir()
+    except OSError:
+        pass  # it has versions, or another publisher is at work

@@ -1,0 +1,54 @@
+"""The validation split of a bundle as bytes of an .npz file: images and labels, so that anybody can recount."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+
+from bundle.errors import InvalidBundle
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Images with their labels, never seen in training."""
+
+    images: np.ndarray
+    """uint8, shape (N, H, W) or (N, H, W, C): raw pixels as they are in the file."""
+    labels: np.ndarray
+    """int64, shape (N,): positions in the manifest's labels."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def pack(validation: Validation) -> bytes:
+    """The .npz file; the same split gives the same bytes."""
+    file = io.BytesIO()
+    np.savez_compressed(file, images=validation.images, labels=validation.labels)
+    return file.getvalue()
+
+
+def unpack(content: bytes, image_shape: tuple[int, ...], classes: int) -> Validation:
+    """The split that `pack` wrote.
+
+    Args:
+        image_shape: (H, W) or (H, W, C), as the manifest says.
+        classes: K; every label must be below it.
+
+    Raises:
+        InvalidBundle: not such a file, or it does not fit the manifest.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            validation = Validation(arrays["images"], arrays["labels"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        raise InvalidBundle(f"validation.npz is not an .npz file with images and labels: {err}") from err
+    images, labels = validation.images, validation.labels
+    if images.dtype != np.uint8 or images.shape[1:] != image_shape:
+        raise InvalidBundle(f"validation.npz holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}")
+    if labels.dtype != np.int64 or labels.shape != (len(images),):
+        raise InvalidBundle(f"validation.npz holds {len(images)} images and {labels.dtype} labels of shape {labels.shape}")
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise InvalidBundle(f"validation.npz needs labels from 0 to {classes - 1}, one for each of at least one image")
+    return validation

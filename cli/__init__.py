@@ -1,0 +1,4 @@
+"""What the programs' command lines have in common: settings, progress, the last line, exit codes.
+
+Knows none of the programs.
+"""

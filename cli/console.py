@@ -1,0 +1,58 @@
+"""What a command shows: progress on standard error, results on standard output, exit codes.
+
+Progress bars are drawn only where standard error is a terminal; the JSON object is the last line of standard output.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+output = Console(highlight=False, soft_wrap=True)
+progress_output = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error while the block runs, where that is a terminal.
+
+    Yields:
+        a function that is told how many are done so far.
+    """
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=progress_output, transient=True, disable=not sys.stderr.isatty())
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def say(text: str) -> None:
+    """One line of progress on standard error."""
+    progress_output.print(text, markup=False)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """The result as one JSON object on one line of standard output."""
+    print(json.dumps(result, ensure_ascii=False), flush=True)
+
+
+def exit_code(command: Callable[[], int | None], expected: tuple[type[Exception], ...]) -> int:
+    """Runs a command: 0 or its own code when it is done, 1 with one message where an expected error ends it.
+
+    Args:
+        expected: errors whose message is meant for the user; any other exception is a bug and keeps its traceback.
+    """
+    try:
+        return command() or DONE
+    except expected as err:
+        print(f"error: {err}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
