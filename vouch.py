@@ -1,1 +1,53 @@
+"""The `vouch` command: picks the program and hands it the arguments. Imports nothing else."""
 
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "train": ("trainer", "fit a classifier to labelled images and publish it as a bundle"),
+    "serve": ("server", "serve a models folder over gRPC"),
+    "verify": ("server", "recount a bundle's claim offline"),
+    "predict": ("client", "classify PNG and JPEG files"),
+    "evaluate": ("client", "claim and served accuracy side by side"),
+    "status": ("client", "what is served, and what was refused"),
+}
+EXTRAS = {"trainer": "vouch[trainer]", "server": "vouch[server]", "client": "vouch"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0 done, 1 failed, 2 wrong usage."""
+    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if command in ("-h", "--help"):
+        print(usage())
+        return 0
+    if command not in COMMANDS:
+        print(f"{usage()}\n\nvouch: error: there is no command {command!r}", file=sys.stderr)
+        return 2
+    program = COMMANDS[command][0]
+    try:
+        commands = import_module(f"{program}.commands")
+    except ModuleNotFoundError as err:
+        print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
+        return 1
+    code: int = getattr(commands, command)(rest)
+    return code
+
+
+def usage() -> str:
+    """The overview of the commands."""
+    lines = [f"  {name:<10}{about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vouch COMMAND [OPTION ...]",
+            "",
+            "Trains an image classifier, serves it, and vouches for its accuracy.",
+            "",
+            *lines,
+            "",
+            "vouch COMMAND --help tells the options of a command.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

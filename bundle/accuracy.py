@@ -61,7 +61,8 @@ class Accuracy(BaseModel):
         return wilson_interval(self.correct, self.total)[1]
 
     def __str__(self) -> str:
-        return f"{self.correct:,} of {self.total:,} = {self.accuracy:.2%} (95 % interval {self.low:.2%} to {self.high:.2%})"
+        interval = f"95 % interval {self.low:.2%} to {self.high:.2%}"
+        return f"{self.correct:,} of {self.total:,} = {self.accuracy:.2%} ({interval})"
 
 
 class Tally:

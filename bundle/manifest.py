@@ -1,7 +1,7 @@
 """manifest.json: all that is said about one version of one model, checked whenever it is read."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -9,7 +9,7 @@ from bundle.accuracy import Accuracy
 from bundle.errors import InvalidBundle
 from bundle.pixels import PixelSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -103,7 +103,9 @@ class Manifest(_Part):
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
         if len(self.claim.confusion) != len(self.labels):
-            raise ValueError(f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows")
+            raise ValueError(
+                f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows"
+            )
         for name in (MODEL, VALIDATION):
             if name not in self.files:
                 raise ValueError(f"files does not list {name}")

@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,7 +134,9 @@ class ModelsFolder:
             BundleError: the name is not allowed, or the folder cannot be written.
         """
         if not re.match(NAME_PATTERN, name):
-            raise BundleError(f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}")
+            raise BundleError(
+                f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}"
+            )
         with self._staging(name):
             pass
 
@@ -177,7 +179,9 @@ class ModelsFolder:
             staging = _make_staging(folder)
             _sync_folder(self.path)
         except OSError as err:
-            raise BundleError(f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})") from err
+            raise BundleError(
+                f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})"
+            ) from err
         try:
             staging.chmod(0o755)  # mkdtemp's folders are for their owner alone; the server may run as somebody else
             yield staging
@@ -221,7 +225,5 @@ def _sync_folder(path: Path) -> None:
 
 def _remove_if_empty(folder: Path) -> None:
     """So that a check or a failed first publishing leaves no empty model behind."""
-    try:
+    with suppress(OSError):  # it has versions, or another publisher is at work
         folder.rmdir()
-    except OSError:
-        pass  # it has versions, or another publisher is at work

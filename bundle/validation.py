@@ -46,9 +46,13 @@ def unpack(content: bytes, image_shape: tuple[int, ...], classes: int) -> Valida
         raise InvalidBundle(f"validation.npz is not an .npz file with images and labels: {err}") from err
     images, labels = validation.images, validation.labels
     if images.dtype != np.uint8 or images.shape[1:] != image_shape:
-        raise InvalidBundle(f"validation.npz holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}")
+        raise InvalidBundle(
+            f"validation.npz holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}"
+        )
     if labels.dtype != np.int64 or labels.shape != (len(images),):
-        raise InvalidBundle(f"validation.npz holds {len(images)} images and {labels.dtype} labels of shape {labels.shape}")
+        raise InvalidBundle(
+            f"validation.npz holds {len(images)} images and {labels.dtype} labels of shape {labels.shape}"
+        )
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
         raise InvalidBundle(f"validation.npz needs labels from 0 to {classes - 1}, one for each of at least one image")
     return validation

@@ -107,7 +107,7 @@ def flag_name(field_name: str) -> str:
 
 
 def _options(field: FieldInfo, flag: Flag) -> dict[str, Any]:
-    about = (field.description or "").rstrip()
+    about = " ".join((field.description or "").split())
     if field.annotation is bool:
         return {"action": "store_true", "help": about}
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

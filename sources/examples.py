@@ -26,7 +26,9 @@ class Examples:
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
-            raise SourceError(f"{len(self.images):,} images but {len(self.labels):,} labels; expected one label an image")
+            raise SourceError(
+                f"{len(self.images):,} images but {len(self.labels):,} labels; expected one label an image"
+            )
 
     def __len__(self) -> int:
         return len(self.images)

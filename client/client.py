@@ -1,0 +1,234 @@
+"""Calls to a Vouch server, for programs: `Client`, and `AsyncClient` for asyncio.
+
+One channel for the client's life, a deadline on every call, and retries where nothing can go wrong twice: all calls are
+free of side effects, so one that met an unavailable server is sent again, by gRPC itself.
+"""
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from client.errors import CallFailed, call_failed
+from client.messages import (
+    Evaluation,
+    Images,
+    Model,
+    Predictions,
+    predict_request,
+    read_answer,
+    read_evaluation,
+    read_model,
+    read_predictions,
+)
+from protos.inference import inference_pb2
+from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from protos.vouch.v1 import classifier_pb2 as pb
+from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+
+DEFAULT_SERVER = "127.0.0.1:8081"
+DEFAULT_TIMEOUT_S = 30.0
+SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+CHANNEL_OPTIONS = [
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+    ("grpc.enable_retries", 1),
+    ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+]
+
+
+class Client:
+    """A connection to a server, shared by any number of threads."""
+
+    def __init__(self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """
+        Args:
+            server: HOST:PORT, or any name that gRPC resolves. It is not contacted before the first call.
+            timeout_s: the deadline of a call that sets none; a stream's, of the whole stream.
+        """
+        self.server = server
+        self._timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(server, CHANNEL_OPTIONS)
+        self._classifier = ClassifierStub(self._channel)
+        self._inference = GRPCInferenceServiceStub(self._channel)
+
+    def predict(
+        self, images: Images, model: str = "", version: int = 0, top_k: int = 1, timeout_s: float | None = None
+    ) -> Predictions:
+        """Labels and probabilities, an image each.
+
+        Args:
+            images: uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N PNG or JPEG files.
+            model: may be empty where one model is served.
+            version: 0 for whichever is served.
+            top_k: how many classes to name for each image.
+
+        Raises:
+            CallFailed: with the gRPC status code and the server's reason.
+            ValueError: the array is not uint8 pixels.
+        """
+        request = predict_request(images, model, version, top_k)
+        with _explained(self.server):
+            return read_predictions(self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
+
+    def predict_stream(
+        self, requests: Iterable[tuple[str, Images]], model: str = "", top_k: int = 1, timeout_s: float | None = None
+    ) -> Iterator[tuple[str, Predictions | CallFailed]]:
+        """Predict for many requests over one stream, answered in order.
+
+        Args:
+            requests: pairs of an id and images, read as the stream takes them.
+
+        Yields:
+            the id, with the answer or with what was wrong with that request; the others go on.
+
+        Raises:
+            CallFailed: the stream as a whole ended by an error.
+        """
+        messages = (
+            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k))
+            for name, images in requests
+        )
+        with _explained(self.server):
+            for answer in self._classifier.PredictStream(messages, timeout=timeout_s or self._timeout_s):
+                yield answer.id, read_answer(answer, self.server)
+
+    def evaluate(self, model: str = "", timeout_s: float | None = None) -> Iterator[Evaluation]:
+        """Claim and recount so far, after each batch of the bundle's validation split; the last one is the whole.
+
+        Raises:
+            CallFailed: as `predict`.
+        """
+        with _explained(self.server):
+            responses = self._classifier.Evaluate(pb.EvaluateRequest(model=model), timeout=timeout_s or self._timeout_s)
+            yield from map(read_evaluation, responses)
+
+    def model(self, name: str = "") -> Model:
+        """What the server says of one model. Raises CallFailed."""
+        with _explained(self.server):
+            response = self._classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
+            return read_model(response.model)
+
+    def models(self) -> list[Model]:
+        """What the server says of all its models. Raises CallFailed."""
+        with _explained(self.server):
+            response = self._classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+            return [read_model(model) for model in response.models]
+
+    def ready(self) -> bool:
+        """Whether the server serves at least one model. Raises CallFailed where it cannot be reached."""
+        with _explained(self.server):
+            response = self._inference.ServerReady(inference_pb2.ServerReadyRequest(), timeout=self._timeout_s)
+            return bool(response.ready)
+
+    def close(self) -> None:
+        """Ends the connection and the calls on it."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """The same for asyncio. Made and used within one event loop."""
+
+    def __init__(self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """As `Client`."""
+        self.server = server
+        self._timeout_s = timeout_s
+        self._channel = grpc.aio.insecure_channel(server, CHANNEL_OPTIONS)
+        self._classifier = ClassifierStub(self._channel)
+        self._inference = GRPCInferenceServiceStub(self._channel)
+
+    async def predict(
+        self, images: Images, model: str = "", version: int = 0, top_k: int = 1, timeout_s: float | None = None
+    ) -> Predictions:
+        """As `Client.predict`; cancelling it cancels the call."""
+        request = predict_request(images, model, version, top_k)
+        with _explained(self.server):
+            return read_predictions(await self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
+
+    async def predict_stream(
+        self,
+        requests: AsyncIterable[tuple[str, Images]],
+        model: str = "",
+        top_k: int = 1,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[tuple[str, Predictions | CallFailed]]:
+        """As `Client.predict_stream`."""
+        messages = (
+            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k))
+            async for name, images in requests
+        )
+        with _explained(self.server):
+            async for answer in self._classifier.PredictStream(messages, timeout=timeout_s or self._timeout_s):
+                yield answer.id, read_answer(answer, self.server)
+
+    async def evaluate(self, model: str = "", timeout_s: float | None = None) -> AsyncIterator[Evaluation]:
+        """As `Client.evaluate`."""
+        with _explained(self.server):
+            request = pb.EvaluateRequest(model=model)
+            async for response in self._classifier.Evaluate(request, timeout=timeout_s or self._timeout_s):
+                yield read_evaluation(response)
+
+    async def model(self, name: str = "") -> Model:
+        """As `Client.model`."""
+        with _explained(self.server):
+            response = await self._classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
+            return read_model(response.model)
+
+    async def models(self) -> list[Model]:
+        """As `Client.models`."""
+        with _explained(self.server):
+            response = await self._classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+            return [read_model(model) for model in response.models]
+
+    async def ready(self) -> bool:
+        """As `Client.ready`."""
+        with _explained(self.server):
+            response = await self._inference.ServerReady(inference_pb2.ServerReadyRequest(), timeout=self._timeout_s)
+            return bool(response.ready)
+
+    async def close(self) -> None:
+        """As `Client.close`."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+@contextmanager
+def _explained(server: str) -> Iterator[None]:
+    """Turns gRPC's errors into CallFailed."""
+    try:
+        yield
+    except grpc.RpcError as err:
+        raise call_failed(err, server) from err

@@ -1,0 +1,147 @@
+"""`vouch predict`, `vouch evaluate` and `vouch status`."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+from sources.load import load
+
+from bundle.errors import BundleError
+from cli.console import FAILED, exit_code, output, print_json, progress_bar
+from cli.settings import parse
+from client.client import Client
+from client.errors import CallFailed
+from client.messages import Evaluation, Images, Model, Prediction
+from client.recount import recount
+from client.settings import EvaluateSettings, PredictSettings, StatusSettings
+from sources.errors import SourceError
+
+EXPECTED = (CallFailed, SourceError, BundleError)
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """Classifies files; returns the exit code: 1 where any of them could not be."""
+    settings = parse(PredictSettings, "vouch predict", arguments, epilog="Example: vouch predict seven.png --top 3")
+    return exit_code(lambda: _predict(settings), EXPECTED)
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Recounts a claim; returns the exit code."""
+    settings = parse(EvaluateSettings, "vouch evaluate", arguments, epilog="Example: vouch evaluate --model mnist")
+    return exit_code(lambda: _evaluate(settings), EXPECTED)
+
+
+def status(arguments: Sequence[str]) -> int:
+    """Shows what is served; returns the exit code."""
+    settings = parse(StatusSettings, "vouch status", arguments, epilog="Example: vouch status --server localhost:8081")
+    return exit_code(lambda: _status(settings), EXPECTED)
+
+
+def _predict(settings: PredictSettings) -> int:
+    failed: dict[str, str] = {}
+    found: dict[str, Prediction] = {}
+    model, version = "", 0
+    with Client(settings.server, settings.timeout_s) as client, progress_bar("predicting", len(settings.files)) as show:
+        requests = _read_files(settings.files, failed)
+        for name, answer in client.predict_stream(requests, settings.model, settings.top):
+            if isinstance(answer, CallFailed):
+                failed[name] = str(answer)
+            else:
+                model, version, found[name] = answer.model, answer.version, answer[0]
+            show(len(found) + len(failed))
+    if settings.json_output:
+        _print_predictions_json(model, version, found, failed)
+    elif found:
+        _print_predictions(model, version, found)
+    for name, reason in failed.items():
+        print(f"error: {name}: {reason}", file=sys.stderr)
+    return FAILED if failed else 0
+
+
+def _read_files(files: Sequence[Path], failed: dict[str, str]) -> Iterator[tuple[str, Images]]:
+    """One request a file, so that one bad file fails alone; those that cannot be read go into `failed`."""
+    for file in files:
+        try:
+            yield str(file), [file.read_bytes()]
+        except OSError as err:
+            failed[str(file)] = f"cannot be read: {err.strerror}"
+
+
+def _print_predictions_json(model: str, version: int, found: dict[str, Prediction], failed: dict[str, str]) -> None:
+    rows = [
+        {
+            "file": name,
+            "label": prediction.label,
+            "probability": prediction.probability,
+            "top": [{"label": label, "probability": probability} for label, probability in prediction.top],
+        }
+        for name, prediction in found.items()
+    ]
+    errors = [{"file": name, "error": reason} for name, reason in failed.items()]
+    print_json({"model": model, "version": version, "predictions": rows, "errors": errors})
+
+
+def _print_predictions(model: str, version: int, found: dict[str, Prediction]) -> None:
+    table = Table(title=f"{model} version {version}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("is")
+    table.add_column("probability", justify="right")
+    table.add_column("or")
+    for name, prediction in found.items():
+        others = ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:])
+        table.add_row(name, prediction.label, f"{prediction.probability:.1%}", others)
+    output.print(table)
+
+
+def _evaluate(settings: EvaluateSettings) -> None:
+    with Client(settings.server, settings.timeout_s) as client:
+        result = _evaluate_on_data(client, settings) if settings.data else _evaluate_on_bundle(client, settings)
+    if settings.json_output:
+        print_json({**asdict(result), "data": settings.data or "validation split of the bundle"})
+        return
+    output.print(f"{result.model} version {result.version}", style="bold", markup=False)
+    output.print(f"  claim   {result.claim}")
+    output.print(f"  served  {result.served}" + (f" on {settings.data}" if settings.data else ""))
+
+
+def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluation:
+    with progress_bar("recounting", None) as show:
+        for result in client.evaluate(settings.model):
+            show(result.served.total)
+    return result
+
+
+def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
+    source = load(settings.data)
+    if settings.classes:
+        source = source.with_classes(tuple(settings.classes.split(",")))
+    with progress_bar("predicting", None) as show:
+        return recount(client, settings.model, source, settings.batch_size, show)
+
+
+def _status(settings: StatusSettings) -> None:
+    with Client(settings.server, settings.timeout_s) as client:
+        ready, models = client.ready(), client.models()
+    if settings.json_output:
+        print_json({"server": settings.server, "ready": ready, "models": [asdict(model) for model in models]})
+        return
+    output.print(f"{settings.server} is {'ready' if ready else 'not ready'}")
+    for model in models:
+        _print_model(model)
+    if not models:
+        output.print("No model has been published yet; vouch train makes one.")
+
+
+def _print_model(model: Model) -> None:
+    version = f" version {model.version}" if model.version else ""
+    output.print(f"\n{model.name}{version}: {model.state}", style="bold", markup=False)
+    if model.claim is not None:
+        output.print(f"  claim    {model.claim}")
+        output.print(f"  served   {model.served}")
+        output.print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
+        output.print(f"  labels   {', '.join(model.labels)}", markup=False)
+        output.print(f"  digest   {model.digest}")
+    for version_number, reason in model.refusals:
+        output.print(f"  refused  version {version_number}: {reason}", markup=False)

@@ -1,0 +1,25 @@
+"""How a call can fail, with messages meant for the user."""
+
+import grpc
+
+
+class CallFailed(Exception):
+    """A call was not answered, or was answered by an error."""
+
+    def __init__(self, message: str, code: grpc.StatusCode) -> None:
+        super().__init__(message)
+        self.code = code
+        """The gRPC status code."""
+
+
+def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
+    """The error that a user is shown for one of gRPC's."""
+    code: grpc.StatusCode = err.code()
+    details: str = err.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE and "connect" in details.lower():
+        return CallFailed(f"no server can be reached at {server}; is `vouch serve` running there?", code)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return CallFailed(f"{server} did not answer in time; --timeout-s allows it more", code)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+        return CallFailed(f"the message is too large for {server}: {details}; send fewer images at a time", code)
+    return CallFailed(f"{server} answered {code.name}: {details}", code)

@@ -1,0 +1,148 @@
+"""Between what a caller has and what goes over the wire. Pure: no channel, no clock."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+
+from client.errors import CallFailed
+from protos.vouch.v1 import classifier_pb2 as pb
+
+Images = np.ndarray | Sequence[bytes]
+"""uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N PNG or JPEG files."""
+
+STATUS_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one image was taken for."""
+
+    label: str
+    probability: float
+    """0 to 1."""
+    top: tuple[tuple[str, float], ...]
+    """The most probable classes with their probabilities, in falling order; as many as were asked for."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers to one request, in the order of its images."""
+
+    model: str
+    version: int
+    items: tuple[Prediction, ...]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, row: int) -> Prediction:
+        return self.items[row]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many of how many answers were right, with the Wilson 95 % interval."""
+
+    correct: int
+    total: int
+    accuracy: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        interval = f"95 % interval {self.low:.2%} to {self.high:.2%}"
+        return f"{self.correct:,} of {self.total:,} = {self.accuracy:.2%} ({interval})"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a server says of a model."""
+
+    name: str
+    state: str
+    """`serving`, `verifying` or `refused`."""
+    version: int
+    """0, and the fields down to `served` empty, while none is served."""
+    labels: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    digest: str
+    claim: Accuracy | None
+    served: Accuracy | None
+    refusals: tuple[tuple[int, str], ...]
+    """Versions that are not served, with the reasons."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A claim and its recount through the path that serves."""
+
+    model: str
+    version: int
+    claim: Accuracy
+    served: Accuracy
+
+
+def predict_request(images: Images, model: str, version: int, top_k: int) -> pb.PredictRequest:
+    """
+    Raises:
+        ValueError: an array that is not uint8 pixels.
+    """
+    request = pb.PredictRequest(model=model, version=version, top_k=top_k)
+    if isinstance(images, np.ndarray):
+        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+            raise ValueError(
+                f"expected uint8 pixels of shape (N, H, W) or (N, H, W, C), got {images.dtype} of {images.shape}; "
+                "send pixels as they are in the file, the model scales them itself"
+            )
+        request.raw.pixels = images.tobytes()
+        request.raw.shape.extend(images.shape)
+    else:
+        request.encoded.files.extend(images)
+    return request
+
+
+def read_predictions(response: pb.PredictResponse) -> Predictions:
+    """The columns of a response, image by image."""
+    pairs = list(zip(response.labels, response.probabilities, strict=True))
+    rows = [tuple(pairs[start : start + response.top_k]) for start in range(0, len(pairs), response.top_k)]
+    items = tuple(Prediction(*row[0], top=row) for row in rows)
+    return Predictions(response.model, response.version, items)
+
+
+def read_answer(answer: pb.PredictStreamResponse, server: str) -> Predictions | CallFailed:
+    """What a stream answered to one of its requests."""
+    if answer.WhichOneof("result") == "failure":
+        code = STATUS_CODES[answer.failure.code]
+        return CallFailed(f"{server} answered {code.name}: {answer.failure.message}", code)
+    return read_predictions(answer.response)
+
+
+def read_model(model: pb.Model) -> Model:
+    """A model's message as values."""
+    return Model(
+        name=model.name,
+        state=pb.State.Name(model.state).removeprefix("STATE_").lower(),
+        version=model.version,
+        labels=tuple(model.labels),
+        input_shape=tuple(model.input_shape),
+        digest=model.digest,
+        claim=read_accuracy(model.claim) if model.HasField("claim") else None,
+        served=read_accuracy(model.served) if model.HasField("served") else None,
+        refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
+    )
+
+
+def read_evaluation(response: pb.EvaluateResponse) -> Evaluation:
+    """A recount so far."""
+    return Evaluation(response.model, response.version, read_accuracy(response.claim), read_accuracy(response.served))
+
+
+def read_accuracy(message: Any) -> Accuracy:
+    """A count with its interval."""
+    return Accuracy(message.correct, message.total, message.accuracy, message.low, message.high)

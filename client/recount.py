@@ -1,0 +1,57 @@
+"""Counting a server's right answers on labelled images of the caller's own."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bundle.accuracy import Accuracy as Count
+from client.client import Client
+from client.messages import Accuracy, Evaluation
+from sources.errors import SourceError
+from sources.examples import Examples, Source
+
+
+def recount(client: Client, model: str, source: Source, batch_size: int, progress: Callable[[int], None]) -> Evaluation:
+    """Sends the images through Predict and holds the labels against the answers.
+
+    Args:
+        source: its validation split is counted, or all of it where it does not split.
+        batch_size: images a call.
+        progress: told how many are done.
+
+    Returns:
+        the model's claim, and the count on these images.
+
+    Raises:
+        CallFailed: a call failed.
+        SourceError: a class that the model does not know.
+    """
+    about = client.model(model)
+    unknown = sorted(set(source.classes) - set(about.labels))
+    if unknown and about.labels:
+        raise SourceError(
+            f"model {about.name} does not know class {', '.join(unknown[:5])} of {source.name}; "
+            f"choose among {', '.join(about.labels[:20])} with --classes"
+        )
+    examples = examples_to_count(source)
+    truth = np.array(source.classes)[examples.labels]
+    correct = 0
+    for start in range(0, len(examples), batch_size):
+        rows = slice(start, start + batch_size)
+        answers = client.predict(examples.images[rows], about.name)
+        correct += sum(answer.label == label for answer, label in zip(answers, truth[rows], strict=True))
+        progress(start + len(answers))
+    count = Count(correct=correct, total=len(examples))
+    assert about.claim is not None
+    return Evaluation(about.name, answers.version, about.claim, Accuracy(**count.model_dump()))
+
+
+def examples_to_count(source: Source) -> Examples:
+    """
+    Raises:
+        SourceError: the source has neither a validation split nor one for all.
+    """
+    for split in ("validation", "all"):
+        if split in source.splits and len(source.splits[split]):
+            return source.splits[split]
+    raise SourceError(f"{source.name} has no validation split to count on; it has {', '.join(source.splits)}")

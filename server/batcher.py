@@ -1,0 +1,204 @@
+"""Many callers' images into one run: what is waiting runs as soon as the model is free, with no delay added.
+
+Knows neither gRPC nor ONNX: it is given a function. One task owns the queue. A request's future travels with it; a
+request longer than a batch runs in several, with the others' turns between them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
+
+Rows = tuple[np.ndarray, ...]
+"""The outputs of a run: arrays that have one row an image."""
+
+
+@dataclass(eq=False)
+class _Request:
+    images: np.ndarray
+    deadline: float | None
+    answer: asyncio.Future[Rows]
+    taken: int = 0
+    """Images already handed to a run."""
+    parts: list[Rows] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        return len(self.images) - self.taken
+
+
+@dataclass(eq=False)
+class _Slice:
+    """Some images of one request, as part of a batch."""
+
+    request: _Request
+    images: np.ndarray
+
+
+class Batcher:
+    """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
+
+    def __init__(self, run: Callable[[np.ndarray], Rows], max_batch_size: int, max_queue_images: int) -> None:
+        self._run = run
+        self._max_batch_size = max_batch_size
+        self._max_queue_images = max_queue_images
+        self._queue: deque[_Request] = deque()
+        self._waiting_images = 0
+        self._wake = asyncio.Event()
+        self._closing: DomainError | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def waiting_images(self) -> int:
+        """Images that no run has taken yet."""
+        return self._waiting_images
+
+    async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
+        """The function's outputs for these images, computed together with other callers' images.
+
+        Args:
+            images: shape (N, ...), N >= 1, all callers' alike but for N. Not to be changed before this returns.
+            deadline: in the event loop's time; images still waiting then never reach the model.
+
+        Returns:
+            Arrays of N rows, in the order of the images.
+
+        Raises:
+            Overloaded: the queue is full; nothing was enqueued.
+            DeadlineExpired: the deadline passed while images were waiting.
+            ModelFailed: the function raised or lost rows; other batches are unaffected.
+            Closed: the batcher is closing; nothing was enqueued.
+
+        Cancelling the caller drops its images and disturbs nobody else.
+        """
+        if self._closing is not None:
+            raise self._closing
+        if self._waiting_images + len(images) > self._max_queue_images:
+            raise Overloaded(
+                f"{self._waiting_images:,} images are waiting and at most {self._max_queue_images:,} may; "
+                f"{len(images):,} more do not fit"
+            )
+        request = _Request(images, deadline, asyncio.get_running_loop().create_future())
+        self._queue.append(request)
+        self._waiting_images += len(images)
+        self._wake.set()
+        try:
+            return await request.answer
+        finally:
+            self._waiting_images -= request.left  # 0 unless it was cancelled, expired or failed
+            request.taken = len(images)
+
+    async def close(self) -> None:
+        """Refuses new requests, answers those that wait, then ends the runner and its thread."""
+        self._closing = self._closing or Closed("this model's version is no longer served")
+        self._wake.set()
+        if self._runner is not None:
+            await asyncio.wait([self._runner])
+        self._executor.shutdown()
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._take_batch(loop.time())
+            if batch:
+                await self._answer(batch)
+            elif self._closing is not None:
+                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _take_batch(self, now: float) -> list[_Slice]:
+        """The next batch, first come first served; requests that are not finished with it go to the back."""
+        batch: list[_Slice] = []
+        unfinished: list[_Request] = []
+        room = self._max_batch_size
+        while self._queue and room:
+            request = self._queue.popleft()
+            if request.answer.done():
+                continue  # its caller has left, or an earlier part of it failed
+            if request.deadline is not None and request.deadline <= now:
+                request.answer.set_exception(DeadlineExpired("the deadline passed before the images reached the model"))
+                continue
+            count = min(room, request.left)
+            batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
+            request.taken += count
+            self._waiting_images -= count
+            room -= count
+            if request.left:
+                unfinished.append(request)
+        self._queue.extend(unfinished)
+        return batch
+
+    async def _answer(self, batch: list[_Slice]) -> None:
+        images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
+        try:
+            outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._run, images)
+            if any(len(output) != len(images) for output in outputs):
+                rows = [len(output) for output in outputs]
+                raise ModelFailed(f"the model answered {len(images)} images with {rows} rows")
+        except Exception as err:
+            failure = err if isinstance(err, ModelFailed) else ModelFailed(f"the model failed on {len(images)} images")
+            failure.__cause__ = failure.__cause__ or (None if failure is err else err)
+            for part in batch:
+                _fail(part.request, failure)
+            return
+        start = 0
+        for part in batch:
+            stop = start + len(part.images)
+            _add_part(part.request, tuple(output[start:stop] for output in outputs))
+            start = stop
+
+    def _runner_ended(self, runner: asyncio.Task[None]) -> None:
+        """Whatever ended the runner, nobody is left waiting for it."""
+        self._closing = self._closing or ModelFailed("the task that runs this model has ended")
+        for request in self._queue:
+            _fail(request, self._closing)
+        self._queue.clear()
+
+
+def start_batcher(
+    run: Callable[[np.ndarray], Rows],
+    max_batch_size: int,
+    max_queue_images: int,
+    on_death: Callable[[BaseException], None] = lambda err: None,
+) -> Batcher:
+    """A batcher at work in the running event loop.
+
+    Args:
+        run: images (N, ...) -> arrays of N rows; blocks, and is called in a thread of the batcher's own.
+        max_batch_size: images a run, at most.
+        max_queue_images: images that may wait, at most.
+        on_death: told the error if the runner itself ends by one, which is a bug.
+    """
+    batcher = Batcher(run, max_batch_size, max_queue_images)
+
+    def ended(runner: asyncio.Task[None]) -> None:
+        batcher._runner_ended(runner)
+        if not runner.cancelled() and (err := runner.exception()) is not None:
+            on_death(err)
+
+    batcher._runner = asyncio.get_running_loop().create_task(batcher._work(), name="batcher")
+    batcher._runner.add_done_callback(ended)
+    return batcher
+
+
+def _add_part(request: _Request, part: Rows) -> None:
+    request.parts.append(part)
+    if request.left or request.answer.done():
+        return
+    whole = (
+        request.parts[0] if len(request.parts) == 1 else tuple(map(np.concatenate, zip(*request.parts, strict=True)))
+    )
+    request.answer.set_result(whole)
+
+
+def _fail(request: _Request, failure: DomainError) -> None:
+    if not request.answer.done():
+        request.answer.set_exception(failure)

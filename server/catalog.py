@@ -1,0 +1,187 @@
+"""What is served under each name, and what was refused: the one table that services read and the watcher writes.
+
+A version is leased for the time of a call. A swap changes the table at once; the old version ends when its last lease
+does, so a call never loses the model it began with.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bundle.accuracy import Accuracy
+from bundle.store import Bundle
+from server.batcher import Batcher
+from server.errors import NotReady, UnknownModel
+
+log = logging.getLogger("vouch.server")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A version that was looked at and is not served."""
+
+    version: int
+    reason: str
+
+
+class Served:
+    """A version that vouched for itself, and the batcher that answers for it."""
+
+    def __init__(self, bundle: Bundle, served: Accuracy, batcher: Batcher) -> None:
+        self.bundle = bundle
+        self.served = served
+        self.batcher = batcher
+        self._leases = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    @contextmanager
+    def lease(self) -> Iterator["Served"]:
+        """Keeps the version alive while the block runs."""
+        self._leases += 1
+        self._unused.clear()
+        try:
+            yield self
+        finally:
+            self._leases -= 1
+            if not self._leases:
+                self._unused.set()
+
+    async def end(self) -> None:
+        """Waits for the last lease, then ends the batcher and gives the model's memory back."""
+        await self._unused.wait()
+        await self.batcher.close()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All there is to say about one model now."""
+
+    name: str
+    served: Served | None
+    refusals: tuple[Refusal, ...]
+    """Versions above the served one, ascending."""
+    verifying: bool
+
+
+class Catalog:
+    """Models by name. Belongs to one event loop."""
+
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+        """
+        Args:
+            on_change: called when a version came to be served, or no longer is.
+        """
+        self._on_change = on_change
+        self._served: dict[str, Served] = {}
+        self._refusals: dict[str, dict[int, Refusal]] = {}
+        self._verifying: set[str] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one model is served."""
+        return bool(self._served)
+
+    def entries(self) -> list[Entry]:
+        """Every model that has been seen, by name."""
+        return [self.entry(name) for name in sorted({*self._served, *self._refusals, *self._verifying})]
+
+    def entry(self, name: str) -> Entry:
+        """One model.
+
+        Args:
+            name: may be empty where there is one model.
+
+        Raises:
+            UnknownModel: no model of this name, or several to choose from.
+        """
+        known = {*self._served, *self._refusals, *self._verifying}
+        if not name:
+            name = self._only(known)
+        if name not in known:
+            raise UnknownModel(f"there is no model {name!r}; there {_listed(known)}")
+        refusals = self._refusals.get(name, {})
+        ordered = tuple(refusals[version] for version in sorted(refusals))
+        return Entry(name, self._served.get(name), ordered, name in self._verifying)
+
+    def find(self, name: str, version: int = 0) -> Served:
+        """The version that answers now.
+
+        Args:
+            name: may be empty where there is one model.
+            version: 0 for whichever is served.
+
+        Raises:
+            UnknownModel: no such model, or another version of it is served.
+            NotReady: none of its versions has vouched for itself yet.
+        """
+        entry = self.entry(name)
+        if entry.served is None:
+            if entry.verifying:
+                raise NotReady(f"model {entry.name} is being verified; no version of it is served yet")
+            raise NotReady(f"no version of model {entry.name} is served: {entry.refusals[-1].reason}")
+        found = entry.served.bundle.manifest.version
+        if version not in (0, found):
+            raise UnknownModel(f"version {version} of model {entry.name} is not served; version {found} is")
+        return entry.served
+
+    def served_version(self, name: str) -> int:
+        """The version that answers now; 0 where there is none."""
+        served = self._served.get(name)
+        return served.bundle.manifest.version if served else 0
+
+    def begin_verifying(self, name: str) -> None:
+        """Says that a version of this model is being looked at."""
+        self._verifying.add(name)
+
+    def end_verifying(self, name: str) -> None:
+        """The opposite."""
+        self._verifying.discard(name)
+
+    def refuse(self, name: str, refusal: Refusal) -> None:
+        """Remembers why a version is not served."""
+        self._refusals.setdefault(name, {})[refusal.version] = refusal
+
+    def install(self, served: Served) -> None:
+        """Swaps a version in; the one before it ends when its last call has."""
+        manifest = served.bundle.manifest
+        before = self._served.get(manifest.name)
+        self._served[manifest.name] = served
+        remembered = self._refusals.get(manifest.name, {})
+        self._refusals[manifest.name] = {key: value for key, value in remembered.items() if key > manifest.version}
+        if before is not None:
+            task = asyncio.get_running_loop().create_task(before.end())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        self._on_change()
+
+    def withdraw(self, served: Served, reason: str) -> None:
+        """Takes a version out that can no longer answer."""
+        manifest = served.bundle.manifest
+        if self._served.get(manifest.name) is served:
+            log.error("%s is withdrawn: %s", served.bundle, reason)
+            del self._served[manifest.name]
+            self.refuse(manifest.name, Refusal(manifest.version, reason))
+            self._on_change()
+
+    async def close(self) -> None:
+        """Ends every version, after its calls."""
+        ending = [served.end() for served in self._served.values()]
+        await asyncio.gather(*ending, *self._retiring)
+
+    @staticmethod
+    def _only(known: set[str]) -> str:
+        if len(known) == 1:
+            return next(iter(known))
+        if not known:
+            raise NotReady("no model has been published yet")
+        raise UnknownModel(f"a model has to be named; there {_listed(known)}")
+
+
+def _listed(names: set[str]) -> str:
+    if not names:
+        return "are none"
+    return ("is " if len(names) == 1 else "are ") + ", ".join(sorted(names))

@@ -1,0 +1,66 @@
+"""`vouch serve` and `vouch verify`."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import uvloop
+
+from bundle.accuracy import Accuracy
+from bundle.errors import BundleError
+from bundle.store import open_bundle
+from cli.console import exit_code, output, print_json, progress_bar
+from cli.settings import parse
+from server.errors import DomainError
+from server.settings import ServeSettings, VerifySettings
+from server.verify import verify as verify_bundle
+from server.worker import Worker, run_worker
+
+EXPECTED = (DomainError, BundleError)
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serves a models folder until it is told to stop; returns the exit code."""
+    settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    def started(worker: Worker) -> None:
+        address = f"{settings.host}:{worker.port}"
+        logging.getLogger("vouch.server").info("listening on %s, models folder %s", address, settings.models)
+        if settings.json_output:
+            print_json({"address": address, "models": str(settings.models)})
+
+    return exit_code(lambda: uvloop.run(run_worker(settings, started)), EXPECTED)
+
+
+def verify(arguments: Sequence[str]) -> int:
+    """Recounts a bundle; returns the exit code: 1 where it does not reproduce its claim."""
+    settings = parse(VerifySettings, "vouch verify", arguments, epilog="Example: vouch verify models/digits/1")
+    return exit_code(lambda: _verify(settings), EXPECTED)
+
+
+def _verify(settings: VerifySettings) -> None:
+    started = time.perf_counter()
+    bundle = open_bundle(settings.bundle)
+    claim = bundle.manifest.claim.accuracy
+    with progress_bar("recounting", claim.total) as show:
+
+        def counted(count: Accuracy) -> None:
+            show(count.total)
+
+        verified = uvloop.run(verify_bundle(bundle, settings, counted))
+    if settings.json_output:
+        print_json(
+            {
+                "model": bundle.manifest.name,
+                "version": bundle.manifest.version,
+                "digest": bundle.digest,
+                "claim": claim.model_dump(),
+                "served": verified.served.model_dump(),
+                "seconds": round(time.perf_counter() - started, 3),
+            }
+        )
+        return
+    output.print(f"{bundle} vouches for itself: files, graph and count hold.")
+    output.print(f"  claim      {claim}")
+    output.print(f"  recounted  {verified.served}")

@@ -1,0 +1,44 @@
+"""What can go wrong in serving, as facts. No status codes here: `services/status.py` maps each error to one.
+
+A `DomainError` is expected and its message is meant for the caller; any other exception is a bug.
+"""
+
+
+class DomainError(Exception):
+    """Base of all expected errors of serving."""
+
+
+class InvalidRequest(DomainError):
+    """The caller's fault: says what was expected and what came."""
+
+
+class UnknownModel(DomainError):
+    """No model, or no version of it, under this name."""
+
+
+class NotReady(DomainError):
+    """Nothing has vouched for itself under this name yet; the same call may succeed later."""
+
+
+class Closed(DomainError):
+    """The server is draining; another one may answer."""
+
+
+class Overloaded(DomainError):
+    """The queue is full; nothing was enqueued."""
+
+
+class DeadlineExpired(DomainError):
+    """The caller's deadline passed before its images reached the model."""
+
+
+class ModelFailed(DomainError):
+    """The session raised, or returned another number of rows; other batches are unaffected."""
+
+
+class Refused(DomainError):
+    """A version could not vouch for itself; the message is the reason."""
+
+
+class StartFailed(DomainError):
+    """The server cannot start as it was asked to."""

@@ -1,0 +1,47 @@
+"""Whether calls should come here: one value that health answers from and that its watchers wait on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+
+class Readiness:
+    """False at first. Once draining it is False for good."""
+
+    def __init__(self) -> None:
+        self._ready = False
+        self._draining = False
+        self._changed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        return self._ready and not self._draining
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def set(self, ready: bool) -> None:
+        """Says whether something is served."""
+        self._ready = ready
+        self._wake()
+
+    def drain(self) -> None:
+        """Not ready from now on; ends every `changes`."""
+        self._draining = True
+        self._wake()
+
+    async def changes(self) -> AsyncIterator[bool]:
+        """The value now and after each change; ends with the value False when the server drains."""
+        last: bool | None = None
+        while True:
+            changed = self._changed
+            if self.ready != last:
+                last = self.ready
+                yield last
+            if self._draining:
+                return
+            await changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

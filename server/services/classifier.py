@@ -1,0 +1,155 @@
+"""vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from bundle.accuracy import Accuracy
+from protos.vouch.v1 import classifier_pb2 as pb
+from server.catalog import Catalog, Entry, Served
+from server.errors import InvalidRequest
+from server.services.images import check_count, decoded_images, raw_images
+from server.services.status import status_of
+from server.services.table import CallContext, Method, methods
+from server.session import Outputs
+from server.verify import recount
+
+STREAM_WINDOW = 32
+"""Requests of one stream at work at once; more are not read from it before an answer has gone out."""
+
+
+class Classifier:
+    """The service's functions, by the names of its RPCs."""
+
+    def __init__(self, catalog: Catalog, max_request_images: int) -> None:
+        self._catalog = catalog
+        self._max_request_images = max_request_images
+
+    def methods(self) -> list[Method]:
+        """The service as a table."""
+        return methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
+
+    async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
+        """Labels and probabilities for a batch of images."""
+        with self._catalog.find(request.model, request.version).lease() as served:
+            manifest = served.bundle.manifest
+            images = await self._images(request, served)
+            outputs = Outputs(*await served.batcher.submit(images, context.deadline))
+            top_k = min(request.top_k or 1, len(manifest.labels))
+            classes, probabilities = most_probable(outputs.probabilities, top_k)
+            return pb.PredictResponse(
+                model=manifest.name,
+                version=manifest.version,
+                top_k=top_k,
+                labels=[manifest.labels[k] for k in classes.ravel().tolist()],
+                probabilities=probabilities.ravel().tolist(),
+            )
+
+    async def PredictStream(
+        self, requests: AsyncIterator[pb.PredictStreamRequest], context: CallContext
+    ) -> AsyncIterator[pb.PredictStreamResponse]:
+        """Predict for each request of a stream, several at work at once, answered in order."""
+        loop = asyncio.get_running_loop()
+        places = asyncio.Semaphore(STREAM_WINDOW)  # taken before a request is read: unread answers hold back the stream
+        answers: asyncio.Queue[asyncio.Task[pb.PredictStreamResponse] | Exception | None] = asyncio.Queue()
+
+        async def read() -> None:
+            end: Exception | None = None
+            try:
+                await places.acquire()
+                async for request in requests:
+                    answers.put_nowait(loop.create_task(self._answer(request, context)))
+                    await places.acquire()
+            except Exception as err:
+                end = err
+            answers.put_nowait(end)
+
+        reader = loop.create_task(read())
+        try:
+            while (answer := await answers.get()) is not None:
+                if isinstance(answer, Exception):
+                    raise answer
+                yield await answer
+                places.release()
+        finally:
+            reader.cancel()
+            while not answers.empty():
+                if isinstance(unsent := answers.get_nowait(), asyncio.Task):
+                    unsent.cancel()
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
+        """All models, by name."""
+        return pb.ListModelsResponse(models=[describe(entry) for entry in self._catalog.entries()])
+
+    async def GetModel(self, request: pb.GetModelRequest, context: CallContext) -> pb.GetModelResponse:
+        """One model."""
+        return pb.GetModelResponse(model=describe(self._catalog.entry(request.model)))
+
+    async def Evaluate(self, request: pb.EvaluateRequest, context: CallContext) -> AsyncIterator[pb.EvaluateResponse]:
+        """The count so far after each batch of the validation split."""
+        with self._catalog.find(request.model).lease() as served:
+            manifest = served.bundle.manifest
+            validation = await asyncio.to_thread(served.bundle.read_validation)
+            claim = _accuracy(manifest.claim.accuracy)
+            async for count in recount(served.batcher, validation, len(manifest.labels)):
+                yield pb.EvaluateResponse(
+                    model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
+                )
+
+    async def _images(self, request: pb.PredictRequest, served: Served) -> np.ndarray:
+        expected = served.bundle.manifest.input
+        if request.WhichOneof("images") == "raw":
+            return raw_images(request.raw.pixels, request.raw.shape, expected, self._max_request_images)
+        if request.WhichOneof("images") == "encoded":
+            check_count(len(request.encoded.files), self._max_request_images)
+            return await asyncio.to_thread(decoded_images, request.encoded.files, expected)
+        raise InvalidRequest("expected images, raw or encoded; got neither")
+
+    async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> pb.PredictStreamResponse:
+        try:
+            return pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
+        except Exception as err:
+            status = status_of(err, "/vouch.v1.Classifier/PredictStream")
+            return pb.PredictStreamResponse(id=request.id, failure=pb.Failure(code=status.code, message=status.message))
+
+
+def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable classes of each image, in falling order, and of equals the first.
+
+    Args:
+        probabilities: shape (N, K).
+        top_k: 1 to K.
+
+    Returns:
+        class positions and their probabilities, each of shape (N, top_k).
+    """
+    if top_k == 1:
+        classes = probabilities.argmax(axis=1)[:, np.newaxis]
+    else:
+        classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+    return classes, np.take_along_axis(probabilities, classes, axis=1)
+
+
+def describe(entry: Entry) -> pb.Model:
+    """A catalog's entry as a message."""
+    refusals = [pb.Refusal(version=refusal.version, reason=refusal.reason) for refusal in entry.refusals]
+    if entry.served is None:
+        state = pb.STATE_VERIFYING if entry.verifying else pb.STATE_REFUSED
+        return pb.Model(name=entry.name, state=state, refusals=refusals)
+    bundle = entry.served.bundle
+    return pb.Model(
+        name=entry.name,
+        state=pb.STATE_SERVING,
+        version=bundle.manifest.version,
+        labels=bundle.manifest.labels,
+        input_shape=bundle.manifest.input.shape,
+        digest=bundle.digest,
+        claim=_accuracy(bundle.manifest.claim.accuracy),
+        served=_accuracy(entry.served.served),
+        refusals=refusals,
+    )
+
+
+def _accuracy(count: Accuracy) -> pb.Accuracy:
+    return pb.Accuracy(**count.model_dump())

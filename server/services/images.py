@@ -1,0 +1,67 @@
+"""Pixels of a request as an array, checked against what the model takes. Shared by both prediction services."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bundle.errors import InvalidImage
+from bundle.pixels import PixelSettings, decode
+from server.errors import InvalidRequest
+
+
+def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:
+    """The images in these bytes, without a copy.
+
+    Args:
+        pixels: one byte a channel, row-major.
+        shape: (N, H, W) or (N, H, W, C), as the caller says.
+
+    Returns:
+        uint8, read-only, of that shape.
+
+    Raises:
+        InvalidRequest: another shape than the model's, no image or too many, or a byte count that is not the shape's.
+    """
+    check_shape(shape, expected, max_images)
+    count = int(np.prod(expected.shape)) * shape[0]
+    if len(pixels) != count:
+        raise InvalidRequest(f"expected {count:,} bytes of pixels for shape {list(shape)}, got {len(pixels):,}")
+    return np.frombuffer(pixels, np.uint8).reshape(tuple(shape))
+
+
+def check_shape(shape: Sequence[int], expected: PixelSettings, max_images: int) -> None:
+    """
+    Raises:
+        InvalidRequest: not N images of the model's shape, 1 <= N <= max_images.
+    """
+    if tuple(shape[1:]) != expected.shape or not shape:
+        wanted = ", ".join(map(str, expected.shape))
+        raise InvalidRequest(f"expected images of shape [N, {wanted}], got {list(shape)}")
+    check_count(shape[0], max_images)
+
+
+def check_count(images: int, max_images: int) -> None:
+    """
+    Raises:
+        InvalidRequest: no image, or more than one request may carry.
+    """
+    if not 1 <= images <= max_images:
+        raise InvalidRequest(f"expected 1 to {max_images:,} images in a request, got {images:,}")
+
+
+def decoded_images(files: Sequence[bytes], expected: PixelSettings) -> np.ndarray:
+    """The images in these PNG or JPEG files, as training would have read them. Blocks.
+
+    Returns:
+        uint8, shape (N, H, W) or (N, H, W, C).
+
+    Raises:
+        InvalidRequest: says which file cannot be read, counting from 0, and why.
+    """
+    images = np.empty((len(files), *expected.shape), np.uint8)
+    for row, file in enumerate(files):
+        try:
+            images[row] = decode(file, expected)
+        except InvalidImage as err:
+            raise InvalidRequest(f"file {row}: {err}") from err
+    return images

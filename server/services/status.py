@@ -1,0 +1,65 @@
+"""The one table from errors to gRPC status codes."""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bundle.errors import InvalidImage
+from server.errors import (
+    Closed,
+    DeadlineExpired,
+    InvalidRequest,
+    ModelFailed,
+    NotReady,
+    Overloaded,
+    UnknownModel,
+)
+
+log = logging.getLogger("vouch.server")
+
+
+class Code(IntEnum):
+    """The gRPC status codes in use."""
+
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    RESOURCE_EXHAUSTED = 8
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+CODES: dict[type[Exception], Code] = {
+    InvalidRequest: Code.INVALID_ARGUMENT,
+    InvalidImage: Code.INVALID_ARGUMENT,
+    UnknownModel: Code.NOT_FOUND,
+    NotReady: Code.UNAVAILABLE,
+    Closed: Code.UNAVAILABLE,
+    Overloaded: Code.RESOURCE_EXHAUSTED,
+    DeadlineExpired: Code.DEADLINE_EXCEEDED,
+}
+"""Errors whose message is meant for the caller. Everything else is our fault."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a call failed, as its caller is told."""
+
+    code: Code
+    message: str
+
+
+def status_of(err: Exception, path: str) -> Status:
+    """The status for an error; one that is our fault is logged under an id, and the caller gets the id alone.
+
+    Args:
+        path: the method, for the log.
+    """
+    code = CODES.get(type(err))
+    if code is not None:
+        return Status(code, str(err))
+    error_id = secrets.token_hex(4)
+    log.error("%s failed, error %s", path, error_id, exc_info=err)
+    what = "the model failed" if isinstance(err, ModelFailed) else "the server failed"
+    return Status(Code.INTERNAL, f"{what}; its log has the reason under error {error_id}")

@@ -1,0 +1,52 @@
+"""A service as a table of methods, which any transport can bind.
+
+A method's function gets decoded requests and a `CallContext`, and returns a message (or yields messages) or raises a
+`DomainError`. Cancelling the call cancels the function.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+
+@dataclass(frozen=True)
+class CallContext:
+    """What a call carries beside its message."""
+
+    deadline: float | None = None
+    """In the event loop's time; None where the caller waits for ever."""
+    metadata: Mapping[str, str | bytes] = field(default_factory=dict)
+    peer: str = ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC."""
+
+    path: str
+    """`/package.Service/Method`."""
+    request: type[Message]
+    response: type[Message]
+    client_streaming: bool
+    server_streaming: bool
+    function: Callable[[Any, CallContext], Any]
+    """(request, or an async iterator of requests, context) -> an awaitable response, or an async iterator of them."""
+
+
+def methods(service: ServiceDescriptor, implementation: object) -> list[Method]:
+    """The table of a service: one entry an RPC of the .proto file, answered by the function of the same name."""
+    return [
+        Method(
+            path=f"/{service.full_name}/{method.name}",
+            request=GetMessageClass(method.input_type),
+            response=GetMessageClass(method.output_type),
+            client_streaming=method.client_streaming,
+            server_streaming=method.server_streaming,
+            function=getattr(implementation, method.name),
+        )
+        for method in service.methods
+    ]

@@ -1,0 +1,123 @@
+"""One loaded graph in ONNX Runtime, on the provider that was asked for or not at all.
+
+The only module of the server that imports onnxruntime.
+"""
+
+import base64
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bundle.pixels import PixelSettings
+from server.cores import available_cores
+from server.errors import ModelFailed, Refused, StartFailed
+from server.settings import Provider
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is imported
+import onnxruntime as ort  # the line above has to come first
+
+PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+IDENTITY_GRAPH = base64.b64decode(
+    "CAo6NgoQCgF4EgF5IghJZGVudGl0eRIIaWRlbnRpdHlaCwoBeBIGCgQIARIAYgsKAXkSBgoECAESAEIECgAQFA=="
+)
+"""One Identity node on a float scalar, opset 20, IR 10: what shows whether a provider really starts."""
+
+
+class Outputs(NamedTuple):
+    """What a run gives, row by row."""
+
+    probabilities: np.ndarray
+    """float32, shape (N, K), rows summing to 1."""
+    logits: np.ndarray
+    """float32, shape (N, K)."""
+
+
+class Session:
+    """A graph ready to run. Made by `open_session`."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+
+    def run(self, images: np.ndarray) -> Outputs:
+        """Probabilities and logits of these images. Blocks; may be called from any thread.
+
+        Args:
+            images: uint8, shape (N, H, W) or (N, H, W, C).
+
+        Raises:
+            ModelFailed: ONNX Runtime raised.
+        """
+        try:
+            return Outputs(*self._session.run(list(Outputs._fields), {"images": images}))
+        except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
+            raise ModelFailed(f"the model failed on {len(images)} images") from err
+
+    def check_signature(self, image: PixelSettings, classes: int) -> None:
+        """Holds names, types and shapes of inputs and outputs against the manifest.
+
+        Raises:
+            Refused: says what was expected and what the graph has.
+        """
+        expected = [("images", "tensor(uint8)", image.shape)]
+        expected += [(name, "tensor(float)", (classes,)) for name in Outputs._fields]
+        values = [*self._session.get_inputs(), *self._session.get_outputs()]
+        found = [(value.name, value.type, tuple(value.shape[1:])) for value in values]
+        if found != expected:
+            raise Refused(f"model.onnx has inputs and outputs {found}; expected {expected} behind the batch axis")
+        if any(isinstance(value.shape[0], int) for value in values):
+            raise Refused("model.onnx has a fixed batch size; expected a free first axis")
+
+
+def open_session(model: bytes, provider: Provider, threads: int) -> Session:
+    """Loads a graph.
+
+    Args:
+        model: the .onnx file's content, checked by its hash before.
+        threads: threads a run; 0 for as many as there are cores.
+
+    Raises:
+        Refused: ONNX Runtime does not load it.
+        StartFailed: the provider is not to be had.
+    """
+    require_provider(provider)
+    try:
+        return Session(_load(model, provider, threads or available_cores()))
+    except Exception as err:
+        raise Refused(f"ONNX Runtime does not load model.onnx on {provider}: {_first_line(err)}") from err
+
+
+def require_provider(provider: Provider) -> None:
+    """Starts the provider once on a graph of one node.
+
+    Raises:
+        StartFailed: it is not in this build, or its libraries do not load. Never falls back to another.
+    """
+    available = ort.get_available_providers()
+    if PROVIDERS[provider] not in available:
+        raise StartFailed(
+            f"provider {provider} was asked for, but onnxruntime {ort.__version__} here has only "
+            f"{', '.join(available)}; install onnxruntime-gpu in place of onnxruntime, or pass --provider cpu"
+        )
+    try:
+        _load(IDENTITY_GRAPH, provider, 1).run(None, {"x": np.zeros((), np.float32)})
+    except Exception as err:
+        raise StartFailed(f"provider {provider} was asked for, but does not start: {_first_line(err)}") from err
+
+
+def _load(model: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors; they are raised as well
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider != "cpu":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    session: Any = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]])
+    session.disable_fallback()
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise RuntimeError(f"the session runs on {session.get_providers()[0]}")
+    return session
+
+
+def _first_line(err: Exception) -> str:
+    return (str(err).strip() or type(err).__name__).splitlines()[0]

@@ -1,0 +1,54 @@
+"""Settings of `vouch serve` and `vouch verify`: the single place where outside values enter the server."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from cli.settings import CommandSettings, Flag
+
+Provider = Literal["cpu", "cuda"]
+
+
+class RuntimeSettings(CommandSettings):
+    """How a graph is run: the same for serving and for verifying, or the recount would vouch for another path."""
+
+    model_config = SettingsConfigDict(env_prefix="VOUCH_SERVE_", toml_table_header=("serve",))
+
+    provider: Provider = "cpu"
+    """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
+    threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
+    """Threads of a run; 0: as many as this process has cores."""
+    max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=65_536)] = 256
+    """Images in one run of the model; a larger request is answered in several runs."""
+    max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0
+    """Right answers of its claim that a version may lose and still be served: for hardware that rounds differently."""
+
+
+class ServeSettings(RuntimeSettings):
+    """Serve the newest version of every model that reproduces its claim, over gRPC, until SIGTERM."""
+
+    models: Annotated[Path, Flag("DIR", positional=True)] = Path("models")
+    """The models folder."""
+    host: Annotated[str, Flag("ADDRESS")] = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 or [::] for all."""
+    port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8081
+    """Port to listen on; 0 picks a free one."""
+    max_request_images: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 16_384
+    """Images in one request."""
+    max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536
+    """Images of a model that may wait; beyond it callers are told at once to come back later."""
+    max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024
+    """Size of one message, in either direction; 10,000 MNIST images are 7.8 million bytes."""
+    scan_interval_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=3600)] = 1.0
+    """How often the models folder is looked at for new versions."""
+    grace_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 30.0
+    """How long accepted calls may still take after SIGTERM."""
+
+
+class VerifySettings(RuntimeSettings):
+    """Recount a bundle's claim offline, as the server would before serving it: hashes, graph, accuracy."""
+
+    bundle: Annotated[Path, Flag("BUNDLE", positional=True)]
+    """The bundle's folder, such as models/digits/1."""

@@ -1,0 +1,1 @@
+"""Transports: each binds the services' tables to a network. They know no service."""

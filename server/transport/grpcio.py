@@ -1,0 +1,120 @@
+"""The tables of the services on grpcio's asyncio server: the first transport, and the reference for others."""
+
+from __future__ import annotations  # grpcio's classes are generic in its stubs only
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # we only spawn; its handlers log a line at every probe
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from server.errors import InvalidRequest, StartFailed
+from server.services.status import status_of
+from server.services.table import CallContext, Method
+
+STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+MAX_CONCURRENT_STREAMS = 1024
+MIN_PING_INTERVAL_MS = 10_000
+"""Clients may ping as often as this to keep an idle connection; more often is answered by GOAWAY."""
+
+
+class GrpcioServer:
+    """A listening server. Made by `start_grpcio`."""
+
+    def __init__(self, server: grpc.aio.Server, port: int) -> None:
+        self._server = server
+        self.port = port
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new call, waits for the accepted ones, and after `grace_s` cancels those that are left."""
+        await self._server.stop(grace_s)
+
+
+async def start_grpcio(methods: Iterable[Method], host: str, port: int, max_message_bytes: int) -> GrpcioServer:
+    """Listens, and answers these methods.
+
+    Args:
+        port: 0 for a free one.
+
+    Raises:
+        StartFailed: the address is taken or not to be had.
+    """
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
+            ("grpc.so_reuseport", 0),  # on by default: a second server would take half the calls in silence
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+    )
+    for method in methods:
+        _, service, name = method.path.split("/")
+        handler = grpc.method_handlers_generic_handler(service, {name: _handler(method)})
+        server.add_generic_rpc_handlers((handler,))
+    try:
+        bound = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as err:
+        raise StartFailed(f"cannot listen on {host}:{port}: is another server there? ({err})") from err
+    await server.start()
+    return GrpcioServer(server, bound)
+
+
+def _handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[method.client_streaming, method.server_streaming]
+    answer = _answer_stream if method.server_streaming else _answer_one
+
+    async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await answer(method, request, context)
+        except Exception as err:
+            status = status_of(err, method.path)
+        return await context.abort(STATUS_CODES[status.code], status.message)
+
+    handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # no deserializer: it would answer UNKNOWN to garbage
+    return handler
+
+
+async def _answer_one(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+    response: Message = await method.function(_decoded(method, request), _context(context))
+    return response.SerializeToString()
+
+
+async def _answer_stream(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async with aclosing(method.function(_decoded(method, request), _context(context))) as responses:
+        async for response in responses:
+            await context.write(response.SerializeToString())
+
+
+def _decoded(method: Method, request: Any) -> Message | AsyncIterator[Message]:
+    return _decode_stream(method, request) if method.client_streaming else _decode(method, request)
+
+
+async def _decode_stream(method: Method, requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for request in requests:
+        yield _decode(method, request)
+
+
+def _decode(method: Method, request: bytes) -> Message:
+    try:
+        return method.request.FromString(request)
+    except DecodeError as err:
+        raise InvalidRequest(f"the request is not a {method.request.DESCRIPTOR.full_name} message") from err
+
+
+def _context(context: grpc.aio.ServicerContext[Any, Any]) -> CallContext:
+    left = context.time_remaining()  # by the wall clock: read once, on arrival
+    # Without a deadline grpcio tells of one that is centuries away.
+    deadline = None if left is None or left > 10 * 365 * 86_400 else asyncio.get_running_loop().time() + left
+    metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
+    return CallContext(deadline, metadata, context.peer())

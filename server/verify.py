@@ -1,0 +1,110 @@
+"""Does a bundle keep its promise? Hashes, graph, warm-up, and a recount of the claim through session and batcher.
+
+The same steps for `vouch verify`, and for the probe process that looks at every version before it is served.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bundle.accuracy import COUNTING_BATCH, Accuracy, Tally
+from bundle.errors import BundleError
+from bundle.manifest import Manifest
+from bundle.store import Bundle
+from bundle.validation import Validation
+from server.batcher import Batcher, start_batcher
+from server.errors import DomainError, Refused
+from server.session import Outputs, Session, open_session
+from server.settings import RuntimeSettings
+
+Progress = Callable[[Accuracy], None]
+"""Told the count so far after each batch."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle that reproduced its claim."""
+
+    bundle: Bundle
+    served: Accuracy
+
+
+async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress = lambda count: None) -> Verified:
+    """Holds a bundle to its word.
+
+    Raises:
+        Refused: a file is not the published one, the graph is not what the manifest says, or right answers of the
+            claim are lost; the message has the numbers.
+        StartFailed: the provider is not to be had.
+    """
+    try:
+        bundle.check_files()
+        session = load(bundle, settings)
+        validation = bundle.read_validation()
+    except BundleError as err:
+        raise Refused(str(err)) from err
+    batcher = start_batcher(session.run, settings.max_batch_size, COUNTING_BATCH)
+    try:
+        served = Accuracy(correct=0, total=0)
+        async for served in recount(batcher, validation, len(bundle.manifest.labels)):
+            progress(served)
+    except DomainError as err:
+        raise Refused(str(err)) from err
+    finally:
+        await batcher.close()
+    check_claim(bundle.manifest, served, settings.max_lost_answers)
+    return Verified(bundle, served)
+
+
+def load(bundle: Bundle, settings: RuntimeSettings) -> Session:
+    """The bundle's graph, loaded, held against the manifest and warmed up.
+
+    Raises:
+        Refused, InvalidBundle, StartFailed: as `verify`.
+    """
+    manifest = bundle.manifest
+    session = open_session(bundle.read_model(), settings.provider, settings.threads)
+    session.check_signature(manifest.input, len(manifest.labels))
+    for rows in (settings.max_batch_size, 1):  # largest first, so that memory is asked for once
+        outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))
+        _check_outputs(outputs, rows, len(manifest.labels))
+    return session
+
+
+async def recount(batcher: Batcher, validation: Validation, classes: int) -> AsyncIterator[Accuracy]:
+    """The count on a validation split, after each of the batches in which claims are counted.
+
+    Raises:
+        Refused: an output is not finite.
+        DomainError: as `Batcher.submit`.
+    """
+    tally = Tally(classes)
+    for start in range(0, len(validation), COUNTING_BATCH):
+        rows = slice(start, start + COUNTING_BATCH)
+        outputs = Outputs(*await batcher.submit(validation.images[rows]))
+        _check_outputs(outputs, len(validation.labels[rows]), classes)
+        tally.add(validation.labels[rows], outputs.probabilities)
+        yield tally.accuracy
+
+
+def check_claim(manifest: Manifest, served: Accuracy, max_lost_answers: int) -> None:
+    """
+    Raises:
+        Refused: the recount is over another number of images, or more right answers are lost than allowed.
+    """
+    claim = manifest.claim
+    if served.total != claim.total:
+        raise Refused(f"the claim is about {claim.total:,} images, the validation split has {served.total:,}")
+    if served.correct < claim.correct - max_lost_answers:
+        raise Refused(f"it claims {claim.correct:,} of {claim.total:,} right and reproduces {served.correct:,}")
+
+
+def _check_outputs(outputs: Outputs, rows: int, classes: int) -> None:
+    for name, values in zip(Outputs._fields, outputs, strict=True):
+        if values.shape != (rows, classes):
+            raise Refused(f"{name} for {rows} images have shape {values.shape}; expected {(rows, classes)}")
+        if not np.isfinite(values).all():
+            raise Refused(f"{name} hold values that are not finite")
+    if np.abs(outputs.probabilities.sum(axis=1) - 1).max() > 1e-3:
+        raise Refused("probabilities do not sum to 1")

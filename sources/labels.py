@@ -1,0 +1,85 @@
+"""From images with labels as a file has them to a source: named classes, and labels that are positions among them.
+
+What must hold for every source is checked here, once. Knows no file format.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from sources.errors import SourceError
+from sources.examples import Examples, Source, SplitName
+
+
+def make_source(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]]) -> Source:
+    """The source of these images and labels; its classes are the labels of all splits together.
+
+    Args:
+        parts: split -> images, uint8 of shape (N, H, W) or (N, H, W, C), and labels, integers or strings of shape (N,).
+
+    Raises:
+        SourceError: a split is empty, its images and labels differ in number, images differ in shape between splits,
+            a label is negative, or `ordered_classes` refuses the labels.
+    """
+    for split, (images, labels) in parts.items():
+        _check_part(f"{name} ({split})" if split != "all" else name, images, labels)
+    shapes = {split: images.shape[1:] for split, (images, _) in parts.items()}
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"{shape_text(shape)} in {split}" for split, shape in shapes.items())
+        raise SourceError(
+            f"the images of {name} differ in shape between its splits: {found}; expected one shape for all"
+        )
+    distinct = {split: np.unique(labels, return_inverse=True) for split, (_, labels) in parts.items()}
+    classes = ordered_classes(name, (str(value) for values, _ in distinct.values() for value in values.tolist()))
+    position = {label: k for k, label in enumerate(classes)}
+    splits: dict[SplitName, Examples] = {}
+    for split, (values, inverse) in distinct.items():
+        label_of_value = np.array([position[str(value)] for value in values.tolist()], dtype=np.int64)
+        splits[split] = Examples(parts[split][0], label_of_value[inverse])
+    return Source(name, classes, splits)
+
+
+def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
+    """The distinct labels in natural order: numbers by their value, so 2 before 10.
+
+    Raises:
+        SourceError: fewer than two, or one that cannot be written as text: empty, or with control characters.
+    """
+    classes = sorted(
+        set(labels), key=lambda label: (re.sub(r"[0-9]+", lambda digits: digits[0].zfill(20), label), label)
+    )
+    for label in classes:
+        if not label.strip() or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in label):
+            raise SourceError(f"{source} has a class named {label!a}; expected a name of printable characters")
+    if len(classes) < 2:
+        raise SourceError(f"all examples of {source} are of one class, {classes[0]}; expected at least two classes")
+    return tuple(classes)
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape in words for messages: `28 x 28`."""
+    return " x ".join(str(length) for length in shape)
+
+
+def _check_part(where: str, images: np.ndarray, labels: np.ndarray) -> None:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[3] <= 4):
+        raise SourceError(
+            f"the images of {where} are {images.dtype} of shape {images.shape}; expected uint8 from 0 to 255 of shape "
+            "(N, H, W) or (N, H, W, C) with up to 4 channels: scale, cast or transpose them before saving"
+        )
+    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+        raise SourceError(
+            f"the labels of {where} are {labels.dtype} of shape {labels.shape}; expected integers or strings of shape (N,)"
+        )
+    if 0 in images.shape or 0 in labels.shape:
+        raise SourceError(
+            f"{where} has no examples: images {images.shape}, labels {labels.shape}; expected at least one"
+        )
+    if len(images) != len(labels):
+        raise SourceError(f"{where} has {len(images):,} images but {len(labels):,} labels; expected one label an image")
+    if labels.dtype.kind == "i" and (lowest := int(labels.min())) < 0:
+        raise SourceError(
+            f"{where} has a label {lowest}; expected 0 or more: drop unlabelled images, or name the classes with strings"
+        )

@@ -1,0 +1,154 @@
+"""Mini-batch gradient descent: the weights change, step by step, epoch by epoch; the images never do."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sources.examples import Examples
+from trainer.augment import warp
+from trainer.errors import TrainError
+from trainer.models import Classifier
+from trainer.recipes import Recipe
+from trainer.settings import Loss
+from trainer.splits import Splits
+
+MEASURE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """How it stood after an epoch; epoch 0 is before training."""
+
+    number: int
+    fit_loss: float
+    """Mean over the epoch's steps, as trained: with augmentation and label smoothing. NaN for epoch 0."""
+    tune_loss: float
+    tune_accuracy: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished fit; the classifier, on the CPU again, holds the weights of the best epoch."""
+
+    epochs: tuple[Epoch, ...]
+    best: Epoch
+    """The one with the lowest loss on tune."""
+    seconds: float
+
+
+def fit(
+    model: Classifier,
+    splits: Splits,
+    recipe: Recipe,
+    device: torch.device,
+    on_step: Callable[[int, Epoch | None], None] = lambda step, epoch: None,
+) -> Fitted:
+    """Changes the model's weights until its answers come near the labels.
+
+    Args:
+        splits: fit changes the weights; tune is looked at after each epoch, to choose between them.
+        on_step: told the number of each finished step, and the epoch where one has ended.
+
+    Raises:
+        TrainError: the loss is no longer a number.
+    """
+    started = time.perf_counter()
+    images, labels = _on(device, splits.fit)
+    tune_images, tune_labels = _on(device, splits.tune)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    _lay_out(model.to(device), torch.channels_last)  # the faster layout for convolutions
+    model.see_statistics(images)
+    optimizer = _optimizer(model, recipe)
+    steps_an_epoch = -(-len(images) // recipe.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps_an_epoch + 1, pct_start=0.25
+    )
+    epochs = [Epoch(0, float("nan"), *measure(model, tune_images, tune_labels))]
+    best, best_weights = epochs[0], _weights(model)
+    step = 0
+    for number in range(1, recipe.epochs + 1):
+        model.train()
+        losses: list[float] = []
+        for rows in torch.split(torch.randperm(len(images), generator=generator).to(device), recipe.batch_size):
+            x = model.normalised(images[rows])
+            if recipe.augment:
+                x = warp(x, generator)
+            error = loss_of(model.scores(x), labels[rows], recipe.loss, recipe.label_smoothing)
+            optimizer.zero_grad()
+            error.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            step += 1
+            losses.append(error.item())
+            if not np.isfinite(losses[-1]):
+                rate = schedule.get_last_lr()[0]
+                raise TrainError(
+                    f"the loss is {losses[-1]} at step {step}, rate {rate:.2g}: try a lower --learning-rate"
+                )
+            on_step(step, None)
+        epochs.append(Epoch(number, float(np.mean(losses)), *measure(model, tune_images, tune_labels)))
+        if epochs[-1].tune_loss <= best.tune_loss:
+            best, best_weights = epochs[-1], _weights(model)
+        on_step(step, epochs[-1])
+    model.load_state_dict(best_weights)
+    _lay_out(model.to("cpu"), torch.contiguous_format)
+    model.eval()
+    return Fitted(tuple(epochs), best, time.perf_counter() - started)
+
+
+def loss_of(logits: Tensor, labels: Tensor, loss: Loss, label_smoothing: float = 0.0) -> Tensor:
+    """How far the scores are from the labels, averaged over a batch.
+
+    Args:
+        logits: shape (N, K).
+        labels: int64, shape (N,).
+        loss: `cross-entropy`, minus the logarithm of the true class's probability (for two classes and one output this
+            is binary cross-entropy); `mse`, the mean squared difference between probabilities and 1 for the true
+            class, 0 for the others.
+    """
+    if loss == "cross-entropy":
+        return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+    return functional.mse_loss(logits.softmax(dim=1), wanted)
+
+
+@torch.no_grad()
+def measure(model: Classifier, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy (0 to 1), with the weights as they are."""
+    model.eval()
+    total_loss, correct = 0.0, 0
+    for start in range(0, len(images), MEASURE_BATCH):
+        logits = model(images[start : start + MEASURE_BATCH])
+        wanted = labels[start : start + MEASURE_BATCH]
+        total_loss += functional.cross_entropy(logits, wanted, reduction="sum").item()
+        correct += int((logits.argmax(dim=1) == wanted).sum())
+    return total_loss / len(images), correct / len(images)
+
+
+def _on(device: torch.device, examples: Examples) -> tuple[Tensor, Tensor]:
+    """Images and labels as tensors; on the CPU they share the arrays' memory."""
+    images = np.require(examples.images, requirements=["C", "W"])
+    return torch.from_numpy(images).to(device), torch.from_numpy(examples.labels).to(device)
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay)
+    decayed = [weights for weights in model.parameters() if weights.ndim > 1]
+    others = [weights for weights in model.parameters() if weights.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, recipe.learning_rate)
+
+
+def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
+    model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stub lacks this form
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,133 @@
+"""The networks: pixels in, one score a class out.
+
+All of them are the same idea, more or less deep: multiply by weights, add a bias, and let training change the weights.
+The images are never changed: a forward pass computes new numbers from them.
+"""
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from trainer.settings import ModelKind
+
+
+class Linear(nn.Module):
+    """One layer: `scores = x @ w.T + b`. Each row of w is a template that is laid over the image."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / inputs**0.5)
+        self.bias = nn.Parameter(torch.randn(outputs) / inputs**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """
+        Args:
+            x: shape (N, ...), flattened here to (N, inputs).
+
+        Returns:
+            shape (N, outputs).
+        """
+        return x.flatten(1) @ self.weight.T + self.bias
+
+
+def mlp(inputs: int, outputs: int) -> nn.Sequential:
+    """Two hidden layers: linear, a bend, linear, a bend, linear."""
+    return nn.Sequential(
+        nn.Flatten(),
+        *(nn.Linear(inputs, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.2)),
+        *(nn.Linear(512, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Dropout(0.2)),
+        nn.Linear(256, outputs),
+    )
+
+
+def cnn(channels: int, outputs: int) -> nn.Sequential:
+    """Small templates slid over the image, four layers of them; each finds patterns of what the one before found.
+
+    About 62,000 weights for grey images and ten classes. Takes images of any size from 2 x 2.
+    """
+
+    def layer(before: int, after: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+        convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
+        return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
+
+    return nn.Sequential(
+        *layer(channels, 16, kernel=5, stride=2),
+        *layer(16, 32, kernel=3),
+        *layer(32, 64, kernel=3, stride=2),
+        *layer(64, 64, kernel=3),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, outputs),
+    )
+
+
+class Classifier(nn.Module):
+    """A network between raw pixels and class scores.
+
+    With two classes the network has one output, a single logit that is positive for the second class. As scores it
+    stands beside a constant 0 for the first: softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
+    """
+
+    def __init__(self, kind: ModelKind, image_shape: tuple[int, ...], classes: int) -> None:
+        """
+        Args:
+            image_shape: (H, W) or (H, W, C).
+            classes: K, at least 2.
+        """
+        super().__init__()
+        outputs = 1 if classes == 2 else classes
+        channels = image_shape[2] if len(image_shape) == 3 else 1
+        self.network = _network(kind, image_shape, channels, outputs)
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("scale", torch.ones(1, channels, 1, 1))
+
+    def see_statistics(self, images: Tensor) -> None:
+        """Takes mean and standard deviation a channel from these images, so that the network's inputs are about +-1.
+
+        Args:
+            images: uint8, shape (N, H, W) or (N, H, W, C).
+        """
+        channels = self.mean.shape[1]
+        values = torch.arange(256, dtype=torch.float64)
+        for channel in range(channels):
+            # A byte has 256 values: their counts tell mean and spread exactly, without a float copy of all images.
+            pixels = images[..., channel] if images.ndim == 4 else images
+            share = torch.bincount(pixels.flatten(), minlength=256).double().cpu() / pixels.numel()
+            mean = (share * values).sum()
+            self.mean[0, channel] = mean
+            self.scale[0, channel] = (share * (values - mean) ** 2).sum().sqrt().clamp(min=1)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Raw pixels as the network takes them.
+
+        Args:
+            images: uint8, shape (N, H, W) or (N, H, W, C).
+
+        Returns:
+            float32, shape (N, C, H, W).
+        """
+        x = images.to(torch.float32)
+        x = x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
+        return (x - self.mean) / self.scale
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Logits for normalised pixels, shape (N, K)."""
+        logits: Tensor = self.network(x)
+        if logits.shape[1] == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, shape (N, K), for raw pixels."""
+        return self.scores(self.normalised(images))
+
+
+def _network(kind: ModelKind, image_shape: tuple[int, ...], channels: int, outputs: int) -> nn.Module:
+    if kind == "linear":
+        return Linear(prod(image_shape), outputs)
+    if kind == "mlp":
+        return mlp(prod(image_shape), outputs)
+    return cnn(channels, outputs)

@@ -1,0 +1,66 @@
+"""How each network is trained unless the user says otherwise. Chosen on MNIST's tune split, never on validation."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from trainer.settings import Loss, ModelKind, TrainSettings
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a fit needs to know beside the data."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    """The peak of the one-cycle schedule."""
+    optimizer: Literal["sgd", "adamw"]
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augment: bool = False
+    loss: Loss = "cross-entropy"
+    seed: int = 0
+
+
+RECIPES: dict[ModelKind, Recipe] = {
+    "linear": Recipe(epochs=8, batch_size=128, learning_rate=0.02, optimizer="sgd"),
+    "mlp": Recipe(epochs=10, batch_size=256, learning_rate=3e-3, optimizer="adamw", weight_decay=0.05),
+    "cnn": Recipe(
+        epochs=5,
+        batch_size=256,
+        learning_rate=1e-2,
+        optimizer="adamw",
+        weight_decay=0.05,
+        label_smoothing=0.1,
+        augment=True,
+    ),
+}
+MSE_RATE_FACTOR = 10.0
+"""The squared error of probabilities has gradients about this much smaller than cross-entropy's; for plain SGD."""
+MIN_STEPS = 800
+"""A small data set is gone through more often, until there were about this many steps."""
+SMALL_BATCH_SHARE = 1 / 40
+"""A batch is at most this share of the fit images, so that a small data set still has steps to make."""
+MIN_BATCH_SIZE = 32
+
+
+def recipe_for(settings: TrainSettings, fit_size: int) -> Recipe:
+    """The network's recipe, fitted to the number of images, with what the user asked for in its place."""
+    base = RECIPES[settings.model]
+    batch_size = settings.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(fit_size * SMALL_BATCH_SHARE)))
+    epochs = settings.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(fit_size / batch_size)))
+    rate = base.learning_rate
+    if settings.loss == "mse" and base.optimizer == "sgd":
+        rate *= MSE_RATE_FACTOR
+    return Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=settings.learning_rate or rate,
+        optimizer=base.optimizer,
+        weight_decay=base.weight_decay,
+        label_smoothing=base.label_smoothing if settings.loss == "cross-entropy" else 0.0,
+        augment=base.augment,
+        loss=settings.loss,
+        seed=settings.seed,
+    )

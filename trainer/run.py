@@ -1,0 +1,158 @@
+"""The steps of a training, in order."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import torch
+from sources.load import load
+
+from bundle.digest import array_digest
+from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from bundle.pixels import PixelSettings
+from bundle.store import Bundle, ModelsFolder
+from bundle.validation import Validation, pack
+from cli.console import progress_bar, say
+from trainer.card import model_card
+from trainer.errors import TrainError
+from trainer.export import check_agreement, export
+from trainer.fit import Epoch, Fitted, fit
+from trainer.models import Classifier
+from trainer.provenance import library_versions, source_revision
+from trainer.recipes import Recipe, recipe_for
+from trainer.settings import TrainSettings
+from trainer.splits import Part, Splits, data_digest, make_splits
+from trainer.validate import count_claim
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to."""
+
+    bundle: Bundle
+    new: bool
+    """False where `--if-absent` found one."""
+
+
+def train(settings: TrainSettings) -> Trained:
+    """From labelled images to a published bundle.
+
+    Raises:
+        SourceError, TrainError, BundleError: nothing was published.
+    """
+    folder = ModelsFolder(settings.models)
+    if settings.if_absent and (found := folder.latest(settings.model_name)):
+        return Trained(found, new=False)
+    folder.check_writable(settings.model_name)
+    device = choose_device(settings.device)
+
+    splits = read_splits(settings)
+    before = splits.digests()
+    recipe = recipe_for(settings, len(splits.fit))
+    torch.manual_seed(settings.seed)
+    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes))
+    weights = weights_digest(classifier)
+
+    fitted = _fit(classifier, splits, recipe, settings, device)
+    _check_unchanged(before, splits.digests())
+    say(
+        f"the images are as they were (SHA-256 {data_digest(before)[:12]}...), the weights are not: "
+        f"{weights[:12]}... -> {weights_digest(classifier)[:12]}..."
+    )
+
+    graph = export(classifier, splits.fit.images.shape[1:])
+    check_agreement(classifier, graph, splits.tune.images)
+    validation = Validation(splits.validation.images, splits.validation.labels)
+    claim = count_claim(graph, validation, len(splits.classes))
+
+    training = _describe(settings, recipe, splits, before, fitted)
+    card = model_card(settings.model_name, splits.classes, claim, training)
+    files = {MODEL: graph, VALIDATION: pack(validation), CARD: card.encode()}
+
+    def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
+        return Manifest(
+            name=settings.model_name,
+            version=version,
+            created=datetime.now(UTC).replace(microsecond=0),
+            labels=splits.classes,
+            input=PixelSettings.of(validation.images),
+            claim=claim,
+            training=training,
+            files=entries,
+        )
+
+    return Trained(folder.publish(settings.model_name, files, describe), new=True)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """
+    Raises:
+        TrainError: cuda was asked for and is not to be had; never falls back in silence.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise TrainError(f"--device cuda was asked for, but torch {torch.__version__} finds no CUDA device here")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def read_splits(settings: TrainSettings) -> Splits:
+    """The examples that the settings name, split. Raises SourceError and TrainError."""
+    source = load(settings.data, settings.image_size)
+    if settings.chosen_classes:
+        source = source.with_classes(settings.chosen_classes)
+    splits = make_splits(
+        source, settings.tune_share, settings.validation_share, settings.seed, settings.allow_duplicates
+    )
+    sizes = ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items())
+    shape = " x ".join(map(str, splits.fit.images.shape[1:]))
+    say(f"{settings.data}: {len(splits.classes)} classes, images of {shape}; {sizes}")
+    for warning in splits.warnings:
+        say(f"warning: {warning}")
+    return splits
+
+
+def weights_digest(classifier: Classifier) -> str:
+    """SHA-256 of all weights."""
+    return array_digest(*(weights.detach().cpu().numpy() for weights in classifier.parameters()))
+
+
+def _fit(
+    classifier: Classifier, splits: Splits, recipe: Recipe, settings: TrainSettings, device: torch.device
+) -> Fitted:
+    steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
+    with progress_bar(f"fitting {settings.model} for {recipe.epochs} epochs", steps) as show:
+
+        def on_step(step: int, epoch: Epoch | None) -> None:
+            show(step)
+            if epoch is not None and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
+                say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
+
+        fitted = fit(classifier, splits, recipe, device, on_step)
+    chance = 1 / len(splits.classes)
+    say(
+        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights (chance is {chance:.0%}), "
+        f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, in {fitted.seconds:.1f} s on {device.type}"
+    )
+    return fitted
+
+
+def _check_unchanged(before: Mapping[Part, str], after: Mapping[Part, str]) -> None:
+    if before != after:
+        raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
+
+
+def _describe(
+    settings: TrainSettings, recipe: Recipe, splits: Splits, digests: Mapping[Part, str], fitted: Fitted
+) -> Training:
+    epochs = [asdict(epoch) | {"fit_loss": epoch.fit_loss if epoch.number else None} for epoch in fitted.epochs]
+    chosen = settings.model_dump(mode="json", exclude={"models", "json_output", "if_absent"})
+    return Training(
+        settings=chosen | {"recipe": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
+        seed=settings.seed,
+        seconds=round(fitted.seconds, 3),
+        data=settings.data,
+        data_digest=data_digest(digests),
+        splits={name: SplitEntry(size=len(part), digest=digests[name]) for name, part in splits.by_name.items()},
+        libraries=library_versions(),
+        source_revision=source_revision(),
+    )

@@ -1,0 +1,81 @@
+"""Settings of `vouch train`: the single place where outside values enter the trainer."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from cli.settings import CommandSettings, Flag
+
+ModelKind = Literal["linear", "mlp", "cnn"]
+Loss = Literal["cross-entropy", "mse"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class TrainSettings(CommandSettings):
+    """Fit a classifier to labelled images, count what it gets right on images it has never seen, and publish both."""
+
+    model_config = SettingsConfigDict(env_prefix="VOUCH_TRAIN_", toml_table_header=("train",))
+
+    data: Annotated[str, Flag("SPEC")] = "digits"
+    """What to learn from: digits (1,797 images that scikit-learn ships), mnist (found in $VOUCH_DATA/mnist, or
+    fetched), or a path: a folder of IDX files, a folder of images (LABEL/*.png or SPLIT/LABEL/*.png), an .npz or
+    a .csv file."""
+    model: ModelKind = "cnn"
+    """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions)."""
+    classes: Annotated[str, Flag("A,B,...")] = ""
+    """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
+    size: Annotated[str, Flag("HxW"), Field(pattern=r"^([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?$")] = ""
+    """Resize a folder's images to this height and width; needed where they differ in size."""
+    epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
+    """How often all images are gone through; 0: as the recipe of the network says."""
+    batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
+    """Images a step; 0: as the recipe says."""
+    learning_rate: Annotated[float, Flag("RATE"), Field(ge=0, le=100)] = 0
+    """The largest step size of the schedule; 0: as the recipe says."""
+    loss: Loss = "cross-entropy"
+    """How far an answer is from the label: cross-entropy, or mse (mean squared error of the probabilities)."""
+    seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
+    """What all randomness begins from: the split, the first weights, the order of the images."""
+    tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05
+    """Share of the training images kept aside to choose the epoch by."""
+    validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
+    """Share of all images kept aside to count the claim on, where the data has no validation split of its own."""
+    allow_duplicates: bool = False
+    """Go on although validation images are among those trained on."""
+    name: Annotated[str, Flag("NAME")] = ""
+    """The model's name in the models folder (default: after the data)."""
+    models: Annotated[Path, Flag("DIR")] = Path("models")
+    """The models folder to publish in."""
+    device: Device = "auto"
+    """Where to fit: auto takes cuda where it is to be had."""
+    if_absent: bool = False
+    """Do nothing if a version of this name is already published."""
+
+    @field_validator("classes")
+    @classmethod
+    def _at_least_two(cls, value: str) -> str:
+        if value and len(value.split(",")) < 2:
+            raise ValueError("expected two or more class names with commas between, such as 3,7")
+        return value
+
+    @property
+    def chosen_classes(self) -> tuple[str, ...]:
+        """The names in `classes`; empty for all."""
+        return tuple(name.strip() for name in self.classes.split(",")) if self.classes else ()
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """`size` as (height, width)."""
+        height, _, width = self.size.partition("x")
+        return (int(height), int(width)) if self.size else None
+
+    @property
+    def model_name(self) -> str:
+        """`name`, or one made from the data's: `../My Digits.npz` gives `my-digits`."""
+        if self.name:
+            return self.name
+        stem = Path(self.data).resolve().stem if self.data not in ("digits", "mnist") else self.data
+        return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:63] or "model"
