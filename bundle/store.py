@@ -59,7 +59,10 @@ class Bundle:
         Raises:
             InvalidBundle: a file is missing, changed or too many.
         """
-        found = {entry.name for entry in self.path.iterdir()}
+        try:
+            found = {entry.name for entry in self.path.iterdir()}
+        except OSError as err:
+            raise InvalidBundle(f"{self.path} cannot be read: {err.strerror}") from err
         expected = {MANIFEST, *self.manifest.files}
         if found != expected:
             missing, extra = sorted(expected - found), sorted(found - expected)
@@ -102,7 +105,7 @@ class ModelsFolder:
         Raises:
             BundleError: the folder cannot be read.
         """
-        return [name for name in _entries(self.path) if re.match(NAME_PATTERN, name) and self.versions(name)]
+        return [name for name in _entries(self.path) if re.fullmatch(NAME_PATTERN, name) and self.versions(name)]
 
     def versions(self, name: str) -> list[int]:
         """Versions of a model, ascending; none where there is no such model."""
@@ -133,10 +136,6 @@ class ModelsFolder:
         Raises:
             BundleError: the name is not allowed, or the folder cannot be written.
         """
-        if not re.match(NAME_PATTERN, name):
-            raise BundleError(
-                f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}"
-            )
         with self._staging(name):
             pass
 
@@ -150,7 +149,7 @@ class ModelsFolder:
             describe: the manifest for this version number and these file entries.
 
         Raises:
-            BundleError: it cannot be written; nothing is left behind.
+            BundleError: the name is not allowed, or it cannot be written; nothing is left behind.
         """
         entries = {key: FileEntry(sha256=bytes_digest(content), size=len(content)) for key, content in files.items()}
         with self._staging(name) as staging:
@@ -174,6 +173,10 @@ class ModelsFolder:
     @contextmanager
     def _staging(self, name: str) -> Iterator[Path]:
         """A hidden folder beside the versions; removed at the end unless it was renamed away."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise BundleError(
+                f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}"
+            )
         folder = self.path / name
         try:
             staging = _make_staging(folder)

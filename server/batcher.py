@@ -48,6 +48,7 @@ class Batcher:
         self._max_batch_size = max_batch_size
         self._max_queue_images = max_queue_images
         self._queue: deque[_Request] = deque()
+        self._running: list[_Slice] = []
         self._waiting_images = 0
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
@@ -105,9 +106,9 @@ class Batcher:
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            batch = self._take_batch(loop.time())
-            if batch:
-                await self._answer(batch)
+            self._running = self._take_batch(loop.time())
+            if self._running:
+                await self._answer(self._running)
             elif self._closing is not None:
                 return
             else:
@@ -137,14 +138,15 @@ class Batcher:
         return batch
 
     async def _answer(self, batch: list[_Slice]) -> None:
-        images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
+        count = sum(len(part.images) for part in batch)
         try:
+            images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
             outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._run, images)
-            if any(len(output) != len(images) for output in outputs):
+            if any(len(output) != count for output in outputs):
                 rows = [len(output) for output in outputs]
-                raise ModelFailed(f"the model answered {len(images)} images with {rows} rows")
+                raise ModelFailed(f"the model answered {count} images with {rows} rows")
         except Exception as err:
-            failure = err if isinstance(err, ModelFailed) else ModelFailed(f"the model failed on {len(images)} images")
+            failure = err if isinstance(err, ModelFailed) else ModelFailed(f"the model failed on {count} images")
             failure.__cause__ = failure.__cause__ or (None if failure is err else err)
             for part in batch:
                 _fail(part.request, failure)
@@ -158,7 +160,7 @@ class Batcher:
     def _runner_ended(self, runner: asyncio.Task[None]) -> None:
         """Whatever ended the runner, nobody is left waiting for it."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
-        for request in self._queue:
+        for request in [*self._queue, *(part.request for part in self._running)]:
             _fail(request, self._closing)
         self._queue.clear()
 

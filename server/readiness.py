@@ -38,9 +38,10 @@ class Readiness:
             if self.ready != last:
                 last = self.ready
                 yield last
-            if self._draining:
+            elif self._draining:
                 return
-            await changed.wait()
+            else:
+                await changed.wait()
 
     def _wake(self) -> None:
         self._changed.set()

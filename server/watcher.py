@@ -38,14 +38,18 @@ class Watcher:
     async def watch(self, interval_s: float) -> None:
         """Scans now and then every `interval_s` seconds, until cancelled."""
         while True:
-            try:
-                await self.scan()
-                self._unreadable = ""
-            except BundleError as err:
-                if str(err) != self._unreadable:  # once, not every second
-                    log.error("%s; what is served stays served", err)
-                self._unreadable = str(err)
+            await self.look()
             await asyncio.sleep(interval_s)
+
+    async def look(self) -> None:
+        """A scan that survives an unreadable models folder, and says so once."""
+        try:
+            await self.scan()
+            self._unreadable = ""
+        except BundleError as err:
+            if str(err) != self._unreadable:
+                log.error("%s; what is served stays served", err)
+            self._unreadable = str(err)
 
     async def scan(self) -> None:
         """Brings every model to the newest version that vouches for itself.

@@ -1,0 +1,77 @@
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle.store import ModelsFolder
+from server.batcher import start_batcher
+from server.catalog import Catalog, Refusal, Served
+from server.errors import Closed, NotReady, UnknownModel
+from tests.tiny import publish_tiny
+
+
+def serve(folder: ModelsFolder, name: str = "tiny") -> Served:
+    bundle = publish_tiny(folder, name)
+    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda images: (images,), 4, 100))
+
+
+async def test_an_old_version_ends_when_its_last_lease_does(tmp_path: Path) -> None:
+    """Until then it answers; afterwards its batcher is closed."""
+    folder, catalog = ModelsFolder(tmp_path), Catalog()
+    old, new = serve(folder), serve(folder)
+    catalog.install(old)
+    with old.lease(), old.lease():
+        catalog.install(new)
+        assert catalog.find("tiny") is new
+        await old.batcher.submit(np.zeros((1, 1)))
+
+    async with asyncio.timeout(10):
+        await old.end()
+    with pytest.raises(Closed):
+        await old.batcher.submit(np.zeros((1, 1)))
+    await catalog.close()
+
+
+async def test_what_is_not_served_says_why(tmp_path: Path) -> None:
+    """Unknown, being verified and refused are told apart."""
+    catalog = Catalog()
+
+    with pytest.raises(NotReady, match="no model has been published yet"):
+        catalog.find("")
+    with pytest.raises(UnknownModel, match="there is no model 'tiny'; there are none"):
+        catalog.find("tiny")
+    catalog.begin_verifying("tiny")
+    with pytest.raises(NotReady, match="model tiny is being verified"):
+        catalog.find("tiny")
+    catalog.refuse("tiny", Refusal(3, "its hash is wrong"))
+    catalog.end_verifying("tiny")
+    with pytest.raises(NotReady, match="no version of model tiny is served: its hash is wrong"):
+        catalog.find("")
+
+
+async def test_a_newer_version_makes_older_refusals_history(tmp_path: Path) -> None:
+    """Only refusals above the served version still matter."""
+    folder, catalog = ModelsFolder(tmp_path), Catalog()
+    catalog.refuse("tiny", Refusal(1, "old"))
+    catalog.refuse("tiny", Refusal(9, "new"))
+    catalog.install(serve(folder))
+
+    assert catalog.entry("tiny").refusals == (Refusal(9, "new"),)
+    assert catalog.served_version("tiny") == 1
+    assert catalog.served_version("other") == 0
+    await catalog.close()
+
+
+async def test_a_version_that_can_no_longer_answer_is_withdrawn(tmp_path: Path) -> None:
+    """The model is then not served, with the reason, and whoever watches readiness hears of it."""
+    changes: list[bool] = []
+    catalog = Catalog(on_change=lambda: changes.append(catalog.ready))
+    served = serve(ModelsFolder(tmp_path))
+    catalog.install(served)
+    catalog.withdraw(served, "its runner ended")
+
+    assert changes == [True, False]
+    with pytest.raises(NotReady, match="its runner ended"):
+        catalog.find("tiny")
+    await served.end()

@@ -1,0 +1,39 @@
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from bundle.store import ModelsFolder
+from server.errors import Refused
+from server.probe import probe
+from server.settings import RuntimeSettings
+from tests.tiny import ROTATED, publish_tiny, tiny_graph
+
+
+async def test_a_probe_tells_digest_and_served_accuracy(tmp_path: Path) -> None:
+    """The process of its own says what verifying here would say."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+
+    digest, served = await probe(bundle.path, RuntimeSettings())
+
+    assert (digest, served) == (bundle.digest, bundle.manifest.claim.accuracy)
+
+
+async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
+    """The reason is the message, without a prefix."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
+
+    with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+$"):
+        await probe(bundle.path, RuntimeSettings())
+
+
+async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes its process with it takes nothing else."""
+    killer = tmp_path / "killer"
+    killer.write_text(f"#!{sys.executable}\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    killer.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killer))
+
+    with pytest.raises(Refused, match=f"died by {signal.SIGSEGV.name}"):
+        await probe(tmp_path, RuntimeSettings())

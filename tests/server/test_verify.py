@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from bundle.accuracy import Accuracy
+from bundle.manifest import MODEL, VALIDATION
+from bundle.store import ModelsFolder
+from server.errors import Refused
+from server.settings import VerifySettings
+from server.verify import check_claim, verify
+from tests.tiny import ROTATED, publish_tiny, tiny_graph
+
+
+def settings(**fields: int) -> VerifySettings:
+    return VerifySettings(bundle=Path("unused"), threads=1, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("max_batch_size", [1, 7, 256])
+async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batch_size: int) -> None:
+    """The recount is the claim, whatever the size of a run, and progress counts up to it."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    counts: list[Accuracy] = []
+
+    verified = await verify(bundle, settings(max_batch_size=max_batch_size), counts.append)
+
+    assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
+    assert [count.total for count in counts] == [256, 300]
+
+
+async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
+    """All hashes hold, but the graph answers otherwise than was claimed."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
+
+    with pytest.raises(Refused, match=r"it claims 270 of 300 right and reproduces \d+$"):
+        await verify(bundle, settings())
+
+
+@pytest.mark.parametrize("name", [MODEL, VALIDATION, "README.md"])
+@pytest.mark.parametrize("harm", ["cut", "zeroed", "missing"])
+async def test_a_harmed_file_is_refused_before_it_is_parsed(tmp_path: Path, name: str, harm: str) -> None:
+    """Whatever file it is, the refusal is about the file, not what a parser made of it."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    path = bundle.path / name
+    content = path.read_bytes()
+    if harm == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2] if harm == "cut" else bytes(len(content)))
+
+    with pytest.raises(Refused, match=f"{name}"):
+        await verify(bundle, settings())
+
+
+async def test_answers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    """A graph whose weights became NaN is not served, whatever it counts."""
+    model = onnx.load_from_string(tiny_graph())
+    weights = model.graph.initializer[0]
+    weights.raw_data = np.full(48, np.nan, np.float32).tobytes()
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString())
+
+    with pytest.raises(Refused, match="hold values that are not finite"):
+        await verify(bundle, settings())
+
+
+async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
+    """Input and output have to be the manifest's."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(inputs="pictures"))
+
+    with pytest.raises(Refused, match="model.onnx has inputs and outputs"):
+        await verify(bundle, settings())
+
+
+def test_lost_answers_count_against_the_allowance(tmp_path: Path) -> None:
+    """One answer fewer is refused unless it is allowed; more than claimed is no loss."""
+    manifest = publish_tiny(ModelsFolder(tmp_path)).manifest
+
+    check_claim(manifest, Accuracy(correct=271, total=300), 0)
+    check_claim(manifest, Accuracy(correct=269, total=300), 1)
+    with pytest.raises(Refused, match="it claims 270 of 300 right and reproduces 269"):
+        check_claim(manifest, Accuracy(correct=269, total=300), 0)
+    with pytest.raises(Refused, match="the claim is about 300 images, the validation split has 299"):
+        check_claim(manifest, Accuracy(correct=270, total=299), 0)

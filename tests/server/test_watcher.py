@@ -1,0 +1,127 @@
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bundle.accuracy import Accuracy
+from bundle.errors import BundleError
+from bundle.store import Bundle, ModelsFolder, open_bundle
+from server.batcher import start_batcher
+from server.catalog import Catalog, Served
+from server.errors import Refused
+from server.watcher import Watcher
+from tests.tiny import publish_tiny
+
+
+class House:
+    """A watcher whose verification says what the test wants."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = ModelsFolder(path)
+        self.catalog = Catalog()
+        self.watcher = Watcher(self.folder, self.catalog, self.verify, self.install)
+        self.verified: list[int] = []
+        self.refused: dict[int, str] = {}
+        self.wrong_digest = False
+
+    async def verify(self, path: Path) -> tuple[str, Accuracy]:
+        bundle = open_bundle(path)
+        version = bundle.manifest.version
+        self.verified.append(version)
+        if version in self.refused:
+            raise Refused(self.refused[version])
+        return "0" * 64 if self.wrong_digest else bundle.digest, bundle.manifest.claim.accuracy
+
+    async def install(self, bundle: Bundle, served: Accuracy) -> None:
+        self.catalog.install(Served(bundle, served, start_batcher(lambda images: (images,), 4, 100)))
+
+    def refusals(self) -> dict[int, str]:
+        return {refusal.version: refusal.reason for refusal in self.catalog.entry("tiny").refusals}
+
+
+async def test_the_newest_version_that_vouches_for_itself_is_served(tmp_path: Path) -> None:
+    """A refused version gives way to the one below it, and its reason is kept."""
+    house = House(tmp_path)
+    for _ in range(3):
+        publish_tiny(house.folder)
+    house.refused[3] = "too good to be true"
+    await house.watcher.scan()
+
+    assert house.verified == [3, 2]
+    assert house.catalog.served_version("tiny") == 2
+    assert house.refusals() == {3: "too good to be true"}
+    await house.catalog.close()
+
+
+async def test_a_version_is_looked_at_once_unless_it_changes(tmp_path: Path) -> None:
+    """Scanning again is cheap; a version that was still being copied gets another look."""
+    house = House(tmp_path)
+    bundle = publish_tiny(house.folder)
+    house.refused[1] = "half of it is missing"
+    await house.watcher.scan()
+    await house.watcher.scan()
+    assert house.verified == [1]
+
+    house.refused.clear()
+    (bundle.path / "README.md").write_text("now whole")
+    await house.watcher.scan()
+
+    assert house.verified == [1, 1]
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_new_version_is_swapped_in_and_an_older_one_never_is(tmp_path: Path) -> None:
+    """Versions only go up."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    publish_tiny(house.folder)
+    shutil.move(tmp_path / "tiny" / "1", tmp_path / "kept")
+    await house.watcher.scan()
+    shutil.move(tmp_path / "kept", tmp_path / "tiny" / "1")
+    publish_tiny(house.folder)
+    await house.watcher.scan()
+
+    assert house.verified == [2, 3]
+    assert house.catalog.served_version("tiny") == 3
+    await house.catalog.close()
+
+
+async def test_a_bundle_that_changed_while_it_was_verified_is_refused(tmp_path: Path) -> None:
+    """What is loaded has to be what was verified."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.wrong_digest = True
+    await house.watcher.scan()
+
+    assert house.refusals() == {1: "it changed while it was verified"}
+
+
+async def test_a_folder_that_is_no_bundle_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """The probe is not even started."""
+    (tmp_path / "tiny" / "5").mkdir(parents=True)
+    house = House(tmp_path)
+    await house.watcher.scan()
+
+    assert house.verified == []
+    assert "manifest.json cannot be read" in house.refusals()[5]
+
+
+async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is served stays served."""
+    house = House(tmp_path / "models")
+    publish_tiny(house.folder)
+    await house.watcher.scan()
+    shutil.rmtree(tmp_path / "models")
+
+    with pytest.raises(BundleError, match="cannot be read"):
+        await house.watcher.scan()
+    with caplog.at_level(logging.ERROR):
+        await house.watcher.look()
+        await house.watcher.look()
+    assert caplog.text.count("what is served stays served") == 1
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()

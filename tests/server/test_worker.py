@@ -1,0 +1,185 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from bundle.manifest import VALIDATION
+from bundle.store import ModelsFolder
+from protos.inference import inference_pb2
+from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from protos.vouch.v1 import classifier_pb2 as pb
+from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from server.errors import StartFailed
+from server.settings import ServeSettings
+from server.worker import Worker
+from tests.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class House:
+    """A whole worker on a free port, with its probe processes, and what a client needs to talk to it."""
+
+    def __init__(self, worker: Worker, channel: grpc.aio.Channel) -> None:
+        self.worker = worker
+        self.classifier = ClassifierStub(channel)
+        self.inference = GRPCInferenceServiceStub(channel)
+        self.health = HealthStub(channel)
+
+    async def until_serving(self) -> None:
+        async with asyncio.timeout(30):
+            async for response in self.health.Watch(health_pb2.HealthCheckRequest()):
+                if response.status == SERVING:
+                    return
+
+    async def until(self, holds: Callable[[pb.Model], bool]) -> pb.Model:
+        async with asyncio.timeout(30):
+            while not holds(model := await self.model()):
+                await asyncio.sleep(0.01)
+        return model
+
+    async def model(self) -> pb.Model:
+        model: pb.Model = (await self.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model
+        return model
+
+    def predict(self, images: np.ndarray) -> Awaitable[pb.PredictResponse]:
+        raw = pb.RawImages(pixels=images.tobytes(), shape=images.shape)
+        call: Awaitable[pb.PredictResponse] = self.classifier.Predict(pb.PredictRequest(raw=raw))
+        return call
+
+
+@asynccontextmanager
+async def working(models: Path, **fields: Any) -> AsyncIterator[House]:
+    worker = Worker(ServeSettings(models=models, port=0, scan_interval_s=0.05, grace_s=10, **fields))
+    await worker.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{worker.port}") as channel:
+        yield House(worker, channel)
+        await worker.stop()
+
+
+async def status(call: Awaitable[Any]) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    return failure.value.code()
+
+
+async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path) -> None:
+    """NOT_SERVING and UNAVAILABLE from the first moment; SERVING once the first version's claim is recounted."""
+    images, labels = tiny_images(3)
+    async with working(tmp_path) as house:
+        before = (await house.health.Check(health_pb2.HealthCheckRequest())).status
+        assert before == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await status(house.predict(images)) is grpc.StatusCode.UNAVAILABLE
+
+        publish_tiny(ModelsFolder(tmp_path))
+        await house.until_serving()
+
+        answer = await house.predict(images)
+        assert (list(answer.labels), answer.version) == ([LABELS[label] for label in labels], 1)
+        model = await house.model()
+        assert model.served == model.claim
+        assert model.served.correct == 270
+
+
+async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path) -> None:
+    """Callers who never pause get only right answers, first from the old version, then from the new."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    images, labels = tiny_images(8)
+    expected = [LABELS[label] for label in labels]
+    versions: list[int] = []
+
+    async def call(house: House) -> None:
+        while not versions or versions[-1] < 3:
+            answer = await house.predict(images)
+            assert list(answer.labels) == expected
+            versions.append(answer.version)
+
+    async with working(tmp_path) as house, asyncio.timeout(60):
+        await house.until_serving()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(call(house))
+            for version in (2, 3):
+                publish_tiny(folder)
+                await house.until(lambda model, version=version: model.version == version)  # type: ignore[misc]
+
+    assert set(versions) == {1, 2, 3}
+
+
+async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reason stands in GetModel and in the log, and predictions go on."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    async with working(tmp_path) as house:
+        await house.until_serving()
+        with caplog.at_level(logging.ERROR):
+            publish_tiny(folder, graph=tiny_graph(ROTATED))
+            model = await house.until(lambda model: len(model.refusals) == 1)
+
+        assert (model.version, model.refusals[0].version) == (1, 2)
+        assert "it claims 270 of 300 right and reproduces" in model.refusals[0].reason
+        assert model.refusals[0].reason in caplog.text
+        assert (await house.predict(tiny_images(1)[0])).version == 1
+
+
+async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path: Path) -> None:
+    """One flipped byte in the newest version, and the one before it is served."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    harmed = publish_tiny(folder).path / VALIDATION
+    content = bytearray(harmed.read_bytes())
+    content[100] ^= 1
+    harmed.write_bytes(content)
+    async with working(tmp_path) as house:
+        await house.until_serving()
+
+        model = await house.model()
+        assert model.version == 1
+        assert "is not the file that was published" in model.refusals[0].reason
+
+
+async def test_a_batch_of_ten_thousand_mnist_images_fits(tmp_path: Path) -> None:
+    """The message limit and the request limit let 7.84 million bytes through: the shape is what is refused."""
+    publish_tiny(ModelsFolder(tmp_path))
+    images = np.zeros((10_000, 28, 28), np.uint8)
+    async with working(tmp_path) as house:
+        await house.until_serving()
+
+        assert await status(house.predict(images)) is grpc.StatusCode.INVALID_ARGUMENT
+        assert len((await house.predict(tiny_images(10_000)[0])).labels) == 10_000
+
+
+async def test_stopping_answers_accepted_calls_and_takes_no_new_ones(tmp_path: Path) -> None:
+    """A call that was accepted before the drain is answered; ServerReady turns false at once."""
+    publish_tiny(ModelsFolder(tmp_path))
+    images, _ = tiny_images(10_000)
+    async with working(tmp_path) as house:
+        await house.until_serving()
+        watch = house.health.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        accepted = asyncio.ensure_future(house.predict(images))
+        ready = await house.inference.ServerReady(inference_pb2.ServerReadyRequest())
+        stopping = asyncio.create_task(house.worker.stop())
+
+        assert ready.ready
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert len((await accepted).labels) == 10_000
+        await stopping
+        assert await status(house.predict(images[:1])) is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
+    """A typing mistake does not become a server that waits for ever."""
+    with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):
+        await Worker(ServeSettings(models=tmp_path / "nowhere", port=0)).start()

@@ -1,0 +1,106 @@
+"""A tiny model whose right answers are known without training, as bundles for the server's tests. No torch.
+
+Images are 4 x 4; the class is the row, of the first three, that is brightest. The graph adds each row up, so it is
+always right, unless it is made to look at the wrong rows.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from bundle.accuracy import Tally
+from bundle.manifest import CARD, MODEL, VALIDATION, Claim, FileEntry, Manifest, SplitEntry, Training
+from bundle.pixels import PixelSettings
+from bundle.store import Bundle, ModelsFolder
+from bundle.validation import Validation, pack
+
+SIDE = 4
+LABELS = ("first", "second", "third")
+RIGHT, ROTATED = (0, 1, 2), (1, 2, 0)
+"""Which class each row counts for: always right, never right."""
+
+
+@cache
+def tiny_graph(rows: tuple[int, ...] = RIGHT, inputs: str = "images") -> bytes:
+    """An ONNX file as the contract wants it: raw pixels in, probabilities and logits out."""
+    weights = np.zeros((SIDE * SIDE, len(LABELS)), np.float32)
+    for row, label in enumerate(rows):
+        weights[row * SIDE : (row + 1) * SIDE, label] = 1 / 64
+    nodes = [
+        helper.make_node("Cast", [inputs], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["pixels"], ["x"]),
+        helper.make_node("MatMul", ["x", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info(inputs, TensorProto.UINT8, ["N", SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(LABELS)])
+            for name in ("probabilities", "logits")
+        ],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    content: bytes = model.SerializeToString()
+    onnx.checker.check_model(content)
+    return content
+
+
+def tiny_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images of shape (count, 4, 4) and their int64 labels."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, len(LABELS), count)
+    images = random.integers(0, 100, (count, SIDE, SIDE), dtype=np.uint8)
+    images[np.arange(count), labels] += 150
+    return images, labels
+
+
+def tiny_validation(count: int = 300, wrong: int = 30) -> Validation:
+    """A validation split in which `wrong` labels are not what the images show, so that the claim is below 100 %."""
+    images, labels = tiny_images(count, seed=1)
+    labels[:wrong] = (labels[:wrong] + 1) % len(LABELS)
+    return Validation(images, labels)
+
+
+def claim_of(validation: Validation) -> Claim:
+    """The claim that the right graph earns on this split."""
+    rows = validation.images[:, : len(LABELS)].sum(axis=2, dtype=np.float32)
+    tally = Tally(len(LABELS))
+    tally.add(validation.labels, rows)
+    count = tally.accuracy
+    confusion = tuple(tuple(row) for row in tally.confusion.tolist())
+    return Claim(correct=count.correct, total=count.total, low=count.low, high=count.high, confusion=confusion)
+
+
+def publish_tiny(folder: ModelsFolder, name: str = "tiny", graph: bytes | None = None) -> Bundle:
+    """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim."""
+    validation = tiny_validation()
+    files = {MODEL: graph or tiny_graph(), VALIDATION: pack(validation), CARD: b"# tiny\n"}
+
+    def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
+        return Manifest(
+            name=name,
+            version=version,
+            created=datetime(2026, 1, 1, tzinfo=UTC),
+            labels=LABELS,
+            input=PixelSettings(height=SIDE, width=SIDE),
+            claim=claim_of(validation),
+            training=Training(
+                settings={},
+                seed=0,
+                seconds=0,
+                data="made up",
+                data_digest="0" * 64,
+                splits={"validation": SplitEntry(size=len(validation), digest="0" * 64)},
+                libraries={},
+                source_revision=None,
+            ),
+            files=entries,
+        )
+
+    return folder.publish(name, files, describe)
