@@ -5,9 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
-from sources.load import load
-
 from bundle.errors import BundleError
 from cli.console import FAILED, exit_code, output, print_json, progress_bar
 from cli.settings import parse
@@ -17,6 +14,7 @@ from client.messages import Evaluation, Images, Model, Prediction
 from client.recount import recount
 from client.settings import EvaluateSettings, PredictSettings, StatusSettings
 from sources.errors import SourceError
+from sources.load import load
 
 EXPECTED = (CallFailed, SourceError, BundleError)
 
@@ -84,15 +82,13 @@ def _print_predictions_json(model: str, version: int, found: dict[str, Predictio
 
 
 def _print_predictions(model: str, version: int, found: dict[str, Prediction]) -> None:
-    table = Table(title=f"{model} version {version}", title_justify="left", box=None, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("is")
-    table.add_column("probability", justify="right")
-    table.add_column("or")
+    output.print(f"{model} version {version}", style="bold", markup=False)
+    widest_name = max(map(len, found))
+    widest_label = max(len(prediction.label) for prediction in found.values())
     for name, prediction in found.items():
         others = ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:])
-        table.add_row(name, prediction.label, f"{prediction.probability:.1%}", others)
-    output.print(table)
+        line = f"  {name:<{widest_name}}  {prediction.label:<{widest_label}}  {prediction.probability:6.1%}"
+        output.print(line + (f"  or {others}" if others else ""), markup=False)
 
 
 def _evaluate(settings: EvaluateSettings) -> None:

@@ -33,7 +33,7 @@ async def test_an_old_version_ends_when_its_last_lease_does(tmp_path: Path) -> N
     await catalog.close()
 
 
-async def test_what_is_not_served_says_why(tmp_path: Path) -> None:
+async def test_what_is_not_served_says_why() -> None:
     """Unknown, being verified and refused are told apart."""
     catalog = Catalog()
 

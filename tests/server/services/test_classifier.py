@@ -10,7 +10,7 @@ from PIL import Image
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Refusal
 from server.services.classifier import STREAM_WINDOW, most_probable
-from tests.server.conftest import Serving
+from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, tiny_images
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from protos.inference import inference_pb2 as pb
 from server.catalog import Refusal
-from tests.server.conftest import Serving
+from tests.serving import Serving
 from tests.tiny import LABELS, tiny_images
 
 

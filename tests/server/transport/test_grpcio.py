@@ -11,7 +11,7 @@ from protos.vouch.v1 import classifier_pb2 as pb
 from server.errors import Overloaded, StartFailed
 from server.services.table import CallContext, Method, methods
 from server.transport.grpcio import start_grpcio
-from tests.server.conftest import Serving
+from tests.serving import Serving
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 

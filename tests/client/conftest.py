@@ -1,0 +1,3 @@
+from tests.serving import serving
+
+__all__ = ["serving"]

@@ -1,0 +1,188 @@
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from client import AsyncClient, CallFailed, Client
+from client.messages import Images
+from protos.vouch.v1 import classifier_pb2 as pb
+from server.catalog import Refusal
+from server.errors import NotReady
+from server.services.table import CallContext, methods
+from server.transport.grpcio import start_grpcio
+from tests.serving import Serving
+from tests.tiny import LABELS, tiny_images
+
+NOBODY = "127.0.0.1:1"
+
+
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+async def test_both_clients_give_each_image_its_label(serving: Serving) -> None:
+    """Arrays and encoded files, synchronous and not, are answered alike."""
+    images, labels = tiny_images(9)
+    files = [png(image) for image in images]
+
+    def synchronous() -> list[list[str]]:
+        with Client(serving.address) as client:
+            return [[prediction.label for prediction in client.predict(given)] for given in (images, files)]
+
+    async with AsyncClient(serving.address) as client:
+        answers = [[prediction.label for prediction in await client.predict(given)] for given in (images, files)]
+
+    expected = [LABELS[label] for label in labels]
+    assert answers == [expected, expected]
+    assert await asyncio.to_thread(synchronous) == [expected, expected]
+
+
+async def test_predictions_name_model_version_and_the_classes_asked_for(serving: Serving) -> None:
+    """`top` has as many classes as asked for, the first of them the label."""
+    async with AsyncClient(serving.address) as client:
+        predictions = await client.predict(tiny_images(2)[0], model="tiny", version=1, top_k=2)
+
+    assert (predictions.model, predictions.version, len(predictions)) == ("tiny", 1, 2)
+    for prediction in predictions:
+        assert prediction.top[0] == (prediction.label, prediction.probability)
+        assert len(prediction.top) == 2
+
+
+async def test_a_stream_answers_each_request_under_its_name(serving: Serving) -> None:
+    """A bad one comes back as an error in its place, from both clients."""
+    images, labels = tiny_images(3)
+    requests: list[tuple[str, Images]] = [("a", images[:1]), ("b", [b"no image"]), ("c", images[1:])]
+
+    async def asynchronous() -> AsyncIterator[tuple[str, Images]]:
+        for request in requests:
+            yield request
+
+    def synchronous() -> list[tuple[str, object]]:
+        with Client(serving.address) as client:
+            return list(client.predict_stream(iter(requests)))
+
+    async with AsyncClient(serving.address) as client:
+        both = [
+            [answer async for answer in client.predict_stream(asynchronous())],
+            await asyncio.to_thread(synchronous),
+        ]
+
+    for (name_a, first), (name_b, failure), (name_c, last) in both:
+        assert (name_a, name_b, name_c) == ("a", "b", "c")
+        assert isinstance(failure, CallFailed)
+        assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+        labels_given = [prediction.label for answer in (first, last) for prediction in answer]  # type: ignore[attr-defined]
+        assert labels_given == [LABELS[label] for label in labels]
+
+
+async def test_models_are_told_with_claim_state_and_refusals(serving: Serving) -> None:
+    """What status shows; both clients read it alike."""
+    serving.catalog.refuse("broken", Refusal(4, "its hash is wrong"))
+
+    def synchronous() -> tuple[object, ...]:
+        with Client(serving.address) as client:
+            return client.models(), client.model("tiny"), client.ready()
+
+    async with AsyncClient(serving.address) as client:
+        models, tiny, ready = await client.models(), await client.model("tiny"), await client.ready()
+
+    assert await asyncio.to_thread(synchronous) == (models, tiny, ready)
+    assert ready
+    assert [(model.name, model.state, model.version) for model in models] == [
+        ("broken", "refused", 0),
+        ("tiny", "serving", 1),
+    ]
+    assert models[0].refusals == ((4, "its hash is wrong"),)
+    assert models[0].claim is None
+    assert tiny.claim is not None
+    assert str(tiny.claim) == "270 of 300 = 90.00% (95 % interval 86.08% to 92.91%)"
+
+
+async def test_evaluate_ends_with_the_whole_recount(serving: Serving) -> None:
+    """The last evaluation has all images, and claim and served agree."""
+
+    def synchronous() -> list[object]:
+        with Client(serving.address) as client:
+            return list(client.evaluate("tiny"))
+
+    async with AsyncClient(serving.address) as client:
+        evaluations = [evaluation async for evaluation in client.evaluate()]
+
+    assert [evaluation.served.total for evaluation in evaluations] == [256, 300]
+    assert evaluations[-1].served == evaluations[-1].claim
+    assert await asyncio.to_thread(synchronous) == evaluations
+
+
+def test_nobody_there_is_said_in_one_sentence() -> None:
+    """With the address, and what could be wrong."""
+    with Client(NOBODY) as client, pytest.raises(CallFailed, match=f"no server can be reached at {NOBODY}") as failure:
+        client.ready()
+
+    assert failure.value.code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_an_error_keeps_code_and_reason(serving: Serving) -> None:
+    """The server's words reach the caller."""
+    async with AsyncClient(serving.address) as client:
+        with pytest.raises(CallFailed, match="answered NOT_FOUND: there is no model 'none'; there is tiny") as failure:
+            await client.predict(tiny_images(1)[0], model="none")
+
+    assert failure.value.code is grpc.StatusCode.NOT_FOUND
+
+
+def test_pixels_that_are_not_bytes_never_leave() -> None:
+    """Scaled floats are the commonest mistake; the message says what is wanted."""
+    with (
+        Client(NOBODY) as client,
+        pytest.raises(ValueError, match=r"expected uint8 pixels .* got float32 .* the model scales them"),
+    ):
+        client.predict(np.zeros((1, 4, 4), np.float32))
+
+
+class Moody:
+    """A service that is unavailable a few times and then answers, or never answers at all."""
+
+    def __init__(self, moods: Iterator[bool]) -> None:
+        self.calls = 0
+        self._moods = moods
+
+    async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:  # noqa: N802
+        self.calls += 1
+        if not next(self._moods):
+            raise NotReady("not yet")
+        await asyncio.sleep(60 if request.model == "slow" else 0)
+        return pb.PredictResponse(model="moody", version=1, top_k=1, labels=["x"], probabilities=[1])
+
+    PredictStream = ListModels = GetModel = Evaluate = Predict
+
+
+async def test_an_unavailable_server_is_asked_again() -> None:
+    """gRPC itself sends the call again, a few times, and then gives up with the reason."""
+    moody = Moody(iter([False, False, True, *[False] * 10]))
+    server = await start_grpcio(methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), "127.0.0.1", 0, 10_000)
+    async with AsyncClient(f"127.0.0.1:{server.port}") as client:
+        answer = await client.predict([b"png"])
+        assert (answer.model, moody.calls) == ("moody", 3)
+
+        with pytest.raises(CallFailed, match="answered UNAVAILABLE: not yet"):
+            await client.predict([b"png"])
+        assert moody.calls == 3 + 4
+    await server.stop(0)
+
+
+async def test_every_call_has_a_deadline() -> None:
+    """A server that does not answer costs the client's time-out, not for ever."""
+    moody = Moody(iter([True] * 10))
+    server = await start_grpcio(methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), "127.0.0.1", 0, 10_000)
+    async with AsyncClient(f"127.0.0.1:{server.port}", timeout_s=0.1) as client:
+        with pytest.raises(CallFailed, match="did not answer in time") as failure:
+            await client.predict([b"png"], model="slow")
+
+    assert failure.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    await server.stop(0)

@@ -1,0 +1,71 @@
+"""A real gRPC server over a catalog that serves the tiny model, as a fixture; the worker's own tests start it whole."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+
+from bundle.store import Bundle, ModelsFolder
+from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from server.batcher import start_batcher
+from server.catalog import Catalog, Served
+from server.readiness import Readiness
+from server.services.classifier import Classifier
+from server.services.health import Health
+from server.services.inference import Inference
+from server.services.reflection import Reflection
+from server.session import open_session
+from server.transport.grpcio import start_grpcio
+from tests.tiny import publish_tiny
+
+MAX_REQUEST_IMAGES = 500
+
+
+@dataclass
+class Serving:
+    """A listening server, and what is behind it."""
+
+    folder: ModelsFolder
+    catalog: Catalog
+    readiness: Readiness
+    channel: grpc.aio.Channel
+    address: str
+
+    @property
+    def classifier(self) -> ClassifierStub:
+        return ClassifierStub(self.channel)
+
+    @property
+    def inference(self) -> GRPCInferenceServiceStub:
+        return GRPCInferenceServiceStub(self.channel)
+
+    def install(self, bundle: Bundle) -> Served:
+        session = open_session(bundle.read_model(), "cpu", 1)
+        served = Served(bundle, bundle.manifest.claim.accuracy, start_batcher(session.run, 64, 2000))
+        self.catalog.install(served)
+        return served
+
+
+@pytest.fixture
+async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
+    """All services on a free port; one model, `tiny` version 1, is served."""
+    readiness = Readiness()
+    catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
+    methods = [
+        *Classifier(catalog, MAX_REQUEST_IMAGES).methods(),
+        *Inference(catalog, readiness, MAX_REQUEST_IMAGES).methods(),
+        *Health(readiness, ["vouch.v1.Classifier"]).methods(),
+        *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
+    ]
+    server = await start_grpcio(methods, "127.0.0.1", 0, 1_000_000)
+    address = f"127.0.0.1:{server.port}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, channel, address)
+        house.install(publish_tiny(house.folder))
+        yield house
+        readiness.drain()
+    await server.stop(0)
+    await catalog.close()

@@ -1,0 +1,115 @@
+"""Holds the arrows of the house: who may import whom, read from the imports themselves."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("bundle", "cli", "client", "protos", "server", "sources", "trainer")
+ARROWS = {
+    "bundle": set(),
+    "protos": set(),
+    "cli": set(),
+    "sources": {"bundle", "cli"},
+    "trainer": {"bundle", "cli", "sources"},
+    "server": {"bundle", "cli", "protos"},
+    "client": {"bundle", "cli", "protos", "sources"},
+}
+"""Room -> the rooms that it may import."""
+LIBRARIES = {
+    "bundle": {"numpy", "PIL", "pydantic"},
+    "protos": {"google", "grpc"},
+    "cli": {"pydantic", "pydantic_settings", "rich"},
+    "sources": {"numpy", "sklearn"},
+    "trainer": {"numpy", "onnx", "onnxruntime", "pydantic", "pydantic_settings", "torch"},
+    "server": {
+        *("google", "grpc", "grpc_health", "grpc_reflection"),
+        *("numpy", "onnxruntime", "pydantic", "pydantic_settings", "uvloop"),
+    },
+    "client": {"grpc", "numpy", "pydantic", "pydantic_settings", "rich"},
+}
+"""Room -> the libraries that it may import, beside Python's own."""
+SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
+"""Steps of the server; none imports one to its right."""
+TRAINER_ORDER = ("settings", "splits", "models", "fit", "export", "card", "run", "commands")
+"""Steps of the trainer; likewise."""
+ONLY_IN = {
+    "onnxruntime": {"server/session.py", "trainer/validate.py"},
+    "grpc": {"server/transport/grpcio.py", "client/client.py", "client/errors.py", "client/messages.py"},
+}
+"""Libraries that only these files may import, generated code aside."""
+
+
+def files(room: str) -> list[Path]:
+    return [path for path in sorted((ROOT / room).rglob("*.py")) if "_pb2" not in path.name]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all that a file imports, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def steps(path: Path, room: str) -> set[str]:
+    return {name.split(".")[1] for name in imports(path) if name.startswith(f"{room}.")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_its_arrows_allow(room: str) -> None:
+    """Rooms and libraries that are not listed are not imported."""
+    for path in files(room):
+        tops = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {room}
+
+        assert tops & set(ROOMS) <= ARROWS[room], path
+        assert tops - set(ROOMS) <= LIBRARIES[room], path
+
+
+@pytest.mark.parametrize(("room", "order"), [("server", SERVER_ORDER), ("trainer", TRAINER_ORDER)])
+def test_a_step_imports_none_to_its_right(room: str, order: tuple[str, ...]) -> None:
+    """Data flows one way."""
+    for position, step in enumerate(order):
+        paths = files(f"{room}/{step}") or [ROOT / room / f"{step}.py"]
+        for path in paths:
+            assert not steps(path, room) & set(order[position + 1 :]), path
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_stays_in_its_place(library: str) -> None:
+    """A single place to look at when it changes."""
+    users = {
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in files(room)
+        if any(name.split(".")[0] == library for name in imports(path))
+    }
+
+    assert users == ONLY_IN[library]
+
+
+def test_services_know_no_transport_and_the_batcher_neither_grpc_nor_onnx() -> None:
+    """What could be bound to another transport, or batch for another runtime, stays so."""
+    for path in files("server/services"):
+        assert not any(name.split(".")[:2] == ["server", "transport"] for name in imports(path)), path
+    batcher = {name.split(".")[0] for name in imports(ROOT / "server/batcher.py")} - set(sys.stdlib_module_names)
+    assert batcher == {"numpy", "server"}
+    assert steps(ROOT / "server/batcher.py", "server") == {"errors"}
+
+
+def test_the_vouch_command_imports_nothing_of_the_house() -> None:
+    """It picks the program; `vouch serve` never loads torch, nor `vouch predict` the server."""
+    assert {name.split(".")[0] for name in imports(ROOT / "vouch.py")} <= set(sys.stdlib_module_names)
+
+
+def test_no_file_is_too_long() -> None:
+    """Over 400 lines a file has more than one job."""
+    lengths = {path: len(path.read_text().splitlines()) for room in ROOMS for path in files(room)}
+
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
