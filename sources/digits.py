@@ -16,7 +16,7 @@ def load_digits(name: str) -> Source:
         SourceError: scikit-learn is not installed.
     """
     try:
-        from sklearn import datasets  # here, because it takes a second to import and only digits needs it
+        from sklearn import datasets  # noqa: PLC0415  # takes a second, and only digits needs it
     except ImportError as err:
         raise SourceError(
             f"{name} comes with scikit-learn, which is missing ({err}): pip install 'vouch[trainer]'"

@@ -71,7 +71,8 @@ def _check_part(where: str, images: np.ndarray, labels: np.ndarray) -> None:
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         raise SourceError(
-            f"the labels of {where} are {labels.dtype} of shape {labels.shape}; expected integers or strings of shape (N,)"
+            f"the labels of {where} are {labels.dtype} of shape {labels.shape}; "
+            "expected integers or strings of shape (N,), one an image"
         )
     if 0 in images.shape or 0 in labels.shape:
         raise SourceError(
@@ -81,5 +82,5 @@ def _check_part(where: str, images: np.ndarray, labels: np.ndarray) -> None:
         raise SourceError(f"{where} has {len(images):,} images but {len(labels):,} labels; expected one label an image")
     if labels.dtype.kind == "i" and (lowest := int(labels.min())) < 0:
         raise SourceError(
-            f"{where} has a label {lowest}; expected 0 or more: drop unlabelled images, or name the classes with strings"
+            f"{where} has a label {lowest}; expected 0 or more: drop unlabelled images, or name classes with strings"
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import AsyncClient, CallFailed, Client
+from client import AsyncClient, CallFailed, Client, Predictions
 from client.messages import Images
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Refusal
@@ -63,7 +63,7 @@ async def test_a_stream_answers_each_request_under_its_name(serving: Serving) ->
         for request in requests:
             yield request
 
-    def synchronous() -> list[tuple[str, object]]:
+    def synchronous() -> list[tuple[str, Predictions | CallFailed]]:
         with Client(serving.address) as client:
             return list(client.predict_stream(iter(requests)))
 
@@ -73,12 +73,14 @@ async def test_a_stream_answers_each_request_under_its_name(serving: Serving) ->
             await asyncio.to_thread(synchronous),
         ]
 
-    for (name_a, first), (name_b, failure), (name_c, last) in both:
-        assert (name_a, name_b, name_c) == ("a", "b", "c")
+    for answers in both:
+        assert [name for name, _ in answers] == ["a", "b", "c"]
+        first, failure, last = (answer for _, answer in answers)
         assert isinstance(failure, CallFailed)
         assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
-        labels_given = [prediction.label for answer in (first, last) for prediction in answer]  # type: ignore[attr-defined]
-        assert labels_given == [LABELS[label] for label in labels]
+        assert isinstance(first, Predictions)
+        assert isinstance(last, Predictions)
+        assert [prediction.label for prediction in [*first, *last]] == [LABELS[label] for label in labels]
 
 
 async def test_models_are_told_with_claim_state_and_refusals(serving: Serving) -> None:

@@ -1,0 +1,156 @@
+"""The main job in one go: train, publish, serve, predict, and recount what was claimed. `make demo` runs it.
+
+Every step is a command that you could type; the demo prints it before it runs it.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from bundle.store import open_bundle
+from bundle.validation import Validation
+from cli.console import output
+from client import Client, Predictions
+from client.client import CallFailed
+
+MODELS = Path("models")
+SHOWN = 6
+START_TIMEOUT_S = 30.0
+SHADES = " .:-=+*#%@"
+"""From no ink to full ink."""
+
+
+def main() -> int:
+    """Runs the demo; returns the exit code."""
+    began = time.perf_counter()
+    output.print("\n1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.", style="bold")
+    if train() != 0:
+        return 1
+    path = newest_bundle()
+    bundle = open_bundle(path)
+    validation = bundle.read_validation()
+    labels = bundle.manifest.labels
+
+    output.print("\n2. Serve it. The server recounts the claim before it answers anybody.", style="bold")
+    with serving() as address, Client(address) as client:
+        wait_until_served(client, bundle.manifest.version)
+
+        output.print(f"\n3. Send the {len(validation)} validation images, which training never saw.", style="bold")
+        predictions = predict_in_batches(client, validation)
+        show(validation, predictions, labels)
+
+        output.print("\n4. Claim and served accuracy, side by side.", style="bold")
+        right = [labels[label] for label in validation.labels]
+        correct = sum(answer.label == label for answer, label in zip(predictions, right, strict=True))
+        for evaluation in client.evaluate("digits"):
+            pass
+    output.print(f"   claim, counted by the trainer       {bundle.manifest.claim.accuracy}")
+    output.print(f"   served, recounted by the server     {evaluation.served}")
+    output.print(f"   predicted, counted by this client   {correct:,} of {len(validation):,}")
+    print_next_steps(path, time.perf_counter() - began)
+    return 0 if correct == bundle.manifest.claim.correct == evaluation.served.correct else 1
+
+
+def train() -> int:
+    """`vouch train` as a command."""
+    return subprocess.run(typed("train", "--data", "digits", "--models", str(MODELS)), check=False).returncode
+
+
+def newest_bundle() -> Path:
+    """The version that was just published."""
+    return max((MODELS / "digits").glob("[0-9]*"), key=lambda path: int(path.name))
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """`vouch serve` on a free port, stopped at the end; yields its address."""
+    command = typed("serve", str(MODELS), "--port", "0", "--json")
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    try:
+        line = server.stdout.readline()
+        if not line:
+            raise SystemExit("the server did not start; `vouch serve models` says why")
+        yield line.split('"address": "')[1].split('"')[0]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_until_served(client: Client, version: int) -> None:
+    """Asks until the version has vouched for itself."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            model = client.model("digits")
+        except CallFailed:
+            model = None
+        if model is not None and model.version == version:
+            output.print(f"   digits version {version} vouched for itself: {model.served}")
+            return
+        if model is not None and any(refused == version for refused, _ in model.refusals):
+            raise SystemExit(f"the server refused it: {model.refusals}")
+        time.sleep(0.05)
+    raise SystemExit(f"version {version} was not served within {START_TIMEOUT_S:g} s")
+
+
+def predict_in_batches(client: Client, validation: Validation, batch_size: int = 64) -> Predictions:
+    """All images through Predict, `batch_size` a call."""
+    batches = [
+        client.predict(validation.images[start : start + batch_size], "digits")
+        for start in range(0, len(validation), batch_size)
+    ]
+    items = tuple(prediction for batch in batches for prediction in batch)
+    return Predictions(batches[0].model, batches[0].version, items)
+
+
+def show(validation: Validation, predictions: Predictions, labels: Sequence[str]) -> None:
+    """A few images as ink on paper with what they were taken for: right ones first, then a mistake or two."""
+    truth = [labels[label] for label in validation.labels]
+    right = [row for row, answer in enumerate(predictions) if answer.label == truth[row]]
+    wrong = [row for row, answer in enumerate(predictions) if answer.label != truth[row]][:2]
+    rows = [*right[: SHOWN - len(wrong)], *wrong]
+    pictures = [picture(validation.images[row]) for row in rows]
+    for lines in zip(*pictures, strict=True):
+        output.print("   " + "    ".join(lines), markup=False)
+    width = len(pictures[0][0])
+    for caption in (
+        [f"{predictions[row].label}, {predictions[row].probability:.0%} sure" for row in rows],
+        ["right" if row in right else f"wrong: a {truth[row]}" for row in rows],
+    ):
+        output.print("   " + "    ".join(text.ljust(width) for text in caption), markup=False)
+
+
+def picture(image: np.ndarray) -> list[str]:
+    """Lines of two characters a pixel."""
+    return ["".join(2 * SHADES[int(value) * (len(SHADES) - 1) // 255] for value in row) for row in image]
+
+
+def typed(*words: str) -> list[str]:
+    """Prints a vouch command as one would type it; returns it as one to run."""
+    output.print(f"   $ vouch {' '.join(words)}", style="cyan", markup=False)
+    return [sys.executable, "-m", "vouch", *words]
+
+
+def print_next_steps(path: Path, seconds: float) -> None:
+    """What to try now."""
+    output.print(f"\nDone in {seconds:.0f} s. Next, with `. .venv/bin/activate` once:", style="bold")
+    for command, about in (
+        ("vouch serve models", "serve it, until Ctrl-C"),
+        ("vouch status", "in another terminal: what is served"),
+        ("vouch evaluate", "claim and served accuracy of the running server"),
+        ("vouch predict FILE.png", "classify images of your own"),
+        (f"vouch verify {path}", "recount the bundle without a server"),
+        ("vouch train --data mnist --name mnist", "the real MNIST, 60,000 images"),
+        ("vouch train --help", "your own images, other networks, other losses"),
+    ):
+        output.print(f"   {command:<40}{about}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""What `--data` may say, and which reader each kind goes to. Knows no file format."""
+
+from pathlib import Path
+
+from sources.arrays import read_npz
+from sources.digits import load_digits
+from sources.errors import SourceError
+from sources.examples import Source
+from sources.folders import read_image_folder
+from sources.idx import find_files, read_folder
+from sources.mnist import load_mnist
+from sources.tables import read_csv
+
+ACCEPTED = (
+    "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png or "
+    "<split>/<label>/*.png), of an .npz or of a .csv file"
+)
+
+
+def load(spec: str, size: tuple[int, int] | None = None) -> Source:
+    """The labelled images that a `--data` argument names.
+
+    Args:
+        spec: `digits`, `mnist` or a path; a folder of that name is `./mnist`.
+        size: height and width, for folders of images and .csv files alone; nothing else is resized.
+
+    Raises:
+        SourceError: there is no such source, it cannot be read, or `size` is given where it means nothing.
+    """
+    try:
+        return _load(spec, size)
+    except OSError as err:
+        raise SourceError(f"{err.filename or spec} cannot be read: {err.strerror or err}") from err
+    except MemoryError as err:
+        raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
+
+
+def _load(spec: str, size: tuple[int, int] | None) -> Source:
+    path = Path(spec)
+    if spec in ("digits", "mnist"):
+        _check_no_size(spec, size)
+        return load_digits(spec) if spec == "digits" else load_mnist(spec)
+    if not spec or not path.exists():
+        raise SourceError(f"there is no {spec or 'path given'}; --data takes {ACCEPTED}")
+    if path.is_dir():
+        if not find_files(path):
+            return read_image_folder(spec, path, size)
+        _check_no_size(spec, size)
+        return read_folder(spec, path)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return read_csv(spec, path, size)
+    if path.suffix.lower() == ".npz" and path.is_file():
+        _check_no_size(spec, size)
+        return read_npz(spec, path)
+    raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
+
+
+def _check_no_size(spec: str, size: tuple[int, int] | None) -> None:
+    if size:
+        raise SourceError(
+            f"--size {size[0]}x{size[1]} does not apply to {spec}: it resizes folders of images, and says the shape of "
+            "the lines of a .csv file; leave it out"
+        )

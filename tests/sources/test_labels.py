@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.errors import SourceError
+from sources.labels import make_source, ordered_classes
+
+
+def images(count: int, *shape: int) -> np.ndarray:
+    return np.zeros((count, *(shape or (2, 2))), dtype=np.uint8)
+
+
+def test_classes_of_all_splits_together_are_numbered_alike() -> None:
+    """A label means the same class in every split, also where a split lacks a class."""
+    parts = {"fit": (images(2), np.array(["cat", "ant"])), "validation": (images(2), np.array(["dog", "cat"]))}
+
+    source = make_source("pets", parts)  # type: ignore[arg-type]  # mypy widens the keys to str
+
+    assert source.classes == ("ant", "cat", "dog")
+    assert source.splits["fit"].labels.tolist() == [1, 0]
+    assert source.splits["validation"].labels.tolist() == [2, 1]
+    assert source.splits["fit"].labels.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered"),
+    [
+        (["10", "9", "2"], ("2", "9", "10")),
+        (["class10", "class2"], ("class2", "class10")),
+        (["b", "a", "é", "Z"], ("Z", "a", "b", "é")),
+        (["1", "01"], ("01", "1")),
+    ],
+)
+def test_numbers_in_class_names_count_by_value(labels: list[str], ordered: tuple[str, ...]) -> None:
+    """2 comes before 10, alone and inside a name."""
+    assert ordered_classes("data", labels) == ordered
+
+
+@given(st.lists(st.text(st.characters(categories=("L", "N")), min_size=1), min_size=2, unique=True))
+def test_the_order_of_classes_does_not_depend_on_the_order_of_labels(labels: list[str]) -> None:
+    """The same labels in any order and number give the same classes, each once."""
+    assert ordered_classes("data", labels) == ordered_classes("data", [*reversed(labels), *labels])
+    assert set(ordered_classes("data", labels)) == set(labels)
+
+
+@pytest.mark.parametrize("label", ["", "  ", "a\0b", "line\nbreak", "\udcff"])
+def test_a_label_that_cannot_be_written_is_refused(label: str) -> None:
+    """A class name is printable text, because manifests, reports and terminals show it."""
+    with pytest.raises(SourceError, match="printable"):
+        ordered_classes("data", [label, "other"])
+
+
+def test_one_class_is_too_few() -> None:
+    """There is nothing to tell apart where all examples are of one class."""
+    with pytest.raises(SourceError, match="one class, 7; expected at least two"):
+        make_source("data", {"all": (images(2), np.array([7, 7]))})
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "message"),
+    [
+        (np.zeros((2, 2, 2)), np.array([0, 1]), "float64 of shape .*expected uint8"),
+        (images(2)[0], np.array([0, 1]), r"shape \(2, 2\)"),
+        (images(2, 2, 2, 5), np.array([0, 1]), "up to 4 channels"),
+        (images(2, 2, 2, 0), np.array([0, 1]), "up to 4 channels"),
+        (images(0), np.array([], dtype=np.int64), "no examples"),
+        (images(2, 0, 2), np.array([0, 1]), "no examples"),
+        (images(3), np.array([0, 1]), "3 images but 2 labels"),
+        (images(2), np.array([0.0, 1.0]), "labels of data are float64"),
+        (images(2), np.array([True, False]), "labels of data are bool"),
+        (images(2), np.array([[0], [1]]), r"shape \(2, 1\)"),
+        (images(2), np.array([-1, 1]), "label -1; expected 0 or more"),
+    ],
+)
+def test_arrays_that_are_not_images_with_labels_are_refused(
+    pixels: np.ndarray, labels: np.ndarray, message: str
+) -> None:
+    """What was expected and what came is said for every wrong type, shape, count and value."""
+    with pytest.raises(SourceError, match=message):
+        make_source("data", {"all": (pixels, labels)})
+
+
+def test_splits_of_different_shapes_are_refused() -> None:
+    """Fit and validation images have one shape, because one model takes both."""
+    parts = {"fit": (images(2, 8, 8), np.array([0, 1])), "validation": (images(2, 28, 28), np.array([0, 1]))}
+
+    with pytest.raises(SourceError, match="8 x 8 in fit, 28 x 28 in validation"):
+        make_source("data", parts)  # type: ignore[arg-type]  # mypy widens the keys to str

@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sources import idx
+from sources.errors import SourceError
+from sources.load import load
+
+IMAGES = np.zeros((2, 2, 2), dtype=np.uint8)
+LABELS = np.array([0, 1], dtype=np.uint8)
+
+
+def write_idx(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte").write_bytes(idx.header(IMAGES.shape) + IMAGES.tobytes())
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx.header(LABELS.shape) + LABELS.tobytes())
+    return folder
+
+
+def write_images(folder: Path) -> Path:
+    for name in ("0", "1"):
+        (folder / name).mkdir(parents=True)
+        Image.fromarray(IMAGES[0]).save(folder / name / "1.png")
+    return folder
+
+
+def write_npz(path: Path) -> Path:
+    with path.open("wb") as file:  # given a name, numpy would put .npz behind .NPZ
+        np.savez(file, images=IMAGES, labels=LABELS)
+    return path
+
+
+def write_csv(path: Path) -> Path:
+    path.write_text("0,0,0,0,0\n1,0,0,0,0\n")
+    return path
+
+
+def test_digits_need_no_path() -> None:
+    """The default source is there without a file or a network."""
+    assert len(load("digits").splits["all"]) == 1797
+
+
+def test_each_kind_of_path_goes_to_its_reader(tmp_path: Path) -> None:
+    """IDX folders, image folders, .npz and .csv give the same images, under the name that was asked for."""
+    paths = {
+        write_idx(tmp_path / "idx"): "fit",
+        write_images(tmp_path / "pictures.npz"): "all",
+        write_npz(tmp_path / "a.NPZ"): "all",
+        write_csv(tmp_path / "a.csv"): "all",
+    }
+
+    sources = {path: load(str(path)) for path in paths}
+
+    for path, source in sources.items():
+        assert (source.name, source.classes, list(source.splits)) == (str(path), ("0", "1"), [paths[path]])
+        examples = next(iter(source.splits.values()))
+        np.testing.assert_array_equal(examples.images, IMAGES)
+        np.testing.assert_array_equal(examples.labels, LABELS)
+
+
+def test_a_folder_called_mnist_is_reachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`./mnist` is the folder, whatever `mnist` alone means."""
+    write_idx(tmp_path / "mnist")
+    monkeypatch.chdir(tmp_path)
+
+    source = load("./mnist")
+
+    assert (source.name, len(source.splits["fit"])) == ("./mnist", 2)
+
+
+@pytest.mark.parametrize("spec", ["", "nowhere", "Digits", "a\0b", "nowhere.npz", "x" * 300])
+def test_what_is_not_there_is_answered_with_what_is_accepted(spec: str) -> None:
+    """No spelling of a path that does not exist ends in a traceback."""
+    with pytest.raises(SourceError):
+        load(spec)
+
+
+def test_the_list_of_what_is_accepted_is_complete() -> None:
+    """Every kind of source is named to somebody who mistyped one."""
+    with pytest.raises(SourceError, match=r"there is no nowhere; --data takes digits, mnist, .*IDX.*images.*npz.*csv"):
+        load("nowhere")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """A single IDX file or a picture is not enough."""
+    path = write_idx(tmp_path / "idx") / "train-images-idx3-ubyte"
+
+    with pytest.raises(SourceError, match="a file of another kind; --data takes"):
+        load(str(path))
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """A folder with nothing in it is neither of the two kinds."""
+    with pytest.raises(SourceError, match="holds nothing"):
+        load(str(tmp_path))
+
+
+def test_what_the_system_refuses_is_a_source_error(tmp_path: Path) -> None:
+    """A link to itself is reported in one sentence."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    with pytest.raises(SourceError, match="loop"):
+        load(str(tmp_path / "loop" / "data"))
+
+
+@pytest.mark.parametrize("kind", ["digits", "mnist", "idx", "npz"])
+def test_size_is_refused_where_nothing_is_resized(tmp_path: Path, kind: str) -> None:
+    """A size that would have no effect is an error that says where it has one."""
+    makers = {"idx": write_idx, "npz": lambda path: write_npz(path.with_suffix(".npz"))}
+    spec = str(makers[kind](tmp_path / "data")) if kind in makers else kind
+
+    with pytest.raises(SourceError, match=r"--size 4x4 does not apply to .*folders of images.*csv"):
+        load(spec, size=(4, 4))
+
+
+def test_size_reaches_the_readers_that_take_one(tmp_path: Path) -> None:
+    """Image folders are resized; a table's lines are given their shape."""
+    pictures = load(str(write_images(tmp_path / "pictures")), size=(3, 5))
+    table = load(str(write_csv(tmp_path / "a.csv")), size=(1, 4))
+
+    assert pictures.splits["all"].images.shape == (2, 3, 5)
+    assert table.splits["all"].images.shape == (2, 1, 4)

@@ -1,0 +1,184 @@
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from sources.errors import SourceError
+from sources.tables import read_csv
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data.csv"
+
+
+def test_a_line_is_a_label_and_the_pixels_row_by_row(path: Path) -> None:
+    """Square images need no size; labels that are numbers are ordered by value."""
+    path.write_text("10,0,1,2,3\n9,4,5,6,255\n")
+
+    source = read_csv("data.csv", path)
+
+    assert source.classes == ("9", "10")
+    assert source.splits["all"].labels.tolist() == [1, 0]
+    assert source.splits["all"].images.tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 255]]]
+    assert source.splits["all"].images.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "label,p1,p2,p3,p4\n1,0,0,0,0\n2,9,9,9,9\n",
+        "label,0,1,2,3\n1,0,0,0,0\n2,9,9,9,9\n",
+        "label,1,2,3,4\r\n1,0,0,0,0\r\n2,9,9,9,9",
+        "\ufeff1,0,0,0,0\n2,9,9,9,9\n",
+        "\n\nlabel,a,b,c,d\n\n1,0,0,0,0\n\n2,9,9,9,9\n\n",
+        '"1",0,0,0,0\n"2","9",9,9,9\n',
+        " 1 , 0 , 0 , 0 , 0 \n2,9,9,9,9\n",
+        "1,0,0,0,0\r2,9,9,9,9\r",
+    ],
+    ids=["header", "counting header", "carriage returns", "mark", "blank lines", "quotes", "spaces", "old Macintosh"],
+)
+def test_spellings_of_the_same_table_are_read_alike(path: Path, content: str) -> None:
+    """Headers, line ends, blank lines, quotes and byte order marks change nothing."""
+    path.write_text(content, newline="")
+
+    source = read_csv("data.csv", path)
+
+    assert source.classes == ("1", "2")
+    assert source.splits["all"].images.tolist() == [[[0, 0], [0, 0]], [[9, 9], [9, 9]]]
+
+
+def test_a_header_that_counts_all_columns_is_no_example(path: Path) -> None:
+    """Column numbers from 0, as pandas writes where nobody named the columns, are not taken for pixels."""
+    path.write_text(",".join(map(str, range(17))) + "\n1" + ",0" * 16 + "\n2" + ",0" * 16 + "\n")
+
+    source = read_csv("data.csv", path)
+
+    assert len(source.splits["all"]) == 2
+
+
+def test_a_first_example_that_happens_to_count_is_kept(path: Path) -> None:
+    """Words as labels all the way down: the first line is an example like the others."""
+    path.write_text("cat,0,1,2,3\ndog,0,1,2,3\n")
+
+    source = read_csv("data.csv", path)
+
+    assert source.classes == ("cat", "dog")
+
+
+def test_size_gives_the_shape_of_images_that_are_not_square(path: Path) -> None:
+    """Height comes first."""
+    path.write_text("a,1,2,3,4,5,6\nb,0,0,0,0,0,0\n")
+
+    source = read_csv("data.csv", path, size=(2, 3))
+
+    assert source.splits["all"].images[0].tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@given(
+    pixels=hnp.arrays(np.uint8, st.tuples(st.integers(2, 6), st.just(4))),
+    names=st.lists(
+        st.text(st.characters(categories=("L", "P", "S")), min_size=1, max_size=8), min_size=2, max_size=2, unique=True
+    ),
+)
+def test_any_table_is_read_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray, names: list[str]
+) -> None:
+    """Reading gives the pixels and the names that Python's csv module wrote, quoted where it must be."""
+    path = tmp_path_factory.mktemp("csv") / "data.csv"
+    labels = [names[i % 2] for i in range(len(pixels))]
+    text = io.StringIO()
+    csv.writer(text).writerows([label, *row] for label, row in zip(labels, pixels.tolist(), strict=True))
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+    source = read_csv("data.csv", path)
+
+    assert [source.classes[k] for k in source.splits["all"].labels] == labels
+    np.testing.assert_array_equal(source.splits["all"].images.reshape(-1, 4), pixels)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,0,0,0,0\n\n2,0,x,0,0\n", "line 3, column 3: 'x' is not a pixel; expected a whole number from 0 to 255"),
+        ("label,a,b,c,d\n2,0,0,0,256\n", "line 2, column 5: '256'"),
+        ("1,0,0,0,0\n2,0,-1,0,0\n", "line 2, column 3: '-1'"),
+        ("1,0,0,0,0\n2,0,0.5,0,0\n", "line 2, column 3: '0.5'"),
+        ("1,0,0,0,0\n2,0,,0,0\n", "line 2, column 3: ''"),
+        ("1,0,0,0,0\n2,0,0,\0,0\n", "line 2, column 4"),
+        ("1,0,0,0,0\n2,0,0,0\n", "line 2: 4 values; expected 5"),
+        ("1,0,0,0,0\n2,0,0,0,0,0\n", "line 2: 6 values; expected 5"),
+        ("0.5,0.5,0.5,0.5,0.5\n1,0,0,0,0\n", "line 1, column 2: '0.5'"),
+        ("1,0,0,0,0,0\n2,0,0,0,0,0\n", "5 pixels a line, not a square number: pass --size HxW"),
+        ("1\n2\n", "only one column"),
+        ("1;0;0;0;0\n2;0;0;0;0\n", "only one column"),
+        ("label,a,b,c,d\n", "a header but no examples"),
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("-1,0,0,0,0\n1,0,0,0,0\n", "label of example 1 is '-1'"),
+        ("1,0,0,0,0\n3.0,0,0,0,0\n", "label of example 2 is '3.0'"),
+        ("x" * 300 + ",0,0,0,0\n1,0,0,0,0\n", "name of up to 200 characters"),
+        (",0,0,0,0\n1,0,0,0,0\n", "a class named ''"),
+        ("a\0b,0,0,0,0\n1,0,0,0,0\n", r"a class named 'a\\x00b'"),
+        ("1,0,0,0,0\n1,9,9,9,9\n", "of one class, 1"),
+        ("1," + "0" * 200_000 + "\n", "not a CSV file: field larger"),
+    ],
+)
+def test_a_wrong_line_is_named(path: Path, content: str, message: str) -> None:
+    """The message gives the line, what came and what was expected."""
+    path.write_text(content)
+
+    with pytest.raises(SourceError, match=message):
+        read_csv("data.csv", path)
+
+
+def test_a_wrong_byte_far_down_is_found(path: Path) -> None:
+    """The whole file must be text, not only its first lines."""
+    path.write_bytes(b"1,0,0,0,0\n2,0,0,0,0\n" * 20_000 + b"\xff,0,0,0,0\n")
+
+    with pytest.raises(SourceError, match="not a text file in UTF-8"):
+        read_csv("data.csv", path)
+
+
+def test_a_folder_called_csv_is_a_source_error(tmp_path: Path) -> None:
+    """What the system refuses to read is said in one sentence."""
+    with pytest.raises(SourceError, match="cannot be read: Is a directory"):
+        read_csv("data.csv", tmp_path)
+
+
+def test_a_size_that_does_not_fit_is_refused(path: Path) -> None:
+    """Both numbers of pixels are named."""
+    path.write_text("1,0,0,0,0\n2,0,0,0,0\n")
+
+    with pytest.raises(SourceError, match="4 pixels a line, --size 3x2 needs 6"):
+        read_csv("data.csv", path, size=(3, 2))
+
+
+@pytest.mark.parametrize("content", [b"1,0,0,0,0\n\xff\xfe,0,0,0,0\n", b"\x89PNG\r\n\x1a\n\0\0"])
+def test_a_file_that_is_no_text_is_refused(path: Path, content: bytes) -> None:
+    """Other encodings and other kinds of file are told from CSV."""
+    path.write_bytes(content)
+
+    with pytest.raises(SourceError, match=r"data\.csv is not a text file in UTF-8"):
+        read_csv("data.csv", path)
+
+
+@given(content=st.text(max_size=40) | st.text('01,\n\r" x-.\0', max_size=40))
+def test_arbitrary_text_gives_a_source_or_a_source_error(
+    tmp_path_factory: pytest.TempPathFactory, content: str
+) -> None:
+    """No content whatever ends in another exception or in a warning."""
+    path = tmp_path_factory.mktemp("csv") / "data.csv"
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+
+    try:
+        source = read_csv("data.csv", path)
+    except SourceError:
+        return
+
+    assert len(source.classes) >= 2
