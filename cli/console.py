@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
-output = Console(highlight=False, soft_wrap=True)
-progress_output = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup, no emoji: a path or a label is shown as it is, brackets and colons too.
+output = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+progress_output = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
 
 def say(text: str) -> None:
     """One line of progress on standard error."""
-    progress_output.print(text, markup=False)
+    progress_output.print(text)
 
 
 def print_json(result: Mapping[str, Any]) -> None:

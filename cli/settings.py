@@ -16,6 +16,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags (given as arguments), then environment, then file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _settings_file(settings_cls)
 
 
 class CommandSettings(Settings):
@@ -78,8 +79,20 @@ def parse(settings: type[AnySettings], program: str, arguments: Sequence[str], e
     except ValidationError as err:
         prefix = settings.model_config.get("env_prefix", "")
         parser.error("\n".join(_describe(settings, prefix, detail) for detail in err.errors()))
-    except ValueError as err:  # the settings file is not TOML
+    except SettingsError as err:  # a variable that should hold a list does not
+        parser.error(str(err))
+    except (OSError, ValueError) as err:  # the settings file cannot be read, or is not TOML
         parser.error(f"{SETTINGS_FILE}: {err}")
+
+
+def _settings_file(settings: type[BaseSettings]) -> TomlConfigSettingsSource:
+    try:
+        return TomlConfigSettingsSource(settings)
+    except KeyError:  # the file has no table of this program
+        return TomlConfigSettingsSource(settings, toml_file=None)
+    except (AttributeError, TypeError) as err:
+        table = ".".join(settings.model_config.get("toml_table_header", ()))
+        raise ValueError(f"{table} is not a table") from err
 
 
 def _parser(settings: type[Settings], program: str, epilog: str) -> argparse.ArgumentParser:
@@ -107,14 +120,14 @@ def flag_name(field_name: str) -> str:
 
 
 def _options(field: FieldInfo, flag: Flag) -> dict[str, Any]:
-    about = " ".join((field.description or "").split())
+    about = " ".join((field.description or "").split()).replace("%", "%%")
     if field.annotation is bool:
         return {"action": "store_true", "help": about}
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     metavar = "{" + ",".join(map(str, choices)) + "}" if choices else flag.metavar
     if field.default is not None and not field.is_required() and str(field.default):
-        about += f" (default: {field.default})"
-    options: dict[str, Any] = {"metavar": metavar, "help": about.replace("%", "%%")}
+        about += f" (default: {field.default})".replace("%", "%%")
+    options: dict[str, Any] = {"metavar": metavar, "help": about}
     if flag.positional:
         several = get_origin(field.annotation) in (list, tuple)
         options["nargs"] = ("+" if several else None) if field.is_required() else "?"

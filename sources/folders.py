@@ -85,13 +85,12 @@ def list_files(folder: Path) -> Files:
     if len(splits) < len(tops):
         others = ", ".join([path.name for path in tops if path not in splits][:3])
         raise SourceError(f"{folder} holds {splits[0].name}, a split, beside {others}; expected {LAYOUTS}, not both")
-    files = {SPLITS[path.name.lower()]: _list_classes(path, _folders_in(path)) for path in splits}
+    names = {path.name.lower() for path in splits}
+    meaning = SPLITS | ({"val": "tune", "validation": "tune"} if "test" in names else {})  # as train/val/test is used
+    files = {meaning[path.name.lower()]: _list_classes(path, _folders_in(path)) for path in splits}
     if len(files) < len(splits):
         found = ", ".join(path.name for path in splits)
-        raise SourceError(
-            f"{folder} has two folders for one split among {found}; fit and train mean the same, and so do validation, "
-            "val and test: rename what chooses between epochs to tune"
-        )
+        raise SourceError(f"{folder} has two folders for one split among {found}; expected fit, tune and validation")
     return files
 
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import torch
-from sources.load import load
 
 from bundle.digest import array_digest
 from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
@@ -13,6 +12,7 @@ from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
 from cli.console import progress_bar, say
+from sources.load import load
 from trainer.card import model_card
 from trainer.errors import TrainError
 from trainer.export import check_agreement, export

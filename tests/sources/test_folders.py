@@ -31,13 +31,20 @@ def test_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fit", "validation"), [("fit", "validation"), ("train", "test"), ("Train", "Test"), ("train", "val")]
+    ("fit", "tune", "validation"),
+    [
+        ("fit", "tune", "validation"),
+        ("train", "tune", "test"),
+        ("Train", "Tune", "Test"),
+        ("train", "tune", "val"),
+        ("train", "val", "test"),
+    ],
 )
-def test_folders_named_after_splits_are_splits(tmp_path: Path, fit: str, validation: str) -> None:
+def test_folders_named_after_splits_are_splits(tmp_path: Path, fit: str, tune: str, validation: str) -> None:
     """Each split has its own images; a class may be missing from one of them."""
     save(tmp_path / fit / "cat" / "1.png", 1)
     save(tmp_path / fit / "dog" / "1.png", 2)
-    save(tmp_path / "tune" / "cat" / "1.png", 3)
+    save(tmp_path / tune / "cat" / "1.png", 3)
     save(tmp_path / validation / "dog" / "1.png", 4)
 
     source = read_image_folder("here", tmp_path)
@@ -159,7 +166,7 @@ def test_images_that_fit_into_no_memory_are_refused(tmp_path: Path) -> None:
         (["a/1.png", "b/.hidden.png"], "class .*/b has no image: it holds nothing"),
         (["train/a/1.png", "train/b/x.gif", "test/a/1.png", "test/b/1.png"], "class .*train/b has no image"),
         (["train/a/1.png", "cat/1.png"], "holds train, a split, beside cat; .*not both"),
-        (["train/a/1.png", "val/a/1.png", "test/a/1.png"], "two folders for one split .*rename .* to tune"),
+        (["train/a/1.png", "val/a/1.png", "validation/a/1.png"], "two folders for one split among train, val"),
         (["train/a/1.png", "fit/a/1.png"], "two folders for one split among fit, train"),
         (["a/1.png", "b\n/1.png"], r"a class named 'b\\n'"),
     ],

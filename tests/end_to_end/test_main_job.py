@@ -1,0 +1,235 @@
+"""The main job as a user does it: the commands in processes of their own, on real images."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from bundle.store import open_bundle
+from client import CallFailed, Client
+
+MNIST_PLACES = [
+    Path(os.environ.get("VOUCH_DATA", "nowhere")) / "mnist",
+    Path(__file__).resolve().parents[3] / "shared/data/mnist",
+]
+MNIST = next((path for path in MNIST_PLACES if path.is_dir()), None)
+needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is neither in $VOUCH_DATA/mnist nor ../shared/data/mnist")
+
+
+def vouch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end and checks its exit code."""
+    done = subprocess.run([sys.executable, "-m", "vouch", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def vouch_json(*words: str) -> dict[str, Any]:
+    """The object on the last line of a command's standard output."""
+    result: dict[str, Any] = json.loads(vouch(*words, "--json").stdout.splitlines()[-1])
+    return result
+
+
+@contextmanager
+def serving(models: Path, *words: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """`vouch serve` on a free port; yields its address and its process."""
+    command = [sys.executable, "-m", "vouch", "serve", str(models), "--port", "0", "--json", *words]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())["address"], server
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def until_served(address: str, version: int) -> None:
+    """Asks until the version is served."""
+    with Client(address) as client:
+        for _ in range(600):
+            time.sleep(0.05)  # another process has to get there
+            try:
+                model = client.model()
+            except CallFailed:
+                continue
+            assert model.state != "refused", model.refusals
+            if model.version == version:
+                return
+    raise AssertionError(f"version {version} never came")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Digits, trained by the command once for all tests; the models folder and what the command printed."""
+    models = tmp_path_factory.mktemp("models")
+    return models, vouch_json("train", "--model", "linear", "--models", str(models))
+
+
+def test_train_prints_what_it_published(trained: tuple[Path, dict[str, Any]]) -> None:
+    """The promised keys, a bundle that is there, and an accuracy far from chance."""
+    models, result = trained
+
+    assert result["bundle"] == str(models / "digits" / "1")
+    assert (result["name"], result["version"], result["total"]) == ("digits", 1, 359)
+    assert result["accuracy"] == result["correct"] / result["total"] > 0.9
+    assert result["seconds"] > 0
+    assert open_bundle(models / "digits" / "1").digest == result["digest"]
+
+
+def test_verify_recounts_offline(trained: tuple[Path, dict[str, Any]]) -> None:
+    """The same count without a server."""
+    _, result = trained
+
+    recount = vouch_json("verify", result["bundle"])
+
+    assert recount["claim"] == recount["served"]
+    assert recount["served"]["correct"] == result["correct"]
+    assert recount["digest"] == result["digest"]
+
+
+def test_serve_evaluate_predict_status_and_stop(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """A server as its user meets it, from start to SIGTERM."""
+    models, result = trained
+    validation = open_bundle(models / "digits" / "1").read_validation()
+    files = []
+    for row in range(5):
+        files.append(str(tmp_path / f"{row}.png"))
+        Image.fromarray(validation.images[row]).save(files[-1])
+    with serving(models) as (address, server):
+        until_served(address, 1)
+        evaluation = vouch_json("evaluate", "--server", address)
+        predictions = vouch_json("predict", *files, "--server", address)["predictions"]
+        status = vouch_json("status", "--server", address)
+        with Client(address) as client:
+            labels = [prediction.label for prediction in client.predict(validation.images)]
+        server.send_signal(signal.SIGTERM)
+        _, log = server.communicate(timeout=20)
+
+    assert server.returncode == 0, log
+    assert "Traceback" not in log
+    assert evaluation["claim"] == evaluation["served"]
+    assert evaluation["served"]["correct"] == result["correct"]
+    assert sum(int(label) == truth for label, truth in zip(labels, validation.labels, strict=True)) == result["correct"]
+    assert [prediction["label"] for prediction in predictions] == labels[:5]
+    assert status["models"][0]["digest"] == result["digest"]
+
+
+def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """While the server runs: version 2 comes, then a copy of it that somebody has changed."""
+    models = tmp_path / "models"
+    vouch("train", "--model", "linear", "--epochs", "2", "--models", str(models))
+    with serving(models, "--scan-interval-s", "0.1") as (address, _):
+        until_served(address, 1)
+        vouch("train", "--model", "linear", "--epochs", "3", "--models", str(models))
+        until_served(address, 2)
+        manifest = (models / "digits" / "2" / "manifest.json").read_text()
+        (models / "digits" / "3").mkdir()
+        (models / "digits" / "3" / "manifest.json").write_text(manifest.replace('"version": 2', '"version": 3', 1))
+        with Client(address) as client:
+            while not (refusals := client.model("digits").refusals):
+                time.sleep(0.05)
+            assert client.model("digits").version == 2
+
+    assert refusals[0][0] == 3
+    assert "does not hold the files of its manifest: missing" in refusals[0][1]
+
+
+def test_cuda_that_is_not_there_stops_the_server_at_once(trained: tuple[Path, dict[str, Any]]) -> None:
+    """It refuses to start rather than fall back to the CPU."""
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has a CUDA provider")
+    done = vouch("serve", str(trained[0]), "--provider", "cuda", "--port", "0", code=1)
+
+    assert done.stderr.splitlines()[-1].startswith("error: provider cuda was asked for, but onnxruntime")
+
+
+def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> None:
+    """The second server ends with code 1 and says which address."""
+    with serving(trained[0]) as (address, _):
+        done = vouch("serve", str(trained[0]), "--port", address.rsplit(":", 1)[1], code=1)
+
+    assert f"error: cannot listen on {address}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["train", "--data", "nowhere"], 1, "error: there is no nowhere; --data takes digits, mnist,"),
+        (["train", "--classes", "3,11"], 1, "error: digits has no class 11; it has 0, 1, 2"),
+        (["train", "--classes", "3"], 2, "--classes (or VOUCH_TRAIN_CLASSES): expected two or more class names"),
+        (["train", "--epochs", "-1"], 2, "--epochs (or VOUCH_TRAIN_EPOCHS): Input should be greater than or equal"),
+        (["train", "--modle", "cnn"], 2, "unrecognized arguments: --modle cnn"),
+        (["train", "--models", __file__], 1, "cannot be written: Not a directory"),
+        (["train", "--name", "../up"], 1, "error: a model's name is 1 to 63 of a-z"),
+        (["verify", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
+        (["serve", "nowhere"], 1, "error: there is no models folder nowhere"),
+        (["predict"], 2, "the following arguments are required: FILE"),
+        (["guess"], 2, "vouch: error: there is no command 'guess'"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_an_exit_code(words: list[str], code: int, says: str) -> None:
+    """No traceback, and nothing half-done."""
+    assert says in vouch(*words, code=code).stderr
+
+
+@needs_mnist
+def test_the_textbook_classifier_tells_threes_from_sevens(tmp_path: Path) -> None:
+    """One output, positive for the second class, on real MNIST."""
+    words = ["--data", str(MNIST), "--classes", "3,7", "--model", "linear", "--name", "threes-and-sevens"]
+
+    result = vouch_json("train", *words, "--models", str(tmp_path))
+
+    assert result["total"] == 2038
+    assert result["accuracy"] >= 0.97
+    assert open_bundle(Path(result["bundle"])).manifest.labels == ("3", "7")
+
+
+@needs_mnist
+def test_mnist_is_claimed_and_served_alike(tmp_path: Path) -> None:
+    """The linear model: at least 92 % of the real 10,000, recounted by the server and by a client to the same number."""
+    result = vouch_json(
+        "train", "--data", str(MNIST), "--name", "mnist", "--model", "linear", "--models", str(tmp_path)
+    )
+    with serving(tmp_path) as (address, _):
+        until_served(address, 1)
+        evaluation = vouch_json("evaluate", "--server", address)
+        own = vouch_json("evaluate", "--server", address, "--data", str(MNIST), "--batch-size", "10000")
+
+    assert result["total"] == 10_000
+    assert result["accuracy"] >= 0.92
+    assert evaluation["claim"]["correct"] == evaluation["served"]["correct"] == result["correct"]
+    assert (own["served"]["correct"], own["served"]["total"]) == (result["correct"], 10_000)
+
+
+def test_validation_images_that_were_trained_on_are_found(tmp_path: Path) -> None:
+    """The claim is refused unless duplicates are allowed, and then it is told."""
+    images = np.random.default_rng(0).integers(0, 255, (60, 5, 5), np.uint8)
+    labels = np.arange(60) % 2
+    np.savez(
+        tmp_path / "leaky.npz",
+        fit_images=images,
+        fit_labels=labels,
+        validation_images=images[:7],
+        validation_labels=labels[:7],
+    )
+    words = ["train", "--data", str(tmp_path / "leaky.npz"), "--model", "linear", "--models", str(tmp_path / "models")]
+
+    refused = vouch(*words, code=1)
+    allowed = vouch(*words, "--allow-duplicates")
+
+    assert "7 of 7 validation images are also in fit" in refused.stderr
+    assert "pass --allow-duplicates" in refused.stderr
+    assert "warning: 7 of 7 validation images are also in fit" in allowed.stderr
