@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bundle.errors import BundleError
 from cli.console import FAILED, exit_code, output, print_json, progress_bar
@@ -95,7 +96,7 @@ def _evaluate(settings: EvaluateSettings) -> None:
     with Client(settings.server, settings.timeout_s) as client:
         result = _evaluate_on_data(client, settings) if settings.data else _evaluate_on_bundle(client, settings)
     if settings.json_output:
-        print_json({**asdict(result), "data": settings.data or "validation split of the bundle"})
+        print_json({**_as_json(result), "data": settings.data or "validation split of the bundle"})
         return
     output.print(f"{result.model} version {result.version}", style="bold", markup=False)
     output.print(f"  claim   {result.claim}")
@@ -121,13 +122,18 @@ def _status(settings: StatusSettings) -> None:
     with Client(settings.server, settings.timeout_s) as client:
         ready, models = client.ready(), client.models()
     if settings.json_output:
-        print_json({"server": settings.server, "ready": ready, "models": [asdict(model) for model in models]})
+        print_json({"server": settings.server, "ready": ready, "models": [_as_json(model) for model in models]})
         return
     output.print(f"{settings.server} is {'ready' if ready else 'not ready'}")
     for model in models:
         _print_model(model)
     if not models:
         output.print("No model has been published yet; vouch train makes one.")
+
+
+def _as_json(result: Evaluation | Model) -> dict[str, Any]:
+    counts = {"claim": result.claim, "served": result.served}
+    return asdict(result) | {name: count.model_dump() if count else None for name, count in counts.items()}
 
 
 def _print_model(model: Model) -> None:

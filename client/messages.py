@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 import numpy as np
 
+from bundle.accuracy import Accuracy
 from client.errors import CallFailed
 from protos.vouch.v1 import classifier_pb2 as pb
 
@@ -43,21 +43,6 @@ class Predictions:
 
     def __getitem__(self, row: int) -> Prediction:
         return self.items[row]
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How many of how many answers were right, with the Wilson 95 % interval."""
-
-    correct: int
-    total: int
-    accuracy: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        interval = f"95 % interval {self.low:.2%} to {self.high:.2%}"
-        return f"{self.correct:,} of {self.total:,} = {self.accuracy:.2%} ({interval})"
 
 
 @dataclass(frozen=True)
@@ -143,6 +128,6 @@ def read_evaluation(response: pb.EvaluateResponse) -> Evaluation:
     return Evaluation(response.model, response.version, read_accuracy(response.claim), read_accuracy(response.served))
 
 
-def read_accuracy(message: Any) -> Accuracy:
-    """A count with its interval."""
-    return Accuracy(message.correct, message.total, message.accuracy, message.low, message.high)
+def read_accuracy(message: pb.Accuracy) -> Accuracy:
+    """A count; its interval follows from it."""
+    return Accuracy(correct=message.correct, total=message.total)

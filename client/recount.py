@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bundle.accuracy import Accuracy as Count
+from bundle.accuracy import Accuracy
 from client.client import Client
-from client.messages import Accuracy, Evaluation
+from client.messages import Evaluation
 from sources.errors import SourceError
 from sources.examples import Examples, Source
 
@@ -41,9 +41,8 @@ def recount(client: Client, model: str, source: Source, batch_size: int, progres
         answers = client.predict(examples.images[rows], about.name)
         correct += sum(answer.label == label for answer, label in zip(answers, truth[rows], strict=True))
         progress(start + len(answers))
-    count = Count(correct=correct, total=len(examples))
-    assert about.claim is not None
-    return Evaluation(about.name, answers.version, about.claim, Accuracy(**count.model_dump()))
+    assert about.claim is not None  # it has just answered, so it is served
+    return Evaluation(about.name, answers.version, about.claim, Accuracy(correct=correct, total=len(examples)))
 
 
 def examples_to_count(source: Source) -> Examples:

@@ -1,9 +1,9 @@
 """Settings of `vouch serve` and `vouch verify`: the single place where outside values enter the server."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from cli.settings import CommandSettings, Flag
@@ -45,6 +45,15 @@ class ServeSettings(RuntimeSettings):
     """How often the models folder is looked at for new versions."""
     grace_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 30.0
     """How long accepted calls may still take after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _a_request_fits_the_queue(self) -> Self:
+        if self.max_queue_images < self.max_request_images:
+            raise ValueError(
+                f"--max-queue-images {self.max_queue_images} is below --max-request-images {self.max_request_images}: "
+                "the largest request would never be taken"
+            )
+        return self
 
 
 class VerifySettings(RuntimeSettings):

@@ -1,0 +1,22 @@
+import pytest
+
+from cli.settings import parse
+from server.settings import ServeSettings
+
+
+def test_the_defaults_let_ten_thousand_mnist_images_through() -> None:
+    """In one message, one request and one queue, on this machine alone."""
+    settings = parse(ServeSettings, "vouch serve", [])
+
+    assert settings.max_message_bytes > 10_000 * 28 * 28 * 2
+    assert settings.max_queue_images >= settings.max_request_images >= 10_000
+    assert (settings.host, settings.port) == ("127.0.0.1", 8081)
+
+
+def test_a_request_that_could_never_be_queued_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and both settings are named."""
+    with pytest.raises(SystemExit) as end:
+        parse(ServeSettings, "vouch serve", ["--max-queue-images", "100"])
+
+    assert end.value.code == 2
+    assert "--max-queue-images 100 is below --max-request-images 16384" in capsys.readouterr().err
