@@ -15,8 +15,7 @@ import numpy as np
 from bundle.store import open_bundle
 from bundle.validation import Validation
 from cli.console import output
-from client import Client, Predictions
-from client.client import CallFailed
+from client import CallFailed, Client, Predictions
 
 MODELS = Path("models")
 SHOWN = 6
@@ -47,8 +46,7 @@ def main() -> int:
         output.print("\n4. Claim and served accuracy, side by side.", style="bold")
         right = [labels[label] for label in validation.labels]
         correct = sum(answer.label == label for answer, label in zip(predictions, right, strict=True))
-        for evaluation in client.evaluate("digits"):
-            pass
+        *_, evaluation = client.evaluate("digits")
     output.print(f"   claim, counted by the trainer       {bundle.manifest.claim.accuracy}")
     output.print(f"   served, recounted by the server     {evaluation.served}")
     output.print(f"   predicted, counted by this client   {correct:,} of {len(validation):,}")

@@ -33,7 +33,7 @@ class Watcher:
         self._verify = verify
         self._install = install
         self._looked_at: dict[tuple[str, int], Fingerprint] = {}
-        self._unreadable = ""
+        self._trouble = ""
 
     async def watch(self, interval_s: float) -> None:
         """Scans now and then every `interval_s` seconds, until cancelled."""
@@ -42,14 +42,15 @@ class Watcher:
             await asyncio.sleep(interval_s)
 
     async def look(self) -> None:
-        """A scan that survives an unreadable models folder, and says so once."""
+        """A scan that survives an unreadable models folder, and bugs of ours; says so once while nothing changes."""
         try:
             await self.scan()
-            self._unreadable = ""
-        except BundleError as err:
-            if str(err) != self._unreadable:
-                log.error("%s; what is served stays served", err)
-            self._unreadable = str(err)
+            self._trouble = ""
+        except Exception as err:
+            if repr(err) != self._trouble:
+                bug = None if isinstance(err, BundleError) else err
+                log.error("%s; what is served stays served", err, exc_info=bug)
+            self._trouble = repr(err)
 
     async def scan(self) -> None:
         """Brings every model to the newest version that vouches for itself.

@@ -76,6 +76,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     return models, vouch_json("train", "--model", "linear", "--models", str(models))
 
 
+def test_the_demo_ends_by_itself_with_three_counts_that_agree(tmp_path: Path) -> None:
+    """What a newcomer sees first: it exits with 0 only if claim, served and predicted are one number."""
+    demo = Path(__file__).resolve().parents[2] / "examples" / "demo.py"
+
+    done = subprocess.run(
+        [sys.executable, str(demo)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "models" / "digits" / "1" / "manifest.json").is_file()
+    assert "vouch evaluate" in done.stdout.rsplit("Next", 1)[1]
+
+
 def test_train_prints_what_it_published(trained: tuple[Path, dict[str, Any]]) -> None:
     """The promised keys, a bundle that is there, and an accuracy far from chance."""
     models, result = trained
@@ -125,9 +138,7 @@ def test_serve_evaluate_predict_status_and_stop(trained: tuple[Path, dict[str, A
     assert status["models"][0]["digest"] == result["digest"]
 
 
-def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(
-    trained: tuple[Path, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(tmp_path: Path) -> None:
     """While the server runs: version 2 comes, then a copy of it that somebody has changed."""
     models = tmp_path / "models"
     vouch("train", "--model", "linear", "--epochs", "2", "--models", str(models))
@@ -199,7 +210,7 @@ def test_the_textbook_classifier_tells_threes_from_sevens(tmp_path: Path) -> Non
 
 @needs_mnist
 def test_mnist_is_claimed_and_served_alike(tmp_path: Path) -> None:
-    """The linear model: at least 92 % of the real 10,000, recounted by the server and by a client to the same number."""
+    """The linear model: at least 92 % of the real 10,000, recounted by server and client to the same number."""
     result = vouch_json(
         "train", "--data", str(MNIST), "--name", "mnist", "--model", "linear", "--models", str(tmp_path)
     )

@@ -108,6 +108,23 @@ async def test_a_folder_that_is_no_bundle_is_refused_with_the_reason(tmp_path: P
     assert "manifest.json cannot be read" in house.refusals()[5]
 
 
+async def test_a_bug_in_verifying_does_not_end_the_watching(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The traceback is in the log, and the next version is looked at as ever."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.refused = None  # type: ignore[assignment]  # the fake verification now raises a TypeError
+    with caplog.at_level(logging.ERROR):
+        await house.watcher.look()
+    assert "TypeError" in caplog.text
+
+    house.refused = {}
+    publish_tiny(house.folder)
+    await house.watcher.look()
+
+    assert house.catalog.served_version("tiny") == 2
+    await house.catalog.close()
+
+
 async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
