@@ -58,12 +58,12 @@ def make_splits(
     parts = dict(source.splits)
     if "all" in parts:
         _check_classes(source, "the data", parts["all"], at_least=3)
-        parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, random)
+        parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, 2, random)
     if missing := [name for name in ("fit", "validation") if name not in parts]:
         raise TrainError(f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}")
     if "tune" not in parts:
         _check_classes(source, "fit", parts["fit"], at_least=2)
-        parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, random)
+        parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, 1, random)
     for name, part in parts.items():
         _check_classes(source, name, part, at_least=1)
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
@@ -76,14 +76,18 @@ def data_digest(split_digests: Mapping[Part, str]) -> str:
     return bytes_digest("".join(f"{name} {digest}\n" for name, digest in sorted(split_digests.items())).encode())
 
 
-def _divide(examples: Examples, share: float, random: np.random.Generator) -> tuple[Examples, Examples]:
-    """Two parts, the second with about this share of every class, at least one image; duplicates stay together."""
+def _divide(examples: Examples, share: float, keep: int, random: np.random.Generator) -> tuple[Examples, Examples]:
+    """Two parts, the second with about this share of every class, at least one image; duplicates stay together.
+
+    Args:
+        keep: different images of a class that stay in the first part, also where the share is large.
+    """
     _, first, group = np.unique(image_digests(examples.images), return_index=True, return_inverse=True)
     label_of_group = examples.labels[first]  # of equal images with different labels, the first one's
     in_second = np.zeros(len(first), dtype=bool)
     for label in np.unique(label_of_group):
         groups = random.permutation(np.flatnonzero(label_of_group == label))
-        count = min(max(1, round(share * len(groups))), len(groups) - 1)
+        count = max(0, min(max(1, round(share * len(groups))), len(groups) - keep))
         in_second[groups[:count]] = True
     second = in_second[group]
     return examples[np.flatnonzero(~second)], examples[np.flatnonzero(second)]

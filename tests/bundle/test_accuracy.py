@@ -1,0 +1,99 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy.stats import binomtest  # type: ignore[import-untyped]  # SciPy ships no types
+
+from bundle.accuracy import Accuracy, Tally, wilson_interval
+
+COUNTS = st.integers(1, 1_000_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_the_interval_is_the_published_one(correct: int, total: int, low: float, high: float) -> None:
+    """The values of R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3, come out."""
+    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(COUNTS)
+def test_the_interval_is_scipys(count: tuple[int, int]) -> None:
+    """SciPy's Wilson interval without continuity correction is the same for every count."""
+    correct, total = count
+    expected = binomtest(correct, total).proportion_ci(confidence_level=0.95, method="wilson")
+
+    assert wilson_interval(correct, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@given(COUNTS)
+def test_the_interval_holds_the_accuracy(count: tuple[int, int]) -> None:
+    """The interval lies within 0 to 1, holds the accuracy, and mirrors where right and wrong are swapped."""
+    correct, total = count
+    low, high = wilson_interval(correct, total)
+
+    assert 0 <= low <= correct / total <= high <= 1
+    assert wilson_interval(total - correct, total) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+def test_no_answers_allow_every_accuracy() -> None:
+    """Without answers the accuracy is given as 0 and the interval says that nothing is known."""
+    nothing = Accuracy(correct=0, total=0)
+
+    assert (nothing.accuracy, nothing.low, nothing.high) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("correct", "total"), [(3, 2), (-1, 2), (0, -1)])
+def test_impossible_counts_are_refused(correct: int, total: int) -> None:
+    """There are no more right answers than answers, and no negative number of either."""
+    with pytest.raises(ValidationError):
+        Accuracy(correct=correct, total=total)
+
+
+def test_an_accuracy_reads_well() -> None:
+    """As text it has the count, the share and the interval."""
+    text = str(Accuracy(correct=9_500, total=10_000))
+
+    assert text == "9,500 of 10,000 = 95.00% (95 % interval 94.56% to 95.41%)"
+
+
+@given(st.integers(2, 5), st.data())
+def test_a_tally_counts_as_one_would_by_hand(classes: int, data: st.DataObject) -> None:
+    """However the answers come in batches, each cell of the confusion matrix is the number of such answers."""
+    row = st.lists(st.sampled_from([0.1, 0.2, 0.5]), min_size=classes, max_size=classes)
+    answer = st.tuples(st.integers(0, classes - 1), row)
+    batches = data.draw(st.lists(st.lists(answer, min_size=1, max_size=6), max_size=4))
+    tally = Tally(classes)
+    expected = [[0] * classes for _ in range(classes)]
+    for batch in batches:
+        tally.add(np.array([label for label, _ in batch]), np.array([chances for _, chances in batch], np.float32))
+        for label, chances in batch:
+            expected[label][chances.index(max(chances))] += 1
+    correct, total = sum(expected[k][k] for k in range(classes)), sum(map(len, batches))
+
+    assert tally.confusion.tolist() == expected
+    assert (tally.accuracy.correct, tally.accuracy.total) == (correct, total)
+    assert tally.accuracy.accuracy == (float(Fraction(correct, total)) if total else 0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.int32])
+def test_labels_of_any_integer_type_are_counted(dtype: type) -> None:
+    """Labels in a narrow type do not overflow when there are many classes."""
+    tally = Tally(classes=200)
+    tally.add(np.array([99, 120], dtype), np.eye(200, dtype=np.float32)[[99, 199]])
+
+    assert tally.confusion[99, 99] == 1
+    assert tally.confusion[120, 199] == 1
+    assert tally.accuracy == Accuracy(correct=1, total=2)
+
+
+def test_the_first_of_equals_is_the_answer() -> None:
+    """Where two classes are equally probable, the first one is the answer, as in every runtime's argmax."""
+    tally = Tally(classes=3)
+    tally.add(np.array([1, 2]), np.array([[0.2, 0.4, 0.4], [0.2, 0.4, 0.4]], np.float32))
+
+    assert tally.confusion.tolist() == [[0, 0, 0], [0, 1, 0], [0, 1, 0]]

@@ -1,0 +1,156 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundle.errors import InvalidBundle
+from bundle.manifest import FORMAT_VERSION, read_manifest
+from tests.bundle.made_up import DIGEST, LABELS, made_up_manifest
+
+FILE = {"sha256": DIGEST, "size": 1}
+MISSING = object()
+
+
+def edited(place: str, value: object) -> bytes:
+    """The made-up manifest as JSON with another value at this dotted place."""
+    content: dict[str, Any] = json.loads(made_up_manifest().to_json())
+    *way, last = place.split(".")
+    part = content
+    for key in way:
+        part = part[key]
+    if value is MISSING:
+        del part[last]
+    else:
+        part[last] = value
+    return json.dumps(content).encode()
+
+
+@given(st.lists(st.text(), min_size=2, max_size=9, unique=True))
+def test_what_is_written_is_read_back(labels: list[str]) -> None:
+    """A manifest says the same after it was written and read, whatever the classes are called."""
+    manifest = made_up_manifest(labels=tuple(labels))
+
+    assert read_manifest(manifest.to_json()) == manifest
+
+
+def test_the_file_is_for_people_too() -> None:
+    """The file is indented UTF-8 with labels as they are, and ends with a line feed."""
+    written = made_up_manifest(labels=("çà", "дом")).to_json()
+
+    assert written.endswith(b"}\n")
+    assert '\n    "çà",\n    "дом"\n' in written.decode()
+
+
+@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "2", None])
+def test_another_format_version_is_refused(version: object) -> None:
+    """A bundle of a format that this program does not know is not guessed at."""
+    with pytest.raises(InvalidBundle, match="format_version"):
+        read_manifest(edited("format_version", version))
+
+
+@pytest.mark.parametrize(
+    "place", ["name", "version", "created", "labels", "input", "claim", "training", "files", "claim.confusion"]
+)
+def test_a_missing_field_is_refused(place: str) -> None:
+    """A manifest without one of its fields is refused, and the message names the field."""
+    with pytest.raises(InvalidBundle, match=f"manifest.json: {place}: .*required"):
+        read_manifest(edited(place, MISSING))
+
+
+@pytest.mark.parametrize("place", ["surprise", "claim.surprise", "training.surprise", "input.surprise"])
+def test_an_unknown_field_is_refused(place: str) -> None:
+    """What this program does not know is refused instead of dropped."""
+    with pytest.raises(InvalidBundle, match=place):
+        read_manifest(edited(place, 1))
+
+
+@pytest.mark.parametrize("labels", [("cat", "dog", "cat"), ("cat",), (), ("cat", "dog")])
+def test_labels_name_each_class_once(labels: tuple[str, ...]) -> None:
+    """Labels that repeat, are too few, or are not as many as the claim's classes are refused."""
+    with pytest.raises(InvalidBundle, match="label"):
+        read_manifest(edited("labels", labels))
+
+
+@pytest.mark.parametrize(
+    "confusion",
+    [
+        [[1, 0, 0], [0, 2, 0], [0, 0, 2]],
+        [[2, 0, 0], [0, 2, 0], [0, 0, 2]],
+        [[1, 1, 0], [0, 2, 0]],
+        [[1, 1], [0, 2], [0, 2]],
+        [[1, 1, 0], [0, 2, 0], [1, -1, 2]],
+        [],
+    ],
+    ids=["total", "correct", "rows", "columns", "negative", "empty"],
+)
+def test_the_confusion_matrix_must_add_up(confusion: list[list[int]]) -> None:
+    """A confusion matrix that does not add up to the claim, or is no square of counts, is refused."""
+    with pytest.raises(InvalidBundle, match="confusion matrix"):
+        read_manifest(edited("claim.confusion", confusion))
+
+
+@pytest.mark.parametrize("name", ["../model.onnx", "a/b", "/etc/passwd", ".hidden", "..", "manifest.json"])
+def test_files_stay_in_the_bundle(name: str) -> None:
+    """A manifest cannot name a file outside its folder, a hidden one, or itself."""
+    files = {"model.onnx": FILE, "validation.npz": FILE, name: FILE}
+
+    with pytest.raises(InvalidBundle, match="own folder"):
+        read_manifest(edited("files", files))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "validation.npz"])
+def test_model_and_validation_must_be_listed(name: str) -> None:
+    """A bundle that lacks the graph or the images to recount it on is refused."""
+    files = {"model.onnx": FILE, "validation.npz": FILE}
+    del files[name]
+
+    with pytest.raises(InvalidBundle, match=name):
+        read_manifest(edited("files", files))
+
+
+@pytest.mark.parametrize("name", ["", "Pets", "../pets", "a/b", ".pets", "-pets", "pets\n", "p" * 64, "käfer"])
+def test_a_name_that_is_no_plain_folder_name_is_refused(name: str) -> None:
+    """Names are 1 to 63 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit."""
+    with pytest.raises(InvalidBundle, match=r"manifest\.json: name"):
+        read_manifest(edited("name", name))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("version", 0),
+        ("task", "multi_label"),
+        ("created", "yesterday"),
+        ("claim.total", 0),
+        ("claim.correct", -1),
+        ("input.height", 0),
+        ("input.channels", 5),
+        ("input.resample", "nearest"),
+        ("training.data_digest", "abc"),
+        ("training.data_digest", DIGEST.replace("0", "G")),
+        ("training.splits", {"test": {"size": 1, "digest": DIGEST}}),
+        ("training.seconds", -1),
+    ],
+)
+def test_a_value_out_of_range_is_refused(place: str, value: object) -> None:
+    """A value that the field does not allow is refused, and the message names the field."""
+    with pytest.raises(InvalidBundle, match=place.split(".", maxsplit=1)[0]):
+        read_manifest(edited(place, value))
+
+
+@given(st.binary(max_size=200) | st.text(max_size=50).map(str.encode))
+def test_anything_else_is_refused(content: bytes) -> None:
+    """Bytes that are no manifest raise InvalidBundle, never anything else."""
+    with pytest.raises(InvalidBundle, match=r"manifest\.json"):
+        read_manifest(content)
+
+
+def test_the_claim_tells_each_class() -> None:
+    """The counts of the classes are the rows of the confusion matrix, in the order of the labels."""
+    claim = made_up_manifest().claim
+
+    assert [(part.correct, part.total) for part in claim.per_class] == [(1, 2), (2, 2), (2, 2)]
+    assert len(claim.per_class) == len(LABELS)
+    assert (claim.accuracy.correct, claim.accuracy.total) == (5, 6)

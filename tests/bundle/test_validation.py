@@ -1,0 +1,119 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from bundle.errors import InvalidBundle
+from bundle.validation import Validation, pack, unpack
+
+IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
+LABELS = np.array([0, 1, 2, 1, 0])
+SHAPE, CLASSES = (3, 4), 3
+
+
+class Harmful:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.trace,)
+
+
+def npz(**members: object) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **members)  # type: ignore[arg-type]  # some of them are wrong on purpose
+    return file.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=3, max_dims=4, max_side=6)), st.data())
+def test_what_is_packed_is_unpacked(images: np.ndarray, data: st.DataObject) -> None:
+    """Any images and labels come back as they were, and packing them again gives the same bytes."""
+    labels = data.draw(arrays(np.int64, len(images), elements=st.integers(0, 4)))
+    content = pack(Validation(images, labels))
+    unpacked = unpack(content, images.shape[1:], classes=5)
+
+    np.testing.assert_array_equal(unpacked.images, images, strict=True)
+    np.testing.assert_array_equal(unpacked.labels, labels, strict=True)
+    assert len(unpacked) == len(images)
+    assert pack(unpacked) == content
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (IMAGES.astype(np.float32), LABELS),
+        (IMAGES.astype(np.int8), LABELS),
+        (IMAGES[:, :, :3], LABELS),
+        (IMAGES[..., None], LABELS),
+        (IMAGES[0], LABELS),
+        (np.uint8(3), LABELS),
+        (IMAGES, LABELS.astype(np.int32)),
+        (IMAGES, LABELS.astype(np.float64)),
+        (IMAGES, LABELS.astype(str)),
+        (IMAGES, LABELS[:4]),
+        (IMAGES, LABELS[:, None]),
+        (IMAGES, np.int64(1)),
+        (IMAGES, LABELS + 1),
+        (IMAGES, LABELS - 1),
+        (IMAGES[:0], LABELS[:0]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(images: np.ndarray, labels: np.ndarray) -> None:
+    """Another type or shape than the manifest says, labels out of range, or no image at all, are refused."""
+    with pytest.raises(InvalidBundle, match=r"validation\.npz"):
+        unpack(npz(images=images, labels=labels), SHAPE, CLASSES)
+
+
+@pytest.mark.parametrize("members", [{"images": IMAGES}, {"labels": LABELS}, {}])
+def test_a_missing_array_is_refused(members: dict[str, np.ndarray]) -> None:
+    """Both images and labels must be there."""
+    with pytest.raises(InvalidBundle, match="images and labels"):
+        unpack(npz(**members), SHAPE, CLASSES)
+
+
+@pytest.mark.parametrize("member", ["images", "labels"])
+def test_pickled_objects_are_refused(tmp_path: Path, member: str) -> None:
+    """An array of Python objects is refused, and nothing that it brings with it is run."""
+    trace = tmp_path / "trace"
+    members = {"images": IMAGES, "labels": LABELS, member: np.array([Harmful(trace)], dtype=object)}
+
+    with pytest.raises(InvalidBundle, match="Object arrays cannot be loaded"):
+        unpack(npz(**members), SHAPE, CLASSES)
+
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [npy(IMAGES), b"", b"hello", pack(Validation(IMAGES, LABELS))[:-30]])
+def test_another_file_is_refused(content: bytes) -> None:
+    """A single array, nothing, text or a truncated file is not a validation split."""
+    with pytest.raises(InvalidBundle, match=r"is not an \.npz file"):
+        unpack(content, SHAPE, CLASSES)
+
+
+@given(st.data())
+def test_damage_is_found_or_harmless(data: st.DataObject) -> None:
+    """Whatever bytes are changed: InvalidBundle is raised, or arrays that fit are handed back; nothing else."""
+    content = bytearray(pack(Validation(IMAGES, LABELS)))
+    places = data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4))
+    for place in places:
+        content[place] = data.draw(st.integers(0, 255))
+    try:
+        unpacked = unpack(bytes(content), SHAPE, CLASSES)
+    except InvalidBundle:
+        return
+
+    assert unpacked.images.dtype == np.uint8
+    assert unpacked.images.shape[1:] == SHAPE
+    assert unpacked.labels.shape == (len(unpacked),)

@@ -1,0 +1,110 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from cli.console import exit_code, output, print_json, progress_bar, say
+
+AWKWARD = "[bold]models[/bold] :smile: [1] \\[x] " + "long " * 50
+
+
+class Wrong(Exception):
+    pass
+
+
+def fail(error: BaseException) -> int:
+    raise error
+
+
+def test_a_command_that_returns_is_done() -> None:
+    """The exit code is 0, or the command's own."""
+    assert exit_code(lambda: None, (Wrong,)) == 0
+    assert exit_code(lambda: 0, (Wrong,)) == 0
+    assert exit_code(lambda: 3, (Wrong,)) == 3
+
+
+def test_an_expected_error_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error whose message is meant for the user ends with it on standard error, without traceback, and code 1."""
+    code = exit_code(lambda: fail(Wrong("the oven is cold")), (Wrong,))
+    captured = capsys.readouterr()
+
+    assert code == 1
+    assert (captured.out, captured.err) == ("", "error: the oven is cold\n")
+
+
+def test_any_other_error_keeps_its_traceback() -> None:
+    """An error that nobody expected is a bug, and comes through."""
+    with pytest.raises(ZeroDivisionError):
+        exit_code(lambda: 1 // 0, (Wrong,))
+
+
+def test_an_interrupt_is_said_in_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends with 130, as shells have it, without traceback."""
+    code = exit_code(lambda: fail(KeyboardInterrupt()), (Wrong,))
+
+    assert code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_the_result_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON object is one line, the last of standard output, whatever is in it and whatever came before."""
+    result = {"bundle": "models/ä [x]/1", "lines": "one\ntwo", "count": 3, "share": 0.5, "none": None}
+    output.print("before")
+    say("progress")
+    print_json(result)
+    captured = capsys.readouterr()
+
+    assert captured.out.endswith("}\n")
+    assert json.loads(captured.out.splitlines()[-1]) == result
+    assert "ä" in captured.out
+    assert captured.err == "progress\n"
+
+
+def test_progress_is_said_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of progress is one line and as it was written, brackets and colons too."""
+    say(AWKWARD)
+    captured = capsys.readouterr()
+
+    assert (captured.out, captured.err) == ("", AWKWARD + "\n")
+
+
+def test_output_is_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path or label on standard output is neither styled, replaced nor wrapped."""
+    output.print(AWKWARD)
+
+    assert capsys.readouterr().out == AWKWARD + "\n"
+
+
+def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where standard error is a file or a pipe, a bar writes nothing at all."""
+    with progress_bar("fitting", 3) as show:
+        for done in range(4):
+            show(done)
+    captured = capsys.readouterr()
+
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_bar_on_a_terminal() -> None:
+    """On a terminal the bar shows its title and how many are done, and standard output stays free of it."""
+    script = (
+        "from cli.console import print_json, progress_bar\n"
+        "with progress_bar('fitting', 30) as show:\n"
+        "    show(30)\n"
+        "print_json({'done': 30})\n"
+    )
+    terminal, end = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=end, env=environment, check=True
+    )
+    os.close(end)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+
+    assert "fitting" in shown
+    assert "30/30" in shown
+    assert done.stdout == b'{"done": 30}\n'

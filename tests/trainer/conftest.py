@@ -1,0 +1,59 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sources.digits import load_digits
+from sources.examples import Source
+from trainer.export import export
+from trainer.fit import Fitted, fit
+from trainer.models import Classifier
+from trainer.recipes import Recipe
+from trainer.splits import Splits, make_splits
+
+
+@pytest.fixture(scope="session")
+def digits() -> Source:
+    """scikit-learn's digits: real images of 8 x 8."""
+    return load_digits("digits")
+
+
+@pytest.fixture(scope="session")
+def splits(digits: Source) -> Splits:
+    """The digits, split; nobody may change them."""
+    made = make_splits(digits, tune_share=0.1, validation_share=0.2, seed=0, allow_duplicates=False)
+    for part in made.by_name.values():
+        part.images.setflags(write=False)
+    return made
+
+
+@pytest.fixture(scope="session")
+def fitted(splits: Splits) -> tuple[Classifier, Fitted]:
+    """A single layer that has learned the digits, and how that went."""
+    torch.manual_seed(0)
+    classifier = Classifier("linear", (8, 8), classes=10)
+    recipe = Recipe(epochs=5, batch_size=32, learning_rate=0.02, optimizer="sgd")
+    return classifier, fit(classifier, splits, recipe, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def graph(fitted: tuple[Classifier, Fitted]) -> bytes:
+    """The single layer's exported file."""
+    return export(fitted[0], (8, 8))
+
+
+@pytest.fixture
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variables and no settings file of somebody's are read."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("VOUCH_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    """64 made-up images of 8 x 8."""
+    return np.random.default_rng(0).integers(0, 256, (64, 8, 8), dtype=np.uint8)

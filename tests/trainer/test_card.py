@@ -1,0 +1,87 @@
+import json
+from typing import Any
+
+from bundle.accuracy import wilson_interval
+from bundle.manifest import Claim, SplitEntry, Training
+from trainer.card import model_card
+
+DIGEST = "0" * 64
+
+
+def claim(confusion: tuple[tuple[int, ...], ...]) -> Claim:
+    correct, total = sum(row[k] for k, row in enumerate(confusion)), sum(map(sum, confusion))
+    low, high = wilson_interval(correct, total)
+    return Claim(correct=correct, total=total, low=low, high=high, confusion=confusion)
+
+
+def training(data: str = "digits") -> Training:
+    return Training(
+        settings={},
+        seed=7,
+        seconds=12.34,
+        data=data,
+        data_digest=DIGEST,
+        splits={
+            "fit": SplitEntry(size=54_000, digest=DIGEST),
+            "tune": SplitEntry(size=3_000, digest=DIGEST),
+            "validation": SplitEntry(size=2_000, digest=DIGEST),
+        },
+        libraries={},
+        source_revision=None,
+    )
+
+
+def front_matter(card: str) -> dict[str, str]:
+    """What stands between the two lines of hyphens, key by key."""
+    opening, content, _ = card.split("---\n", maxsplit=2)
+    assert opening == ""
+    return dict(line.split(": ", maxsplit=1) for line in content.splitlines())
+
+
+CARD = model_card("pets", ("cat", "dog"), claim(((990, 10), (40, 960))), training())
+
+
+def test_the_card_counts() -> None:
+    """People read how many answers were right, with the interval, for all images and for each class."""
+    assert "**1,950 of 2,000 = 97.50% (95 % interval 96.72% to 98.10%)**" in CARD
+    assert "\n| cat | 990 | 1,000 | 99.00% |\n| dog | 960 | 1,000 | 96.00% |\n" in CARD
+
+
+def test_the_card_tells_how_the_model_came_about() -> None:
+    """People read what it was trained on, how many images each split has, how long it took and the seed."""
+    assert "Trained on `digits` (54,000 fit, 3,000 tune, 2,000 validation) in 12.3 s with seed 7" in CARD
+
+
+def test_tools_read_the_front_matter() -> None:
+    """The model-index in Hugging Face form is JSON, which is YAML too, on one line, with the claim as its metric."""
+    index: list[dict[str, Any]] = json.loads(front_matter(CARD)["model-index"])
+    (model,) = index
+    (result,) = model["results"]
+
+    assert model["name"] == "pets"
+    assert result["task"] == {"type": "image-classification"}
+    assert result["dataset"]["split"] == "validation"
+    assert result["metrics"] == [{"type": "accuracy", "value": 0.975, "verified": False}]
+    assert front_matter(CARD)["pipeline_tag"] == "image-classification"
+
+
+def test_any_path_fits_into_the_front_matter() -> None:
+    """Quotes, colons, hyphens and other letters in the data's name do not break it."""
+    data = '/data/"my": {дом} --- # \\ 1.npz'
+    card = model_card("pets", ("cat", "dog"), claim(((1, 0), (0, 1))), training(data))
+
+    assert json.loads(front_matter(card)["model-index"])[0]["results"][0]["dataset"]["name"] == data
+
+
+def test_labels_do_not_break_the_table() -> None:
+    """A label with a bar or a line break stays in its cell."""
+    card = model_card("pets", ("cat|dog", "a\nb"), claim(((1, 0), (0, 1))), training())
+
+    assert "\n| cat\\|dog | 1 | 1 | 100.00% |\n| a b | 1 | 1 | 100.00% |\n" in card
+
+
+def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
+    """A class that the validation split lacks is listed with 0 of 0."""
+    card = model_card("pets", ("cat", "dog"), claim(((1, 0), (0, 0))), training())
+
+    assert "| dog | 0 | 0 | 0.00% |" in card

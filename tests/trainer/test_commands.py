@@ -1,0 +1,141 @@
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bundle.store import ModelsFolder
+from trainer.commands import train
+
+QUICK = ("--data", "digits", "--model", "linear", "--epochs", "1", "--device", "cpu")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The JSON object on the last line of standard output."""
+        parsed: dict[str, Any] = json.loads(self.out.splitlines()[-1])
+        return parsed
+
+
+def ran(*arguments: str) -> Ran:
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = train(arguments)
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("commands") / "my [models]"
+
+
+@pytest.fixture(scope="module")
+def first(models: Path) -> Ran:
+    """The digits, trained on for an epoch."""
+    return ran(*QUICK, "--models", str(models), "--json")
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_the_result_is_one_json_object(first: Ran, models: Path) -> None:
+    """With `--json` the last line of standard output has the bundle and its claim; all else is on standard error."""
+    result = first.result
+    bundle = ModelsFolder(models).open("digits", 1)
+
+    assert first.code == 0
+    assert len(first.out.splitlines()) == 1
+    assert result["bundle"] == str(models / "digits" / "1")
+    assert (result["name"], result["version"], result["new"]) == ("digits", 1, True)
+    assert (result["correct"], result["total"]) == (bundle.manifest.claim.correct, bundle.manifest.claim.total)
+    assert result["accuracy"] == result["correct"] / result["total"]
+    assert result["low"] < result["accuracy"] < result["high"]
+    assert result["seconds"] > 0
+    assert result["digest"] == bundle.digest
+    assert "epoch   1: loss " in first.err
+
+
+def test_an_epoch_is_better_than_chance(first: Ran) -> None:
+    """Of the 1,797 digits about a fifth is claimed on, and after a single epoch most are right."""
+    assert 350 <= first.result["total"] <= 370
+    assert first.result["accuracy"] > 0.6
+
+
+def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
+    """The second time the version that is there is named, as people read it, and nothing is added."""
+    again = ran(*QUICK, "--models", str(models), "--if-absent", "--json")
+    for_people = ran(*QUICK, "--models", str(models), "--if-absent")
+
+    assert again.code == 0
+    assert again.result == {**first.result, "new": False}
+    assert again.err == ""
+    assert for_people.out.startswith(f"already there: {models}/digits/1\n  claim  {first.result['correct']} of ")
+    assert for_people.out.endswith(f"  next   vouch serve {models}\n")
+    assert ModelsFolder(models).versions("digits") == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--models", "file/models"), "error: the models folder file/models cannot be written: Not a directory"),
+        (("--data", "nowhere.npz"), "error: there is no nowhere.npz"),
+        (("--classes", "3,eleven"), "error: digits has no class eleven"),
+        (("--name", "../digits"), "error: a model's name is "),
+        pytest.param(
+            ("--device", "cuda"),
+            "error: --device cuda was asked for",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, str], message: str
+) -> None:
+    """An error ends with exit code 1 and one line on standard error, before anything was fitted or published."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("hello")
+    failed = ran(*QUICK, *arguments, "--json")
+
+    assert failed.code == 1
+    assert failed.out == ""
+    assert failed.err.startswith(message)
+    assert len(failed.err.splitlines()) == 1
+    assert list(tmp_path.rglob("manifest.json")) == []
+
+
+@pytest.mark.usefixtures("no_settings")
+@pytest.mark.parametrize("arguments", [("--epochs", "-1"), ("--classes", "3"), ("--modle", "cnn"), ("digits",)])
+def test_wrong_usage_is_told_apart(arguments: tuple[str, ...]) -> None:
+    """What is wrong in the arguments themselves ends with exit code 2."""
+    with pytest.raises(SystemExit) as exit_info, redirect_stderr(io.StringIO()):
+        train(arguments)
+
+    assert exit_info.value.code == 2
+
+
+def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
+    """`--help` shows the examples and exits with 0 without loading what training needs."""
+    script = (
+        "import sys\n"
+        "from trainer.commands import train\n"
+        "try:\n"
+        "    train(['--help'])\n"
+        "except SystemExit as err:\n"
+        "    sys.exit(err.code or 3 * ('torch' in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--learning-rate RATE" in done.stdout
+    assert "vouch train --data mnist --model cnn --name mnist" in done.stdout

@@ -1,0 +1,53 @@
+from math import ceil
+
+import pytest
+
+from trainer.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for
+from trainer.settings import ModelKind, TrainSettings
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
+LARGE = 60_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_set_is_trained_as_the_recipe_says(kind: ModelKind) -> None:
+    """Where the user asks for nothing and there are many images, the recipe is the network's own."""
+    assert recipe_for(TrainSettings(model=kind), LARGE) == RECIPES[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fit_size", [2, 31, 33, 100, 1_000, 1_365, 5_000])
+def test_a_small_set_still_has_steps_to_make(kind: ModelKind, fit_size: int) -> None:
+    """With few images there are smaller batches and more epochs until enough steps are made, no more."""
+    recipe = recipe_for(TrainSettings(model=kind), fit_size)
+    steps_an_epoch = ceil(fit_size / recipe.batch_size)
+
+    assert recipe.epochs * steps_an_epoch >= MIN_STEPS
+    assert recipe.epochs == RECIPES[kind].epochs or (recipe.epochs - 1) * steps_an_epoch < MIN_STEPS
+    assert MIN_BATCH_SIZE <= recipe.batch_size <= RECIPES[kind].batch_size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fit_size", [50, LARGE])
+def test_what_the_user_asks_for_is_done(kind: ModelKind, fit_size: int) -> None:
+    """Epochs, batch size, rate, loss and seed are the user's where they are given, however many images there are."""
+    asked = TrainSettings(model=kind, epochs=3, batch_size=7, learning_rate=0.125, loss="mse", seed=5)
+    recipe = recipe_for(asked, fit_size)
+
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (3, 7, 0.125)
+    assert (recipe.loss, recipe.seed) == ("mse", 5)
+
+
+def test_squared_error_takes_larger_steps() -> None:
+    """Plain gradient descent on squared error, whose gradients are smaller, has a higher rate than on cross-entropy."""
+    plain = recipe_for(TrainSettings(model="linear"), LARGE)
+    squared = recipe_for(TrainSettings(model="linear", loss="mse"), LARGE)
+
+    assert squared.learning_rate > plain.learning_rate
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_squared_error_has_no_smoothing(kind: ModelKind) -> None:
+    """Label smoothing belongs to cross-entropy; with squared error none is recorded, because none is done."""
+    assert recipe_for(TrainSettings(model=kind, loss="mse"), LARGE).label_smoothing == 0

@@ -1,0 +1,231 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from bundle.digest import array_digest
+from bundle.errors import BundleError
+from bundle.manifest import CARD, MODEL, VALIDATION
+from bundle.store import ModelsFolder
+from sources.errors import SourceError
+from trainer.errors import TrainError
+from trainer.models import Classifier
+from trainer.run import Trained, choose_device, read_splits, train, weights_digest
+from trainer.settings import TrainSettings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder to be in, without a settings file of somebody's."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("run")
+        patch.chdir(path)
+        yield path
+
+
+@pytest.fixture(scope="module")
+def settings(folder: Path) -> TrainSettings:
+    return TrainSettings(
+        data="digits",
+        classes="7,3",
+        model="linear",
+        epochs=2,
+        seed=5,
+        name="sevens",
+        models=folder / "models",
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(settings: TrainSettings) -> Trained:
+    """Sevens and threes, learned and published."""
+    return train(settings)
+
+
+def save(path: Path, **arrays: np.ndarray) -> TrainSettings:
+    """The settings for training on these arrays."""
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for a flag
+    return TrainSettings(data=str(path), model="linear", epochs=1, models=path.parent / "models")
+
+
+def noise(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 4, 4), dtype=np.uint8)
+
+
+def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) -> None:
+    """The first version of the name is there, each file as its manifest says: graph, validation split and card."""
+    bundle = trained.bundle
+    bundle.check_files()
+
+    assert trained.new
+    assert bundle == ModelsFolder(settings.models).open("sevens", 1)
+    assert set(bundle.manifest.files) == {MODEL, VALIDATION, CARD}
+    assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
+
+
+def test_the_manifest_describes_the_model(trained: Trained) -> None:
+    """Labels stand in the order that was asked for, and the input is the shape of the digits."""
+    manifest = trained.bundle.manifest
+
+    assert manifest.labels == ("7", "3")
+    assert manifest.input.shape == (8, 8)
+    assert manifest.task == "single_label"
+    assert datetime.now(UTC) - manifest.created < timedelta(minutes=10)
+
+
+def test_the_claim_can_be_recounted(trained: Trained) -> None:
+    """Anybody who has the bundle alone comes to the same count: sevens and threes are easily told apart."""
+    validation = trained.bundle.read_validation()
+    session = ort.InferenceSession(trained.bundle.read_model(), providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(["probabilities"], {"images": validation.images})
+    correct = int((probabilities.argmax(axis=1) == validation.labels).sum())
+    claim = trained.bundle.manifest.claim
+
+    assert (claim.correct, claim.total) == (correct, len(validation))
+    assert claim.accuracy.accuracy > 0.95
+
+
+def test_two_classes_are_one_row_of_weights(trained: Trained) -> None:
+    """The published graph of two classes has one weight a pixel, a single row of them."""
+    initializers = onnx.load_from_string(trained.bundle.read_model()).graph.initializer
+    weights = [tuple(part.dims) for part in initializers if 64 in part.dims]
+
+    assert weights in ([(1, 64)], [(64, 1)])
+
+
+def test_the_manifest_tells_how_to_repeat_it(trained: Trained, settings: TrainSettings) -> None:
+    """Settings, recipe, seed, data, splits, libraries and the course of the training are recorded."""
+    training = trained.bundle.manifest.training
+    splits = read_splits(settings)
+
+    assert (training.data, training.seed) == ("digits", 5)
+    assert (training.settings["model"], training.settings["classes"]) == ("linear", "7,3")
+    assert training.settings["recipe"]["epochs"] == 2
+    assert [epoch["number"] for epoch in training.settings["epochs_seen"]] == [0, 1, 2]
+    assert training.settings["best_epoch"] in (0, 1, 2)
+    assert {name: (part.size, part.digest) for name, part in training.splits.items()} == {
+        name: (len(part), splits.digests()[name]) for name, part in splits.by_name.items()
+    }
+    assert training.libraries["torch"] == torch.__version__
+    assert training.seconds > 0
+
+
+def test_the_validation_split_is_the_one_that_was_set_aside(trained: Trained, settings: TrainSettings) -> None:
+    """The images in the bundle are the validation split, and none of them was trained on."""
+    splits, validation = read_splits(settings), trained.bundle.read_validation()
+    seen = {image.tobytes() for part in (splits.fit, splits.tune) for image in part.images}
+
+    np.testing.assert_array_equal(validation.images, splits.validation.images)
+    np.testing.assert_array_equal(validation.labels, splits.validation.labels)
+    assert not seen & {image.tobytes() for image in validation.images}
+
+
+def test_training_repeats(trained: Trained, settings: TrainSettings, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same settings give the next version with the same graph and validation split, byte for byte."""
+    again = train(settings).bundle
+    said = capsys.readouterr()
+
+    assert again.manifest.version == trained.bundle.manifest.version + 1
+    assert again.read(MODEL) == trained.bundle.read(MODEL)
+    assert again.read(VALIDATION) == trained.bundle.read(VALIDATION)
+    assert again.manifest.claim == trained.bundle.manifest.claim
+    assert "digits: 2 classes, images of 8 x 8; " in said.err
+    assert "the images are as they were" in said.err
+    assert "the weights are not" in said.err
+    assert said.out == ""
+
+
+def test_what_is_there_is_not_trained_again(trained: Trained, settings: TrainSettings) -> None:
+    """With `if_absent`, the latest version that is there is handed back, and none is added."""
+    before = ModelsFolder(settings.models).versions("sevens")
+    found = train(settings.model_copy(update={"if_absent": True, "data": "/nowhere.npz"}))
+
+    assert not found.new
+    assert found.bundle == ModelsFolder(settings.models).latest("sevens")
+    assert ModelsFolder(settings.models).versions("sevens") == before
+    assert trained.bundle.path.is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_first(folder: Path) -> None:
+    """Before any data is read, it is known that the result could not be published."""
+    (folder / "file").write_text("hello")
+    settings = TrainSettings(data="/nowhere.npz", models=folder / "file" / "models")
+
+    with pytest.raises(BundleError, match="cannot be written"):
+        train(settings)
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "Sevens", ".."])
+def test_a_name_outside_the_folder_is_refused(folder: Path, name: str) -> None:
+    """A name that a models folder does not allow is refused before any data is read, also with `if_absent`."""
+    settings = TrainSettings(data="/nowhere.npz", models=folder / "names", name=name, if_absent=True)
+
+    with pytest.raises(BundleError, match="a model's name is"):
+        train(settings)
+
+    assert not (folder / "names").exists()
+
+
+@pytest.mark.parametrize(("data", "classes"), [("/nowhere.npz", ""), ("digits", "3,eleven"), ("digits", "3,3")])
+def test_data_that_cannot_be_read_leaves_nothing(tmp_path: Path, data: str, classes: str) -> None:
+    """Where the data is missing, or lacks a class, nothing of a model appears in the models folder."""
+    with pytest.raises(SourceError):
+        train(TrainSettings(data=data, classes=classes, models=tmp_path / "models"))
+
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_training_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Where training fails, nothing of a model appears in the models folder."""
+    settings = save(tmp_path / "noise.npz", images=noise(60, 0), labels=np.arange(60) % 3)
+
+    with pytest.raises(TrainError, match="at least 2 images"):
+        train(settings.model_copy(update={"model": "mlp", "batch_size": 1}))
+
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_seen_validation_images_need_leave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Validation images that are in fit too stop the training, unless that was allowed; then there is a warning."""
+    labels = np.arange(60) % 3
+    parts = {"fit_images": noise(60, 0), "fit_labels": labels, "validation_labels": labels[:6]}
+    settings = save(tmp_path / "seen.npz", validation_images=parts["fit_images"][:6], **parts)
+    with pytest.raises(TrainError, match="--allow-duplicates"):
+        read_splits(settings)
+    capsys.readouterr()
+    splits = read_splits(settings.model_copy(update={"allow_duplicates": True}))
+
+    assert len(splits.validation) == 6
+    assert "\nwarning: 6 of 6 validation images are also in" in capsys.readouterr().err
+
+
+def test_the_cpu_is_always_there() -> None:
+    """The CPU can be asked for anywhere; auto takes CUDA exactly where there is one."""
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto") == torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    """Who asks for CUDA gets CUDA or an error, never the CPU in silence."""
+    with pytest.raises(TrainError, match="--device cuda was asked for"):
+        choose_device("cuda")
+
+
+def test_the_digest_is_of_all_weights() -> None:
+    """The digest changes with any single weight and is otherwise the same."""
+    torch.manual_seed(0)
+    classifier = Classifier("linear", (3, 3), classes=3)
+    before = weights_digest(classifier)
+    parameters = [weights.detach().numpy() for weights in classifier.parameters()]
+    same = weights_digest(classifier)
+    parameters[1][2] += 1
+
+    assert before == same == array_digest(parameters[0], parameters[1] - np.eye(3, dtype=np.float32)[2])
+    assert weights_digest(classifier) != before

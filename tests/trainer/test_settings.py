@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from cli.settings import parse
+from trainer.settings import TrainSettings
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+
+def parsed(*arguments: str) -> TrainSettings:
+    return parse(TrainSettings, "vouch train", arguments)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as exit_info:
+        parsed(*arguments)
+
+    assert exit_info.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_defaults_train_on_the_digits() -> None:
+    """Without arguments there is data at hand, a network, a place for the model, and no class left out."""
+    settings = parsed()
+
+    assert (settings.data, settings.model, settings.models) == ("digits", "cnn", Path("models"))
+    assert (settings.chosen_classes, settings.image_size, settings.model_name) == ((), None, "digits")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("digits", "digits"),
+        ("mnist", "mnist"),
+        ("../My Digits.npz", "my-digits"),
+        ("photos/", "photos"),
+        ("/data/Käfer & Co/", "k-fer-co"),
+        ("archive.2026.csv", "archive.2026"),
+        ("_private_.npz", "private"),
+        ("写真", "model"),
+        (f"/data/{'x' * 80}", "x" * 63),
+    ],
+)
+def test_a_name_is_made_from_the_data(data: str, name: str) -> None:
+    """Where no name is given, the last part of the path becomes one that a models folder allows."""
+    assert parsed("--data", data).model_name == name
+
+
+def test_the_folder_one_is_in_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that is only dots is named after the folder it leads to."""
+    (tmp_path / "Flowers" / "raw").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "Flowers" / "raw")
+
+    assert parsed("--data", ".").model_name == "raw"
+    assert parsed("--data", "..").model_name == "flowers"
+
+
+def test_a_given_name_is_taken() -> None:
+    """The user's own name is not changed."""
+    assert parsed("--data", "mnist", "--name", "threes-and-sevens").model_name == "threes-and-sevens"
+
+
+def test_classes_keep_their_order() -> None:
+    """Classes are named with commas between; the order is the user's."""
+    assert parsed("--classes", "7, 3,cat").chosen_classes == ("7", "3", "cat")
+
+
+def test_one_class_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to tell apart in a single class."""
+    assert "--classes (or VOUCH_TRAIN_CLASSES): expected two or more" in refusal(capsys, "--classes", "3")
+
+
+def test_a_size_is_height_and_width() -> None:
+    """`--size` says height, then width."""
+    assert parsed("--size", "64x48").image_size == (64, 48)
+
+
+@pytest.mark.parametrize("size", ["64", "x", "64x", "0x8", "64x-8", "64X64", "64 x 64", "99999x1", "8x8x3", "8x8\n"])
+def test_a_size_of_another_form_is_refused(capsys: pytest.CaptureFixture[str], size: str) -> None:
+    """Anything but two numbers from 1 to 9999 with an x between is wrong usage."""
+    assert "--size (or VOUCH_TRAIN_SIZE)" in refusal(capsys, "--size", size)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--epochs", "-1"),
+        ("--epochs", "1.5"),
+        ("--batch-size", "65537"),
+        ("--learning-rate", "-0.1"),
+        ("--learning-rate", "nan"),
+        ("--learning-rate", "inf"),
+        ("--seed", str(2**32)),
+        ("--seed", "-1"),
+        ("--tune-share", "0"),
+        ("--tune-share", "0.5"),
+        ("--validation-share", "0.9"),
+        ("--validation-share", "nan"),
+        ("--model", "transformer"),
+        ("--loss", "hinge"),
+        ("--device", "tpu"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(capsys: pytest.CaptureFixture[str], arguments: tuple[str, str]) -> None:
+    """A value that cannot be trained with is wrong usage, and the message names its flag."""
+    assert f"error: {arguments[0]} (or VOUCH_TRAIN_" in refusal(capsys, *arguments)
+
+
+def test_the_largest_seed_is_taken() -> None:
+    """Every seed of 32 bits is one."""
+    assert parsed("--seed", str(2**32 - 1)).seed == 2**32 - 1

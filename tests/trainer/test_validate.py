@@ -1,0 +1,52 @@
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from bundle.accuracy import wilson_interval
+from bundle.validation import Validation
+from trainer.splits import Splits
+from trainer.validate import count_claim, run_graph
+
+
+def test_the_claim_is_a_naive_count(graph: bytes, splits: Splits) -> None:
+    """Asked one image at a time, the exported graph gives exactly the claimed count, cell by cell."""
+    images, labels = splits.validation.images, splits.validation.labels
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    confusion = [[0] * 10 for _ in range(10)]
+    for image, label in zip(images, labels.tolist(), strict=True):
+        (probabilities,) = session.run(["probabilities"], {"images": image[None]})
+        confusion[label][int(np.argmax(probabilities[0]))] += 1
+    claim = count_claim(graph, Validation(images, labels), classes=10)
+    correct = sum(confusion[k][k] for k in range(10))
+
+    assert claim.confusion == tuple(map(tuple, confusion))
+    assert (claim.correct, claim.total) == (correct, len(labels))
+    assert (claim.low, claim.high) == wilson_interval(correct, len(labels))
+    assert 0.9 < claim.accuracy.accuracy < 1
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257])
+def test_every_image_is_counted_once(graph: bytes, splits: Splits, count: int) -> None:
+    """Whether or not the images fill the last run, each is counted."""
+    part = splits.validation[:count]
+
+    assert count_claim(graph, Validation(part.images, part.labels), classes=10).total == count
+
+
+def test_wrong_labels_lower_the_claim(graph: bytes, splits: Splits) -> None:
+    """The claim is against the labels: where all are replaced by another class, no right answer stays right."""
+    images, labels = splits.validation.images, splits.validation.labels
+    claim = count_claim(graph, Validation(images, labels), classes=10)
+    moved = count_claim(graph, Validation(images, (labels + 1) % 10), classes=10)
+
+    assert moved.correct == sum(row[(k + 1) % 10] for k, row in enumerate(claim.confusion))
+    assert moved.correct < 0.1 * claim.correct
+
+
+def test_a_batch_has_a_row_an_image(graph: bytes, noise: np.ndarray) -> None:
+    """Running a batch gives the probabilities of each of its images, in order."""
+    together = run_graph(graph, noise)
+
+    assert together.shape == (64, 10)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(run_graph(graph, noise[::-1].copy())[::-1], together, atol=1e-6)
