@@ -1,11 +1,10 @@
 """manifest.json: all that is said about one version of one model, checked whenever it is read."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bundle.accuracy import Accuracy
+from bundle.accuracy import Accuracy, Tally
 from bundle.errors import InvalidBundle
 from bundle.pixels import PixelSettings
 
@@ -46,6 +45,13 @@ class Claim(_Part):
     confusion: tuple[tuple[int, ...], ...]
     """K rows of K: row the true class, column the answer."""
 
+    @classmethod
+    def of(cls, tally: Tally) -> "Claim":
+        """The claim that a finished count makes."""
+        count = tally.accuracy
+        confusion = tuple(tuple(row) for row in tally.confusion.tolist())
+        return cls(correct=count.correct, total=count.total, low=count.low, high=count.high, confusion=confusion)
+
     @property
     def accuracy(self) -> Accuracy:
         """The claim as a count."""
@@ -57,12 +63,14 @@ class Claim(_Part):
         return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
 
     @model_validator(mode="after")
-    def _confusion_adds_up(self) -> "Claim":
+    def _figures_agree(self) -> "Claim":
         rows = self.confusion
         if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
             raise ValueError("the confusion matrix is not a square of counts")
         if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
             raise ValueError("the confusion matrix does not add up to the claim")
+        if abs(self.low - self.accuracy.low) > 1e-6 or abs(self.high - self.accuracy.high) > 1e-6:
+            raise ValueError("low and high are not the Wilson 95 % interval of the claim")
         return self
 
 
@@ -88,7 +96,7 @@ class Manifest(_Part):
     format_version: Literal[1] = FORMAT_VERSION
     name: Name
     version: int = Field(ge=1)
-    created: datetime
+    created: AwareDatetime
     task: Literal["single_label"] = "single_label"
     labels: tuple[str, ...] = Field(min_length=2)
     """Names of the K classes, in the order of the outputs."""

@@ -2,3 +2,9 @@
 
 Meets the trainer in the bundle only; knows neither torch nor onnx.
 """
+
+import os
+
+# Read by these libraries when they are imported, so it has to come before all other imports of the server.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # we only spawn; its handlers log a line at every probe

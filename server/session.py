@@ -4,18 +4,15 @@ The only module of the server that imports onnxruntime.
 """
 
 import base64
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnxruntime as ort
 
 from bundle.pixels import PixelSettings
 from server.cores import available_cores
 from server.errors import ModelFailed, Refused, StartFailed
 from server.settings import Provider
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the library is imported
-import onnxruntime as ort  # the line above has to come first
 
 PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 IDENTITY_GRAPH = base64.b64decode(

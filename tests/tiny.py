@@ -72,9 +72,7 @@ def claim_of(validation: Validation) -> Claim:
     rows = validation.images[:, : len(LABELS)].sum(axis=2, dtype=np.float32)
     tally = Tally(len(LABELS))
     tally.add(validation.labels, rows)
-    count = tally.accuracy
-    confusion = tuple(tuple(row) for row in tally.confusion.tolist())
-    return Claim(correct=count.correct, total=count.total, low=count.low, high=count.high, confusion=confusion)
+    return Claim.of(tally)
 
 
 def publish_tiny(folder: ModelsFolder, name: str = "tiny", graph: bytes | None = None) -> Bundle:

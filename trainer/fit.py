@@ -87,9 +87,6 @@ def fit(
                 x = warp(x, generator)
             error = loss_of(model.scores(x), labels[rows], recipe.loss, recipe.label_smoothing)
             optimizer.zero_grad()
-            error.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
             step += 1
             losses.append(error.item())
             if not np.isfinite(losses[-1]):
@@ -97,6 +94,9 @@ def fit(
                 raise TrainError(
                     f"the loss is {losses[-1]} at step {step}, rate {rate:.2g}: try a lower --learning-rate"
                 )
+            error.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
             on_step(step, None)
         epochs.append(Epoch(number, float(np.mean(losses)), *measure(model, tune_images, tune_labels)))
         if epochs[-1].tune_loss <= best.tune_loss:

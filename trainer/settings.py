@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from bundle.manifest import NAME_PATTERN
 from cli.settings import CommandSettings, Flag
 
 ModelKind = Literal["linear", "mlp", "cnn"]
@@ -53,6 +54,13 @@ class TrainSettings(CommandSettings):
     """Where to fit: auto takes cuda where it is to be had."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
+
+    @field_validator("name")
+    @classmethod
+    def _a_folders_name(cls, value: str) -> str:
+        if value and not re.fullmatch(NAME_PATTERN, value):
+            raise ValueError("expected 1 to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit")
+        return value
 
     @field_validator("classes")
     @classmethod

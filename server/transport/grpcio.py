@@ -3,12 +3,10 @@
 from __future__ import annotations  # grpcio's classes are generic in its stubs only
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import Any
 
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # we only spawn; its handlers log a line at every probe
 import grpc
 from google.protobuf.message import DecodeError, Message
 

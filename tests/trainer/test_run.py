@@ -161,17 +161,6 @@ def test_a_folder_that_cannot_be_written_is_found_out_first(folder: Path) -> Non
         train(settings)
 
 
-@pytest.mark.parametrize("name", ["../outside", "a/b", "Sevens", ".."])
-def test_a_name_outside_the_folder_is_refused(folder: Path, name: str) -> None:
-    """A name that a models folder does not allow is refused before any data is read, also with `if_absent`."""
-    settings = TrainSettings(data="/nowhere.npz", models=folder / "names", name=name, if_absent=True)
-
-    with pytest.raises(BundleError, match="a model's name is"):
-        train(settings)
-
-    assert not (folder / "names").exists()
-
-
 @pytest.mark.parametrize(("data", "classes"), [("/nowhere.npz", ""), ("digits", "3,eleven"), ("digits", "3,3")])
 def test_data_that_cannot_be_read_leaves_nothing(tmp_path: Path, data: str, classes: str) -> None:
     """Where the data is missing, or lacks a class, nothing of a model appears in the models folder."""

@@ -61,6 +61,12 @@ def test_a_given_name_is_taken() -> None:
     assert parsed("--data", "mnist", "--name", "threes-and-sevens").model_name == "threes-and-sevens"
 
 
+@pytest.mark.parametrize("name", ["../outside", "a/b", "Sevens", "..", ".hidden", "pets\n", "x" * 64])
+def test_a_name_that_is_no_folders_is_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """A name that a models folder does not allow is wrong usage, told before anything is read."""
+    assert "--name (or VOUCH_TRAIN_NAME): expected 1 to 63 of a-z" in refusal(capsys, "--name", name)
+
+
 def test_classes_keep_their_order() -> None:
     """Classes are named with commas between; the order is the user's."""
     assert parsed("--classes", "7, 3,cat").chosen_classes == ("7", "3", "cat")
