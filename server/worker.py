@@ -16,6 +16,7 @@ from bundle.store import Bundle, ModelsFolder
 from server.batcher import start_batcher
 from server.catalog import Catalog, Served
 from server.errors import StartFailed
+from server.gate import Gate
 from server.probe import probe
 from server.readiness import Readiness
 from server.services.classifier import Classifier
@@ -38,6 +39,7 @@ class Worker:
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
         self._readiness = Readiness()
+        self._gate = Gate()
         self._catalog = Catalog(on_change=lambda: self._readiness.set(self._catalog.ready))
         self._server: GrpcioServer | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -58,7 +60,9 @@ class Worker:
         if not settings.models.is_dir():
             raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
         require_provider(settings.provider)
-        self._server = await start_grpcio(self._methods(), settings.host, settings.port, settings.max_message_bytes)
+        self._server = await start_grpcio(
+            self._methods(), self._gate, settings.host, settings.port, settings.max_message_bytes
+        )
         verify = partial(probe, settings=settings)
         watcher = Watcher(ModelsFolder(settings.models), self._catalog, verify, self.install)
         self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
@@ -81,19 +85,20 @@ class Worker:
         self._catalog.install(version[0])
 
     async def stop(self) -> None:
-        """Drains: not ready, no new call, accepted ones answered within the grace, then the models end."""
+        """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
         self._readiness.drain()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
+        await self._gate.close(self._settings.grace_s)
         if self._server is not None:
-            await self._server.stop(self._settings.grace_s)
+            await self._server.stop()
         await self._catalog.close()
 
     def _methods(self) -> list[Method]:
         limit = self._settings.max_request_images
         services = [
-            *Classifier(self._catalog, limit).methods(),
+            *Classifier(self._catalog, self._gate, limit).methods(),
             *Inference(self._catalog, self._readiness, limit).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})

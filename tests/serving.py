@@ -12,6 +12,7 @@ from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from server.batcher import start_batcher
 from server.catalog import Catalog, Served
+from server.gate import Gate
 from server.readiness import Readiness
 from server.services.classifier import Classifier
 from server.services.health import Health
@@ -31,6 +32,7 @@ class Serving:
     folder: ModelsFolder
     catalog: Catalog
     readiness: Readiness
+    gate: Gate
     channel: grpc.aio.Channel
     address: str
 
@@ -52,20 +54,20 @@ class Serving:
 @pytest.fixture
 async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     """All services on a free port; one model, `tiny` version 1, is served."""
-    readiness = Readiness()
+    readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
     methods = [
-        *Classifier(catalog, MAX_REQUEST_IMAGES).methods(),
+        *Classifier(catalog, gate, MAX_REQUEST_IMAGES).methods(),
         *Inference(catalog, readiness, MAX_REQUEST_IMAGES).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
     ]
-    server = await start_grpcio(methods, "127.0.0.1", 0, 1_000_000)
+    server = await start_grpcio(methods, gate, "127.0.0.1", 0, 1_000_000)
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
-        house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, channel, address)
+        house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address)
         house.install(publish_tiny(house.folder))
         yield house
         readiness.drain()
-    await server.stop(0)
+    await server.stop()
     await catalog.close()

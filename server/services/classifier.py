@@ -9,6 +9,7 @@ from bundle.accuracy import Accuracy
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Catalog, Entry, Served
 from server.errors import InvalidRequest
+from server.gate import Gate
 from server.services.images import check_count, decoded_images, raw_images
 from server.services.status import status_of
 from server.services.table import CallContext, Method, methods
@@ -22,8 +23,9 @@ STREAM_WINDOW = 32
 class Classifier:
     """The service's functions, by the names of its RPCs."""
 
-    def __init__(self, catalog: Catalog, max_request_images: int) -> None:
+    def __init__(self, catalog: Catalog, gate: Gate, max_request_images: int) -> None:
         self._catalog = catalog
+        self._gate = gate
         self._max_request_images = max_request_images
 
     def methods(self) -> list[Method]:
@@ -49,7 +51,10 @@ class Classifier:
     async def PredictStream(
         self, requests: AsyncIterator[pb.PredictStreamRequest], context: CallContext
     ) -> AsyncIterator[pb.PredictStreamResponse]:
-        """Predict for each request of a stream, several at work at once, answered in order."""
+        """Predict for each request of a stream, several at work at once, answered in order.
+
+        When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        """
         loop = asyncio.get_running_loop()
         places = asyncio.Semaphore(STREAM_WINDOW)  # taken before a request is read: unread answers hold back the stream
         answers: asyncio.Queue[asyncio.Task[pb.PredictStreamResponse] | Exception | None] = asyncio.Queue()
@@ -65,13 +70,18 @@ class Classifier:
                 end = err
             answers.put_nowait(end)
 
+        def stop_reading() -> None:
+            reader.cancel()
+            answers.put_nowait(self._gate.closed_error())
+
         reader = loop.create_task(read())
         try:
-            while (answer := await answers.get()) is not None:
-                if isinstance(answer, Exception):
-                    raise answer
-                yield await answer
-                places.release()
+            with self._gate.when_closing(stop_reading):
+                while (answer := await answers.get()) is not None:
+                    if isinstance(answer, Exception):
+                        raise answer
+                    yield await answer
+                    places.release()
         finally:
             reader.cancel()
             while not answers.empty():

@@ -22,7 +22,7 @@ class Health:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        return methods(pb.DESCRIPTOR.services_by_name["Health"], self)
+        return methods(pb.DESCRIPTOR.services_by_name["Health"], self, while_draining=True)
 
     async def Check(self, request: pb.HealthCheckRequest, context: CallContext) -> pb.HealthCheckResponse:
         """SERVING or NOT_SERVING; NOT_FOUND for a service that is not here, as the protocol wants."""

@@ -35,9 +35,11 @@ class Method:
     server_streaming: bool
     function: Callable[[Any, CallContext], Any]
     """(request, or an async iterator of requests, context) -> an awaitable response, or an async iterator of them."""
+    while_draining: bool = False
+    """Answered until the very end, past the gate."""
 
 
-def methods(service: ServiceDescriptor, implementation: object) -> list[Method]:
+def methods(service: ServiceDescriptor, implementation: object, while_draining: bool = False) -> list[Method]:
     """The table of a service: one entry an RPC of the .proto file, answered by the function of the same name."""
     return [
         Method(
@@ -47,6 +49,7 @@ def methods(service: ServiceDescriptor, implementation: object) -> list[Method]:
             client_streaming=method.client_streaming,
             server_streaming=method.server_streaming,
             function=getattr(implementation, method.name),
+            while_draining=while_draining,
         )
         for method in service.methods
     ]

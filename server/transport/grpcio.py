@@ -4,13 +4,14 @@ from __future__ import annotations  # grpcio's classes are generic in its stubs 
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
 from server.errors import InvalidRequest, StartFailed
+from server.gate import Gate
 from server.services.status import status_of
 from server.services.table import CallContext, Method
 
@@ -27,15 +28,18 @@ class GrpcioServer:
         self._server = server
         self.port = port
 
-    async def stop(self, grace_s: float) -> None:
-        """Takes no new call, waits for the accepted ones, and after `grace_s` cancels those that are left."""
-        await self._server.stop(grace_s)
+    async def stop(self) -> None:
+        """Closes all connections. Whoever wants calls to be answered first closes the gate before."""
+        await self._server.stop(0)
 
 
-async def start_grpcio(methods: Iterable[Method], host: str, port: int, max_message_bytes: int) -> GrpcioServer:
+async def start_grpcio(
+    methods: Iterable[Method], gate: Gate, host: str, port: int, max_message_bytes: int
+) -> GrpcioServer:
     """Listens, and answers these methods.
 
     Args:
+        gate: what calls pass on their way in.
         port: 0 for a free one.
 
     Raises:
@@ -53,7 +57,7 @@ async def start_grpcio(methods: Iterable[Method], host: str, port: int, max_mess
     )
     for method in methods:
         _, service, name = method.path.split("/")
-        handler = grpc.method_handlers_generic_handler(service, {name: _handler(method)})
+        handler = grpc.method_handlers_generic_handler(service, {name: _handler(method, gate)})
         server.add_generic_rpc_handlers((handler,))
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
@@ -63,7 +67,7 @@ async def start_grpcio(methods: Iterable[Method], host: str, port: int, max_mess
     return GrpcioServer(server, bound)
 
 
-def _handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -74,7 +78,8 @@ def _handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
 
     async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            return await answer(method, request, context)
+            with nullcontext() if method.while_draining else gate.enter():
+                return await answer(method, request, context)
         except Exception as err:
             status = status_of(err, method.path)
         return await context.abort(STATUS_CODES[status.code], status.message)

@@ -12,6 +12,7 @@ from client.messages import Images
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Refusal
 from server.errors import NotReady
+from server.gate import Gate
 from server.services.table import CallContext, methods
 from server.transport.grpcio import start_grpcio
 from tests.serving import Serving
@@ -167,7 +168,9 @@ class Moody:
 async def test_an_unavailable_server_is_asked_again() -> None:
     """gRPC itself sends the call again, a few times, and then gives up with the reason."""
     moody = Moody(iter([False, False, True, *[False] * 10]))
-    server = await start_grpcio(methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), "127.0.0.1", 0, 10_000)
+    server = await start_grpcio(
+        methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), Gate(), "127.0.0.1", 0, 10_000
+    )
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
         answer = await client.predict([b"png"])
         assert (answer.model, moody.calls) == ("moody", 3)
@@ -175,16 +178,18 @@ async def test_an_unavailable_server_is_asked_again() -> None:
         with pytest.raises(CallFailed, match="answered UNAVAILABLE: not yet"):
             await client.predict([b"png"])
         assert moody.calls == 3 + 4
-    await server.stop(0)
+    await server.stop()
 
 
 async def test_every_call_has_a_deadline() -> None:
     """A server that does not answer costs the client's time-out, not for ever."""
     moody = Moody(iter([True] * 10))
-    server = await start_grpcio(methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), "127.0.0.1", 0, 10_000)
+    server = await start_grpcio(
+        methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), Gate(), "127.0.0.1", 0, 10_000
+    )
     async with AsyncClient(f"127.0.0.1:{server.port}", timeout_s=0.1) as client:
         with pytest.raises(CallFailed, match="did not answer in time") as failure:
             await client.predict([b"png"], model="slow")
 
     assert failure.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
-    await server.stop(0)
+    await server.stop()

@@ -179,6 +179,33 @@ async def test_stopping_answers_accepted_calls_and_takes_no_new_ones(tmp_path: P
         assert await status(house.predict(images[:1])) is grpc.StatusCode.UNAVAILABLE
 
 
+async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhere(tmp_path: Path) -> None:
+    """Under load every call ends OK or UNAVAILABLE, which is safe to send again; never CANCELLED."""
+    publish_tiny(ModelsFolder(tmp_path))
+    images, _ = tiny_images(8)
+    codes: set[grpc.StatusCode] = set()
+    stopped = asyncio.Event()
+
+    async def call(house: House) -> None:
+        while not stopped.is_set():
+            try:
+                await house.predict(images)
+            except grpc.aio.AioRpcError as err:
+                codes.add(err.code())
+                await asyncio.sleep(0.15)  # as a client backs off
+
+    async with working(tmp_path) as house:
+        await house.until_serving()
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            for _ in range(16):
+                group.create_task(call(house))
+            await house.predict(images)
+            await house.worker.stop()
+            stopped.set()
+
+    assert codes == {grpc.StatusCode.UNAVAILABLE}
+
+
 async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
     """A typing mistake does not become a server that waits for ever."""
     with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):

@@ -149,6 +149,21 @@ async def test_a_stream_answers_in_order_with_the_ids_and_survives_a_bad_request
     assert given == [LABELS[label] for row, label in enumerate(labels) if row != 5]
 
 
+async def test_a_stream_ends_when_the_server_drains_after_what_it_has_read(serving: Serving) -> None:
+    """An open stream holds up no drain: its answers come, then UNAVAILABLE."""
+    stream = serving.classifier.PredictStream()
+    await stream.write(pb.PredictStreamRequest(id="read", request=raw(tiny_images(1)[0])))
+    answer = await stream.read()
+    async with asyncio.timeout(10):
+        await serving.gate.close(60)
+
+    assert answer.id == "read"
+    assert await refusal(stream.read()) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "the server is draining; another one may answer",
+    )
+
+
 async def test_a_cancelled_stream_leaves_nothing_behind(serving: Serving) -> None:
     """Its waiting images are dropped and the version's leases come back, so that it can end."""
 

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.errors import Overloaded, StartFailed
+from server.gate import Gate
 from server.services.table import CallContext, Method, methods
 from server.transport.grpcio import start_grpcio
 from tests.serving import Serving
@@ -64,10 +65,10 @@ class Listening:
 @pytest.fixture
 async def listening() -> AsyncIterator[Listening]:
     probe = Probe()
-    server = await start_grpcio(methods(SERVICE, probe), "127.0.0.1", 0, 10_000)
+    server = await start_grpcio(methods(SERVICE, probe), Gate(), "127.0.0.1", 0, 10_000)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield Listening(probe, channel, server.port)
-    await server.stop(0)
+    await server.stop()
 
 
 async def status(call: Any) -> tuple[grpc.StatusCode, str]:
@@ -175,11 +176,11 @@ async def test_a_message_over_the_limit_is_refused(listening: Listening) -> None
 async def test_a_second_server_on_the_port_fails_at_once() -> None:
     """Two servers never share a port in silence."""
     nothing: list[Method] = []
-    first = await start_grpcio(nothing, "127.0.0.1", 0, 10_000)
+    first = await start_grpcio(nothing, Gate(), "127.0.0.1", 0, 10_000)
 
     with pytest.raises(StartFailed, match=f"cannot listen on 127.0.0.1:{first.port}"):
-        await start_grpcio(nothing, "127.0.0.1", first.port, 10_000)
-    await first.stop(0)
+        await start_grpcio(nothing, Gate(), "127.0.0.1", first.port, 10_000)
+    await first.stop()
 
 
 async def test_an_unknown_method_is_unimplemented(serving: Serving) -> None:
