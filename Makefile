@@ -24,9 +24,7 @@ demo: $(INSTALLED) ## Train, publish, serve and predict on real digits, in under
 	$(BIN)/python examples/demo.py
 
 test: lint ## Everything CI runs: lint, types, tests with branch coverage
-	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-fast: $(INSTALLED) ## The tests alone, without coverage

@@ -1,0 +1,37 @@
+import sys
+
+import pytest
+
+import vouch
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone or asked for, the overview is shown and nothing has failed."""
+    codes = [vouch.main([]), vouch.main(["--help"])]
+
+    shown = capsys.readouterr().out
+    assert codes == [0, 0]
+    assert all(shown.count(f"\n  {command} ") == 2 for command in vouch.COMMANDS)
+
+
+def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the overview, on standard error."""
+    assert vouch.main(["guess"]) == 2
+    assert "there is no command 'guess'" in capsys.readouterr().err
+
+
+def test_a_command_gets_its_arguments_and_gives_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """`vouch verify nowhere` fails as `verify` does."""
+    assert vouch.main(["verify", "nowhere"]) == 1
+    assert "error: nowhere is not a bundle" in capsys.readouterr().err
+
+
+def test_a_program_that_is_not_installed_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's image has no trainer: one line instead of a traceback."""
+    monkeypatch.delitem(sys.modules, "trainer.commands", raising=False)
+    monkeypatch.setitem(sys.modules, "trainer.settings", None)
+
+    assert vouch.main(["train"]) == 1
+    assert capsys.readouterr().err.endswith("pip install 'vouch[trainer]'\n")
