@@ -1,5 +1,7 @@
 """The `vouch` command: picks the program and hands it the arguments. Imports nothing else."""
 
+import io
+import os
 import sys
 from importlib import import_module
 
@@ -15,7 +17,25 @@ EXTRAS = {"trainer": "vouch[trainer]", "server": "vouch[server]", "client": "vou
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0 done, 1 failed, 2 wrong usage."""
+    """Runs a command and returns its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except OSError as err:  # standard output is closed or full; all else is caught where it can be explained
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(err, BrokenPipeError):
+            print(f"error: standard output cannot be written: {err.strerror}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str] | None) -> int:
     command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command in ("-h", "--help"):
         print(usage())

@@ -1,5 +1,6 @@
 """manifest.json: all that is said about one version of one model, checked whenever it is read."""
 
+import unicodedata
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,6 +15,11 @@ MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.n
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def is_class_name(label: str) -> bool:
+    """Whether this can be shown as one line of text: not empty, no control characters, no lone surrogates."""
+    return bool(label.strip()) and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in label)
 
 
 class _Part(BaseModel):
@@ -69,7 +75,8 @@ class Claim(_Part):
             raise ValueError("the confusion matrix is not a square of counts")
         if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
             raise ValueError("the confusion matrix does not add up to the claim")
-        if abs(self.low - self.accuracy.low) > 1e-6 or abs(self.high - self.accuracy.high) > 1e-6:
+        stated, right = (self.low, self.high), (self.accuracy.low, self.accuracy.high)
+        if not all(abs(one - other) <= 1e-6 for one, other in zip(stated, right, strict=True)):  # NaN is not within
             raise ValueError("low and high are not the Wilson 95 % interval of the claim")
         return self
 
@@ -110,6 +117,8 @@ class Manifest(_Part):
     def _parts_agree(self) -> "Manifest":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
+        if not all(map(is_class_name, self.labels)):
+            raise ValueError("labels must not be empty nor hold control characters")
         if len(self.claim.confusion) != len(self.labels):
             raise ValueError(
                 f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows"

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from bundle.errors import BundleError, InvalidBundle
 from bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from bundle.validation import Validation, unpack
 
+MAX_MANIFEST_BYTES = 256 * 1024 * 1024
+"""A confusion matrix of 10,000 classes has 10^8 entries; mostly zeros, at two or more bytes each."""
 VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -42,9 +45,7 @@ class Bundle:
         """
         entry, path = self.manifest.files[name], self.path / name
         try:
-            if path.is_symlink():
-                raise InvalidBundle(f"{path} is a link; a bundle holds plain files")
-            if (size := path.stat().st_size) != entry.size:
+            if (size := _plain_size(path)) != entry.size:
                 raise InvalidBundle(f"{path} has {size:,} bytes; its manifest says {entry.size:,}")
             content = path.read_bytes()
         except OSError as err:
@@ -87,6 +88,8 @@ def open_bundle(path: Path) -> Bundle:
         InvalidBundle: no such folder, no manifest, or a manifest that is not valid.
     """
     try:
+        if (size := _plain_size(path / MANIFEST)) > MAX_MANIFEST_BYTES:
+            raise InvalidBundle(f"{path / MANIFEST} has {size:,} bytes; at most {MAX_MANIFEST_BYTES:,} are read")
         content = (path / MANIFEST).read_bytes()
     except OSError as err:
         raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror})") from err
@@ -105,7 +108,13 @@ class ModelsFolder:
         Raises:
             BundleError: the folder cannot be read.
         """
-        return [name for name in _entries(self.path) if re.fullmatch(NAME_PATTERN, name) and self.versions(name)]
+        return [name for name in _entries(self.path) if re.fullmatch(NAME_PATTERN, name) and self._has_versions(name)]
+
+    def _has_versions(self, name: str) -> bool:
+        try:
+            return bool(self.versions(name))
+        except BundleError:
+            return True  # whoever asks for them is told why they cannot be read
 
     def versions(self, name: str) -> list[int]:
         """Versions of a model, ascending; none where there is no such model."""
@@ -200,6 +209,14 @@ def _entries(folder: Path) -> list[str]:
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as err:
         raise BundleError(f"{folder} cannot be read: {err.strerror}") from err
+
+
+def _plain_size(path: Path) -> int:
+    """Size of a plain file; a pipe would be waited for for ever, a link could lead anywhere."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidBundle(f"{path} is a link or no file at all; a bundle holds plain files")
+    return status.st_size
 
 
 def _make_staging(folder: Path) -> Path:

@@ -54,6 +54,3 @@ def exit_code(command: Callable[[], int | None], expected: tuple[type[Exception]
     except expected as err:
         print(f"error: {err}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130

@@ -15,7 +15,7 @@ from client.messages import Evaluation, Images, Model, Prediction
 from client.recount import recount
 from client.settings import EvaluateSettings, PredictSettings, StatusSettings
 from sources.errors import SourceError
-from sources.load import load
+from sources.load import load_as
 
 EXPECTED = (CallFailed, SourceError, BundleError)
 
@@ -39,57 +39,67 @@ def status(arguments: Sequence[str]) -> int:
 
 
 def _predict(settings: PredictSettings) -> int:
-    failed: dict[str, str] = {}
-    found: dict[str, Prediction] = {}
-    model, version = "", 0
+    failed: dict[int, str] = {}
+    found: dict[int, tuple[int, Prediction]] = {}
+    model, broken_off = "", None
     with Client(settings.server, settings.timeout_s) as client, progress_bar("predicting", len(settings.files)) as show:
-        requests = _read_files(settings.files, failed)
-        for name, answer in client.predict_stream(requests, settings.model, settings.top):
-            if isinstance(answer, CallFailed):
-                failed[name] = str(answer)
-            else:
-                model, version, found[name] = answer.model, answer.version, answer[0]
-            show(len(found) + len(failed))
+        try:
+            requests = _read_files(settings.files, failed)
+            for number, answer in client.predict_stream(requests, settings.model, settings.top):
+                if isinstance(answer, CallFailed):
+                    failed[int(number)] = str(answer)
+                else:
+                    model, found[int(number)] = answer.model, (answer.version, answer[0])
+                show(len(found) + len(failed))
+        except CallFailed as err:
+            broken_off = err  # what was answered before is shown all the same
     if settings.json_output:
-        _print_predictions_json(model, version, found, failed)
+        _print_predictions_json(settings.files, model, found, failed)
     elif found:
-        _print_predictions(model, version, found)
-    for name, reason in failed.items():
-        print(f"error: {name}: {reason}", file=sys.stderr)
+        _print_predictions(settings.files, model, found)
+    for row, reason in sorted(failed.items()):
+        print(f"error: {settings.files[row]}: {reason}", file=sys.stderr)
+    if broken_off is not None:
+        raise broken_off
     return FAILED if failed else 0
 
 
-def _read_files(files: Sequence[Path], failed: dict[str, str]) -> Iterator[tuple[str, Images]]:
-    """One request a file, so that one bad file fails alone; those that cannot be read go into `failed`."""
-    for file in files:
+def _read_files(files: Sequence[Path], failed: dict[int, str]) -> Iterator[tuple[str, Images]]:
+    """One request a file, under its number, so that one bad file fails alone; the unreadable go into `failed`."""
+    for row, file in enumerate(files):
         try:
-            yield str(file), [file.read_bytes()]
+            yield str(row), [file.read_bytes()]
         except OSError as err:
-            failed[str(file)] = f"cannot be read: {err.strerror}"
+            failed[row] = f"cannot be read: {err.strerror}"
 
 
-def _print_predictions_json(model: str, version: int, found: dict[str, Prediction], failed: dict[str, str]) -> None:
+def _print_predictions_json(
+    files: Sequence[Path], model: str, found: dict[int, tuple[int, Prediction]], failed: dict[int, str]
+) -> None:
     rows = [
         {
-            "file": name,
+            "file": str(files[row]),
+            "version": version,
             "label": prediction.label,
             "probability": prediction.probability,
             "top": [{"label": label, "probability": probability} for label, probability in prediction.top],
         }
-        for name, prediction in found.items()
+        for row, (version, prediction) in found.items()
     ]
-    errors = [{"file": name, "error": reason} for name, reason in failed.items()]
+    errors = [{"file": str(files[row]), "error": reason} for row, reason in sorted(failed.items())]
+    version = max((version for version, _ in found.values()), default=0)
     print_json({"model": model, "version": version, "predictions": rows, "errors": errors})
 
 
-def _print_predictions(model: str, version: int, found: dict[str, Prediction]) -> None:
-    output.print(f"{model} version {version}", style="bold", markup=False)
-    widest_name = max(map(len, found))
-    widest_label = max(len(prediction.label) for prediction in found.values())
-    for name, prediction in found.items():
+def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple[int, Prediction]]) -> None:
+    versions = sorted({version for version, _ in found.values()})
+    output.print(f"{model} version {' and '.join(map(str, versions))}", style="bold")
+    widest_name = max(len(str(files[row])) for row in found)
+    widest_label = max(len(prediction.label) for _, prediction in found.values())
+    for row, (_, prediction) in found.items():
         others = ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:])
-        line = f"  {name:<{widest_name}}  {prediction.label:<{widest_label}}  {prediction.probability:6.1%}"
-        output.print(line + (f"  or {others}" if others else ""), markup=False)
+        line = f"  {files[row]!s:<{widest_name}}  {prediction.label:<{widest_label}}  {prediction.probability:6.1%}"
+        output.print(line + (f"  or {others}" if others else ""))
 
 
 def _evaluate(settings: EvaluateSettings) -> None:
@@ -111,7 +121,7 @@ def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluatio
 
 
 def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
-    source = load(settings.data)
+    source = load_as(settings.data, client.model(settings.model).input_shape)
     if settings.classes:
         source = source.with_classes(tuple(settings.classes.split(",")))
     with progress_bar("predicting", None) as show:

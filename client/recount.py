@@ -38,11 +38,11 @@ def recount(client: Client, model: str, source: Source, batch_size: int, progres
     correct = 0
     for start in range(0, len(examples), batch_size):
         rows = slice(start, start + batch_size)
-        answers = client.predict(examples.images[rows], about.name)
+        answers = client.predict(examples.images[rows], about.name, about.version)
         correct += sum(answer.label == label for answer, label in zip(answers, truth[rows], strict=True))
         progress(start + len(answers))
     assert about.claim is not None  # it has just answered, so it is served
-    return Evaluation(about.name, answers.version, about.claim, Accuracy(correct=correct, total=len(examples)))
+    return Evaluation(about.name, about.version, about.claim, Accuracy(correct=correct, total=len(examples)))
 
 
 def examples_to_count(source: Source) -> Examples:

@@ -1,9 +1,9 @@
 """Settings of `vouch predict`, `evaluate` and `status`: the single place where outside values enter the client."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from cli.settings import CommandSettings, Flag
@@ -44,3 +44,9 @@ class EvaluateSettings(StatusSettings):
     """With --data: only these classes of it."""
     batch_size: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 256
     """With --data: images a call."""
+
+    @model_validator(mode="after")
+    def _classes_of_data(self) -> Self:
+        if self.classes and not self.data:
+            raise ValueError("--classes chooses among the classes of --data; the bundle's own split is counted whole")
+        return self

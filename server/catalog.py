@@ -93,14 +93,14 @@ class Catalog:
         """One model.
 
         Args:
-            name: may be empty where there is one model.
+            name: may be empty where one model is served, or none is and there is one.
 
         Raises:
             UnknownModel: no model of this name, or several to choose from.
         """
         known = {*self._served, *self._refusals, *self._verifying}
         if not name:
-            name = self._only(known)
+            name = self._only(set(self._served) or known)
         if name not in known:
             raise UnknownModel(f"there is no model {name!r}; there {_listed(known)}")
         refusals = self._refusals.get(name, {})
@@ -111,7 +111,7 @@ class Catalog:
         """The version that answers now.
 
         Args:
-            name: may be empty where there is one model.
+            name: may be empty where one model is served.
             version: 0 for whichever is served.
 
         Raises:
@@ -144,6 +144,11 @@ class Catalog:
     def refuse(self, name: str, refusal: Refusal) -> None:
         """Remembers why a version is not served."""
         self._refusals.setdefault(name, {})[refusal.version] = refusal
+
+    def forget_all_but(self, names: set[str]) -> None:
+        """Drops what is remembered of models that are neither served nor there any more."""
+        for name in set(self._refusals) - set(self._served) - names:
+            del self._refusals[name]
 
     def install(self, served: Served) -> None:
         """Swaps a version in; the one before it ends when its last call has."""

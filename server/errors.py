@@ -36,8 +36,16 @@ class ModelFailed(DomainError):
     """The session raised, or returned another number of rows; other batches are unaffected."""
 
 
+class BundleGone(DomainError):
+    """What is served no longer lies on disk as it was published."""
+
+
 class Refused(DomainError):
     """A version could not vouch for itself; the message is the reason."""
+
+
+class Undecided(DomainError):
+    """A version could not be looked at now; it says nothing about the version, and is tried again."""
 
 
 class StartFailed(DomainError):

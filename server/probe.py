@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 
 from bundle.accuracy import Accuracy
-from server.errors import Refused
+from server.errors import Refused, Undecided
 from server.settings import RuntimeSettings
 
+HOUSE = str(Path(__file__).resolve().parent.parent)
+"""Where the probe finds this code; -P keeps it from importing what lies in the working directory."""
 PROBE_TIMEOUT_S = 900.0
 """A model that is still counting then is refused; 10,000 images take seconds."""
 
@@ -21,7 +24,8 @@ async def probe(bundle: Path, settings: RuntimeSettings) -> tuple[str, Accuracy]
         the digest of the bundle that was verified, and its served accuracy.
 
     Raises:
-        Refused: with the reason, also where the process died or did not end.
+        Refused: with the reason, also where the process crashed or did not end.
+        Undecided: the process could not be started, or was killed from outside; the bundle may be good.
     """
     flags = {
         "--provider": settings.provider,
@@ -30,12 +34,17 @@ async def probe(bundle: Path, settings: RuntimeSettings) -> tuple[str, Accuracy]
         "--max-lost-answers": settings.max_lost_answers,
     }
     words = [str(word) for pair in flags.items() for word in pair]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server", "verify", str(bundle), "--json", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    paths = [HOUSE, *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "server", "verify", str(bundle), "--json", *words),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as err:
+        raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
     try:
         output, errors = await asyncio.wait_for(process.communicate(), PROBE_TIMEOUT_S)
     except TimeoutError as err:
@@ -44,8 +53,11 @@ async def probe(bundle: Path, settings: RuntimeSettings) -> tuple[str, Accuracy]
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode != 0:
-        raise Refused(_reason(process.returncode or 0, errors.decode(errors="replace")))
+    code = process.returncode or 0
+    if code == -signal.SIGKILL:
+        raise Undecided("the process that verified it was killed, perhaps for want of memory")
+    if code != 0:
+        raise Refused(_reason(code, errors.decode(errors="replace")))
     result = json.loads(output.splitlines()[-1])
     return result["digest"], Accuracy(correct=result["served"]["correct"], total=result["served"]["total"])
 

@@ -7,13 +7,14 @@ unreadable changes nothing for callers.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
 from bundle.store import Bundle, ModelsFolder
 from server.catalog import Catalog, Refusal
-from server.errors import DomainError, Refused
+from server.errors import DomainError, Refused, Undecided
 
 log = logging.getLogger("vouch.server")
 
@@ -21,67 +22,86 @@ Verify = Callable[[Path], Awaitable[tuple[str, Accuracy]]]
 """A bundle's folder -> digest and served accuracy; raises Refused."""
 Install = Callable[[Bundle, Accuracy], Awaitable[None]]
 """Loads a verified bundle and serves it. Raises DomainError or BundleError where that fails."""
+VERIFIED_AT_ONCE = 2
+TRY_AGAIN_AFTER_S = 30.0
+"""After a probe could not be started or was killed."""
+
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class Watcher:
-    """Keeps a catalog in step with a models folder."""
+    """Keeps a catalog in step with a models folder. Models are looked after side by side: none waits for another."""
 
     def __init__(self, folder: ModelsFolder, catalog: Catalog, verify: Verify, install: Install) -> None:
         self._folder = folder
         self._catalog = catalog
         self._verify = verify
         self._install = install
-        self._looked_at: dict[tuple[str, int], Fingerprint] = {}
-        self._trouble = ""
+        self._at_once = asyncio.Semaphore(VERIFIED_AT_ONCE)
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._decided: dict[tuple[str, int], Fingerprint] = {}
+        self._try_again_at: dict[tuple[str, int], float] = {}
+        self._trouble: dict[str, str] = {}
 
     async def watch(self, interval_s: float) -> None:
-        """Scans now and then every `interval_s` seconds, until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(interval_s)
+        """Looks now and then every `interval_s` seconds, until cancelled."""
+        try:
+            while True:
+                await self.look()
+                await asyncio.sleep(interval_s)
+        finally:
+            for task in self._at_work.values():
+                task.cancel()
+            await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
     async def look(self) -> None:
-        """A scan that survives an unreadable models folder, and bugs of ours; says so once while nothing changes."""
+        """Sets every model that has something new to work; says once what cannot be read while that does not change."""
         try:
-            await self.scan()
-            self._trouble = ""
-        except Exception as err:
-            if repr(err) != self._trouble:
-                bug = None if isinstance(err, BundleError) else err
-                log.error("%s; what is served stays served", err, exc_info=bug)
-            self._trouble = repr(err)
+            names = await asyncio.to_thread(self._folder.names)
+        except BundleError as err:
+            self._tell("", err)
+            return
+        self._trouble.pop("", None)
+        self._catalog.forget_all_but(set(names))
+        for name in names:
+            if name not in self._at_work:
+                task = asyncio.get_running_loop().create_task(self._bring_up(name), name=f"watch {name}")
+                self._at_work[name] = task
+                task.add_done_callback(partial(self._ended, name))
 
-    async def scan(self) -> None:
-        """Brings every model to the newest version that vouches for itself.
+    async def settled(self) -> None:
+        """Returns when what was found so far is served or refused."""
+        await asyncio.gather(*self._at_work.values())
 
-        Raises:
-            BundleError: the models folder cannot be read.
-        """
-        candidates = {name: await self._candidates(name) for name in await asyncio.to_thread(self._folder.names)}
-        waiting = [name for name, versions in candidates.items() if versions]
-        for name in waiting:
-            self._catalog.begin_verifying(name)
-        for name in waiting:
-            try:
-                for version in candidates[name]:
-                    if await self._try(name, version):
+    async def _bring_up(self, name: str) -> None:
+        """Serves the newest version that vouches for itself. Never raises but when cancelled."""
+        try:
+            versions = await self._candidates(name)
+            if versions:
+                self._catalog.begin_verifying(name)
+            for version, fingerprint in versions:
+                async with self._at_once:
+                    if await self._try(name, version, fingerprint):
                         break
-            finally:
-                self._catalog.end_verifying(name)
+            self._trouble.pop(name, None)
+        except Exception as err:
+            self._tell(name, err)
+        finally:
+            self._catalog.end_verifying(name)
 
-    async def _candidates(self, name: str) -> list[int]:
+    async def _candidates(self, name: str) -> list[tuple[int, Fingerprint]]:
         """Versions above the served one that are new, or changed since they were refused; newest first."""
-        served = self._catalog.served_version(name)
-        found: list[int] = []
+        served, now = self._catalog.served_version(name), asyncio.get_running_loop().time()
+        found: list[tuple[int, Fingerprint]] = []
         for version in await asyncio.to_thread(self._folder.versions, name):
+            if version <= served or self._try_again_at.get((name, version), now) > now:
+                continue
             fingerprint = await asyncio.to_thread(_fingerprint, self._folder.path / name / str(version))
-            if version > served and self._looked_at.get((name, version)) != fingerprint:
-                self._looked_at[name, version] = fingerprint
-                found.insert(0, version)
+            if self._decided.get((name, version)) != fingerprint:
+                found.insert(0, (version, fingerprint))
         return found
 
-    async def _try(self, name: str, version: int) -> bool:
+    async def _try(self, name: str, version: int, fingerprint: Fingerprint) -> bool:
         """Verifies and installs a version; False where it is refused."""
         try:
             bundle = await asyncio.to_thread(self._folder.open, name, version)
@@ -90,11 +110,24 @@ class Watcher:
                 raise Refused("it changed while it was verified")
             await self._install(bundle, served)
         except (DomainError, BundleError) as err:
+            if isinstance(err, Undecided):
+                self._try_again_at[name, version] = asyncio.get_running_loop().time() + TRY_AGAIN_AFTER_S
+            else:
+                self._decided[name, version] = fingerprint
             log.error("%s version %d is refused: %s", name, version, err)
             self._catalog.refuse(name, Refusal(version, str(err)))
             return False
         log.info("%s is served: claim %s, served %s", bundle, bundle.manifest.claim.accuracy, served)
         return True
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._at_work[name]
+
+    def _tell(self, name: str, err: Exception) -> None:
+        if self._trouble.get(name) != repr(err):
+            bug = None if isinstance(err, BundleError) else err
+            log.error("%s; what is served stays served", err, exc_info=bug)
+        self._trouble[name] = repr(err)
 
 
 def _fingerprint(path: Path) -> Fingerprint:

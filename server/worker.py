@@ -15,11 +15,13 @@ from bundle.accuracy import Accuracy
 from bundle.store import Bundle, ModelsFolder
 from server.batcher import start_batcher
 from server.catalog import Catalog, Served
+from server.cores import available_cores
 from server.errors import StartFailed
 from server.gate import Gate
 from server.probe import probe
 from server.readiness import Readiness
 from server.services.classifier import Classifier
+from server.services.decoder import Decoder
 from server.services.health import Health
 from server.services.inference import Inference
 from server.services.reflection import Reflection
@@ -40,6 +42,7 @@ class Worker:
         self._settings = settings
         self._readiness = Readiness()
         self._gate = Gate()
+        self._decoder = Decoder(available_cores(), settings.max_queue_images)
         self._catalog = Catalog(on_change=lambda: self._readiness.set(self._catalog.ready))
         self._server: GrpcioServer | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -93,12 +96,13 @@ class Worker:
         await self._gate.close(self._settings.grace_s)
         if self._server is not None:
             await self._server.stop()
+        self._decoder.close()
         await self._catalog.close()
 
     def _methods(self) -> list[Method]:
         limit = self._settings.max_request_images
         services = [
-            *Classifier(self._catalog, self._gate, limit).methods(),
+            *Classifier(self._catalog, self._gate, self._decoder, limit).methods(),
             *Inference(self._catalog, self._readiness, limit).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})

@@ -4,11 +4,11 @@ What must hold for every source is checked here, once. Knows no file format.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from bundle.manifest import is_class_name
 from sources.errors import SourceError
 from sources.examples import Examples, Source, SplitName
 
@@ -51,7 +51,7 @@ def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
         set(labels), key=lambda label: (re.sub(r"[0-9]+", lambda digits: digits[0].zfill(20), label), label)
     )
     for label in classes:
-        if not label.strip() or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in label):
+        if not is_class_name(label):
             raise SourceError(f"{source} has a class named {label!a}; expected a name of printable characters")
     if len(classes) < 2:
         raise SourceError(f"all examples of {source} are of one class, {classes[0]}; expected at least two classes")

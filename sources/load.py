@@ -35,6 +35,18 @@ def load(spec: str, size: tuple[int, int] | None = None) -> Source:
         raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
 
 
+def load_as(spec: str, image_shape: tuple[int, ...]) -> Source:
+    """The same, with the images of a folder or a .csv file at the size of a model's input.
+
+    Args:
+        image_shape: (H, W) or (H, W, C); empty where it is not known.
+    """
+    path = Path(spec)
+    resizable = (path.is_dir() and not find_files(path)) or path.suffix.lower() == ".csv"
+    takes_size = resizable and spec not in ("digits", "mnist")
+    return load(spec, (image_shape[0], image_shape[1]) if takes_size and image_shape else None)
+
+
 def _load(spec: str, size: tuple[int, int] | None) -> Source:
     path = Path(spec)
     if spec in ("digits", "mnist"):

@@ -15,6 +15,7 @@ from server.catalog import Catalog, Served
 from server.gate import Gate
 from server.readiness import Readiness
 from server.services.classifier import Classifier
+from server.services.decoder import Decoder
 from server.services.health import Health
 from server.services.inference import Inference
 from server.services.reflection import Reflection
@@ -57,7 +58,7 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
     methods = [
-        *Classifier(catalog, gate, MAX_REQUEST_IMAGES).methods(),
+        *Classifier(catalog, gate, Decoder(2, 100), MAX_REQUEST_IMAGES).methods(),
         *Inference(catalog, readiness, MAX_REQUEST_IMAGES).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 import numpy as np
 
 from bundle.accuracy import Accuracy
+from bundle.errors import BundleError
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Catalog, Entry, Served
-from server.errors import InvalidRequest
+from server.errors import BundleGone, InvalidRequest
 from server.gate import Gate
-from server.services.images import check_count, decoded_images, raw_images
+from server.services.decoder import Decoder
+from server.services.images import check_count, raw_images
 from server.services.status import status_of
 from server.services.table import CallContext, Method, methods
 from server.session import Outputs
@@ -23,9 +25,10 @@ STREAM_WINDOW = 32
 class Classifier:
     """The service's functions, by the names of its RPCs."""
 
-    def __init__(self, catalog: Catalog, gate: Gate, max_request_images: int) -> None:
+    def __init__(self, catalog: Catalog, gate: Gate, decoder: Decoder, max_request_images: int) -> None:
         self._catalog = catalog
         self._gate = gate
+        self._decoder = decoder
         self._max_request_images = max_request_images
 
     def methods(self) -> list[Method]:
@@ -100,7 +103,10 @@ class Classifier:
         """The count so far after each batch of the validation split."""
         with self._catalog.find(request.model).lease() as served:
             manifest = served.bundle.manifest
-            validation = await asyncio.to_thread(served.bundle.read_validation)
+            try:
+                validation = await asyncio.to_thread(served.bundle.read_validation)
+            except BundleError as err:
+                raise BundleGone(f"the validation split of {served.bundle} can no longer be read: {err}") from err
             claim = _accuracy(manifest.claim.accuracy)
             async for count in recount(served.batcher, validation, len(manifest.labels)):
                 yield pb.EvaluateResponse(
@@ -113,7 +119,7 @@ class Classifier:
             return raw_images(request.raw.pixels, request.raw.shape, expected, self._max_request_images)
         if request.WhichOneof("images") == "encoded":
             check_count(len(request.encoded.files), self._max_request_images)
-            return await asyncio.to_thread(decoded_images, request.encoded.files, expected)
+            return await self._decoder.decode(request.encoded.files, expected)
         raise InvalidRequest("expected images, raw or encoded; got neither")
 
     async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> pb.PredictStreamResponse:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bundle.errors import InvalidImage
-from bundle.pixels import PixelSettings, decode
+from bundle.pixels import PixelSettings
 from server.errors import InvalidRequest
 
 
@@ -47,21 +46,3 @@ def check_count(images: int, max_images: int) -> None:
     """
     if not 1 <= images <= max_images:
         raise InvalidRequest(f"expected 1 to {max_images:,} images in a request, got {images:,}")
-
-
-def decoded_images(files: Sequence[bytes], expected: PixelSettings) -> np.ndarray:
-    """The images in these PNG or JPEG files, as training would have read them. Blocks.
-
-    Returns:
-        uint8, shape (N, H, W) or (N, H, W, C).
-
-    Raises:
-        InvalidRequest: says which file cannot be read, counting from 0, and why.
-    """
-    images = np.empty((len(files), *expected.shape), np.uint8)
-    for row, file in enumerate(files):
-        try:
-            images[row] = decode(file, expected)
-        except InvalidImage as err:
-            raise InvalidRequest(f"file {row}: {err}") from err
-    return images

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from bundle.errors import InvalidImage
 from server.errors import (
+    BundleGone,
     Closed,
     DeadlineExpired,
     InvalidRequest,
@@ -26,6 +27,7 @@ class Code(IntEnum):
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
     RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
     INTERNAL = 13
     UNAVAILABLE = 14
 
@@ -38,8 +40,12 @@ CODES: dict[type[Exception], Code] = {
     Closed: Code.UNAVAILABLE,
     Overloaded: Code.RESOURCE_EXHAUSTED,
     DeadlineExpired: Code.DEADLINE_EXCEEDED,
+    BundleGone: Code.FAILED_PRECONDITION,
 }
 """Errors whose message is meant for the caller. Everything else is our fault."""
+
+MAX_MESSAGE = 1000
+"""Characters; a message travels in a header, which gRPC bounds, and may quote what the caller sent."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,8 @@ def status_of(err: Exception, path: str) -> Status:
     """
     code = CODES.get(type(err))
     if code is not None:
-        return Status(code, str(err))
+        message = str(err)
+        return Status(code, message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "...")
     error_id = secrets.token_hex(4)
     log.error("%s failed, error %s", path, error_id, exc_info=err)
     what = "the model failed" if isinstance(err, ModelFailed) else "the server failed"

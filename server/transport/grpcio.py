@@ -62,7 +62,9 @@ async def start_grpcio(
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as err:
-        raise StartFailed(f"cannot listen on {host}:{port}: is another server there? ({err})") from err
+        raise StartFailed(
+            f"cannot listen on {host}:{port}: another server is there, or it is no address of this machine"
+        ) from err
     await server.start()
     return GrpcioServer(server, bound)
 
@@ -81,6 +83,8 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
             with nullcontext() if method.while_draining else gate.enter():
                 return await answer(method, request, context)
         except Exception as err:
+            if context.cancelled():
+                raise asyncio.CancelledError from err  # the caller has hung up; writing to it failed
             status = status_of(err, method.path)
         return await context.abort(STATUS_CODES[status.code], status.message)
 

@@ -1,5 +1,6 @@
 import hashlib
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
@@ -305,3 +306,14 @@ def test_a_bundle_is_named_in_messages(models: ModelsFolder) -> None:
     bundle: Bundle = publish_made_up(models)
 
     assert str(bundle) == "pets version 1"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx"])
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    """Reading it would never end."""
+    path = publish_made_up(ModelsFolder(tmp_path)).path
+    (path / name).unlink()
+    os.mkfifo(path / name)
+
+    with pytest.raises(InvalidBundle, match="is a link or no file at all"):
+        open_bundle(path).check_files()

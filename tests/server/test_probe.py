@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundle.store import ModelsFolder
-from server.errors import Refused
+from server.errors import Refused, Undecided
 from server.probe import probe
 from server.settings import RuntimeSettings
 from tests.tiny import ROTATED, publish_tiny, tiny_graph
@@ -36,4 +36,32 @@ async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "executable", str(killer))
 
     with pytest.raises(Refused, match=f"died by {signal.SIGSEGV.name}"):
+        await probe(tmp_path, RuntimeSettings())
+
+
+async def test_a_probe_imports_nothing_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that happens to be called numpy.py where the server was started is not run."""
+    bundle = publish_tiny(ModelsFolder(tmp_path / "models"))
+    (tmp_path / "numpy.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+
+    digest, _ = await probe(bundle.path, RuntimeSettings())
+
+    assert digest == bundle.digest
+
+
+@pytest.mark.parametrize("start", ["killed", "missing"])
+async def test_a_probe_that_was_killed_or_could_not_start_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    """Want of memory or of processes is no fault of the bundle."""
+    program = tmp_path / "program"
+    if start == "killed":
+        program.write_text(f"#!{sys.executable}\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    with pytest.raises(Undecided):
         await probe(tmp_path, RuntimeSettings())

@@ -1,16 +1,17 @@
+import asyncio
 import logging
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from bundle.accuracy import Accuracy
-from bundle.errors import BundleError
 from bundle.store import Bundle, ModelsFolder, open_bundle
 from server.batcher import start_batcher
 from server.catalog import Catalog, Served
-from server.errors import Refused
-from server.watcher import Watcher
+from server.errors import Refused, Undecided
+from server.watcher import TRY_AGAIN_AFTER_S, Watcher
 from tests.tiny import publish_tiny
 
 
@@ -24,17 +25,28 @@ class House:
         self.verified: list[int] = []
         self.refused: dict[int, str] = {}
         self.wrong_digest = False
+        self.undecided = False
+        self.held: set[str] = set()
+        self.let_go = asyncio.Event()
 
     async def verify(self, path: Path) -> tuple[str, Accuracy]:
         bundle = open_bundle(path)
         version = bundle.manifest.version
         self.verified.append(version)
+        if bundle.manifest.name in self.held:
+            await self.let_go.wait()
+        if self.undecided:
+            raise Undecided("out of memory")
         if version in self.refused:
             raise Refused(self.refused[version])
         return "0" * 64 if self.wrong_digest else bundle.digest, bundle.manifest.claim.accuracy
 
     async def install(self, bundle: Bundle, served: Accuracy) -> None:
         self.catalog.install(Served(bundle, served, start_batcher(lambda images: (images,), 4, 100)))
+
+    async def look(self) -> None:
+        await self.watcher.look()
+        await self.watcher.settled()
 
     def refusals(self) -> dict[int, str]:
         return {refusal.version: refusal.reason for refusal in self.catalog.entry("tiny").refusals}
@@ -46,7 +58,7 @@ async def test_the_newest_version_that_vouches_for_itself_is_served(tmp_path: Pa
     for _ in range(3):
         publish_tiny(house.folder)
     house.refused[3] = "too good to be true"
-    await house.watcher.scan()
+    await house.look()
 
     assert house.verified == [3, 2]
     assert house.catalog.served_version("tiny") == 2
@@ -59,13 +71,13 @@ async def test_a_version_is_looked_at_once_unless_it_changes(tmp_path: Path) -> 
     house = House(tmp_path)
     bundle = publish_tiny(house.folder)
     house.refused[1] = "half of it is missing"
-    await house.watcher.scan()
-    await house.watcher.scan()
+    await house.look()
+    await house.look()
     assert house.verified == [1]
 
     house.refused.clear()
     (bundle.path / "README.md").write_text("now whole")
-    await house.watcher.scan()
+    await house.look()
 
     assert house.verified == [1, 1]
     assert house.catalog.served_version("tiny") == 1
@@ -78,10 +90,10 @@ async def test_a_new_version_is_swapped_in_and_an_older_one_never_is(tmp_path: P
     publish_tiny(house.folder)
     publish_tiny(house.folder)
     shutil.move(tmp_path / "tiny" / "1", tmp_path / "kept")
-    await house.watcher.scan()
+    await house.look()
     shutil.move(tmp_path / "kept", tmp_path / "tiny" / "1")
     publish_tiny(house.folder)
-    await house.watcher.scan()
+    await house.look()
 
     assert house.verified == [2, 3]
     assert house.catalog.served_version("tiny") == 3
@@ -93,7 +105,7 @@ async def test_a_bundle_that_changed_while_it_was_verified_is_refused(tmp_path: 
     house = House(tmp_path)
     publish_tiny(house.folder)
     house.wrong_digest = True
-    await house.watcher.scan()
+    await house.look()
 
     assert house.refusals() == {1: "it changed while it was verified"}
 
@@ -102,7 +114,7 @@ async def test_a_folder_that_is_no_bundle_is_refused_with_the_reason(tmp_path: P
     """The probe is not even started."""
     (tmp_path / "tiny" / "5").mkdir(parents=True)
     house = House(tmp_path)
-    await house.watcher.scan()
+    await house.look()
 
     assert house.verified == []
     assert "manifest.json cannot be read" in house.refusals()[5]
@@ -114,12 +126,12 @@ async def test_a_bug_in_verifying_does_not_end_the_watching(tmp_path: Path, capl
     publish_tiny(house.folder)
     house.refused = None  # type: ignore[assignment]  # the fake verification now raises a TypeError
     with caplog.at_level(logging.ERROR):
-        await house.watcher.look()
+        await house.look()
     assert "TypeError" in caplog.text
 
     house.refused = {}
     publish_tiny(house.folder)
-    await house.watcher.look()
+    await house.look()
 
     assert house.catalog.served_version("tiny") == 2
     await house.catalog.close()
@@ -131,14 +143,62 @@ async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
     """What is served stays served."""
     house = House(tmp_path / "models")
     publish_tiny(house.folder)
-    await house.watcher.scan()
+    await house.look()
     shutil.rmtree(tmp_path / "models")
 
-    with pytest.raises(BundleError, match="cannot be read"):
-        await house.watcher.scan()
     with caplog.at_level(logging.ERROR):
-        await house.watcher.look()
-        await house.watcher.look()
+        await house.look()
+        await house.look()
     assert caplog.text.count("what is served stays served") == 1
     assert house.catalog.served_version("tiny") == 1
     await house.catalog.close()
+
+
+async def test_a_version_that_could_not_be_looked_at_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No memory or no process now says nothing about the version: it is tried again, but not at every look."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.undecided = True
+    await house.look()
+    await house.look()
+    assert house.verified == [1]
+    assert house.refusals() == {1: "out of memory"}
+
+    house.undecided = False
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + 2 * TRY_AGAIN_AFTER_S)
+    await house.look()
+
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_no_model_waits_for_another(tmp_path: Path) -> None:
+    """One whose verification does not end keeps no other from being served."""
+    house = House(tmp_path)
+    publish_tiny(house.folder, "endless")
+    house.held.add("endless")
+    await house.watcher.look()
+    publish_tiny(house.folder, "tiny")
+    await house.watcher.look()
+    async with asyncio.timeout(10):
+        while not house.catalog.served_version("tiny"):
+            await asyncio.sleep(0)
+
+    assert house.catalog.find("").bundle.manifest.name == "tiny"
+    house.let_go.set()
+    await house.watcher.settled()
+    await house.catalog.close()
+
+
+async def test_a_refused_model_whose_folder_is_gone_is_forgotten(tmp_path: Path) -> None:
+    """Callers who name no model need not hear of it for ever."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.refused[1] = "why"
+    await house.look()
+    shutil.rmtree(tmp_path / "tiny")
+    await house.look()
+
+    assert house.catalog.entries() == []

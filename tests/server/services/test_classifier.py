@@ -1,5 +1,6 @@
 import asyncio
 import io
+import shutil
 from collections.abc import AsyncIterator
 
 import grpc
@@ -241,3 +242,59 @@ def test_most_probable_prefers_the_first_of_equals() -> None:
 
     assert most_probable(probabilities, 1)[0].tolist() == [[1], [0]]
     assert most_probable(probabilities, 3)[0].tolist() == [[1, 2, 0], [0, 2, 1]]
+
+
+async def test_no_name_means_the_served_model_whatever_else_was_refused(serving: Serving) -> None:
+    """A second model that could not vouch for itself is no reason to fail those who name none."""
+    serving.catalog.refuse("other", Refusal(1, "its hash is wrong"))
+
+    assert (await serving.classifier.Predict(raw(tiny_images(1)[0]))).model == "tiny"
+
+
+async def test_a_long_name_comes_back_shortened(serving: Serving) -> None:
+    """An error message travels in a header; what the caller sent must not make it too large."""
+    code, details = await refusal(serving.classifier.GetModel(pb.GetModelRequest(model="x" * 20_000)))
+
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert len(details) < 2_000
+
+
+async def test_a_bundle_that_is_gone_from_disk_cannot_be_recounted_but_serves(serving: Serving) -> None:
+    """FAILED_PRECONDITION with the file, and predictions go on."""
+    shutil.rmtree(serving.catalog.find("tiny").bundle.path)
+
+    call = serving.classifier.Evaluate(pb.EvaluateRequest())
+    code, details = await refusal(call.read())
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert "the validation split of tiny version 1 can no longer be read" in details
+    assert (await serving.classifier.Predict(raw(tiny_images(1)[0]))).version == 1
+
+
+async def test_files_beyond_what_may_wait_for_decoding_are_refused_at_once(serving: Serving) -> None:
+    """As the queue of images does it."""
+    file = png(np.zeros((4, 4), np.uint8))
+
+    code, details = await refusal(
+        serving.classifier.Predict(pb.PredictRequest(encoded=pb.EncodedImages(files=[file] * 101)))
+    )
+
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "0 files wait to be decoded and at most 100 may; 101 more do not fit" in details
+
+
+async def test_a_caller_that_hangs_up_is_no_error_of_ours(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged when a stream is dropped with answers unread."""
+
+    async def requests() -> AsyncIterator[pb.PredictStreamRequest]:
+        while True:
+            yield pb.PredictStreamRequest(request=raw(tiny_images(400)[0], top_k=3))
+
+    served = serving.catalog.find("tiny")
+    for _ in range(5):
+        stream = serving.classifier.PredictStream(requests())
+        await stream.read()
+        stream.cancel()
+    async with asyncio.timeout(10):
+        await served.end()
+
+    assert caplog.text == ""

@@ -6,7 +6,7 @@ from server import errors
 from server.errors import DomainError, InvalidRequest, ModelFailed
 from server.services.status import CODES, Code, status_of
 
-NEVER_REACH_A_CALLER = {errors.Refused, errors.StartFailed}
+NEVER_REACH_A_CALLER = {errors.Refused, errors.StartFailed, errors.Undecided}
 """Raised before a version or the server is there to be called."""
 
 
