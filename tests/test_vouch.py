@@ -1,4 +1,6 @@
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +37,26 @@ def test_a_program_that_is_not_installed_says_what_to_install(
 
     assert vouch.main(["train"]) == 1
     assert capsys.readouterr().err.endswith("pip install 'vouch[trainer]'\n")
+
+
+def test_an_interrupt_is_said_in_a_word(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with 130, as shells have it, without a traceback, also while a program is being loaded."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vouch, "import_module", interrupted)
+
+    assert vouch.main(["status"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_output_that_nobody_takes_leaves_no_traceback() -> None:
+    """A full disk is said; a reader that has gone is not worth a word. Both end with 1."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "vouch", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "error: standard output cannot be written: No space left on device\n"

@@ -41,14 +41,6 @@ def test_any_other_error_keeps_its_traceback() -> None:
         exit_code(lambda: 1 // 0, (Wrong,))
 
 
-def test_an_interrupt_is_said_in_a_word(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C ends with 130, as shells have it, without traceback."""
-    code = exit_code(lambda: fail(KeyboardInterrupt()), (Wrong,))
-
-    assert code == 130
-    assert capsys.readouterr().err == "interrupted\n"
-
-
 def test_the_result_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON object is one line, the last of standard output, whatever is in it and whatever came before."""
     result = {"bundle": "models/ä [x]/1", "lines": "one\ntwo", "count": 3, "share": 0.5, "none": None}
