@@ -85,17 +85,8 @@ def fit(
             x = model.normalised(images[rows])
             if recipe.augment:
                 x = warp(x, generator)
-            error = loss_of(model.scores(x), labels[rows], recipe.loss, recipe.label_smoothing)
-            optimizer.zero_grad()
             step += 1
-            losses.append(error.item())
-            if not np.isfinite(losses[-1]):
-                rate = schedule.get_last_lr()[0]
-                raise TrainError(
-                    f"the loss is {losses[-1]} at step {step}, rate {rate:.2g}: try a lower --learning-rate"
-                )
-            error.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            losses.append(_step(model, optimizer, x, labels[rows], recipe, step))
             schedule.step()
             on_step(step, None)
         epochs.append(Epoch(number, float(np.mean(losses)), *measure(model, tune_images, tune_labels)))
@@ -106,6 +97,21 @@ def fit(
     _lay_out(model.to("cpu"), torch.contiguous_format)
     model.eval()
     return Fitted(tuple(epochs), best, time.perf_counter() - started)
+
+
+def _step(
+    model: Classifier, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor, recipe: Recipe, step: int
+) -> float:
+    """Moves the weights a little against the gradient; returns the loss before it."""
+    error = loss_of(model.scores(x), labels, recipe.loss, recipe.label_smoothing)
+    loss = error.item()
+    if not np.isfinite(loss):
+        rate = optimizer.param_groups[0]["lr"]
+        raise TrainError(f"the loss is {loss} at step {step}, rate {rate:.2g}: try a lower --learning-rate")
+    optimizer.zero_grad()
+    error.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss
 
 
 def loss_of(logits: Tensor, labels: Tensor, loss: Loss, label_smoothing: float = 0.0) -> Tensor:
