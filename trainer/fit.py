@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite, nan
 
 import numpy as np
 import torch
@@ -31,10 +32,28 @@ class Epoch:
 
     number: int
     fit_loss: float
-    """Mean over the epoch's steps, as trained: with augmentation and label smoothing. NaN for epoch 0."""
+    """Mean over the epoch's images, as trained: with augmentation and label smoothing. NaN for epoch 0."""
+    fit_accuracy: float
+    """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
     tune_loss: float
     tune_accuracy: float
     """0 to 1."""
+    seconds: float
+    """Its steps alone, without measuring."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a finished step tells."""
+
+    number: int
+    """From 1; 0 is before the first step."""
+    rate: float
+    """The step size, of the first group of weights."""
+    loss: float
+    """Before the step, as trained. NaN for step 0."""
+    epoch: Epoch | None = None
+    """Where one has ended with this step; epoch 0 for step 0."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +71,13 @@ def fit(
     splits: Splits,
     recipe: Recipe,
     device: torch.device,
-    on_step: Callable[[int, Epoch | None], None] = lambda step, epoch: None,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> Fitted:
     """Changes the model's weights until its answers come near the labels.
 
     Args:
         splits: fit changes the weights; tune is looked at after each epoch, to choose between them.
-        on_step: told the number of each finished step, and the epoch where one has ended.
+        on_step: told of the start, as step 0, and of each finished step; the model then holds the weights after it.
 
     Raises:
         TrainError: the loss is no longer a number, or a step has too few images for the network.
@@ -74,43 +93,61 @@ def fit(
     steps_an_epoch = -(-len(images) // recipe.batch_size)
     _check_steps(model, len(images) // steps_an_epoch)
     schedule = _schedule(optimizer, recipe, recipe.epochs * steps_an_epoch)
-    epochs = [Epoch(0, float("nan"), *measure(model, tune_images, tune_labels))]
+    epochs = [Epoch(0, nan, nan, *measure(model, tune_images, tune_labels), seconds=0.0)]
     best, best_weights = epochs[0], _weights(model)
-    step = 0
-    for number in range(1, recipe.epochs + 1):
+    number = 0
+    on_step(Step(0, _rate(optimizer), nan, epochs[0]))
+    for epoch in range(1, recipe.epochs + 1):
         model.train()
-        losses: list[float] = []
+        began = time.perf_counter()
+        seen = _Seen()
         order = torch.randperm(len(images), generator=generator).to(device)
-        for rows in torch.tensor_split(order, steps_an_epoch):  # evenly, so that no image is left over for a last step
+        batches = torch.tensor_split(order, steps_an_epoch)  # evenly, so that no image is left over for a last step
+        for rows in batches:
             x = model.normalised(images[rows])
             if recipe.augment:
                 x = warp(x, generator)
-            step += 1
-            losses.append(_step(model, optimizer, x, labels[rows], recipe, step))
+            logits = model.scores(x)
+            number, rate = number + 1, _rate(optimizer)
+            loss = _step(logits, labels[rows], optimizer, recipe)
+            if not isfinite(loss):
+                raise TrainError(f"the loss is {loss} at step {number}, rate {rate:.2g}: try a lower --learning-rate")
+            seen.add(loss, logits, labels[rows])
             schedule.step()
-            on_step(step, None)
-        epochs.append(Epoch(number, float(np.mean(losses)), *measure(model, tune_images, tune_labels)))
+            if rows is not batches[-1]:
+                on_step(Step(number, rate, loss))
+        seconds = time.perf_counter() - began
+        measured = measure(model, tune_images, tune_labels)
+        epochs.append(Epoch(epoch, seen.loss / seen.count, seen.correct / seen.count, *measured, seconds=seconds))
         if epochs[-1].tune_loss <= best.tune_loss:
             best, best_weights = epochs[-1], _weights(model)
-        on_step(step, epochs[-1])
+        on_step(Step(number, rate, loss, epochs[-1]))
     model.load_state_dict(best_weights)
     _lay_out(model.to("cpu"), torch.contiguous_format)
     model.eval()
     return Fitted(tuple(epochs), best, time.perf_counter() - started)
 
 
-def _step(
-    model: Classifier, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor, recipe: Recipe, step: int
-) -> float:
-    """Moves the weights a little against the gradient; returns the loss before it."""
-    error = loss_of(model.scores(x), labels, recipe.loss, recipe.label_smoothing)
+class _Seen:
+    """Loss and right answers of the images of an epoch, as they pass."""
+
+    def __init__(self) -> None:
+        self.count, self.loss, self.correct = 0, 0.0, 0
+
+    def add(self, loss: float, logits: Tensor, labels: Tensor) -> None:
+        self.count += len(labels)
+        self.loss += loss * len(labels)
+        self.correct += int((logits.argmax(dim=1) == labels).sum())
+
+
+def _step(logits: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, recipe: Recipe) -> float:
+    """Moves the weights a little against the gradient, unless there is none; returns the loss before it."""
+    error = loss_of(logits, labels, recipe.loss, recipe.label_smoothing)
     loss = error.item()
-    if not np.isfinite(loss):
-        rate = optimizer.param_groups[0]["lr"]
-        raise TrainError(f"the loss is {loss} at step {step}, rate {rate:.2g}: try a lower --learning-rate")
-    optimizer.zero_grad()
-    error.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    if isfinite(loss):
+        optimizer.zero_grad()
+        error.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
     return loss
 
 
@@ -172,6 +209,11 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> t
     """The rate rises to its peak in the first quarter of the steps, then falls to almost nothing."""
     total = max(steps + 1, MIN_SCHEDULE)
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total, pct_start=0.25)
+
+
+def _rate(optimizer: torch.optim.Optimizer) -> float:
+    rate: float = optimizer.param_groups[0]["lr"]
+    return rate
 
 
 def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import isnan
 
 import torch
 
@@ -16,13 +17,13 @@ from sources.load import load
 from trainer.card import model_card
 from trainer.errors import TrainError
 from trainer.export import check_agreement, export
-from trainer.fit import Epoch, Fitted, fit
+from trainer.fit import Fitted, Step, fit
 from trainer.models import Classifier
 from trainer.provenance import library_versions, source_revision
 from trainer.recipes import Recipe, recipe_for
 from trainer.settings import TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
-from trainer.validate import count_claim
+from trainer.validate import answers, count_claim
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def train(settings: TrainSettings) -> Trained:
     graph = export(classifier, splits.fit.images.shape[1:])
     check_agreement(classifier, graph, splits.tune.images)
     validation = Validation(splits.validation.images, splits.validation.labels)
-    claim = count_claim(graph, validation, len(splits.classes))
+    probabilities = answers(graph, validation.images)
+    claim = count_claim(probabilities, validation.labels)
 
     training = _describe(settings, recipe, splits, before, fitted)
     card = model_card(settings.model_name, splits.classes, claim, training)
@@ -122,9 +124,10 @@ def _fit(
     steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
     with progress_bar(f"fitting {settings.model} for {recipe.epochs} epochs", steps) as show:
 
-        def on_step(step: int, epoch: Epoch | None) -> None:
-            show(step)
-            if epoch is not None and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
+        def on_step(step: Step) -> None:
+            show(step.number)
+            epoch = step.epoch
+            if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
         fitted = fit(classifier, splits, recipe, device, on_step)
@@ -144,7 +147,7 @@ def _check_unchanged(before: Mapping[Part, str], after: Mapping[Part, str]) -> N
 def _describe(
     settings: TrainSettings, recipe: Recipe, splits: Splits, digests: Mapping[Part, str], fitted: Fitted
 ) -> Training:
-    epochs = [asdict(epoch) | {"fit_loss": epoch.fit_loss if epoch.number else None} for epoch in fitted.epochs]
+    epochs = [{key: value for key, value in asdict(epoch).items() if not isnan(value)} for epoch in fitted.epochs]
     chosen = settings.model_dump(mode="json", exclude={"models", "json_output", "if_absent"})
     return Training(
         settings=chosen | {"recipe": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},

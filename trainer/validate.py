@@ -5,22 +5,32 @@ import onnxruntime as ort
 
 from bundle.accuracy import COUNTING_BATCH, Tally
 from bundle.manifest import Claim
-from bundle.validation import Validation
 
 
-def count_claim(graph: bytes, validation: Validation, classes: int) -> Claim:
-    """Runs the validation split once.
+def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
+    """The exported graph's probabilities for a split, run in batches as the server runs its recount.
 
     Args:
         graph: the .onnx file's content.
-        classes: K.
+        images: uint8, shape (N, H, W) or (N, H, W, C).
+
+    Returns:
+        float32, shape (N, K).
     """
     session = _session(graph)
-    tally = Tally(classes)
-    for start in range(0, len(validation), COUNTING_BATCH):
-        rows = slice(start, start + COUNTING_BATCH)
-        (probabilities,) = session.run(["probabilities"], {"images": validation.images[rows]})
-        tally.add(validation.labels[rows], probabilities)
+    batches = (images[start : start + COUNTING_BATCH] for start in range(0, len(images), COUNTING_BATCH))
+    return np.concatenate([session.run(["probabilities"], {"images": batch})[0] for batch in batches])
+
+
+def count_claim(probabilities: np.ndarray, labels: np.ndarray) -> Claim:
+    """The claim that these answers to the validation split make.
+
+    Args:
+        probabilities: floats, shape (N, K).
+        labels: integers, shape (N,).
+    """
+    tally = Tally(probabilities.shape[1])
+    tally.add(labels, probabilities)
     return Claim.of(tally)
 
 

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from math import isnan
+from math import isfinite, isnan
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from torch import nn
 from bundle.digest import array_digest
 from sources.examples import Examples
 from trainer.errors import TrainError
-from trainer.fit import Epoch, Fitted, fit, loss_of, measure
+from trainer.fit import Fitted, Step, fit, loss_of, measure
 from trainer.models import Classifier
 from trainer.recipes import Recipe
 from trainer.settings import Loss, ModelKind
@@ -174,14 +174,28 @@ def test_a_loss_that_is_no_number_ends_it() -> None:
 @pytest.mark.parametrize(("fit_size", "batch_size", "steps"), [(30, 8, 4), (30, 30, 1), (30, 100, 1), (31, 10, 4)])
 def test_steps_are_told_as_they_are_made(fit_size: int, batch_size: int, steps: int) -> None:
     """Who asks is told of every step by its number, and of every epoch when it has ended."""
-    told: list[tuple[int, Epoch | None]] = []
+    told: list[Step] = []
     recipe = replace(QUICK, batch_size=batch_size)
-    result = fit(made("linear"), made_up(fit_size), recipe, CPU, lambda step, epoch: told.append((step, epoch)))
+    result = fit(made("linear"), made_up(fit_size), recipe, CPU, told.append)
 
-    assert [step for step, epoch in told if epoch is None] == list(range(1, 2 * steps + 1))
-    assert [(step, epoch) for step, epoch in told if epoch] == [
-        (steps * epoch.number, epoch) for epoch in result.epochs[1:]
+    assert [step.number for step in told] == list(range(2 * steps + 1))
+    assert [(step.number, step.epoch) for step in told if step.epoch] == [
+        (steps * epoch.number, epoch) for epoch in result.epochs
     ]
+    assert all(step.rate > 0 and isfinite(step.loss) for step in told[1:])
+
+
+def test_an_epoch_tells_how_the_fit_images_were_answered(splits: Splits) -> None:
+    """Loss and accuracy on fit are counted as they pass: near chance's in the first steps, better with every epoch."""
+    told: list[Step] = []
+    recipe = replace(QUICK, epochs=3, batch_size=32)
+    _, *epochs = fit(made("linear", (8, 8), classes=10), splits, recipe, CPU, told.append).epochs
+    first_steps = [step.loss for step in told[1:4]]
+
+    assert min(first_steps) > 1
+    assert epochs[0].fit_accuracy < epochs[1].fit_accuracy <= epochs[2].fit_accuracy <= 1
+    assert epochs[0].fit_loss > epochs[2].fit_loss
+    assert all(epoch.seconds > 0 for epoch in epochs)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "cnn"])

@@ -3,9 +3,8 @@ import onnxruntime as ort
 import pytest
 
 from bundle.accuracy import wilson_interval
-from bundle.validation import Validation
 from trainer.splits import Splits
-from trainer.validate import count_claim, run_graph
+from trainer.validate import answers, count_claim, run_graph
 
 
 def test_the_claim_is_a_naive_count(graph: bytes, splits: Splits) -> None:
@@ -16,7 +15,7 @@ def test_the_claim_is_a_naive_count(graph: bytes, splits: Splits) -> None:
     for image, label in zip(images, labels.tolist(), strict=True):
         (probabilities,) = session.run(["probabilities"], {"images": image[None]})
         confusion[label][int(np.argmax(probabilities[0]))] += 1
-    claim = count_claim(graph, Validation(images, labels), classes=10)
+    claim = count_claim(answers(graph, images), labels)
     correct = sum(confusion[k][k] for k in range(10))
 
     assert claim.confusion == tuple(map(tuple, confusion))
@@ -30,14 +29,14 @@ def test_every_image_is_counted_once(graph: bytes, splits: Splits, count: int) -
     """Whether or not the images fill the last run, each is counted."""
     part = splits.validation[:count]
 
-    assert count_claim(graph, Validation(part.images, part.labels), classes=10).total == count
+    assert count_claim(answers(graph, part.images), part.labels).total == count
 
 
 def test_wrong_labels_lower_the_claim(graph: bytes, splits: Splits) -> None:
     """The claim is against the labels: where all are replaced by another class, no right answer stays right."""
     images, labels = splits.validation.images, splits.validation.labels
-    claim = count_claim(graph, Validation(images, labels), classes=10)
-    moved = count_claim(graph, Validation(images, (labels + 1) % 10), classes=10)
+    claim = count_claim(answers(graph, images), labels)
+    moved = count_claim(answers(graph, images), (labels + 1) % 10)
 
     assert moved.correct == sum(row[(k + 1) % 10] for k, row in enumerate(claim.confusion))
     assert moved.correct < 0.1 * claim.correct
