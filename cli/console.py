@@ -27,7 +27,9 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
         a function that is told how many are done so far.
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=progress_output, transient=True, disable=not sys.stderr.isatty())
+    bar = Progress(
+        *columns, console=progress_output, transient=True, disable=progress_output.quiet or not sys.stderr.isatty()
+    )
     with bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
@@ -36,6 +38,11 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
 def say(text: str) -> None:
     """One line of progress on standard error."""
     progress_output.print(text)
+
+
+def be_quiet() -> None:
+    """From now on this process says nothing: another one speaks for it."""
+    progress_output.quiet = output.quiet = True
 
 
 def print_json(result: Mapping[str, Any]) -> None:

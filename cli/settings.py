@@ -5,7 +5,7 @@ variables and the keys of `vouch.toml`. Nothing else reads the command line, the
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -66,8 +66,17 @@ class CommandSettings(Settings):
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-def parse(settings: type[AnySettings], program: str, arguments: Sequence[str], epilog: str = "") -> AnySettings:
+def parse(
+    settings: type[AnySettings],
+    program: str,
+    arguments: Sequence[str],
+    epilog: str = "",
+    base: Mapping[str, Any] | None = None,
+) -> AnySettings:
     """The settings that these arguments, the environment and the file give.
+
+    Args:
+        base: values that stand where no flag says otherwise, over environment and file.
 
     Raises:
         SystemExit: 2 with one line for each wrong setting on standard error; 0 after `--help`.
@@ -75,7 +84,7 @@ def parse(settings: type[AnySettings], program: str, arguments: Sequence[str], e
     parser = _parser(settings, program, epilog)
     given = vars(parser.parse_args(arguments))
     try:
-        return settings(**given)
+        return settings(**(dict(base or {}) | given))
     except ValidationError as err:
         prefix = settings.model_config.get("env_prefix", "")
         parser.error("\n".join(_describe(settings, prefix, detail) for detail in err.errors()))

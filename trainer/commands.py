@@ -1,14 +1,21 @@
 """`vouch train`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bundle.errors import BundleError
-from cli.console import exit_code, output, print_json
+from bundle.manifest import MODEL
+from bundle.store import open_bundle
+from cli.console import exit_code, output, print_json, say
 from cli.settings import parse
 from sources.errors import SourceError
 from trainer.errors import TrainError
-from trainer.settings import TrainSettings
+from trainer.settings import NOT_DECIDING, TrainSettings
+
+if TYPE_CHECKING:  # torch is not loaded for --help
+    from trainer.run import Trained
 
 EXPECTED = (SourceError, TrainError, BundleError)
 EXAMPLES = """\
@@ -16,17 +23,58 @@ examples:
   vouch train                                       the 1,797 digits that scikit-learn ships
   vouch train --data mnist --model cnn --name mnist
   vouch train --data mnist --classes 3,7 --model linear --name threes-and-sevens
-  vouch train --data photos/ --size 64x64           photos/LABEL/*.jpg"""
+  vouch train --data photos/ --size 64x64           photos/LABEL/*.jpg
+  vouch train --like models/mnist/1                 the same once more
+  torchrun --nproc-per-node 2 -m trainer --data mnist"""
 
 
 def train(arguments: Sequence[str]) -> int:
     """Trains and publishes; returns the exit code."""
-    settings = parse(TrainSettings, "vouch train", arguments, epilog=EXAMPLES)
-    return exit_code(lambda: _train(settings), EXPECTED)
+    settings = _parse(arguments)
+
+    def run() -> None:
+        if settings.like:
+            _train_like(settings.like, arguments)
+        else:
+            _train(settings)
+
+    return exit_code(run, EXPECTED)
 
 
-def _train(settings: TrainSettings) -> None:
-    trained = import_module("trainer.run").train(settings)  # brings torch, for which --help and errors need not wait
+def _parse(arguments: Sequence[str], base: Mapping[str, Any] | None = None) -> TrainSettings:
+    return parse(TrainSettings, "vouch train", arguments, EXAMPLES, base)
+
+
+def _train_like(path: Path, arguments: Sequence[str]) -> None:
+    """Repeats the training of a bundle, and says whether the same came of it."""
+    before = open_bundle(path).manifest
+    deciding = set(TrainSettings.model_fields) - set(NOT_DECIDING)
+    base = {key: value for key, value in before.training.settings.items() if key in deciding}
+    trained = _train(_parse(arguments, base | {"name": before.name}))
+    if trained is None:
+        return
+    after = trained.bundle.manifest
+    if after.training.data_digest != before.training.data_digest:
+        say(f"the images are not those of {path}: fit, tune or validation differ from them")
+    elif after.files[MODEL] == before.files[MODEL]:
+        say(f"{MODEL} is that of {path}, byte for byte")
+    else:
+        theirs, ours = before.training.libraries, after.training.libraries
+        differ = [
+            f"{name} {theirs.get(name)} there, {ours[name]} here" for name in ours if theirs.get(name) != ours[name]
+        ]
+        reason = (
+            "; ".join(differ) or "the versions of the libraries are the same, so machine, device or settings differ"
+        )
+        say(f"{MODEL} is not that of {path} to the byte ({reason}); the claim was {before.claim.accuracy}")
+
+
+def _train(settings: TrainSettings) -> "Trained | None":
+    trained: Trained | None = import_module("trainer.run").train(
+        settings
+    )  # brings torch, for which --help and errors need not wait
+    if trained is None:  # torchrun started several processes; the leading one tells
+        return None
     manifest = trained.bundle.manifest
     claim = manifest.claim.accuracy
     if settings.json_output:
@@ -45,7 +93,8 @@ def _train(settings: TrainSettings) -> None:
                 "digest": trained.bundle.digest,
             }
         )
-        return
+        return trained
     output.print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
     output.print(f"  claim  {claim}")
     output.print(f"  next   vouch serve {settings.models}")
+    return trained

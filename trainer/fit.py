@@ -1,29 +1,30 @@
 """Mini-batch gradient descent: the weights change, step by step, epoch by epoch; the images never do."""
 
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import isfinite, nan
+from dataclasses import asdict, dataclass
+from math import ceil, isfinite, nan
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from sources.examples import Examples
 from trainer.augment import warp
+from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
+from trainer.losses import Criterion, measure, right_answers
 from trainer.models import Classifier
+from trainer.optimizers import optimizers_for, set_rate
+from trainer.processes import ALONE, Processes
 from trainer.recipes import Recipe
-from trainer.settings import Loss
 from trainer.splits import Splits
 
-MEASURE_BATCH = 1024
 SMALL_STEP_PIXELS = 150_000
 """A step over fewer pixels than this runs in one thread: two are no faster on it, and on a busy machine the time they
 wait for each other made fitting 8 x 8 digits 20 times slower (measured)."""
-MIN_SCHEDULE = 5  # steps; of 4, the first quarter would have no length, and torch would divide by it
 
 
 @dataclass(frozen=True)
@@ -64,124 +65,186 @@ class Fitted:
     best: Epoch
     """The one with the lowest loss on tune."""
     seconds: float
+    """All of it, with measuring; of a resumed fit, all its parts together."""
 
 
 def fit(
     model: Classifier,
     splits: Splits,
     recipe: Recipe,
-    device: torch.device,
+    processes: Processes = ALONE,
     on_step: Callable[[Step], None] = lambda step: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Changes the model's weights until its answers come near the labels.
 
     Args:
         splits: fit changes the weights; tune is looked at after each epoch, to choose between them.
+        processes: where it runs, and with which others.
         on_step: told of the start, as step 0, and of each finished step; the model then holds the weights after it.
+            In the leading process alone.
+        checkpoint: where each epoch's state is kept, and gone on from.
 
     Raises:
-        TrainError: the loss is no longer a number, or a step has too few images for the network.
+        TrainError: the loss is no longer a number, a step has too few images for the network, or the checkpoint
+            cannot be read or written.
     """
-    started = time.perf_counter()
-    _use_threads(recipe.batch_size * int(np.prod(splits.fit.images.shape[1:])))
-    images, labels = _on(device, splits.fit)
-    tune_images, tune_labels = _on(device, splits.tune)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    _lay_out(model.to(device), torch.channels_last)  # the faster layout for convolutions
-    model.see_statistics(images)
-    optimizer = _optimizer(model, recipe)
-    steps_an_epoch = -(-len(images) // recipe.batch_size)
-    _check_steps(model, len(images) // steps_an_epoch)
-    schedule = _schedule(optimizer, recipe, recipe.epochs * steps_an_epoch)
-    epochs = [Epoch(0, nan, nan, *measure(model, tune_images, tune_labels), seconds=0.0)]
-    best, best_weights = epochs[0], _weights(model)
-    number = 0
-    on_step(Step(0, _rate(optimizer), nan, epochs[0]))
-    for epoch in range(1, recipe.epochs + 1):
-        model.train()
+    work = _Fit(model, splits, recipe, processes)
+    if state := checkpoint.resumed() if checkpoint else None:
+        work.load_state_dict(state)
+    elif processes.leads:
+        on_step(Step(0, work.rate(), nan, work.epochs[0]))
+    while len(work.epochs) <= recipe.epochs:
+        work.epoch(on_step if processes.leads else lambda step: None)
+        if checkpoint and processes.leads:
+            checkpoint.save(work.state_dict())
+    return work.finish()
+
+
+class _Fit:
+    """A fit under way.
+
+    The randomness of an epoch comes from the seed and the epoch's number alone, so a resumed fit goes the same way.
+    """
+
+    def __init__(self, model: Classifier, splits: Splits, recipe: Recipe, processes: Processes) -> None:
+        self.model, self.recipe, self.processes = model, recipe, processes
+        self.images, self.labels = _on(processes.device, splits.fit)
+        self.tune = _on(processes.device, splits.tune)
+        self.criterion = Criterion(recipe.loss, recipe.label_smoothing)
+        self.steps_an_epoch = ceil(len(self.images) / recipe.batch_size)
+        self.started = time.perf_counter()
+        torch.set_num_threads(_threads(recipe.batch_size * int(np.prod(self.images.shape[1:])), processes))
+        _check_batches(model, len(self.images) // self.steps_an_epoch // processes.count)
+        _lay_out(model.to(processes.device), torch.channels_last)  # the faster layout for convolutions
+        model.see_statistics(self.images)
+        self.optimizers = optimizers_for(model, recipe)
+        self.scores: nn.Module = _Scores(model)
+        if processes.count > 1:
+            self.scores = DistributedDataParallel(self.scores)
+        self.epochs = [Epoch(0, nan, nan, *measure(model, *self.tune), seconds=0.0)]
+        self.best, self.best_weights = self.epochs[0], _weights(model)
+
+    def rate(self) -> float:
+        """The step size of the next step."""
+        done = (len(self.epochs) - 1) * self.steps_an_epoch
+        return set_rate(self.optimizers, done / max(1, self.recipe.epochs * self.steps_an_epoch))
+
+    def epoch(self, on_step: Callable[[Step], None]) -> None:
+        """Goes through all images once."""
+        number = len(self.epochs)
+        first = (number - 1) * self.steps_an_epoch
         began = time.perf_counter()
-        seen = _Seen()
-        order = torch.randperm(len(images), generator=generator).to(device)
-        batches = torch.tensor_split(order, steps_an_epoch)  # evenly, so that no image is left over for a last step
-        for rows in batches:
-            x = model.normalised(images[rows])
-            if recipe.augment:
-                x = warp(x, generator)
-            logits = model.scores(x)
-            number, rate = number + 1, _rate(optimizer)
-            loss = _step(logits, labels[rows], optimizer, recipe)
+        order, variants = self._randomness(number)
+        rows_of_steps = torch.tensor_split(  # evenly, so that no image is left over for a last step
+            torch.randperm(len(self.images), generator=order), self.steps_an_epoch
+        )
+        self.model.train()
+        seen = _Seen(self.processes)
+        for step, rows in enumerate(rows_of_steps, start=first + 1):
+            rate = set_rate(self.optimizers, (step - 1) / (self.recipe.epochs * self.steps_an_epoch))
+            loss = self._step(rows, variants, seen)
             if not isfinite(loss):
-                raise TrainError(f"the loss is {loss} at step {number}, rate {rate:.2g}: try a lower --learning-rate")
-            seen.add(loss, logits, labels[rows])
-            schedule.step()
-            if rows is not batches[-1]:
-                on_step(Step(number, rate, loss))
+                raise TrainError(f"the loss is {loss} at step {step}, rate {rate:.2g}: try a lower --learning-rate")
+            if step < first + self.steps_an_epoch:
+                on_step(Step(step, rate, loss))
         seconds = time.perf_counter() - began
-        measured = measure(model, tune_images, tune_labels)
-        epochs.append(Epoch(epoch, seen.loss / seen.count, seen.correct / seen.count, *measured, seconds=seconds))
-        if epochs[-1].tune_loss <= best.tune_loss:
-            best, best_weights = epochs[-1], _weights(model)
-        on_step(Step(number, rate, loss, epochs[-1]))
-    model.load_state_dict(best_weights)
-    _lay_out(model.to("cpu"), torch.contiguous_format)
-    model.eval()
-    return Fitted(tuple(epochs), best, time.perf_counter() - started)
+        self.epochs.append(Epoch(number, *seen.means(), *measure(self.model, *self.tune), seconds))
+        if self.epochs[-1].tune_loss <= self.best.tune_loss:
+            self.best, self.best_weights = self.epochs[-1], _weights(self.model)
+        on_step(Step(step, rate, loss, self.epochs[-1]))
+
+    def finish(self) -> Fitted:
+        """Gives the model its best weights."""
+        self.model.load_state_dict(self.best_weights)
+        _lay_out(self.model.to("cpu"), torch.contiguous_format)
+        self.model.eval()
+        return Fitted(tuple(self.epochs), self.best, time.perf_counter() - self.started)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next epoch builds on."""
+        return {
+            "weights": _weights(self.model),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "best": self.best.number,
+            "best_weights": self.best_weights,
+            "seconds": time.perf_counter() - self.started,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.model.load_state_dict(state["weights"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+        self.best, self.best_weights = self.epochs[state["best"]], state["best_weights"]
+        self.started -= state["seconds"]
+
+    def _step(self, rows: Tensor, variants: torch.Generator, seen: "_Seen") -> float:
+        """Moves the weights a little against the gradient, unless there is none; returns the loss before it."""
+        own = self.processes.share(rows).to(self.processes.device)
+        labels = self.labels[own]
+        x = self.model.normalised(self.images[own])
+        if self.recipe.augment:
+            x = warp(x, variants)
+        logits = self.scores(x)
+        error = self.criterion(logits, labels) * (len(own) * self.processes.count / len(rows))
+        loss = self.processes.mean(error)
+        if isfinite(loss):
+            for optimizer in self.optimizers:
+                optimizer.zero_grad()
+            error.backward()  # type: ignore[no-untyped-call]
+            for optimizer in self.optimizers:
+                optimizer.step()
+            seen.add(loss * len(rows), right_answers(logits, labels), len(own))
+        return loss
+
+    def _randomness(self, epoch: int) -> tuple[torch.Generator, torch.Generator]:
+        """For the order of the images, the same in all processes, and for their variants; dropout's is seeded too."""
+        seed, rank = self.recipe.seed, self.processes.rank
+        torch.manual_seed(_mixed(seed, epoch, 2, rank))
+        order = torch.Generator().manual_seed(_mixed(seed, epoch, 0))
+        return order, torch.Generator().manual_seed(_mixed(seed, epoch, 1, rank))
+
+
+class _Scores(nn.Module):
+    """The part of a classifier that learns, as a module of its own."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.scores(x)
 
 
 class _Seen:
     """Loss and right answers of the images of an epoch, as they pass."""
 
-    def __init__(self) -> None:
-        self.count, self.loss, self.correct = 0, 0.0, 0
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._loss, self._correct, self._count = 0.0, 0, 0
 
-    def add(self, loss: float, logits: Tensor, labels: Tensor) -> None:
-        self.count += len(labels)
-        self.loss += loss * len(labels)
-        self.correct += int((logits.argmax(dim=1) == labels).sum())
+    def add(self, loss: float, correct: int, count: int) -> None:
+        """A step: the loss of all processes' images together, and this one's right answers."""
+        self._loss += loss
+        self._correct += correct
+        self._count += count
 
-
-def _step(logits: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, recipe: Recipe) -> float:
-    """Moves the weights a little against the gradient, unless there is none; returns the loss before it."""
-    error = loss_of(logits, labels, recipe.loss, recipe.label_smoothing)
-    loss = error.item()
-    if isfinite(loss):
-        optimizer.zero_grad()
-        error.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return loss
+    def means(self) -> tuple[float, float]:
+        """Loss and accuracy an image, over all processes."""
+        correct, count = self._processes.total(torch.tensor([self._correct, self._count])).tolist()
+        return self._loss / count, correct / count
 
 
-def loss_of(logits: Tensor, labels: Tensor, loss: Loss, label_smoothing: float = 0.0) -> Tensor:
-    """How far the scores are from the labels, averaged over a batch.
-
-    Args:
-        logits: shape (N, K).
-        labels: int64, shape (N,).
-        loss: `cross-entropy`, minus the logarithm of the true class's probability (for two classes and one output this
-            is binary cross-entropy); `mse`, the mean squared difference between probabilities and 1 for the true
-            class, 0 for the others.
-    """
-    if loss == "cross-entropy":
-        return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-    return functional.mse_loss(logits.softmax(dim=1), wanted)
+def _mixed(*numbers: int) -> int:
+    """A seed that differs wherever one of these does."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-@torch.no_grad()
-def measure(model: Classifier, images: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0 to 1), with the weights as they are."""
-    model.eval()
-    total_loss, correct = 0.0, 0
-    for start in range(0, len(images), MEASURE_BATCH):
-        logits = model(images[start : start + MEASURE_BATCH])
-        wanted = labels[start : start + MEASURE_BATCH]
-        total_loss += functional.cross_entropy(logits, wanted, reduction="sum").item()
-        correct += int((logits.argmax(dim=1) == wanted).sum())
-    return total_loss / len(images), correct / len(images)
-
-
-def _use_threads(pixels_a_step: int) -> None:
-    torch.set_num_threads(1 if pixels_a_step < SMALL_STEP_PIXELS else len(os.sched_getaffinity(0)))
+def _threads(pixels_a_step: int, processes: Processes) -> int:
+    return 1 if pixels_a_step < SMALL_STEP_PIXELS else processes.cores()
 
 
 def _on(device: torch.device, examples: Examples) -> tuple[Tensor, Tensor]:
@@ -190,30 +253,10 @@ def _on(device: torch.device, examples: Examples) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images).to(device), torch.from_numpy(examples.labels).to(device)
 
 
-def _check_steps(model: nn.Module, smallest: int) -> None:
+def _check_batches(model: nn.Module, smallest: int) -> None:
     normalised = any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in model.modules())
-    if normalised and smallest < 2:
+    if smallest < 1 or (normalised and smallest < 2):
         raise TrainError("this network needs at least 2 images in every step: try --batch-size 3 or more")
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay)
-    decayed = [weights for weights in model.parameters() if weights.ndim > 1]
-    others = [weights for weights in model.parameters() if weights.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, recipe.learning_rate)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """The rate rises to its peak in the first quarter of the steps, then falls to almost nothing."""
-    total = max(steps + 1, MIN_SCHEDULE)
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total, pct_start=0.25)
-
-
-def _rate(optimizer: torch.optim.Optimizer) -> float:
-    rate: float = optimizer.param_groups[0]["lr"]
-    return rate
 
 
 def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:

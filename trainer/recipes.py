@@ -15,7 +15,9 @@ class Recipe:
     batch_size: int
     learning_rate: float
     """The peak of the one-cycle schedule."""
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adamw", "muon"]
+    muon_rate: float = 0.0
+    """The peak for the weights that Muon moves."""
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     augment: bool = False

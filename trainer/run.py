@@ -1,9 +1,11 @@
 """The steps of a training, in order."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import isnan
+from typing import Any
 
 import torch
 
@@ -12,16 +14,18 @@ from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitE
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
-from cli.console import progress_bar, say
+from cli.console import be_quiet, progress_bar, say
 from sources.load import load
 from trainer.card import model_card
+from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
 from trainer.export import check_agreement, export
 from trainer.fit import Fitted, Step, fit
 from trainer.models import Classifier
+from trainer.processes import Processes, joined
 from trainer.provenance import library_versions, source_revision
 from trainer.recipes import Recipe, recipe_for
-from trainer.settings import TrainSettings
+from trainer.settings import NOT_DECIDING, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
 from trainer.validate import answers, count_claim
 
@@ -35,17 +39,23 @@ class Trained:
     """False where `--if-absent` found one."""
 
 
-def train(settings: TrainSettings) -> Trained:
-    """From labelled images to a published bundle.
+def train(settings: TrainSettings) -> Trained | None:
+    """From labelled images to a published bundle; None in a process that only helps the leading one.
 
     Raises:
         SourceError, TrainError, BundleError: nothing was published.
     """
+    with joined(choose_device(settings.device)) as processes:
+        if not processes.leads:
+            be_quiet()
+        return _train(settings, processes)
+
+
+def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     folder = ModelsFolder(settings.models)
     if settings.if_absent and (found := folder.latest(settings.model_name)):
         return Trained(found, new=False)
     folder.check_writable(settings.model_name)
-    device = choose_device(settings.device)
 
     splits = read_splits(settings)
     before = splits.digests()
@@ -54,7 +64,10 @@ def train(settings: TrainSettings) -> Trained:
     classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes))
     weights = weights_digest(classifier)
 
-    fitted = _fit(classifier, splits, recipe, settings, device)
+    checkpoint = _checkpoint(settings, recipe, before, processes)
+    fitted = _fit(classifier, splits, recipe, processes, checkpoint)
+    if not processes.leads:
+        return None
     _check_unchanged(before, splits.digests())
     say(
         f"the images are as they were (SHA-256 {data_digest(before)[:12]}...), the weights are not: "
@@ -83,7 +96,9 @@ def train(settings: TrainSettings) -> Trained:
             files=entries,
         )
 
-    return Trained(folder.publish(settings.model_name, files, describe), new=True)
+    published = folder.publish(settings.model_name, files, describe)
+    checkpoint.remove()
+    return Trained(published, new=True)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -118,11 +133,33 @@ def weights_digest(classifier: Classifier) -> str:
     return array_digest(*(weights.detach().cpu().numpy() for weights in classifier.parameters()))
 
 
+def _checkpoint(
+    settings: TrainSettings, recipe: Recipe, digests: Mapping[Part, str], processes: Processes
+) -> Checkpoint:
+    """The file that keeps this training's epochs; says what it found there."""
+    identity = {
+        "settings": _chosen(settings),
+        "recipe": asdict(recipe),
+        "data": data_digest(digests),
+        "torch": torch.__version__,
+        "processes": [processes.count, processes.device.type],
+    }
+    folder = settings.models / settings.model_name
+    checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), {}, settings.resume)
+    if settings.resume and not checkpoint.exists():
+        say("no interrupted training with these settings and images is kept: beginning from the start")
+    elif settings.resume:
+        say(f"going on from {checkpoint.path}")
+    elif checkpoint.exists():
+        say("warning: an interrupted training like this one is kept and now begun anew; --resume would have gone on")
+    return checkpoint
+
+
 def _fit(
-    classifier: Classifier, splits: Splits, recipe: Recipe, settings: TrainSettings, device: torch.device
+    classifier: Classifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
 ) -> Fitted:
     steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
-    with progress_bar(f"fitting {settings.model} for {recipe.epochs} epochs", steps) as show:
+    with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
 
         def on_step(step: Step) -> None:
             show(step.number)
@@ -130,11 +167,19 @@ def _fit(
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
-        fitted = fit(classifier, splits, recipe, device, on_step)
+        try:
+            fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
+        except KeyboardInterrupt:
+            if checkpoint.exists():
+                say(
+                    "interrupted: the epochs that had ended are kept; the same command with --resume goes on from there"
+                )
+            raise
     chance = 1 / len(splits.classes)
     say(
         f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights (chance is {chance:.0%}), "
-        f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, in {fitted.seconds:.1f} s on {device.type}"
+        f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
+        f"in {fitted.seconds:.1f} s on {processes.device.type}"
     )
     return fitted
 
@@ -148,9 +193,9 @@ def _describe(
     settings: TrainSettings, recipe: Recipe, splits: Splits, digests: Mapping[Part, str], fitted: Fitted
 ) -> Training:
     epochs = [{key: value for key, value in asdict(epoch).items() if not isnan(value)} for epoch in fitted.epochs]
-    chosen = settings.model_dump(mode="json", exclude={"models", "json_output", "if_absent"})
     return Training(
-        settings=chosen | {"recipe": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
+        settings=_chosen(settings)
+        | {"recipe": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
         seed=settings.seed,
         seconds=round(fitted.seconds, 3),
         data=settings.data,
@@ -159,3 +204,8 @@ def _describe(
         libraries=library_versions(),
         source_revision=source_revision(),
     )
+
+
+def _chosen(settings: TrainSettings) -> dict[str, Any]:
+    """What was asked for, as far as it decides the result."""
+    return settings.model_dump(mode="json", exclude=set(NOT_DECIDING))

@@ -13,6 +13,8 @@ from cli.settings import CommandSettings, Flag
 ModelKind = Literal["linear", "mlp", "cnn"]
 Loss = Literal["cross-entropy", "mse"]
 Device = Literal["auto", "cpu", "cuda"]
+NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device")
+"""Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 
 
 class TrainSettings(CommandSettings):
@@ -54,6 +56,10 @@ class TrainSettings(CommandSettings):
     """Where to fit: auto takes cuda where it is to be had."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
+    resume: bool = False
+    """Go on from the last epoch of an interrupted training with the same settings and images, to the same result."""
+    like: Annotated[Path | None, Flag("BUNDLE")] = None
+    """Repeat the training of this bundle: its settings, where no flag says otherwise."""
 
     @field_validator("name")
     @classmethod

@@ -35,7 +35,7 @@ def fitted(splits: Splits) -> tuple[Classifier, Fitted]:
     torch.manual_seed(0)
     classifier = Classifier("linear", (8, 8), classes=10)
     recipe = Recipe(epochs=5, batch_size=32, learning_rate=0.02, optimizer="sgd")
-    return classifier, fit(classifier, splits, recipe, torch.device("cpu"))
+    return classifier, fit(classifier, splits, recipe)
 
 
 @pytest.fixture(scope="session")

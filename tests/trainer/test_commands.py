@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from bundle.manifest import MODEL
 from bundle.store import ModelsFolder
 from trainer.commands import train
 
@@ -138,3 +139,39 @@ def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "--learning-rate RATE" in done.stdout
     assert "vouch train --data mnist --model cnn --name mnist" in done.stdout
+
+
+@pytest.mark.usefixtures("no_settings", "first")
+def test_a_training_is_repeated_from_its_bundle(models: Path) -> None:
+    """`--like` takes over every setting that decides the result, and says that the same graph came of it."""
+    again = ran("--like", str(models / "digits" / "1"), "--models", str(models))
+    older, newer = (
+        ModelsFolder(models).open("digits", version) for version in (1, ModelsFolder(models).versions("digits")[-1])
+    )
+
+    assert again.code == 0
+    assert "is that of" in again.err
+    assert "byte for byte" in again.err
+    assert newer.manifest.files[MODEL] == older.manifest.files[MODEL]
+    assert newer.manifest.training.settings["recipe"] == older.manifest.training.settings["recipe"]
+
+
+@pytest.mark.usefixtures("no_settings", "first")
+def test_a_flag_is_over_the_bundle(models: Path) -> None:
+    """What a flag says is not taken from the bundle; other settings or images are said."""
+    bundle = str(models / "digits" / "1")
+    longer = ran("--like", bundle, "--epochs", "2", "--models", str(models), "--json")
+    other = ran("--like", bundle, "--classes", "3,7", "--models", str(models), "--name", "others")
+
+    assert "is not that of" in longer.err
+    assert ModelsFolder(models).open("digits", longer.result["version"]).manifest.training.settings["epochs"] == 2
+    assert "the images are not those of" in other.err
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_there_is_nothing_like_nothing(tmp_path: Path) -> None:
+    """A path without a bundle is an error of one line."""
+    result = ran("--like", str(tmp_path), "--models", str(tmp_path))
+
+    assert result.code == 1
+    assert "is not a bundle" in result.err

@@ -4,18 +4,17 @@ from math import isfinite, isnan
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from bundle.digest import array_digest
 from sources.examples import Examples
 from trainer.errors import TrainError
-from trainer.fit import Fitted, Step, fit, loss_of, measure
+from trainer.fit import Fitted, Step, fit
+from trainer.losses import measure
 from trainer.models import Classifier
 from trainer.recipes import Recipe
 from trainer.settings import Loss, ModelKind
 from trainer.splits import Splits
 
-CPU = torch.device("cpu")
 QUICK = Recipe(epochs=2, batch_size=8, learning_rate=0.02, optimizer="sgd")
 
 
@@ -85,7 +84,7 @@ def test_every_network_learns_with_either_loss(kind: ModelKind, loss: Loss, opti
     rate = {"sgd": 0.5 if loss == "mse" else 0.05, "adamw": 0.01}[optimizer]
     recipe = Recipe(12, 16, rate, "sgd" if optimizer == "sgd" else "adamw", loss=loss)
     classifier = made(kind)
-    result = fit(classifier, splits, recipe, CPU)
+    result = fit(classifier, splits, recipe)
 
     assert result.epochs[-1].fit_loss < result.epochs[1].fit_loss
     assert counted(classifier, splits.validation)[1] >= 7 / 9
@@ -98,7 +97,7 @@ def test_the_images_stay_and_the_weights_change(kind: ModelKind, shape: tuple[in
     splits = made_up(shape=shape)
     classifier = made(kind, shape)
     images, weights = splits.digests(), [weights.detach().clone() for weights in classifier.parameters()]
-    fit(classifier, splits, replace(QUICK, augment=True), CPU)
+    fit(classifier, splits, replace(QUICK, augment=True))
 
     assert splits.digests() == images
     assert all(not torch.equal(*pair) for pair in zip(weights, classifier.parameters(), strict=True))
@@ -111,7 +110,7 @@ def test_images_that_cannot_be_written_are_taken() -> None:
     turned.setflags(write=False)
     read_only = replace(splits, fit=Examples(turned, splits.fit.labels[::-1].copy()))
 
-    assert len(fit(made("linear"), read_only, QUICK, CPU).epochs) == 3
+    assert len(fit(made("linear"), read_only, QUICK).epochs) == 3
 
 
 def test_the_best_epoch_is_kept() -> None:
@@ -121,7 +120,7 @@ def test_the_best_epoch_is_kept() -> None:
     misled = replace(splits, tune=wrong)  # the better it is fitted, the worse it gets
     classifier = made("linear")
     untrained = digest(classifier)
-    result = fit(classifier, misled, replace(QUICK, epochs=4, learning_rate=0.5), CPU)
+    result = fit(classifier, misled, replace(QUICK, epochs=4, learning_rate=0.5))
 
     assert result.best == min(result.epochs, key=lambda epoch: epoch.tune_loss)
     assert result.best.number < 4
@@ -144,7 +143,7 @@ def test_training_repeats(kind: ModelKind) -> None:
 
     def trained(seed: int) -> str:
         classifier = made(kind)
-        fit(classifier, made_up(), replace(QUICK, epochs=1, seed=seed, augment=True), CPU)
+        fit(classifier, made_up(), replace(QUICK, epochs=1, seed=seed, augment=True))
         return digest(classifier)
 
     assert trained(1) == trained(1)
@@ -155,8 +154,8 @@ def test_variants_are_trained_on_where_the_recipe_says_so() -> None:
     """With augmentation the same start and the same order of images lead to other weights than without."""
     plain, varied = made("linear"), made("linear")
     one_step = replace(QUICK, epochs=1, batch_size=30)
-    fit(plain, made_up(), one_step, CPU)
-    fit(varied, made_up(), replace(one_step, augment=True), CPU)
+    fit(plain, made_up(), one_step)
+    fit(varied, made_up(), replace(one_step, augment=True))
 
     assert digest(plain) != digest(varied)
 
@@ -168,7 +167,7 @@ def test_a_loss_that_is_no_number_ends_it() -> None:
     with pytest.raises(
         TrainError, match=r"the loss is (nan|inf) at step \d+, rate \S+e\+\d+: try a lower --learning-rate"
     ):
-        fit(made("linear"), made_up(), recipe, CPU)
+        fit(made("linear"), made_up(), recipe)
 
 
 @pytest.mark.parametrize(("fit_size", "batch_size", "steps"), [(30, 8, 4), (30, 30, 1), (30, 100, 1), (31, 10, 4)])
@@ -176,7 +175,7 @@ def test_steps_are_told_as_they_are_made(fit_size: int, batch_size: int, steps: 
     """Who asks is told of every step by its number, and of every epoch when it has ended."""
     told: list[Step] = []
     recipe = replace(QUICK, batch_size=batch_size)
-    result = fit(made("linear"), made_up(fit_size), recipe, CPU, told.append)
+    result = fit(made("linear"), made_up(fit_size), recipe, on_step=told.append)
 
     assert [step.number for step in told] == list(range(2 * steps + 1))
     assert [(step.number, step.epoch) for step in told if step.epoch] == [
@@ -189,7 +188,7 @@ def test_an_epoch_tells_how_the_fit_images_were_answered(splits: Splits) -> None
     """Loss and accuracy on fit are counted as they pass: near chance's in the first steps, better with every epoch."""
     told: list[Step] = []
     recipe = replace(QUICK, epochs=3, batch_size=32)
-    _, *epochs = fit(made("linear", (8, 8), classes=10), splits, recipe, CPU, told.append).epochs
+    _, *epochs = fit(made("linear", (8, 8), classes=10), splits, recipe, on_step=told.append).epochs
     first_steps = [step.loss for step in told[1:4]]
 
     assert min(first_steps) > 1
@@ -203,7 +202,7 @@ def test_an_epoch_tells_how_the_fit_images_were_answered(splits: Splits) -> None
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_any_number_of_images_can_be_gone_through(kind: ModelKind, batch_size: int, epochs: int) -> None:
     """No remainder of images and no small number of steps is too odd; 30 fit images here, 1 to 30 steps."""
-    result = fit(made(kind), made_up(), replace(QUICK, epochs=epochs, batch_size=batch_size), CPU)
+    result = fit(made(kind), made_up(), replace(QUICK, epochs=epochs, batch_size=batch_size))
 
     assert len(result.epochs) == epochs + 1
     assert all(np.isfinite([epoch.fit_loss for epoch in result.epochs[1:]]))
@@ -213,43 +212,4 @@ def test_any_number_of_images_can_be_gone_through(kind: ModelKind, batch_size: i
 def test_one_image_a_step_is_refused(kind: ModelKind) -> None:
     """A network that normalises over a step's images cannot learn from one at a time, and says what to do."""
     with pytest.raises(TrainError, match="at least 2 images in every step: try --batch-size"):
-        fit(made(kind), made_up(), replace(QUICK, batch_size=1), CPU)
-
-
-def test_cross_entropy_is_minus_the_logarithm() -> None:
-    """Cross-entropy is the mean of -log of the true class's probability."""
-    logits, labels = torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
-    by_hand = -np.log(logits.softmax(dim=1).numpy()[np.arange(20), labels.numpy()]).mean()
-
-    assert loss_of(logits, labels, "cross-entropy").item() == pytest.approx(by_hand, rel=1e-5)
-
-
-def test_cross_entropy_of_two_classes_is_binary_cross_entropy() -> None:
-    """With the first score held at 0 it is the usual loss of a single logit."""
-    logit, labels = torch.linspace(-4, 4, 20), torch.arange(20) % 2
-    logits = torch.stack([torch.zeros(20), logit], dim=1)
-    binary = nn.BCEWithLogitsLoss()(logit, labels.float()).item()
-
-    assert loss_of(logits, labels, "cross-entropy").item() == pytest.approx(binary, rel=1e-5)
-
-
-def test_squared_error_is_of_probabilities() -> None:
-    """Squared error is the mean squared difference between the probabilities and 1 for the true class, else 0."""
-    logits, labels = torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
-    by_hand = ((logits.softmax(dim=1).numpy() - np.eye(5)[labels.numpy()]) ** 2).mean()
-
-    assert loss_of(logits, labels, "mse").item() == pytest.approx(by_hand, rel=1e-5)
-
-
-def test_measuring_is_over_all_images() -> None:
-    """Loss and accuracy are means over all images, however many batches they are measured in."""
-    random = np.random.default_rng(0)
-    part = Examples(random.integers(0, 256, (2_500, 3, 3), dtype=np.uint8), random.integers(0, 4, 2_500))
-    classifier = made("linear", (3, 3), classes=4).eval()
-    with torch.no_grad():
-        logits = classifier(torch.from_numpy(part.images))
-    labels = torch.from_numpy(part.labels)
-    loss, accuracy = counted(classifier, part)
-
-    assert loss == pytest.approx(loss_of(logits, labels, "cross-entropy").item(), rel=1e-4)
-    assert accuracy == float((logits.argmax(dim=1) == labels).double().mean())
+        fit(made(kind), made_up(), replace(QUICK, batch_size=1))

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,10 +14,19 @@ from bundle.errors import BundleError
 from bundle.manifest import CARD, MODEL, VALIDATION
 from bundle.store import ModelsFolder
 from sources.errors import SourceError
+from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
 from trainer.models import Classifier
-from trainer.run import Trained, choose_device, read_splits, train, weights_digest
+from trainer.run import Trained, choose_device, read_splits, weights_digest
+from trainer.run import train as train_here
 from trainer.settings import TrainSettings
+
+
+def train(settings: TrainSettings) -> Trained:
+    """What training in a single process comes to."""
+    trained = train_here(settings)
+    assert trained is not None
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +149,45 @@ def test_training_repeats(trained: Trained, settings: TrainSettings, capsys: pyt
     assert "the images are as they were" in said.err
     assert "the weights are not" in said.err
     assert said.out == ""
+
+
+def test_a_cnn_repeats_too(tmp_path: Path) -> None:
+    """Convolutions in several threads, augmentation and all: the same graph, byte for byte."""
+    settings = TrainSettings(model="cnn", epochs=1, batch_size=256, models=tmp_path, device="cpu")
+
+    assert train(settings).bundle.read(MODEL) == train(settings).bundle.read(MODEL)
+
+
+def test_an_interrupted_training_goes_on(
+    trained: Trained, settings: TrainSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C says how to go on; with `resume` the same graph comes of it, and the checkpoint is gone."""
+    save, state = Checkpoint.save, {"count": 0}
+
+    def save_and_interrupt(checkpoint: Checkpoint, fit: dict[str, Any]) -> None:
+        save(checkpoint, fit)
+        state["count"] += 1
+        if state["count"] == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", save_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings)
+    said = capsys.readouterr().err
+    again = train(settings.model_copy(update={"resume": True})).bundle
+
+    assert "the same command with --resume goes on from there" in said
+    assert "going on from" in capsys.readouterr().err
+    assert state["count"] == 2
+    assert again.read(MODEL) == trained.bundle.read(MODEL)
+    assert not list((settings.models / "sevens").glob(".training*"))
+
+
+def test_nothing_to_resume_is_said(settings: TrainSettings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Then it begins from the start, so that a job may always be started with --resume."""
+    train(settings.model_copy(update={"resume": True, "epochs": 1}))
+
+    assert "beginning from the start" in capsys.readouterr().err
 
 
 def test_what_is_there_is_not_trained_again(trained: Trained, settings: TrainSettings) -> None:

@@ -1,0 +1,127 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.checkpoint import Checkpoint
+from trainer.errors import TrainError
+from trainer.fit import Fitted, Step, fit
+from trainer.models import Classifier
+from trainer.recipes import Recipe
+from trainer.settings import ModelKind
+from trainer.splits import Splits
+
+RECIPE = Recipe(epochs=4, batch_size=200, learning_rate=0.01, optimizer="muon", muon_rate=0.02, augment=True)
+
+
+class Notes:
+    """Something beside the fit whose state is kept."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def __call__(self, step: Step) -> None:
+        self.steps.append(step.number)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps = list(state["steps"])
+
+
+class Interrupted(Notes):
+    """Ctrl-C in the middle of the third epoch."""
+
+    def __call__(self, step: Step) -> None:
+        super().__call__(step)
+        if step.number == 17:
+            raise KeyboardInterrupt
+
+
+def fitted(
+    kind: ModelKind, splits: Splits, notes: Notes, checkpoint: Checkpoint | None
+) -> tuple[Fitted, dict[str, np.ndarray]]:
+    torch.manual_seed(3)
+    classifier = Classifier(kind, (8, 8), classes=10)
+    recipe = replace(RECIPE, optimizer="sgd") if kind == "linear" else RECIPE
+    result = fit(classifier, splits, recipe, on_step=notes, checkpoint=checkpoint)
+    return result, {name: value.numpy() for name, value in classifier.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn"])
+def test_a_resumed_fit_ends_where_an_unbroken_one_does(kind: ModelKind, splits: Splits, tmp_path: Path) -> None:
+    """Interrupted in the third epoch and resumed, weights, epochs and notes are the same to the last bit."""
+    whole, broken, resumed = Notes(), Interrupted(), Notes()
+    expected, weights = fitted(kind, splits, whole, None)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(kind, splits, broken, Checkpoint(tmp_path, "it", {"notes": broken}))
+    result, same = fitted(kind, splits, resumed, Checkpoint(tmp_path, "it", {"notes": resumed}, resume=True))
+
+    assert resumed.steps == whole.steps
+    assert [replace(epoch, seconds=0) for epoch in result.epochs[1:]] == [
+        replace(epoch, seconds=0) for epoch in expected.epochs[1:]
+    ]
+    assert result.best.number == expected.best.number
+    assert weights.keys() == same.keys()
+    for name, value in weights.items():
+        np.testing.assert_array_equal(same[name], value, err_msg=name)
+
+
+def test_without_resume_it_begins_anew(splits: Splits, tmp_path: Path) -> None:
+    """A checkpoint that lies there is not used unasked."""
+    first, second = Notes(), Notes()
+    fitted("linear", splits, first, Checkpoint(tmp_path, "it", {"notes": first}))
+    fitted("linear", splits, second, Checkpoint(tmp_path, "it", {"notes": second}))
+
+    assert second.steps == first.steps
+
+
+def test_each_training_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
+    """What decides the result decides the file's name, so nothing foreign is gone on from."""
+    Checkpoint(tmp_path, "rate 0.1", {}).save({"epoch": 1})
+
+    assert Checkpoint(tmp_path, "rate 0.1", {}, resume=True).resumed() == {"epoch": 1}
+    assert Checkpoint(tmp_path, "rate 0.2", {}, resume=True).resumed() is None
+    assert not Checkpoint(tmp_path, "rate 0.2", {}).exists()
+
+
+def test_a_finished_training_leaves_none(tmp_path: Path) -> None:
+    """Nor the folder, where nothing else is in it."""
+    checkpoint = Checkpoint(tmp_path / "digits", "it", {})
+    checkpoint.save({})
+    checkpoint.remove()
+    checkpoint.remove()
+
+    assert not checkpoint.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 half a file"])
+def test_a_damaged_checkpoint_is_said(tmp_path: Path, content: bytes) -> None:
+    """With its path and what to do, in place of a traceback."""
+    checkpoint = Checkpoint(tmp_path, "it", {}, resume=True)
+    checkpoint.path.write_bytes(content)
+
+    with pytest.raises(TrainError, match=r"the checkpoint .* cannot be read .* remove it to begin from the start"):
+        checkpoint.resumed()
+
+
+def test_reading_one_runs_no_code(tmp_path: Path) -> None:
+    """A file that names a function to call is refused."""
+    checkpoint = Checkpoint(tmp_path, "it", {}, resume=True)
+    torch.save({"fit": Path.cwd}, checkpoint.path)
+
+    with pytest.raises(TrainError, match="cannot be read"):
+        checkpoint.resumed()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """And nothing of it stays behind."""
+    (tmp_path / "file").write_text("hello")
+
+    with pytest.raises(TrainError, match="cannot be written"):
+        Checkpoint(tmp_path / "file" / "digits", "it", {}).save({})

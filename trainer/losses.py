@@ -1,0 +1,79 @@
+"""How far the scores are from the labels: the number that training makes small."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.settings import Loss
+
+MEASURE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A loss with its settings."""
+
+    loss: Loss = "cross-entropy"
+    """`cross-entropy`: minus the logarithm of the true class's probability; for two classes and one output this is
+    binary cross-entropy, and so it is for every label of a multi-label model. `mse`: the mean squared difference
+    between probabilities and 1 for what is true, 0 for the rest."""
+    label_smoothing: float = 0.0
+    """Share of the truth that is spread evenly over all classes (over yes and no, for several labels)."""
+    weights: Tensor | None = None
+    """float32, shape (K,). Single-label: what an example of each class counts. Multi-label: what its presence counts
+    against its absence. None: all the same."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss, averaged over a batch.
+
+        Args:
+            logits: float32, shape (N, K).
+            labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
+        """
+        several = labels.ndim == 2
+        if self.loss == "cross-entropy":
+            if several:
+                wanted = labels.to(logits.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
+                return functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=self.weights)
+            return functional.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.label_smoothing)
+        if several:
+            wanted = labels.to(logits.dtype)
+            squares = (logits.sigmoid() - wanted) ** 2
+            return (squares if self.weights is None else squares * (1 + wanted * (self.weights - 1))).mean()
+        wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        squares = ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
+        if self.weights is None:
+            return squares.mean()
+        counts = self.weights[labels]
+        return (squares * counts).sum() / counts.sum()
+
+    def to(self, device: torch.device) -> "Criterion":
+        """The same on a device."""
+        return Criterion(self.loss, self.label_smoothing, None if self.weights is None else self.weights.to(device))
+
+
+def right_answers(logits: Tensor, labels: Tensor) -> int:
+    """Images whose highest score is their label's; with several labels, those with every label on its side of 0."""
+    if labels.ndim == 2:
+        return int(((logits > 0) == labels).all(dim=1).sum())
+    return int((logits.argmax(dim=1) == labels).sum())
+
+
+@torch.no_grad()
+def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy (0 to 1), with the weights as they are.
+
+    Args:
+        images: uint8, shape (N, H, W) or (N, H, W, C).
+        labels: as `Criterion` takes them.
+    """
+    model.eval()
+    criterion = Criterion()
+    total_loss, correct = 0.0, 0
+    for start in range(0, len(images), MEASURE_BATCH):
+        logits, wanted = model(images[start : start + MEASURE_BATCH]), labels[start : start + MEASURE_BATCH]
+        total_loss += criterion(logits, wanted).item() * len(wanted)
+        correct += right_answers(logits, wanted)
+    return total_loss / len(images), correct / len(images)

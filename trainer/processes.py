@@ -1,0 +1,93 @@
+"""Several processes that fit one model: started by torchrun, each with its share of every batch.
+
+torchrun starts them and ends all when one fails; DistributedDataParallel averages their gradients. Process 0 alone
+measures, speaks and publishes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+from trainer.errors import TrainError
+
+TIMEOUT = timedelta(minutes=10)
+"""How long a process waits for the others."""
+
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that fit the model."""
+
+    rank: int = 0
+    """From 0."""
+    count: int = 1
+    on_machine: int = 1
+    """How many of them share this machine."""
+    device: torch.device = CPU
+    """Where this one fits."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that measures, speaks and publishes."""
+        return self.rank == 0
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's part of a batch."""
+        return torch.tensor_split(rows, self.count)[self.rank]
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.count > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def mean(self, value: Tensor) -> float:
+        """The mean over all processes of a number."""
+        return self.total(value.detach().clone()).item() / self.count
+
+    def cores(self) -> int:
+        """Processor cores for this process."""
+        return max(1, len(os.sched_getaffinity(0)) // self.on_machine)
+
+
+ALONE = Processes()
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """The processes that torchrun has started, connected for as long as the block runs; this one alone without it.
+
+    Args:
+        device: cpu or cuda. Gradients are exchanged by gloo or NCCL.
+
+    Raises:
+        TrainError: the others cannot be reached.
+    """
+    if not started_by_torchrun():
+        yield Processes(device=device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    except (RuntimeError, ValueError) as err:
+        raise TrainError(f"the other processes of torchrun cannot be reached: {err}") from err
+    try:
+        on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        yield Processes(distributed.get_rank(), distributed.get_world_size(), on_machine, device)
+    finally:
+        distributed.destroy_process_group()
