@@ -39,6 +39,8 @@ class Epoch:
     tune_loss: float
     tune_accuracy: float
     """0 to 1."""
+    images: int
+    """Gone through in it."""
     seconds: float
     """Its steps alone, without measuring."""
 
@@ -122,7 +124,7 @@ class _Fit:
         self.scores: nn.Module = _Scores(model)
         if processes.count > 1:
             self.scores = DistributedDataParallel(self.scores)
-        self.epochs = [Epoch(0, nan, nan, *measure(model, *self.tune), seconds=0.0)]
+        self.epochs = [Epoch(0, nan, nan, *measure(model, *self.tune), images=0, seconds=0.0)]
         self.best, self.best_weights = self.epochs[0], _weights(model)
 
     def rate(self) -> float:
@@ -149,7 +151,7 @@ class _Fit:
             if step < first + self.steps_an_epoch:
                 on_step(Step(step, rate, loss))
         seconds = time.perf_counter() - began
-        self.epochs.append(Epoch(number, *seen.means(), *measure(self.model, *self.tune), seconds))
+        self.epochs.append(Epoch(number, *seen.means(), *measure(self.model, *self.tune), len(self.images), seconds))
         if self.epochs[-1].tune_loss <= self.best.tune_loss:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
         on_step(Step(step, rate, loss, self.epochs[-1]))
