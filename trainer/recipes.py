@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+from trainer.augment import Augmentation
 from trainer.settings import Loss, ModelKind, TrainSettings
 
 
@@ -20,7 +21,10 @@ class Recipe:
     """The peak for the weights that Muon moves."""
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    augment: bool = False
+    augment: Augmentation | None = None
+    """How variants of the images are made; None: the images are learned as they are."""
+    focus: float = 0.0
+    """The chance that an image which was answered easily stands back for the others in an epoch."""
     loss: Loss = "cross-entropy"
     seed: int = 0
 
@@ -35,7 +39,7 @@ RECIPES: dict[ModelKind, Recipe] = {
         optimizer="adamw",
         weight_decay=0.05,
         label_smoothing=0.1,
-        augment=True,
+        augment=Augmentation(),
     ),
 }
 MSE_RATE_FACTOR = 10.0
