@@ -3,10 +3,12 @@
 import unicodedata
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
-from bundle.accuracy import Accuracy, Tally
+from bundle.accuracy import Accuracy
+from bundle.claims import Claim
 from bundle.errors import InvalidBundle
+from bundle.part import Part
 from bundle.pixels import PixelSettings
 
 FORMAT_VERSION: Final = 2
@@ -23,66 +25,21 @@ def is_class_name(label: str) -> bool:
     return bool(label.strip()) and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in label)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FileEntry(_Part):
+class FileEntry(Part):
     """What a file of the bundle must be."""
 
     sha256: Sha256
     size: int = Field(ge=0)
 
 
-class SplitEntry(_Part):
+class SplitEntry(Part):
     """A split that training used: how many examples, and the digest of their images and labels."""
 
     size: int = Field(ge=0)
     digest: Sha256
 
 
-class Claim(_Part):
-    """The count on the validation split that the trainer made on the exported graph, in ONNX Runtime."""
-
-    correct: int = Field(ge=0)
-    total: int = Field(ge=1)
-    low: float
-    """Wilson 95 % interval, lower end."""
-    high: float
-    confusion: tuple[tuple[int, ...], ...]
-    """K rows of K: row the true class, column the answer."""
-
-    @classmethod
-    def of(cls, tally: Tally) -> "Claim":
-        """The claim that a finished count makes."""
-        count = tally.accuracy
-        confusion = tuple(tuple(row) for row in tally.confusion.tolist())
-        return cls(correct=count.correct, total=count.total, low=count.low, high=count.high, confusion=confusion)
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """The claim as a count."""
-        return Accuracy(correct=self.correct, total=self.total)
-
-    @property
-    def per_class(self) -> list[Accuracy]:
-        """The count for the images of each class, in the order of the labels."""
-        return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
-
-    @model_validator(mode="after")
-    def _figures_agree(self) -> "Claim":
-        rows = self.confusion
-        if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
-            raise ValueError("the confusion matrix is not a square of counts")
-        if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
-            raise ValueError("the confusion matrix does not add up to the claim")
-        stated, right = (self.low, self.high), (self.accuracy.low, self.accuracy.high)
-        if not all(abs(one - other) <= 1e-6 for one, other in zip(stated, right, strict=True)):  # NaN is not within
-            raise ValueError("low and high are not the Wilson 95 % interval of the claim")
-        return self
-
-
-class Coverage(_Part):
+class Coverage(Part):
     """Label sets with a promise, and how it was kept."""
 
     promised: float = Field(gt=0, lt=1)
@@ -107,7 +64,7 @@ class Coverage(_Part):
         return Accuracy(correct=self.covered, total=self.total)
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """How far the probabilities can be relied on."""
 
     temperature: float = Field(gt=0)
@@ -127,7 +84,49 @@ class Calibration(_Part):
         return self
 
 
-class Training(_Part):
+class Count(Part):
+    """Right answers."""
+
+    correct: int = Field(ge=0)
+    total: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _correct_is_a_part(self) -> "Count":
+        if self.correct > self.total:
+            raise ValueError(f"{self.correct} correct of {self.total}")
+        return self
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The same with its interval."""
+        return Accuracy(correct=self.correct, total=self.total)
+
+
+class Quantization(Part):
+    """The graph computes with smaller numbers than it was trained with; what that cost, on tune.
+
+    The bundle's claim is this graph's own.
+    """
+
+    kind: Literal["int8"]
+    float_tune: Count
+    """The graph as it was trained."""
+    tune: Count
+    """The graph as it is published."""
+    max_drop: float = Field(ge=0, le=100)
+    """Percentage points of accuracy that it was allowed to lose."""
+
+    @model_validator(mode="after")
+    def _lost_no_more(self) -> "Quantization":
+        if self.tune.total != self.float_tune.total:
+            raise ValueError("the two graphs were not counted on the same tune images")
+        lost = 100 * (self.float_tune.correct - self.tune.correct) / self.tune.total
+        if lost > self.max_drop + 1e-9:
+            raise ValueError(f"the {self.kind} graph lost {lost:.2f} percentage points, allowed were {self.max_drop}")
+        return self
+
+
+class Training(Part):
     """How the model came about: enough to repeat it."""
 
     settings: dict[str, Any]
@@ -143,7 +142,7 @@ class Training(_Part):
     """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """The whole of manifest.json."""
 
     format_version: Literal[1, 2] = FORMAT_VERSION
@@ -157,6 +156,8 @@ class Manifest(_Part):
     claim: Claim
     calibration: Calibration | None = None
     """None in bundles of format 1, or where nobody has settled any."""
+    quantization: Quantization | None = None
+    """None where the graph computes as it was trained, and in format 1."""
     training: Training
     files: dict[str, FileEntry]
     """Every file of the bundle but the manifest."""
@@ -171,8 +172,9 @@ class Manifest(_Part):
             raise ValueError(
                 f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows"
             )
-        if self.calibration and self.format_version == 1:
-            raise ValueError("format 1 has no calibration")
+        newer = [name for name in ("calibration", "quantization") if getattr(self, name) is not None]
+        if newer and self.format_version == 1:
+            raise ValueError(f"format 1 has no {newer[0]}")
         for coverage in self.calibration.coverages if self.calibration else ():
             if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
                 raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")

@@ -12,12 +12,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from bundle.accuracy import Tally
+from bundle.claims import Claim
 from bundle.manifest import (
     CARD,
     MODEL,
     VALIDATION,
     Calibration,
-    Claim,
     Coverage,
     FileEntry,
     Manifest,

@@ -3,7 +3,8 @@
 import json
 
 from bundle.accuracy import Accuracy
-from bundle.manifest import Calibration, Claim, Training
+from bundle.claims import Claim
+from bundle.manifest import Calibration, Training
 
 
 def model_card(

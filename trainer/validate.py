@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime as ort
 
 from bundle.accuracy import COUNTING_BATCH, Tally
-from bundle.manifest import Claim
+from bundle.claims import Claim
 
 
 def answers(graph: bytes, images: np.ndarray) -> np.ndarray:

@@ -194,10 +194,52 @@ def test_a_promise_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
 
 
 def test_the_first_format_is_still_read() -> None:
-    """Bundles of format 1 have no calibration, and may have none."""
+    """Bundles of format 1 have no calibration and nothing else of format 2."""
     older = json.loads(edited("format_version", 1))
-    del older["calibration"]
+    del older["calibration"], older["quantization"]
+    found = read_manifest(json.dumps(older).encode())
 
-    assert read_manifest(json.dumps(older).encode()).calibration is None
-    with pytest.raises(InvalidBundle, match="format 1 has no calibration"):
-        read_manifest(json.dumps(older | {"calibration": calibrated()}).encode())
+    assert (found.format_version, found.calibration, found.quantization) == (1, None, None)
+
+
+def quantized(**changes: Any) -> dict[str, Any]:
+    """An int8 graph that lost one of 1,000 answers, with other values where they are given."""
+    counts = {"float_tune": {"correct": 990, "total": 1000}, "tune": {"correct": 989, "total": 1000}}
+    return {"kind": "int8", **counts, "max_drop": 0.1} | changes
+
+
+def test_a_smaller_graph_says_what_it_cost() -> None:
+    """The counts of both graphs on tune stand in the manifest."""
+    found = read_manifest(edited("quantization", quantized()))
+    assert found.quantization is not None
+
+    assert read_manifest(found.to_json()) == found
+    assert found.quantization.tune.accuracy.accuracy == 0.989
+    assert made_up_manifest().quantization is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "int4"}, "int8"),
+        ({"max_drop": 0.05}, "lost 0.10 percentage points"),
+        ({"tune": {"correct": 989, "total": 999}}, "same tune images"),
+        ({"tune": {"correct": 1001, "total": 1000}}, "1001 correct of 1000"),
+        ({"float_tune": {"correct": 0, "total": 0}}, "greater than"),
+        ({"max_drop": float("nan")}, "quantization"),
+    ],
+)
+def test_a_smaller_graph_that_lost_more_than_allowed_is_refused(changes: dict[str, Any], message: str) -> None:
+    """As are counts that cannot be."""
+    with pytest.raises(InvalidBundle, match=message):
+        read_manifest(edited("quantization", quantized(**changes)))
+
+
+@pytest.mark.parametrize("place", ["calibration", "quantization"])
+def test_the_first_format_has_neither(place: str) -> None:
+    """A file that says it is of format 1 and has parts of format 2 is not what it says."""
+    value = calibrated() if place == "calibration" else quantized()
+    content = json.loads(edited(place, value)) | {"format_version": 1}
+
+    with pytest.raises(InvalidBundle, match=f"format 1 has no {place}"):
+        read_manifest(json.dumps(content).encode())

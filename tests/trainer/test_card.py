@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 from bundle.accuracy import wilson_interval
-from bundle.manifest import Calibration, Claim, Coverage, SplitEntry, Training
+from bundle.claims import Claim
+from bundle.manifest import Calibration, Coverage, SplitEntry, Training
 from trainer.card import model_card
 
 DIGEST = "0" * 64

@@ -110,6 +110,24 @@ def test_probabilities_sum_to_one(exported: Exported) -> None:
     np.testing.assert_array_equal(probabilities.argmax(axis=1), logits.argmax(axis=1))
 
 
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 20.0])
+def test_the_temperature_is_inside(exported: Exported, temperature: float) -> None:
+    """Scores are divided by it in both outputs, so that one follows from the other; no answer changes by it."""
+    shape = exported.images.shape[1:]
+    graph = export(exported.classifier, shape, temperature)
+    cooled = Exported(exported.classifier, graph, exported.images, exported.classes)
+    probabilities, logits = cooled.run(exported.images)
+    before = exported.run(exported.images)
+    raw = np.exp(logits - logits.max(axis=1, keepdims=True))
+
+    np.testing.assert_allclose(logits * temperature, before[1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(probabilities, raw / raw.sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), before[0].argmax(axis=1))
+    assert check_agreement(exported.classifier, graph, exported.images, temperature) < 1e-5
+    with pytest.raises(TrainError, match="differ from PyTorch's"):
+        check_agreement(exported.classifier, graph, exported.images, 2 * temperature)
+
+
 def test_extreme_pixels_have_probabilities(exported: Exported) -> None:
     """Images of black or white alone get finite probabilities."""
     black, white = np.zeros_like(exported.images[:1]), np.full_like(exported.images[:1], 255)
