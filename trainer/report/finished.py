@@ -1,0 +1,96 @@
+"""What the report is told about a finished training, as values; whoever calls it has them at hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bundle.accuracy import Accuracy
+from bundle.manifest import Training
+from trainer.fit import Fitted
+from trainer.models import Classifier
+from trainer.recipes import Recipe
+from trainer.splits import Splits
+
+
+@dataclass(frozen=True)
+class Digests:
+    """SHA-256 of one thing before and after the fit."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A promise about label sets, and what came of it on validation."""
+
+    promised: float
+    """Share of images whose set is to hold the truth, 0 to 1."""
+    threshold: float
+    """A class is in the set from this probability on."""
+    covered: int
+    """Validation images whose set holds the truth."""
+    total: int
+    mean_size: float
+    """Classes in a set."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was done so that probabilities mean what they say."""
+
+    temperature: float
+    """The scores are divided by it in the graph; chosen on tune."""
+    error_before: float
+    """Expected calibration error on validation, 0 to 1."""
+    error_after: float
+    coverages: tuple[Coverage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Int8:
+    """The smaller graph beside the float one, on tune."""
+
+    differing: int
+    """Tune images that they answer differently."""
+    float_tune: Accuracy
+    tune: Accuracy
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished training."""
+
+    name: str
+    """Of the model."""
+    classifier: Classifier
+    """With the weights that were kept, on the CPU."""
+    splits: Splits
+    recipe: Recipe
+    fitted: Fitted
+    training: Training
+    probabilities: np.ndarray
+    """float32, shape (N, K): the exported graph's answers to validation, the very ones the claim counts."""
+    claim: Accuracy
+    images: Digests
+    """Of all splits' images and labels."""
+    weights: Digests
+    onnx_difference: float | None = None
+    """Largest difference of a probability between PyTorch and the exported graph."""
+    calibration: Calibration | None = None
+    int8: Int8 | None = None
+    thresholds: np.ndarray | None = None
+    """floats, shape (K,), where an image may have several labels: each is answered from its threshold on. None: 0.5."""
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.splits.validation.labels.ndim == 2
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What was asked for, and the recipe that it came to, by name."""
+        recipe = self.training.settings.get("recipe", {})
+        asked = {key: value for key, value in self.training.settings.items() if not isinstance(value, (dict, list))}
+        return asked | {f"recipe: {key}": value for key, value in recipe.items()}

@@ -1,0 +1,35 @@
+"""Numbers as the page writes them."""
+
+
+def share(value: float | None, digits: int = 2) -> str:
+    """A share as per cent; a dash where there is none. Never rounded up to 100 or down to 0."""
+    if value is None:
+        return "–"
+    text = f"{value:.{digits}%}"
+    if value < 1 and float(text[:-1]) == 100:
+        return f">{100 - 10.0**-digits:.{digits}f}%"
+    if value > 0 and float(text[:-1]) == 0:
+        return f"<{10.0**-digits:.{digits}f}%"
+    return text
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a proper minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def count(value: float) -> str:
+    """A whole number with separators."""
+    return f"{round(value):,}"
+
+
+def seconds(value: float) -> str:
+    """A duration, in its natural unit."""
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def speed(value: float) -> float:
+    """Three digits of a rate: more than that is the weather."""
+    return float(f"{value:.3g}")
