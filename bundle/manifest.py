@@ -11,6 +11,7 @@ from bundle.pixels import PixelSettings
 
 FORMAT_VERSION: Final = 1
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
+REPORT: Final = "report.html"
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bundle.digest import array_digest
-from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
@@ -25,6 +25,10 @@ from trainer.models import Classifier
 from trainer.processes import Processes, joined
 from trainer.provenance import library_versions, source_revision
 from trainer.recipes import Recipe, recipe_for
+from trainer.report.finished import Digests, Run
+from trainer.report.opposite import wanted_class
+from trainer.report.page import report_html
+from trainer.report.recorder import Recorder
 from trainer.settings import NOT_DECIDING, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
 from trainer.validate import answers, count_claim
@@ -64,25 +68,43 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes))
     weights = weights_digest(classifier)
 
-    checkpoint = _checkpoint(settings, recipe, before, processes)
-    fitted = _fit(classifier, splits, recipe, processes, checkpoint)
+    recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
+    checkpoint = _checkpoint(settings, recipe, before, processes, recorder)
+    fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
     if not processes.leads:
         return None
-    _check_unchanged(before, splits.digests())
+    after = splits.digests()
+    _check_unchanged(before, after)
     say(
         f"the images are as they were (SHA-256 {data_digest(before)[:12]}...), the weights are not: "
         f"{weights[:12]}... -> {weights_digest(classifier)[:12]}..."
     )
 
     graph = export(classifier, splits.fit.images.shape[1:])
-    check_agreement(classifier, graph, splits.tune.images)
+    difference = check_agreement(classifier, graph, splits.tune.images)
     validation = Validation(splits.validation.images, splits.validation.labels)
     probabilities = answers(graph, validation.images)
     claim = count_claim(probabilities, validation.labels)
 
     training = _describe(settings, recipe, splits, before, fitted)
     card = model_card(settings.model_name, splits.classes, claim, training)
-    files = {MODEL: graph, VALIDATION: pack(validation), CARD: card.encode()}
+    report = report_html(
+        Run(
+            name=settings.model_name,
+            classifier=classifier,
+            splits=splits,
+            recipe=recipe,
+            fitted=fitted,
+            training=training,
+            probabilities=probabilities,
+            claim=claim.accuracy,
+            images=Digests(data_digest(before), data_digest(after)),
+            weights=Digests(weights, weights_digest(classifier)),
+            onnx_difference=difference,
+        ),
+        recorder,
+    )
+    files = {MODEL: graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -134,7 +156,7 @@ def weights_digest(classifier: Classifier) -> str:
 
 
 def _checkpoint(
-    settings: TrainSettings, recipe: Recipe, digests: Mapping[Part, str], processes: Processes
+    settings: TrainSettings, recipe: Recipe, digests: Mapping[Part, str], processes: Processes, recorder: Recorder
 ) -> Checkpoint:
     """The file that keeps this training's epochs; says what it found there."""
     identity = {
@@ -145,7 +167,7 @@ def _checkpoint(
         "processes": [processes.count, processes.device.type],
     }
     folder = settings.models / settings.model_name
-    checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), {}, settings.resume)
+    checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), {"report": recorder}, settings.resume)
     if settings.resume and not checkpoint.exists():
         say("no interrupted training with these settings and images is kept: beginning from the start")
     elif settings.resume:
@@ -156,13 +178,19 @@ def _checkpoint(
 
 
 def _fit(
-    classifier: Classifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
+    classifier: Classifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    checkpoint: Checkpoint,
+    recorder: Recorder,
 ) -> Fitted:
     steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
     with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
 
         def on_step(step: Step) -> None:
             show(step.number)
+            recorder(step)
             epoch = step.epoch
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")

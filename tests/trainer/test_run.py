@@ -11,7 +11,7 @@ import torch
 
 from bundle.digest import array_digest
 from bundle.errors import BundleError
-from bundle.manifest import CARD, MODEL, VALIDATION
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION
 from bundle.store import ModelsFolder
 from sources.errors import SourceError
 from trainer.checkpoint import Checkpoint
@@ -75,7 +75,7 @@ def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) 
 
     assert trained.new
     assert bundle == ModelsFolder(settings.models).open("sevens", 1)
-    assert set(bundle.manifest.files) == {MODEL, VALIDATION, CARD}
+    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD}
     assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
 
 

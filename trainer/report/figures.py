@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter, SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from trainer.report.outcome import BINS, Reliability
 
@@ -36,6 +36,8 @@ def curves_figure(name: str, epochs: Sequence[int], lines: Sequence[tuple[str, S
         epochs: their numbers.
         lines: name and values of each; NaN is left out.
         percent: whether the values are shares, 0 to 1.
+
+    A single line begins at nought.
     """
     with _style(name):
         figure, (axes,) = _axes(SIZE)
@@ -44,10 +46,13 @@ def curves_figure(name: str, epochs: Sequence[int], lines: Sequence[tuple[str, S
             axes.plot(epochs, values, color=colour, marker=marker, markersize=3, linewidth=1.6, label=line)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        if len(lines) == 1:
+            axes.set_ylim(bottom=0)
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         values_shown = [value for _, values in lines for value in values if isfinite(value) and value > 0]
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1))
-        elif values_shown and max(values_shown) > 30 * min(values_shown):
+        elif len(lines) > 1 and values_shown and max(values_shown) > 30 * min(values_shown):
             axes.set_yscale("log")
         if len(lines) > 1:
             axes.legend(frameon=False, labelcolor=INK)
@@ -87,7 +92,7 @@ def course_figure(name: str, course: Sequence[float]) -> str:
 def reliability_figure(name: str, measured: Reliability) -> str:
     """How sure the model was against how often it was right, with the number of answers below."""
     with _style(name):
-        figure, (axes, counts) = _axes((SIZE[0], 4.4), rows=(3, 1))
+        figure, (axes, counts) = _axes((SIZE[0], 4.2), rows=(3, 1))
         left, width = np.arange(BINS) / BINS, 0.92 / BINS
         filled = measured.counts > 0
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)))
@@ -98,10 +103,12 @@ def reliability_figure(name: str, measured: Reliability) -> str:
         axes.tick_params(labelbottom=False)
         _show_shares(axes)
         counts.bar(left, measured.counts, width, align="edge", color=SERIES[1], alpha=0.6)
-        counts.set_yscale("symlog", linthresh=1)
-        ticks = SymmetricalLogLocator(base=10, linthresh=1)
-        ticks.set_params(numticks=3)
-        counts.yaxis.set_major_locator(ticks)
+        highest = max(1, int(measured.counts.max()))
+        counts.set_yscale("log")
+        counts.set_ylim(0.5, 2.0 * highest)
+        tens = range(0, len(str(highest)), max(1, len(str(highest)) // 2))
+        counts.set_yticks([10**power for power in tens], [f"{10**power:,}" for power in tens])
+        counts.minorticks_off()
         counts.set_xlim(0, 1)
         counts.xaxis.set_major_formatter(PercentFormatter(1))
         counts.set_xlabel("how sure the model was")
@@ -121,7 +128,8 @@ def _style(name: str) -> AbstractContextManager[None]:
             "axes.edgecolor": SOFT,
             "axes.labelcolor": INK,
             "font.sans-serif": ["DejaVu Sans"],  # to measure with; the page sets its own
-            "font.size": 10,
+            "font.size": 11,
+            "axes.xmargin": 0.02,
             "grid.color": SOFT,
             "svg.fonttype": "none",
             "svg.hashsalt": name,
@@ -149,7 +157,7 @@ def _svg(figure: Figure, name: str) -> str:
     """The figure for the page: no prolog, no date, ids of its own, colours as CSS variables."""
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(file, format="svg", transparent=True, metadata=nothing)  # type: ignore[arg-type]  # documented
+    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :].replace("\n", " ")
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg)

@@ -1,6 +1,5 @@
 """What the report is told about a finished training, as values; whoever calls it has them at hand."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,10 +86,3 @@ class Run:
     def several(self) -> bool:
         """Whether an image may have several labels."""
         return self.splits.validation.labels.ndim == 2
-
-    @property
-    def settings(self) -> Mapping[str, object]:
-        """What was asked for, and the recipe that it came to, by name."""
-        recipe = self.training.settings.get("recipe", {})
-        asked = {key: value for key, value in self.training.settings.items() if not isinstance(value, (dict, list))}
-        return asked | {f"recipe: {key}": value for key, value in recipe.items()}

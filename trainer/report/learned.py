@@ -1,4 +1,4 @@
-"""The first half of the page, how the model learned, as values and pictures that the template puts between its words."""
+"""The first half of the page, how the model learned, as values and pictures for the template to put between words."""
 
 from typing import Any
 
@@ -8,10 +8,14 @@ from trainer.report.figures import course_figure, curves_figure
 from trainer.report.finished import Run
 from trainer.report.looks import Look
 from trainer.report.opposite import Opposite
-from trainer.report.pictures import Tile, image_tile, strip, weights_tile, weights_uri
+from trainer.report.pictures import Tile, image_tile, weights_tile
 from trainer.report.recorder import Moment, Recorder
 from trainer.report.story import Story
 
+TILE = 112
+"""CSS pixels; five fit side by side."""
+VARIANT = 96
+"""Likewise; six do."""
 NUMBERS_SIDE = 10
 """Pixels a side of the cut-out that is shown as numbers."""
 TERMS = 6
@@ -36,6 +40,7 @@ def learned(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
         "scores": _scores(story.random, recorder, story, names),
         "random": story.random,
         "chance": 0.5 if run.several else 1 / len(names),
+        "random_is_right": not run.several and int(story.random.scores.argmax()) in story.truth,
         "random_truth": _truth_probability(story.random, story),
         "step": _step(story, recorder, names),
         "first_step": recorder.first_step,
@@ -79,7 +84,7 @@ def _slope_tiles(seen: Look, recorder: Recorder, names: tuple[str, ...], what: s
     pictures = seen.slopes.mean(axis=1)
     limit = _limit(pictures)
     return [
-        weights_tile(picture, limit, f"{what} for {names[k]}", 96, names[k])
+        weights_tile(picture, limit, f"{what} for {names[k]}", TILE, names[k])
         for k, picture in zip(recorder.shown, pictures, strict=True)
     ]
 
@@ -113,10 +118,15 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
         "remainder": remainder,
         "score": float(products.sum(dtype=np.float64)) + remainder,
         "image": image_tile(story.image, "the image, as it is", 112, "the image", "stays as it is"),
-        "weights": weights_tile(weights, _limit(weights), f"weights for {name}", 112, f"weights for {name}", "random"),
-        "products": weights_tile(
-            pictures, _limit(pictures), "pixel times weight", 112, "the products", "new numbers, beside it"
+        "weights": weights_tile(
+            weights,
+            _limit(weights),
+            f"weights for {name}",
+            112,
+            f"weights for {name}",
+            "random" if story.single_layer else "here and now",
         ),
+        "products": weights_tile(pictures, _limit(pictures), "pixel times weight", 112, "the products", "new numbers"),
     }
 
 
@@ -193,19 +203,24 @@ def _layers(recorder: Recorder, story: Story, names: tuple[str, ...]) -> dict[st
     if count == 0:
         return None
     several = story.single_layer and count > 1
-    gap = 1 if max(height, width) < 16 else 2
-    strips = []
-    for epoch, pictures in rows:
-        pixels = strip(pictures, gap)
-        uri = weights_uri(pixels, _limit(pictures))
-        strips.append({"epoch": epoch, "uri": uri, "alt": f"first layer after {epoch} epochs"})
+    captions = (
+        [f"weights for {names[k]}" for k in recorder.shown] if story.single_layer else ["first-layer weights"] * count
+    )
+    strips = [
+        {
+            "epoch": epoch,
+            "pictures": [
+                weights_tile(picture, _limit(pictures), f"{caption}, epoch {epoch}", TILE)
+                for picture, caption in zip(pictures, captions, strict=True)
+            ],
+        }
+        for epoch, pictures in rows
+    ]
     return {
         "strips": strips,
         "names": [names[k] for k in recorder.shown] if several else [],
         "count": count,
         "size": f"{height} x {width}",
-        "width": min(680, 84 * count),
-        "small": height <= 48,
     }
 
 
@@ -214,7 +229,7 @@ def _opposite(experiment: Opposite, names: tuple[str, ...]) -> dict[str, Any]:
         image_tile(
             frame.image,
             f"the image after {frame.change} changes",
-            96,
+            TILE,
             f"after {frame.change}" if frame.change else "blank",
             f"{frame.probability:.1%}",
         )
@@ -237,4 +252,4 @@ def _opposite(experiment: Opposite, names: tuple[str, ...]) -> dict[str, Any]:
 def _variants(story: Story) -> list[Tile]:
     if story.variants is None:
         return []
-    return [image_tile(variant, "a variant of it", 64) for variant in story.variants]
+    return [image_tile(variant, "a variant of it", VARIANT) for variant in story.variants]

@@ -1,7 +1,7 @@
 """How a network looks at one image, in numbers: what it multiplies each pixel by, and the scores that come of it.
 
-A network of layers with bends is, around one image, a multiplication too: its score is the sum of pixel times slope, and
-a remainder. For a single layer the slopes are the weights themselves and the remainder is the bias.
+A network of layers with bends is, around one image, a multiplication too: its score is the sum of pixel times slope,
+and a remainder. For a single layer the slopes are the weights themselves and the remainder is the bias.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The second half of the page, how good the model is, as values that the template puts between its words."""
 
-from math import isnan
+from math import isnan, sqrt
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def _matrix(pairs: list[Pair], images: list[int]) -> list[list[dict[str, Any]]]:
         count = counts.get((truth, answer), 0)
         if truth == answer:
             return count / images[truth] if images[truth] else 0.0
-        return (count / most_wrong) ** 0.5
+        return sqrt(count / most_wrong)
 
     return [
         [{"count": counts.get((t, a), 0), "strength": round(strength(t, a), 3), "right": t == a} for a in classes]
@@ -116,7 +116,7 @@ def _heat(pairs: list[Pair], classes: int) -> Tile:
     for pair in pairs:
         if pair.truth != pair.answer:
             counts[pair.truth * side // classes, pair.answer * side // classes] += pair.count
-    width, height = shown_size(side, side, wanted=340)
+    width, height = shown_size(side, side, 340)
     return Tile(counts_uri(counts), "how often each class (down) was taken for each other (across)", width, height)
 
 
@@ -133,7 +133,7 @@ def _gallery(run: Run, chosen: dict[tuple[int, int], list[int]]) -> dict[str, An
         ]
         for (truth, answer), some in chosen.items()
     }
-    width, height = shown_size(*images.shape[1:3], wanted=56)
+    width, height = shown_size(images.shape[1], images.shape[2], 56)
     return {
         "sheet": sheet,
         "window": (width, height),

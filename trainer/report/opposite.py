@@ -1,4 +1,4 @@
-"""The opposite of training: the weights stay, the image is changed by gradient descent until the model calls it a class.
+"""The opposite of training: the weights stay, the image is changed by gradient descent until it is called a class.
 
 Nothing is learned by it; it shows what a network takes for a sign of that class.
 """

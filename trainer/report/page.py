@@ -1,6 +1,7 @@
 """The page: the story and the measurements, put into one HTML file that needs nothing else."""
 
 import itertools
+from dataclasses import asdict
 from math import log
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from torch import nn
 
 from trainer.models import Linear as SingleLayer
 from trainer.report.finished import Run
-from trainer.report.learned import learned
+from trainer.report.learned import VARIANT, learned
 from trainer.report.measured import measured
 from trainer.report.opposite import LARGEST_CHANGE
 from trainer.report.pictures import image_tile
@@ -57,7 +58,7 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     """
     story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
     template = _environment().get_template("page.html.j2")
-    words = _words(run, recorder, story)
+    words = _words(run, story)
     shared = words | {"story": learned(run, recorder, story)}
     for most_images in GALLERY_SIZES:
         content = template.render(shared | {"good": measured(run, recorder, most_images)}).encode()
@@ -74,7 +75,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _words(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
+def _words(run: Run, story: Story) -> dict[str, Any]:
     """Small facts that the templates' sentences are made with."""
     single_layer = isinstance(run.classifier.network, SingleLayer)
     image = story.image
@@ -87,14 +88,14 @@ def _words(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
         "filters": any(isinstance(module, nn.Conv2d) for module in run.classifier.network.modules()),
         "kind": KINDS.get(str(run.training.settings.get("model")), "A network"),
         "optimizer": OPTIMIZERS.get(run.recipe.optimizer, run.recipe.optimizer),
-        "shape": " × ".join(map(str, image.shape[:2])),
+        "shape": image.shape[:2],
         "pixels_count": image.size,
         "pixelated": max(image.shape[:2]) <= 64,
         "weights_count": sum(weights.numel() for weights in run.classifier.parameters()),
         "batch_size": -(-len(run.splits.fit) // steps_an_epoch),
         "guess_loss": log(len(run.splits.classes)),
         "largest_change": round(LARGEST_CHANGE),
-        "original": image_tile(image, "the first image", 64),
+        "original": image_tile(image, "the first image", VARIANT),
         "contents": contents,
         "numbered": titles.__getitem__,
         "interval": _interval(run),
@@ -105,10 +106,19 @@ def _words(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
 
 def _contents(story: Story, run: Run) -> list[tuple[str, list[dict[str, str]]]]:
     """The parts of the page with their sections, numbered through; those that this run has nothing for are left out."""
-    left_out = {key for key, there in (("variants", story.variants is not None), ("confusion", not run.several)) if not there}
+    left_out = {
+        key for key, there in (("variants", story.variants is not None), ("confusion", not run.several)) if not there
+    }
     numbers = itertools.count(1)
     return [
-        (part, [{"key": key, "title": f"{next(numbers)}. {title}"} for key, title in titles.items() if key not in left_out])
+        (
+            part,
+            [
+                {"key": key, "title": f"{next(numbers)}. {title}"}
+                for key, title in titles.items()
+                if key not in left_out
+            ],
+        )
         for part, titles in (("How it learned", LEARNED), ("How good it is", MEASURED))
     ]
 
@@ -127,10 +137,13 @@ def _interval(run: Run) -> dict[str, str]:
 
 def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     training = run.training
+    asked = {key: value for key, value in training.settings.items() if value and isinstance(value, (str, int, float))}
+    asked.pop("best_epoch", None)
     versions = {**training.libraries, "source revision": training.source_revision or "unknown"}
     splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
     return [
-        ("Settings", list(run.settings.items())),
+        ("What was asked for", list(asked.items())),
+        ("The recipe that it came to", list(asdict(run.recipe).items())),
         ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
         ("Versions", list(versions.items())),
     ]

@@ -34,13 +34,13 @@ class Tile:
 
 def image_tile(image: np.ndarray, alt: str, side: int, caption: str = "", note: str = "") -> Tile:
     """An image as `image_uri` takes it, about this many CSS pixels a side."""
-    width, height = shown_size(*image.shape[:2], wanted=side)
+    width, height = shown_size(image.shape[0], image.shape[1], side)
     return Tile(image_uri(image, min(LARGEST_SIDE, 2 * side)), alt, width, height, caption, note)
 
 
 def weights_tile(weights: np.ndarray, limit: float, alt: str, side: int, caption: str = "", note: str = "") -> Tile:
     """Weights as `weights_uri` takes them, about this many CSS pixels a side."""
-    width, height = shown_size(*weights.shape, wanted=side)
+    width, height = shown_size(weights.shape[0], weights.shape[1], side)
     return Tile(weights_uri(weights, limit), alt, width, height, caption, note)
 
 
@@ -85,20 +85,6 @@ def counts_uri(counts: np.ndarray) -> str:
     return _two_coloured(picture, [FOR] * 256, np.arange(256) / 255)
 
 
-def strip(pictures: np.ndarray, gap: int = 1) -> np.ndarray:
-    """Pictures beside each other, with noughts between them.
-
-    Args:
-        pictures: shape (M, h, w), M at least 1.
-
-    Returns:
-        shape (h, M * w + (M - 1) * gap).
-    """
-    padded = np.pad(pictures, ((0, 0), (0, 0), (0, gap)))
-    beside = np.concatenate(list(padded), axis=1)
-    return beside[:, : beside.shape[1] - gap]
-
-
 class Sheet:
     """Many thumbnails in one picture; each is shown by moving it behind a window."""
 
@@ -119,12 +105,6 @@ class Sheet:
             whole.paste(thumbnail, (column * self.width, row * self.height))
         self.uri = png_uri(whole)
 
-    def place(self, number: int) -> str:
-        """The CSS background-position of a thumbnail, where the sheet's size is that of the window times its
-        columns and rows."""
-        row, column = divmod(number, self.columns)
-        return f"{_percent(column, self.columns)} {_percent(row, self.rows)}"
-
 
 def shown_size(height: int, width: int, wanted: int) -> tuple[int, int]:
     """Width and height in CSS pixels at which an image is about as large as wanted; small ones by whole factors."""
@@ -138,10 +118,6 @@ def _two_coloured(levels: Image.Image, colours: list[tuple[int, int, int]], stre
     indexed = Image.frombytes("P", levels.size, levels.tobytes())
     indexed.putpalette([value for colour in colours for value in colour])
     return png_uri(indexed, transparency=bytes(np.round(strengths * 255).astype(np.uint8)))
-
-
-def _percent(place: int, places: int) -> str:
-    return f"{100 * place / (places - 1):.4f}%" if places > 1 else "0%"
 
 
 def _visible(image: np.ndarray) -> Image.Image:

@@ -4,7 +4,7 @@
 def share(value: float | None, digits: int = 2) -> str:
     """A share as per cent; a dash where there is none. Never rounded up to 100 or down to 0."""
     if value is None:
-        return "–"
+        return "\N{EN DASH}"
     text = f"{value:.{digits}%}"
     if value < 1 and float(text[:-1]) == 100:
         return f">{100 - 10.0**-digits:.{digits}f}%"
@@ -15,7 +15,7 @@ def share(value: float | None, digits: int = 2) -> str:
 
 def signed(value: float, digits: int = 2) -> str:
     """A number with a proper minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def count(value: float) -> str:
