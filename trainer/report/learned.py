@@ -21,6 +21,7 @@ NUMBERS_SIDE = 10
 TERMS = 6
 """Products that are written out before the sum."""
 TABLED_MOMENTS = 12
+RIVALS = 4
 
 
 def learned(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
@@ -188,11 +189,11 @@ def _moments(moments: list[Moment], names: tuple[str, ...]) -> list[dict[str, An
 
 def _moments_figure(moments: list[Moment], recorder: Recorder, story: Story, names: tuple[str, ...]) -> str:
     """The label's probability over the epochs, and those of the classes that were ever most in its way."""
+    others = [place for place, k in enumerate(recorder.shown) if k not in story.truth]
     shown = np.array([moment.probabilities for moment in moments])
-    peaks = np.argsort(-shown.max(axis=0), kind="stable")
-    truth = [k for k in recorder.shown if k in story.truth]
-    chosen = list(dict.fromkeys([*(recorder.shown.index(k) for k in truth), *peaks.tolist()]))[:5]
-    lines = [(names[recorder.shown[place]], shown[:, place].tolist()) for place in chosen]
+    rivals = sorted(others, key=lambda place: -shown[:, place].max())[:RIVALS]
+    lines = [(", ".join(names[k] for k in story.truth), [moment.truth for moment in moments])] if story.truth else []
+    lines += [(names[recorder.shown[place]], shown[:, place].tolist()) for place in rivals]
     return curves_figure("followed", [moment.epoch for moment in moments], lines, percent=True)
 
 
@@ -239,7 +240,8 @@ def _opposite(experiment: Opposite, names: tuple[str, ...]) -> dict[str, Any]:
     return {
         "wanted": names[experiment.wanted],
         "frames": tiles,
-        "large": image_tile(last.image, "what the blank image became", 168),
+        "large": image_tile(last.image, "what the blank image became", TILE, "what it became"),
+        "bright": image_tile(_brightened(last.image), "the same, brightened", TILE, "the same, brightened"),
         "first_answer": names[experiment.frames[0].answer],
         "last": last.probability,
         "changes": last.change,
@@ -247,6 +249,10 @@ def _opposite(experiment: Opposite, names: tuple[str, ...]) -> dict[str, Any]:
         "sure": experiment.sure,
         "figure": course_figure("opposite", experiment.course),
     }
+
+
+def _brightened(image: np.ndarray) -> np.ndarray:
+    return np.round(image * (255 / max(1, int(image.max())))).astype(np.uint8)
 
 
 def _variants(story: Story) -> list[Tile]:

@@ -22,32 +22,56 @@ PLOTTED_EPOCHS = 400
 HEAT_SIDE = 100
 
 
-def measured(run: Run, recorder: Recorder, most_images: int) -> dict[str, Any]:
-    """What the template needs for the practitioner's half.
-
-    Args:
-        run: a finished training.
-        recorder: has watched it.
-        most_images: in the confusion matrix's cells, all together.
-    """
+def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
+    """What the template needs for the practitioner's half, the gallery aside."""
     labels, probabilities, names = run.splits.validation.labels, run.probabilities, run.splits.classes
     if run.several:
         scores = label_scores(labels, probabilities >= (0.5 if run.thresholds is None else run.thresholds))
-        confusion = None
     else:
-        answers = probabilities.argmax(axis=1)
-        scores = class_scores(labels, answers, len(names))
-        confusion = _confusion(run, pairs_of(labels, answers, len(names)), most_images)
+        scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
     certainty = reliability(labels, probabilities)
     return {
         **_curves(run, recorder),
-        "confusion": confusion,
+        "confusion": None if run.several else _confusion(run),
         "mistakes": _mistakes(run),
         "mistakes_in_all": len(worst_mistakes(labels, probabilities, len(labels))),
         "classes": _classes(scores, names),
         "classes_in_all": len(names),
         "certainty": certainty,
         "certainty_figure": reliability_figure("certainty", certainty),
+    }
+
+
+def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
+    """The sheet of thumbnails behind the confusion matrix, and for each cell the numbers of its own with what the
+    model said; None for a model that has no such matrix.
+
+    Args:
+        run: a finished training.
+        most_images: over all cells.
+    """
+    if run.several:
+        return None
+    names, images, shares = run.splits.classes, run.splits.validation.images, run.probabilities
+    pairs = _pairs(run)
+    if len(names) > WHOLE_MATRIX:
+        pairs = [pair for pair in pairs if pair.truth != pair.answer][:GALLERY_PAIRS]
+    cells = sorted((pair.truth, pair.answer) for pair in pairs)
+    chosen = choose_images(run.splits.validation.labels, shares, cells, most_images)
+    rows = [row for some in chosen.values() for row in some]
+    sheet = Sheet(images[rows])
+    place = {row: number for number, row in enumerate(rows)}
+    data = {
+        f"{truth},{answer}": [
+            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4)] for row in some
+        ]
+        for (truth, answer), some in chosen.items()
+    }
+    used = {k: names[k] for cell in chosen for k in cell}
+    return {
+        "sheet": sheet,
+        "window": shown_size(images.shape[1], images.shape[2], 56),
+        "data": {"cells": data, "columns": sheet.columns, "rows": sheet.rows, "names": used},
     }
 
 
@@ -73,21 +97,23 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
     }
 
 
-def _confusion(run: Run, pairs: list[Pair], most_images: int) -> dict[str, Any]:
-    names = run.splits.classes
+def _pairs(run: Run) -> list[Pair]:
+    return pairs_of(run.splits.validation.labels, run.probabilities.argmax(axis=1), len(run.splits.classes))
+
+
+def _confusion(run: Run) -> dict[str, Any]:
+    pairs = _pairs(run)
     wrong = [pair for pair in pairs if pair.truth != pair.answer]
-    images = np.bincount(run.splits.validation.labels, minlength=len(names))
-    small = len(names) <= WHOLE_MATRIX
-    cells = [(pair.truth, pair.answer) for pair in (pairs if small else wrong[:GALLERY_PAIRS])]
-    chosen = choose_images(run.splits.validation.labels, run.probabilities, sorted(cells), most_images)
+    classes = len(run.splits.classes)
+    images = np.bincount(run.splits.validation.labels, minlength=classes)
+    small = classes <= WHOLE_MATRIX
     return {
         "matrix": _matrix(pairs, images.tolist()) if small else None,
-        "heat": None if small else _heat(pairs, len(names)),
+        "heat": None if small else _heat(pairs, classes),
         "pairs": [
             {"pair": pair, "share": pair.count / int(images[pair.truth])}
             for pair in wrong[: PAIRS if small else GALLERY_PAIRS]
         ],
-        **_gallery(run, chosen),
     }
 
 
@@ -118,32 +144,6 @@ def _heat(pairs: list[Pair], classes: int) -> Tile:
             counts[pair.truth * side // classes, pair.answer * side // classes] += pair.count
     width, height = shown_size(side, side, 340)
     return Tile(counts_uri(counts), "how often each class (down) was taken for each other (across)", width, height)
-
-
-def _gallery(run: Run, chosen: dict[tuple[int, int], list[int]]) -> dict[str, Any]:
-    """The sheet of thumbnails, and for each cell the numbers of its own with what the model said."""
-    rows = [row for some in chosen.values() for row in some]
-    images = run.splits.validation.images
-    sheet = Sheet(images[rows])
-    place = {row: number for number, row in enumerate(rows)}
-    shares = run.probabilities
-    cells = {
-        f"{truth},{answer}": [
-            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4)] for row in some
-        ]
-        for (truth, answer), some in chosen.items()
-    }
-    width, height = shown_size(images.shape[1], images.shape[2], 56)
-    return {
-        "sheet": sheet,
-        "window": (width, height),
-        "data": {
-            "cells": cells,
-            "columns": sheet.columns,
-            "rows": sheet.rows,
-            "names": {k: run.splits.classes[k] for cell in chosen for k in cell},
-        },
-    }
 
 
 def _mistakes(run: Run) -> list[dict[str, Any]]:

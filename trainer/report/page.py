@@ -12,7 +12,7 @@ from torch import nn
 from trainer.models import Linear as SingleLayer
 from trainer.report.finished import Run
 from trainer.report.learned import VARIANT, learned
-from trainer.report.measured import measured
+from trainer.report.measured import gallery, measured
 from trainer.report.opposite import LARGEST_CHANGE
 from trainer.report.pictures import image_tile
 from trainer.report.recorder import Recorder
@@ -20,7 +20,7 @@ from trainer.report.story import Story, tell
 from trainer.report.wording import count, seconds, share, signed, speed
 
 MAX_BYTES = 3_000_000
-GALLERY_SIZES = (800, 400, 200, 100, 0)
+GALLERY_SIZES = (1200, 600, 300, 150, 0)
 """Images in the confusion matrix's cells; fewer where the page would be too large."""
 TEMPLATES = Path(__file__).parent / "template"
 KINDS = {"linear": "A single layer of weights", "mlp": "A network with hidden layers", "cnn": "A convolutional network"}
@@ -59,9 +59,9 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
     template = _environment().get_template("page.html.j2")
     words = _words(run, story)
-    shared = words | {"story": learned(run, recorder, story)}
+    shared = words | {"story": learned(run, recorder, story), "good": measured(run, recorder)}
     for most_images in GALLERY_SIZES:
-        content = template.render(shared | {"good": measured(run, recorder, most_images)}).encode()
+        content = template.render(shared, gallery=gallery(run, most_images)).encode()
         if len(content) < MAX_BYTES:
             break
     return content
