@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format protos accuracy lock clean
+.PHONY: help install demo test test-fast lint format protos accuracy training ideas lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +44,13 @@ protos: $(INSTALLED) ## Generate the code beside the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
 
 accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and count with an independent client too
-	$(BIN)/python benchmarks/accuracy.py --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
+	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
+
+training: $(INSTALLED) ## Train against the widely copied PyTorch network, in one run (an hour)
+	$(BIN)/python -m benchmarks.training --data $(MNIST)
+
+ideas: $(INSTALLED) ## What each idea in the cnn's recipe is worth (half an hour)
+	$(BIN)/python -m benchmarks.ideas --data $(MNIST)
 
 $(VENV)-tritonclient/.installed:
 	$(PYTHON) -m venv $(VENV)-tritonclient

@@ -7,8 +7,6 @@ Takes some minutes. The table and the versions go to standard output, all figure
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runs import keep, machine, run_vouch
 from client import CallFailed, Client
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent / "docs" / "measured" / "accuracy.json"
 KINDS = ("linear", "mlp", "cnn")
 
 
@@ -57,7 +55,6 @@ def count(row: dict[str, Any], address: str, data: str, other_python: str, model
 
 def report(rows: list[dict[str, Any]]) -> None:
     """Prints the table and keeps the figures."""
-    machine = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
     print("| model | claim | accuracy (95 % interval) | served | our client | tritonclient | fitting |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
@@ -66,24 +63,9 @@ def report(rows: list[dict[str, Any]]) -> None:
             f"({row['low']:.2%} to {row['high']:.2%}) | {row['served']:,} | {row['predicted']:,} | "
             f"{row['independent']:,} | {row['seconds']:.0f} s |"
         )
-    print(f"\n{machine}")
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    print(f"\n{machine()}")
     kept = [{key: value for key, value in row.items() if key not in ("bundle", "new")} for row in rows]
-    RESULTS.write_text(json.dumps({"machine": machine, "models": kept}, indent=2) + "\n")
-
-
-def cpu_name() -> str:
-    """The processor, as Linux calls it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
-
-
-def run_vouch(*words: str) -> dict[str, Any]:
-    """A command's JSON."""
-    command = [sys.executable, "-m", "vouch", *words, "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    keep("accuracy", {"machine": machine(), "models": kept})
 
 
 @contextmanager

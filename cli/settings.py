@@ -145,9 +145,9 @@ def _options(field: FieldInfo, flag: Flag) -> dict[str, Any]:
 
 def _describe(settings: type[Settings], prefix: str, detail: Any) -> str:
     name = str(detail["loc"][0]) if detail["loc"] else ""
-    if name not in settings.model_fields:
-        return str(detail["msg"])
     message = str(detail["msg"]).removeprefix("Value error, ")
+    if name not in settings.model_fields:
+        return message
     value = detail["input"]
     got = "" if isinstance(value, dict) else f", got {str(value) if isinstance(value, Path) else value!r}"
     return f"{flag_name(name)} (or {(prefix + name).upper()}): {message}{got}"

@@ -1,32 +1,59 @@
-"""New examples from old ones: small random rotations, scalings, shears and shifts of a whole batch at once.
+"""New examples from old ones: small random rotations, scalings, shears, shifts and bends of a whole batch at once.
 
 The only place where an image is changed, on purpose and on a copy.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-MAX_ROTATION = 0.2  # radians, about 11 degrees
-MAX_SCALING = 0.1
-MAX_SHEAR = 0.1
-MAX_SHIFT = 0.12  # of half the side: 1.7 pixels of 28
+BEND_POINTS = 5
+"""Points a side that are pushed at random where an image is bent; between them the push changes smoothly."""
 
 
-def warp(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A variant of each image under a random affine map of its own; what comes in from outside repeats the border.
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a variant may be from its image. Each variant draws its own values, evenly up to these."""
+
+    rotation: float = 0.2
+    """Radians; 0.2 is about 11 degrees."""
+    scaling: float = 0.1
+    shear: float = 0.1
+    shift: float = 0.12
+    """Of half the side: 1.7 pixels of 28."""
+    bend: float = 0.0
+    """Of half the side."""
+    crop: float = 1.0
+    """The share of the side that a variant shows: 6/7 of 28 pixels are 24. The same for all variants, so that a batch
+    has one size; the network must take images of any size."""
+
+
+def warp(x: Tensor, by: Augmentation, generator: torch.Generator) -> Tensor:
+    """A variant of each image under a random map of its own; what comes in from outside repeats the border.
 
     Args:
         x: float, shape (N, C, H, W); not changed.
         generator: on the CPU, so that every device gets the same variants.
+
+    Returns:
+        float, shape (N, C, h, w) with the sides that `crop` leaves.
     """
-    uniform = (torch.rand(len(x), 6, generator=generator) * 2 - 1).to(x.device, x.dtype)
-    angle = uniform[:, 0] * MAX_ROTATION
-    scale_x, scale_y = 1 + uniform[:, 1] * MAX_SCALING, 1 + uniform[:, 2] * MAX_SCALING
-    shear, shift_x, shift_y = uniform[:, 3] * MAX_SHEAR, uniform[:, 4] * MAX_SHIFT, uniform[:, 5] * MAX_SHIFT
+    count, channels, height, width = x.shape
+    uniform = (torch.rand(count, 6, generator=generator) * 2 - 1).to(x.device, x.dtype)
+    angle = uniform[:, 0] * by.rotation
+    scale_x, scale_y = 1 + uniform[:, 1] * by.scaling, 1 + uniform[:, 2] * by.scaling
+    shear, shift_x, shift_y = uniform[:, 3] * by.shear, uniform[:, 4] * by.shift, uniform[:, 5] * by.shift
     rows = [
         torch.stack([angle.cos() * scale_x, shear - angle.sin() * scale_y, shift_x], dim=1),
         torch.stack([angle.sin() * scale_x + shear, angle.cos() * scale_y, shift_y], dim=1),
     ]
-    grid = functional.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
+    size = [count, channels, max(1, round(height * by.crop)), max(1, round(width * by.crop))]
+    zoom = torch.tensor([size[3] / width, size[2] / height, 1.0], device=x.device, dtype=x.dtype)
+    grid = functional.affine_grid(torch.stack(rows, dim=1) * zoom, size, align_corners=False)
+    if by.bend:
+        pushes = torch.rand(count, 2, BEND_POINTS, BEND_POINTS, generator=generator) * 2 - 1
+        pushes = pushes.to(x.device, x.dtype) * by.bend
+        grid = grid + functional.interpolate(pushes, size[2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)

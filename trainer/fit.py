@@ -18,6 +18,7 @@ from trainer.errors import TrainError
 from trainer.losses import Criterion, measure, right_answers
 from trainer.models import Classifier
 from trainer.optimizers import optimizers_for, set_rate
+from trainer.order import Order
 from trainer.processes import ALONE, Processes
 from trainer.recipes import Recipe
 from trainer.splits import Splits
@@ -39,6 +40,8 @@ class Epoch:
     tune_loss: float
     tune_accuracy: float
     """0 to 1."""
+    images: int
+    """Gone through in it."""
     seconds: float
     """Its steps alone, without measuring."""
 
@@ -112,6 +115,7 @@ class _Fit:
         self.images, self.labels = _on(processes.device, splits.fit)
         self.tune = _on(processes.device, splits.tune)
         self.criterion = Criterion(recipe.loss, recipe.label_smoothing)
+        self.order = Order(len(self.images), recipe.focus)
         self.steps_an_epoch = ceil(len(self.images) / recipe.batch_size)
         self.started = time.perf_counter()
         torch.set_num_threads(_threads(recipe.batch_size * int(np.prod(self.images.shape[1:])), processes))
@@ -122,7 +126,7 @@ class _Fit:
         self.scores: nn.Module = _Scores(model)
         if processes.count > 1:
             self.scores = DistributedDataParallel(self.scores)
-        self.epochs = [Epoch(0, nan, nan, *measure(model, *self.tune), seconds=0.0)]
+        self.epochs = [Epoch(0, nan, nan, *measure(model, *self.tune), images=0, seconds=0.0)]
         self.best, self.best_weights = self.epochs[0], _weights(model)
 
     def rate(self) -> float:
@@ -136,9 +140,8 @@ class _Fit:
         first = (number - 1) * self.steps_an_epoch
         began = time.perf_counter()
         order, variants = self._randomness(number)
-        rows_of_steps = torch.tensor_split(  # evenly, so that no image is left over for a last step
-            torch.randperm(len(self.images), generator=order), self.steps_an_epoch
-        )
+        # Evenly, so that no image is left over for a last step.
+        rows_of_steps = torch.tensor_split(self.order.rows(order), self.steps_an_epoch)
         self.model.train()
         seen = _Seen(self.processes)
         for step, rows in enumerate(rows_of_steps, start=first + 1):
@@ -148,8 +151,9 @@ class _Fit:
                 raise TrainError(f"the loss is {loss} at step {step}, rate {rate:.2g}: try a lower --learning-rate")
             if step < first + self.steps_an_epoch:
                 on_step(Step(step, rate, loss))
+        self.order.end_epoch(self.processes)
         seconds = time.perf_counter() - began
-        self.epochs.append(Epoch(number, *seen.means(), *measure(self.model, *self.tune), seconds))
+        self.epochs.append(Epoch(number, *seen.means(), *measure(self.model, *self.tune), len(self.images), seconds))
         if self.epochs[-1].tune_loss <= self.best.tune_loss:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
         on_step(Step(step, rate, loss, self.epochs[-1]))
@@ -167,6 +171,7 @@ class _Fit:
             "weights": _weights(self.model),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "epochs": [asdict(epoch) for epoch in self.epochs],
+            "losses": self.order.losses,
             "best": self.best.number,
             "best_weights": self.best_weights,
             "seconds": time.perf_counter() - self.started,
@@ -178,18 +183,21 @@ class _Fit:
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+        self.order.losses = state["losses"]
         self.best, self.best_weights = self.epochs[state["best"]], state["best_weights"]
         self.started -= state["seconds"]
 
     def _step(self, rows: Tensor, variants: torch.Generator, seen: "_Seen") -> float:
         """Moves the weights a little against the gradient, unless there is none; returns the loss before it."""
-        own = self.processes.share(rows).to(self.processes.device)
-        labels = self.labels[own]
-        x = self.model.normalised(self.images[own])
+        own = self.processes.share(rows)
+        there = own.to(self.processes.device)
+        labels = self.labels[there]
+        x = self.model.normalised(self.images[there])
         if self.recipe.augment:
-            x = warp(x, variants)
+            x = warp(x, self.recipe.augment, variants)
         logits = self.scores(x)
-        error = self.criterion(logits, labels) * (len(own) * self.processes.count / len(rows))
+        losses = self.criterion.each(logits, labels)
+        error = self.criterion.mean(losses, labels) * (len(own) * self.processes.count / len(rows))
         loss = self.processes.mean(error)
         if isfinite(loss):
             for optimizer in self.optimizers:
@@ -197,6 +205,7 @@ class _Fit:
             error.backward()  # type: ignore[no-untyped-call]
             for optimizer in self.optimizers:
                 optimizer.step()
+            self.order.saw(own, losses)
             seen.add(loss * len(rows), right_answers(logits, labels), len(own))
         return loss
 

@@ -26,28 +26,40 @@ class Criterion:
     against its absence. None: all the same."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss, averaged over a batch.
+        """The loss, averaged over a batch; arguments as `each`."""
+        return self.mean(self.each(logits, labels), labels)
+
+    def mean(self, losses: Tensor, labels: Tensor) -> Tensor:
+        """The average of what `each` gave for these labels; of weighted classes, the weighted one."""
+        if self.weights is None or labels.ndim == 2:
+            return losses.mean()
+        return losses.sum() / self.weights[labels].sum()
+
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each image, multiplied by its weight, shape (N,).
 
         Args:
             logits: float32, shape (N, K).
             labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
         """
-        several = labels.ndim == 2
+        if labels.ndim == 2:
+            return self._of_several(logits, labels.to(logits.dtype)).mean(dim=1)
         if self.loss == "cross-entropy":
-            if several:
-                wanted = labels.to(logits.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
-                return functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=self.weights)
-            return functional.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.label_smoothing)
-        if several:
-            wanted = labels.to(logits.dtype)
-            squares = (logits.sigmoid() - wanted) ** 2
-            return (squares if self.weights is None else squares * (1 + wanted * (self.weights - 1))).mean()
+            return functional.cross_entropy(
+                logits, labels, weight=self.weights, reduction="none", label_smoothing=self.label_smoothing
+            )
         wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        squares = ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
-        if self.weights is None:
-            return squares.mean()
-        counts = self.weights[labels]
-        return (squares * counts).sum() / counts.sum()
+        losses = ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
+        return losses if self.weights is None else losses * self.weights[labels]
+
+    def _of_several(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        if self.loss == "cross-entropy":
+            wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / 2
+            return functional.binary_cross_entropy_with_logits(
+                logits, wanted, pos_weight=self.weights, reduction="none"
+            )
+        squares = (logits.sigmoid() - wanted) ** 2
+        return squares if self.weights is None else squares * (1 + wanted * (self.weights - 1))
 
     def to(self, device: torch.device) -> "Criterion":
         """The same on a device."""

@@ -65,7 +65,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     before = splits.digests()
     recipe = recipe_for(settings, len(splits.fit))
     torch.manual_seed(settings.seed)
-    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes))
+    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes), recipe.width)
     weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))

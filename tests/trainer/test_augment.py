@@ -1,7 +1,18 @@
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import Tensor
 
-from trainer.augment import warp
+from trainer.augment import Augmentation
+from trainer.augment import warp as warp_by
+
+ALL = Augmentation(bend=0.05)
+
+
+def warp(x: Tensor, random: torch.Generator) -> Tensor:
+    """With every kind of change."""
+    return warp_by(x, ALL, random)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -74,3 +85,31 @@ def test_variants_are_near_the_original() -> None:
     to_mean = (x - x.mean()).square().mean()
 
     assert float(to_original) < 0.25 * float(to_mean)
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    """With all limits at 0 a variant is the image itself."""
+    none = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
+
+    torch.testing.assert_close(warp_by(pictures(), none, generator()), pictures(), atol=1e-5, rtol=0)
+
+
+def test_a_crop_shows_the_middle_at_the_same_scale() -> None:
+    """Without other changes it is the inner part, pixel by pixel; sides that differ stay in proportion."""
+    none = Augmentation(rotation=0, scaling=0, shear=0, shift=0, crop=0.5)
+    x = torch.rand(3, 2, 12, 8, generator=generator())
+
+    torch.testing.assert_close(warp_by(x, none, generator()), x[:, :, 3:9, 2:6], atol=1e-5, rtol=0)
+    assert warp_by(torch.rand(1, 1, 1, 1), none, generator()).shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("kind", ["rotation", "scaling", "shear", "shift", "bend"])
+def test_each_limit_does_its_part(kind: str) -> None:
+    """Any one of them alone makes variants, further from the image where it is larger."""
+    none = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
+    distances = [
+        float((warp_by(pictures(50), replace(none, **{kind: limit}), generator()) - pictures(50)).square().mean())
+        for limit in (0.02, 0.1)
+    ]
+
+    assert 0 < distances[0] < distances[1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.augment import Augmentation
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
 from trainer.fit import Fitted, Step, fit
@@ -14,7 +15,9 @@ from trainer.recipes import Recipe
 from trainer.settings import ModelKind
 from trainer.splits import Splits
 
-RECIPE = Recipe(epochs=4, batch_size=200, learning_rate=0.01, optimizer="muon", muon_rate=0.02, augment=True)
+RECIPE = Recipe(
+    epochs=4, batch_size=200, learning_rate=0.01, optimizer="muon", muon_rate=0.02, augment=Augmentation(), focus=0.5
+)
 
 
 class Notes:

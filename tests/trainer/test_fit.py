@@ -7,6 +7,7 @@ import torch
 
 from bundle.digest import array_digest
 from sources.examples import Examples
+from trainer.augment import Augmentation
 from trainer.errors import TrainError
 from trainer.fit import Fitted, Step, fit
 from trainer.losses import measure
@@ -97,7 +98,7 @@ def test_the_images_stay_and_the_weights_change(kind: ModelKind, shape: tuple[in
     splits = made_up(shape=shape)
     classifier = made(kind, shape)
     images, weights = splits.digests(), [weights.detach().clone() for weights in classifier.parameters()]
-    fit(classifier, splits, replace(QUICK, augment=True))
+    fit(classifier, splits, replace(QUICK, augment=Augmentation()))
 
     assert splits.digests() == images
     assert all(not torch.equal(*pair) for pair in zip(weights, classifier.parameters(), strict=True))
@@ -143,7 +144,7 @@ def test_training_repeats(kind: ModelKind) -> None:
 
     def trained(seed: int) -> str:
         classifier = made(kind)
-        fit(classifier, made_up(), replace(QUICK, epochs=1, seed=seed, augment=True))
+        fit(classifier, made_up(), replace(QUICK, epochs=1, seed=seed, augment=Augmentation()))
         return digest(classifier)
 
     assert trained(1) == trained(1)
@@ -155,7 +156,7 @@ def test_variants_are_trained_on_where_the_recipe_says_so() -> None:
     plain, varied = made("linear"), made("linear")
     one_step = replace(QUICK, epochs=1, batch_size=30)
     fit(plain, made_up(), one_step)
-    fit(varied, made_up(), replace(one_step, augment=True))
+    fit(varied, made_up(), replace(one_step, augment=Augmentation()))
 
     assert digest(plain) != digest(varied)
 

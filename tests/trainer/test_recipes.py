@@ -1,6 +1,7 @@
 from math import ceil
 
 import pytest
+from pydantic import ValidationError
 
 from trainer.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for
 from trainer.settings import ModelKind, TrainSettings
@@ -13,7 +14,7 @@ LARGE = 60_000
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_large_set_is_trained_as_the_recipe_says(kind: ModelKind) -> None:
     """Where the user asks for nothing and there are many images, the recipe is the network's own."""
-    assert recipe_for(TrainSettings(model=kind), LARGE) == RECIPES[kind]
+    assert recipe_for(TrainSettings(model=kind), LARGE) == RECIPES["default", kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -24,8 +25,8 @@ def test_a_small_set_still_has_steps_to_make(kind: ModelKind, fit_size: int) -> 
     steps_an_epoch = ceil(fit_size / recipe.batch_size)
 
     assert recipe.epochs * steps_an_epoch >= MIN_STEPS
-    assert recipe.epochs == RECIPES[kind].epochs or (recipe.epochs - 1) * steps_an_epoch < MIN_STEPS
-    assert MIN_BATCH_SIZE <= recipe.batch_size <= RECIPES[kind].batch_size
+    assert recipe.epochs == RECIPES["default", kind].epochs or (recipe.epochs - 1) * steps_an_epoch < MIN_STEPS
+    assert MIN_BATCH_SIZE <= recipe.batch_size <= RECIPES["default", kind].batch_size
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,3 +52,21 @@ def test_squared_error_takes_larger_steps() -> None:
 def test_squared_error_has_no_smoothing(kind: ModelKind) -> None:
     """Label smoothing belongs to cross-entropy; with squared error none is recorded, because none is done."""
     assert recipe_for(TrainSettings(model=kind, loss="mse"), LARGE).label_smoothing == 0
+
+
+def test_the_best_recipe_is_a_wider_cnn() -> None:
+    """Asked for, it is taken; for the other networks there is none, which is wrong usage."""
+    best = recipe_for(TrainSettings(recipe="best"), LARGE)
+
+    assert best == RECIPES["best", "cnn"]
+    assert best.width > RECIPES["default", "cnn"].width
+    with pytest.raises(ValidationError, match="--recipe best is a cnn's"):
+        TrainSettings(recipe="best", model="linear")
+
+
+def test_both_rates_follow_the_users() -> None:
+    """Half the rate is half of Muon's too."""
+    usual = recipe_for(TrainSettings(), LARGE)
+    half = recipe_for(TrainSettings(learning_rate=usual.learning_rate / 2), LARGE)
+
+    assert half.muon_rate == pytest.approx(usual.muon_rate / 2)
