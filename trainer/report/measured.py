@@ -82,14 +82,15 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
     losses = [("fit", [epoch.fit_loss for epoch in epochs]), ("tune", [epoch.tune_loss for epoch in epochs])]
     shares = [("fit", [epoch.fit_accuracy for epoch in epochs]), ("tune", [epoch.tune_accuracy for epoch in epochs])]
     timed = [epoch for epoch in epochs if epoch.seconds > 0]
-    speeds = [len(run.splits.fit) / epoch.seconds for epoch in timed]
+    speeds = [epoch.images / epoch.seconds for epoch in timed]
     seconds = sum(epoch.seconds for epoch in run.fitted.epochs)
     return {
         "loss_figure": curves_figure("loss", numbers, losses, percent=False),
         "accuracy_figure": curves_figure("accuracy", numbers, shares, percent=True),
         "rate_figure": rate_figure("rate", list(recorder.steps)),
         "speed_figure": curves_figure("speed", [epoch.number for epoch in timed], [("images a second", speeds)], False),
-        "speed": len(run.splits.fit) * (len(run.fitted.epochs) - 1) / seconds if seconds else 0.0,
+        "images": sum(epoch.images for epoch in run.fitted.epochs),
+        "speed": sum(epoch.images for epoch in run.fitted.epochs) / seconds if seconds else 0.0,
         "step_seconds": seconds,
         "last": run.fitted.epochs[-1],
         "before": run.fitted.epochs[0],

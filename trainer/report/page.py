@@ -135,6 +135,11 @@ def _interval(run: Run) -> dict[str, str]:
     }
 
 
+def _listed(value: object) -> object:
+    """A setting of parts in one line."""
+    return ", ".join(f"{key} {part:.4g}" for key, part in value.items()) if isinstance(value, dict) else value
+
+
 def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     training = run.training
     asked = {key: value for key, value in training.settings.items() if value and isinstance(value, (str, int, float))}
@@ -143,7 +148,7 @@ def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
     return [
         ("What was asked for", list(asked.items())),
-        ("The recipe that it came to", list(asdict(run.recipe).items())),
+        ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
         ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
         ("Versions", list(versions.items())),
     ]

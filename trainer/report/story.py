@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainer.augment import warp
+from trainer.augment import Augmentation, warp
 from trainer.losses import Criterion
 from trainer.models import Classifier
 from trainer.models import Linear as SingleLayer
@@ -53,22 +53,22 @@ class Story:
     """With the weights that were kept in the end."""
     opposite: Opposite
     variants: np.ndarray | None
-    """uint8, shape (V, H, W) or (V, H, W, C): what was made of the image for training; None where nothing was."""
+    """uint8, shape (V, h, w) or (V, h, w, C): what is made of the image for training; None where nothing is."""
 
 
-def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: bool) -> Story:
+def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:
     """The story of a finished fit.
 
     Args:
         recorder: has watched all of it.
         kept: the classifier with the weights that were kept, on the CPU.
-        augment: whether variants of the images were trained on.
+        augment: how variants of the images were made, where they were.
     """
     random = recorder.with_first_weights()
     arguments = (recorder.image, recorder.label, recorder.shown, recorder.loss)
     with torch.no_grad():
         pixels = random.normalised(recorder.image)
-        variants = _variants(random, pixels) if augment else None
+        variants = _variants(random, pixels, augment) if augment else None
     first_look = look(random, *arguments)
     return Story(
         image=recorder.image[0].numpy(),
@@ -110,7 +110,7 @@ def _plain_step(recorder: Recorder, before: Look) -> PlainStep:
     return PlainStep(chosen, look(model, recorder.image, recorder.label, recorder.shown, recorder.loss))
 
 
-def _variants(model: Classifier, pixels: torch.Tensor) -> np.ndarray:
-    made = warp(pixels.repeat(VARIANTS, 1, 1, 1), torch.Generator().manual_seed(0))
+def _variants(model: Classifier, pixels: torch.Tensor, by: Augmentation) -> np.ndarray:
+    made = warp(pixels.repeat(VARIANTS, 1, 1, 1), by, torch.Generator().manual_seed(0))
     bytes_ = (made * model.scale + model.mean).round().clamp(0, 255).to(torch.uint8).numpy()
     return bytes_[:, 0] if bytes_.shape[1] == 1 else bytes_.transpose(0, 2, 3, 1)
