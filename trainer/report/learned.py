@@ -3,14 +3,16 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from trainer.report.figures import course_figure, curves_figure
 from trainer.report.finished import Run
-from trainer.report.looks import Look
+from trainer.report.looks import Look, averaged
 from trainer.report.opposite import Opposite
 from trainer.report.pictures import Tile, image_tile, weights_tile
 from trainer.report.recorder import Moment, Recorder
 from trainer.report.story import Story
+from trainer.report.wording import short
 
 TILE = 112
 """CSS pixels; five fit side by side."""
@@ -82,10 +84,10 @@ def _numbers(image: np.ndarray) -> dict[str, Any]:
 
 
 def _slope_tiles(seen: Look, recorder: Recorder, names: tuple[str, ...], what: str) -> list[Tile]:
-    pictures = seen.slopes.mean(axis=1)
+    pictures = averaged(torch.from_numpy(seen.slopes))
     limit = _limit(pictures)
     return [
-        weights_tile(picture, limit, f"{what} for {names[k]}", TILE, names[k])
+        weights_tile(picture, limit, f"{what} for {names[k]}", TILE, short(names[k]))
         for k, picture in zip(recorder.shown, pictures, strict=True)
     ]
 
@@ -109,8 +111,7 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
                 "product": float(products[channel, row, column]),
             }
         )
-    pictures = products.mean(axis=0)
-    weights = slopes.mean(axis=0)
+    weights, pictures = averaged(torch.from_numpy(np.stack([slopes, products])))
     remainder = float(story.random.remainders[place])
     return {
         "terms": terms,
@@ -124,7 +125,7 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
             _limit(weights),
             f"weights for {name}",
             112,
-            f"weights for {name}",
+            f"weights for {short(name)}",
             "random" if story.single_layer else "here and now",
         ),
         "products": weights_tile(pictures, _limit(pictures), "pixel times weight", 112, "the products", "new numbers"),
@@ -151,7 +152,7 @@ def _truth_probability(seen: Look, story: Story) -> float:
 
 def _step(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[str, Any]:
     """Weights before, the step, weights after, for a few classes: the label's first, then those that moved most."""
-    before, after = story.random.slopes.mean(axis=1), story.step.after.slopes.mean(axis=1)
+    before, after = (averaged(torch.from_numpy(seen.slopes)) for seen in (story.random, story.step.after))
     moved = after - before
     limit, moved_limit = _limit(np.concatenate([before, after])), _limit(moved)
     place = _followed(recorder.shown, story)
@@ -192,8 +193,10 @@ def _moments_figure(moments: list[Moment], recorder: Recorder, story: Story, nam
     others = [place for place, k in enumerate(recorder.shown) if k not in story.truth]
     shown = np.array([moment.probabilities for moment in moments])
     rivals = sorted(others, key=lambda place: -shown[:, place].max())[:RIVALS]
-    lines = [(", ".join(names[k] for k in story.truth), [moment.truth for moment in moments])] if story.truth else []
-    lines += [(names[recorder.shown[place]], shown[:, place].tolist()) for place in rivals]
+    lines = (
+        [(short(", ".join(names[k] for k in story.truth)), [moment.truth for moment in moments])] if story.truth else []
+    )
+    lines += [(short(names[recorder.shown[place]]), shown[:, place].tolist()) for place in rivals]
     return curves_figure("followed", [moment.epoch for moment in moments], lines, percent=True)
 
 

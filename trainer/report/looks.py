@@ -97,20 +97,23 @@ def templates(model: Classifier, image_shape: tuple[int, ...], shown: tuple[int,
     for layer in model.network.modules():
         if isinstance(layer, SingleLayer):
             rows = [0] if len(layer.weight) == 1 else list(shown)
-            return _reduced(_as_images(layer.weight.detach()[rows], image_shape))
+            return averaged(_as_images(layer.weight.detach()[rows], image_shape))
         if isinstance(layer, nn.Conv2d):
-            return _reduced(layer.weight.detach()[:MAX_TEMPLATES])
+            return averaged(layer.weight.detach()[:MAX_TEMPLATES])
         if isinstance(layer, nn.Linear):
-            return _reduced(_as_images(layer.weight.detach()[:MAX_TEMPLATES], image_shape))
+            return averaged(_as_images(layer.weight.detach()[:MAX_TEMPLATES], image_shape))
     return np.zeros((0, 1, 1), dtype=np.float32)
 
 
-def _as_images(weights: Tensor, image_shape: tuple[int, ...]) -> Tensor:
-    height, width = image_shape[:2]
-    return weights.reshape(len(weights), -1, height, width)  # a flattened image is its channels one after the other
+def averaged(weights: Tensor) -> np.ndarray:
+    """Weights as pictures: the mean over the channels, and over neighbours where there are more than can be seen.
 
+    Args:
+        weights: floats, shape (M, C, H, W).
 
-def _reduced(weights: Tensor) -> np.ndarray:
+    Returns:
+        float32, shape (M, h, w), h and w at most 48.
+    """
     pictures = weights.float().mean(dim=1, keepdim=True)
     height, width = pictures.shape[2:]
     if max(height, width) > PICTURE_SIDE:
@@ -118,3 +121,8 @@ def _reduced(weights: Tensor) -> np.ndarray:
         size = max(1, round(height * scale)), max(1, round(width * scale))
         pictures = functional.adaptive_avg_pool2d(pictures, size)
     return pictures[:, 0].clone().numpy()
+
+
+def _as_images(weights: Tensor, image_shape: tuple[int, ...]) -> Tensor:
+    height, width = image_shape[:2]
+    return weights.reshape(len(weights), -1, height, width)  # a flattened image is its channels one after the other

@@ -66,12 +66,17 @@ def opposite_experiment(model: Classifier, image_shape: tuple[int, ...], wanted:
     """
     model.eval()
     image = torch.zeros(1, *image_shape)
-    frames = [_frame(model, image, wanted, 0, several)]
-    for change in range(1, MAX_CHANGES + 1):
-        image = _changed(model, image, wanted, several)
-        frames.append(_frame(model, image, wanted, change, several))
-        if frames[-1].probability >= SURE or np.array_equal(frames[-1].image, frames[-2].image):
+    frames: list[Frame] = []
+    while True:
+        frame, slope = _look(model, image, wanted, len(frames), several)
+        frames.append(frame)
+        if frame.probability >= SURE or len(frames) > MAX_CHANGES:
             break
+        inside = ((slope < 0) & (image < 255)) | ((slope > 0) & (image > 0))  # a black pixel cannot become darker
+        largest = (slope.abs() * inside).max()
+        if largest == 0:
+            break
+        image = (image - slope / largest * LARGEST_CHANGE).clamp(0, 255)
     called = (frame.change for frame in frames if _is_called(frame, wanted, several))
     return Opposite(
         wanted=wanted,
@@ -85,26 +90,18 @@ def _is_called(frame: Frame, wanted: int, several: bool) -> bool:
     return frame.probability > 0.5 if several else frame.answer == wanted
 
 
-def _changed(model: Classifier, image: Tensor, wanted: int, several: bool) -> Tensor:
-    pixels = image.clone().requires_grad_()
+def _look(model: Classifier, image: Tensor, wanted: int, change: int, several: bool) -> tuple[Frame, Tensor]:
+    """The answer to the image in whole grey levels, and there the slope of the loss for each pixel."""
+    pixels = image.round().requires_grad_()
     scores = model(pixels)
     if several:
         loss = -functional.logsigmoid(scores[0, wanted])
     else:
         loss = functional.cross_entropy(scores, torch.tensor([wanted]))
     (slope,) = torch.autograd.grad(loss, pixels)
-    inside = ((slope < 0) & (image < 255)) | ((slope > 0) & (image > 0))  # a black pixel cannot become darker
-    largest = (slope.abs() * inside).max()
-    if largest == 0:
-        return image
-    return (image - slope / largest * LARGEST_CHANGE).clamp(0, 255)
-
-
-@torch.no_grad()
-def _frame(model: Classifier, image: Tensor, wanted: int, change: int, several: bool) -> Frame:
-    whole = image.round().to(torch.uint8)
-    probabilities = probabilities_of(model(whole), several)[0]
-    return Frame(change, whole[0].numpy(), float(probabilities[wanted]), int(probabilities.argmax()))
+    shares = probabilities_of(scores.detach(), several)[0]
+    shown = pixels.detach()[0].to(torch.uint8).numpy()
+    return Frame(change, shown, float(shares[wanted]), int(shares.argmax())), slope
 
 
 def _some(frames: list[Frame]) -> tuple[Frame, ...]:

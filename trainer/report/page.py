@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import asdict
+from functools import cache
 from math import log
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from trainer.report.opposite import LARGEST_CHANGE
 from trainer.report.pictures import image_tile
 from trainer.report.recorder import Recorder
 from trainer.report.story import Story, tell
-from trainer.report.wording import count, seconds, share, signed, speed
+from trainer.report.wording import count, seconds, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
 GALLERY_SIZES = (1200, 600, 300, 150, 0)
@@ -67,11 +68,19 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     return content
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"share": share, "signed": signed, "count": count, "seconds": seconds, "speed": speed}
+    environment.filters |= {
+        "share": share,
+        "signed": signed,
+        "count": count,
+        "seconds": seconds,
+        "short": short,
+        "speed": speed,
+    }
     return environment
 
 

@@ -1,5 +1,7 @@
 """The numbers of the story: one image, random weights, scores, a loss, one step, and what came of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +66,22 @@ def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmenta
         kept: the classifier with the weights that were kept, on the CPU.
         augment: how variants of the images were made, where they were.
     """
+    with _one_thread():
+        return _tell(recorder, kept, splits, augment)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One image at a time is answered: several threads would wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:
     random = recorder.with_first_weights()
     arguments = (recorder.image, recorder.label, recorder.shown, recorder.loss)
     with torch.no_grad():

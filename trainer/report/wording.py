@@ -13,6 +13,14 @@ def share(value: float | None, digits: int = 2) -> str:
     return text
 
 
+def short(name: str, most: int = 22) -> str:
+    """A name with its middle left out where it is long: often it is the end that tells names apart."""
+    if len(name) <= most:
+        return name
+    end = most // 2 - 1
+    return f"{name[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number with a proper minus sign."""
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
@@ -25,6 +33,8 @@ def count(value: float) -> str:
 
 def seconds(value: float) -> str:
     """A duration, in its natural unit."""
+    if value < 1:
+        return f"{value:.2f} s"
     if value < 120:
         return f"{value:.1f} s"
     return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"

@@ -64,9 +64,9 @@ def test_label_scores_are_scikit_learns() -> None:
     precision, recall, f1, _ = precision_recall_fscore_support(labels, answers)
     scores = label_scores(labels, answers)
 
-    np.testing.assert_allclose([score.precision for score in scores], precision)
-    np.testing.assert_allclose([score.recall for score in scores], recall)
-    np.testing.assert_allclose([score.f1 for score in scores], f1)
+    np.testing.assert_allclose([score.precision or 0 for score in scores], precision)
+    np.testing.assert_allclose([score.recall or 0 for score in scores], recall)
+    np.testing.assert_allclose([score.f1 or 0 for score in scores], f1)
 
 
 def test_what_was_never_said_has_no_precision() -> None:

@@ -45,11 +45,13 @@
     const list = element("ul");
     list.append(...images.map((image) => picture(image, t, a)));
     gallery.replaceChildren(words, list);
-    if (button.className === "link") gallery.scrollIntoView({ block: "nearest" });
   };
-  document.querySelectorAll("[data-cell]").forEach((b) => b.addEventListener("click", () => show(b)));
+  document.querySelectorAll("[data-cell]").forEach((b) => b.addEventListener("click", () => {
+    show(b);
+    if (b.className === "link") gallery.scrollIntoView({ block: "nearest" });
+  }));
 
   const mistakes = [...document.querySelectorAll(".confusion .wrong button")];
-  const first = mistakes.sort((x, y) => Number(y.textContent) - Number(x.textContent))[0];
+  const first = mistakes.sort((x, y) => Number(y.textContent) - Number(x.textContent))[0] ?? document.querySelector("button.link");
   if (first) show(first);
 })();
