@@ -20,7 +20,7 @@ MAX_SHOWN = 10
 """Classes that get a picture of their own; ten fit side by side on a phone."""
 MAX_TEMPLATES = 16
 """Pictures of the first layer."""
-PICTURE_SIDE = 48
+PICTURE_SIDE = 56
 """Recorded templates are averaged down to at most this many pixels a side."""
 
 
@@ -92,7 +92,7 @@ def templates(model: Classifier, image_shape: tuple[int, ...], shown: tuple[int,
     convolutions its first filters.
 
     Returns:
-        float32, shape (M, h, w), h and w at most 48; M is 0 where the first layer is of another kind.
+        float32, shape (M, h, w), h and w at most 56; M is 0 where the first layer is of another kind.
     """
     for layer in model.network.modules():
         if isinstance(layer, SingleLayer):
@@ -112,7 +112,7 @@ def averaged(weights: Tensor) -> np.ndarray:
         weights: floats, shape (M, C, H, W).
 
     Returns:
-        float32, shape (M, h, w), h and w at most 48.
+        float32, shape (M, h, w), h and w at most 56.
     """
     pictures = weights.float().mean(dim=1, keepdim=True)
     height, width = pictures.shape[2:]

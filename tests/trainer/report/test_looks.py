@@ -67,13 +67,13 @@ def test_few_classes_are_all_shown_and_of_many_the_wanted() -> None:
         ("linear", (8, 8), (4, 8, 8)),
         ("mlp", (8, 8, 3), (16, 8, 8)),
         ("cnn", (8, 8, 4), (16, 5, 5)),
-        ("linear", (100, 200, 3), (4, 24, 48)),
+        ("linear", (100, 200, 3), (4, 28, 56)),
     ],
 )
 def test_templates_are_pictures_of_the_first_layer(
     kind: ModelKind, shape: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    """One a class, unit or filter, at most 48 pixels a side."""
+    """One a class, unit or filter, at most 56 pixels a side."""
     assert templates(model(kind, shape), shape, (0, 1, 2, 3)).shape == expected
 
 

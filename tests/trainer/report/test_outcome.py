@@ -46,15 +46,10 @@ def test_class_scores_are_scikit_learns(seed: int) -> None:
     expected = precision_recall_fscore_support(labels, answers, labels=range(5), zero_division=0)
     scores = class_scores(labels, answers, 5)
 
-    for row, values in enumerate(
-        [
-            [score.precision or 0 for score in scores],
-            [score.recall or 0 for score in scores],
-            [score.f1 or 0 for score in scores],
-            [score.images for score in scores],
-        ]
-    ):
-        np.testing.assert_allclose(values, expected[row])
+    np.testing.assert_allclose([score.precision or 0 for score in scores], expected[0])
+    np.testing.assert_allclose([score.recall or 0 for score in scores], expected[1])
+    np.testing.assert_allclose([score.f1 or 0 for score in scores], expected[2])
+    assert [score.images for score in scores] == expected[3].tolist()
 
 
 def test_label_scores_are_scikit_learns() -> None:
