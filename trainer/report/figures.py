@@ -46,6 +46,8 @@ def curves_figure(name: str, epochs: Sequence[int], lines: Sequence[tuple[str, S
             axes.plot(epochs, values, color=colour, marker=marker, markersize=3, linewidth=1.6, label=line)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        if len(epochs) == 1:
+            axes.set_xticks(list(epochs))
         if len(lines) == 1:
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -2,10 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.trainer.report.runs import RECIPE, finished, named
+from trainer.report.page import report_html
+from trainer.splits import Splits
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
@@ -112,6 +117,24 @@ def test_the_page_follows_the_readers_light(browser: Browser, file: Path) -> Non
         page.close()
 
     assert grounds == {"light": "rgb(250, 248, 243)", "dark": "rgb(19, 22, 27)"}
+
+
+def test_awkward_names_fit_a_phone(browser: Browser, splits: Splits, tmp_path: Path) -> None:
+    """Names that are long, or are markup, neither widen the page nor run."""
+    long = [f"Rhinolophus ferrumequinum, female, in her winter quarters, number {number}" for number in range(6)]
+    hostile = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "W" * 60, "{{ 7 * 7 }}"]
+    path = tmp_path / "report.html"
+    path.write_bytes(report_html(*finished(named(splits, (*long, *hostile)), recipe=replace(RECIPE, epochs=1))))
+    page = browser.new_page(viewport={"width": PHONE, "height": 800})
+    ran: list[str] = []
+    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+    page.goto(path.as_uri())
+    page.locator('.confusion button[data-cell="6,6"]').click()
+
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    assert page.locator("#gallery p").inner_text().startswith("<script>alert(1)</script>, and called so")
+    assert ran == []
+    page.close()
 
 
 def test_without_scripts_the_counts_are_there(browser: Browser, file: Path) -> None:
