@@ -38,7 +38,7 @@ VARIANTS: dict[str, Recipe] = {
     "AdamW in place of Muon": replace(DEFAULT, optimizer="adamw", learning_rate=1e-2),
     "no focus on hard images": replace(DEFAULT, focus=0.0),
     "whole images in place of crops": replace(DEFAULT, augment=replace(AUGMENT, crop=1.0)),
-    "bent variants too": replace(DEFAULT, augment=replace(AUGMENT, bend=0.05)),
+    "no bent variants": replace(DEFAULT, augment=replace(AUGMENT, bend=0.0)),
     "no augmentation": replace(DEFAULT, augment=None),
     "no label smoothing": replace(DEFAULT, label_smoothing=0.0),
     "batches of 64": replace(DEFAULT, batch_size=64, learning_rate=6e-3, muon_rate=0.04),

@@ -38,6 +38,8 @@ class Epoch:
     fit_accuracy: float
     """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
     tune_loss: float
+    tune_loss_calibrated: float
+    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest."""
     tune_accuracy: float
     """0 to 1."""
     images: int
@@ -66,7 +68,7 @@ class Fitted:
 
     epochs: tuple[Epoch, ...]
     best: Epoch
-    """The one with the lowest loss on tune."""
+    """The one with the lowest calibrated loss on tune."""
     seconds: float
     """All of it, with measuring; of a resumed fit, all its parts together."""
 
@@ -126,7 +128,7 @@ class _Fit:
         self.scores: nn.Module = _Scores(model)
         if processes.count > 1:
             self.scores = DistributedDataParallel(self.scores)
-        self.epochs = [Epoch(0, nan, nan, *measure(model, *self.tune), images=0, seconds=0.0)]
+        self.epochs = [self._measured(0, nan, nan, images=0, seconds=0.0)]
         self.best, self.best_weights = self.epochs[0], _weights(model)
 
     def rate(self) -> float:
@@ -153,10 +155,14 @@ class _Fit:
                 on_step(Step(step, rate, loss))
         self.order.end_epoch(self.processes)
         seconds = time.perf_counter() - began
-        self.epochs.append(Epoch(number, *seen.means(), *measure(self.model, *self.tune), len(self.images), seconds))
-        if self.epochs[-1].tune_loss <= self.best.tune_loss:
+        self.epochs.append(self._measured(number, *seen.means(), len(self.images), seconds))
+        if self.epochs[-1].tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
         on_step(Step(step, rate, loss, self.epochs[-1]))
+
+    def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
+        tune = measure(self.model, *self.tune)
+        return Epoch(number, fit_loss, fit_accuracy, tune.loss, tune.calibrated_loss, tune.accuracy, images, seconds)
 
     def finish(self) -> Fitted:
         """Gives the model its best weights."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.settings import Loss
+from trainer.temperature import calibrated_loss
 
 MEASURE_BATCH = 1024
 
@@ -73,19 +74,27 @@ def right_answers(logits: Tensor, labels: Tensor) -> int:
     return int((logits.argmax(dim=1) == labels).sum())
 
 
+@dataclass(frozen=True)
+class Measured:
+    """How good some weights are on a split."""
+
+    loss: float
+    """Mean cross-entropy."""
+    calibrated_loss: float
+    """The same at the best temperature."""
+    accuracy: float
+    """0 to 1."""
+
+
 @torch.no_grad()
-def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0 to 1), with the weights as they are.
+def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> Measured:
+    """Answers all images, with the weights as they are.
 
     Args:
         images: uint8, shape (N, H, W) or (N, H, W, C).
         labels: as `Criterion` takes them.
     """
     model.eval()
-    criterion = Criterion()
-    total_loss, correct = 0.0, 0
-    for start in range(0, len(images), MEASURE_BATCH):
-        logits, wanted = model(images[start : start + MEASURE_BATCH]), labels[start : start + MEASURE_BATCH]
-        total_loss += criterion(logits, wanted).item() * len(wanted)
-        correct += right_answers(logits, wanted)
-    return total_loss / len(images), correct / len(images)
+    logits = torch.cat([model(batch) for batch in torch.split(images, MEASURE_BATCH)])
+    loss = Criterion()(logits, labels).item()
+    return Measured(loss, calibrated_loss(logits, labels), right_answers(logits, labels) / len(images))

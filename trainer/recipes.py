@@ -45,14 +45,22 @@ _CNN = Recipe(
     muon_rate=0.06,
     weight_decay=0.05,
     label_smoothing=0.1,
-    augment=Augmentation(crop=6 / 7),
+    augment=Augmentation(crop=6 / 7, bend=0.05),
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
-    ("default", "linear"): Recipe(epochs=8, batch_size=128, learning_rate=0.02, optimizer="sgd"),
-    ("default", "mlp"): Recipe(epochs=10, batch_size=256, learning_rate=3e-3, optimizer="adamw", weight_decay=0.05),
+    ("default", "linear"): Recipe(epochs=8, batch_size=256, learning_rate=0.04, optimizer="sgd"),
+    ("default", "mlp"): Recipe(
+        epochs=6,
+        batch_size=256,
+        learning_rate=3e-3,
+        optimizer="adamw",
+        weight_decay=0.05,
+        label_smoothing=0.1,
+        focus=0.8,
+    ),
     ("default", "cnn"): _CNN,
-    ("best", "cnn"): replace(_CNN, width=96, augment=Augmentation(crop=6 / 7, bend=0.05)),
+    ("best", "cnn"): replace(_CNN, width=96),
 }
 MSE_RATE_FACTOR = 10.0
 """The squared error of probabilities has gradients about this much smaller than cross-entropy's; for plain SGD."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scipy.stats import binomtest  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy.stats import binomtest
 
 from bundle.accuracy import Accuracy, Tally, wilson_interval
 

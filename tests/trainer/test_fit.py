@@ -42,7 +42,8 @@ def digest(classifier: Classifier) -> str:
 
 
 def counted(classifier: Classifier, part: Examples) -> tuple[float, float]:
-    return measure(classifier, torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels))
+    measured = measure(classifier, torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels))
+    return measured.loss, measured.accuracy
 
 
 def test_random_weights_guess(fitted: tuple[Classifier, Fitted], splits: Splits) -> None:
@@ -123,7 +124,7 @@ def test_the_best_epoch_is_kept() -> None:
     untrained = digest(classifier)
     result = fit(classifier, misled, replace(QUICK, epochs=4, learning_rate=0.5))
 
-    assert result.best == min(result.epochs, key=lambda epoch: epoch.tune_loss)
+    assert result.best == min(result.epochs, key=lambda epoch: epoch.tune_loss_calibrated)
     assert result.best.number < 4
     assert counted(classifier, wrong) == pytest.approx((result.best.tune_loss, result.best.tune_accuracy), rel=1e-5)
     assert (digest(classifier) == untrained) == (result.best.number == 0)
@@ -133,7 +134,7 @@ def test_what_is_kept_is_what_was_measured(fitted: tuple[Classifier, Fitted], sp
     """Measuring the finished classifier on tune again gives the best epoch's loss and accuracy."""
     classifier, result = fitted
 
-    assert result.best == min(result.epochs, key=lambda epoch: epoch.tune_loss)
+    assert result.best == min(result.epochs, key=lambda epoch: epoch.tune_loss_calibrated)
     assert counted(classifier, splits.tune) == pytest.approx((result.best.tune_loss, result.best.tune_accuracy))
     assert not classifier.training
 

@@ -7,6 +7,7 @@ from torch import nn
 from sources.examples import Examples
 from trainer.losses import Criterion, measure, right_answers
 from trainer.models import Classifier
+from trainer.temperature import calibrated_loss
 
 
 def scores(count: int = 20, classes: int = 5) -> torch.Tensor:
@@ -50,10 +51,11 @@ def test_measuring_is_over_all_images() -> None:
     with torch.no_grad():
         logits = classifier(torch.from_numpy(part.images))
     labels = torch.from_numpy(part.labels)
-    loss, accuracy = measure(classifier, torch.from_numpy(part.images), labels)
+    measured = measure(classifier, torch.from_numpy(part.images), labels)
 
-    assert loss == pytest.approx(Criterion()(logits, labels).item(), rel=1e-4)
-    assert accuracy == float((logits.argmax(dim=1) == labels).double().mean())
+    assert measured.loss == pytest.approx(Criterion()(logits, labels).item(), rel=1e-4)
+    assert measured.calibrated_loss == pytest.approx(calibrated_loss(logits, labels))
+    assert measured.accuracy == float((logits.argmax(dim=1) == labels).double().mean())
 
 
 def test_weights_say_what_an_example_counts() -> None:
