@@ -79,7 +79,11 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
     every = -(-len(run.fitted.epochs) // PLOTTED_EPOCHS)
     epochs = [*run.fitted.epochs[:-1:every], run.fitted.epochs[-1]]
     numbers = [epoch.number for epoch in epochs]
-    losses = [("fit", [epoch.fit_loss for epoch in epochs]), ("tune", [epoch.tune_loss for epoch in epochs])]
+    losses = [
+        ("fit", [epoch.fit_loss for epoch in epochs]),
+        ("tune", [epoch.tune_loss for epoch in epochs]),
+        ("tune, calibrated", [epoch.tune_loss_calibrated for epoch in epochs]),
+    ]
     shares = [("fit", [epoch.fit_accuracy for epoch in epochs]), ("tune", [epoch.tune_accuracy for epoch in epochs])]
     timed = [epoch for epoch in epochs if epoch.seconds > 0]
     speeds = [epoch.images / epoch.seconds for epoch in timed]

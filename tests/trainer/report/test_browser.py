@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.trainer.report.runs import RECIPE, finished, named
 from trainer.report.page import report_html
@@ -127,7 +127,12 @@ def test_awkward_names_fit_a_phone(browser: Browser, splits: Splits, tmp_path: P
     path.write_bytes(report_html(*finished(named(splits, (*long, *hostile)), recipe=replace(RECIPE, epochs=1))))
     page = browser.new_page(viewport={"width": PHONE, "height": 800})
     ran: list[str] = []
-    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        ran.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.goto(path.as_uri())
     page.locator('.confusion button[data-cell="6,6"]').click()
 
