@@ -132,7 +132,8 @@ def test_what_the_trainer_measured_beside_is_shown_where_it_is_there(learned_dig
 
     for words in ("1.234", "4.56%", "1.23%", "93 of 100", "1.35", "0.0789", "3.2e-07", "7 of 100 tune images"):
         assert words in text, words
-    assert "temperature" not in without
+    assert "divided by a temperature" not in without
+    assert "Label sets" not in without
     assert "int8" not in without
 
 
