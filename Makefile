@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format protos accuracy training ideas lock clean
+.PHONY: help install demo test test-fast browser lint format protos accuracy training ideas lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: lint ## Everything CI runs: lint, types, tests with branch coverage
 
 test-fast: $(INSTALLED) ## The tests alone, without coverage
 	$(BIN)/pytest -x -q
+
+browser: ## Install Debian's Chromium, in which the report is tested (as root)
+	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
 
 lint: $(INSTALLED) ## Style, types, .proto files
 	$(BIN)/ruff check .

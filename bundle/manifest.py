@@ -9,7 +9,8 @@ from bundle.accuracy import Accuracy, Tally
 from bundle.errors import InvalidBundle
 from bundle.pixels import PixelSettings
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""What is written; 1, which had no calibration, is still read."""
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
 REPORT: Final = "report.html"
 
@@ -82,6 +83,51 @@ class Claim(_Part):
         return self
 
 
+class Coverage(_Part):
+    """Label sets with a promise, and how it was kept."""
+
+    promised: float = Field(gt=0, lt=1)
+    """The share of images whose set contains the truth."""
+    threshold: float = Field(ge=0, le=1)
+    """The probability from which on a class belongs to the set; settled on tune."""
+    covered: int = Field(ge=0)
+    """Of the validation images, those whose set contains the truth."""
+    total: int = Field(ge=1)
+    mean_size: float = Field(ge=1)
+    """Classes a set, on validation."""
+
+    @model_validator(mode="after")
+    def _covered_is_a_part(self) -> "Coverage":
+        if self.covered > self.total:
+            raise ValueError(f"{self.covered} of {self.total} sets contain the truth")
+        return self
+
+    @property
+    def counted(self) -> Accuracy:
+        """The promise's count, with its interval."""
+        return Accuracy(correct=self.covered, total=self.total)
+
+
+class Calibration(_Part):
+    """How far the probabilities can be relied on."""
+
+    temperature: float = Field(gt=0)
+    """Scores are divided by it, inside the graph; settled on tune."""
+    error_before: float = Field(ge=0, le=1)
+    """Expected calibration error on validation without the temperature."""
+    error_after: float = Field(ge=0, le=1)
+    """And with it, as served."""
+    coverages: tuple[Coverage, ...]
+    """In rising order of the promise."""
+
+    @model_validator(mode="after")
+    def _promises_rise(self) -> "Calibration":
+        promised = [coverage.promised for coverage in self.coverages]
+        if sorted(set(promised)) != promised:
+            raise ValueError("the promised coverages do not rise")
+        return self
+
+
 class Training(_Part):
     """How the model came about: enough to repeat it."""
 
@@ -101,7 +147,7 @@ class Training(_Part):
 class Manifest(_Part):
     """The whole of manifest.json."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = FORMAT_VERSION
     name: Name
     version: int = Field(ge=1)
     created: AwareDatetime
@@ -110,6 +156,8 @@ class Manifest(_Part):
     """Names of the K classes, in the order of the outputs."""
     input: PixelSettings
     claim: Claim
+    calibration: Calibration | None = None
+    """None in bundles of format 1, or where nobody has settled any."""
     training: Training
     files: dict[str, FileEntry]
     """Every file of the bundle but the manifest."""
@@ -124,6 +172,11 @@ class Manifest(_Part):
             raise ValueError(
                 f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows"
             )
+        if self.calibration and self.format_version == 1:
+            raise ValueError("format 1 has no calibration")
+        for coverage in self.calibration.coverages if self.calibration else ():
+            if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
+                raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")
         for name in (MODEL, VALIDATION):
             if name not in self.files:
                 raise ValueError(f"files does not list {name}")

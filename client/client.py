@@ -70,8 +70,14 @@ class Client:
         self._classifier = ClassifierStub(self._channel)
         self._inference = GRPCInferenceServiceStub(self._channel)
 
-    def predict(
-        self, images: Images, model: str = "", version: int = 0, top_k: int = 1, timeout_s: float | None = None
+    def predict(  # a keyword for each field of the request
+        self,
+        images: Images,
+        model: str = "",
+        version: int = 0,
+        top_k: int = 1,
+        coverage: float = 0.0,
+        timeout_s: float | None = None,
     ) -> Predictions:
         """Labels and probabilities, an image each.
 
@@ -80,17 +86,23 @@ class Client:
             model: may be empty where one model is served.
             version: 0 for whichever is served.
             top_k: how many classes to name for each image.
+            coverage: also ask for label sets that contain the truth this often; one that the model promises.
 
         Raises:
             CallFailed: with the gRPC status code and the server's reason.
             ValueError: the array is not uint8 pixels.
         """
-        request = predict_request(images, model, version, top_k)
+        request = predict_request(images, model, version, top_k, coverage)
         with _explained(self.server):
             return read_predictions(self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
     def predict_stream(
-        self, requests: Iterable[tuple[str, Images]], model: str = "", top_k: int = 1, timeout_s: float | None = None
+        self,
+        requests: Iterable[tuple[str, Images]],
+        model: str = "",
+        top_k: int = 1,
+        coverage: float = 0.0,
+        timeout_s: float | None = None,
     ) -> Iterator[tuple[str, Predictions | CallFailed]]:
         """Predict for many requests over one stream, answered in order.
 
@@ -104,7 +116,7 @@ class Client:
             CallFailed: the stream as a whole ended by an error.
         """
         messages = (
-            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k))
+            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k, coverage))
             for name, images in requests
         )
         with _explained(self.server):
@@ -163,11 +175,17 @@ class AsyncClient:
         self._classifier = ClassifierStub(self._channel)
         self._inference = GRPCInferenceServiceStub(self._channel)
 
-    async def predict(
-        self, images: Images, model: str = "", version: int = 0, top_k: int = 1, timeout_s: float | None = None
+    async def predict(  # as above
+        self,
+        images: Images,
+        model: str = "",
+        version: int = 0,
+        top_k: int = 1,
+        coverage: float = 0.0,
+        timeout_s: float | None = None,
     ) -> Predictions:
         """As `Client.predict`; cancelling it cancels the call."""
-        request = predict_request(images, model, version, top_k)
+        request = predict_request(images, model, version, top_k, coverage)
         with _explained(self.server):
             return read_predictions(await self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
@@ -176,11 +194,12 @@ class AsyncClient:
         requests: AsyncIterable[tuple[str, Images]],
         model: str = "",
         top_k: int = 1,
+        coverage: float = 0.0,
         timeout_s: float | None = None,
     ) -> AsyncIterator[tuple[str, Predictions | CallFailed]]:
         """As `Client.predict_stream`."""
         messages = (
-            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k))
+            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k, coverage))
             async for name, images in requests
         )
         with _explained(self.server):

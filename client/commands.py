@@ -45,7 +45,7 @@ def _predict(settings: PredictSettings) -> int:
     with Client(settings.server, settings.timeout_s) as client, progress_bar("predicting", len(settings.files)) as show:
         try:
             requests = _read_files(settings.files, failed)
-            for number, answer in client.predict_stream(requests, settings.model, settings.top):
+            for number, answer in client.predict_stream(requests, settings.model, settings.top, settings.coverage):
                 if isinstance(answer, CallFailed):
                     failed[int(number)] = str(answer)
                 else:
@@ -83,6 +83,7 @@ def _print_predictions_json(
             "label": prediction.label,
             "probability": prediction.probability,
             "top": [{"label": label, "probability": probability} for label, probability in prediction.top],
+            "label_set": list(prediction.label_set),
         }
         for row, (version, prediction) in found.items()
     ]
@@ -99,7 +100,8 @@ def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple
     for row, (_, prediction) in found.items():
         others = ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:])
         line = f"  {files[row]!s:<{widest_name}}  {prediction.label:<{widest_label}}  {prediction.probability:6.1%}"
-        output.print(line + (f"  or {others}" if others else ""))
+        line += f"  or {others}" if others else ""
+        output.print(line + (f"  set: {', '.join(prediction.label_set)}" if prediction.label_set else ""))
 
 
 def _evaluate(settings: EvaluateSettings) -> None:
@@ -143,7 +145,10 @@ def _status(settings: StatusSettings) -> None:
 
 def _as_json(result: Evaluation | Model) -> dict[str, Any]:
     counts = {"claim": result.claim, "served": result.served}
-    return asdict(result) | {name: count.model_dump() if count else None for name, count in counts.items()}
+    values = asdict(result) | {name: count.model_dump() if count else None for name, count in counts.items()}
+    if isinstance(result, Model):
+        values["calibration"] = result.calibration.model_dump() if result.calibration else None
+    return values
 
 
 def _print_model(model: Model) -> None:
@@ -155,5 +160,7 @@ def _print_model(model: Model) -> None:
         output.print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
         output.print(f"  labels   {', '.join(model.labels)}", markup=False)
         output.print(f"  digest   {model.digest}")
+    for one in model.calibration.coverages if model.calibration else ():
+        output.print(f"  sets     {one.promised:g} promised, kept {one.counted}, {one.mean_size:.2f} labels a set")
     for version_number, reason in model.refusals:
         output.print(f"  refused  version {version_number}: {reason}", markup=False)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import grpc
 import numpy as np
 
 from bundle.accuracy import Accuracy
+from bundle.manifest import Calibration, Coverage
 from client.errors import CallFailed
 from protos.vouch.v1 import classifier_pb2 as pb
 
@@ -25,6 +27,8 @@ class Prediction:
     """0 to 1."""
     top: tuple[tuple[str, float], ...]
     """The most probable classes with their probabilities, in falling order; as many as were asked for."""
+    label_set: tuple[str, ...] = ()
+    """With a coverage asked for: the classes that contain the truth so often, the most probable first."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Model:
     served: Accuracy | None
     refusals: tuple[tuple[int, str], ...]
     """Versions that are not served, with the reasons."""
+    calibration: Calibration | None = None
+    """None where the bundle has none."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,14 @@ class Evaluation:
     served: Accuracy
 
 
-def predict_request(images: Images, model: str, version: int, top_k: int) -> pb.PredictRequest:
+def predict_request(
+    images: Images, model: str, version: int = 0, top_k: int = 1, coverage: float = 0.0
+) -> pb.PredictRequest:
     """
     Raises:
         ValueError: an array that is not uint8 pixels.
     """
-    request = pb.PredictRequest(model=model, version=version, top_k=top_k)
+    request = pb.PredictRequest(model=model, version=version, top_k=top_k, coverage=coverage)
     if isinstance(images, np.ndarray):
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
             raise ValueError(
@@ -96,7 +104,9 @@ def read_predictions(response: pb.PredictResponse) -> Predictions:
     """The columns of a response, image by image."""
     pairs = list(zip(response.labels, response.probabilities, strict=True))
     rows = [tuple(pairs[start : start + response.top_k]) for start in range(0, len(pairs), response.top_k)]
-    items = tuple(Prediction(*row[0], top=row) for row in rows)
+    members = iter(response.set_labels)
+    sets = [tuple(islice(members, size)) for size in response.set_sizes] or [()] * len(rows)
+    items = tuple(Prediction(*row[0], row, label_set) for row, label_set in zip(rows, sets, strict=True))
     return Predictions(response.model, response.version, items)
 
 
@@ -120,6 +130,26 @@ def read_model(model: pb.Model) -> Model:
         claim=read_accuracy(model.claim) if model.HasField("claim") else None,
         served=read_accuracy(model.served) if model.HasField("served") else None,
         refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
+        calibration=read_calibration(model.calibration) if model.HasField("calibration") else None,
+    )
+
+
+def read_calibration(message: pb.Calibration) -> Calibration:
+    """How far the probabilities can be relied on, as the bundle has it."""
+    return Calibration(
+        temperature=message.temperature,
+        error_before=message.error_before,
+        error_after=message.error_after,
+        coverages=tuple(
+            Coverage(
+                promised=one.promised,
+                threshold=one.threshold,
+                covered=one.covered,
+                total=one.total,
+                mean_size=one.mean_size,
+            )
+            for one in message.coverages
+        ),
     )
 
 

@@ -30,6 +30,9 @@ class PredictSettings(StatusSettings):
     """The model to ask; may be left out where one is served."""
     top: Annotated[int, Flag("K"), Field(ge=1, le=10_000)] = 3
     """How many classes to name for each image."""
+    coverage: Annotated[float, Flag("SHARE"), Field(ge=0, lt=1)] = 0
+    """Also name a set of labels for each image that contains the truth this often, such as 0.95; one of the coverages
+    that the model promises (vouch status shows them). 0: none."""
 
 
 class EvaluateSettings(StatusSettings):

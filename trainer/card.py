@@ -3,10 +3,12 @@
 import json
 
 from bundle.accuracy import Accuracy
-from bundle.manifest import Claim, Training
+from bundle.manifest import Calibration, Claim, Training
 
 
-def model_card(name: str, labels: tuple[str, ...], claim: Claim, training: Training) -> str:
+def model_card(
+    name: str, labels: tuple[str, ...], claim: Claim, training: Training, calibration: Calibration | None = None
+) -> str:
     """What the model is, what it was trained on and how often it is right, for people and for tools."""
     count = claim.accuracy
     rows = "\n".join(
@@ -27,9 +29,22 @@ An image classifier of {len(labels)} classes: raw pixels in, probabilities out, 
 | class | correct | images | accuracy |
 |---|---|---|---|
 {rows}
-
+{_reliability(calibration) if calibration else ""}
 Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
 setting and the digests of the data.
+"""
+
+
+def _reliability(calibration: Calibration) -> str:
+    kept = "\n".join(f"| {one.promised:.0%} | {one.counted} | {one.mean_size:.2f} |" for one in calibration.coverages)
+    return f"""
+The probabilities are calibrated (temperature {calibration.temperature:.2f}, inside the graph): expected calibration
+error {calibration.error_after:.2%}, without it {calibration.error_before:.2%}. Label sets with a promise, and how
+it was kept:
+
+| promised | sets that contain the truth | labels a set |
+|---|---|---|
+{kept}
 """
 
 

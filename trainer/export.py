@@ -27,9 +27,10 @@ TOLERANCE = 1e-4
 class Served(nn.Module):
     """What the exported graph computes."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, temperature: float) -> None:
         super().__init__()
         self.classifier = classifier
+        self.temperature = temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -37,23 +38,25 @@ class Served(nn.Module):
             images: uint8, shape (N, H, W) or (N, H, W, C).
 
         Returns:
-            probabilities and logits, float32, each of shape (N, K).
+            probabilities and logits, float32, each of shape (N, K); softmax of the logits is the probabilities, so
+            the temperature is in both.
         """
-        logits = self.classifier(images)
+        logits = self.classifier(images) / self.temperature
         return logits.softmax(dim=1), logits
 
 
-def export(classifier: Classifier, image_shape: tuple[int, ...]) -> bytes:
+def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: float = 1.0) -> bytes:
     """The .onnx file: opset 20, one file, a free batch axis, no trace of the machine that made it.
 
     Args:
         classifier: fitted, on the CPU, in evaluation mode.
         image_shape: (H, W) or (H, W, C).
+        temperature: what scores are divided by.
     """
     example = torch.zeros(2, *image_shape, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
     with _quiet():
         program = torch.onnx.export(
-            Served(classifier).eval(),
+            Served(classifier, temperature).eval(),
             (example,),
             input_names=["images"],
             output_names=["probabilities", "logits"],
@@ -70,7 +73,7 @@ def export(classifier: Classifier, image_shape: tuple[int, ...]) -> bytes:
     return content
 
 
-def check_agreement(classifier: Classifier, graph: bytes, images: np.ndarray) -> float:
+def check_agreement(classifier: Classifier, graph: bytes, images: np.ndarray, temperature: float = 1.0) -> float:
     """Holds the exported graph against PyTorch at several batch sizes.
 
     Args:
@@ -86,7 +89,7 @@ def check_agreement(classifier: Classifier, graph: bytes, images: np.ndarray) ->
     for size in CHECKED_BATCHES:
         batch = np.resize(images, (size, *images.shape[1:]))
         with torch.no_grad():
-            expected = Served(classifier)(torch.from_numpy(batch))[0].numpy()
+            expected = Served(classifier, temperature)(torch.from_numpy(batch))[0].numpy()
         worst = float(np.maximum(worst, np.abs(run_graph(graph, batch) - expected).max()))  # NaN stays NaN
     if not worst <= TOLERANCE:
         raise TrainError(

@@ -19,11 +19,11 @@ from trainer.losses import Criterion, measure, right_answers
 from trainer.models import Classifier
 from trainer.optimizers import optimizers_for, set_rate
 from trainer.order import Order
-from trainer.processes import ALONE, Processes
+from trainer.processes import ALONE, CPU, Processes
 from trainer.recipes import Recipe
 from trainer.splits import Splits
 
-SMALL_STEP_PIXELS = 150_000
+SMALL_STEP_PIXELS = 50_000
 """A step over fewer pixels than this runs in one thread: two are no faster on it, and on a busy machine the time they
 wait for each other made fitting 8 x 8 digits 20 times slower (measured)."""
 
@@ -114,8 +114,8 @@ class _Fit:
 
     def __init__(self, model: Classifier, splits: Splits, recipe: Recipe, processes: Processes) -> None:
         self.model, self.recipe, self.processes = model, recipe, processes
-        self.images, self.labels = _on(processes.device, splits.fit)
-        self.tune = _on(processes.device, splits.tune)
+        self.images, self.labels = as_tensors(splits.fit, processes.device)
+        self.tune = as_tensors(splits.tune, processes.device)
         self.criterion = Criterion(recipe.loss, recipe.label_smoothing)
         self.order = Order(len(self.images), recipe.focus)
         self.steps_an_epoch = ceil(len(self.images) / recipe.batch_size)
@@ -262,7 +262,7 @@ def _threads(pixels_a_step: int, processes: Processes) -> int:
     return 1 if pixels_a_step < SMALL_STEP_PIXELS else processes.cores()
 
 
-def _on(device: torch.device, examples: Examples) -> tuple[Tensor, Tensor]:
+def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Tensor, Tensor]:
     """Images and labels as tensors; on the CPU they share the arrays' memory."""
     images = np.require(examples.images, requirements=["C", "W"])
     return torch.from_numpy(images).to(device), torch.from_numpy(examples.labels).to(device)

@@ -87,6 +87,16 @@ class Measured:
 
 
 @torch.no_grad()
+def logits_of(model: torch.nn.Module, images: Tensor) -> Tensor:
+    """The scores of all images, shape (N, K), with the weights as they are.
+
+    Args:
+        images: uint8, shape (N, H, W) or (N, H, W, C).
+    """
+    model.eval()
+    return torch.cat([model(batch) for batch in torch.split(images, MEASURE_BATCH)])
+
+
 def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> Measured:
     """Answers all images, with the weights as they are.
 
@@ -94,7 +104,6 @@ def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> Measured:
         images: uint8, shape (N, H, W) or (N, H, W, C).
         labels: as `Criterion` takes them.
     """
-    model.eval()
-    logits = torch.cat([model(batch) for batch in torch.split(images, MEASURE_BATCH)])
+    logits = logits_of(model, images)
     loss = Criterion()(logits, labels).item()
     return Measured(loss, calibrated_loss(logits, labels), right_answers(logits, labels) / len(images))

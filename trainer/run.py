@@ -10,17 +10,19 @@ from typing import Any
 import torch
 
 from bundle.digest import array_digest
-from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, Calibration, FileEntry, Manifest, SplitEntry, Training
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
 from cli.console import be_quiet, progress_bar, say
 from sources.load import load
+from trainer.calibrate import assess, promises
 from trainer.card import model_card
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
 from trainer.export import check_agreement, export
-from trainer.fit import Fitted, Step, fit
+from trainer.fit import Fitted, Step, as_tensors, fit
+from trainer.losses import logits_of
 from trainer.models import Classifier
 from trainer.processes import Processes, joined
 from trainer.provenance import library_versions, source_revision
@@ -31,6 +33,7 @@ from trainer.report.page import report_html
 from trainer.report.recorder import Recorder
 from trainer.settings import NOT_DECIDING, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
+from trainer.temperature import best_temperature
 from trainer.validate import answers, count_claim
 
 
@@ -80,14 +83,19 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
         f"{weights[:12]}... -> {weights_digest(classifier)[:12]}..."
     )
 
-    graph = export(classifier, splits.fit.images.shape[1:])
-    difference = check_agreement(classifier, graph, splits.tune.images)
+    tune_images, tune_labels = as_tensors(splits.tune)
+    temperature = best_temperature(logits_of(classifier, tune_images), tune_labels)
+    graph = export(classifier, splits.fit.images.shape[1:], temperature)
+    difference = check_agreement(classifier, graph, splits.tune.images, temperature)
+    thresholds = promises(answers(graph, splits.tune.images), splits.tune.labels)
     validation = Validation(splits.validation.images, splits.validation.labels)
-    probabilities = answers(graph, validation.images)
+    probabilities = answers(graph, validation.images)  # the only time that validation is looked at
     claim = count_claim(probabilities, validation.labels)
+    calibration = assess(probabilities, validation.labels, temperature, thresholds)
+    _tell(calibration, len(splits.tune))
 
     training = _describe(settings, recipe, splits, before, fitted)
-    card = model_card(settings.model_name, splits.classes, claim, training)
+    card = model_card(settings.model_name, splits.classes, claim, training, calibration)
     report = report_html(
         Run(
             name=settings.model_name,
@@ -101,6 +109,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
             images=Digests(data_digest(before), data_digest(after)),
             weights=Digests(weights, weights_digest(classifier)),
             onnx_difference=difference,
+            calibration=calibration,
         ),
         recorder,
     )
@@ -114,6 +123,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
             labels=splits.classes,
             input=PixelSettings.of(validation.images),
             claim=claim,
+            calibration=calibration,
             training=training,
             files=entries,
         )
@@ -217,13 +227,26 @@ def _check_unchanged(before: Mapping[Part, str], after: Mapping[Part, str]) -> N
         raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
 
 
+def _tell(calibration: Calibration, tuned_on: int) -> None:
+    say(
+        f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by "
+        f"{calibration.error_after:.2%} on average, without it by {calibration.error_before:.2%}"
+    )
+    for coverage in calibration.coverages:
+        promise = f"label sets for {coverage.promised:.0%}"
+        if coverage.threshold:
+            say(f"{promise}: {coverage.covered / coverage.total:.2%} kept, {coverage.mean_size:.2f} labels a set")
+        else:
+            say(f"{promise}: all labels, because {tuned_on} tune images are too few for that promise")
+
+
 def _describe(
     settings: TrainSettings, recipe: Recipe, splits: Splits, digests: Mapping[Part, str], fitted: Fitted
 ) -> Training:
     epochs = [{key: value for key, value in asdict(epoch).items() if not isnan(value)} for epoch in fitted.epochs]
     return Training(
         settings=_chosen(settings)
-        | {"recipe": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
+        | {"recipe_in_full": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
         seed=settings.seed,
         seconds=round(fitted.seconds, 3),
         data=settings.data,

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from math import isclose
 
 import numpy as np
 
 from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
+from bundle.label_sets import label_sets
+from bundle.manifest import Calibration, Manifest
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Catalog, Entry, Served
 from server.errors import BundleGone, InvalidRequest
@@ -39,16 +42,20 @@ class Classifier:
         """Labels and probabilities for a batch of images."""
         with self._catalog.find(request.model, request.version).lease() as served:
             manifest = served.bundle.manifest
+            threshold = promised_threshold(manifest, request.coverage)
             images = await self._images(request, served)
             outputs = Outputs(*await served.batcher.submit(images, context.deadline))
             top_k = min(request.top_k or 1, len(manifest.labels))
             classes, probabilities = most_probable(outputs.probabilities, top_k)
+            sets = ranked_sets(outputs.probabilities, threshold) if threshold is not None else []
             return pb.PredictResponse(
                 model=manifest.name,
                 version=manifest.version,
                 top_k=top_k,
                 labels=[manifest.labels[k] for k in classes.ravel().tolist()],
                 probabilities=probabilities.ravel().tolist(),
+                set_sizes=[len(members) for members in sets],
+                set_labels=[manifest.labels[k] for members in sets for k in members],
             )
 
     async def PredictStream(
@@ -147,6 +154,29 @@ def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np
     return classes, np.take_along_axis(probabilities, classes, axis=1)
 
 
+def promised_threshold(manifest: Manifest, coverage: float) -> float | None:
+    """The probability from which on a class belongs to a label set; None where no sets are asked for.
+
+    Raises:
+        InvalidRequest: the model does not promise this coverage.
+    """
+    if coverage == 0:
+        return None
+    promised = manifest.calibration.coverages if manifest.calibration else ()
+    for one in promised:
+        if isclose(one.promised, coverage, abs_tol=1e-6):
+            return one.threshold
+    offer = ", ".join(f"{one.promised:g}" for one in promised) or "none: it was published without label sets"
+    raise InvalidRequest(f"{manifest.name} promises no coverage of {coverage:g}; it promises {offer}")
+
+
+def ranked_sets(probabilities: np.ndarray, threshold: float) -> list[list[int]]:
+    """The classes of each image's label set, the most probable first."""
+    members = label_sets(probabilities, threshold)
+    ranks = np.argsort(-probabilities, axis=1, kind="stable")
+    return [[k for k in ranked.tolist() if belongs[k]] for ranked, belongs in zip(ranks, members, strict=True)]
+
+
 def describe(entry: Entry) -> pb.Model:
     """A catalog's entry as a message."""
     refusals = [pb.Refusal(version=refusal.version, reason=refusal.reason) for refusal in entry.refusals]
@@ -164,7 +194,13 @@ def describe(entry: Entry) -> pb.Model:
         claim=_accuracy(bundle.manifest.claim.accuracy),
         served=_accuracy(entry.served.served),
         refusals=refusals,
+        calibration=_calibration(bundle.manifest.calibration) if bundle.manifest.calibration else None,
     )
+
+
+def _calibration(calibration: Calibration) -> pb.Calibration:
+    values = calibration.model_dump()
+    return pb.Calibration(**values | {"coverages": [pb.Coverage(**coverage) for coverage in values["coverages"]]})
 
 
 def _accuracy(count: Accuracy) -> pb.Accuracy:

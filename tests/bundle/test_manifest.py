@@ -154,3 +154,50 @@ def test_the_claim_tells_each_class() -> None:
     assert [(part.correct, part.total) for part in claim.per_class] == [(1, 2), (2, 2), (2, 2)]
     assert len(claim.per_class) == len(LABELS)
     assert (claim.accuracy.correct, claim.accuracy.total) == (5, 6)
+
+
+def calibrated(**changes: Any) -> dict[str, Any]:
+    """A calibration that fits the made-up manifest, with other values in its first coverage."""
+    total = made_up_manifest().claim.total
+    coverage = {"promised": 0.9, "threshold": 0.4, "covered": total, "total": total, "mean_size": 1.5} | changes
+    more = {"promised": 0.99, "threshold": 0.0, "covered": total, "total": total, "mean_size": 3.0}
+    return {"temperature": 1.25, "error_before": 0.1, "error_after": 0.01, "coverages": [coverage, more]}
+
+
+def test_calibration_is_read_back() -> None:
+    """What is promised, and what was kept of it, says the same after it was written and read."""
+    manifest = read_manifest(edited("calibration", calibrated()))
+    assert manifest.calibration is not None
+
+    assert read_manifest(manifest.to_json()) == manifest
+    assert [one.promised for one in manifest.calibration.coverages] == [0.9, 0.99]
+    assert manifest.calibration.coverages[0].counted.accuracy == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"promised": 1.0},
+        {"promised": 0.99},
+        {"promised": 0.995},
+        {"threshold": 1.5},
+        {"covered": 100},
+        {"total": 100},
+        {"mean_size": 0.5},
+        {"mean_size": 3.5},
+    ],
+)
+def test_a_promise_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
+    """Promises that do not rise, counts that do not fit the claim's images, sets larger than all labels."""
+    with pytest.raises(InvalidBundle):
+        read_manifest(edited("calibration", calibrated(**changes)))
+
+
+def test_the_first_format_is_still_read() -> None:
+    """Bundles of format 1 have no calibration, and may have none."""
+    older = json.loads(edited("format_version", 1))
+    del older["calibration"]
+
+    assert read_manifest(json.dumps(older).encode()).calibration is None
+    with pytest.raises(InvalidBundle, match="format 1 has no calibration"):
+        read_manifest(json.dumps(older | {"calibration": calibrated()}).encode())

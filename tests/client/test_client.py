@@ -16,7 +16,7 @@ from server.gate import Gate
 from server.services.table import CallContext, methods
 from server.transport.grpcio import start_grpcio
 from tests.serving import Serving
-from tests.tiny import LABELS, tiny_images
+from tests.tiny import LABELS, calibration_of, tiny_images, tiny_validation
 
 NOBODY = "127.0.0.1:1"
 
@@ -53,6 +53,33 @@ async def test_predictions_name_model_version_and_the_classes_asked_for(serving:
     for prediction in predictions:
         assert prediction.top[0] == (prediction.label, prediction.probability)
         assert len(prediction.top) == 2
+
+
+async def test_label_sets_come_with_the_predictions(serving: Serving) -> None:
+    """Asked for a coverage, both clients hand each image its set, also over a stream; otherwise sets are empty."""
+    images, _ = tiny_images(20)
+
+    def synchronous() -> list[list[tuple[str, ...]]]:
+        with Client(serving.address) as client:
+            streamed = [answer for _, answer in client.predict_stream([("a", images)], coverage=0.99)]
+            assert isinstance(streamed[0], Predictions)
+            return [[one.label_set for one in of] for of in (client.predict(images, coverage=0.99), streamed[0])]
+
+    async with AsyncClient(serving.address) as client:
+        predictions = await client.predict(images, coverage=0.99)
+        without = await client.predict(images)
+
+    sets = [prediction.label_set for prediction in predictions]
+    assert all(label_set[0] == prediction.label for label_set, prediction in zip(sets, predictions, strict=True))
+    assert len({len(label_set) for label_set in sets}) > 1
+    assert await asyncio.to_thread(synchronous) == [sets, sets]
+    assert all(prediction.label_set == () for prediction in without)
+
+
+async def test_a_model_says_how_far_to_rely_on_it(serving: Serving) -> None:
+    """The calibration is the bundle's."""
+    async with AsyncClient(serving.address) as client:
+        assert (await client.model()).calibration == calibration_of(tiny_validation())
 
 
 async def test_a_stream_answers_each_request_under_its_name(serving: Serving) -> None:

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from bundle.accuracy import wilson_interval
-from bundle.manifest import Claim, SplitEntry, Training
+from bundle.manifest import Calibration, Claim, Coverage, SplitEntry, Training
 from trainer.card import model_card
 
 DIGEST = "0" * 64
@@ -85,3 +85,14 @@ def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
     card = model_card("pets", ("cat", "dog"), claim(((1, 0), (0, 0))), training())
 
     assert "| dog | 0 | 0 | 0.00% |" in card
+
+
+def test_the_card_tells_how_far_to_rely_on_it() -> None:
+    """Calibration error with and without the temperature, and every promise beside what was kept of it."""
+    sets = Coverage(promised=0.95, threshold=0.4, covered=191, total=200, mean_size=1.25)
+    calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=(sets,))
+    card = model_card("pets", ("cat", "dog"), claim(((99, 1), (4, 96))), training(), calibration)
+
+    assert "temperature 0.50" in card
+    assert "error 2.00%, without it 10.00%" in card
+    assert f"| 95% | {sets.counted} | 1.25 |" in card

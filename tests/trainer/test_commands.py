@@ -153,7 +153,7 @@ def test_a_training_is_repeated_from_its_bundle(models: Path) -> None:
     assert "is that of" in again.err
     assert "byte for byte" in again.err
     assert newer.manifest.files[MODEL] == older.manifest.files[MODEL]
-    assert newer.manifest.training.settings["recipe"] == older.manifest.training.settings["recipe"]
+    assert newer.manifest.training.settings["recipe_in_full"] == older.manifest.training.settings["recipe_in_full"]
 
 
 @pytest.mark.usefixtures("no_settings", "first")

@@ -116,7 +116,7 @@ def test_the_manifest_tells_how_to_repeat_it(trained: Trained, settings: TrainSe
 
     assert (training.data, training.seed) == ("digits", 5)
     assert (training.settings["model"], training.settings["classes"]) == ("linear", "7,3")
-    assert training.settings["recipe"]["epochs"] == 2
+    assert training.settings["recipe_in_full"]["epochs"] == 2
     assert [epoch["number"] for epoch in training.settings["epochs_seen"]] == [0, 1, 2]
     assert training.settings["best_epoch"] in (0, 1, 2)
     assert {name: (part.size, part.digest) for name, part in training.splits.items()} == {

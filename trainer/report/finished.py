@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bundle.accuracy import Accuracy
-from bundle.manifest import Training
+from bundle.manifest import Calibration, Training
 from trainer.fit import Fitted
 from trainer.models import Classifier
 from trainer.recipes import Recipe
@@ -18,33 +18,6 @@ class Digests:
 
     before: str
     after: str
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """A promise about label sets, and what came of it on validation."""
-
-    promised: float
-    """Share of images whose set is to hold the truth, 0 to 1."""
-    threshold: float
-    """A class is in the set from this probability on."""
-    covered: int
-    """Validation images whose set holds the truth."""
-    total: int
-    mean_size: float
-    """Classes in a set."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What was done so that probabilities mean what they say."""
-
-    temperature: float
-    """The scores are divided by it in the graph; chosen on tune."""
-    error_before: float
-    """Expected calibration error on validation, 0 to 1."""
-    error_after: float
-    coverages: tuple[Coverage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,20 @@ STATE_SERVING: State
 STATE_REFUSED: State
 
 class PredictRequest(_message.Message):
-    __slots__ = ("model", "version", "raw", "encoded", "top_k")
+    __slots__ = ("model", "version", "raw", "encoded", "top_k", "coverage")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
     ENCODED_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     raw: RawImages
     encoded: EncodedImages
     top_k: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., raw: _Optional[_Union[RawImages, _Mapping]] = ..., encoded: _Optional[_Union[EncodedImages, _Mapping]] = ..., top_k: _Optional[int] = ...) -> None: ...
+    coverage: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., raw: _Optional[_Union[RawImages, _Mapping]] = ..., encoded: _Optional[_Union[EncodedImages, _Mapping]] = ..., top_k: _Optional[int] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class RawImages(_message.Message):
     __slots__ = ("pixels", "shape")
@@ -47,18 +49,22 @@ class EncodedImages(_message.Message):
     def __init__(self, files: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("model", "version", "top_k", "labels", "probabilities")
+    __slots__ = ("model", "version", "top_k", "labels", "probabilities", "set_sizes", "set_labels")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    SET_SIZES_FIELD_NUMBER: _ClassVar[int]
+    SET_LABELS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     top_k: int
     labels: _containers.RepeatedScalarFieldContainer[str]
     probabilities: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., top_k: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ...) -> None: ...
+    set_sizes: _containers.RepeatedScalarFieldContainer[int]
+    set_labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., top_k: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[float]] = ..., set_sizes: _Optional[_Iterable[int]] = ..., set_labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictStreamRequest(_message.Message):
     __slots__ = ("id", "request")
@@ -109,7 +115,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals")
+    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals", "calibration")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +125,7 @@ class Model(_message.Message):
     CLAIM_FIELD_NUMBER: _ClassVar[int]
     SERVED_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
     version: int
@@ -128,7 +135,34 @@ class Model(_message.Message):
     claim: Accuracy
     served: Accuracy
     refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ...) -> None: ...
+    calibration: Calibration
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+
+class Calibration(_message.Message):
+    __slots__ = ("temperature", "error_before", "error_after", "coverages")
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_AFTER_FIELD_NUMBER: _ClassVar[int]
+    COVERAGES_FIELD_NUMBER: _ClassVar[int]
+    temperature: float
+    error_before: float
+    error_after: float
+    coverages: _containers.RepeatedCompositeFieldContainer[Coverage]
+    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ...) -> None: ...
+
+class Coverage(_message.Message):
+    __slots__ = ("promised", "threshold", "covered", "total", "mean_size")
+    PROMISED_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    COVERED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MEAN_SIZE_FIELD_NUMBER: _ClassVar[int]
+    promised: float
+    threshold: float
+    covered: int
+    total: int
+    mean_size: float
+    def __init__(self, promised: _Optional[float] = ..., threshold: _Optional[float] = ..., covered: _Optional[int] = ..., total: _Optional[int] = ..., mean_size: _Optional[float] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("version", "reason")

@@ -12,10 +12,18 @@ from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Refusal
 from server.services.classifier import STREAM_WINDOW, most_probable
 from tests.serving import Serving
-from tests.tiny import LABELS, publish_tiny, tiny_images
+from tests.tiny import (
+    LABELS,
+    PROMISES,
+    calibration_of,
+    publish_tiny,
+    tiny_images,
+    tiny_probabilities,
+    tiny_validation,
+)
 
 
-def raw(images: np.ndarray, **fields: int | str) -> pb.PredictRequest:
+def raw(images: np.ndarray, **fields: float | str) -> pb.PredictRequest:
     return pb.PredictRequest(raw=pb.RawImages(pixels=images.tobytes(), shape=images.shape), **fields)  # type: ignore[arg-type]
 
 
@@ -64,6 +72,67 @@ async def test_an_encoded_image_gets_the_same_answer_as_its_pixels(serving: Serv
     )
 
     assert encoded == await serving.classifier.Predict(raw(images))
+
+
+@pytest.mark.parametrize(("coverage", "threshold"), PROMISES.items())
+async def test_a_label_set_has_all_classes_from_the_promised_threshold_on(
+    serving: Serving, coverage: float, threshold: float
+) -> None:
+    """Each image's set is its most probable class and those at or over the threshold, the most probable first."""
+    images, _ = tiny_images(40)
+
+    answer = await serving.classifier.Predict(raw(images, coverage=coverage))
+
+    probabilities = tiny_probabilities(images)
+    expected = [
+        [LABELS[k] for rank, k in enumerate(np.argsort(-row)) if rank == 0 or row[k] >= threshold]
+        for row in probabilities
+    ]
+    assert list(answer.set_sizes) == [len(members) for members in expected]
+    assert list(answer.set_labels) == [label for members in expected for label in members]
+    assert len(answer.labels) == 40
+    assert len(set(answer.set_sizes)) > 1
+
+
+async def test_without_a_coverage_there_are_no_sets(serving: Serving) -> None:
+    """Who does not ask for them is not sent any."""
+    answer = await serving.classifier.Predict(raw(tiny_images(3)[0]))
+
+    assert not answer.set_sizes
+    assert not answer.set_labels
+
+
+@pytest.mark.parametrize("coverage", [0.95, 1.0, -0.5, float("nan"), float("inf")])
+async def test_a_coverage_that_is_not_promised_is_refused(serving: Serving, coverage: float) -> None:
+    """The caller is told what is promised."""
+    code, message = await refusal(serving.classifier.Predict(raw(tiny_images(1)[0], coverage=coverage)))
+
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert message == f"tiny promises no coverage of {coverage:g}; it promises 0.9, 0.99"
+
+
+async def test_a_bundle_of_format_1_has_no_sets_and_is_served(serving: Serving) -> None:
+    """It predicts as ever; asked for sets, it says that it has none."""
+    serving.install(publish_tiny(serving.folder, "older", calibrated=False))
+
+    answer = await serving.classifier.Predict(raw(tiny_images(1)[0], model="older"))
+    code, message = await refusal(serving.classifier.Predict(raw(tiny_images(1)[0], model="older", coverage=0.9)))
+
+    assert answer.version == 1
+    assert (code, "without label sets" in message) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    model = (await serving.classifier.GetModel(pb.GetModelRequest(model="older"))).model
+    assert not model.HasField("calibration")
+
+
+async def test_a_model_tells_what_it_promises(serving: Serving) -> None:
+    """GetModel has temperature, calibration errors, and every promise beside what was kept of it on validation."""
+    said = (await serving.classifier.GetModel(pb.GetModelRequest())).model.calibration
+    known = calibration_of(tiny_validation())
+
+    assert (said.temperature, said.error_before, said.error_after) == (1.5, 0.02, 0.01)
+    assert [(one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in said.coverages] == [
+        (one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in known.coverages
+    ]
 
 
 @pytest.mark.parametrize(

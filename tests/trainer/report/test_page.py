@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from bundle.accuracy import Accuracy
+from bundle.manifest import Calibration, Coverage
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits
 from trainer.augment import Augmentation
-from trainer.report.finished import Calibration, Coverage, Int8, Run
+from trainer.report.finished import Int8, Run
 from trainer.report.page import report_html
 from trainer.report.recorder import Recorder
 from trainer.splits import Splits
@@ -124,7 +125,8 @@ def test_several_labels_have_scores_a_label_and_no_confusion_matrix() -> None:
 def test_what_the_trainer_measured_beside_is_shown_where_it_is_there(learned_digits: tuple[Run, Recorder]) -> None:
     """Temperature, coverage against promise, ONNX and int8 agreement appear with their numbers, else not at all."""
     run, recorder = learned_digits
-    calibration = Calibration(1.234, 0.0456, 0.0123, (Coverage(0.95, 0.0789, 93, 100, 1.35),))
+    promise = Coverage(promised=0.95, threshold=0.0789, covered=93, total=100, mean_size=1.35)
+    calibration = Calibration(temperature=1.234, error_before=0.0456, error_after=0.0123, coverages=(promise,))
     int8 = Int8(7, Accuracy(correct=99, total=100), Accuracy(correct=98, total=100))
     with_all = replace(run, onnx_difference=3.2e-7, calibration=calibration, int8=int8)
     text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)

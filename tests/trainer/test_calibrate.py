@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from bundle.label_sets import COVERAGES, label_sets
+from trainer.calibrate import assess, calibration_error, promises, uncalibrated
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    raw = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+
+def drawn(boldness: float = 1.0, count: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, said this many times too boldly, and labels drawn from the honest ones."""
+    random = np.random.default_rng(0)
+    logits = 2 * random.standard_normal((count, 5))
+    labels = np.array([random.choice(5, p=row) for row in softmax(logits)])
+    return softmax(logits * boldness), labels
+
+
+def test_the_error_is_a_naive_count() -> None:
+    """Answer by answer into 15 bins of confidence, as the paper has it."""
+    probabilities, labels = drawn(2.0)
+    bins: list[list[tuple[float, bool]]] = [[] for _ in range(15)]
+    for row, label in zip(probabilities, labels, strict=True):
+        bins[min(int(max(row) * 15), 14)].append((max(row), int(np.argmax(row)) == label))
+    expected = sum(
+        len(one) / len(labels) * abs(np.mean([right for _, right in one]) - np.mean([said for said, _ in one]))
+        for one in bins
+        if one
+    )
+
+    assert calibration_error(probabilities, labels) == pytest.approx(expected)
+
+
+def test_honest_probabilities_have_a_small_error() -> None:
+    """Those that labels are drawn from are nearly calibrated, those said twice as boldly are not."""
+    assert calibration_error(*drawn(1.0)) < 0.04
+    assert calibration_error(*drawn(2.0)) > 0.08
+    assert calibration_error(np.eye(3), np.arange(3)) == 0
+    assert calibration_error(np.eye(3), np.array([1, 2, 0])) == 1
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_can_be_taken_back(temperature: float) -> None:
+    """The probabilities without it follow from those with it, also where some of them are 0."""
+    logits = 3 * np.random.default_rng(0).standard_normal((50, 4))
+
+    np.testing.assert_allclose(uncalibrated(softmax(logits / temperature), temperature), softmax(logits), atol=1e-9)
+    np.testing.assert_allclose(uncalibrated(np.eye(3, dtype=np.float32), 2.0), np.eye(3), atol=1e-12)
+
+
+def test_what_is_said_is_counted_on_validation() -> None:
+    """Errors with and without the temperature, and for each promise how many sets contain the truth and how large."""
+    probabilities, labels = drawn()
+    tune, validation = (probabilities[:1000], labels[:1000]), (probabilities[1000:], labels[1000:])
+    thresholds = promises(*tune)
+    found = assess(*validation, temperature=2.0, thresholds=thresholds)
+
+    assert tuple(thresholds) == COVERAGES
+    assert found.error_after == calibration_error(*validation)
+    assert found.error_before == calibration_error(uncalibrated(validation[0], 2.0), labels[1000:])
+    for one in found.coverages:
+        sets = label_sets(validation[0], thresholds[one.promised])
+        assert one.covered == sum(bool(row[label]) for row, label in zip(sets, labels[1000:], strict=True))
+        assert one.mean_size == sets.sum() / 1000
+        assert abs(one.covered / one.total - one.promised) < 0.03
