@@ -14,6 +14,7 @@ from bundle.pixels import PixelSettings
 FORMAT_VERSION: Final = 2
 """What is written; 1, which had no calibration, is still read."""
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
+REPORT: Final = "report.html"
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

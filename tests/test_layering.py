@@ -23,7 +23,10 @@ LIBRARIES = {
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "pydantic_settings", "rich"},
     "sources": {"numpy", "sklearn"},
-    "trainer": {"numpy", "onnx", "onnxruntime", "pydantic", "pydantic_settings", "torch"},
+    "trainer": {
+        *("PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime"),
+        *("pydantic", "pydantic_settings", "torch"),
+    },
     "server": {
         *("google", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "pydantic", "pydantic_settings", "uvloop"),
@@ -33,10 +36,12 @@ LIBRARIES = {
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
 """Steps of the server; none imports one to its right."""
-TRAINER_ORDER = ("settings", "splits", "models", "fit", "export", "card", "run", "commands")
+TRAINER_ORDER = ("settings", "splits", "models", "fit", "export", "card", "report", "run", "commands")
 """Steps of the trainer; likewise."""
 ONLY_IN = {
     "onnxruntime": {"server/session.py", "trainer/validate.py"},
+    "matplotlib": {"trainer/report/figures.py"},
+    "jinja2": {"trainer/report/page.py"},
     "grpc": {"server/transport/grpcio.py", "client/client.py", "client/errors.py", "client/messages.py"},
 }
 """Libraries that only these files may import, generated code aside."""

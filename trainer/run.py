@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bundle.digest import array_digest
-from bundle.manifest import CARD, MODEL, VALIDATION, Calibration, FileEntry, Manifest, SplitEntry, Training
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, Calibration, FileEntry, Manifest, SplitEntry, Training
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
@@ -27,6 +27,10 @@ from trainer.models import Classifier
 from trainer.processes import Processes, joined
 from trainer.provenance import library_versions, source_revision
 from trainer.recipes import Recipe, recipe_for
+from trainer.report.finished import Digests, Run
+from trainer.report.opposite import wanted_class
+from trainer.report.page import report_html
+from trainer.report.recorder import Recorder
 from trainer.settings import NOT_DECIDING, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
 from trainer.temperature import best_temperature
@@ -67,11 +71,13 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes), recipe.width)
     weights = weights_digest(classifier)
 
-    checkpoint = _checkpoint(settings, recipe, before, processes)
-    fitted = _fit(classifier, splits, recipe, processes, checkpoint)
+    recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
+    checkpoint = _checkpoint(settings, recipe, before, processes, recorder)
+    fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
     if not processes.leads:
         return None
-    _check_unchanged(before, splits.digests())
+    after = splits.digests()
+    _check_unchanged(before, after)
     say(
         f"the images are as they were (SHA-256 {data_digest(before)[:12]}...), the weights are not: "
         f"{weights[:12]}... -> {weights_digest(classifier)[:12]}..."
@@ -80,7 +86,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     tune_images, tune_labels = as_tensors(splits.tune)
     temperature = best_temperature(logits_of(classifier, tune_images), tune_labels)
     graph = export(classifier, splits.fit.images.shape[1:], temperature)
-    check_agreement(classifier, graph, splits.tune.images, temperature)
+    difference = check_agreement(classifier, graph, splits.tune.images, temperature)
     thresholds = promises(answers(graph, splits.tune.images), splits.tune.labels)
     validation = Validation(splits.validation.images, splits.validation.labels)
     probabilities = answers(graph, validation.images)  # the only time that validation is looked at
@@ -90,7 +96,24 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     training = _describe(settings, recipe, splits, before, fitted)
     card = model_card(settings.model_name, splits.classes, claim, training, calibration)
-    files = {MODEL: graph, VALIDATION: pack(validation), CARD: card.encode()}
+    report = report_html(
+        Run(
+            name=settings.model_name,
+            classifier=classifier,
+            splits=splits,
+            recipe=recipe,
+            fitted=fitted,
+            training=training,
+            probabilities=probabilities,
+            claim=claim.accuracy,
+            images=Digests(data_digest(before), data_digest(after)),
+            weights=Digests(weights, weights_digest(classifier)),
+            onnx_difference=difference,
+            calibration=calibration,
+        ),
+        recorder,
+    )
+    files = {MODEL: graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -143,7 +166,7 @@ def weights_digest(classifier: Classifier) -> str:
 
 
 def _checkpoint(
-    settings: TrainSettings, recipe: Recipe, digests: Mapping[Part, str], processes: Processes
+    settings: TrainSettings, recipe: Recipe, digests: Mapping[Part, str], processes: Processes, recorder: Recorder
 ) -> Checkpoint:
     """The file that keeps this training's epochs; says what it found there."""
     identity = {
@@ -154,7 +177,7 @@ def _checkpoint(
         "processes": [processes.count, processes.device.type],
     }
     folder = settings.models / settings.model_name
-    checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), {}, settings.resume)
+    checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), {"report": recorder}, settings.resume)
     if settings.resume and not checkpoint.exists():
         say("no interrupted training with these settings and images is kept: beginning from the start")
     elif settings.resume:
@@ -165,13 +188,19 @@ def _checkpoint(
 
 
 def _fit(
-    classifier: Classifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
+    classifier: Classifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    checkpoint: Checkpoint,
+    recorder: Recorder,
 ) -> Fitted:
     steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
     with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
 
         def on_step(step: Step) -> None:
             show(step.number)
+            recorder(step)
             epoch = step.epoch
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")

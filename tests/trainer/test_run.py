@@ -11,7 +11,7 @@ import torch
 
 from bundle.digest import array_digest
 from bundle.errors import BundleError
-from bundle.manifest import CARD, MODEL, VALIDATION
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION
 from bundle.store import ModelsFolder
 from sources.errors import SourceError
 from trainer.checkpoint import Checkpoint
@@ -75,7 +75,7 @@ def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) 
 
     assert trained.new
     assert bundle == ModelsFolder(settings.models).open("sevens", 1)
-    assert set(bundle.manifest.files) == {MODEL, VALIDATION, CARD}
+    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD}
     assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
 
 
@@ -143,6 +143,7 @@ def test_training_repeats(trained: Trained, settings: TrainSettings, capsys: pyt
 
     assert again.manifest.version == trained.bundle.manifest.version + 1
     assert again.read(MODEL) == trained.bundle.read(MODEL)
+    assert b"own first step" in again.read(REPORT)  # which was made before the interruption
     assert again.read(VALIDATION) == trained.bundle.read(VALIDATION)
     assert again.manifest.claim == trained.bundle.manifest.claim
     assert "digits: 2 classes, images of 8 x 8; " in said.err
@@ -180,6 +181,7 @@ def test_an_interrupted_training_goes_on(
     assert "going on from" in capsys.readouterr().err
     assert state["count"] == 2
     assert again.read(MODEL) == trained.bundle.read(MODEL)
+    assert b"own first step" in again.read(REPORT)  # which was made before the interruption
     assert not list((settings.models / "sevens").glob(".training*"))
 
 

@@ -1,0 +1,75 @@
+"""Finished trainings for the report's tests: small, real, in a second or so."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bundle.accuracy import Accuracy
+from bundle.manifest import SplitEntry, Training
+from sources.examples import Examples
+from trainer.fit import fit
+from trainer.models import Classifier
+from trainer.recipes import Recipe
+from trainer.report.finished import Digests, Run
+from trainer.report.opposite import wanted_class
+from trainer.report.recorder import Recorder
+from trainer.settings import ModelKind
+from trainer.splits import Splits
+
+RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.02, optimizer="sgd")
+
+
+def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE) -> tuple[Run, Recorder]:
+    """A training with its recorder; its answers come from PyTorch, which the report cannot tell from the graph's."""
+    torch.manual_seed(0)
+    classifier = Classifier(kind, splits.fit.images.shape[1:], len(splits.classes))
+    recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
+    result = fit(classifier, splits, recipe, on_step=recorder)
+    labels = splits.validation.labels
+    with torch.no_grad():
+        scores = classifier(torch.from_numpy(splits.validation.images.copy()))
+    several = labels.ndim == 2
+    probabilities = (scores.sigmoid() if several else scores.softmax(dim=1)).numpy()
+    right = ((probabilities > 0.5) == labels).all(axis=1) if several else probabilities.argmax(axis=1) == labels
+    training = Training(
+        settings={"model": kind, "data": "made up", "recipe": {"epochs": recipe.epochs}},
+        seed=0,
+        seconds=result.seconds,
+        data="made up",
+        data_digest="1" * 64,
+        splits={name: SplitEntry(size=len(part), digest="2" * 64) for name, part in splits.by_name.items()},
+        libraries={"python": "3.11"},
+        source_revision=None,
+    )
+    run = Run(
+        name="made-up",
+        classifier=classifier,
+        splits=splits,
+        recipe=recipe,
+        fitted=result,
+        training=training,
+        probabilities=probabilities,
+        claim=Accuracy(correct=int(right.sum()), total=len(labels)),
+        images=Digests("a" * 64, "a" * 64),
+        weights=Digests("b" * 64, "c" * 64),
+    )
+    return run, recorder
+
+
+def noise_splits(classes: tuple[str, ...], shape: tuple[int, ...], several: bool = False) -> Splits:
+    """Images of noise with labels that nothing can be learned of, three or more of each class in every split."""
+    random = np.random.default_rng(0)
+
+    def part(count: int) -> Examples:
+        images = random.integers(0, 256, (count, *shape), dtype=np.uint8)
+        labels = random.random((count, len(classes))) < 0.4 if several else np.arange(count) % len(classes)
+        return Examples(images, labels)
+
+    count = max(40, 2 * len(classes))
+    return Splits(classes, part(count), part(count), part(count), warnings=())
+
+
+def named(splits: Splits, classes: tuple[str, ...]) -> Splits:
+    """The same examples under other class names."""
+    return replace(splits, classes=classes)

@@ -1,0 +1,154 @@
+"""The page in a real browser: nothing missing, nothing asked of the network, nothing wider than a phone."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+
+from tests.trainer.report.runs import RECIPE, finished, named
+from trainer.report.page import report_html
+from trainer.splits import Splits
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+DESKTOP, PHONE = 1280, 375
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def file(digits_page: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report as a file, as it is in a bundle."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_bytes(digits_page)
+    return path
+
+
+@pytest.fixture(params=[(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")], ids=str)
+def page(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Page]:
+    """The report, open; complaints and requests are held against it at the end."""
+    width, scheme = request.param
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(file.as_uri())
+    yield page
+    page.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
+
+
+def test_nothing_is_wider_than_the_window(page: Page) -> None:
+    """Nobody has to scroll sideways, on a phone either."""
+    width = page.evaluate("document.documentElement.scrollWidth")
+
+    assert width == page.evaluate("window.innerWidth")
+
+
+def test_every_picture_is_drawn(page: Page) -> None:
+    """No image is broken, and every curve has a size."""
+    broken = page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)")
+    flat = page.evaluate(
+        "[...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().height < 50).length"
+    )
+
+    assert broken == []
+    assert flat == 0
+    assert page.evaluate("document.images.length") > 40
+
+
+def test_a_cell_shows_its_images(page: Page) -> None:
+    """A click on a count shows that many images, drawn from the sheet, and says what they are; so does the keyboard."""
+    cell = page.locator('.confusion button[data-cell="7,7"]')
+    cell.click()
+    sprites = page.locator("#gallery .sprite")
+
+    assert cell.get_attribute("aria-pressed") == "true"
+    assert page.locator("#gallery p").inner_text().startswith("7, and called so")
+    assert sprites.count() == min(20, int(cell.inner_text()))
+    assert sprites.first.evaluate("e => getComputedStyle(e).backgroundImage").startswith('url("data:image/png')
+    box = sprites.first.bounding_box()
+    assert box is not None
+    assert box["width"] == box["height"] == 56
+
+    page.locator('.confusion button[data-cell="3,3"]').press("Enter")
+    assert page.locator("#gallery p").inner_text().startswith("3, and called so")
+
+
+def test_text_can_be_told_from_its_ground(page: Page) -> None:
+    """Contrast of running text is at least 7 to 1, of captions 4.5 to 1, in the light and in the dark (WCAG 2)."""
+    ratio = """(selector) => {
+        const light = (text) => {
+            const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+                .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const [a, b] = [getComputedStyle(document.querySelector(selector)).color,
+            getComputedStyle(document.body).backgroundColor].map(light).sort((x, y) => y - x);
+        return (a + 0.05) / (b + 0.05);
+    }"""
+
+    assert page.evaluate(ratio, "section p") >= 7
+    assert page.evaluate(ratio, "figcaption") >= 4.5
+    assert page.evaluate(ratio, "a[href='#weights']") >= 4.5
+
+
+def test_the_page_follows_the_readers_light(browser: Browser, file: Path) -> None:
+    """Dark for who reads in the dark."""
+    grounds = {}
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(file.as_uri())
+        grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.close()
+
+    assert grounds == {"light": "rgb(250, 248, 243)", "dark": "rgb(19, 22, 27)"}
+
+
+def test_awkward_names_fit_a_phone(browser: Browser, splits: Splits, tmp_path: Path) -> None:
+    """Names that are long, or are markup, neither widen the page nor run."""
+    long = [f"Rhinolophus ferrumequinum, female, in her winter quarters, number {number}" for number in range(6)]
+    hostile = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "W" * 60, "{{ 7 * 7 }}"]
+    path = tmp_path / "report.html"
+    path.write_bytes(report_html(*finished(named(splits, (*long, *hostile)), recipe=replace(RECIPE, epochs=1))))
+    page = browser.new_page(viewport={"width": PHONE, "height": 800})
+    ran: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        ran.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.goto(path.as_uri())
+    page.locator('.confusion button[data-cell="6,6"]').click()
+
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    assert page.locator("#gallery p").inner_text().startswith("<script>alert(1)</script>, and called so")
+    assert ran == []
+    page.close()
+
+
+def test_without_scripts_the_counts_are_there(browser: Browser, file: Path) -> None:
+    """Who runs no scripts misses the gallery and nothing else."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+
+    assert page.locator(".confusion button").count() >= 10
+    assert page.locator("nav a").first.is_visible()
+    assert "needs JavaScript" in page.locator("#gallery").inner_text()
+    context.close()

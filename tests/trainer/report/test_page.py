@@ -1,0 +1,179 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bundle.accuracy import Accuracy
+from bundle.manifest import Calibration, Coverage
+from tests.trainer.report.page_parts import Page, data_of
+from tests.trainer.report.runs import RECIPE, finished, named, noise_splits
+from trainer.augment import Augmentation
+from trainer.report.finished import Int8, Run
+from trainer.report.page import report_html
+from trainer.report.recorder import Recorder
+from trainer.splits import Splits
+
+ONE_EPOCH = replace(RECIPE, epochs=1)
+HOSTILE = ("<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "'\" &amp; {{ 7*7 }}", "Ünïcode 😀")
+
+
+def test_every_part_of_the_story_is_there(digits_page: bytes) -> None:
+    """The contents lead to sections that exist, story and measurements both."""
+    page = Page(digits_page)
+    inside = [link[1:] for link in page.links if link.startswith("#")]
+    story = ["image", "weights", "scores", "loss", "step", "epochs", "layers", "digests", "opposite"]
+    measured = ["curves", "validation", "confusion", "mistakes", "classes", "certainty", "agreement", "settings"]
+
+    assert set(story + measured) <= set(inside)
+    assert set(inside) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_page_needs_nothing_from_outside(digits_page: bytes) -> None:
+    """No address but those of data inside the page, and a policy that forbids any other."""
+    page = Page(digits_page)
+
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert not re.search(rb"url\((?!data:|#)", digits_page)
+    assert b"default-src 'none'" in digits_page
+
+
+def test_pictures_have_words(digits_page: bytes) -> None:
+    """Each image says what it shows, for who cannot see it."""
+    alts = Page(digits_page).alts
+
+    assert len(alts) > 40
+    assert all(alts)
+
+
+def test_the_numbers_are_those_of_the_run(digits_page: bytes, learned_digits: tuple[Run, Recorder]) -> None:
+    """Claim, interval, digests and the first image's loss stand in the page."""
+    run, recorder = learned_digits
+    text = Page(digits_page).text
+    first = next(iter(recorder.moments))
+
+    assert f"{run.claim.accuracy:.2%}" in text
+    assert f"95 % interval {run.claim.low:.2%} to {run.claim.high:.2%}" in text
+    assert run.images.before in text
+    assert run.weights.before in text
+    assert run.weights.after in text
+    assert f"{first.loss:.4f}" in text
+    assert "answered them once" in re.sub(r"\s+", " ", text)
+
+
+def test_the_same_run_gives_the_same_page(digits_page: bytes, learned_digits: tuple[Run, Recorder]) -> None:
+    """Byte for byte: no date, no chance."""
+    assert report_html(*learned_digits) == digits_page
+
+
+def test_cells_hold_their_images(digits_page: bytes, learned_digits: tuple[Run, Recorder]) -> None:
+    """Behind each cell of the confusion matrix stand images of that class with that answer, and no other."""
+    run, _ = learned_digits
+    labels, answers = run.splits.validation.labels, run.probabilities.argmax(axis=1)
+    cells = data_of(digits_page)["cells"]
+
+    assert {tuple(map(int, key.split(","))) for key in cells} == set(
+        zip(labels.tolist(), answers.tolist(), strict=True)
+    )
+    for key, images in cells.items():
+        truth, answer = map(int, key.split(","))
+        for _, row, of_truth, of_answer in images:
+            assert (labels[row], answers[row]) == (truth, answer)
+            assert of_truth == pytest.approx(run.probabilities[row, truth], abs=1e-4)
+            assert of_answer == pytest.approx(run.probabilities[row, answer], abs=1e-4)
+
+
+def test_class_names_are_never_markup() -> None:
+    """Names that look like tags, quotes or template code are shown as they are."""
+    content = report_html(*finished(noise_splits(HOSTILE, (6, 6)), recipe=ONE_EPOCH))
+    page = Page(content)
+
+    assert page.tags.count("script") == 2
+    assert "alert(1)" not in "".join(re.findall(r"<script>(.*?)</script>", content.decode(), re.DOTALL))
+    assert "onerror" not in page.attributes
+    assert all(name in page.text for name in HOSTILE)
+    assert set(data_of(content)["names"].values()) == set(HOSTILE)
+
+
+def test_the_gallery_gives_way_where_the_page_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer images stand behind the cells of large pictures of noise, until all fits."""
+    run, recorder = finished(noise_splits(("a", "b", "c"), (60, 60, 3)), recipe=ONE_EPOCH)
+    whole = report_html(run, recorder)
+    monkeypatch.setattr("trainer.report.page.MAX_BYTES", len(whole) - 1)
+    monkeypatch.setattr("trainer.report.page.GALLERY_SIZES", (1200, 5))
+    smaller = report_html(run, recorder)
+
+    assert sum(map(len, data_of(whole)["cells"].values())) == len(run.splits.validation)
+    assert sum(map(len, data_of(smaller)["cells"].values())) == 5
+    assert len(smaller) < len(whole)
+
+
+def test_several_labels_have_scores_a_label_and_no_confusion_matrix() -> None:
+    """What is taken for what has no meaning there; thresholds of their own decide what is answered."""
+    splits = noise_splits(("a", "b", "c", "d"), (6, 6), several=True)
+    run, recorder = finished(splits, recipe=ONE_EPOCH)
+    page = Page(report_html(run, recorder))
+    never = Page(report_html(replace(run, thresholds=np.full(4, 1.1)), recorder))
+
+    assert "confusion" not in page.ids
+    assert "Guessing without looking gives each label 50%." in page.text
+    assert "0.00%" in never.text
+    assert page.text != never.text
+
+
+def test_what_the_trainer_measured_beside_is_shown_where_it_is_there(learned_digits: tuple[Run, Recorder]) -> None:
+    """Temperature, coverage against promise, ONNX and int8 agreement appear with their numbers, else not at all."""
+    run, recorder = learned_digits
+    promise = Coverage(promised=0.95, threshold=0.0789, covered=93, total=100, mean_size=1.35)
+    calibration = Calibration(temperature=1.234, error_before=0.0456, error_after=0.0123, coverages=(promise,))
+    int8 = Int8(7, Accuracy(correct=99, total=100), Accuracy(correct=98, total=100))
+    with_all = replace(run, onnx_difference=3.2e-7, calibration=calibration, int8=int8)
+    text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)
+    without = re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)
+
+    for words in ("1.234", "4.56%", "1.23%", "93 of 100", "1.35", "0.0789", "3.2e-07", "7 of 100 tune images"):
+        assert words in text, words
+    assert "divided by a temperature" not in without
+    assert "Label sets" not in without
+    assert "int8" not in without
+
+
+def test_an_augmented_run_shows_variants(splits: Splits) -> None:
+    """The first image stands beside what was made of it; a run on the images as they are has no such section."""
+    run, recorder = finished(splits, "cnn", replace(ONE_EPOCH, augment=Augmentation(crop=6 / 7, bend=0.05)))
+    page = Page(report_html(run, recorder))
+    without = Page(report_html(replace(run, recipe=ONE_EPOCH), recorder))
+
+    assert page.alts.count("a variant of it") == 11
+    assert "variants" in page.ids
+    assert "variants" not in without.ids
+
+
+def test_other_losses_are_explained_too(splits: Splits) -> None:
+    """A run by squared error says so, and does not speak of logarithms."""
+    run, recorder = finished(splits, recipe=replace(ONE_EPOCH, loss="mse", learning_rate=0.2))
+    text = Page(report_html(run, recorder)).text
+
+    assert "mean squared difference" in text
+    assert "\N{MINUS SIGN}ln(" not in text
+
+
+def test_a_perfect_model_has_no_mistakes_to_show(learned_digits: tuple[Run, Recorder]) -> None:
+    """Where everything was right the page says so."""
+    run, recorder = learned_digits
+    labels = run.splits.validation.labels
+    sure = np.eye(10, dtype=np.float32)[labels]
+    text = Page(
+        report_html(replace(run, probabilities=sure, claim=Accuracy(correct=len(labels), total=len(labels))), recorder)
+    ).text
+
+    assert text.count("None: every validation image was answered rightly.") == 2
+
+
+def test_long_names_stay_out_of_each_others_way(splits: Splits) -> None:
+    """Columns of the confusion matrix are written upright where names are long."""
+    names = tuple(f"a rather long name of a class, number {number}" for number in range(10))
+    run, recorder = finished(named(splits, names), recipe=ONE_EPOCH)
+
+    assert b'class="confusion long"' in report_html(run, recorder)

@@ -1,0 +1,43 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.trainer.report.page_parts import Page, data_of
+from tests.trainer.report.runs import RECIPE, finished, noise_splits
+from trainer.report.page import MAX_BYTES, report_html
+from trainer.settings import ModelKind
+
+ONE_EPOCH = replace(RECIPE, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "classes"),
+    [
+        ("linear", (8, 8), 2),
+        ("mlp", (5, 9, 2), 3),
+        ("cnn", (12, 10, 4), 21),
+        ("cnn", (30, 20, 1), 2),
+        ("linear", (224, 224, 3), 4),
+        ("cnn", (90, 60, 3), 12),
+    ],
+)
+def test_all_kinds_of_models_and_images_have_a_report(kind: ModelKind, shape: tuple[int, ...], classes: int) -> None:
+    """Two classes or many, one to four channels, tiny or large: the page is made, and small enough."""
+    names = tuple(f"class {number}" for number in range(classes))
+    content = report_html(*finished(noise_splits(names, shape), kind, ONE_EPOCH))
+
+    assert len(content) < MAX_BYTES
+    assert "confusion" in Page(content).ids
+    assert "nan" not in Page(content).text.lower().split()
+
+
+def test_many_classes_have_a_picture_in_place_of_a_table() -> None:
+    """Hundreds of classes take neither hundreds of pictures nor a square of counts."""
+    names = tuple(f"{number:03d}" for number in range(500))
+    run, recorder = finished(noise_splits(names, (2, 2)), recipe=replace(RECIPE, epochs=1, batch_size=500))
+    content = report_html(run, recorder)
+
+    assert len(content) < MAX_BYTES
+    assert 'class="confusion' not in content.decode()
+    assert "500 classes are too many" in Page(content).text
+    assert 0 < len(data_of(content)["cells"]) <= 40

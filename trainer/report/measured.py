@@ -1,0 +1,179 @@
+"""The second half of the page, how good the model is, as values that the template puts between its words."""
+
+from math import isnan, sqrt
+from typing import Any
+
+import numpy as np
+
+from trainer.report.figures import curves_figure, rate_figure, reliability_figure
+from trainer.report.finished import Run
+from trainer.report.gallery import choose_images
+from trainer.report.outcome import ClassScore, Pair, class_scores, label_scores, pairs_of, reliability, worst_mistakes
+from trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, shown_size
+from trainer.report.recorder import Recorder
+
+WHOLE_MATRIX = 20
+"""Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""
+PAIRS = 10
+GALLERY_PAIRS = 40
+MISTAKES = 12
+LISTED_CLASSES = 60
+PLOTTED_EPOCHS = 400
+HEAT_SIDE = 100
+
+
+def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
+    """What the template needs for the practitioner's half, the gallery aside."""
+    labels, probabilities, names = run.splits.validation.labels, run.probabilities, run.splits.classes
+    if run.several:
+        scores = label_scores(labels, probabilities >= (0.5 if run.thresholds is None else run.thresholds))
+    else:
+        scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
+    certainty = reliability(labels, probabilities)
+    return {
+        **_curves(run, recorder),
+        "confusion": None if run.several else _confusion(run),
+        "mistakes": _mistakes(run),
+        "mistakes_in_all": len(worst_mistakes(labels, probabilities, len(labels))),
+        "classes": _classes(scores, names),
+        "classes_in_all": len(names),
+        "certainty": certainty,
+        "certainty_figure": reliability_figure("certainty", certainty),
+    }
+
+
+def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
+    """The sheet of thumbnails behind the confusion matrix, and for each cell the numbers of its own with what the
+    model said; None for a model that has no such matrix.
+
+    Args:
+        run: a finished training.
+        most_images: over all cells.
+    """
+    if run.several:
+        return None
+    names, images, shares = run.splits.classes, run.splits.validation.images, run.probabilities
+    pairs = _pairs(run)
+    if len(names) > WHOLE_MATRIX:
+        pairs = [pair for pair in pairs if pair.truth != pair.answer][:GALLERY_PAIRS]
+    cells = sorted((pair.truth, pair.answer) for pair in pairs)
+    chosen = choose_images(run.splits.validation.labels, shares, cells, most_images)
+    rows = [row for some in chosen.values() for row in some]
+    sheet = Sheet(images[rows])
+    place = {row: number for number, row in enumerate(rows)}
+    data = {
+        f"{truth},{answer}": [
+            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4)] for row in some
+        ]
+        for (truth, answer), some in chosen.items()
+    }
+    used = {k: names[k] for cell in chosen for k in cell}
+    return {
+        "sheet": sheet,
+        "window": shown_size(images.shape[1], images.shape[2], 56),
+        "data": {"cells": data, "columns": sheet.columns, "rows": sheet.rows, "names": used},
+    }
+
+
+def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
+    every = -(-len(run.fitted.epochs) // PLOTTED_EPOCHS)
+    epochs = [*run.fitted.epochs[:-1:every], run.fitted.epochs[-1]]
+    numbers = [epoch.number for epoch in epochs]
+    losses = [
+        ("fit", [epoch.fit_loss for epoch in epochs]),
+        ("tune", [epoch.tune_loss for epoch in epochs]),
+        ("tune, calibrated", [epoch.tune_loss_calibrated for epoch in epochs]),
+    ]
+    shares = [("fit", [epoch.fit_accuracy for epoch in epochs]), ("tune", [epoch.tune_accuracy for epoch in epochs])]
+    timed = [epoch for epoch in epochs if epoch.seconds > 0]
+    speeds = [epoch.images / epoch.seconds for epoch in timed]
+    seconds = sum(epoch.seconds for epoch in run.fitted.epochs)
+    return {
+        "loss_figure": curves_figure("loss", numbers, losses, percent=False),
+        "accuracy_figure": curves_figure("accuracy", numbers, shares, percent=True),
+        "rate_figure": rate_figure("rate", list(recorder.steps)),
+        "speed_figure": curves_figure("speed", [epoch.number for epoch in timed], [("images a second", speeds)], False),
+        "images": sum(epoch.images for epoch in run.fitted.epochs),
+        "speed": sum(epoch.images for epoch in run.fitted.epochs) / seconds if seconds else 0.0,
+        "step_seconds": seconds,
+        "last": run.fitted.epochs[-1],
+        "before": run.fitted.epochs[0],
+        "fit_was_measured": not isnan(run.fitted.epochs[-1].fit_loss),
+    }
+
+
+def _pairs(run: Run) -> list[Pair]:
+    return pairs_of(run.splits.validation.labels, run.probabilities.argmax(axis=1), len(run.splits.classes))
+
+
+def _confusion(run: Run) -> dict[str, Any]:
+    pairs = _pairs(run)
+    wrong = [pair for pair in pairs if pair.truth != pair.answer]
+    classes = len(run.splits.classes)
+    images = np.bincount(run.splits.validation.labels, minlength=classes)
+    small = classes <= WHOLE_MATRIX
+    return {
+        "matrix": _matrix(pairs, images.tolist()) if small else None,
+        "heat": None if small else _heat(pairs, classes),
+        "pairs": [
+            {"pair": pair, "share": pair.count / int(images[pair.truth])}
+            for pair in wrong[: PAIRS if small else GALLERY_PAIRS]
+        ],
+    }
+
+
+def _matrix(pairs: list[Pair], images: list[int]) -> list[list[dict[str, Any]]]:
+    """Rows of cells: count, and how strongly it is coloured, 0 to 1."""
+    counts = {(pair.truth, pair.answer): pair.count for pair in pairs}
+    most_wrong = max((pair.count for pair in pairs if pair.truth != pair.answer), default=1)
+    classes = range(len(images))
+
+    def strength(truth: int, answer: int) -> float:
+        count = counts.get((truth, answer), 0)
+        if truth == answer:
+            return count / images[truth] if images[truth] else 0.0
+        return sqrt(count / most_wrong)
+
+    return [
+        [{"count": counts.get((t, a), 0), "strength": round(strength(t, a), 3), "right": t == a} for a in classes]
+        for t in classes
+    ]
+
+
+def _heat(pairs: list[Pair], classes: int) -> Tile:
+    """The whole matrix as a picture, several classes a pixel where they are many; the right answers are left out."""
+    side = min(classes, HEAT_SIDE)
+    counts = np.zeros((side, side))
+    for pair in pairs:
+        if pair.truth != pair.answer:
+            counts[pair.truth * side // classes, pair.answer * side // classes] += pair.count
+    width, height = shown_size(side, side, 340)
+    return Tile(counts_uri(counts), "how often each class (down) was taken for each other (across)", width, height)
+
+
+def _mistakes(run: Run) -> list[dict[str, Any]]:
+    labels, names = run.splits.validation.labels, run.splits.classes
+    found = []
+    for row in worst_mistakes(labels, run.probabilities, MISTAKES).tolist():
+        shares = run.probabilities[row]
+        top = np.argsort(-shares, kind="stable")[:3].tolist()
+        truth = np.flatnonzero(labels[row]).tolist() if run.several else [int(labels[row])]
+        listed = list(dict.fromkeys([*top, *truth[:2]]))
+        found.append(
+            {
+                "image": image_tile(run.splits.validation.images[row], f"validation image {row}", 84),
+                "row": row,
+                "truth": ", ".join(names[k] for k in truth) or "none",
+                "bars": [{"name": names[k], "share": float(shares[k]), "true": k in truth} for k in listed],
+            }
+        )
+    return found
+
+
+def _classes(scores: list[ClassScore], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One row a class; of very many, those with the lowest F1."""
+    rows = [{"name": name, "score": score} for name, score in zip(names, scores, strict=True)]
+    if len(rows) <= LISTED_CLASSES:
+        return rows
+    worst = sorted(range(len(rows)), key=lambda k: (scores[k].f1 is None, scores[k].f1 or 0.0))
+    return [rows[k] for k in worst[:LISTED_CLASSES]]

@@ -1,0 +1,109 @@
+"""The opposite of training: the weights stay, the image is changed by gradient descent until it is called a class.
+
+Nothing is learned by it; it shows what a network takes for a sign of that class.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.models import Classifier
+from trainer.report.looks import probabilities_of
+
+LARGEST_CHANGE = 4.0  # grey levels of 255, of the pixel that matters most, in one step
+MAX_CHANGES = 250
+SURE = 0.99
+MAX_FRAMES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The image after some changes."""
+
+    change: int
+    """How many steps were made; 0 is the blank image."""
+    image: np.ndarray
+    """uint8, shape (H, W) or (H, W, C)."""
+    probability: float
+    """Of the wanted class."""
+    answer: int
+
+
+@dataclass(frozen=True, eq=False)
+class Opposite:
+    """How a blank image was changed until the model called it something."""
+
+    wanted: int
+    frames: tuple[Frame, ...]
+    """Some of the way, first and last included."""
+    course: tuple[float, ...]
+    """The wanted class's probability after each change, the blank image first."""
+    called_after: int | None
+    """Changes after which it first was the answer; None where it never was."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the model ended at least 99 % sure."""
+        return self.frames[-1].probability >= SURE
+
+
+def wanted_class(classes: tuple[str, ...]) -> int:
+    """The class that a blank image is made into: a 3, where there is one, else the fourth, else the last."""
+    return classes.index("3") if "3" in classes else min(3, len(classes) - 1)
+
+
+def opposite_experiment(model: Classifier, image_shape: tuple[int, ...], wanted: int, several: bool) -> Opposite:
+    """Changes a black image step by step towards a class, with the model as it is.
+
+    The answers are those to the image rounded to whole grey levels, as it could be stored and sent.
+
+    Args:
+        image_shape: (H, W) or (H, W, C).
+        several: whether the model gives each label a probability of its own.
+    """
+    model.eval()
+    image = torch.zeros(1, *image_shape)
+    frames: list[Frame] = []
+    while True:
+        frame, slope = _look(model, image, wanted, len(frames), several)
+        frames.append(frame)
+        if frame.probability >= SURE or len(frames) > MAX_CHANGES:
+            break
+        inside = ((slope < 0) & (image < 255)) | ((slope > 0) & (image > 0))  # a black pixel cannot become darker
+        largest = (slope.abs() * inside).max()
+        if largest == 0:
+            break
+        image = (image - slope / largest * LARGEST_CHANGE).clamp(0, 255)
+    called = (frame.change for frame in frames if _is_called(frame, wanted, several))
+    return Opposite(
+        wanted=wanted,
+        frames=_some(frames),
+        course=tuple(frame.probability for frame in frames),
+        called_after=next(called, None),
+    )
+
+
+def _is_called(frame: Frame, wanted: int, several: bool) -> bool:
+    return frame.probability > 0.5 if several else frame.answer == wanted
+
+
+def _look(model: Classifier, image: Tensor, wanted: int, change: int, several: bool) -> tuple[Frame, Tensor]:
+    """The answer to the image in whole grey levels, and there the slope of the loss for each pixel."""
+    pixels = image.round().requires_grad_()
+    scores = model(pixels)
+    if several:
+        loss = -functional.logsigmoid(scores[0, wanted])
+    else:
+        loss = functional.cross_entropy(scores, torch.tensor([wanted]))
+    (slope,) = torch.autograd.grad(loss, pixels)
+    shares = probabilities_of(scores.detach(), several)[0]
+    shown = pixels.detach()[0].to(torch.uint8).numpy()
+    return Frame(change, shown, float(shares[wanted]), int(shares.argmax())), slope
+
+
+def _some(frames: list[Frame]) -> tuple[Frame, ...]:
+    places = np.unique(np.linspace(0, len(frames) - 1, MAX_FRAMES).round().astype(int))
+    return tuple(frames[place] for place in places)

@@ -1,0 +1,135 @@
+"""What the answers to the validation split come to, from the one set of probabilities that there is. Arrays alone.
+
+Counts are kept by pairs that occur, not as a square: of 10,000 classes that would be 10^8 numbers, nearly all 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BINS = 15  # as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Images of one class that got one answer."""
+
+    truth: int
+    answer: int
+    count: int
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class, or label, fared."""
+
+    images: int
+    """That are of it."""
+    answered: int
+    """That were said to be of it."""
+    right: int
+    """Both."""
+
+    @property
+    def precision(self) -> float | None:
+        """Of those said to be of it, the share that is; None where it was never said."""
+        return self.right / self.answered if self.answered else None
+
+    @property
+    def recall(self) -> float | None:
+        """Of those that are of it, the share that was found; None where there are none."""
+        return self.right / self.images if self.images else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of the two; None where neither an image nor an answer is of it."""
+        both = self.images + self.answered
+        return 2 * self.right / both if both else None
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Answers by how sure the model was of them."""
+
+    counts: np.ndarray
+    """int64, shape (15,): answers in each of the equally wide bins from 0 to 1."""
+    confidence: np.ndarray
+    """float64, shape (15,): mean probability in the bin; NaN where it is empty."""
+    accuracy: np.ndarray
+    """float64, shape (15,): share that was right; NaN likewise."""
+    error: float
+    """Expected calibration error: the mean distance of the two, weighted by the counts."""
+
+
+def pairs_of(labels: np.ndarray, answers: np.ndarray, classes: int) -> list[Pair]:
+    """How often which class got which answer, most often first; pairs that never occur are left out.
+
+    Args:
+        labels: integers, shape (N,).
+        answers: integers, shape (N,).
+        classes: K.
+    """
+    codes, counts = np.unique(labels.astype(np.int64) * classes + answers, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [Pair(*divmod(int(codes[i]), classes), int(counts[i])) for i in order]
+
+
+def class_scores(labels: np.ndarray, answers: np.ndarray, classes: int) -> list[ClassScore]:
+    """One for each class of a single-label model. Arguments as for `pairs_of`."""
+    images = np.bincount(labels, minlength=classes)
+    answered = np.bincount(answers, minlength=classes)
+    right = np.bincount(labels[labels == answers], minlength=classes)
+    return [ClassScore(*counts) for counts in zip(images.tolist(), answered.tolist(), right.tolist(), strict=True)]
+
+
+def label_scores(labels: np.ndarray, answers: np.ndarray) -> list[ClassScore]:
+    """One for each label of a multi-label model.
+
+    Args:
+        labels: bool, shape (N, K).
+        answers: bool, shape (N, K).
+    """
+    counts = (labels.sum(axis=0), answers.sum(axis=0), (labels & answers).sum(axis=0))
+    return [ClassScore(*map(int, column)) for column in zip(*counts, strict=True)]
+
+
+def worst_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
+    """Rows of the wrong answers that the model was surest of, the surest first.
+
+    Args:
+        labels: integers, shape (N,), or bool, shape (N, K): then it is the probability that was farthest from the
+            truth that counts.
+        probabilities: floats, shape (N, K).
+    """
+    if labels.ndim == 2:
+        off = np.abs(probabilities - labels).max(axis=1)
+        wrong = np.flatnonzero(off > 0.5)
+    else:
+        off = probabilities.max(axis=1)
+        wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    rows: np.ndarray = wrong[np.argsort(-off[wrong], kind="stable")][:count]
+    return rows
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
+    """How often answers of which probability are right.
+
+    Args:
+        labels: integers, shape (N,): the top answer of each image counts; or bool, shape (N, K): every yes or no to
+            every label counts, with the probability of what was said.
+        probabilities: floats, shape (N, K).
+    """
+    if labels.ndim == 2:
+        said = probabilities >= 0.5
+        confidence = np.where(said, probabilities, 1 - probabilities).astype(np.float64).ravel()
+        right = (said == labels).ravel()
+    else:
+        confidence = probabilities.max(axis=1).astype(np.float64)
+        right = probabilities.argmax(axis=1) == labels
+    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(bins, weights=confidence, minlength=BINS) / counts
+        share = np.bincount(bins, weights=right, minlength=BINS) / counts
+    distance = np.nan_to_num(np.abs(mean - share))
+    return Reliability(counts, mean, share, float((counts * distance).sum() / max(1, counts.sum())))

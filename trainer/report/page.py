@@ -1,0 +1,163 @@
+"""The page: the story and the measurements, put into one HTML file that needs nothing else."""
+
+import itertools
+from dataclasses import asdict
+from functools import cache
+from math import log
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from torch import nn
+
+from trainer.models import Linear as SingleLayer
+from trainer.report.finished import Run
+from trainer.report.learned import VARIANT, learned
+from trainer.report.measured import gallery, measured
+from trainer.report.opposite import LARGEST_CHANGE
+from trainer.report.pictures import image_tile
+from trainer.report.recorder import Recorder
+from trainer.report.story import Story, tell
+from trainer.report.wording import count, seconds, share, short, signed, speed
+
+MAX_BYTES = 3_000_000
+GALLERY_SIZES = (1200, 600, 300, 150, 0)
+"""Images in the confusion matrix's cells; fewer where the page would be too large."""
+TEMPLATES = Path(__file__).parent / "template"
+KINDS = {"linear": "A single layer of weights", "mlp": "A network with hidden layers", "cnn": "A convolutional network"}
+OPTIMIZERS = {"sgd": "stochastic gradient descent", "adamw": "AdamW", "muon": "Muon"}
+LEARNED = {
+    "image": "A thing and its label",
+    "weights": "Random weights",
+    "scores": "Multiply, add up: scores",
+    "loss": "How wrong: the loss",
+    "step": "One step",
+    "epochs": "The same image, epoch after epoch",
+    "layers": "The weights, epoch after epoch",
+    "digests": "What changed, and what did not",
+    "opposite": "The opposite experiment",
+    "variants": "New images from old ones",
+}
+MEASURED = {
+    "curves": "Curves",
+    "validation": "Validation accuracy",
+    "confusion": "What is taken for what",
+    "mistakes": "The worst mistakes",
+    "classes": "Class by class",
+    "certainty": "Do probabilities mean what they say?",
+    "agreement": "The same answers where it is served",
+    "settings": "Settings and versions",
+}
+
+
+def report_html(run: Run, recorder: Recorder) -> bytes:
+    """report.html: one file under 3 MB, the same for the same run.
+
+    Args:
+        run: a finished training.
+        recorder: has watched all of its steps.
+    """
+    story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
+    template = _environment().get_template("page.html.j2")
+    words = _words(run, story)
+    shared = words | {"story": learned(run, recorder, story), "good": measured(run, recorder)}
+    for most_images in GALLERY_SIZES:
+        content = template.render(shared, gallery=gallery(run, most_images)).encode()
+        if len(content) < MAX_BYTES:
+            break
+    return content
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {
+        "share": share,
+        "signed": signed,
+        "count": count,
+        "seconds": seconds,
+        "short": short,
+        "speed": speed,
+    }
+    return environment
+
+
+def _words(run: Run, story: Story) -> dict[str, Any]:
+    """Small facts that the templates' sentences are made with."""
+    single_layer = isinstance(run.classifier.network, SingleLayer)
+    image = story.image
+    contents = _contents(story, run)
+    titles = {section["key"]: section["title"] for _, sections in contents for section in sections}
+    steps_an_epoch = -(-len(run.splits.fit) // run.recipe.batch_size)
+    return {
+        "run": run,
+        "single_layer": single_layer,
+        "filters": any(isinstance(module, nn.Conv2d) for module in run.classifier.network.modules()),
+        "kind": KINDS.get(str(run.training.settings.get("model")), "A network"),
+        "optimizer": OPTIMIZERS.get(run.recipe.optimizer, run.recipe.optimizer),
+        "shape": image.shape[:2],
+        "pixels_count": image.size,
+        "pixelated": max(image.shape[:2]) <= 64,
+        "weights_count": sum(weights.numel() for weights in run.classifier.parameters()),
+        "batch_size": -(-len(run.splits.fit) // steps_an_epoch),
+        "guess_loss": log(len(run.splits.classes)),
+        "largest_change": round(LARGEST_CHANGE),
+        "original": image_tile(image, "the first image", VARIANT),
+        "contents": contents,
+        "numbered": titles.__getitem__,
+        "interval": _interval(run),
+        "long_names": max(map(len, run.splits.classes)) > 3,
+        "tables": _tables(run),
+    }
+
+
+def _contents(story: Story, run: Run) -> list[tuple[str, list[dict[str, str]]]]:
+    """The parts of the page with their sections, numbered through; those that this run has nothing for are left out."""
+    left_out = {
+        key for key, there in (("variants", story.variants is not None), ("confusion", not run.several)) if not there
+    }
+    numbers = itertools.count(1)
+    return [
+        (
+            part,
+            [
+                {"key": key, "title": f"{next(numbers)}. {title}"}
+                for key, title in titles.items()
+                if key not in left_out
+            ],
+        )
+        for part, titles in (("How it learned", LEARNED), ("How good it is", MEASURED))
+    ]
+
+
+def _interval(run: Run) -> dict[str, str]:
+    """Where the interval lies on a line from a round number below it to 100 %, as CSS percentages."""
+    start = max(share for share in (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995) if share <= run.claim.low)
+    place = [100 * (share - start) / (1 - start) for share in (run.claim.low, run.claim.accuracy, run.claim.high)]
+    return {
+        "from": f"{start:.1%}".replace(".0%", "%"),
+        "left": f"{place[0]:.2f}",
+        "point": f"{place[1]:.2f}",
+        "width": f"{place[2] - place[0]:.2f}",
+    }
+
+
+def _listed(value: object) -> object:
+    """A setting of parts in one line."""
+    return ", ".join(f"{key} {part:.4g}" for key, part in value.items()) if isinstance(value, dict) else value
+
+
+def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
+    training = run.training
+    asked = {key: value for key, value in training.settings.items() if value and isinstance(value, (str, int, float))}
+    asked.pop("best_epoch", None)
+    versions = {**training.libraries, "source revision": training.source_revision or "unknown"}
+    splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
+    return [
+        ("What was asked for", list(asked.items())),
+        ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
+        ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
+        ("Versions", list(versions.items())),
+    ]

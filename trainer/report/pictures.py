@@ -1,0 +1,137 @@
+"""Arrays as PNG pictures inside the page: images as they are, and weights in two colours.
+
+Weights are drawn with transparency, so that nought is the colour of the page, be it light or dark.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import numpy as np
+from PIL import Image
+
+LARGEST_SIDE = 224
+WEIGHTS_SIDE = 64
+THUMBNAIL_SIDE = 40
+FOR, AGAINST = (224, 96, 0), (36, 112, 220)
+"""Colours of positive and negative weights: orange and blue, told apart with any kind of colour vision."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its place on the page."""
+
+    uri: str
+    alt: str
+    """What it shows, for who cannot see it."""
+    width: int
+    """CSS pixels."""
+    height: int
+    caption: str = ""
+    note: str = ""
+
+
+def image_tile(image: np.ndarray, alt: str, side: int, caption: str = "", note: str = "") -> Tile:
+    """An image as `image_uri` takes it, about this many CSS pixels a side."""
+    width, height = shown_size(image.shape[0], image.shape[1], side)
+    return Tile(image_uri(image, min(LARGEST_SIDE, 2 * side)), alt, width, height, caption, note)
+
+
+def weights_tile(weights: np.ndarray, limit: float, alt: str, side: int, caption: str = "", note: str = "") -> Tile:
+    """Weights as `weights_uri` takes them, about this many CSS pixels a side."""
+    width, height = shown_size(weights.shape[0], weights.shape[1], side)
+    return Tile(weights_uri(weights, limit), alt, width, height, caption, note)
+
+
+def png_uri(picture: Image.Image, **options: object) -> str:
+    """The picture as a data URI."""
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True, **options)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def image_uri(image: np.ndarray, largest_side: int = LARGEST_SIDE) -> str:
+    """An image as it is, made smaller where it is larger than this.
+
+    Args:
+        image: uint8, shape (H, W) or (H, W, C): one channel is grey, of two the mean is shown, of four the first
+            three.
+    """
+    return png_uri(_fitted(_visible(image), largest_side))
+
+
+def weights_uri(weights: np.ndarray, limit: float) -> str:
+    """Weights as a picture: orange for positive, blue for negative, nothing for nought.
+
+    Args:
+        weights: floats, shape (H, W).
+        limit: the absolute value that has full colour.
+    """
+    levels = np.zeros(weights.shape) if limit == 0 else np.clip(weights / limit, -1, 1)
+    picture = _fitted(Image.fromarray(np.round(levels * 127 + 127).astype(np.uint8)), WEIGHTS_SIDE)
+    strengths = np.abs(np.arange(255) - 127) / 127
+    return _two_coloured(picture, [FOR if level >= 127 else AGAINST for level in range(255)], strengths)
+
+
+def counts_uri(counts: np.ndarray) -> str:
+    """Counts as a picture: nothing for nought, full colour for the largest; small counts are raised by the root.
+
+    Args:
+        counts: not negative, shape (H, W).
+    """
+    levels = np.sqrt(counts / max(1.0, float(counts.max())))
+    picture = Image.fromarray(np.round(levels * 255).astype(np.uint8))
+    return _two_coloured(picture, [FOR] * 256, np.arange(256) / 255)
+
+
+class Sheet:
+    """Many thumbnails in one picture; each is shown by moving it behind a window."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        """
+        Args:
+            images: uint8, shape (M, H, W) or (M, H, W, C).
+        """
+        thumbnails = [_fitted(_visible(image), THUMBNAIL_SIDE) for image in images]
+        self.count = len(thumbnails)
+        self.width, self.height = thumbnails[0].size if thumbnails else (1, 1)
+        self.columns = max(1, ceil(sqrt(self.count)))
+        self.rows = max(1, ceil(self.count / self.columns))
+        mode = thumbnails[0].mode if thumbnails else "L"
+        whole = Image.new(mode, (self.columns * self.width, self.rows * self.height))
+        for number, thumbnail in enumerate(thumbnails):
+            row, column = divmod(number, self.columns)
+            whole.paste(thumbnail, (column * self.width, row * self.height))
+        self.uri = png_uri(whole)
+
+
+def shown_size(height: int, width: int, wanted: int) -> tuple[int, int]:
+    """Width and height in CSS pixels at which an image is about as large as wanted; small ones by whole factors."""
+    side = max(height, width)
+    factor = max(1, round(wanted / side)) if side <= wanted else wanted / side
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _two_coloured(levels: Image.Image, colours: list[tuple[int, int, int]], strengths: np.ndarray) -> str:
+    """Each level in its colour, as strongly (0 to 1) as it says."""
+    indexed = Image.frombytes("P", levels.size, levels.tobytes())
+    indexed.putpalette([value for colour in colours for value in colour])
+    return png_uri(indexed, transparency=bytes(np.round(strengths * 255).astype(np.uint8)))
+
+
+def _visible(image: np.ndarray) -> Image.Image:
+    if image.ndim == 2:
+        return Image.fromarray(image)
+    channels = image.shape[2]
+    if channels < 3:
+        return Image.fromarray(image.mean(axis=2).round().astype(np.uint8))
+    return Image.fromarray(np.ascontiguousarray(image[..., :3]))
+
+
+def _fitted(picture: Image.Image, largest_side: int) -> Image.Image:
+    scale = largest_side / max(picture.size)
+    if scale >= 1:
+        return picture
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.BOX)

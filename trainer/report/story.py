@@ -1,0 +1,134 @@
+"""The numbers of the story: one image, random weights, scores, a loss, one step, and what came of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainer.augment import Augmentation, warp
+from trainer.losses import Criterion
+from trainer.models import Classifier
+from trainer.models import Linear as SingleLayer
+from trainer.report.looks import Look, look
+from trainer.report.opposite import Opposite, opposite_experiment, wanted_class
+from trainer.report.recorder import Recorder, true_classes
+from trainer.splits import Splits
+
+RATES = tuple(digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5))
+"""Step sizes that are tried for the step to be shown."""
+VARIANTS = 11
+
+
+@dataclass(frozen=True, eq=False)
+class PlainStep:
+    """One step of plain gradient descent on the first image alone, made on a copy of the random weights."""
+
+    rate: float
+    """The smallest of 1, 2 and 5 times the powers of ten that halves this image's loss; else the one that lowers it
+    most."""
+    after: Look
+    """The same image with the weights after the step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """What happened to the first image of fit."""
+
+    image: np.ndarray
+    """uint8, shape (H, W) or (H, W, C)."""
+    truth: tuple[int, ...]
+    """Its label; several, or none, where an image may have several."""
+    pixels: np.ndarray
+    """The image as the network takes it: float32, shape (C, H, W), about -1 to 1."""
+    mean: np.ndarray
+    """Mean pixel of the fit images, a channel; shape (C,)."""
+    scale: np.ndarray
+    """Standard deviation likewise."""
+    single_layer: bool
+    """Whether slopes are the weights themselves."""
+    random: Look
+    """With the random weights."""
+    step: PlainStep
+    kept: Look
+    """With the weights that were kept in the end."""
+    opposite: Opposite
+    variants: np.ndarray | None
+    """uint8, shape (V, h, w) or (V, h, w, C): what is made of the image for training; None where nothing is."""
+
+
+def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:
+    """The story of a finished fit.
+
+    Args:
+        recorder: has watched all of it.
+        kept: the classifier with the weights that were kept, on the CPU.
+        augment: how variants of the images were made, where they were.
+    """
+    with _one_thread():
+        return _tell(recorder, kept, splits, augment)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One image at a time is answered: several threads would wait for each other most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:
+    random = recorder.with_first_weights()
+    arguments = (recorder.image, recorder.label, recorder.shown, recorder.loss)
+    with torch.no_grad():
+        pixels = random.normalised(recorder.image)
+        variants = _variants(random, pixels, augment) if augment else None
+    first_look = look(random, *arguments)
+    return Story(
+        image=recorder.image[0].numpy(),
+        truth=tuple(true_classes(recorder.label)),
+        pixels=pixels[0].numpy(),
+        mean=random.mean.flatten().numpy().copy(),
+        scale=random.scale.flatten().numpy().copy(),
+        single_layer=isinstance(random.network, SingleLayer),
+        random=first_look,
+        step=_plain_step(recorder, first_look),
+        kept=look(kept, *arguments),
+        opposite=opposite_experiment(
+            kept, tuple(recorder.image.shape[1:]), wanted_class(splits.classes), recorder.several
+        ),
+        variants=variants,
+    )
+
+
+def _plain_step(recorder: Recorder, before: Look) -> PlainStep:
+    model = recorder.with_first_weights()
+    first = [weights.detach().clone() for weights in model.parameters()]
+    criterion = Criterion(recorder.loss)
+    loss = criterion(model(recorder.image), recorder.label)
+    gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True, allow_unused=True)
+
+    @torch.no_grad()
+    def loss_after(rate: float) -> float:
+        for weights, start, gradient in zip(model.parameters(), first, gradients, strict=True):
+            weights.copy_(start - rate * gradient)
+        return criterion(model(recorder.image), recorder.label).item()
+
+    losses: dict[float, float] = {}
+    for rate in RATES:
+        losses[rate] = loss_after(rate)
+        if losses[rate] <= before.loss / 2:
+            break
+    chosen = min(losses, key=lambda rate: losses[rate])
+    loss_after(chosen)
+    return PlainStep(chosen, look(model, recorder.image, recorder.label, recorder.shown, recorder.loss))
+
+
+def _variants(model: Classifier, pixels: torch.Tensor, by: Augmentation) -> np.ndarray:
+    made = warp(pixels.repeat(VARIANTS, 1, 1, 1), by, torch.Generator().manual_seed(0))
+    bytes_ = (made * model.scale + model.mean).round().clamp(0, 255).to(torch.uint8).numpy()
+    return bytes_[:, 0] if bytes_.shape[1] == 1 else bytes_.transpose(0, 2, 3, 1)

@@ -1,0 +1,45 @@
+"""Numbers as the page writes them."""
+
+
+def share(value: float | None, digits: int = 2) -> str:
+    """A share as per cent; a dash where there is none. Never rounded up to 100 or down to 0."""
+    if value is None:
+        return "\N{EN DASH}"
+    text = f"{value:.{digits}%}"
+    if value < 1 and float(text[:-1]) == 100:
+        return f">{100 - 10.0**-digits:.{digits}f}%"
+    if value > 0 and float(text[:-1]) == 0:
+        return f"<{10.0**-digits:.{digits}f}%"
+    return text
+
+
+def short(name: str, most: int = 22) -> str:
+    """A name with its middle left out where it is long: often it is the end that tells names apart."""
+    if len(name) <= most:
+        return name
+    end = most // 2 - 1
+    return f"{name[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a proper minus sign."""
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def count(value: float) -> str:
+    """A whole number with separators."""
+    return f"{round(value):,}"
+
+
+def seconds(value: float) -> str:
+    """A duration, in its natural unit."""
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def speed(value: float) -> float:
+    """Three digits of a rate: more than that is the weather."""
+    return float(f"{value:.3g}")
