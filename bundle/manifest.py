@@ -1,18 +1,20 @@
 """manifest.json: all that is said about one version of one model, checked whenever it is read."""
 
 import unicodedata
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+import numpy as np
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
-from bundle.accuracy import Accuracy
-from bundle.claims import Claim
+from bundle.accuracy import Accuracy, Tally
+from bundle.claims import AnyClaim, MultiLabelClaim
 from bundle.errors import InvalidBundle
+from bundle.multi_label import MultiLabelTally, Task
 from bundle.part import Part
 from bundle.pixels import PixelSettings
 
 FORMAT_VERSION: Final = 2
-"""What is written; 1, which had no calibration, is still read."""
+"""What is written; 1, which had neither calibration nor several labels, is still read."""
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
 REPORT: Final = "report.html"
 
@@ -24,6 +26,15 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 def is_class_name(label: str) -> bool:
     """Whether this can be shown as one line of text: not empty, no control characters, no lone surrogates."""
     return bool(label.strip()) and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in label)
+
+
+def _is_float32(value: float) -> float:
+    if float(np.float32(value)) != value:
+        raise ValueError("not a float32's value, so that comparing a probability with it would round")
+    return value
+
+
+Threshold = Annotated[float, Field(ge=0, le=1), AfterValidator(_is_float32)]
 
 
 class FileEntry(Part):
@@ -75,7 +86,7 @@ class Calibration(Part):
     error_after: float = Field(ge=0, le=1)
     """And with it, as served."""
     coverages: tuple[Coverage, ...]
-    """In rising order of the promise."""
+    """In rising order of the promise; none for a multi-label model."""
 
     @model_validator(mode="after")
     def _promises_rise(self) -> "Calibration":
@@ -150,11 +161,13 @@ class Manifest(Part):
     name: Name
     version: int = Field(ge=1)
     created: AwareDatetime
-    task: Literal["single_label"] = "single_label"
+    task: Task = "single_label"
     labels: tuple[str, ...] = Field(min_length=2)
     """Names of the K classes, in the order of the outputs."""
     input: PixelSettings
-    claim: Claim
+    claim: AnyClaim
+    thresholds: tuple[Threshold, ...] | None = None
+    """Multi-label: for each label the probability from which on it is answered, settled on tune. Otherwise None."""
     calibration: Calibration | None = None
     """None in bundles of format 1, or where nobody has settled any."""
     quantization: Quantization | None = None
@@ -163,19 +176,40 @@ class Manifest(Part):
     files: dict[str, FileEntry]
     """Every file of the bundle but the manifest."""
 
+    def new_tally(self) -> Tally | MultiLabelTally:
+        """An empty count of answers, of the kind that the claim was made by."""
+        return Tally(len(self.labels)) if self.thresholds is None else MultiLabelTally(self.thresholds)
+
     @model_validator(mode="after")
-    def _parts_agree(self) -> "Manifest":
+    def _labels_agree(self) -> "Manifest":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
         if not all(map(is_class_name, self.labels)):
             raise ValueError("labels must not be empty nor hold control characters")
-        if len(self.claim.confusion) != len(self.labels):
-            raise ValueError(
-                f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows"
-            )
-        newer = [name for name in ("calibration", "quantization") if getattr(self, name) is not None]
+        if self.claim.classes != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels, but the claim's counts are of {self.claim.classes}")
+        return self
+
+    @model_validator(mode="after")
+    def _task_agrees(self) -> "Manifest":
+        several = self.task == "multi_label"
+        if isinstance(self.claim, MultiLabelClaim) != several:
+            raise ValueError(f"the claim is not one of a {self.task} model")
+        if (self.thresholds is not None) != several or (self.thresholds and len(self.thresholds) != len(self.labels)):
+            raise ValueError(f"expected {f'{len(self.labels)} thresholds' if several else 'no thresholds'}")
+        if several and self.calibration and self.calibration.coverages:
+            raise ValueError("label sets with a promised coverage are for single-label models")
+        return self
+
+    @model_validator(mode="after")
+    def _format_agrees(self) -> "Manifest":
+        newer = [name for name in ("calibration", "quantization", "thresholds") if getattr(self, name) is not None]
         if newer and self.format_version == 1:
             raise ValueError(f"format 1 has no {newer[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Manifest":
         for coverage in self.calibration.coverages if self.calibration else ():
             if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
                 raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")
@@ -201,5 +235,6 @@ def read_manifest(content: bytes) -> Manifest:
         return Manifest.model_validate_json(content)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
+        steps = [str(step) for step in first["loc"] if step not in get_args(Task)]  # pydantic adds a claim's kind
+        place = ".".join(steps) or "the file"
         raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from bundle.accuracy import Tally
-from bundle.claims import Claim
+from bundle.claims import Claim, MultiLabelClaim, claim_from
 from bundle.manifest import (
     CARD,
     MODEL,
@@ -80,12 +80,12 @@ def tiny_validation(count: int = 300, wrong: int = 30) -> Validation:
     return Validation(images, labels)
 
 
-def claim_of(validation: Validation) -> Claim:
+def claim_of(validation: Validation) -> Claim | MultiLabelClaim:
     """The claim that the right graph earns on this split."""
     rows = validation.images[:, : len(LABELS)].sum(axis=2, dtype=np.float32)
     tally = Tally(len(LABELS))
     tally.add(validation.labels, rows)
-    return Claim.of(tally)
+    return claim_from(tally)
 
 
 def tiny_probabilities(images: np.ndarray) -> np.ndarray:

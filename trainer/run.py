@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
+import numpy as np
 import torch
 
 from bundle.digest import array_digest
 from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, Calibration, FileEntry, Manifest, SplitEntry, Training
+from bundle.multi_label import task_of
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
 from cli.console import be_quiet, progress_bar, say
 from sources.load import load
-from trainer.calibrate import assess, promises
+from trainer.calibrate import assess, settle
 from trainer.card import model_card
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
@@ -68,7 +70,8 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     before = splits.digests()
     recipe = recipe_for(settings, len(splits.fit))
     torch.manual_seed(settings.seed)
-    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes), recipe.width)
+    task = task_of(splits.fit.labels)
+    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes), recipe.width, task)
     weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
@@ -87,15 +90,15 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     temperature = best_temperature(logits_of(classifier, tune_images), tune_labels)
     graph = export(classifier, splits.fit.images.shape[1:], temperature)
     difference = check_agreement(classifier, graph, splits.tune.images, temperature)
-    thresholds = promises(answers(graph, splits.tune.images), splits.tune.labels)
+    settled = settle(answers(graph, splits.tune.images), splits.tune.labels)
     validation = Validation(splits.validation.images, splits.validation.labels)
     probabilities = answers(graph, validation.images)  # the only time that validation is looked at
-    claim = count_claim(probabilities, validation.labels)
-    calibration = assess(probabilities, validation.labels, temperature, thresholds)
-    _tell(calibration, len(splits.tune))
+    claim = count_claim(probabilities, validation.labels, settled.thresholds)
+    calibration = assess(probabilities, validation.labels, temperature, settled.promises)
+    _tell(calibration, settled.thresholds, len(splits.tune))
 
     training = _describe(settings, recipe, splits, before, fitted)
-    card = model_card(settings.model_name, splits.classes, claim, training, calibration)
+    card = model_card(settings.model_name, splits.classes, claim, training, calibration, settled.thresholds)
     report = report_html(
         Run(
             name=settings.model_name,
@@ -110,6 +113,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
             weights=Digests(weights, weights_digest(classifier)),
             onnx_difference=difference,
             calibration=calibration,
+            thresholds=None if settled.thresholds is None else np.array(settled.thresholds, np.float32),
         ),
         recorder,
     )
@@ -120,9 +124,11 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
             name=settings.model_name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
+            task=task,
             labels=splits.classes,
             input=PixelSettings.of(validation.images),
             claim=claim,
+            thresholds=settled.thresholds,
             calibration=calibration,
             training=training,
             files=entries,
@@ -213,9 +219,9 @@ def _fit(
                     "interrupted: the epochs that had ended are kept; the same command with --resume goes on from there"
                 )
             raise
-    chance = 1 / len(splits.classes)
+    chance = f" (chance is {1 / len(splits.classes):.0%})" if task_of(splits.fit.labels) == "single_label" else ""
     say(
-        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights (chance is {chance:.0%}), "
+        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights{chance}, "
         f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
         f"in {fitted.seconds:.1f} s on {processes.device.type}"
     )
@@ -227,11 +233,13 @@ def _check_unchanged(before: Mapping[Part, str], after: Mapping[Part, str]) -> N
         raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
 
 
-def _tell(calibration: Calibration, tuned_on: int) -> None:
+def _tell(calibration: Calibration, thresholds: tuple[float, ...] | None, tuned_on: int) -> None:
     say(
         f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by "
         f"{calibration.error_after:.2%} on average, without it by {calibration.error_before:.2%}"
     )
+    if thresholds:
+        say(f"a label is answered from its own threshold on, {min(thresholds):.2f} to {max(thresholds):.2f}")
     for coverage in calibration.coverages:
         promise = f"label sets for {coverage.promised:.0%}"
         if coverage.threshold:

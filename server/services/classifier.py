@@ -114,7 +114,7 @@ class Classifier:
             except BundleError as err:
                 raise BundleGone(f"the validation split of {served.bundle} can no longer be read: {err}") from err
             claim = _accuracy(manifest.claim.accuracy)
-            async for count in recount(served.batcher, validation, len(manifest.labels)):
+            async for count in recount(served.batcher, validation, manifest):
                 yield pb.EvaluateResponse(
                     model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
                 )
@@ -170,6 +170,8 @@ def describe(entry: Entry) -> pb.Model:
         claim=_accuracy(bundle.manifest.claim.accuracy),
         served=_accuracy(entry.served.served),
         refusals=refusals,
+        task=f"TASK_{bundle.manifest.task.upper()}",
+        thresholds=bundle.manifest.thresholds,
         calibration=_calibration(bundle.manifest.calibration) if bundle.manifest.calibration else None,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bundle.label_sets import label_sets
 from bundle.manifest import Manifest
+from bundle.multi_label import decide
 from server.errors import InvalidRequest
 
 SetRule = Callable[[np.ndarray], np.ndarray]
@@ -15,14 +16,23 @@ SetRule = Callable[[np.ndarray], np.ndarray]
 
 
 def set_rule(manifest: Manifest, coverage: float) -> SetRule | None:
-    """How the label sets of an answer are made; None where none are asked for.
+    """How the label sets of an answer are made; None where there are none.
+
+    A multi-label model's answer always is a set: each label from its threshold on.
 
     Args:
-        coverage: what the request says; 0: no sets.
+        coverage: what the request says; 0: none is asked for.
 
     Raises:
-        InvalidRequest: the model does not promise this coverage.
+        InvalidRequest: the model does not promise this coverage, or is a multi-label one, which promises none.
     """
+    if manifest.thresholds is not None:
+        if coverage != 0:
+            raise InvalidRequest(
+                f"{manifest.name} answers several labels an image, each from its own threshold on; a coverage is "
+                "promised by single-label models only: leave it out"
+            )
+        return partial(decide, thresholds=manifest.thresholds)
     if coverage == 0:
         return None
     promised = manifest.calibration.coverages if manifest.calibration else ()
