@@ -49,7 +49,10 @@ def _train_like(path: Path, arguments: Sequence[str]) -> None:
     """Repeats the training of a bundle, and says whether the same came of it."""
     before = open_bundle(path).manifest
     deciding = set(TrainSettings.model_fields) - set(NOT_DECIDING)
-    base = {key: value for key, value in before.training.settings.items() if key in deciding}
+    recorded = before.training.settings
+    if "recipe_in_full" not in recorded:
+        raise TrainError(f"{path} was made by an earlier version of vouch, whose recipe this one does not have")
+    base = {key: value for key, value in recorded.items() if key in deciding}
     trained = _train(_parse(arguments, base | {"name": before.name}))
     if trained is None:
         return

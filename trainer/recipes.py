@@ -3,11 +3,13 @@
 docs/training.md tells what each choice was worth.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 from trainer.augment import Augmentation
+from trainer.errors import TrainError
 from trainer.models import CNN_WIDTH
 from trainer.settings import Loss, ModelKind, RecipeName, TrainSettings
 
@@ -88,3 +90,16 @@ def recipe_for(settings: TrainSettings, fit_size: int) -> Recipe:
         balance=settings.balance,
         seed=settings.seed,
     )
+
+
+def recorded_recipe(values: Mapping[str, Any]) -> Recipe:
+    """The recipe that a manifest has recorded.
+
+    Raises:
+        TrainError: it is none of this version's.
+    """
+    try:
+        augment = Augmentation(**values["augment"]) if values["augment"] else None
+        return Recipe(**{**values, "augment": augment})
+    except (KeyError, TypeError) as err:
+        raise TrainError(f"the recorded recipe is not of this version of vouch: {err}") from err

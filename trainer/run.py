@@ -11,32 +11,28 @@ import numpy as np
 import torch
 
 from bundle.digest import array_digest
-from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, Calibration, FileEntry, Manifest, SplitEntry, Training
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
 from bundle.multi_label import task_of
 from bundle.pixels import PixelSettings
-from bundle.store import Bundle, ModelsFolder
+from bundle.store import Bundle, ModelsFolder, open_bundle
 from bundle.validation import Validation, pack
 from cli.console import be_quiet, progress_bar, say
 from sources.load import load
-from trainer.calibrate import assess, settle
 from trainer.card import model_card
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
-from trainer.export import check_agreement, export
-from trainer.fit import Fitted, Step, as_tensors, fit
-from trainer.losses import logits_of
+from trainer.exam import Exam, examine
+from trainer.fit import Fitted, Step, fit
 from trainer.models import Classifier
 from trainer.processes import Processes, joined
 from trainer.provenance import library_versions, source_revision
-from trainer.recipes import Recipe, recipe_for
+from trainer.recipes import Recipe, recipe_for, recorded_recipe
 from trainer.report.finished import Digests, Run
 from trainer.report.opposite import wanted_class
 from trainer.report.page import report_html
 from trainer.report.recorder import Recorder
 from trainer.settings import NOT_DECIDING, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
-from trainer.temperature import best_temperature
-from trainer.validate import answers, count_claim
 
 
 @dataclass(frozen=True)
@@ -68,75 +64,71 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     splits = read_splits(settings)
     before = splits.digests()
-    recipe = recipe_for(settings, len(splits.fit))
+    recipe = _recipe(settings, len(splits.fit))
     torch.manual_seed(settings.seed)
-    task = task_of(splits.fit.labels)
-    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes), recipe.width, task)
-    weights = weights_digest(classifier)
+    shape, task = splits.fit.images.shape[1:], task_of(splits.fit.labels)
+    classifier = Classifier(settings.model, shape, len(splits.classes), recipe.width, task)
+    first_weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
     checkpoint = _checkpoint(settings, recipe, before, processes, recorder)
     fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
     if not processes.leads:
         return None
-    after = splits.digests()
-    _check_unchanged(before, after)
+    digests = Digests(data_digest(before), data_digest(splits.digests()))
+    if digests.before != digests.after:
+        raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
+    weights = Digests(first_weights, weights_digest(classifier))
     say(
-        f"the images are as they were (SHA-256 {data_digest(before)[:12]}...), the weights are not: "
-        f"{weights[:12]}... -> {weights_digest(classifier)[:12]}..."
+        f"the images are as they were (SHA-256 {digests.before[:12]}...), the weights are not: "
+        f"{weights.before[:12]}... -> {weights.after[:12]}..."
     )
 
-    tune_images, tune_labels = as_tensors(splits.tune)
-    temperature = best_temperature(logits_of(classifier, tune_images), tune_labels)
-    graph = export(classifier, splits.fit.images.shape[1:], temperature)
-    difference = check_agreement(classifier, graph, splits.tune.images, temperature)
-    settled = settle(answers(graph, splits.tune.images), splits.tune.labels)
-    validation = Validation(splits.validation.images, splits.validation.labels)
-    probabilities = answers(graph, validation.images)  # the only time that validation is looked at
-    claim = count_claim(probabilities, validation.labels, settled.thresholds)
-    calibration = assess(probabilities, validation.labels, temperature, settled.promises)
-    _tell(calibration, settled.thresholds, len(splits.tune))
-
+    exam = examine(classifier, splits)
+    _tell(exam, len(splits.tune))
     training = _describe(settings, recipe, splits, before, fitted)
-    card = model_card(settings.model_name, splits.classes, claim, training, calibration, settled.thresholds)
-    report = report_html(
-        Run(
-            name=settings.model_name,
-            classifier=classifier,
-            splits=splits,
-            recipe=recipe,
-            fitted=fitted,
-            training=training,
-            probabilities=probabilities,
-            claim=claim.accuracy,
-            images=Digests(data_digest(before), data_digest(after)),
-            weights=Digests(weights, weights_digest(classifier)),
-            onnx_difference=difference,
-            calibration=calibration,
-            thresholds=None if settled.thresholds is None else np.array(settled.thresholds, np.float32),
-        ),
-        recorder,
+    run = Run(
+        name=settings.model_name,
+        classifier=classifier,
+        splits=splits,
+        recipe=recipe,
+        fitted=fitted,
+        training=training,
+        probabilities=exam.probabilities,
+        claim=exam.claim.accuracy,
+        images=digests,
+        weights=weights,
+        onnx_difference=exam.onnx_difference,
+        calibration=exam.calibration,
+        thresholds=None if exam.thresholds is None else np.array(exam.thresholds, np.float32),
     )
-    files = {MODEL: graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
+    published = _publish(folder, run, exam, report_html(run, recorder))
+    checkpoint.remove()
+    return Trained(published, new=True)
+
+
+def _publish(folder: ModelsFolder, run: Run, exam: Exam, report: bytes) -> Bundle:
+    splits = run.splits
+    card = model_card(run.name, splits.classes, exam.claim, run.training, exam.calibration, exam.thresholds)
+    validation = Validation(splits.validation.images, splits.validation.labels)
+    files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
-            name=settings.model_name,
+            name=run.name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
-            task=task,
+            task=run.classifier.task,
             labels=splits.classes,
             input=PixelSettings.of(validation.images),
-            claim=claim,
-            thresholds=settled.thresholds,
-            calibration=calibration,
-            training=training,
+            claim=exam.claim,
+            thresholds=exam.thresholds,
+            calibration=exam.calibration,
+            training=run.training,
             files=entries,
         )
 
-    published = folder.publish(settings.model_name, files, describe)
-    checkpoint.remove()
-    return Trained(published, new=True)
+    return folder.publish(run.name, files, describe)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -169,6 +161,15 @@ def read_splits(settings: TrainSettings) -> Splits:
 def weights_digest(classifier: Classifier) -> str:
     """SHA-256 of all weights."""
     return array_digest(*(weights.detach().cpu().numpy() for weights in classifier.parameters()))
+
+
+def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
+    """As recorded in the bundle that is to be repeated, unless a flag asks for something else; else the network's."""
+    if settings.like:
+        recorded = open_bundle(settings.like).manifest.training.settings
+        if all(recorded.get(name) == value for name, value in _chosen(settings).items()):
+            return recorded_recipe(recorded["recipe_in_full"])
+    return recipe_for(settings, fit_size)
 
 
 def _checkpoint(
@@ -228,18 +229,14 @@ def _fit(
     return fitted
 
 
-def _check_unchanged(before: Mapping[Part, str], after: Mapping[Part, str]) -> None:
-    if before != after:
-        raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
-
-
-def _tell(calibration: Calibration, thresholds: tuple[float, ...] | None, tuned_on: int) -> None:
+def _tell(exam: Exam, tuned_on: int) -> None:
+    calibration = exam.calibration
     say(
         f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by "
         f"{calibration.error_after:.2%} on average, without it by {calibration.error_before:.2%}"
     )
-    if thresholds:
-        say(f"a label is answered from its own threshold on, {min(thresholds):.2f} to {max(thresholds):.2f}")
+    if exam.thresholds:
+        say(f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}")
     for coverage in calibration.coverages:
         promise = f"label sets for {coverage.promised:.0%}"
         if coverage.threshold:

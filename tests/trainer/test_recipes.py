@@ -1,10 +1,13 @@
+import json
+from dataclasses import asdict
 from math import ceil
 
 import pytest
 from pydantic import ValidationError
 
-from trainer.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for
-from trainer.settings import ModelKind, TrainSettings
+from trainer.errors import TrainError
+from trainer.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for, recorded_recipe
+from trainer.settings import ModelKind, RecipeName, TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
@@ -70,3 +73,14 @@ def test_both_rates_follow_the_users() -> None:
     half = recipe_for(TrainSettings(learning_rate=usual.learning_rate / 2), LARGE)
 
     assert half.muon_rate == pytest.approx(usual.muon_rate / 2)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recorded_recipe_is_the_recipe(name: tuple[RecipeName, ModelKind]) -> None:
+    """What a manifest keeps as JSON comes back as it was; one of another version is refused with a sentence."""
+    recorded = json.loads(json.dumps(asdict(RECIPES[name])))
+
+    assert recorded_recipe(recorded) == RECIPES[name]
+    for other in ({**recorded, "warp_drive": 1}, {}):
+        with pytest.raises(TrainError, match="not of this version"):
+            recorded_recipe(other)

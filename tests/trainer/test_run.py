@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sources.errors import SourceError
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
 from trainer.models import Classifier
+from trainer.recipes import RECIPES
 from trainer.run import Trained, choose_device, read_splits, weights_digest
 from trainer.run import train as train_here
 from trainer.settings import TrainSettings
@@ -269,3 +271,15 @@ def test_the_digest_is_of_all_weights() -> None:
 
     assert before == same == array_digest(parameters[0], parameters[1] - np.eye(3, dtype=np.float32)[2])
     assert weights_digest(classifier) != before
+
+
+def test_the_recorded_recipe_is_repeated(
+    trained: Trained, settings: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where this version's recipes have become others: what was done is what is done again."""
+    other = replace(RECIPES["default", "linear"], learning_rate=1e-6)
+    monkeypatch.setitem(RECIPES, ("default", "linear"), other)
+    again = train(settings.model_copy(update={"like": trained.bundle.path})).bundle
+
+    assert again.read(MODEL) == trained.bundle.read(MODEL)
+    assert again.manifest.training.settings["recipe_in_full"]["learning_rate"] > 1e-3

@@ -10,7 +10,7 @@ from bundle.label_sets import label_sets
 from bundle.store import ModelsFolder
 from server.errors import InvalidRequest
 from server.services.label_sets import ranked, set_rule
-from tests.tiny import PROMISES, publish_tiny, tiny_images, tiny_probabilities
+from tests.tiny import PROMISES, THRESHOLDS, publish_tiny, tiny_images, tiny_probabilities
 
 
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2), elements=st.sampled_from([0.0, 0.25, 0.5])), st.data())
@@ -40,3 +40,15 @@ def test_a_promise_is_found_by_its_coverage(tmp_path: Path) -> None:
     assert set_rule(manifest, 0.0) is None
     with pytest.raises(InvalidRequest, match=r"promises no coverage of 0\.95; it promises 0\.9, 0\.99$"):
         set_rule(manifest, 0.95)
+
+
+def test_a_multi_label_model_always_has_a_rule(tmp_path: Path) -> None:
+    """Each label from its own threshold on; a coverage is not promised."""
+    manifest = publish_tiny(ModelsFolder(tmp_path), task="multi_label").manifest
+    rule = set_rule(manifest, 0.0)
+    below = np.nextafter(np.array(THRESHOLDS, np.float32), np.float32(0))
+
+    assert rule is not None
+    assert rule(np.array([THRESHOLDS, below], np.float32)).tolist() == [[True] * 3, [False] * 3]
+    with pytest.raises(InvalidRequest, match="single-label models only: leave it out"):
+        set_rule(manifest, 0.9)

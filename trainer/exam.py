@@ -1,0 +1,51 @@
+"""The exported graph, and all that is known of how good it is: settled on tune, counted once on validation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bundle.claims import Claim, MultiLabelClaim
+from bundle.manifest import Calibration
+from trainer.calibrate import assess, settle
+from trainer.export import check_agreement, export
+from trainer.fit import as_tensors
+from trainer.losses import logits_of
+from trainer.models import Classifier
+from trainer.splits import Splits
+from trainer.temperature import best_temperature
+from trainer.validate import answers, count_claim
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """What a fitted classifier came to."""
+
+    graph: bytes
+    """The .onnx file, temperature and all."""
+    onnx_difference: float
+    """Largest difference of a probability between PyTorch and the graph, on tune."""
+    probabilities: np.ndarray
+    """float32, shape (N, K): the graph's answers to validation, from which everything below was counted."""
+    claim: Claim | MultiLabelClaim
+    calibration: Calibration
+    thresholds: tuple[float, ...] | None
+    """With several labels an image: from which probability on each of the K labels is answered."""
+
+
+def examine(classifier: Classifier, splits: Splits) -> Exam:
+    """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
+
+    Raises:
+        TrainError: the graph does not answer as PyTorch does.
+    """
+    tune, validation = splits.tune, splits.validation
+    images, labels = as_tensors(tune)
+    temperature = best_temperature(logits_of(classifier, images), labels)
+    graph = export(classifier, tune.images.shape[1:], temperature)
+    difference = check_agreement(classifier, graph, tune.images, temperature)
+    settled = settle(answers(graph, tune.images), tune.labels)
+
+    probabilities = answers(graph, validation.images)
+    claim = count_claim(probabilities, validation.labels, settled.thresholds)
+    calibration = assess(probabilities, validation.labels, temperature, settled.promises)
+    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds)
