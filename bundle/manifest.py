@@ -1,16 +1,20 @@
 """manifest.json: all that is said about one version of one model, checked whenever it is read."""
 
 import unicodedata
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
 from bundle.accuracy import Accuracy, Tally
+from bundle.claims import AnyClaim, MultiLabelClaim
 from bundle.errors import InvalidBundle
+from bundle.multi_label import MultiLabelTally, Task
+from bundle.part import Part
 from bundle.pixels import PixelSettings
 
 FORMAT_VERSION: Final = 2
-"""What is written; 1, which had no calibration, is still read."""
+"""What is written; 1, which had neither calibration nor several labels, is still read."""
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
 REPORT: Final = "report.html"
 
@@ -24,66 +28,30 @@ def is_class_name(label: str) -> bool:
     return bool(label.strip()) and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in label)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def _is_float32(value: float) -> float:
+    if float(np.float32(value)) != value:
+        raise ValueError("not a float32's value, so that comparing a probability with it would round")
+    return value
 
 
-class FileEntry(_Part):
+Threshold = Annotated[float, Field(ge=0, le=1), AfterValidator(_is_float32)]
+
+
+class FileEntry(Part):
     """What a file of the bundle must be."""
 
     sha256: Sha256
     size: int = Field(ge=0)
 
 
-class SplitEntry(_Part):
+class SplitEntry(Part):
     """A split that training used: how many examples, and the digest of their images and labels."""
 
     size: int = Field(ge=0)
     digest: Sha256
 
 
-class Claim(_Part):
-    """The count on the validation split that the trainer made on the exported graph, in ONNX Runtime."""
-
-    correct: int = Field(ge=0)
-    total: int = Field(ge=1)
-    low: float
-    """Wilson 95 % interval, lower end."""
-    high: float
-    confusion: tuple[tuple[int, ...], ...]
-    """K rows of K: row the true class, column the answer."""
-
-    @classmethod
-    def of(cls, tally: Tally) -> "Claim":
-        """The claim that a finished count makes."""
-        count = tally.accuracy
-        confusion = tuple(tuple(row) for row in tally.confusion.tolist())
-        return cls(correct=count.correct, total=count.total, low=count.low, high=count.high, confusion=confusion)
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """The claim as a count."""
-        return Accuracy(correct=self.correct, total=self.total)
-
-    @property
-    def per_class(self) -> list[Accuracy]:
-        """The count for the images of each class, in the order of the labels."""
-        return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
-
-    @model_validator(mode="after")
-    def _figures_agree(self) -> "Claim":
-        rows = self.confusion
-        if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
-            raise ValueError("the confusion matrix is not a square of counts")
-        if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
-            raise ValueError("the confusion matrix does not add up to the claim")
-        stated, right = (self.low, self.high), (self.accuracy.low, self.accuracy.high)
-        if not all(abs(one - other) <= 1e-6 for one, other in zip(stated, right, strict=True)):  # NaN is not within
-            raise ValueError("low and high are not the Wilson 95 % interval of the claim")
-        return self
-
-
-class Coverage(_Part):
+class Coverage(Part):
     """Label sets with a promise, and how it was kept."""
 
     promised: float = Field(gt=0, lt=1)
@@ -108,7 +76,7 @@ class Coverage(_Part):
         return Accuracy(correct=self.covered, total=self.total)
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """How far the probabilities can be relied on."""
 
     temperature: float = Field(gt=0)
@@ -118,7 +86,7 @@ class Calibration(_Part):
     error_after: float = Field(ge=0, le=1)
     """And with it, as served."""
     coverages: tuple[Coverage, ...]
-    """In rising order of the promise."""
+    """In rising order of the promise; none for a multi-label model."""
 
     @model_validator(mode="after")
     def _promises_rise(self) -> "Calibration":
@@ -128,7 +96,49 @@ class Calibration(_Part):
         return self
 
 
-class Training(_Part):
+class Count(Part):
+    """Right answers."""
+
+    correct: int = Field(ge=0)
+    total: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _correct_is_a_part(self) -> "Count":
+        if self.correct > self.total:
+            raise ValueError(f"{self.correct} correct of {self.total}")
+        return self
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The same with its interval."""
+        return Accuracy(correct=self.correct, total=self.total)
+
+
+class Quantization(Part):
+    """The graph computes with smaller numbers than it was trained with; what that cost, on tune.
+
+    The bundle's claim is this graph's own.
+    """
+
+    kind: Literal["int8"]
+    float_tune: Count
+    """The graph as it was trained."""
+    tune: Count
+    """The graph as it is published."""
+    max_drop: float = Field(ge=0, le=100)
+    """Percentage points of accuracy that it was allowed to lose."""
+
+    @model_validator(mode="after")
+    def _lost_no_more(self) -> "Quantization":
+        if self.tune.total != self.float_tune.total:
+            raise ValueError("the two graphs were not counted on the same tune images")
+        lost = 100 * (self.float_tune.correct - self.tune.correct) / self.tune.total
+        if lost > self.max_drop + 1e-9:
+            raise ValueError(f"the {self.kind} graph lost {lost:.2f} percentage points, allowed were {self.max_drop}")
+        return self
+
+
+class Training(Part):
     """How the model came about: enough to repeat it."""
 
     settings: dict[str, Any]
@@ -144,36 +154,62 @@ class Training(_Part):
     """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """The whole of manifest.json."""
 
     format_version: Literal[1, 2] = FORMAT_VERSION
     name: Name
     version: int = Field(ge=1)
     created: AwareDatetime
-    task: Literal["single_label"] = "single_label"
+    task: Task = "single_label"
     labels: tuple[str, ...] = Field(min_length=2)
     """Names of the K classes, in the order of the outputs."""
     input: PixelSettings
-    claim: Claim
+    claim: AnyClaim
+    thresholds: tuple[Threshold, ...] | None = None
+    """Multi-label: for each label the probability from which on it is answered, settled on tune. Otherwise None."""
     calibration: Calibration | None = None
     """None in bundles of format 1, or where nobody has settled any."""
+    quantization: Quantization | None = None
+    """None where the graph computes as it was trained, and in format 1."""
     training: Training
     files: dict[str, FileEntry]
     """Every file of the bundle but the manifest."""
 
+    def new_tally(self) -> Tally | MultiLabelTally:
+        """An empty count of answers, of the kind that the claim was made by."""
+        return Tally(len(self.labels)) if self.thresholds is None else MultiLabelTally(self.thresholds)
+
     @model_validator(mode="after")
-    def _parts_agree(self) -> "Manifest":
+    def _labels_agree(self) -> "Manifest":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
         if not all(map(is_class_name, self.labels)):
             raise ValueError("labels must not be empty nor hold control characters")
-        if len(self.claim.confusion) != len(self.labels):
-            raise ValueError(
-                f"{len(self.labels)} labels, but the confusion matrix has {len(self.claim.confusion)} rows"
-            )
-        if self.calibration and self.format_version == 1:
-            raise ValueError("format 1 has no calibration")
+        if self.claim.classes != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels, but the claim's counts are of {self.claim.classes}")
+        return self
+
+    @model_validator(mode="after")
+    def _task_agrees(self) -> "Manifest":
+        several = self.task == "multi_label"
+        if isinstance(self.claim, MultiLabelClaim) != several:
+            raise ValueError(f"the claim is not one of a {self.task} model")
+        if (self.thresholds is not None) != several or (self.thresholds and len(self.thresholds) != len(self.labels)):
+            raise ValueError(f"expected {f'{len(self.labels)} thresholds' if several else 'no thresholds'}")
+        if several and self.calibration and self.calibration.coverages:
+            raise ValueError("label sets with a promised coverage are for single-label models")
+        return self
+
+    @model_validator(mode="after")
+    def _format_agrees(self) -> "Manifest":
+        newer = [name for name in ("calibration", "quantization", "thresholds") if getattr(self, name) is not None]
+        if newer and self.format_version == 1:
+            raise ValueError(f"format 1 has no {newer[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Manifest":
         for coverage in self.calibration.coverages if self.calibration else ():
             if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
                 raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")
@@ -199,5 +235,6 @@ def read_manifest(content: bytes) -> Manifest:
         return Manifest.model_validate_json(content)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
+        steps = [str(step) for step in first["loc"] if step not in get_args(Task)]  # pydantic adds a claim's kind
+        place = ".".join(steps) or "the file"
         raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err

@@ -78,7 +78,8 @@ class Bundle:
 
     def read_validation(self) -> Validation:
         """The validation split. Raises as `read`."""
-        return unpack(self.read(VALIDATION), self.manifest.input.shape, len(self.manifest.labels))
+        manifest = self.manifest
+        return unpack(self.read(VALIDATION), manifest.input.shape, len(manifest.labels), manifest.task)
 
 
 def open_bundle(path: Path) -> Bundle:

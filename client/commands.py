@@ -83,7 +83,7 @@ def _print_predictions_json(
             "label": prediction.label,
             "probability": prediction.probability,
             "top": [{"label": label, "probability": probability} for label, probability in prediction.top],
-            "label_set": list(prediction.label_set),
+            "label_set": None if prediction.label_set is None else list(prediction.label_set),
         }
         for row, (version, prediction) in found.items()
     ]
@@ -101,7 +101,9 @@ def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple
         others = ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:])
         line = f"  {files[row]!s:<{widest_name}}  {prediction.label:<{widest_label}}  {prediction.probability:6.1%}"
         line += f"  or {others}" if others else ""
-        output.print(line + (f"  set: {', '.join(prediction.label_set)}" if prediction.label_set else ""))
+        if prediction.label_set is not None:
+            line += f"  set: {', '.join(prediction.label_set) or 'none of the labels'}"
+        output.print(line)
 
 
 def _evaluate(settings: EvaluateSettings) -> None:
@@ -159,6 +161,9 @@ def _print_model(model: Model) -> None:
         output.print(f"  served   {model.served}")
         output.print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
         output.print(f"  labels   {', '.join(model.labels)}", markup=False)
+        if model.thresholds:
+            lowest, highest = min(model.thresholds), max(model.thresholds)
+            output.print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
         output.print(f"  digest   {model.digest}")
     for one in model.calibration.coverages if model.calibration else ():
         output.print(f"  sets     {one.promised:g} promised, kept {one.counted}, {one.mean_size:.2f} labels a set")

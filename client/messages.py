@@ -27,8 +27,9 @@ class Prediction:
     """0 to 1."""
     top: tuple[tuple[str, float], ...]
     """The most probable classes with their probabilities, in falling order; as many as were asked for."""
-    label_set: tuple[str, ...] = ()
-    """With a coverage asked for: the classes that contain the truth so often, the most probable first."""
+    label_set: tuple[str, ...] | None = None
+    """With a coverage asked for: the classes that contain the truth so often, the most probable first. From a
+    multi-label model always: the labels from their thresholds on, perhaps none. Otherwise None."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Model:
     """Versions that are not served, with the reasons."""
     calibration: Calibration | None = None
     """None where the bundle has none."""
+    task: str = "single_label"
+    """`single_label` or `multi_label`."""
+    thresholds: tuple[float, ...] = ()
+    """Multi-label: for each label the probability from which on it is answered."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,10 @@ def read_predictions(response: pb.PredictResponse) -> Predictions:
     pairs = list(zip(response.labels, response.probabilities, strict=True))
     rows = [tuple(pairs[start : start + response.top_k]) for start in range(0, len(pairs), response.top_k)]
     members = iter(response.set_labels)
-    sets = [tuple(islice(members, size)) for size in response.set_sizes] or [()] * len(rows)
-    items = tuple(Prediction(*row[0], row, label_set) for row, label_set in zip(rows, sets, strict=True))
+    sets: list[tuple[str, ...] | None] = [tuple(islice(members, size)) for size in response.set_sizes]
+    items = tuple(
+        Prediction(*row[0], row, label_set) for row, label_set in zip(rows, sets or [None] * len(rows), strict=True)
+    )
     return Predictions(response.model, response.version, items)
 
 
@@ -131,6 +138,8 @@ def read_model(model: pb.Model) -> Model:
         served=read_accuracy(model.served) if model.HasField("served") else None,
         refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
         calibration=read_calibration(model.calibration) if model.HasField("calibration") else None,
+        task="multi_label" if model.task == pb.TASK_MULTI_LABEL else "single_label",
+        thresholds=tuple(model.thresholds),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bundle.accuracy import Accuracy
+from bundle.multi_label import task_of
 from client.client import Client
 from client.messages import Evaluation
 from sources.errors import SourceError
@@ -24,7 +25,8 @@ def recount(client: Client, model: str, source: Source, batch_size: int, progres
 
     Raises:
         CallFailed: a call failed.
-        SourceError: a class that the model does not know.
+        SourceError: a class that the model does not know, or one label an image where the model answers several, or
+            the other way round.
     """
     about = client.model(model)
     unknown = sorted(set(source.classes) - set(about.labels))
@@ -34,15 +36,27 @@ def recount(client: Client, model: str, source: Source, batch_size: int, progres
             f"choose among {', '.join(about.labels[:20])} with --classes"
         )
     examples = examples_to_count(source)
-    truth = np.array(source.classes)[examples.labels]
+    several = task_of(examples.labels) == "multi_label"
+    if several != (about.task == "multi_label") and about.labels:
+        has, answers_with = ("any number of labels", "one") if several else ("one label", "any number")
+        raise SourceError(f"{source.name} has {has} an image, model {about.name} answers with {answers_with}")
+    truth = _names(source.classes, examples.labels)
     correct = 0
     for start in range(0, len(examples), batch_size):
         rows = slice(start, start + batch_size)
         answers = client.predict(examples.images[rows], about.name, about.version)
-        correct += sum(answer.label == label for answer, label in zip(answers, truth[rows], strict=True))
+        for answer, names in zip(answers, truth[rows], strict=True):
+            correct += names == (frozenset(answer.label_set or ()) if several else {answer.label})
         progress(start + len(answers))
     assert about.claim is not None  # it has just answered, so it is served
     return Evaluation(about.name, about.version, about.claim, Accuracy(correct=correct, total=len(examples)))
+
+
+def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
+    """The labels of each image by their names."""
+    if labels.ndim == 1:
+        return [frozenset((classes[label],)) for label in labels.tolist()]
+    return [frozenset(classes[k] for k in np.flatnonzero(row)) for row in labels]
 
 
 def examples_to_count(source: Source) -> Examples:

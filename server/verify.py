@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.accuracy import COUNTING_BATCH, Accuracy, Tally
+from bundle.accuracy import COUNTING_BATCH, Accuracy
 from bundle.errors import BundleError
 from bundle.manifest import Manifest
 from bundle.store import Bundle
@@ -47,7 +47,7 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
     batcher = start_batcher(session.run, settings.max_batch_size, COUNTING_BATCH)
     try:
         served = Accuracy(correct=0, total=0)
-        async for served in recount(batcher, validation, len(bundle.manifest.labels)):
+        async for served in recount(batcher, validation, bundle.manifest):
             progress(served)
     except DomainError as err:
         raise Refused(str(err)) from err
@@ -68,22 +68,22 @@ def load(bundle: Bundle, settings: RuntimeSettings) -> Session:
     session.check_signature(manifest.input, len(manifest.labels))
     for rows in (settings.max_batch_size, 1):  # largest first, so that memory is asked for once
         outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))
-        _check_outputs(outputs, rows, len(manifest.labels))
+        _check_outputs(outputs, rows, manifest)
     return session
 
 
-async def recount(batcher: Batcher, validation: Validation, classes: int) -> AsyncIterator[Accuracy]:
+async def recount(batcher: Batcher, validation: Validation, manifest: Manifest) -> AsyncIterator[Accuracy]:
     """The count on a validation split, after each of the batches in which claims are counted.
 
     Raises:
         Refused: an output is not finite.
         DomainError: as `Batcher.submit`.
     """
-    tally = Tally(classes)
+    tally = manifest.new_tally()
     for start in range(0, len(validation), COUNTING_BATCH):
         rows = slice(start, start + COUNTING_BATCH)
         outputs = Outputs(*await batcher.submit(validation.images[rows]))
-        _check_outputs(outputs, len(validation.labels[rows]), classes)
+        _check_outputs(outputs, len(validation.labels[rows]), manifest)
         tally.add(validation.labels[rows], outputs.probabilities)
         yield tally.accuracy
 
@@ -100,11 +100,14 @@ def check_claim(manifest: Manifest, served: Accuracy, max_lost_answers: int) -> 
         raise Refused(f"it claims {claim.correct:,} of {claim.total:,} right and reproduces {served.correct:,}")
 
 
-def _check_outputs(outputs: Outputs, rows: int, classes: int) -> None:
+def _check_outputs(outputs: Outputs, rows: int, manifest: Manifest) -> None:
+    classes = len(manifest.labels)
     for name, values in zip(Outputs._fields, outputs, strict=True):
         if values.shape != (rows, classes):
             raise Refused(f"{name} for {rows} images have shape {values.shape}; expected {(rows, classes)}")
         if not np.isfinite(values).all():
             raise Refused(f"{name} hold values that are not finite")
-    if np.abs(outputs.probabilities.sum(axis=1) - 1).max() > 1e-3:
+    if manifest.task == "single_label" and np.abs(outputs.probabilities.sum(axis=1) - 1).max() > 1e-3:
         raise Refused("probabilities do not sum to 1")
+    if outputs.probabilities.min() < -1e-3 or outputs.probabilities.max() > 1 + 1e-3:
+        raise Refused("probabilities are not from 0 to 1")

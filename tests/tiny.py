@@ -1,7 +1,8 @@
 """A tiny model whose right answers are known without training, as bundles for the server's tests. No torch.
 
 Images are 4 x 4; the class is the row, of the first three, that is brightest. The graph adds each row up, so it is
-always right, unless it is made to look at the wrong rows.
+always right, unless it is made to look at the wrong rows. The multi-label one answers every one of these rows that is
+bright.
 """
 
 from datetime import UTC, datetime
@@ -12,18 +13,19 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from bundle.accuracy import Tally
+from bundle.claims import Claim, MultiLabelClaim, claim_from
 from bundle.manifest import (
     CARD,
     MODEL,
     VALIDATION,
     Calibration,
-    Claim,
     Coverage,
     FileEntry,
     Manifest,
     SplitEntry,
     Training,
 )
+from bundle.multi_label import MultiLabelTally, Task, task_of
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
@@ -36,17 +38,26 @@ PROMISES = {0.9: 3e-4, 0.99: 1e-5}
 """Coverage -> threshold of the label sets."""
 
 
+THRESHOLDS = (0.5, 0.125, 0.75)
+"""From which probability on the multi-label model answers each label."""
+DARK = 450
+"""A row whose pixels add up to this is neither bright nor dark."""
+
+
 @cache
-def tiny_graph(rows: tuple[int, ...] = RIGHT, inputs: str = "images") -> bytes:
+def tiny_graph(rows: tuple[int, ...] = RIGHT, inputs: str = "images", task: Task = "single_label") -> bytes:
     """An ONNX file as the contract wants it: raw pixels in, probabilities and logits out."""
+    several = task == "multi_label"
     weights = np.zeros((SIDE * SIDE, len(LABELS)), np.float32)
     for row, label in enumerate(rows):
         weights[row * SIDE : (row + 1) * SIDE, label] = 1 / 64
     nodes = [
         helper.make_node("Cast", [inputs], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["pixels"], ["x"]),
-        helper.make_node("MatMul", ["x", "weights"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("Gemm", ["x", "weights", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["probabilities"])
+        if several
+        else helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
     graph = helper.make_graph(
         nodes,
@@ -56,7 +67,10 @@ def tiny_graph(rows: tuple[int, ...] = RIGHT, inputs: str = "images") -> bytes:
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(LABELS)])
             for name in ("probabilities", "logits")
         ],
-        [numpy_helper.from_array(weights, "weights")],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.full(len(LABELS), -DARK / 64 if several else 0, np.float32), "bias"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     content: bytes = model.SerializeToString()
@@ -80,12 +94,31 @@ def tiny_validation(count: int = 300, wrong: int = 30) -> Validation:
     return Validation(images, labels)
 
 
-def claim_of(validation: Validation) -> Claim:
+def tiny_several(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images of shape (count, 4, 4), and which of the first three rows are bright: bool, shape (count, 3)."""
+    random = np.random.default_rng(seed)
+    labels = random.random((count, len(LABELS))) < 0.4
+    images = random.integers(0, 80, (count, SIDE, SIDE), dtype=np.uint8)
+    images[:, : len(LABELS)] += (150 * labels).astype(np.uint8)[:, :, None]
+    return images, labels
+
+
+def several_validation(count: int = 300, wrong: int = 30) -> Validation:
+    """A validation split in which `wrong` images have a label too many or too few."""
+    images, labels = tiny_several(count, seed=1)
+    labels[:wrong, 1] ^= True
+    return Validation(images, labels)
+
+
+def claim_of(validation: Validation) -> Claim | MultiLabelClaim:
     """The claim that the right graph earns on this split."""
-    rows = validation.images[:, : len(LABELS)].sum(axis=2, dtype=np.float32)
+    if task_of(validation.labels) == "multi_label":
+        several = MultiLabelTally(THRESHOLDS)
+        several.add(validation.labels, several_probabilities(validation.images))
+        return claim_from(several)
     tally = Tally(len(LABELS))
-    tally.add(validation.labels, rows)
-    return Claim.of(tally)
+    tally.add(validation.labels, tiny_probabilities(validation.images))
+    return claim_from(tally)
 
 
 def tiny_probabilities(images: np.ndarray) -> np.ndarray:
@@ -95,11 +128,18 @@ def tiny_probabilities(images: np.ndarray) -> np.ndarray:
     return np.asarray(raw / raw.sum(axis=1, keepdims=True))
 
 
+def several_probabilities(images: np.ndarray) -> np.ndarray:
+    """What the multi-label graph answers, float32, shape (N, 3), computed without it."""
+    logits = (images[:, : len(LABELS)].sum(axis=2) - float(DARK)) / 64
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
 def calibration_of(validation: Validation) -> Calibration:
     """Made-up promises, truly counted on this split."""
+    several = task_of(validation.labels) == "multi_label"
     probabilities = tiny_probabilities(validation.images)
     coverages: list[Coverage] = []
-    for promised, threshold in PROMISES.items():
+    for promised, threshold in () if several else PROMISES.items():
         members = probabilities >= threshold
         members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
         coverages.append(
@@ -115,24 +155,31 @@ def calibration_of(validation: Validation) -> Calibration:
 
 
 def publish_tiny(
-    folder: ModelsFolder, name: str = "tiny", graph: bytes | None = None, calibrated: bool = True
+    folder: ModelsFolder,
+    name: str = "tiny",
+    graph: bytes | None = None,
+    calibrated: bool = True,
+    task: Task = "single_label",
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
     Args:
         calibrated: False for a bundle of format 1, which has no calibration.
     """
-    validation = tiny_validation()
-    files = {MODEL: graph or tiny_graph(), VALIDATION: pack(validation), CARD: b"# tiny\n"}
+    several = task == "multi_label"
+    validation = several_validation() if several else tiny_validation()
+    files = {MODEL: graph or tiny_graph(task=task), VALIDATION: pack(validation), CARD: b"# tiny\n"}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
             name=name,
             version=version,
             created=datetime(2026, 1, 1, tzinfo=UTC),
+            task=task,
             labels=LABELS,
             input=PixelSettings(height=SIDE, width=SIDE),
             claim=claim_of(validation),
+            thresholds=THRESHOLDS if several else None,
             format_version=2 if calibrated else 1,
             calibration=calibration_of(validation) if calibrated else None,
             training=Training(

@@ -1,9 +1,12 @@
 """How far a model's probabilities can be relied on: settled on tune, counted on validation."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bundle.label_sets import COVERAGES, label_sets, threshold_for
 from bundle.manifest import Calibration, Coverage
+from trainer.thresholds import best_thresholds
 
 BINS = 15
 """Of equal width, as in the paper."""
@@ -14,48 +17,71 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Expected calibration error: how far the probability of the answer is from the share of right answers.
 
     Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). The mean of |accuracy - confidence| over
-    bins of confidence, weighted by how many answers are in each; 0 to 1.
+    bins of confidence, weighted by how many answers are in each; 0 to 1. With several labels, every label of every
+    image counts: the mean of |share that have it - probability of it|.
 
     Args:
         probabilities: floats, shape (N, K).
-        labels: integers, shape (N,).
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
     """
-    confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
+    if labels.ndim == 2:
+        confidence, right = probabilities.astype(np.float64).ravel(), labels.ravel()
+    else:
+        confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    return float(np.abs(gaps).sum() / len(right))
 
 
-def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """The probabilities as they would be without the temperature, shape (N, K)."""
+def uncalibrated(probabilities: np.ndarray, temperature: float, several: bool = False) -> np.ndarray:
+    """The probabilities as they would be without the temperature, shape (N, K).
+
+    Args:
+        several: whether each label has a probability of its own.
+    """
     logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) * temperature
+    if several:  # a label's odds are p : 1 - p
+        others = np.log(np.maximum(1 - probabilities.astype(np.float64), _SMALLEST)) * temperature
+        return np.asarray(np.exp(logits - np.logaddexp(logits, others)))
     logits -= logits.max(axis=1, keepdims=True)
     raw = np.exp(logits)
     without: np.ndarray = raw / raw.sum(axis=1, keepdims=True)
     return without
 
 
-def promises(probabilities: np.ndarray, labels: np.ndarray) -> dict[float, float]:
-    """Coverage -> threshold, from the exported graph's answers to tune; arguments as `calibration_error`."""
-    return {coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}
+@dataclass(frozen=True)
+class Settled:
+    """What tune decides about how the probabilities are used."""
+
+    promises: dict[float, float]
+    """Coverage -> threshold of the label sets; none with several labels an image."""
+    thresholds: tuple[float, ...] | None
+    """With several labels an image: from which probability on each of the K labels is answered."""
+
+
+def settle(probabilities: np.ndarray, labels: np.ndarray) -> Settled:
+    """From the exported graph's answers to tune; arguments as `calibration_error`."""
+    if labels.ndim == 2:
+        return Settled({}, best_thresholds(probabilities, labels))
+    return Settled({coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}, None)
 
 
 def assess(
-    probabilities: np.ndarray, labels: np.ndarray, temperature: float, thresholds: dict[float, float]
+    probabilities: np.ndarray, labels: np.ndarray, temperature: float, promises: dict[float, float]
 ) -> Calibration:
-    """What temperature and thresholds, settled before, come to on validation.
+    """What temperature and promises, settled before, come to on validation.
 
     Args:
         probabilities: the exported graph's answers to the validation split, shape (N, K).
-        labels: integers, shape (N,).
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        promises: coverage -> threshold.
     """
+    without = uncalibrated(probabilities, temperature, several=labels.ndim == 2)
     return Calibration(
         temperature=temperature,
-        error_before=calibration_error(uncalibrated(probabilities, temperature), labels),
+        error_before=calibration_error(without, labels),
         error_after=calibration_error(probabilities, labels),
-        coverages=tuple(
-            _kept(probabilities, labels, coverage, threshold) for coverage, threshold in thresholds.items()
-        ),
+        coverages=tuple(_kept(probabilities, labels, coverage, threshold) for coverage, threshold in promises.items()),
     )
 
 

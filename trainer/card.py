@@ -3,43 +3,78 @@
 import json
 
 from bundle.accuracy import Accuracy
-from bundle.manifest import Calibration, Claim, Training
+from bundle.claims import Claim, MultiLabelClaim
+from bundle.manifest import Calibration, Training
 
 
 def model_card(
-    name: str, labels: tuple[str, ...], claim: Claim, training: Training, calibration: Calibration | None = None
+    name: str,
+    labels: tuple[str, ...],
+    claim: Claim | MultiLabelClaim,
+    training: Training,
+    calibration: Calibration | None = None,
+    thresholds: tuple[float, ...] | None = None,
 ) -> str:
     """What the model is, what it was trained on and how often it is right, for people and for tools."""
     count = claim.accuracy
-    rows = "\n".join(
-        f"| {_cell(label)} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
-        for label, part in zip(labels, claim.per_class, strict=True)
-    )
+    if isinstance(claim, MultiLabelClaim):
+        kind = f"of {len(labels)} labels, any number of them an image"
+        table = _table_of_labels(labels, claim, thresholds or ())
+    else:
+        kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
     return f"""---
 {_front_matter(name, count, training)}
 ---
 # {name}
 
-An image classifier of {len(labels)} classes: raw pixels in, probabilities out, in `model.onnx`.
+An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
 **{count}** on images that were never seen in training; `validation.npz` holds them, so that anybody can recount:
 `vouch verify` on this folder.
 
-| class | correct | images | accuracy |
-|---|---|---|---|
-{rows}
+{table}
 {_reliability(calibration) if calibration else ""}
 Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
 setting and the digests of the data.
 """
 
 
+def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:
+    rows = [
+        f"| {_cell(label)} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
+        for label, part in zip(labels, claim.per_class, strict=True)
+    ]
+    return "\n".join(["| class | correct | images | accuracy |", "|---|---|---|---|", *rows])
+
+
+def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds: tuple[float, ...]) -> str:
+    rows = []
+    for label, counts, threshold in zip(labels, claim.per_label, thresholds, strict=True):
+        (_, false_positives), (false_negatives, true_positives) = counts
+        present, answered = false_negatives + true_positives, false_positives + true_positives
+        precision, recall = (f"{true_positives / n:.2%}" if n else "-" for n in (answered, present))
+        rows.append(f"| {_cell(label)} | {threshold:.2f} | {present:,} | {precision} | {recall} |")
+    return "\n".join(
+        [
+            "An image is right when all its labels were answered and no others. Each label by itself, answered from",
+            "its threshold on:",
+            "",
+            "| label | threshold | images | precision | recall |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
 def _reliability(calibration: Calibration) -> str:
-    kept = "\n".join(f"| {one.promised:.0%} | {one.counted} | {one.mean_size:.2f} |" for one in calibration.coverages)
-    return f"""
+    said = f"""
 The probabilities are calibrated (temperature {calibration.temperature:.2f}, inside the graph): expected calibration
-error {calibration.error_after:.2%}, without it {calibration.error_before:.2%}. Label sets with a promise, and how
+error {calibration.error_after:.2%}, without it {calibration.error_before:.2%}."""
+    if not calibration.coverages:
+        return f"{said}\n"
+    kept = "\n".join(f"| {one.promised:.0%} | {one.counted} | {one.mean_size:.2f} |" for one in calibration.coverages)
+    return f"""{said} Label sets with a promise, and how
 it was kept:
 
 | promised | sets that contain the truth | labels a set |

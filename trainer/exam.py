@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.manifest import Calibration, Claim
-from trainer.calibrate import assess, promises
+from bundle.claims import Claim, MultiLabelClaim
+from bundle.manifest import Calibration
+from trainer.calibrate import assess, settle
 from trainer.export import check_agreement, export
 from trainer.fit import as_tensors
 from trainer.losses import logits_of
@@ -25,8 +26,10 @@ class Exam:
     """Largest difference of a probability between PyTorch and the graph, on tune."""
     probabilities: np.ndarray
     """float32, shape (N, K): the graph's answers to validation, from which everything below was counted."""
-    claim: Claim
+    claim: Claim | MultiLabelClaim
     calibration: Calibration
+    thresholds: tuple[float, ...] | None
+    """With several labels an image: from which probability on each of the K labels is answered."""
 
 
 def examine(classifier: Classifier, splits: Splits) -> Exam:
@@ -40,9 +43,9 @@ def examine(classifier: Classifier, splits: Splits) -> Exam:
     temperature = best_temperature(logits_of(classifier, images), labels)
     graph = export(classifier, tune.images.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tune.images, temperature)
-    thresholds = promises(answers(graph, tune.images), tune.labels)
+    settled = settle(answers(graph, tune.images), tune.labels)
 
     probabilities = answers(graph, validation.images)
-    claim = count_claim(probabilities, validation.labels)
-    calibration = assess(probabilities, validation.labels, temperature, thresholds)
-    return Exam(graph, difference, probabilities, claim, calibration)
+    claim = count_claim(probabilities, validation.labels, settled.thresholds)
+    calibration = assess(probabilities, validation.labels, temperature, settled.promises)
+    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds)

@@ -38,11 +38,11 @@ class Served(nn.Module):
             images: uint8, shape (N, H, W) or (N, H, W, C).
 
         Returns:
-            probabilities and logits, float32, each of shape (N, K); softmax of the logits is the probabilities, so
-            the temperature is in both.
+            probabilities and logits, float32, each of shape (N, K); softmax of the logits, with several labels the
+            sigmoid of each, is the probabilities, so the temperature is in both.
         """
         logits = self.classifier(images) / self.temperature
-        return logits.softmax(dim=1), logits
+        return self.classifier.probabilities(logits), logits
 
 
 def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: float = 1.0) -> bytes:

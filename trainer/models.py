@@ -9,6 +9,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from bundle.multi_label import Task
 from trainer.settings import ModelKind
 
 CNN_WIDTH = 64
@@ -84,18 +85,28 @@ class Classifier(nn.Module):
     """A network between raw pixels and class scores.
 
     With two classes the network has one output, a single logit that is positive for the second class. As scores it
-    stands beside a constant 0 for the first: softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
+    stands beside a constant 0 for the first: softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)). Where an image may
+    have several labels, each has a logit of its own, of two labels too, and its probability is the sigmoid of it.
     """
 
-    def __init__(self, kind: ModelKind, image_shape: tuple[int, ...], classes: int, width: int = CNN_WIDTH) -> None:
+    def __init__(
+        self,
+        kind: ModelKind,
+        image_shape: tuple[int, ...],
+        classes: int,
+        width: int = CNN_WIDTH,
+        task: Task = "single_label",
+    ) -> None:
         """
         Args:
             image_shape: (H, W) or (H, W, C).
             classes: K, at least 2.
             width: of a cnn.
+            task: whether an image has one label or any number of them.
         """
         super().__init__()
-        outputs = 1 if classes == 2 else classes
+        self.task = task
+        outputs = 1 if classes == 2 and task == "single_label" else classes
         channels = image_shape[2] if len(image_shape) == 3 else 1
         self.network = network(kind, image_shape, outputs, width)
         self.mean: Tensor
@@ -138,6 +149,10 @@ class Classifier(nn.Module):
         if logits.shape[1] == 1:
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         return logits
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What scores of shape (N, K) say: over all classes 1 together, or for each of several labels 0 to 1."""
+        return logits.softmax(dim=1) if self.task == "single_label" else logits.sigmoid()
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, shape (N, K), for raw pixels."""

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
+import numpy as np
 import torch
 
 from bundle.digest import array_digest
-from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, Calibration, FileEntry, Manifest, SplitEntry, Training
+from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from bundle.multi_label import task_of
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder, open_bundle
 from bundle.validation import Validation, pack
@@ -64,7 +66,8 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     before = splits.digests()
     recipe = _recipe(settings, len(splits.fit))
     torch.manual_seed(settings.seed)
-    classifier = Classifier(settings.model, splits.fit.images.shape[1:], len(splits.classes), recipe.width)
+    shape, task = splits.fit.images.shape[1:], task_of(splits.fit.labels)
+    classifier = Classifier(settings.model, shape, len(splits.classes), recipe.width, task)
     first_weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
@@ -82,7 +85,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     )
 
     exam = examine(classifier, splits)
-    _tell(exam.calibration, len(splits.tune))
+    _tell(exam, len(splits.tune))
     training = _describe(settings, recipe, splits, before, fitted)
     run = Run(
         name=settings.model_name,
@@ -97,6 +100,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
         weights=weights,
         onnx_difference=exam.onnx_difference,
         calibration=exam.calibration,
+        thresholds=None if exam.thresholds is None else np.array(exam.thresholds, np.float32),
     )
     published = _publish(folder, run, exam, report_html(run, recorder))
     checkpoint.remove()
@@ -105,7 +109,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
 def _publish(folder: ModelsFolder, run: Run, exam: Exam, report: bytes) -> Bundle:
     splits = run.splits
-    card = model_card(run.name, splits.classes, exam.claim, run.training, exam.calibration)
+    card = model_card(run.name, splits.classes, exam.claim, run.training, exam.calibration, exam.thresholds)
     validation = Validation(splits.validation.images, splits.validation.labels)
     files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
@@ -114,9 +118,11 @@ def _publish(folder: ModelsFolder, run: Run, exam: Exam, report: bytes) -> Bundl
             name=run.name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
+            task=run.classifier.task,
             labels=splits.classes,
             input=PixelSettings.of(validation.images),
             claim=exam.claim,
+            thresholds=exam.thresholds,
             calibration=exam.calibration,
             training=run.training,
             files=entries,
@@ -214,20 +220,23 @@ def _fit(
                     "interrupted: the epochs that had ended are kept; the same command with --resume goes on from there"
                 )
             raise
-    chance = 1 / len(splits.classes)
+    chance = f" (chance is {1 / len(splits.classes):.0%})" if task_of(splits.fit.labels) == "single_label" else ""
     say(
-        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights (chance is {chance:.0%}), "
+        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights{chance}, "
         f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
         f"in {fitted.seconds:.1f} s on {processes.device.type}"
     )
     return fitted
 
 
-def _tell(calibration: Calibration, tuned_on: int) -> None:
+def _tell(exam: Exam, tuned_on: int) -> None:
+    calibration = exam.calibration
     say(
         f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by "
         f"{calibration.error_after:.2%} on average, without it by {calibration.error_before:.2%}"
     )
+    if exam.thresholds:
+        say(f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}")
     for coverage in calibration.coverages:
         promise = f"label sets for {coverage.promised:.0%}"
         if coverage.threshold:

@@ -4,7 +4,8 @@ import numpy as np
 import onnxruntime as ort
 
 from bundle.accuracy import COUNTING_BATCH, Tally
-from bundle.manifest import Claim
+from bundle.claims import Claim, MultiLabelClaim, claim_from
+from bundle.multi_label import MultiLabelTally
 
 
 def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
@@ -22,16 +23,19 @@ def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
     return np.concatenate([session.run(["probabilities"], {"images": batch})[0] for batch in batches])
 
 
-def count_claim(probabilities: np.ndarray, labels: np.ndarray) -> Claim:
+def count_claim(
+    probabilities: np.ndarray, labels: np.ndarray, thresholds: tuple[float, ...] | None = None
+) -> Claim | MultiLabelClaim:
     """The claim that these answers to the validation split make.
 
     Args:
-        probabilities: floats, shape (N, K).
-        labels: integers, shape (N,).
+        probabilities: float32, shape (N, K).
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        thresholds: K of them, for a multi-label model.
     """
-    tally = Tally(probabilities.shape[1])
+    tally = Tally(probabilities.shape[1]) if thresholds is None else MultiLabelTally(thresholds)
     tally.add(labels, probabilities)
-    return Claim.of(tally)
+    return claim_from(tally)
 
 
 def run_graph(graph: bytes, images: np.ndarray) -> np.ndarray:

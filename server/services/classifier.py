@@ -2,20 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from math import isclose
 
 import numpy as np
 
 from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
-from bundle.label_sets import label_sets
-from bundle.manifest import Calibration, Manifest
+from bundle.manifest import Calibration
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Catalog, Entry, Served
 from server.errors import BundleGone, InvalidRequest
 from server.gate import Gate
 from server.services.decoder import Decoder
 from server.services.images import check_count, raw_images
+from server.services.label_sets import ranked, set_rule
 from server.services.status import status_of
 from server.services.table import CallContext, Method, methods
 from server.session import Outputs
@@ -42,20 +41,20 @@ class Classifier:
         """Labels and probabilities for a batch of images."""
         with self._catalog.find(request.model, request.version).lease() as served:
             manifest = served.bundle.manifest
-            threshold = promised_threshold(manifest, request.coverage)
+            sets_of = set_rule(manifest, request.coverage)
             images = await self._images(request, served)
             outputs = Outputs(*await served.batcher.submit(images, context.deadline))
             top_k = min(request.top_k or 1, len(manifest.labels))
             classes, probabilities = most_probable(outputs.probabilities, top_k)
-            sets = ranked_sets(outputs.probabilities, threshold) if threshold is not None else []
+            sizes, members = ranked(outputs.probabilities, sets_of(outputs.probabilities)) if sets_of else ((), ())
             return pb.PredictResponse(
                 model=manifest.name,
                 version=manifest.version,
                 top_k=top_k,
                 labels=[manifest.labels[k] for k in classes.ravel().tolist()],
                 probabilities=probabilities.ravel().tolist(),
-                set_sizes=[len(members) for members in sets],
-                set_labels=[manifest.labels[k] for members in sets for k in members],
+                set_sizes=sizes,
+                set_labels=[manifest.labels[k] for k in members],
             )
 
     async def PredictStream(
@@ -115,7 +114,7 @@ class Classifier:
             except BundleError as err:
                 raise BundleGone(f"the validation split of {served.bundle} can no longer be read: {err}") from err
             claim = _accuracy(manifest.claim.accuracy)
-            async for count in recount(served.batcher, validation, len(manifest.labels)):
+            async for count in recount(served.batcher, validation, manifest):
                 yield pb.EvaluateResponse(
                     model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
                 )
@@ -154,29 +153,6 @@ def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np
     return classes, np.take_along_axis(probabilities, classes, axis=1)
 
 
-def promised_threshold(manifest: Manifest, coverage: float) -> float | None:
-    """The probability from which on a class belongs to a label set; None where no sets are asked for.
-
-    Raises:
-        InvalidRequest: the model does not promise this coverage.
-    """
-    if coverage == 0:
-        return None
-    promised = manifest.calibration.coverages if manifest.calibration else ()
-    for one in promised:
-        if isclose(one.promised, coverage, abs_tol=1e-6):
-            return one.threshold
-    offer = ", ".join(f"{one.promised:g}" for one in promised) or "none: it was published without label sets"
-    raise InvalidRequest(f"{manifest.name} promises no coverage of {coverage:g}; it promises {offer}")
-
-
-def ranked_sets(probabilities: np.ndarray, threshold: float) -> list[list[int]]:
-    """The classes of each image's label set, the most probable first."""
-    members = label_sets(probabilities, threshold)
-    ranks = np.argsort(-probabilities, axis=1, kind="stable")
-    return [[k for k in ranked.tolist() if belongs[k]] for ranked, belongs in zip(ranks, members, strict=True)]
-
-
 def describe(entry: Entry) -> pb.Model:
     """A catalog's entry as a message."""
     refusals = [pb.Refusal(version=refusal.version, reason=refusal.reason) for refusal in entry.refusals]
@@ -194,6 +170,8 @@ def describe(entry: Entry) -> pb.Model:
         claim=_accuracy(bundle.manifest.claim.accuracy),
         served=_accuracy(entry.served.served),
         refusals=refusals,
+        task=f"TASK_{bundle.manifest.task.upper()}",
+        thresholds=bundle.manifest.thresholds,
         calibration=_calibration(bundle.manifest.calibration) if bundle.manifest.calibration else None,
     )
 

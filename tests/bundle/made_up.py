@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bundle.accuracy import wilson_interval
-from bundle.manifest import CARD, MODEL, VALIDATION, Claim, FileEntry, Manifest, SplitEntry, Training
+from bundle.claims import Claim
+from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack

@@ -16,7 +16,16 @@ from server.gate import Gate
 from server.services.table import CallContext, methods
 from server.transport.grpcio import start_grpcio
 from tests.serving import Serving
-from tests.tiny import LABELS, calibration_of, tiny_images, tiny_validation
+from tests.tiny import (
+    LABELS,
+    THRESHOLDS,
+    calibration_of,
+    publish_tiny,
+    several_probabilities,
+    tiny_images,
+    tiny_several,
+    tiny_validation,
+)
 
 NOBODY = "127.0.0.1:1"
 
@@ -56,10 +65,10 @@ async def test_predictions_name_model_version_and_the_classes_asked_for(serving:
 
 
 async def test_label_sets_come_with_the_predictions(serving: Serving) -> None:
-    """Asked for a coverage, both clients hand each image its set, also over a stream; otherwise sets are empty."""
+    """Asked for a coverage, both clients hand each image its set, also over a stream; otherwise there are none."""
     images, _ = tiny_images(20)
 
-    def synchronous() -> list[list[tuple[str, ...]]]:
+    def synchronous() -> list[list[tuple[str, ...] | None]]:
         with Client(serving.address) as client:
             streamed = [answer for _, answer in client.predict_stream([("a", images)], coverage=0.99)]
             assert isinstance(streamed[0], Predictions)
@@ -70,10 +79,29 @@ async def test_label_sets_come_with_the_predictions(serving: Serving) -> None:
         without = await client.predict(images)
 
     sets = [prediction.label_set for prediction in predictions]
-    assert all(label_set[0] == prediction.label for label_set, prediction in zip(sets, predictions, strict=True))
-    assert len({len(label_set) for label_set in sets}) > 1
+    assert all(prediction.label_set and prediction.label_set[0] == prediction.label for prediction in predictions)
+    assert len({len(label_set or ()) for label_set in sets}) > 1
     assert await asyncio.to_thread(synchronous) == [sets, sets]
-    assert all(prediction.label_set == () for prediction in without)
+    assert all(prediction.label_set is None for prediction in without)
+
+
+async def test_a_multi_label_model_gives_each_image_its_labels(serving: Serving) -> None:
+    """Without being asked for; an image may have none. The model says which task it has, and its thresholds."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    images, _ = tiny_several(20)
+    expected = [
+        {label for label, p, threshold in zip(LABELS, row, THRESHOLDS, strict=True) if p >= threshold}
+        for row in several_probabilities(images)
+    ]
+
+    async with AsyncClient(serving.address) as client:
+        predictions = await client.predict(images, model="several")
+        about, other = await client.model("several"), await client.model("tiny")
+
+    assert [set(prediction.label_set or ()) for prediction in predictions] == expected
+    assert () in [prediction.label_set for prediction in predictions]
+    assert (about.task, about.thresholds) == ("multi_label", THRESHOLDS)
+    assert (other.task, other.thresholds) == ("single_label", ())
 
 
 async def test_a_model_says_how_far_to_rely_on_it(serving: Serving) -> None:

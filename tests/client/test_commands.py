@@ -9,7 +9,7 @@ from PIL import Image
 from client.commands import evaluate, predict, status
 from server.catalog import Refusal
 from tests.serving import Serving
-from tests.tiny import LABELS, tiny_images
+from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, tiny_images
 
 
 @pytest.fixture
@@ -34,6 +34,45 @@ async def test_predict_prints_a_line_a_file(
     assert code == 0
     for file, label in zip(files, LABELS, strict=True):
         assert any(file in line and label in line.removeprefix(file) for line in lines)
+
+
+async def test_predict_prints_the_label_sets(
+    serving: Serving, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a coverage asked for, at the end of the line and as JSON; otherwise there are none."""
+    words = [*files, "--server", serving.address, "--coverage", "0.99"]
+    await asyncio.to_thread(predict, [*words, "--json"])
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["predictions"]
+    await asyncio.to_thread(predict, words)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    await asyncio.to_thread(predict, [*words[:-2], "--json"])
+    without = json.loads(capsys.readouterr().out.splitlines()[-1])["predictions"]
+
+    assert [row["label_set"][0] for row in rows] == list(LABELS)
+    for row, line in zip(rows, lines, strict=True):
+        assert line.endswith(f"set: {', '.join(row['label_set'])}")
+    assert [row["label_set"] for row in without] == [None] * 3
+
+
+async def test_predict_prints_all_labels_of_a_multi_label_model(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where an image has none of them, which is said."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    Image.fromarray(image).save(tmp_path / "dark.png")
+    image[[0, 2]] = 200
+    Image.fromarray(image).save(tmp_path / "bright.png")
+    words = [str(tmp_path / f"{name}.png") for name in ("dark", "bright")]
+    words += ["--server", serving.address, "--model", "several"]
+
+    await asyncio.to_thread(predict, [*words, "--json"])
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["predictions"]
+    await asyncio.to_thread(predict, words)
+    lines = capsys.readouterr().out.splitlines()[1:]
+
+    assert [row["label_set"] for row in rows] == [[], ["first", "third"]]
+    assert [line.partition("set: ")[2] for line in lines] == ["none of the labels", "first, third"]
 
 
 async def test_predict_json_is_the_last_line_and_one_bad_file_fails_alone(
@@ -124,10 +163,27 @@ async def test_status_shows_what_is_served_and_what_was_refused(
         "270 of 300",
         "first, second, third",
         "version 2: its hash is [w",
+        "sets     0.99 promised, kept",
     ):
         assert part in shown
     assert (result["ready"], result["models"][0]["name"], result["models"][0]["state"]) == (True, "tiny", "serving")
     assert result["models"][0]["refusals"] == [[2, "its hash is [wrong]"]]
+
+
+async def test_status_shows_how_a_multi_label_model_answers(
+    serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From which thresholds on; as JSON all of them, with the task."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+
+    await asyncio.to_thread(status, ["--server", serving.address])
+    shown = capsys.readouterr().out
+    await asyncio.to_thread(status, ["--server", serving.address, "--json"])
+    several, tiny = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+
+    assert shown.count("answers  all labels from their thresholds on, 0.12 to 0.75") == 1
+    assert (several["task"], several["thresholds"]) == ("multi_label", list(THRESHOLDS))
+    assert (tiny["task"], tiny["thresholds"]) == ("single_label", [])
 
 
 @pytest.mark.parametrize("words", [["status"], ["evaluate"], ["predict", __file__]])

@@ -37,6 +37,37 @@ async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_pa
         await verify(bundle, settings())
 
 
+async def test_several_labels_an_image_are_verified_alike(tmp_path: Path) -> None:
+    """The recount is by whole images; a graph that answers other labels is refused."""
+    folder = ModelsFolder(tmp_path)
+    bundle = publish_tiny(folder, task="multi_label")
+    swapped = publish_tiny(folder, graph=tiny_graph(ROTATED, task="multi_label"), task="multi_label")
+
+    verified = await verify(bundle, settings())
+
+    assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
+    with pytest.raises(Refused, match=r"it claims 270 of 300 right and reproduces \d+$"):
+        await verify(swapped, settings())
+
+
+async def test_probabilities_have_to_be_what_the_task_says(tmp_path: Path) -> None:
+    """A single-label model's sum to 1, so that a graph of the other kind is refused before anything is counted."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(task="multi_label"))
+
+    with pytest.raises(Refused, match="do not sum to 1"):
+        await verify(bundle, settings())
+
+
+async def test_probabilities_beyond_0_and_1_are_refused(tmp_path: Path) -> None:
+    """Scores under the name of probabilities are none, whatever the task."""
+    model = onnx.load_from_string(tiny_graph(task="multi_label"))
+    model.graph.node[-1].op_type = "Identity"
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString(), task="multi_label")
+
+    with pytest.raises(Refused, match="not from 0 to 1"):
+        await verify(bundle, settings())
+
+
 @pytest.mark.parametrize("name", [MODEL, VALIDATION, "README.md"])
 @pytest.mark.parametrize("harm", ["cut", "zeroed", "missing"])
 async def test_a_harmed_file_is_refused_before_it_is_parsed(tmp_path: Path, name: str, harm: str) -> None:

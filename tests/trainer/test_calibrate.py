@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
 from bundle.label_sets import COVERAGES, label_sets
-from trainer.calibrate import assess, calibration_error, promises, uncalibrated
+from trainer.calibrate import assess, calibration_error, settle, uncalibrated
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -54,14 +55,56 @@ def test_what_is_said_is_counted_on_validation() -> None:
     """Errors with and without the temperature, and for each promise how many sets contain the truth and how large."""
     probabilities, labels = drawn()
     tune, validation = (probabilities[:1000], labels[:1000]), (probabilities[1000:], labels[1000:])
-    thresholds = promises(*tune)
-    found = assess(*validation, temperature=2.0, thresholds=thresholds)
+    settled = settle(*tune)
+    found = assess(*validation, temperature=2.0, promises=settled.promises)
 
-    assert tuple(thresholds) == COVERAGES
+    assert tuple(settled.promises) == COVERAGES
+    assert settled.thresholds is None
     assert found.error_after == calibration_error(*validation)
     assert found.error_before == calibration_error(uncalibrated(validation[0], 2.0), labels[1000:])
     for one in found.coverages:
-        sets = label_sets(validation[0], thresholds[one.promised])
+        sets = label_sets(validation[0], settled.promises[one.promised])
         assert one.covered == sum(bool(row[label]) for row, label in zip(sets, labels[1000:], strict=True))
         assert one.mean_size == sets.sum() / 1000
         assert abs(one.covered / one.total - one.promised) < 0.03
+
+
+def drawn_labels(boldness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of each of five labels, said this many times too boldly, and labels drawn from the honest ones."""
+    random = np.random.default_rng(0)
+    logits = 2 * random.standard_normal((2000, 5))
+    labels = random.random((2000, 5)) < 1 / (1 + np.exp(-logits))
+    return 1 / (1 + np.exp(-boldness * logits)), labels
+
+
+def test_every_label_counts_where_there_are_several() -> None:
+    """The error is over all labels of all images, as scikit-learn's calibration curve has them."""
+    probabilities, labels = drawn_labels(2.0)
+    share, said = calibration_curve(labels.ravel(), probabilities.ravel(), n_bins=15)
+    counts = np.histogram(probabilities.ravel(), bins=15, range=(0, 1))[0]
+
+    assert (counts > 0).all()
+    assert calibration_error(probabilities, labels) == pytest.approx(float((counts * abs(share - said)).sum() / 10_000))
+    assert calibration_error(*drawn_labels(1.0)) < 0.02 < calibration_error(probabilities, labels)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_of_several_labels_can_be_taken_back(temperature: float) -> None:
+    """Also where probabilities are 0 or 1."""
+    logits = np.random.default_rng(0).standard_normal((50, 4))
+    said, without = 1 / (1 + np.exp(-logits / temperature)), 1 / (1 + np.exp(-logits))
+    extreme = np.array([[0, 1]], np.float32)
+
+    np.testing.assert_allclose(uncalibrated(said, temperature, several=True), without, atol=1e-12)
+    np.testing.assert_allclose(uncalibrated(extreme, temperature, several=True), extreme, atol=1e-12)
+
+
+def test_several_labels_have_thresholds_and_no_promises() -> None:
+    """A coverage is promised of sets that contain the one truth."""
+    probabilities, labels = drawn_labels()
+    settled = settle(probabilities, labels)
+    found = assess(probabilities, labels, temperature=2.0, promises=settled.promises)
+
+    assert settled.thresholds is not None
+    assert (len(settled.thresholds), settled.promises, found.coverages) == (5, {}, ())
+    assert found.error_after < found.error_before

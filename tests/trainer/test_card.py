@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 from bundle.accuracy import wilson_interval
-from bundle.manifest import Calibration, Claim, Coverage, SplitEntry, Training
+from bundle.claims import Claim, MultiLabelClaim
+from bundle.manifest import Calibration, Coverage, SplitEntry, Training
 from trainer.card import model_card
 
 DIGEST = "0" * 64
@@ -96,3 +97,20 @@ def test_the_card_tells_how_far_to_rely_on_it() -> None:
     assert "temperature 0.50" in card
     assert "error 2.00%, without it 10.00%" in card
     assert f"| 95% | {sets.counted} | 1.25 |" in card
+
+
+def test_the_card_of_several_labels_tells_each() -> None:
+    """What counts as right, and for each label threshold, images, precision and recall, where there are any."""
+    low, high = wilson_interval(7, 10)
+    per_label = (((4, 1), (1, 4)), ((9, 1), (0, 0)), ((8, 0), (2, 0)))
+    counted = MultiLabelClaim(correct=7, total=10, low=low, high=high, per_label=per_label)
+    calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=())
+    card = model_card("pets", ("cat", "dog", "ant"), counted, training(), calibration, (0.5, 0.25, 0.75))
+
+    assert "7 of 10" in card
+    assert "all its labels were answered and no others" in card
+    assert "| cat | 0.50 | 5 | 80.00% | 80.00% |" in card
+    assert "| dog | 0.25 | 0 | 0.00% | - |" in card
+    assert "| ant | 0.75 | 2 | - | 0.00% |" in card
+    assert "temperature 0.50" in card
+    assert "promise" not in card

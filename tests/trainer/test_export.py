@@ -7,6 +7,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from bundle.multi_label import Task
 from trainer.errors import TrainError
 from trainer.export import OPSET, check_agreement, export
 from trainer.models import Classifier
@@ -28,10 +29,12 @@ class Exported:
         return probabilities, logits
 
 
-def made(kind: ModelKind, shape: tuple[int, ...], classes: int, seed: int = 0) -> tuple[Classifier, np.ndarray]:
+def made(
+    kind: ModelKind, shape: tuple[int, ...], classes: int, seed: int = 0, task: Task = "single_label"
+) -> tuple[Classifier, np.ndarray]:
     """A classifier with random weights that has seen these images, as training leaves it."""
     torch.manual_seed(seed)
-    classifier = Classifier(kind, shape, classes)
+    classifier = Classifier(kind, shape, classes, task=task)
     images = np.random.default_rng(0).integers(0, 256, (70, *shape), dtype=np.uint8)
     classifier.see_statistics(torch.from_numpy(images))
     with torch.no_grad():
@@ -108,6 +111,40 @@ def test_probabilities_sum_to_one(exported: Exported) -> None:
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert float(probabilities.min()) >= 0
     np.testing.assert_array_equal(probabilities.argmax(axis=1), logits.argmax(axis=1))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_several_labels_have_a_probability_each(classes: int) -> None:
+    """The sigmoid of the label's own score, for two labels too; the temperature is in both outputs."""
+    classifier, images = made("linear", (8, 8), classes, task="multi_label")
+    exported = Exported(classifier, export(classifier, (8, 8), 0.5), images, classes)
+    probabilities, logits = exported.run(images)
+    with torch.no_grad():
+        scores = classifier(torch.from_numpy(images)).numpy()
+
+    assert scores.shape == (70, classes)
+    assert (scores[:, 0] != 0).all()
+    np.testing.assert_allclose(logits, 2 * scores, atol=1e-5)
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-2 * scores)), atol=1e-6)
+    assert check_agreement(classifier, exported.graph, images, 0.5) < 1e-5
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 20.0])
+def test_the_temperature_is_inside(exported: Exported, temperature: float) -> None:
+    """Scores are divided by it in both outputs, so that one follows from the other; no answer changes by it."""
+    shape = exported.images.shape[1:]
+    graph = export(exported.classifier, shape, temperature)
+    cooled = Exported(exported.classifier, graph, exported.images, exported.classes)
+    probabilities, logits = cooled.run(exported.images)
+    before = exported.run(exported.images)
+    raw = np.exp(logits - logits.max(axis=1, keepdims=True))
+
+    np.testing.assert_allclose(logits * temperature, before[1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(probabilities, raw / raw.sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), before[0].argmax(axis=1))
+    assert check_agreement(exported.classifier, graph, exported.images, temperature) < 1e-5
+    with pytest.raises(TrainError, match="differ from PyTorch's"):
+        check_agreement(exported.classifier, graph, exported.images, 2 * temperature)
 
 
 def test_extreme_pixels_have_probabilities(exported: Exported) -> None:

@@ -1,8 +1,12 @@
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
 
 from bundle.accuracy import wilson_interval
+from bundle.claims import Claim, MultiLabelClaim
+from trainer.export import export
+from trainer.models import Classifier
 from trainer.splits import Splits
 from trainer.validate import answers, count_claim, run_graph
 
@@ -16,6 +20,7 @@ def test_the_claim_is_a_naive_count(graph: bytes, splits: Splits) -> None:
         (probabilities,) = session.run(["probabilities"], {"images": image[None]})
         confusion[label][int(np.argmax(probabilities[0]))] += 1
     claim = count_claim(answers(graph, images), labels)
+    assert isinstance(claim, Claim)
     correct = sum(confusion[k][k] for k in range(10))
 
     assert claim.confusion == tuple(map(tuple, confusion))
@@ -37,6 +42,7 @@ def test_wrong_labels_lower_the_claim(graph: bytes, splits: Splits) -> None:
     images, labels = splits.validation.images, splits.validation.labels
     claim = count_claim(answers(graph, images), labels)
     moved = count_claim(answers(graph, images), (labels + 1) % 10)
+    assert isinstance(claim, Claim)
 
     assert moved.correct == sum(row[(k + 1) % 10] for k, row in enumerate(claim.confusion))
     assert moved.correct < 0.1 * claim.correct
@@ -49,3 +55,23 @@ def test_a_batch_has_a_row_an_image(graph: bytes, noise: np.ndarray) -> None:
     assert together.shape == (64, 10)
     assert together.dtype == np.float32
     np.testing.assert_allclose(run_graph(graph, noise[::-1].copy())[::-1], together, atol=1e-6)
+
+
+def test_several_labels_are_counted_from_their_thresholds_on(noise: np.ndarray) -> None:
+    """An image is right when every label is on its side of its threshold, as one that is asked alone shows."""
+    torch.manual_seed(0)
+    classifier = Classifier("linear", (8, 8), classes=3, task="multi_label")
+    classifier.see_statistics(torch.from_numpy(noise))
+    probabilities = answers(export(classifier.eval(), (8, 8)), noise)
+    labels = probabilities > 0.5
+    labels[:20, 1] ^= True
+    claim = count_claim(probabilities, labels, (0.5, 0.5, 0.25))
+    right = [
+        all((p >= threshold) == present for p, threshold, present in zip(row, (0.5, 0.5, 0.25), truth, strict=True))
+        for row, truth in zip(probabilities.tolist(), labels.tolist(), strict=True)
+    ]
+
+    assert isinstance(claim, MultiLabelClaim)
+    assert (claim.correct, claim.total) == (sum(right), 64)
+    assert 0 < claim.correct < 44
+    assert sum(claim.per_label[1][truth][1 - truth] for truth in (0, 1)) == 20

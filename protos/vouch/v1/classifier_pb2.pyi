@@ -7,12 +7,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_UNSPECIFIED: _ClassVar[Task]
+    TASK_SINGLE_LABEL: _ClassVar[Task]
+    TASK_MULTI_LABEL: _ClassVar[Task]
+
 class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STATE_UNSPECIFIED: _ClassVar[State]
     STATE_VERIFYING: _ClassVar[State]
     STATE_SERVING: _ClassVar[State]
     STATE_REFUSED: _ClassVar[State]
+TASK_UNSPECIFIED: Task
+TASK_SINGLE_LABEL: Task
+TASK_MULTI_LABEL: Task
 STATE_UNSPECIFIED: State
 STATE_VERIFYING: State
 STATE_SERVING: State
@@ -115,7 +124,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals", "calibration")
+    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals", "calibration", "task", "thresholds")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +135,8 @@ class Model(_message.Message):
     SERVED_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
     version: int
@@ -136,7 +147,9 @@ class Model(_message.Message):
     served: Accuracy
     refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
     calibration: Calibration
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+    task: Task
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., task: _Optional[_Union[Task, str]] = ..., thresholds: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "error_before", "error_after", "coverages")

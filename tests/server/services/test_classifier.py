@@ -15,10 +15,13 @@ from tests.serving import Serving
 from tests.tiny import (
     LABELS,
     PROMISES,
+    THRESHOLDS,
     calibration_of,
     publish_tiny,
+    several_probabilities,
     tiny_images,
     tiny_probabilities,
+    tiny_several,
     tiny_validation,
 )
 
@@ -133,6 +136,51 @@ async def test_a_model_tells_what_it_promises(serving: Serving) -> None:
     assert [(one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in said.coverages] == [
         (one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in known.coverages
     ]
+
+
+async def test_a_multi_label_model_answers_a_set_of_labels(serving: Serving) -> None:
+    """Each label from its threshold on, the most probable first, perhaps none, beside the most probable labels."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    images, _ = tiny_several(40)
+    probabilities = several_probabilities(images)
+
+    answer = await serving.classifier.Predict(raw(images, model="several", top_k=2))
+
+    expected = [
+        [LABELS[k] for k in np.argsort(-row, kind="stable") if row[k] >= THRESHOLDS[k]] for row in probabilities
+    ]
+    assert list(answer.set_sizes) == [len(members) for members in expected]
+    assert list(answer.set_labels) == [label for members in expected for label in members]
+    assert {0, 1, 2} <= set(answer.set_sizes)
+    assert list(answer.labels[::2]) == [LABELS[k] for k in probabilities.argmax(axis=1)]
+    np.testing.assert_allclose(answer.probabilities[::2], probabilities.max(axis=1), atol=1e-5)
+
+
+async def test_a_multi_label_model_tells_its_thresholds_and_promises_no_coverage(serving: Serving) -> None:
+    """GetModel has task and thresholds; who asks for a coverage is told how it answers."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    one = (await serving.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model
+    several = (await serving.classifier.GetModel(pb.GetModelRequest(model="several"))).model
+
+    code, message = await refusal(serving.classifier.Predict(raw(tiny_images(1)[0], model="several", coverage=0.9)))
+
+    assert (one.task, list(one.thresholds)) == (pb.TASK_SINGLE_LABEL, [])
+    assert (several.task, tuple(several.thresholds)) == (pb.TASK_MULTI_LABEL, THRESHOLDS)
+    assert several.calibration.temperature == 1.5
+    assert not several.calibration.coverages
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "each from its own threshold on" in message
+
+
+async def test_a_multi_label_model_is_recounted_by_whole_images(serving: Serving) -> None:
+    """Evaluate ends with the claim."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+
+    counts = [answer async for answer in serving.classifier.Evaluate(pb.EvaluateRequest(model="several"))]
+
+    assert [answer.served.total for answer in counts] == [256, 300]
+    assert counts[-1].served == counts[-1].claim
+    assert counts[-1].claim.correct == 270
 
 
 @pytest.mark.parametrize(

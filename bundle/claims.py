@@ -1,0 +1,106 @@
+"""What a bundle claims: how many right answers, and which ones were right and wrong.
+
+For either task one count an image, so that claim, interval and recount mean the same.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from bundle.accuracy import Accuracy, Tally
+from bundle.multi_label import MultiLabelTally, Task
+from bundle.part import Part
+
+Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+
+class _Counted(Part):
+    """Right answers on the validation split, counted by the trainer on the exported graph, in ONNX Runtime."""
+
+    correct: int = Field(ge=0)
+    total: int = Field(ge=1)
+    low: float
+    """Wilson 95 % interval, lower end."""
+    high: float
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The claim as a count."""
+        return Accuracy(correct=self.correct, total=self.total)
+
+    def _check_interval(self) -> None:
+        stated, right = (self.low, self.high), (self.accuracy.low, self.accuracy.high)
+        if not all(abs(one - other) <= 1e-6 for one, other in zip(stated, right, strict=True)):  # NaN is not within
+            raise ValueError("low and high are not the Wilson 95 % interval of the claim")
+
+
+class Claim(_Counted):
+    """The count of a single-label model: an image is right when its label was the most probable."""
+
+    confusion: tuple[tuple[int, ...], ...]
+    """K rows of K: row the true class, column the answer."""
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.confusion)
+
+    @property
+    def per_class(self) -> list[Accuracy]:
+        """The count for the images of each class, in the order of the labels."""
+        return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
+
+    @model_validator(mode="after")
+    def _figures_agree(self) -> "Claim":
+        rows = self.confusion
+        if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
+            raise ValueError("the confusion matrix is not a square of counts")
+        if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
+            raise ValueError("the confusion matrix does not add up to the claim")
+        self._check_interval()
+        return self
+
+
+class MultiLabelClaim(_Counted):
+    """The count of a multi-label model: an image is right when all its labels were answered and no others."""
+
+    per_label: tuple[tuple[Pair, Pair], ...]
+    """For each of the K labels ((true negatives, false positives), (false negatives, true positives))."""
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.per_label)
+
+    @model_validator(mode="after")
+    def _figures_agree(self) -> "MultiLabelClaim":
+        wrong = [false_positives + false_negatives for (_, false_positives), (false_negatives, _) in self.per_label]
+        if any(sum(map(sum, counts)) != self.total for counts in self.per_label):
+            raise ValueError("the counts of a label do not add up to the images of the claim")
+        if not max(wrong, default=0) <= self.total - self.correct <= sum(wrong):
+            raise ValueError("the counts of the labels do not go with as many right images as claimed")
+        self._check_interval()
+        return self
+
+
+def _task_of_claim(claim: Any) -> Task:
+    several = "per_label" in claim if isinstance(claim, dict) else isinstance(claim, MultiLabelClaim)
+    return "multi_label" if several else "single_label"
+
+
+AnyClaim = Annotated[
+    Annotated[Claim, Tag("single_label")] | Annotated[MultiLabelClaim, Tag("multi_label")],
+    Discriminator(_task_of_claim),
+]
+"""A claim of either task."""
+
+
+def claim_from(tally: Tally | MultiLabelTally) -> Claim | MultiLabelClaim:
+    """The claim that a finished count makes."""
+    count = tally.accuracy
+    low, high = count.low, count.high
+    if isinstance(tally, MultiLabelTally):
+        per_label = tuple(((tn, fp), (fn, tp)) for (tn, fp), (fn, tp) in tally.per_label.tolist())
+        return MultiLabelClaim(correct=count.correct, total=count.total, low=low, high=high, per_label=per_label)
+    confusion = tuple(tuple(row) for row in tally.confusion.tolist())
+    return Claim(correct=count.correct, total=count.total, low=low, high=high, confusion=confusion)

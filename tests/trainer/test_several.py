@@ -1,0 +1,109 @@
+"""A multi-label training from splits to a bundle that the client's and the server's code can count on."""
+
+import json
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+import trainer.run
+from bundle.claims import MultiLabelClaim
+from bundle.manifest import CARD, REPORT, Manifest
+from bundle.store import Bundle
+from sources.examples import Examples
+from trainer.exam import examine
+from trainer.models import Classifier
+from trainer.run import train
+from trainer.settings import TrainSettings
+from trainer.splits import Splits
+
+NAMES = ("odd", "round", "large")
+"""What is said of a digit: it is odd, it has a closed loop, it is five or more. A 4 is none of it."""
+
+
+def said_of(digits: np.ndarray) -> np.ndarray:
+    """bool, shape (N, 3)."""
+    return np.stack([digits % 2 == 1, np.isin(digits, (0, 6, 8, 9)), digits >= 5], axis=1)
+
+
+@pytest.fixture(scope="module")
+def several(splits: Splits) -> Splits:
+    """The digits with these labels; each split has images of every one, and some with none."""
+    parts = {name: Examples(part.images, said_of(part.labels)) for name, part in splits.by_name.items()}
+    return Splits(NAMES, parts["fit"], parts["tune"], parts["validation"], ())
+
+
+@pytest.fixture(scope="module")
+def bundle(several: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The published bundle of a single layer."""
+    folder = tmp_path_factory.mktemp("several")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(trainer.run, "read_splits", lambda settings: several)
+        trained = train(TrainSettings(data="digits", model="linear", epochs=4, models=folder / "models", device="cpu"))
+    assert trained is not None
+    return trained.bundle
+
+
+def probabilities_of(bundle: Bundle, images: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(bundle.read_model(), providers=["CPUExecutionProvider"])
+    found: np.ndarray = session.run(["probabilities"], {"images": images})[0]
+    return found
+
+
+def test_a_whole_bundle_of_several_labels_is_published(bundle: Bundle) -> None:
+    """Task, labels, thresholds and claim go together on disk; card and report are there."""
+    manifest = bundle.manifest
+    bundle.check_files()
+
+    assert (manifest.task, manifest.labels) == ("multi_label", NAMES)
+    assert manifest.thresholds is not None
+    assert isinstance(manifest.claim, MultiLabelClaim)
+    assert manifest.calibration is not None
+    assert manifest.calibration.coverages == ()
+    assert "| round |" in bundle.read(CARD).decode()
+    assert b"round" in bundle.read(REPORT)
+
+
+def test_the_claim_of_whole_images_can_be_recounted(bundle: Bundle, several: Splits) -> None:
+    """Image by image, with the thresholds of the manifest; a single layer gets about half of them wholly right."""
+    validation, manifest = bundle.read_validation(), bundle.manifest
+    assert manifest.thresholds is not None
+    right = sum(
+        [p >= threshold for p, threshold in zip(row, manifest.thresholds, strict=True)] == truth
+        for row, truth in zip(
+            probabilities_of(bundle, validation.images).tolist(), validation.labels.tolist(), strict=True
+        )
+    )
+
+    np.testing.assert_array_equal(validation.labels, several.validation.labels, strict=True)
+    assert (manifest.claim.correct, manifest.claim.total) == (right, len(validation))
+    assert manifest.claim.accuracy.accuracy > 0.5
+
+
+def test_probabilities_of_the_labels_are_their_own(bundle: Bundle) -> None:
+    """They do not sum to 1."""
+    sums = probabilities_of(bundle, bundle.read_validation().images).sum(axis=1)
+
+    assert sums.min() < 0.6
+    assert sums.max() > 1.5
+
+
+def test_the_manifest_says_so_to_other_readers(bundle: Bundle) -> None:
+    """The file has the counts of every label, and reads back."""
+    content = json.loads((bundle.path / "manifest.json").read_text())
+
+    assert np.array(content["claim"]["per_label"]).shape == (3, 2, 2)
+    assert "confusion" not in content["claim"]
+    assert Manifest.model_validate(content) == bundle.manifest
+
+
+def test_thresholds_are_settled_on_tune_alone(several: Splits) -> None:
+    """Another validation split changes the claim, not the graph and not the thresholds."""
+    classifier = Classifier("linear", (8, 8), 3, task="multi_label").eval()
+    other = Splits(NAMES, several.fit, several.tune, several.fit[:100], ())
+    one, two = examine(classifier, several), examine(classifier, other)
+
+    assert one.thresholds == two.thresholds
+    assert one.graph == two.graph
+    assert one.claim != two.claim
