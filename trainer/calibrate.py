@@ -17,18 +17,20 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Expected calibration error: how far the probability of the answer is from the share of right answers.
 
     Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). The mean of |accuracy - confidence| over
-    bins of confidence, weighted by how many answers are in each; 0 to 1. With several labels, every label of every
-    image counts: the mean of |share that have it - probability of it|.
+    bins of confidence, weighted by how many answers are in each; 0 to 1. With several labels every yes and no to every
+    label counts, with the probability of what was said.
 
     Args:
         probabilities: floats, shape (N, K).
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
     """
     if labels.ndim == 2:
-        confidence, right = probabilities.astype(np.float64).ravel(), labels.ravel()
+        yes = probabilities >= 0.5
+        confidence, right = np.where(yes, probabilities, 1 - probabilities).ravel(), (yes == labels).ravel()
     else:
-        confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    confidence = confidence.astype(np.float64)
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)  # with its upper end, as in the paper
     gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
     return float(np.abs(gaps).sum() / len(right))
 

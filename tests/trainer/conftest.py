@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sources.digits import load_digits
-from sources.examples import Source
+from sources.examples import Examples, Source
 from trainer.export import export
 from trainer.fit import Fitted, fit
 from trainer.models import Classifier
@@ -27,6 +27,17 @@ def splits(digits: Source) -> Splits:
     for part in made.by_name.values():
         part.images.setflags(write=False)
     return made
+
+
+@pytest.fixture(scope="session")
+def several(splits: Splits) -> Splits:
+    """The digits with labels of which any number holds: odd, round (a closed loop), large (5 or more). A 4 has none."""
+
+    def said_of(digits: np.ndarray) -> np.ndarray:
+        return np.stack([digits % 2 == 1, np.isin(digits, (0, 6, 8, 9)), digits >= 5], axis=1)
+
+    parts = {name: Examples(part.images, said_of(part.labels)) for name, part in splits.by_name.items()}
+    return Splits(("odd", "round", "large"), parts["fit"], parts["tune"], parts["validation"], ())
 
 
 @pytest.fixture(scope="session")

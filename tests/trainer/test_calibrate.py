@@ -4,6 +4,7 @@ from sklearn.calibration import calibration_curve
 
 from bundle.label_sets import COVERAGES, label_sets
 from trainer.calibrate import assess, calibration_error, settle, uncalibrated
+from trainer.report.outcome import reliability
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -32,6 +33,7 @@ def test_the_error_is_a_naive_count() -> None:
     )
 
     assert calibration_error(probabilities, labels) == pytest.approx(expected)
+    assert reliability(labels, probabilities).error == pytest.approx(expected)
 
 
 def test_honest_probabilities_have_a_small_error() -> None:
@@ -78,13 +80,15 @@ def drawn_labels(boldness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_label_counts_where_there_are_several() -> None:
-    """The error is over all labels of all images, as scikit-learn's calibration curve has them."""
+    """The error is over every yes and no, as scikit-learn's calibration curve and the report have them."""
     probabilities, labels = drawn_labels(2.0)
-    share, said = calibration_curve(labels.ravel(), probabilities.ravel(), n_bins=15)
-    counts = np.histogram(probabilities.ravel(), bins=15, range=(0, 1))[0]
+    confidence, right = np.maximum(probabilities, 1 - probabilities), (probabilities > 0.5) == labels
+    share, said = calibration_curve(right.ravel(), confidence.ravel(), n_bins=15)
+    counts = np.histogram(confidence.ravel(), bins=15, range=(0, 1))[0]
+    expected = float((counts[counts > 0] * abs(share - said)).sum() / 10_000)
 
-    assert (counts > 0).all()
-    assert calibration_error(probabilities, labels) == pytest.approx(float((counts * abs(share - said)).sum() / 10_000))
+    assert calibration_error(probabilities, labels) == pytest.approx(expected)
+    assert reliability(labels, probabilities).error == pytest.approx(expected)
     assert calibration_error(*drawn_labels(1.0)) < 0.02 < calibration_error(probabilities, labels)
 
 

@@ -10,27 +10,11 @@ import trainer.run
 from bundle.claims import MultiLabelClaim
 from bundle.manifest import CARD, REPORT, Manifest
 from bundle.store import Bundle
-from sources.examples import Examples
-from trainer.exam import examine
-from trainer.models import Classifier
 from trainer.run import train
 from trainer.settings import TrainSettings
 from trainer.splits import Splits
 
 NAMES = ("odd", "round", "large")
-"""What is said of a digit: it is odd, it has a closed loop, it is five or more. A 4 is none of it."""
-
-
-def said_of(digits: np.ndarray) -> np.ndarray:
-    """bool, shape (N, 3)."""
-    return np.stack([digits % 2 == 1, np.isin(digits, (0, 6, 8, 9)), digits >= 5], axis=1)
-
-
-@pytest.fixture(scope="module")
-def several(splits: Splits) -> Splits:
-    """The digits with these labels; each split has images of every one, and some with none."""
-    parts = {name: Examples(part.images, said_of(part.labels)) for name, part in splits.by_name.items()}
-    return Splits(NAMES, parts["fit"], parts["tune"], parts["validation"], ())
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +80,3 @@ def test_the_manifest_says_so_to_other_readers(bundle: Bundle) -> None:
     assert np.array(content["claim"]["per_label"]).shape == (3, 2, 2)
     assert "confusion" not in content["claim"]
     assert Manifest.model_validate(content) == bundle.manifest
-
-
-def test_thresholds_are_settled_on_tune_alone(several: Splits) -> None:
-    """Another validation split changes the claim, not the graph and not the thresholds."""
-    classifier = Classifier("linear", (8, 8), 3, task="multi_label").eval()
-    other = Splits(NAMES, several.fit, several.tune, several.fit[:100], ())
-    one, two = examine(classifier, several), examine(classifier, other)
-
-    assert one.thresholds == two.thresholds
-    assert one.graph == two.graph
-    assert one.claim != two.claim
