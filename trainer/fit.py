@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sources.examples import Examples
 from trainer.augment import warp
+from trainer.balance import class_weights
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
 from trainer.losses import Criterion, measure, right_answers
@@ -116,7 +117,7 @@ class _Fit:
         self.model, self.recipe, self.processes = model, recipe, processes
         self.images, self.labels = as_tensors(splits.fit, processes.device)
         self.tune = as_tensors(splits.tune, processes.device)
-        self.criterion = Criterion(recipe.loss, recipe.label_smoothing)
+        self.criterion = _criterion(splits, recipe).to(processes.device)
         self.order = Order(len(self.images), recipe.focus)
         self.steps_an_epoch = ceil(len(self.images) / recipe.batch_size)
         self.started = time.perf_counter()
@@ -251,6 +252,11 @@ class _Seen:
         """Loss and accuracy an image, over all processes."""
         correct, count = self._processes.total(torch.tensor([self._correct, self._count])).tolist()
         return self._loss / count, correct / count
+
+
+def _criterion(splits: Splits, recipe: Recipe) -> Criterion:
+    weights = class_weights(splits.fit.labels, len(splits.classes)) if recipe.balance else None
+    return Criterion(recipe.loss, recipe.label_smoothing, None if weights is None else torch.from_numpy(weights))
 
 
 def _mixed(*numbers: int) -> int:

@@ -192,7 +192,7 @@ async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhe
                 await house.predict(images)
             except grpc.aio.AioRpcError as err:
                 codes.add(err.code())
-                await asyncio.sleep(0.15)  # as a client backs off
+                await asyncio.sleep(0.5)  # as a client backs off, gRPC's own for a second
 
     async with working(tmp_path) as house:
         await house.until_serving()

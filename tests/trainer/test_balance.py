@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from sources.examples import Examples
+from trainer.balance import class_weights, imbalance
+from trainer.fit import fit
+from trainer.models import Classifier
+from trainer.recipes import Recipe
+from trainer.splits import Splits
+
+
+def test_the_weights_are_scikit_learns() -> None:
+    """Every class counts the same together, as in scikit-learn's balanced weights."""
+    labels = np.random.default_rng(0).choice(4, 500, p=[0.7, 0.2, 0.05, 0.05])
+    oracle = compute_class_weight("balanced", classes=np.arange(4), y=labels)
+
+    np.testing.assert_allclose(class_weights(labels, 4), oracle, rtol=1e-6)
+
+
+def test_a_label_weighs_as_many_images_as_lack_it() -> None:
+    """Of several labels, presence counts as often as there are images without it for each one with it."""
+    labels = np.array([[True, True], [False, True], [False, True], [False, False]])
+
+    np.testing.assert_allclose(class_weights(labels, 2), [3, 1 / 3])
+
+
+@pytest.mark.parametrize(("counts", "said"), [((9, 3), True), ((8, 3), False), ((3, 3), False)])
+def test_classes_that_are_far_apart_are_named(counts: tuple[int, int], said: bool) -> None:
+    """Three times as many images are worth a sentence."""
+    sentence = imbalance(np.repeat([0, 1], counts), ("cat", "dog"))
+
+    assert (sentence is not None) == said
+    if sentence:
+        assert "class cat has 9 fit images and dog has 3; --balance" in sentence
+
+
+def test_a_balanced_fit_finds_more_of_the_rare_class() -> None:
+    """Where two classes overlap and one is rare, the plain fit hardly ever answers it; the balanced one does."""
+    random = np.random.default_rng(0)
+
+    def part(common: int, rare: int) -> Examples:
+        labels = np.repeat([0, 1], (common, rare))
+        centre = np.where(labels == 0, 120, 136)[:, None, None]
+        return Examples(
+            (centre + 20 * random.standard_normal((len(labels), 2, 2))).clip(0, 255).astype(np.uint8), labels
+        )
+
+    splits = Splits(("common", "rare"), part(1900, 100), part(190, 10), part(500, 500), ())
+    recipe = Recipe(epochs=10, batch_size=100, learning_rate=0.05, optimizer="sgd")
+    found = []
+    for balance in (False, True):
+        torch.manual_seed(0)
+        classifier = Classifier("linear", (2, 2), 2)
+        fit(classifier, splits, replace(recipe, balance=balance))
+        answers = classifier(torch.from_numpy(splits.validation.images)).argmax(dim=1).numpy()
+        found.append(float((answers[500:] == 1).mean()))
+
+    assert found[0] < 0.3
+    assert found[1] > 0.6
