@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bundle.errors import InvalidBundle
+from bundle.multi_label import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +16,7 @@ class Validation:
     images: np.ndarray
     """uint8, shape (N, H, W) or (N, H, W, C): raw pixels as they are in the file."""
     labels: np.ndarray
-    """int64, shape (N,): positions in the manifest's labels."""
+    """int64, shape (N,): positions in the manifest's labels. Multi-label: bool, shape (N, K), which of them it has."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -28,12 +29,12 @@ def pack(validation: Validation) -> bytes:
     return file.getvalue()
 
 
-def unpack(content: bytes, image_shape: tuple[int, ...], classes: int) -> Validation:
+def unpack(content: bytes, image_shape: tuple[int, ...], classes: int, task: Task = "single_label") -> Validation:
     """The split that `pack` wrote.
 
     Args:
         image_shape: (H, W) or (H, W, C), as the manifest says.
-        classes: K; every label must be below it.
+        classes: K, the number of the manifest's labels.
 
     Raises:
         InvalidBundle: not such a file, or it does not fit the manifest.
@@ -48,10 +49,12 @@ def unpack(content: bytes, image_shape: tuple[int, ...], classes: int) -> Valida
         raise InvalidBundle(
             f"validation.npz holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}"
         )
-    if labels.dtype != np.int64 or labels.shape != (len(images),):
+    dtype, shape = (np.int64, (len(images),)) if task == "single_label" else (np.bool_, (len(images), classes))
+    if labels.dtype != dtype or labels.shape != shape:
         raise InvalidBundle(
-            f"validation.npz holds {len(images)} images and {labels.dtype} labels of shape {labels.shape}"
+            f"validation.npz holds {len(images)} images and {labels.dtype} labels of shape {labels.shape}; "
+            f"a {task} model needs {np.dtype(dtype)} of {shape}"
         )
-    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+    if len(labels) == 0 or (task == "single_label" and (labels.min() < 0 or labels.max() >= classes)):
         raise InvalidBundle(f"validation.npz needs labels from 0 to {classes - 1}, one for each of at least one image")
     return validation

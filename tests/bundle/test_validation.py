@@ -117,3 +117,31 @@ def test_damage_is_found_or_harmless(data: st.DataObject) -> None:
     assert unpacked.images.dtype == np.uint8
     assert unpacked.images.shape[1:] == SHAPE
     assert unpacked.labels.shape == (len(unpacked),)
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 5), st.integers(2, 6))))
+def test_several_labels_are_packed_and_unpacked(labels: np.ndarray) -> None:
+    """A row of yes and no for each image comes back as it was."""
+    images = np.zeros((len(labels), 2, 3), np.uint8)
+    unpacked = unpack(pack(Validation(images, labels)), (2, 3), labels.shape[1], "multi_label")
+
+    np.testing.assert_array_equal(unpacked.labels, labels, strict=True)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [LABELS, np.ones((5, 2), bool), np.ones((4, 3), bool), np.ones((5, 3), np.uint8), np.ones((5, 3, 1), bool)],
+    ids=["single", "columns", "rows", "dtype", "axes"],
+)
+def test_labels_of_another_task_are_refused(labels: np.ndarray) -> None:
+    """A multi-label model needs a row of K yes and no for each image, a single-label one a number."""
+    with pytest.raises(InvalidBundle, match="multi_label model needs bool of"):
+        unpack(npz(images=IMAGES, labels=labels), SHAPE, CLASSES, "multi_label")
+
+
+def test_several_labels_are_not_taken_for_one() -> None:
+    """Nor the other way round."""
+    with pytest.raises(InvalidBundle, match="single_label model needs int64 of"):
+        unpack(npz(images=IMAGES, labels=np.ones((5, 3), bool)), SHAPE, CLASSES)
+    with pytest.raises(InvalidBundle, match="at least one image"):
+        unpack(npz(images=IMAGES[:0], labels=np.ones((0, 3), bool)), SHAPE, CLASSES, "multi_label")

@@ -1,0 +1,66 @@
+"""Images with several labels, or none: which are answered, and the one way in which such answers are counted.
+
+Each label has a probability of its own, and is answered from a threshold of its own on.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from bundle.accuracy import Accuracy
+
+Task = Literal["single_label", "multi_label"]
+"""Whether an image has exactly one of the labels, or any number of them."""
+
+
+def task_of(labels: np.ndarray) -> Task:
+    """The task that these labels are for: integers of shape (N,) or bool of shape (N, K)."""
+    return "single_label" if labels.ndim == 1 else "multi_label"
+
+
+def decide(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """The labels of each image: those whose probability is at or over their threshold.
+
+    Args:
+        probabilities: float32, shape (N, K).
+        thresholds: K of them, each a float32's value, so that comparing rounds nothing.
+
+    Returns:
+        bool, shape (N, K).
+    """
+    answers: np.ndarray = probabilities >= np.asarray(thresholds, probabilities.dtype)
+    return answers
+
+
+class MultiLabelTally:
+    """A running count of answers against labels: whole images, and for each label how it was answered."""
+
+    def __init__(self, thresholds: Sequence[float]) -> None:
+        """
+        Args:
+            thresholds: as `decide` takes them.
+        """
+        self.thresholds = tuple(thresholds)
+        self.per_label = np.zeros((len(self.thresholds), 2, 2), dtype=np.int64)
+        """Shape (K, 2, 2): for each label a row for absent, one for present; columns for not answered, answered."""
+        self._correct, self._total = 0, 0
+
+    def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Counts a batch; an image is right when all its labels were answered and no others.
+
+        Args:
+            labels: bool, shape (N, K).
+            probabilities: float32, shape (N, K).
+        """
+        answers = decide(probabilities, self.thresholds)
+        for truth in (False, True):
+            for answer in (False, True):
+                self.per_label[:, int(truth), int(answer)] += ((labels == truth) & (answers == answer)).sum(axis=0)
+        self._correct += int((answers == labels).all(axis=1).sum())
+        self._total += len(labels)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The images that were wholly right so far."""
+        return Accuracy(correct=self._correct, total=self._total)
