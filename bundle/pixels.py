@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -48,18 +49,30 @@ class PixelSettings(BaseModel):
         return cls(height=height, width=width, channels=channels[0] if channels else None)
 
 
-def read_size(encoded: bytes) -> tuple[int, int, int | None]:
-    """Height, width and channels (None: grey) of an encoded image that stands upright.
+@dataclass(frozen=True)
+class Content:
+    """What an encoded image holds by itself."""
+
+    height: int
+    width: int
+    """Of the image that stands upright."""
+    channels: int
+    """1: grey; 2: grey and alpha; 3: red, green and blue; 4: these and alpha."""
+    transparent: bool
+    """Whether its alpha is below 255 anywhere."""
+
+
+def look(encoded: bytes) -> Content:
+    """What an encoded image holds.
 
     Raises:
-        InvalidImage: as `decode`, as far as it is found: a JPEG's pixels are not looked at.
+        InvalidImage: as `decode`, as far as it is found: pixels are looked at only where there is alpha.
     """
     with _opened(encoded) as image:
         with _refusing():
             turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # these lie on their side
-        width, height = reversed(image.size) if turned else image.size
-        grey = image.mode in ("1", "L", "LA", "I", "I;16", "I;16B")
-        return height, width, None if grey else 3
+        content = _content(image)
+        return Content(content.width, content.height, content.channels, content.transparent) if turned else content
 
 
 def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
@@ -73,14 +86,38 @@ def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
             are allocated where the header tells.
     """
     with _opened(encoded) as image:
-        with _refusing():
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-        coloured = _eight_bits(upright).convert(MODES[settings.channels or 1])
-        size = (settings.width, settings.height)
-        if coloured.size != size:
-            coloured = coloured.resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(coloured, dtype=np.uint8).reshape(settings.shape)
+        return _pixels(_upright(image), settings)
+
+
+def look_and_decode(encoded: bytes, settings: PixelSettings) -> tuple[Content, np.ndarray]:
+    """Both at once, for whoever finds out the settings on the way. Raises as `decode`."""
+    with _opened(encoded) as image:
+        upright = _upright(image)
+        return _content(upright), _pixels(upright, settings)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with _refusing():
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def _pixels(upright: Image.Image, settings: PixelSettings) -> np.ndarray:
+    coloured = _eight_bits(upright).convert(MODES[settings.channels or 1])
+    size = (settings.width, settings.height)
+    if coloured.size != size:
+        coloured = coloured.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(coloured, dtype=np.uint8).reshape(settings.shape)
+
+
+def _content(image: Image.Image) -> Content:
+    width, height = image.size
+    grey = image.mode in ("1", "L", "LA", "I", "I;16", "I;16B")
+    if image.mode.startswith("I") or not image.has_transparency_data:
+        return Content(height, width, 1 if grey else 3, transparent=False)
+    with _refusing():
+        opaque = image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+    return Content(height, width, 2 if grey else 4, transparent=not opaque)
 
 
 def _opened(encoded: bytes) -> Image.Image:

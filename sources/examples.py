@@ -6,7 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from bundle.multi_label import Task, task_of
 from sources.errors import SourceError
+from sources.storage import rows_of
 
 SplitName = Literal["fit", "tune", "validation", "all"]
 
@@ -22,7 +24,7 @@ class Examples:
     images: np.ndarray
     """uint8, shape (N, H, W) or (N, H, W, C): pixels as they are in the file."""
     labels: np.ndarray
-    """int64, shape (N,): positions in the source's classes."""
+    """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K), which of them it has."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -33,8 +35,17 @@ class Examples:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def task(self) -> Task:
+        """Whether an image has exactly one of the classes, or any number of them."""
+        return task_of(self.labels)
+
+    def images_of_each(self, classes: int) -> np.ndarray:
+        """How many images each class has: int64, shape (K,)."""
+        return self.labels.sum(axis=0) if self.labels.ndim == 2 else np.bincount(self.labels, minlength=classes)
+
     def __getitem__(self, rows: np.ndarray | slice) -> "Examples":
-        return Examples(self.images[rows], self.labels[rows])
+        return Examples(rows_of(self.images, rows), self.labels[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +58,19 @@ class Source:
     """Names of the classes; labels are positions in it."""
     splits: Mapping[SplitName, Examples]
     """Either `all` alone, where the source does not split, or some of `fit`, `tune` and `validation`."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the files, a sentence each."""
+
+    @property
+    def task(self) -> Task:
+        """Whether an image has exactly one of the classes, or any number of them."""
+        return next(iter(self.splits.values())).task
 
     def with_classes(self, wanted: tuple[str, ...]) -> "Source":
         """The same source with the images of these classes only; labels count in the order given.
+
+        Multi-label: with these classes only, on the images that have one of them or that had none of any: an image of
+        nothing but other classes is left out, as it is with one label an image.
 
         Raises:
             SourceError: a class is not in the source, or is named twice.
@@ -60,10 +81,20 @@ class Source:
             raise SourceError(f"{self.name} has no class {', '.join(unknown)}; it has {known}")
         if len(set(wanted)) != len(wanted):
             raise SourceError(f"a class is named twice in {','.join(wanted)}")
-        new_label = np.full(len(self.classes), -1, dtype=np.int64)
-        new_label[[self.classes.index(name) for name in wanted]] = np.arange(len(wanted))
+        columns = np.array([self.classes.index(name) for name in wanted])
         chosen: dict[SplitName, Examples] = {}
         for split, examples in self.splits.items():
-            labels = new_label[examples.labels]
-            chosen[split] = Examples(examples.images[labels >= 0], labels[labels >= 0])
-        return Source(self.name, wanted, chosen)
+            kept, labels = _chosen(examples.labels, columns, len(self.classes))
+            chosen[split] = Examples(examples[kept].images, labels)
+        return Source(self.name, wanted, chosen, self.warnings)
+
+
+def _chosen(labels: np.ndarray, columns: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose labels are among these columns, and the labels they have there."""
+    if labels.ndim == 2:
+        rows = np.flatnonzero(labels[:, columns].any(axis=1) | ~labels.any(axis=1))
+        return rows, labels[np.ix_(rows, columns)]
+    new_label = np.full(classes, -1, dtype=np.int64)
+    new_label[columns] = np.arange(len(columns))
+    rows = np.flatnonzero(new_label[labels] >= 0)
+    return rows, new_label[labels[rows]]

@@ -1,10 +1,10 @@
-"""From images with labels as a file has them to a source: named classes, and labels that are positions among them.
+"""From images with labels as a file has them to a source: named classes, and labels by their places among them.
 
 What must hold for every source is checked here, once. Knows no file format.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,25 +12,25 @@ from bundle.manifest import is_class_name
 from sources.errors import SourceError
 from sources.examples import Examples, Source, SplitName
 
+MAX_CLASSES = 10_000
+
 
 def make_source(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]]) -> Source:
     """The source of these images and labels; its classes are the labels of all splits together.
 
     Args:
-        parts: split -> images, uint8 of shape (N, H, W) or (N, H, W, C), and labels, integers or strings of shape (N,).
+        parts: split -> images, uint8 of shape (N, H, W) or (N, H, W, C), and labels, integers or strings of shape (N,),
+            or bool of shape (N, K): which of K classes, then called 0, 1, 2 ..., an image has.
 
     Raises:
         SourceError: a split is empty, its images and labels differ in number, images differ in shape between splits,
-            a label is negative, or `ordered_classes` refuses the labels.
+            labels in their form, a label is negative, or `ordered_classes` refuses the labels.
     """
     for split, (images, labels) in parts.items():
-        _check_part(f"{name} ({split})" if split != "all" else name, images, labels)
-    shapes = {split: images.shape[1:] for split, (images, _) in parts.items()}
-    if len(set(shapes.values())) > 1:
-        found = ", ".join(f"{shape_text(shape)} in {split}" for split, shape in shapes.items())
-        raise SourceError(
-            f"the images of {name} differ in shape between its splits: {found}; expected one shape for all"
-        )
+        _check_part(_where(name, split), images, labels)
+    _check_shapes(name, {split: images.shape[1:] for split, (images, _) in parts.items()})
+    if any(labels.ndim == 2 for _, labels in parts.values()):
+        return _source_of_columns(name, parts)
     distinct = {split: np.unique(labels, return_inverse=True) for split, (_, labels) in parts.items()}
     classes = ordered_classes(name, (str(value) for values, _ in distinct.values() for value in values.tolist()))
     position = {label: k for k, label in enumerate(classes)}
@@ -41,11 +41,36 @@ def make_source(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarra
     return Source(name, classes, splits)
 
 
+def make_multi_label_source(
+    name: str, parts: Mapping[SplitName, tuple[np.ndarray, Sequence[Sequence[str]]]], warnings: tuple[str, ...] = ()
+) -> Source:
+    """The source of images that have any number of labels; its classes are the labels of all splits together.
+
+    Args:
+        parts: split -> images as `make_source` takes them, and the labels of each, none of them twice.
+
+    Raises:
+        SourceError: as `make_source`.
+    """
+    classes = ordered_classes(name, (label for _, lists in parts.values() for labels in lists for label in labels))
+    position = {label: k for k, label in enumerate(classes)}
+    splits: dict[SplitName, Examples] = {}
+    for split, (images, lists) in parts.items():
+        columns = np.zeros((len(lists), len(classes)), dtype=np.bool_)
+        for row, labels in enumerate(lists):
+            columns[row, [position[label] for label in labels]] = True
+        _check_part(_where(name, split), images, columns)
+        splits[split] = Examples(images, columns)
+    _check_shapes(name, {split: part.images.shape[1:] for split, part in splits.items()})
+    return Source(name, classes, splits, warnings)
+
+
 def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
     """The distinct labels in natural order: numbers by their value, so 2 before 10.
 
     Raises:
-        SourceError: fewer than two, or one that cannot be written as text: empty, or with control characters.
+        SourceError: fewer than two, more than 10,000, or one that cannot be written as text: empty, or with control
+            characters.
     """
     classes = sorted(
         set(labels), key=lambda label: (re.sub(r"[0-9]+", lambda digits: digits[0].zfill(20), label), label)
@@ -53,6 +78,12 @@ def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
     for label in classes:
         if not is_class_name(label):
             raise SourceError(f"{source} has a class named {label!a}; expected a name of printable characters")
+    if not classes:
+        raise SourceError(f"no example of {source} has a label; expected at least two classes")
+    if len(classes) > MAX_CLASSES:
+        raise SourceError(
+            f"{source} has {len(classes):,} classes; at most {MAX_CLASSES:,} are taken: leave some out, or group them"
+        )
     if len(classes) < 2:
         raise SourceError(f"all examples of {source} are of one class, {classes[0]}; expected at least two classes")
     return tuple(classes)
@@ -63,16 +94,38 @@ def shape_text(shape: Iterable[int]) -> str:
     return " x ".join(str(length) for length in shape)
 
 
+def _where(name: str, split: SplitName) -> str:
+    return name if split == "all" else f"{name} ({split})"
+
+
+def _source_of_columns(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]]) -> Source:
+    forms = {labels.shape[1:] for _, labels in parts.values()}
+    if len(forms) > 1:
+        found = ", ".join(f"{labels.dtype} {labels.shape} in {split}" for split, (_, labels) in parts.items())
+        raise SourceError(f"the labels of {name} differ in form between its splits: {found}; expected one form for all")
+    classes = ordered_classes(name, (str(k) for k in range(forms.pop()[0])))
+    return Source(name, classes, {split: Examples(*part) for split, part in parts.items()})
+
+
+def _check_shapes(name: str, shapes: Mapping[SplitName, tuple[int, ...]]) -> None:
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"{shape_text(shape)} in {split}" for split, shape in shapes.items())
+        raise SourceError(
+            f"the images of {name} differ in shape between its splits: {found}; expected one shape for all"
+        )
+
+
 def _check_part(where: str, images: np.ndarray, labels: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[3] <= 4):
         raise SourceError(
             f"the images of {where} are {images.dtype} of shape {images.shape}; expected uint8 from 0 to 255 of shape "
             "(N, H, W) or (N, H, W, C) with up to 4 channels: scale, cast or transpose them before saving"
         )
-    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+    single = labels.ndim == 1 and labels.dtype.kind in "iuU"
+    if not single and not (labels.ndim == 2 and labels.dtype == np.bool_):
         raise SourceError(
-            f"the labels of {where} are {labels.dtype} of shape {labels.shape}; "
-            "expected integers or strings of shape (N,), one an image"
+            f"the labels of {where} are {labels.dtype} of shape {labels.shape}; expected integers or strings of shape "
+            "(N,), one an image, or bool of shape (N, K), any number an image"
         )
     if 0 in images.shape or 0 in labels.shape:
         raise SourceError(

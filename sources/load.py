@@ -1,7 +1,9 @@
 """What `--data` may say, and which reader each kind goes to. Knows no file format."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from bundle.pixels import PixelSettings
 from sources.arrays import read_npz
 from sources.digits import load_digits
 from sources.errors import SourceError
@@ -12,8 +14,8 @@ from sources.mnist import load_mnist
 from sources.tables import read_csv
 
 ACCEPTED = (
-    "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png or "
-    "<split>/<label>/*.png), of an .npz or of a .csv file"
+    "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png, "
+    "<split>/<label>/*.png, or any with a labels.csv), of an .npz or of a .csv file"
 )
 
 
@@ -27,24 +29,32 @@ def load(spec: str, size: tuple[int, int] | None = None) -> Source:
     Raises:
         SourceError: there is no such source, it cannot be read, or `size` is given where it means nothing.
     """
-    try:
-        return _load(spec, size)
-    except OSError as err:
-        raise SourceError(f"{err.filename or spec} cannot be read: {err.strerror or err}") from err
-    except MemoryError as err:
-        raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
+    return _speaking(spec, lambda: _load(spec, size))
 
 
 def load_as(spec: str, image_shape: tuple[int, ...]) -> Source:
-    """The same, with the images of a folder or a .csv file at the size of a model's input.
+    """The same, with the images of a folder or a .csv file as a model takes them, in size and colour.
 
     Args:
         image_shape: (H, W) or (H, W, C); empty where it is not known.
     """
     path = Path(spec)
-    resizable = (path.is_dir() and not find_files(path)) or path.suffix.lower() == ".csv"
-    takes_size = resizable and spec not in ("digits", "mnist")
-    return load(spec, (image_shape[0], image_shape[1]) if takes_size and image_shape else None)
+    if not image_shape or spec in ("digits", "mnist"):
+        return load(spec)
+    if path.is_dir() and not find_files(path):
+        channels = image_shape[2] if len(image_shape) == 3 else None
+        exactly = PixelSettings(height=image_shape[0], width=image_shape[1], channels=channels)
+        return _speaking(spec, lambda: read_image_folder(spec, path, exactly=exactly))
+    return load(spec, (image_shape[0], image_shape[1]) if path.suffix.lower() == ".csv" else None)
+
+
+def _speaking(spec: str, read: Callable[[], Source]) -> Source:
+    try:
+        return read()
+    except OSError as err:
+        raise SourceError(f"{err.filename or spec} cannot be read: {err.strerror or err}") from err
+    except MemoryError as err:
+        raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
 
 
 def _load(spec: str, size: tuple[int, int] | None) -> Source:

@@ -2,7 +2,7 @@
 
 import sys
 
-from trainer.commands import train
-
 if __name__ == "__main__":
+    from trainer.commands import train  # processes that decode images import this file too, and need no torch
+
     sys.exit(train(sys.argv[1:]))

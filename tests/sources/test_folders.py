@@ -87,7 +87,7 @@ def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     save(tmp_path / "a" / "1.png", size=(4, 3))
     save(tmp_path / "b" / "1.png", size=(5, 3))
 
-    with pytest.raises(SourceError, match=r"2 sizes \(4x3, 5x3\); pass --size HxW"):
+    with pytest.raises(SourceError, match=r"differ in size \(4x3, 5x3\); pass --size HxW"):
         read_image_folder("here", tmp_path)
 
     assert read_image_folder("here", tmp_path, size=(2, 2)).splits["all"].images.shape == (2, 2, 2)

@@ -1,0 +1,200 @@
+"""Many image files at once, as one array: decoded with bundle.pixels alone, as the server does.
+
+Every file is read once. What all images become is guessed from a few of them; only where the others turn out otherwise
+are they read again. Small sets are decoded here, in one process: threads are no faster, because most of the work on a
+small image holds Python's lock. Once it shows that much is left to do, as many processes as there are cores take over.
+"""
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from bundle.errors import InvalidImage
+from bundle.pixels import Content, PixelSettings, look, look_and_decode
+from cli.console import progress_bar, say
+from sources.errors import SourceError
+from sources.storage import room_for
+
+LOOKED_AT = 32
+"""Files, spread over all, that the first guess is made from."""
+BATCH = 64
+"""Files a piece of work for a process."""
+WORTH_PROCESSES_S = 2.0
+"""Starting processes takes half a second of each core."""
+
+Outcome = tuple[Content, np.ndarray] | str
+"""What an image file holds and its pixels, or why it cannot be read."""
+Result = TypeVar("Result")
+
+
+@dataclass
+class _Pass:
+    """All files, gone through once under one guess."""
+
+    images: np.ndarray
+    contents: set[Content] = field(default_factory=set)
+    broken: dict[Path, str] = field(default_factory=dict)
+
+
+def read_images(
+    folder: Path,
+    paths: Sequence[Path],
+    size: tuple[int, int] | None = None,
+    exactly: PixelSettings | None = None,
+    worth_processes_s: float = WORTH_PROCESSES_S,
+) -> np.ndarray:
+    """The images in these files, uint8 of shape (N, H, W) or (N, H, W, C), in their order.
+
+    Grey where all images are, else red, green and blue; with alpha where every image has an alpha channel and at least
+    one makes use of it. Images with alpha among others without lose it, as they do in serving.
+
+    Args:
+        folder: what messages call them all.
+        paths: at least one.
+        size: height and width to resize to; None: the images have one size.
+        exactly: what they become, whatever they hold; `size` is not looked at then.
+        worth_processes_s: for how many seconds of work left other processes are started.
+
+    Raises:
+        SourceError: sizes that differ where none is given, images that fit neither into memory nor on the disk, or
+            files that cannot be decoded: all of them are named in one message.
+    """
+    settings = exactly or common_settings(folder, _first_look(folder, paths), size)
+    images, again = _decode_all(folder, paths, settings, worth_processes_s), settings
+    if not exactly:
+        again = common_settings(folder, images.contents, size)
+    if again != settings:
+        del images.images  # its room is needed
+        images = _decode_all(folder, paths, again, worth_processes_s)
+    return images.images
+
+
+def common_settings(folder: Path, contents: set[Content], size: tuple[int, int] | None) -> PixelSettings:
+    """What images that hold these become, as `read_images` says.
+
+    Raises:
+        SourceError: they differ in size and none is given.
+    """
+    sizes = {(content.height, content.width) for content in contents}
+    if size is None and len(sizes) > 1:
+        found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
+        more = ", ..." if len(sizes) > 3 else ""
+        raise SourceError(f"the images in {folder} differ in size ({found}{more}); pass --size HxW for all")
+    height, width = size or next(iter(sizes))
+    colour = any(content.channels >= 3 for content in contents)
+    alpha = all(content.channels in (2, 4) for content in contents) and any(c.transparent for c in contents)
+    channels = {(False, False): None, (False, True): 2, (True, False): 3, (True, True): 4}[colour, alpha]
+    return PixelSettings(height=height, width=width, channels=channels)
+
+
+def read_batch(paths: Sequence[Path], settings: PixelSettings) -> list[Outcome]:
+    """What comes of each file; a piece of work for a process."""
+    return [_read(path, lambda encoded: look_and_decode(encoded, settings)) for path in paths]
+
+
+def _first_look(folder: Path, paths: Sequence[Path]) -> set[Content]:
+    """What a few of the files hold: of those that can be read, at least one.
+
+    Raises:
+        SourceError: none of them can be read.
+    """
+    spread = range(0, len(paths), -(-len(paths) // LOOKED_AT))
+    contents: set[Content] = set()
+    broken: dict[Path, str] = {}
+    for looked_at, row in enumerate(chain(spread, (row for row in range(len(paths)) if row not in spread))):
+        if looked_at >= len(spread) and contents:
+            break
+        found = _read(paths[row], look)
+        if isinstance(found, str):
+            broken[paths[row]] = found
+        else:
+            contents.add(found)
+    if not contents:
+        raise _broken(folder, broken, len(paths))
+    return contents
+
+
+def _decode_all(folder: Path, paths: Sequence[Path], settings: PixelSettings, worth_processes_s: float) -> _Pass:
+    done = _Pass(room_for((len(paths), *settings.shape)))
+    with progress_bar("decoding images", len(paths)) as show:
+        for row, outcome in enumerate(_outcomes(paths, settings, worth_processes_s)):
+            if isinstance(outcome, str):
+                done.broken[paths[row]] = outcome
+            else:
+                content, done.images[row] = outcome
+                done.contents.add(content)
+            if row % BATCH == 0 or row + 1 == len(paths):
+                show(row + 1)
+    if done.broken:
+        raise _broken(folder, done.broken, len(paths))
+    return done
+
+
+def _outcomes(paths: Sequence[Path], settings: PixelSettings, worth_processes_s: float) -> Iterator[Outcome]:
+    """What comes of each file, in order: decoded here, until it shows that more processes are worth their start."""
+    cores = len(os.sched_getaffinity(0))
+    started = time.perf_counter()
+    for row, path in enumerate(paths):
+        seconds = time.perf_counter() - started
+        if cores > 1 and row and seconds / row * (len(paths) - row) > worth_processes_s and row % LOOKED_AT == 0:
+            yield from _outcomes_of_processes(paths[row:], settings, cores)
+            return
+        yield from read_batch([path], settings)
+
+
+def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, processes: int) -> Iterator[Outcome]:
+    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    waiting: deque[Future[list[Outcome]]] = deque()
+    done = 0
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_leave_interrupts_to_the_first)
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(read_batch, batch, settings))
+            if len(waiting) > 4 * processes:
+                outcomes = waiting.popleft().result()
+                done += len(outcomes)
+                yield from outcomes
+        while waiting:
+            outcomes = waiting.popleft().result()
+            done += len(outcomes)
+            yield from outcomes
+    except BrokenProcessPool:
+        say("warning: a process that decoded images was killed; going on in one process")
+        for path in paths[done:]:
+            yield from read_batch([path], settings)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_first() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that the user started ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _read(path: Path, read: Callable[[bytes], Result]) -> Result | str:
+    """What `read` makes of a file, or why it cannot be read."""
+    try:
+        if not path.is_file():  # a pipe would never end
+            return "it is no plain file, or a link to nothing"
+        return read(path.read_bytes())
+    except (InvalidImage, OSError) as err:
+        return str(err)
+
+
+def _broken(folder: Path, broken: dict[Path, str], total: int) -> SourceError:
+    named = "; ".join(f"{path.relative_to(folder)}: {reason}" for path, reason in sorted(broken.items())[:3])
+    more = "; ..." if len(broken) > 3 else ""
+    return SourceError(
+        f"{len(broken):,} of the {total:,} images in {folder} cannot be read ({named}{more}); repair or remove them"
+    )

@@ -1,0 +1,101 @@
+"""Which image files a folder holds, and what its folders' names mean: classes, or splits with classes inside.
+
+Lists files and reads none.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sources.errors import SourceError
+from sources.examples import SplitName
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+SPLITS: dict[str, SplitName] = {
+    "fit": "fit",
+    "train": "fit",
+    "tune": "tune",
+    "validation": "validation",
+    "val": "validation",
+    "test": "validation",
+}
+LAYOUTS = "<label>/*.png|jpg|jpeg or <split>/<label>/*.png|jpg|jpeg"
+
+Files = dict[SplitName, list[tuple[Path, str]]]
+"""The image files of each split, with their labels, in the order of their names."""
+
+
+def list_files(folder: Path) -> Files:
+    """The image files in a folder with a folder for each class; hidden files and folders are left out.
+
+    Raises:
+        SourceError: neither layout, both at once, or a class folder without an image.
+        OSError: a folder cannot be read.
+    """
+    splits = split_folders(folder)
+    if not splits:
+        return {"all": _list_classes(folder)}
+    return {split: _list_classes(path) for split, path in splits.items()}
+
+
+def split_folders(folder: Path) -> dict[SplitName, Path]:
+    """The folders in it that are named after splits; none where no name is a split's.
+
+    Raises:
+        SourceError: splits stand beside other folders, or two of them mean the same.
+        OSError: the folder cannot be read.
+    """
+    tops = _folders_in(folder)
+    names = [name for name in tops if name.lower() in SPLITS]
+    if names and len(names) < len(tops):
+        others = ", ".join([name for name in tops if name not in names][:3])
+        raise SourceError(f"{folder} holds {names[0]}, a split, beside {others}; expected {LAYOUTS}, not both")
+    tested = any(name.lower() == "test" for name in names)
+    meaning = SPLITS | ({"val": "tune", "validation": "tune"} if tested else {})  # as train/val/test is used
+    splits = {meaning[name.lower()]: folder / name for name in names}
+    if len(splits) < len(names):
+        raise SourceError(
+            f"{folder} has two folders for one split among {', '.join(names)}; expected fit, tune and validation"
+        )
+    return splits
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for an image: not hidden, and of one of the endings."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def images_below(folder: Path) -> Iterator[str]:
+    """The image files at any depth, as paths from the folder on with `/` between; hidden folders are left out."""
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        prefix = "" if Path(path) == folder else f"{Path(path).relative_to(folder).as_posix()}/"
+        yield from (prefix + name for name in sorted(files) if is_image(name))
+
+
+def _list_classes(folder: Path) -> list[tuple[Path, str]]:
+    classes = _folders_in(folder)
+    if not classes:
+        raise SourceError(f"{folder} holds {_contents(folder)} and no folder of a class's images; expected {LAYOUTS}")
+    files: list[tuple[Path, str]] = []
+    for label in classes:
+        path = folder / label
+        with os.scandir(path) as entries:
+            images = sorted(entry.name for entry in entries if is_image(entry.name) and not entry.is_dir())
+        if not images:
+            suffixes = ", ".join(SUFFIXES)
+            raise SourceError(
+                f"the class {path} has no image: it holds {_contents(path)}; expected files in {suffixes}"
+            )
+        files += ((path / name, label) for name in images)
+    return files
+
+
+def _folders_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208  # names alone
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "") or "nothing"
