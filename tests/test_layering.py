@@ -36,7 +36,10 @@ LIBRARIES = {
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
 """Steps of the server; none imports one to its right."""
-TRAINER_ORDER = ("settings", "splits", "models", "fit", "export", "exam", "card", "report", "run", "commands")
+TRAINER_ORDER = (
+    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "exam", "card"),
+    *("report", "run", "commands"),
+)
 """Steps of the trainer; likewise."""
 ONLY_IN = {
     "onnxruntime": {"server/session.py", "trainer/validate.py"},
