@@ -40,10 +40,6 @@ class Examples:
         """Whether an image has exactly one of the classes, or any number of them."""
         return task_of(self.labels)
 
-    def images_of_each(self, classes: int) -> np.ndarray:
-        """How many images each class has: int64, shape (K,)."""
-        return self.labels.sum(axis=0) if self.labels.ndim == 2 else np.bincount(self.labels, minlength=classes)
-
     def __getitem__(self, rows: np.ndarray | slice) -> "Examples":
         return Examples(rows_of(self.images, rows), self.labels[rows])
 
@@ -87,6 +83,18 @@ class Source:
             kept, labels = _chosen(examples.labels, columns, len(self.classes))
             chosen[split] = Examples(examples[kept].images, labels)
         return Source(self.name, wanted, chosen, self.warnings)
+
+
+def images_of_each(labels: np.ndarray, classes: int) -> np.ndarray:
+    """How many images each class has: int64, shape (K,).
+
+    Args:
+        labels: as in `Examples`.
+        classes: K.
+    """
+    if labels.ndim == 2:
+        return np.asarray(labels.sum(axis=0))
+    return np.bincount(labels, minlength=classes)
 
 
 def _chosen(labels: np.ndarray, columns: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,37 +1,49 @@
-"""Classes with few images, and what can be done so that they count: weights for the loss."""
+"""How unevenly the classes are met, and what each would have to weigh for it not to matter."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from sources.examples import images_of_each
+
 UNEVEN = 3.0
-"""A class that has this many times as many images as another is worth a word."""
+"""From this ratio of the largest class to the smallest on, it is said."""
 
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """What an image of each class counts, so that all classes count the same together.
+    """What an example of each class has to count, so that all classes count the same.
+
+    Single-label: N / (K * count), so that the weights of all examples have mean 1 (`balanced` in scikit-learn).
+    Multi-label: what presence counts against absence, absent / present; 1 where a label is on no image or on all.
 
     Args:
-        labels: integers, shape (N,): the weights are N / (K * images of the class), whose mean over the images is 1. Or
-            bool, shape (N, K), where an image may have several labels: images without the label for each one with it.
-        classes: K. Each has an example.
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        classes: K.
 
     Returns:
-        float32, shape (K,).
+        float32, shape (K,), over 0; single-label: 1 for a class without an example.
     """
+    present = images_of_each(labels, classes)
     if labels.ndim == 2:
-        present = labels.sum(axis=0)
-        weights = ((len(labels) - present) / np.maximum(present, 1)).clip(min=1e-3)
-    else:
-        weights = len(labels) / (classes * np.maximum(np.bincount(labels, minlength=classes), 1))
-    return np.asarray(weights, dtype=np.float32)
+        ratio = (len(labels) - present) / np.maximum(present, 1)
+        return np.where((present == 0) | (present == len(labels)), 1, ratio).astype(np.float32)
+    return np.where(present == 0, 1, len(labels) / (classes * np.maximum(present, 1))).astype(np.float32)
 
 
-def imbalance(labels: np.ndarray, classes: tuple[str, ...]) -> str | None:
-    """A sentence about the largest and the smallest class, where they are far apart; arguments as `class_weights`."""
-    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=len(classes))
+def uneven_classes(labels: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where the largest class has at least three times as many images as the smallest, and one for labels
+    that all images have; arguments as `class_weights`, with the classes' names.
+    """
+    counts = images_of_each(labels, len(classes))
     most, fewest = int(counts.argmax()), int(counts.argmin())
-    if counts[most] < UNEVEN * counts[fewest]:
-        return None
-    return (
-        f"class {classes[most]} has {counts[most]:,} fit images and {classes[fewest]} has {counts[fewest]:,}; "
-        "--balance lets every class count the same"
-    )
+    said: list[str] = []
+    if counts[most] >= UNEVEN * max(1, counts[fewest]):
+        said.append(
+            f"the classes are uneven: {classes[most]} has {counts[most]:,} fit images, {classes[fewest]} has "
+            f"{counts[fewest]:,}; --balance lets both count the same"
+        )
+    if everywhere := [name for name, count in zip(classes, counts, strict=True) if count == len(labels)]:
+        said.append(
+            f"all {len(labels):,} fit images have the label {', '.join(everywhere[:3])}: nothing can be learned of it"
+        )
+    return tuple(said)

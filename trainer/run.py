@@ -18,7 +18,6 @@ from bundle.store import Bundle, ModelsFolder, open_bundle
 from bundle.validation import Validation, pack
 from cli.console import be_quiet, progress_bar, say
 from sources.load import load
-from trainer.balance import imbalance
 from trainer.card import model_card
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
@@ -154,8 +153,7 @@ def read_splits(settings: TrainSettings) -> Splits:
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items())
     shape = " x ".join(map(str, splits.fit.images.shape[1:]))
     say(f"{settings.data}: {len(splits.classes)} classes, images of {shape}; {sizes}")
-    uneven = None if settings.balance else imbalance(splits.fit.labels, splits.classes)
-    for warning in (*splits.warnings, *([uneven] if uneven else [])):
+    for warning in splits.warnings:
         say(f"warning: {warning}")
     return splits
 

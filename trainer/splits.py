@@ -1,7 +1,8 @@
 """Who may change the weights, who may choose between them, and who must never be seen: fit, tune and validation.
 
 A seeded split keeps each class's share and never parts exact duplicates; splits that come with the data are held
-against each other, because a validation image that was trained on vouches for nothing.
+against each other, because a validation image that was trained on vouches for nothing. Images are looked at in rows of
+the source, and copied once, at the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,11 @@ from typing import Literal
 import numpy as np
 
 from bundle.digest import array_digest, bytes_digest, image_digests
-from sources.examples import Examples, Source
+from bundle.multi_label import Task
+from sources.examples import Examples, Source, images_of_each
+from trainer.balance import uneven_classes
 from trainer.errors import TrainError
+from trainer.stratify import stratify
 
 Part = Literal["fit", "tune", "validation"]
 
@@ -30,6 +34,11 @@ class Splits:
     """Never seen: evaluated once, at the end."""
     warnings: tuple[str, ...]
     """What is odd about the data, a sentence each."""
+
+    @property
+    def task(self) -> Task:
+        """Whether an image has exactly one of the classes, or any number of them."""
+        return self.fit.task
 
     @property
     def by_name(self) -> dict[Part, Examples]:
@@ -55,20 +64,21 @@ def make_splits(
             among those trained on, unless `allow_duplicates`.
     """
     random = np.random.default_rng(seed)
-    parts = dict(source.splits)
+    parts = {name: _Rows.of(part) for name, part in source.splits.items()}
     if "all" in parts:
-        _check_classes(source, "the data", parts["all"], at_least=3)
+        _check_classes(source, "the data", parts["all"].labels, at_least=3)
         parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, 2, random)
     if missing := [name for name in ("fit", "validation") if name not in parts]:
         raise TrainError(f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}")
     if "tune" not in parts:
-        _check_classes(source, "fit", parts["fit"], at_least=2)
+        _check_classes(source, "fit", parts["fit"].labels, at_least=2)
         parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, 1, random)
     for name, part in parts.items():
-        _check_classes(source, name, part, at_least=1)
+        _check_classes(source, name, part.labels, at_least=1)
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
-    warnings = _check_duplicates(fit, tune, validation, allow_duplicates)
-    return Splits(source.classes, fit, tune, validation, warnings)
+    warnings = source.warnings + _check_duplicates(fit, tune, validation, allow_duplicates)
+    warnings += uneven_classes(fit.labels, source.classes)
+    return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings)
 
 
 def data_digest(split_digests: Mapping[Part, str]) -> str:
@@ -76,25 +86,66 @@ def data_digest(split_digests: Mapping[Part, str]) -> str:
     return bytes_digest("".join(f"{name} {digest}\n" for name, digest in sorted(split_digests.items())).encode())
 
 
-def _divide(examples: Examples, share: float, keep: int, random: np.random.Generator) -> tuple[Examples, Examples]:
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some examples of a source's split, not copied yet."""
+
+    source: Examples
+    digests: np.ndarray
+    """Of all the source's images."""
+    rows: np.ndarray | slice
+
+    @classmethod
+    def of(cls, source: Examples) -> "_Rows":
+        """All of them."""
+        return cls(source, image_digests(source.images), slice(None))
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.source.labels[self.rows]
+
+    @property
+    def image_digests(self) -> np.ndarray:
+        return self.digests[self.rows]
+
+    def those(self, chosen: np.ndarray) -> "_Rows":
+        """Some of these rows.
+
+        Args:
+            chosen: bool, one a row.
+        """
+        return _Rows(self.source, self.digests, np.arange(len(self.source))[self.rows][chosen])
+
+    def examples(self) -> Examples:
+        """The examples themselves; a copy, unless these are all."""
+        return self.source[self.rows]
+
+
+def _divide(part: _Rows, share: float, keep: int, random: np.random.Generator) -> tuple[_Rows, _Rows]:
     """Two parts, the second with about this share of every class, at least one image; duplicates stay together.
 
     Args:
         keep: different images of a class that stay in the first part, also where the share is large.
     """
-    _, first, group = np.unique(image_digests(examples.images), return_index=True, return_inverse=True)
-    label_of_group = examples.labels[first]  # of equal images with different labels, the first one's
-    in_second = np.zeros(len(first), dtype=bool)
-    for label in np.unique(label_of_group):
-        groups = random.permutation(np.flatnonzero(label_of_group == label))
-        count = max(0, min(max(1, round(share * len(groups))), len(groups) - keep))
-        in_second[groups[:count]] = True
-    second = in_second[group]
-    return examples[np.flatnonzero(~second)], examples[np.flatnonzero(second)]
+    _, first, group = np.unique(part.image_digests, return_index=True, return_inverse=True)
+    labels = part.labels[first]  # of equal images with different labels, the first one's
+    in_second = stratify(labels, share, keep, random) if labels.ndim == 2 else _draw(labels, share, keep, random)
+    return part.those(~in_second[group]), part.those(in_second[group])
 
 
-def _check_classes(source: Source, split: str, part: Examples, at_least: int) -> None:
-    counts = np.bincount(part.labels, minlength=len(source.classes))
+def _draw(labels: np.ndarray, share: float, keep: int, random: np.random.Generator) -> np.ndarray:
+    """Which rows the second part gets, bool of shape (N,), where each has one label."""
+    in_second = np.zeros(len(labels), dtype=np.bool_)
+    by_label = np.argsort(labels, kind="stable")
+    ends = np.flatnonzero(np.diff(labels[by_label])) + 1
+    for rows in np.split(by_label, ends):
+        count = max(0, min(max(1, round(share * len(rows))), len(rows) - keep))
+        in_second[random.permutation(rows)[:count]] = True
+    return in_second
+
+
+def _check_classes(source: Source, split: str, labels: np.ndarray, at_least: int) -> None:
+    counts = images_of_each(labels, len(source.classes))
     short = [(name, count) for name, count in zip(source.classes, counts.tolist(), strict=True) if count < at_least]
     if short:
         name, count = short[0]
@@ -105,24 +156,24 @@ def _check_classes(source: Source, split: str, part: Examples, at_least: int) ->
         )
 
 
-def _check_duplicates(fit: Examples, tune: Examples, validation: Examples, allowed: bool) -> tuple[str, ...]:
-    digests = {"fit": image_digests(fit.images), "tune": image_digests(tune.images)}
-    unseen = image_digests(validation.images)
+def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool) -> tuple[str, ...]:
+    digests = {"fit": fit.image_digests, "tune": tune.image_digests}
+    unseen = validation.image_digests
     warnings: list[str] = []
     for name, trained_on in digests.items():
         rows = np.flatnonzero(np.isin(unseen, trained_on))
         if len(rows) == 0:
             continue
-        found = f"{len(rows):,} of {len(validation):,} validation images are also in {name} ({_some(rows)})"
+        found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({_some(rows)})"
         if not allowed:
             raise TrainError(f"{found}; remove them there, or pass --allow-duplicates to claim on them all the same")
         warnings.append(f"{found}: the claim is partly about images that were trained on")
     shared = int(np.isin(digests["tune"], digests["fit"]).sum())
     if shared:
-        warnings.append(f"{shared:,} of {len(tune):,} tune images are also in fit")
+        warnings.append(f"{shared:,} of {len(digests['tune']):,} tune images are also in fit")
     twice = len(digests["fit"]) - len(np.unique(digests["fit"]))
     if twice:
-        warnings.append(f"{twice:,} of {len(fit):,} fit images repeat an earlier one exactly")
+        warnings.append(f"{twice:,} of {len(digests['fit']):,} fit images repeat an earlier one exactly")
     return tuple(warnings)
 
 

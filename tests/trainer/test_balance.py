@@ -6,7 +6,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from sources.examples import Examples
-from trainer.balance import class_weights, imbalance
+from trainer.balance import class_weights, uneven_classes
 from trainer.fit import fit
 from trainer.models import Classifier
 from trainer.recipes import Recipe
@@ -31,11 +31,18 @@ def test_a_label_weighs_as_many_images_as_lack_it() -> None:
 @pytest.mark.parametrize(("counts", "said"), [((9, 3), True), ((8, 3), False), ((3, 3), False)])
 def test_classes_that_are_far_apart_are_named(counts: tuple[int, int], said: bool) -> None:
     """Three times as many images are worth a sentence."""
-    sentence = imbalance(np.repeat([0, 1], counts), ("cat", "dog"))
+    sentences = uneven_classes(np.repeat([0, 1], counts), ("cat", "dog"))
 
-    assert (sentence is not None) == said
-    if sentence:
-        assert "class cat has 9 fit images and dog has 3; --balance" in sentence
+    assert len(sentences) == said
+    if said:
+        assert "cat has 9 fit images, dog has 3; --balance" in sentences[0]
+
+
+def test_a_label_that_all_images_have_is_named() -> None:
+    """Nothing can be learned of it."""
+    labels = np.array([[True, False], [True, True], [True, False]])
+
+    assert "all 3 fit images have the label cat" in uneven_classes(labels, ("cat", "dog"))[-1]
 
 
 def test_a_balanced_fit_finds_more_of_the_rare_class() -> None:
