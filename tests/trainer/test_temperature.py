@@ -26,17 +26,20 @@ def test_what_was_said_too_boldly_or_too_softly_is_put_right(temperature: float)
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_no_other_temperature_is_better(temperature: float) -> None:
-    """scipy's search over scikit-learn's log loss finds the same one, with the same loss."""
+    """scipy's search over scikit-learn's log loss, with one image's worth of doubt, finds the same one."""
     logits, labels = said_at(temperature)
 
     def loss(log_temperature: float) -> float:
         probabilities = (logits.double() / np.exp(log_temperature)).softmax(dim=1)
-        return float(log_loss(labels, probabilities.numpy()))
+        doubted = -float(probabilities.log().mean())  # as if every class were as true as any other
+        return (1 - 1 / 4002) * float(log_loss(labels, probabilities.numpy())) + doubted / 4002
 
     found = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-7})
 
     assert best_temperature(logits, labels) == pytest.approx(np.exp(found.x), rel=1e-4)
-    assert calibrated_loss(logits, labels) == pytest.approx(found.fun, rel=1e-6)
+    assert calibrated_loss(logits, labels) == pytest.approx(
+        log_loss(labels, (logits.double() / np.exp(found.x)).softmax(1))
+    )
 
 
 def test_several_labels_have_one_temperature() -> None:
@@ -50,10 +53,21 @@ def test_several_labels_have_one_temperature() -> None:
     assert calibrated_loss(2 * honest, labels) == pytest.approx(calibrated_loss(honest, labels), rel=1e-6)
 
 
-def test_without_a_mistake_there_is_a_bound() -> None:
-    """Where all answers are right the boldest is best, where all are wrong the softest; both are bounded."""
+@pytest.mark.parametrize("several", [False, True])
+def test_a_few_right_answers_are_no_certainty(several: bool) -> None:
+    """Where all of 70 answers are right, one in 72 is doubted, so that the probabilities stop short of 1."""
+    labels = torch.arange(70) % 2
+    logits = torch.eye(2)[labels] * 4 - 2
+    wanted = torch.eye(2, dtype=torch.bool)[labels] if several else labels
+    scaled = logits / best_temperature(logits, wanted)
+    surest = scaled.sigmoid().max() if several else scaled.softmax(dim=1).max()
+
+    assert float(surest) == pytest.approx(1 - 1 / 72 if several else 1 - 1 / 144, abs=1e-4)
+
+
+def test_temperatures_are_bounded() -> None:
+    """Also where all answers are wrong, or say nothing."""
     logits = torch.tensor([[3.0, 0.0], [0.0, 3.0]])
 
-    assert best_temperature(logits, torch.tensor([0, 1])) == pytest.approx(SMALLEST, rel=1e-3)
     assert best_temperature(logits, torch.tensor([1, 0])) == pytest.approx(LARGEST, rel=1e-3)
     assert SMALLEST <= best_temperature(torch.zeros(3, 4), torch.tensor([0, 1, 2])) <= LARGEST
