@@ -37,12 +37,12 @@ LIBRARIES = {
 SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
-    *("settings", "balance", "stratify", "splits", "models", "fit", "export", "thresholds", "calibrate", "exam"),
-    *("card", "report", "run", "commands"),
+    *("settings", "balance", "stratify", "splits", "models", "fit", "export", "thresholds", "calibrate", "quantize"),
+    *("exam", "card", "report", "run", "commands"),
 )
 """Steps of the trainer; likewise."""
 ONLY_IN = {
-    "onnxruntime": {"server/session.py", "trainer/validate.py"},
+    "onnxruntime": {"server/session.py", "trainer/quantize.py", "trainer/validate.py"},
     "matplotlib": {"trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {"server/transport/grpcio.py", "client/client.py", "client/errors.py", "client/messages.py"},

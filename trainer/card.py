@@ -4,22 +4,16 @@ import json
 
 from bundle.accuracy import Accuracy
 from bundle.claims import Claim, MultiLabelClaim
-from bundle.manifest import Calibration, Training
+from bundle.manifest import Calibration, Quantization, Training
+from trainer.exam import Exam
 
 
-def model_card(
-    name: str,
-    labels: tuple[str, ...],
-    claim: Claim | MultiLabelClaim,
-    training: Training,
-    calibration: Calibration | None = None,
-    thresholds: tuple[float, ...] | None = None,
-) -> str:
+def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exam) -> str:
     """What the model is, what it was trained on and how often it is right, for people and for tools."""
-    count = claim.accuracy
+    claim, count = exam.claim, exam.claim.accuracy
     if isinstance(claim, MultiLabelClaim):
         kind = f"of {len(labels)} labels, any number of them an image"
-        table = _table_of_labels(labels, claim, thresholds or ())
+        table = _table_of_labels(labels, claim, exam.thresholds or ())
     else:
         kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
@@ -34,7 +28,7 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 `vouch verify` on this folder.
 
 {table}
-{_reliability(calibration) if calibration else ""}
+{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}
 Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
 setting and the digests of the data.
 """
@@ -80,6 +74,13 @@ it was kept:
 | promised | sets that contain the truth | labels a set |
 |---|---|---|
 {kept}
+"""
+
+
+def _quantization(facts: Quantization) -> str:
+    return f"""
+The graph computes in {facts.kind}; that is what was counted above. On {facts.tune.total:,} tune images it is right
+{facts.tune.correct:,} times, the float32 graph that it was made from {facts.float_tune.correct:,} times.
 """
 
 

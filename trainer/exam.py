@@ -11,6 +11,7 @@ from trainer.export import check_agreement, export
 from trainer.fit import as_tensors
 from trainer.losses import logits_of
 from trainer.models import Classifier
+from trainer.quantize import Quantized, quantize
 from trainer.splits import Splits
 from trainer.temperature import best_temperature
 from trainer.validate import answers, count_claim
@@ -30,22 +31,29 @@ class Exam:
     calibration: Calibration
     thresholds: tuple[float, ...] | None
     """With several labels an image: from which probability on each of the K labels is answered."""
+    quantized: Quantized | None
+    """What it cost that the graph is in int8; its claim, calibration and thresholds are its own. None: it is not."""
 
 
-def examine(classifier: Classifier, splits: Splits) -> Exam:
+def examine(classifier: Classifier, splits: Splits, max_drop: float | None = None) -> Exam:
     """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
 
+    Args:
+        max_drop: percentage points of tune accuracy for which the graph may be made int8; None leaves it float32.
+
     Raises:
-        TrainError: the graph does not answer as PyTorch does.
+        TrainError: the graph does not answer as PyTorch does, or int8 loses more.
     """
     tune, validation = splits.tune, splits.validation
     images, labels = as_tensors(tune)
     temperature = best_temperature(logits_of(classifier, images), labels)
     graph = export(classifier, tune.images.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tune.images, temperature)
+    quantized = None if max_drop is None else quantize(graph, tune, max_drop)
+    graph = quantized.graph if quantized else graph
     settled = settle(answers(graph, tune.images), tune.labels)
 
     probabilities = answers(graph, validation.images)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, validation.labels, temperature, settled.promises)
-    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds)
+    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized)

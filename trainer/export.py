@@ -54,7 +54,7 @@ def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: fl
         temperature: what scores are divided by.
     """
     example = torch.zeros(2, *image_shape, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
-    with _quiet():
+    with quiet_libraries():
         program = torch.onnx.export(
             Served(classifier, temperature).eval(),
             (example,),
@@ -67,7 +67,7 @@ def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: fl
         )
     assert program is not None
     model = program.model_proto
-    _forget_origin(model)
+    forget_origin(model)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
@@ -98,7 +98,7 @@ def check_agreement(classifier: Classifier, graph: bytes, images: np.ndarray, te
     return worst
 
 
-def _forget_origin(model: onnx.ModelProto) -> None:
+def forget_origin(model: onnx.ModelProto) -> None:
     """Drops the exporter's notes, which hold source lines and paths."""
     model.ClearField("metadata_props")
     parts: Iterable[object] = (
@@ -111,8 +111,8 @@ def _forget_origin(model: onnx.ModelProto) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter prints its progress and warns about its own internals."""
+def quiet_libraries() -> Iterator[None]:
+    """The exporter prints its progress and warns about its own internals; so does the quantizer."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

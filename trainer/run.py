@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
-import numpy as np
 import torch
 
 from bundle.digest import array_digest
@@ -75,41 +74,41 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
     if not processes.leads:
         return None
-    digests = Digests(data_digest(before), data_digest(splits.digests()))
-    if digests.before != digests.after:
-        raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
+    images = Digests(data_digest(before), data_digest(splits.digests()))
     weights = Digests(first_weights, weights_digest(classifier))
-    say(
-        f"the images are as they were (SHA-256 {digests.before[:12]}...), the weights are not: "
-        f"{weights.before[:12]}... -> {weights.after[:12]}..."
-    )
+    _check_unchanged(images, weights)
 
-    exam = examine(classifier, splits)
+    exam = examine(classifier, splits, settings.max_drop if settings.quantize == "int8" else None)
     _tell(exam, len(splits.tune))
-    training = _describe(settings, recipe, splits, before, fitted)
     run = Run(
         name=settings.model_name,
         classifier=classifier,
         splits=splits,
         recipe=recipe,
         fitted=fitted,
-        training=training,
-        probabilities=exam.probabilities,
-        claim=exam.claim.accuracy,
-        images=digests,
+        training=_describe(settings, recipe, splits, before, fitted),
+        exam=exam,
+        images=images,
         weights=weights,
-        onnx_difference=exam.onnx_difference,
-        calibration=exam.calibration,
-        thresholds=None if exam.thresholds is None else np.array(exam.thresholds, np.float32),
     )
-    published = _publish(folder, run, exam, report_html(run, recorder))
+    published = _publish(folder, run, report_html(run, recorder))
     checkpoint.remove()
     return Trained(published, new=True)
 
 
-def _publish(folder: ModelsFolder, run: Run, exam: Exam, report: bytes) -> Bundle:
-    splits = run.splits
-    card = model_card(run.name, splits.classes, exam.claim, run.training, exam.calibration, exam.thresholds)
+def _check_unchanged(images: Digests, weights: Digests) -> None:
+    """What the learner asked about: training changes weights, and never an image."""
+    if images.before != images.after:
+        raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
+    say(
+        f"the images are as they were (SHA-256 {images.before[:12]}...), the weights are not: "
+        f"{weights.before[:12]}... -> {weights.after[:12]}..."
+    )
+
+
+def _publish(folder: ModelsFolder, run: Run, report: bytes) -> Bundle:
+    splits, exam = run.splits, run.exam
+    card = model_card(run.name, splits.classes, run.training, exam)
     validation = Validation(splits.validation.images, splits.validation.labels)
     files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
@@ -124,6 +123,7 @@ def _publish(folder: ModelsFolder, run: Run, exam: Exam, report: bytes) -> Bundl
             claim=exam.claim,
             thresholds=exam.thresholds,
             calibration=exam.calibration,
+            quantization=exam.quantized.facts if exam.quantized else None,
             training=run.training,
             files=entries,
         )
@@ -235,6 +235,12 @@ def _tell(exam: Exam, tuned_on: int) -> None:
         f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by "
         f"{calibration.error_after:.2%} on average, without it by {calibration.error_before:.2%}"
     )
+    if exam.quantized:
+        facts = exam.quantized.facts
+        say(
+            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} tune images right, in float32 "
+            f"{facts.float_tune.correct:,}; {exam.quantized.differing:,} are answered differently"
+        )
     if exam.thresholds:
         say(f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}")
     for coverage in calibration.coverages:

@@ -13,9 +13,12 @@ from cli.settings import CommandSettings, Flag
 ModelKind = Literal["linear", "mlp", "cnn"]
 RecipeName = Literal["default", "best"]
 Loss = Literal["cross-entropy", "mse"]
+Quantize = Literal["none", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device")
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
+AFTER_FITTING = ("quantize", "max_drop")
+"""Settings that decide about the graph, after the weights are found."""
 
 
 class TrainSettings(CommandSettings):
@@ -45,6 +48,11 @@ class TrainSettings(CommandSettings):
     """How far an answer is from the label: cross-entropy, or mse (mean squared error of the probabilities)."""
     balance: bool = False
     """Let every class count the same, however many images it has: the rarer, the more an image weighs in the loss."""
+    quantize: Quantize = "none"
+    """The published graph's numbers: none leaves them float32; int8 makes it smaller, and faster on processors with
+    VNNI or AMX."""
+    max_drop: Annotated[float, Flag("POINTS"), Field(ge=0, le=100)] = 0.1
+    """Percentage points of accuracy on tune that int8 may lose; where it loses more, nothing is published."""
     seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
     """What all randomness begins from: the split, the first weights, the order of the images."""
     tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05

@@ -1,18 +1,32 @@
 import json
 from typing import Any
 
+import numpy as np
+
 from bundle.accuracy import wilson_interval
 from bundle.claims import Claim, MultiLabelClaim
-from bundle.manifest import Calibration, Coverage, SplitEntry, Training
+from bundle.manifest import Calibration, Count, Coverage, Quantization, SplitEntry, Training
 from trainer.card import model_card
+from trainer.exam import Exam
+from trainer.quantize import Quantized
 
 DIGEST = "0" * 64
+CALIBRATION = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=())
 
 
 def claim(confusion: tuple[tuple[int, ...], ...]) -> Claim:
     correct, total = sum(row[k] for k, row in enumerate(confusion)), sum(map(sum, confusion))
     low, high = wilson_interval(correct, total)
     return Claim(correct=correct, total=total, low=low, high=high, confusion=confusion)
+
+
+def exam(
+    counted: Claim | MultiLabelClaim,
+    calibration: Calibration = CALIBRATION,
+    thresholds: tuple[float, ...] | None = None,
+    quantized: Quantized | None = None,
+) -> Exam:
+    return Exam(b"", 0.0, np.empty((0, 2)), counted, calibration, thresholds, quantized)
 
 
 def training(data: str = "digits") -> Training:
@@ -39,7 +53,7 @@ def front_matter(card: str) -> dict[str, str]:
     return dict(line.split(": ", maxsplit=1) for line in content.splitlines())
 
 
-CARD = model_card("pets", ("cat", "dog"), claim(((990, 10), (40, 960))), training())
+CARD = model_card("pets", ("cat", "dog"), training(), exam(claim(((990, 10), (40, 960)))))
 
 
 def test_the_card_counts() -> None:
@@ -69,21 +83,21 @@ def test_tools_read_the_front_matter() -> None:
 def test_any_path_fits_into_the_front_matter() -> None:
     """Quotes, colons, hyphens and other letters in the data's name do not break it."""
     data = '/data/"my": {дом} --- # \\ 1.npz'
-    card = model_card("pets", ("cat", "dog"), claim(((1, 0), (0, 1))), training(data))
+    card = model_card("pets", ("cat", "dog"), training(data), exam(claim(((1, 0), (0, 1)))))
 
     assert json.loads(front_matter(card)["model-index"])[0]["results"][0]["dataset"]["name"] == data
 
 
 def test_labels_do_not_break_the_table() -> None:
     """A label with a bar or a line break stays in its cell."""
-    card = model_card("pets", ("cat|dog", "a\nb"), claim(((1, 0), (0, 1))), training())
+    card = model_card("pets", ("cat|dog", "a\nb"), training(), exam(claim(((1, 0), (0, 1)))))
 
     assert "\n| cat\\|dog | 1 | 1 | 100.00% |\n| a b | 1 | 1 | 100.00% |\n" in card
 
 
 def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
     """A class that the validation split lacks is listed with 0 of 0."""
-    card = model_card("pets", ("cat", "dog"), claim(((1, 0), (0, 0))), training())
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 0)))))
 
     assert "| dog | 0 | 0 | 0.00% |" in card
 
@@ -92,7 +106,7 @@ def test_the_card_tells_how_far_to_rely_on_it() -> None:
     """Calibration error with and without the temperature, and every promise beside what was kept of it."""
     sets = Coverage(promised=0.95, threshold=0.4, covered=191, total=200, mean_size=1.25)
     calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=(sets,))
-    card = model_card("pets", ("cat", "dog"), claim(((99, 1), (4, 96))), training(), calibration)
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
     assert "temperature 0.50" in card
     assert "error 2.00%, without it 10.00%" in card
@@ -104,8 +118,7 @@ def test_the_card_of_several_labels_tells_each() -> None:
     low, high = wilson_interval(7, 10)
     per_label = (((4, 1), (1, 4)), ((9, 1), (0, 0)), ((8, 0), (2, 0)))
     counted = MultiLabelClaim(correct=7, total=10, low=low, high=high, per_label=per_label)
-    calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=())
-    card = model_card("pets", ("cat", "dog", "ant"), counted, training(), calibration, (0.5, 0.25, 0.75))
+    card = model_card("pets", ("cat", "dog", "ant"), training(), exam(counted, thresholds=(0.5, 0.25, 0.75)))
 
     assert "7 of 10" in card
     assert "all its labels were answered and no others" in card
@@ -114,3 +127,14 @@ def test_the_card_of_several_labels_tells_each() -> None:
     assert "| ant | 0.75 | 2 | - | 0.00% |" in card
     assert "temperature 0.50" in card
     assert "promise" not in card
+
+
+def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
+    """Right answers on tune, in int8 and in float32; a model that was not quantized has no such sentence."""
+    counts = {"float_tune": Count(correct=98, total=100), "tune": Count(correct=97, total=100)}
+    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), 3)
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 1))), quantized=quantized))
+
+    assert "computes in int8" in card
+    assert "On 100 tune images it is right\n97 times, the float32 graph that it was made from 98 times" in card
+    assert "int8" not in CARD

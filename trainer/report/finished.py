@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from bundle.accuracy import Accuracy
-from bundle.manifest import Calibration, Training
+from bundle.manifest import Training
+from trainer.exam import Exam
 from trainer.fit import Fitted
 from trainer.models import Classifier
 from trainer.recipes import Recipe
@@ -20,16 +19,6 @@ class Digests:
     after: str
 
 
-@dataclass(frozen=True)
-class Int8:
-    """The smaller graph beside the float one, on tune."""
-
-    differing: int
-    """Tune images that they answer differently."""
-    float_tune: Accuracy
-    tune: Accuracy
-
-
 @dataclass(frozen=True, eq=False)
 class Run:
     """A finished training."""
@@ -42,18 +31,16 @@ class Run:
     recipe: Recipe
     fitted: Fitted
     training: Training
-    probabilities: np.ndarray
-    """float32, shape (N, K): the exported graph's answers to validation, the very ones the claim counts."""
-    claim: Accuracy
+    exam: Exam
+    """The exported graph and what it came to; its answers to validation are the very ones the claim counts."""
     images: Digests
     """Of all splits' images and labels."""
     weights: Digests
-    onnx_difference: float | None = None
-    """Largest difference of a probability between PyTorch and the exported graph."""
-    calibration: Calibration | None = None
-    int8: Int8 | None = None
-    thresholds: np.ndarray | None = None
-    """floats, shape (K,), where an image may have several labels: each is answered from its threshold on. None: 0.5."""
+
+    @property
+    def claim(self) -> Accuracy:
+        """Right answers to validation."""
+        return self.exam.claim.accuracy
 
     @property
     def several(self) -> bool:

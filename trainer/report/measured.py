@@ -24,9 +24,9 @@ HEAT_SIDE = 100
 
 def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
     """What the template needs for the practitioner's half, the gallery aside."""
-    labels, probabilities, names = run.splits.validation.labels, run.probabilities, run.splits.classes
+    labels, probabilities, names = run.splits.validation.labels, run.exam.probabilities, run.splits.classes
     if run.several:
-        scores = label_scores(labels, probabilities >= (0.5 if run.thresholds is None else run.thresholds))
+        scores = label_scores(labels, probabilities >= (0.5 if run.exam.thresholds is None else run.exam.thresholds))
     else:
         scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
     certainty = reliability(labels, probabilities)
@@ -52,7 +52,7 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     """
     if run.several:
         return None
-    names, images, shares = run.splits.classes, run.splits.validation.images, run.probabilities
+    names, images, shares = run.splits.classes, run.splits.validation.images, run.exam.probabilities
     pairs = _pairs(run)
     if len(names) > WHOLE_MATRIX:
         pairs = [pair for pair in pairs if pair.truth != pair.answer][:GALLERY_PAIRS]
@@ -103,7 +103,7 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
 
 
 def _pairs(run: Run) -> list[Pair]:
-    return pairs_of(run.splits.validation.labels, run.probabilities.argmax(axis=1), len(run.splits.classes))
+    return pairs_of(run.splits.validation.labels, run.exam.probabilities.argmax(axis=1), len(run.splits.classes))
 
 
 def _confusion(run: Run) -> dict[str, Any]:
@@ -154,8 +154,8 @@ def _heat(pairs: list[Pair], classes: int) -> Tile:
 def _mistakes(run: Run) -> list[dict[str, Any]]:
     labels, names = run.splits.validation.labels, run.splits.classes
     found = []
-    for row in worst_mistakes(labels, run.probabilities, MISTAKES).tolist():
-        shares = run.probabilities[row]
+    for row in worst_mistakes(labels, run.exam.probabilities, MISTAKES).tolist():
+        shares = run.exam.probabilities[row]
         top = np.argsort(-shares, kind="stable")[:3].tolist()
         truth = np.flatnonzero(labels[row]).tolist() if run.several else [int(labels[row])]
         listed = list(dict.fromkeys([*top, *truth[:2]]))

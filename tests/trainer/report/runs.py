@@ -1,13 +1,14 @@
 """Finished trainings for the report's tests: small, real, in a second or so."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from bundle.accuracy import Accuracy
-from bundle.manifest import SplitEntry, Training
+from bundle.manifest import Calibration, SplitEntry, Training
 from sources.examples import Examples
+from trainer.exam import Exam
 from trainer.fit import fit
 from trainer.models import Classifier
 from trainer.recipes import Recipe
@@ -16,6 +17,7 @@ from trainer.report.opposite import wanted_class
 from trainer.report.recorder import Recorder
 from trainer.settings import ModelKind
 from trainer.splits import Splits
+from trainer.validate import count_claim
 
 RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.02, optimizer="sgd")
 
@@ -31,7 +33,16 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         scores = classifier(torch.from_numpy(splits.validation.images.copy()))
     several = labels.ndim == 2
     probabilities = (scores.sigmoid() if several else scores.softmax(dim=1)).numpy()
-    right = ((probabilities > 0.5) == labels).all(axis=1) if several else probabilities.argmax(axis=1) == labels
+    thresholds = (0.5,) * len(splits.classes) if several else None
+    exam = Exam(
+        graph=b"",
+        onnx_difference=3.2e-7,
+        probabilities=probabilities,
+        claim=count_claim(probabilities, labels, thresholds),
+        calibration=Calibration(temperature=1.234, error_before=0.0456, error_after=0.0123, coverages=()),
+        thresholds=thresholds,
+        quantized=None,
+    )
     training = Training(
         settings={"model": kind, "data": "made up", "recipe": {"epochs": recipe.epochs}},
         seed=0,
@@ -49,12 +60,16 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         recipe=recipe,
         fitted=result,
         training=training,
-        probabilities=probabilities,
-        claim=Accuracy(correct=int(right.sum()), total=len(labels)),
+        exam=exam,
         images=Digests("a" * 64, "a" * 64),
         weights=Digests("b" * 64, "c" * 64),
     )
     return run, recorder
+
+
+def with_exam(run: Run, **changes: Any) -> Run:
+    """The same training with other findings; the names are those of `Exam`."""
+    return replace(run, exam=replace(run.exam, **changes))
 
 
 def noise_splits(classes: tuple[str, ...], shape: tuple[int, ...], several: bool = False) -> Splits:

@@ -4,15 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bundle.accuracy import Accuracy
-from bundle.manifest import Calibration, Coverage
+from bundle.manifest import Count, Coverage, Quantization
 from tests.trainer.report.page_parts import Page, data_of
-from tests.trainer.report.runs import RECIPE, finished, named, noise_splits
+from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
 from trainer.augment import Augmentation
-from trainer.report.finished import Int8, Run
+from trainer.quantize import Quantized
+from trainer.report.finished import Run
 from trainer.report.page import report_html
 from trainer.report.recorder import Recorder
 from trainer.splits import Splits
+from trainer.validate import count_claim
 
 ONE_EPOCH = replace(RECIPE, epochs=1)
 HOSTILE = ("<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "'\" &amp; {{ 7*7 }}", "Ünïcode 😀")
@@ -70,7 +71,7 @@ def test_the_same_run_gives_the_same_page(digits_page: bytes, learned_digits: tu
 def test_cells_hold_their_images(digits_page: bytes, learned_digits: tuple[Run, Recorder]) -> None:
     """Behind each cell of the confusion matrix stand images of that class with that answer, and no other."""
     run, _ = learned_digits
-    labels, answers = run.splits.validation.labels, run.probabilities.argmax(axis=1)
+    labels, answers = run.splits.validation.labels, run.exam.probabilities.argmax(axis=1)
     cells = data_of(digits_page)["cells"]
 
     assert {tuple(map(int, key.split(","))) for key in cells} == set(
@@ -80,8 +81,8 @@ def test_cells_hold_their_images(digits_page: bytes, learned_digits: tuple[Run, 
         truth, answer = map(int, key.split(","))
         for _, row, of_truth, of_answer in images:
             assert (labels[row], answers[row]) == (truth, answer)
-            assert of_truth == pytest.approx(run.probabilities[row, truth], abs=1e-4)
-            assert of_answer == pytest.approx(run.probabilities[row, answer], abs=1e-4)
+            assert of_truth == pytest.approx(run.exam.probabilities[row, truth], abs=1e-4)
+            assert of_answer == pytest.approx(run.exam.probabilities[row, answer], abs=1e-4)
 
 
 def test_class_names_are_never_markup() -> None:
@@ -114,7 +115,7 @@ def test_several_labels_have_scores_a_label_and_no_confusion_matrix() -> None:
     splits = noise_splits(("a", "b", "c", "d"), (6, 6), several=True)
     run, recorder = finished(splits, recipe=ONE_EPOCH)
     page = Page(report_html(run, recorder))
-    never = Page(report_html(replace(run, thresholds=np.full(4, 1.1)), recorder))
+    never = Page(report_html(with_exam(run, thresholds=(1.0,) * 4), recorder))
 
     assert "confusion" not in page.ids
     assert "Guessing without looking gives each label 50%." in page.text
@@ -122,19 +123,19 @@ def test_several_labels_have_scores_a_label_and_no_confusion_matrix() -> None:
     assert page.text != never.text
 
 
-def test_what_the_trainer_measured_beside_is_shown_where_it_is_there(learned_digits: tuple[Run, Recorder]) -> None:
-    """Temperature, coverage against promise, ONNX and int8 agreement appear with their numbers, else not at all."""
+def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Recorder]) -> None:
+    """Temperature, coverage against promise, ONNX and int8 agreement appear with their numbers."""
     run, recorder = learned_digits
     promise = Coverage(promised=0.95, threshold=0.0789, covered=93, total=100, mean_size=1.35)
-    calibration = Calibration(temperature=1.234, error_before=0.0456, error_after=0.0123, coverages=(promise,))
-    int8 = Int8(7, Accuracy(correct=99, total=100), Accuracy(correct=98, total=100))
-    with_all = replace(run, onnx_difference=3.2e-7, calibration=calibration, int8=int8)
+    calibration = run.exam.calibration.model_copy(update={"coverages": (promise,)})
+    counts = {"float_tune": Count(correct=99, total=100), "tune": Count(correct=98, total=100)}
+    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), differing=7)
+    with_all = with_exam(run, calibration=calibration, quantized=quantized)
     text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)
     without = re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)
 
     for words in ("1.234", "4.56%", "1.23%", "93 of 100", "1.35", "0.0789", "3.2e-07", "7 of 100 tune images"):
         assert words in text, words
-    assert "divided by a temperature" not in without
     assert "Label sets" not in without
     assert "int8" not in without
 
@@ -164,9 +165,7 @@ def test_a_perfect_model_has_no_mistakes_to_show(learned_digits: tuple[Run, Reco
     run, recorder = learned_digits
     labels = run.splits.validation.labels
     sure = np.eye(10, dtype=np.float32)[labels]
-    text = Page(
-        report_html(replace(run, probabilities=sure, claim=Accuracy(correct=len(labels), total=len(labels))), recorder)
-    ).text
+    text = Page(report_html(with_exam(run, probabilities=sure, claim=count_claim(sure, labels)), recorder)).text
 
     assert text.count("None: every validation image was answered rightly.") == 2
 
