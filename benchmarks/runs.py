@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ def run_vouch(*words: str) -> dict[str, Any]:
 def machine() -> str:
     """Processor, cores and Python, in a line."""
     return f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+
+
+def cpu_flags(wanted: Iterable[str]) -> list[str]:
+    """Which of these instruction sets the processor has, as Linux calls them."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    had = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    return [flag for flag in wanted if flag in had]
 
 
 def cpu_name() -> str:

@@ -40,9 +40,12 @@ class Epoch:
     """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
     tune_loss: float
     tune_loss_calibrated: float
-    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest."""
+    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest, of those
+    with images of full size."""
     tune_accuracy: float
     """0 to 1."""
+    size: float
+    """Share of their full side that images had, in the steps and on tune; an epoch below 1 is never the best."""
     images: int
     """Gone through in it."""
     seconds: float
@@ -142,6 +145,7 @@ class _Fit:
         number = len(self.epochs)
         first = (number - 1) * self.steps_an_epoch
         began = time.perf_counter()
+        self.model.size = self._size(number)
         order, variants = self._randomness(number)
         # Evenly, so that no image is left over for a last step.
         rows_of_steps = torch.tensor_split(self.order.rows(order), self.steps_an_epoch)
@@ -157,17 +161,28 @@ class _Fit:
         self.order.end_epoch(self.processes)
         seconds = time.perf_counter() - began
         self.epochs.append(self._measured(number, *seen.means(), len(self.images), seconds))
-        if self.epochs[-1].tune_loss_calibrated <= self.best.tune_loss_calibrated:
+        if self.model.size == 1 and self.epochs[-1].tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
         on_step(Step(step, rate, loss, self.epochs[-1]))
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
         tune = measure(self.model, *self.tune)
-        return Epoch(number, fit_loss, fit_accuracy, tune.loss, tune.calibrated_loss, tune.accuracy, images, seconds)
+        return Epoch(
+            number,
+            fit_loss,
+            fit_accuracy,
+            tune.loss,
+            tune.calibrated_loss,
+            tune.accuracy,
+            self.model.size,
+            images,
+            seconds,
+        )
 
     def finish(self) -> Fitted:
         """Gives the model its best weights."""
         self.model.load_state_dict(self.best_weights)
+        self.model.size = 1.0
         _lay_out(self.model.to("cpu"), torch.contiguous_format)
         self.model.eval()
         return Fitted(tuple(self.epochs), self.best, time.perf_counter() - self.started)
@@ -201,7 +216,7 @@ class _Fit:
         labels = self.labels[there]
         x = self.model.normalised(self.images[there])
         if self.recipe.augment:
-            x = warp(x, self.recipe.augment, variants)
+            x = warp(x, self.recipe.augment, variants, self.model.size)
         logits = self.scores(x)
         losses = self.criterion.each(logits, labels)
         error = self.criterion.mean(losses, labels) * (len(own) * self.processes.count / len(rows))
@@ -215,6 +230,10 @@ class _Fit:
             self.order.saw(own, losses)
             seen.add(loss * len(rows), right_answers(logits, labels), len(own))
         return loss
+
+    def _size(self, epoch: int) -> float:
+        augment = self.recipe.augment
+        return augment.size(epoch, self.recipe.epochs, self.images.shape[1:]) if augment else 1.0
 
     def _randomness(self, epoch: int) -> tuple[torch.Generator, torch.Generator]:
         """For the order of the images, the same in all processes, and for their variants; dropout's is seeded too."""

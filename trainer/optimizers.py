@@ -81,7 +81,7 @@ def optimizers_for(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimiz
             {"params": matrices, "weight_decay": recipe.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        made.append(torch.optim.AdamW(groups, recipe.learning_rate, betas=(0.9, 0.99)))
+        made.append(torch.optim.AdamW(groups, recipe.learning_rate, betas=(0.9, 0.99), fused=True))
     for optimizer in made:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

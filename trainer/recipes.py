@@ -51,9 +51,9 @@ _CNN = Recipe(
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
-    ("default", "linear"): Recipe(epochs=8, batch_size=256, learning_rate=0.04, optimizer="sgd"),
+    ("default", "linear"): Recipe(epochs=8, batch_size=256, learning_rate=3e-3, optimizer="adamw"),
     ("default", "mlp"): Recipe(
-        epochs=6,
+        epochs=5,
         batch_size=256,
         learning_rate=3e-3,
         optimizer="adamw",
@@ -99,7 +99,9 @@ def recorded_recipe(values: Mapping[str, Any]) -> Recipe:
         TrainError: it is none of this version's.
     """
     try:
-        augment = Augmentation(**values["augment"]) if values["augment"] else None
+        augment = values["augment"]
+        if augment:
+            augment = Augmentation(**{**augment, "growth": tuple(augment["growth"])})
         return Recipe(**{**values, "augment": augment})
     except (KeyError, TypeError) as err:
         raise TrainError(f"the recorded recipe is not of this version of vouch: {err}") from err

@@ -30,7 +30,7 @@ from trainer.report.finished import Digests, Run
 from trainer.report.opposite import wanted_class
 from trainer.report.page import report_html
 from trainer.report.recorder import Recorder
-from trainer.settings import NOT_DECIDING, TrainSettings
+from trainer.settings import AFTER_FITTING, NOT_DECIDING, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
 
 
@@ -167,7 +167,7 @@ def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
     """As recorded in the bundle that is to be repeated, unless a flag asks for something else; else the network's."""
     if settings.like:
         recorded = open_bundle(settings.like).manifest.training.settings
-        if all(recorded.get(name) == value for name, value in _chosen(settings).items()):
+        if all(recorded.get(name) == value for name, value in _chosen(settings, without=AFTER_FITTING).items()):
             return recorded_recipe(recorded["recipe_in_full"])
     return recipe_for(settings, fit_size)
 
@@ -177,7 +177,7 @@ def _checkpoint(
 ) -> Checkpoint:
     """The file that keeps this training's epochs; says what it found there."""
     identity = {
-        "settings": _chosen(settings),
+        "settings": _chosen(settings, without=AFTER_FITTING),
         "recipe": asdict(recipe),
         "data": data_digest(digests),
         "torch": torch.__version__,
@@ -268,6 +268,6 @@ def _describe(
     )
 
 
-def _chosen(settings: TrainSettings) -> dict[str, Any]:
+def _chosen(settings: TrainSettings, without: tuple[str, ...] = ()) -> dict[str, Any]:
     """What was asked for, as far as it decides the result."""
-    return settings.model_dump(mode="json", exclude=set(NOT_DECIDING))
+    return settings.model_dump(mode="json", exclude={*NOT_DECIDING, *without})

@@ -187,6 +187,27 @@ def test_an_interrupted_training_goes_on(
     assert not list((settings.models / "sevens").glob(".training*"))
 
 
+def test_int8_that_loses_too_much_keeps_the_fitted_weights(
+    settings: TrainSettings, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is published; --resume with more allowed, or without int8, does not fit again."""
+    quantized = settings.model_copy(update={"quantize": "int8", "max_drop": 100.0, "name": "smaller"})
+
+    def refuse(*_: object) -> None:
+        raise TrainError("it loses too much")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.exam.quantize", refuse)
+        with pytest.raises(TrainError, match="loses too much"):
+            train(quantized)
+    monkeypatch.setattr("trainer.fit._Fit.epoch", refuse)
+    manifest = train(quantized.model_copy(update={"resume": True})).bundle.manifest
+
+    assert manifest.quantization
+    assert manifest.version == 1
+    assert manifest.files[MODEL] != trained.bundle.manifest.files[MODEL]
+
+
 def test_nothing_to_resume_is_said(settings: TrainSettings, capsys: pytest.CaptureFixture[str]) -> None:
     """Then it begins from the start, so that a job may always be started with --resume."""
     train(settings.model_copy(update={"resume": True, "epochs": 1}))
