@@ -1,9 +1,9 @@
 """Images that are nearly the same as one in another split: brightened, compressed anew, with a little noise.
 
-A perceptual hash of 64 bits finds candidates without comparing all with all; their pixels decide. The hash is pHash: the
-signs of the lowest 8 x 8 coefficients of the discrete cosine transform against their median (C. Zauner, Implementation
-and Benchmarking of Perceptual Image Hash Functions, 2010). Hashes that differ in at most 3 of 64 bits are equal in at
-least one of 4 quarters, so that sorting by quarters finds all of them.
+A perceptual hash of 64 bits finds candidates without comparing all with all; their pixels decide. The hash is pHash:
+the signs of the lowest 8 x 8 coefficients of the discrete cosine transform against their median (C. Zauner,
+Implementation and Benchmarking of Perceptual Image Hash Functions, 2010). Hashes that differ in at most 3 of 64 bits
+are equal in at least one of 4 quarters, so that sorting by quarters finds all of them.
 """
 
 import math
@@ -17,17 +17,17 @@ SIDE = 8
 MAX_SIDE = 64
 """Of larger images every second, third ... row and column is looked at."""
 MAX_DISTANCE = 3
-"""Differing bits. Of MNIST's images, brightened by 20, with noise of 3 or as a JPEG file of quality 75, over 95 % differ
-in at most 2 bits from what they were."""
+"""Differing bits. Of MNIST's images, brightened by 20, with noise of 3 or as a JPEG file of quality 75, 96 %
+or more differ in at most 2 bits from what they were, 98 % in at most 3."""
 SAME = 0.99
-"""Correlation of the pixels from which on images are nearly the same. The images above have at least that; the 10,000 of
-MNIST's validation split have one such neighbour among the 60,000, two plain ones, and at 0.98 already over a hundred."""
+"""Correlation of the pixels from which on images are nearly the same. The images above have at least that; of
+MNIST's 10,000 validation images one has such a neighbour among the 60,000, and at 0.98 already 36 have."""
 TIE = 1e-4
 """Of a coefficient's distance from the median, in lengths of the vector of all: less is rounding. Symmetrical images
 have many coefficients of 0, and their hashes would be those of their rounding errors."""
 CHUNK_PIXELS = 1 << 22
 MAX_PAIRS = 5_000_000
-"""Pairs with an equal quarter that are looked at, a quarter of the hash: together about a second, and 300 MB at once."""
+"""Pairs that share a quarter of the hash and are looked at, a quarter: together about a second, and 300 MB at once."""
 MAX_CHECKED_PIXELS = 400_000_000
 """Pixels of candidates that are compared: one or two seconds."""
 QUARTERS = 4
