@@ -59,7 +59,7 @@ def main() -> int:
             path = form.write(examples, folder)
             rows.append(measure(form, path, examples, arguments.times))
         broken = said_of_broken(path)
-    report(name, rows, broken)
+    report(name, len(examples), rows, broken)
     return 0 if all(row["met"] for row in rows) else 1
 
 
@@ -100,25 +100,26 @@ def measure(form: Form, path: Path, examples: Examples, times: int) -> dict[str,
 
 def said_of_broken(folder: Path) -> str:
     """The message on a folder of images in which some files were cut short."""
-    for path in sorted(folder.rglob("*.png"))[:: COUNT // BROKEN][:BROKEN]:
+    paths = sorted(folder.rglob("*.png"))
+    for path in paths[:: len(paths) // BROKEN][:BROKEN]:
         path.write_bytes(path.read_bytes()[:60])
     try:
         load(str(folder))
     except SourceError as err:
-        return str(err).replace(str(folder), folder.name)
+        return str(err).replace(str(folder), "FOLDER")
     raise SystemExit("broken files were not noticed")
 
 
-def report(name: str, rows: list[dict[str, Any]], broken: str) -> None:
+def report(name: str, count: int, rows: list[dict[str, Any]], broken: str) -> None:
     """Prints the table and keeps the figures."""
     print("| form | seconds (median) | images a second | target |")
     print("|---|---|---|---|")
     for row in rows:
         target = "" if row["target_s"] is None else f"{row['target_s']:g} s: {'met' if row['met'] else 'missed'}"
-        print(f"| {row['form']} | {row['median_s']:.2f} | {COUNT / row['median_s']:,.0f} | {target} |")
+        print(f"| {row['form']} | {row['median_s']:.2f} | {count / row['median_s']:,.0f} | {target} |")
     print(f"\nWith {BROKEN} files cut short: {broken}")
-    print(f"\n{COUNT:,} images of {name}; {machine()}")
-    keep("loading", {"machine": machine(), "images": name, "count": COUNT, "forms": rows, "broken": broken})
+    print(f"\n{count:,} images of {name}; {machine()}")
+    keep("loading", {"machine": machine(), "images": name, "count": count, "forms": rows, "broken": broken})
 
 
 def write_idx(examples: Examples, folder: Path, *, compressed: bool) -> Path:
