@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast browser lint format protos accuracy training ideas quantized lock clean
+.PHONY: help install demo test test-fast browser lint format protos accuracy training ideas loading quantized lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ ideas: $(INSTALLED) ## What each idea in the cnn's recipe is worth (half an hour
 
 quantized: $(INSTALLED) ## Speed, size and accuracy in int8 beside float32 (some minutes)
 	$(BIN)/python -m benchmarks.quantized --data $(MNIST)
+
+loading: $(INSTALLED) ## Load 60,000 images in every form that --data accepts
+	$(BIN)/python -m benchmarks.loading --data $(MNIST)
 
 $(VENV)-tritonclient/.installed:
 	$(PYTHON) -m venv $(VENV)-tritonclient

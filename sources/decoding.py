@@ -32,6 +32,8 @@ BATCH = 64
 """Files a piece of work for a process."""
 WORTH_PROCESSES_S = 2.0
 """Starting processes takes half a second of each core."""
+EXPLAINED, NAMED = 3, 20
+"""Broken files that a message gives a reason for, and a name."""
 
 Outcome = tuple[Content, np.ndarray] | str
 """What an image file holds and its pixels, or why it cannot be read."""
@@ -68,7 +70,7 @@ def read_images(
 
     Raises:
         SourceError: sizes that differ where none is given, images that fit neither into memory nor on the disk, or
-            files that cannot be decoded: all of them are named in one message.
+            files that cannot be decoded: one message counts them all and names up to 20, three with the reason.
     """
     settings = exactly or common_settings(folder, _first_look(folder, paths), size)
     images, again = _decode_all(folder, paths, settings, worth_processes_s), settings
@@ -193,8 +195,11 @@ def _read(path: Path, read: Callable[[bytes], Result]) -> Result | str:
 
 
 def _broken(folder: Path, broken: dict[Path, str], total: int) -> SourceError:
-    named = "; ".join(f"{path.relative_to(folder)}: {reason}" for path, reason in sorted(broken.items())[:3])
-    more = "; ..." if len(broken) > 3 else ""
+    files = [(path.relative_to(folder), reason) for path, reason in sorted(broken.items())]
+    explained = "; ".join(f"{path}: {reason}" for path, reason in files[:EXPLAINED])
+    named = ", ".join(str(path) for path, _ in files[EXPLAINED:NAMED])
+    more = f" and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
+    also = f"; also {named}{more}" if named else ""
     return SourceError(
-        f"{len(broken):,} of the {total:,} images in {folder} cannot be read ({named}{more}); repair or remove them"
+        f"{len(files):,} of the {total:,} images in {folder} cannot be read ({explained}{also}); repair or remove them"
     )

@@ -37,8 +37,8 @@ LIBRARIES = {
 SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
-    *("settings", "balance", "stratify", "splits", "models", "fit", "export", "thresholds", "calibrate", "quantize"),
-    *("exam", "card", "report", "run", "commands"),
+    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "thresholds"),
+    *("calibrate", "quantize", "exam", "card", "report", "run", "commands"),
 )
 """Steps of the trainer; likewise."""
 ONLY_IN = {

@@ -1,8 +1,8 @@
 """Who may change the weights, who may choose between them, and who must never be seen: fit, tune and validation.
 
 A seeded split keeps each class's share and never parts exact duplicates; splits that come with the data are held
-against each other, because a validation image that was trained on vouches for nothing. Images are looked at in rows of
-the source, and copied once, at the end.
+against each other, because a validation image that was trained on vouches for nothing; of images that are only nearly
+the same there is a warning. Images are looked at in rows of the source, and copied once, at the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from bundle.multi_label import Task
 from sources.examples import Examples, Source, images_of_each
 from trainer.balance import uneven_classes
 from trainer.errors import TrainError
+from trainer.near_duplicates import Hashed, near_duplicates
 from trainer.stratify import stratify
 
 Part = Literal["fit", "tune", "validation"]
@@ -77,7 +78,7 @@ def make_splits(
         _check_classes(source, name, part.labels, at_least=1)
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
     warnings = source.warnings + _check_duplicates(fit, tune, validation, allow_duplicates)
-    warnings += uneven_classes(fit.labels, source.classes)
+    warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes)
     return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings)
 
 
@@ -93,12 +94,14 @@ class _Rows:
     source: Examples
     digests: np.ndarray
     """Of all the source's images."""
+    hashed: Hashed
+    """Likewise."""
     rows: np.ndarray | slice
 
     @classmethod
     def of(cls, source: Examples) -> "_Rows":
         """All of them."""
-        return cls(source, image_digests(source.images), slice(None))
+        return cls(source, image_digests(source.images), Hashed.of(source.images), slice(None))
 
     @property
     def labels(self) -> np.ndarray:
@@ -114,7 +117,7 @@ class _Rows:
         Args:
             chosen: bool, one a row.
         """
-        return _Rows(self.source, self.digests, np.arange(len(self.source))[self.rows][chosen])
+        return _Rows(self.source, self.digests, self.hashed, np.arange(len(self.source))[self.rows][chosen])
 
     def examples(self) -> Examples:
         """The examples themselves; a copy, unless these are all."""
@@ -174,6 +177,23 @@ def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool)
     twice = len(digests["fit"]) - len(np.unique(digests["fit"]))
     if twice:
         warnings.append(f"{twice:,} of {len(digests['fit']):,} fit images repeat an earlier one exactly")
+    return tuple(warnings)
+
+
+def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, ...]:
+    """A warning for each two splits that share images that are nearly the same, with their numbers in the source.
+
+    Never an error: which images are near is a matter of degree, and real ones may well be so alike.
+    """
+    warnings: list[str] = []
+    for (name, part), (other, trained_on) in (
+        (("validation", validation), ("fit", fit)),
+        (("validation", validation), ("tune", tune)),
+        (("tune", tune), ("fit", fit)),
+    ):
+        found = near_duplicates(part.hashed.only(part.rows), trained_on.hashed.only(trained_on.rows))
+        if len(found.pairs):
+            warnings.append(found.sentence(name, len(part.labels), other))
     return tuple(warnings)
 
 

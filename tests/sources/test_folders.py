@@ -109,7 +109,7 @@ def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_all_broken_images_are_reported_together(tmp_path: Path) -> None:
-    """One message counts them and names the first few with their reasons, whenever in reading they were found."""
+    """One message counts them, names them and gives reasons for a few, whenever in reading they were found."""
     for i in range(6):
         save(tmp_path / "a" / f"{i}.png", i)
     save(tmp_path / "b" / "1.png")
@@ -121,7 +121,20 @@ def test_all_broken_images_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "a" / "3.png").unlink()
     (tmp_path / "a" / "3.png").symlink_to(tmp_path / "nowhere")
 
-    with pytest.raises(SourceError, match=r"4 of the 7 images .*a/0\.png: .*; a/1\.png: .*; a/2\.png: .*; \.\.\."):
+    with pytest.raises(
+        SourceError, match=r"4 of the 7 images .*a/0\.png: .*; a/1\.png: .*; a/2\.png: .*; also a/3\.png\)"
+    ):
+        read_image_folder("here", tmp_path)
+
+
+def test_of_very_many_broken_images_twenty_are_named(tmp_path: Path) -> None:
+    """The rest is counted, so that the message can be read."""
+    save(tmp_path / "b" / "1.png")
+    (tmp_path / "a").mkdir()
+    for i in range(30):
+        (tmp_path / "a" / f"{i:02}.png").write_bytes(b"no image")
+
+    with pytest.raises(SourceError, match=r"^30 of the 31 images .*; also a/03\.png, .*, a/19\.png and 10 more\)"):
         read_image_folder("here", tmp_path)
 
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -158,6 +160,38 @@ def test_tune_images_that_are_fitted_are_reported() -> None:
     parts["tune"].images[:2] = parts["fit"].images[:2]
 
     assert split(of(**parts)).warnings == ("2 of 3 tune images are also in fit",)
+
+
+def noise(labels: list[int], seed: int) -> Examples:
+    """Images of 8 x 8 that are alike in nothing."""
+    images = np.random.default_rng(seed).integers(0, 200, (len(labels), 8, 8), np.uint8)
+    return Examples(images, np.array(labels, dtype=np.int64))
+
+
+def test_images_that_are_nearly_the_same_are_reported() -> None:
+    """Brightened copies in two splits are a warning each, and never an error: only the user can tell what they mean."""
+    parts = {"fit": noise([0, 1, 2] * 4, 0), "tune": noise([0, 1, 2], 1), "validation": noise([0, 1, 2] * 2, 2)}
+    parts["validation"].images[1:3] = parts["fit"].images[7:9] + np.uint8(9)
+    parts["validation"].images[5] = parts["tune"].images[2] + np.uint8(3)
+    parts["tune"].images[0] = parts["fit"].images[4] + np.uint8(20)
+
+    assert split(of(**parts)).warnings == (
+        "2 of 6 validation images are nearly the same as one in fit (number 1 like 7; number 2 like 8)",
+        "1 of 6 validation images are nearly the same as one in tune (number 5 like 2)",
+        "1 of 3 tune images are nearly the same as one in fit (number 0 like 4)",
+    )
+
+
+def test_near_ones_in_a_seeded_split_are_told_by_their_place_in_the_data() -> None:
+    """Numbers of a split that Vouch drew itself would mean nothing to the user."""
+    everything = noise([0, 1, 2] * 20, 0)
+    everything.images[30:] = everything.images[:30] + np.uint8(5)
+    warnings = split(of(all=everything)).warnings
+    numbers = [(int(a), int(b)) for text in warnings for a, b in re.findall(r"number (\d+) like (\d+)", text)]
+
+    assert any("validation images are nearly the same as one in fit" in text for text in warnings)
+    assert numbers
+    assert all(abs(a - b) == 30 for a, b in numbers)
 
 
 @pytest.mark.parametrize(
