@@ -51,7 +51,7 @@ _CNN = Recipe(
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
-    ("default", "linear"): Recipe(epochs=8, batch_size=256, learning_rate=3e-3, optimizer="adamw"),
+    ("default", "linear"): Recipe(epochs=8, batch_size=256, learning_rate=5e-3, optimizer="adamw"),
     ("default", "mlp"): Recipe(
         epochs=5,
         batch_size=256,
@@ -64,8 +64,6 @@ RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
     ("default", "cnn"): _CNN,
     ("best", "cnn"): replace(_CNN, width=96),
 }
-MSE_RATE_FACTOR = 10.0
-"""The squared error of probabilities has gradients about this much smaller than cross-entropy's; for plain SGD."""
 MIN_STEPS = 800
 """A small data set is gone through more often, until there were about this many steps."""
 SMALL_BATCH_SHARE = 1 / 40
@@ -77,14 +75,13 @@ def recipe_for(settings: TrainSettings, fit_size: int) -> Recipe:
     """The network's recipe, fitted to the number of images, with what the user asked for in its place."""
     base = RECIPES[settings.recipe, settings.model]
     batch_size = settings.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(fit_size * SMALL_BATCH_SHARE)))
-    rate = base.learning_rate * (MSE_RATE_FACTOR if settings.loss == "mse" and base.optimizer == "sgd" else 1)
-    asked = settings.learning_rate
+    rate = settings.learning_rate or base.learning_rate
     return replace(
         base,
         epochs=settings.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(fit_size / batch_size))),
         batch_size=batch_size,
-        learning_rate=asked or rate,
-        muon_rate=base.muon_rate * (asked / rate if asked else 1),  # Muon's rate keeps its proportion to the other
+        learning_rate=rate,
+        muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
         label_smoothing=base.label_smoothing if settings.loss == "cross-entropy" else 0.0,
         loss=settings.loss,
         balance=settings.balance,

@@ -58,7 +58,7 @@ def test_weights_are_bytes_of_seven_bits_with_a_scale_for_every_channel(pair: tu
     assert weights
     assert all(np.abs(array.astype(int)).max() <= 64 for array in weights)
     assert {len(array) for array in scales} & {size for array in weights for size in array.shape}
-    assert all(array.size <= 256 for array in arrays.values() if array.dtype == np.float32)
+    assert all(array.ndim < 2 or array.size == 1 for array in arrays.values() if array.dtype == np.float32)
 
 
 def test_the_graph_keeps_its_contract(pair: tuple[bytes, bytes], splits: Splits) -> None:

@@ -43,14 +43,6 @@ def test_what_the_user_asks_for_is_done(kind: ModelKind, fit_size: int) -> None:
     assert (recipe.loss, recipe.seed) == ("mse", 5)
 
 
-def test_squared_error_takes_larger_steps() -> None:
-    """Plain gradient descent on squared error, whose gradients are smaller, has a higher rate than on cross-entropy."""
-    plain = recipe_for(TrainSettings(model="linear"), LARGE)
-    squared = recipe_for(TrainSettings(model="linear", loss="mse"), LARGE)
-
-    assert squared.learning_rate > plain.learning_rate
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_squared_error_has_no_smoothing(kind: ModelKind) -> None:
     """Label smoothing belongs to cross-entropy; with squared error none is recorded, because none is done."""

@@ -100,7 +100,7 @@ def test_the_claim_can_be_recounted(trained: Trained) -> None:
     claim = trained.bundle.manifest.claim
 
     assert (claim.correct, claim.total) == (correct, len(validation))
-    assert claim.accuracy.accuracy > 0.95
+    assert claim.accuracy.accuracy > 0.8
 
 
 def test_two_classes_are_one_row_of_weights(trained: Trained) -> None:

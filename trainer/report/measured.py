@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bundle.multi_label import decide
 from trainer.report.figures import curves_figure, rate_figure, reliability_figure
 from trainer.report.finished import Run
 from trainer.report.gallery import choose_images
@@ -25,16 +26,17 @@ HEAT_SIDE = 100
 def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
     """What the template needs for the practitioner's half, the gallery aside."""
     labels, probabilities, names = run.splits.validation.labels, run.exam.probabilities, run.splits.classes
-    if run.several:
-        scores = label_scores(labels, probabilities >= (0.5 if run.exam.thresholds is None else run.exam.thresholds))
+    mistakes = worst_mistakes(labels, probabilities, run.exam.thresholds)
+    if run.exam.thresholds:
+        scores = label_scores(labels, decide(probabilities, run.exam.thresholds))
     else:
         scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
     certainty = reliability(labels, probabilities)
     return {
         **_curves(run, recorder),
         "confusion": None if run.several else _confusion(run),
-        "mistakes": _mistakes(run),
-        "mistakes_in_all": len(worst_mistakes(labels, probabilities, len(labels))),
+        "mistakes": _mistakes(run, mistakes[:MISTAKES]),
+        "mistakes_in_all": len(mistakes),
         "classes": _classes(scores, names),
         "classes_in_all": len(names),
         "certainty": certainty,
@@ -96,6 +98,7 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
         "images": sum(epoch.images for epoch in run.fitted.epochs),
         "speed": sum(epoch.images for epoch in run.fitted.epochs) / seconds if seconds else 0.0,
         "step_seconds": seconds,
+        "small_epochs": sum(epoch.size < 1 for epoch in run.fitted.epochs),
         "last": run.fitted.epochs[-1],
         "before": run.fitted.epochs[0],
         "fit_was_measured": not isnan(run.fitted.epochs[-1].fit_loss),
@@ -151,10 +154,10 @@ def _heat(pairs: list[Pair], classes: int) -> Tile:
     return Tile(counts_uri(counts), "how often each class (down) was taken for each other (across)", width, height)
 
 
-def _mistakes(run: Run) -> list[dict[str, Any]]:
+def _mistakes(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
     labels, names = run.splits.validation.labels, run.splits.classes
     found = []
-    for row in worst_mistakes(labels, run.exam.probabilities, MISTAKES).tolist():
+    for row in rows.tolist():
         shares = run.exam.probabilities[row]
         top = np.argsort(-shares, kind="stable")[:3].tolist()
         truth = np.flatnonzero(labels[row]).tolist() if run.several else [int(labels[row])]

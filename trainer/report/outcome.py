@@ -3,9 +3,12 @@
 Counts are kept by pairs that occur, not as a square: of 10,000 classes that would be 10^8 numbers, nearly all 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from bundle.multi_label import decide
 
 BINS = 15  # as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
 
@@ -93,21 +96,25 @@ def label_scores(labels: np.ndarray, answers: np.ndarray) -> list[ClassScore]:
     return [ClassScore(*map(int, column)) for column in zip(*counts, strict=True)]
 
 
-def worst_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
-    """Rows of the wrong answers that the model was surest of, the surest first.
+def worst_mistakes(
+    labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float] | None = None
+) -> np.ndarray:
+    """Rows of all wrong answers, those first of which the model was surest.
 
     Args:
-        labels: integers, shape (N,), or bool, shape (N, K): then it is the probability that was farthest from the
-            truth that counts.
+        labels: integers, shape (N,), or bool, shape (N, K): then it is the wrongly answered label's probability that
+            was farthest from the truth that counts.
         probabilities: floats, shape (N, K).
+        thresholds: K of them, where labels are bool.
     """
-    if labels.ndim == 2:
-        off = np.abs(probabilities - labels).max(axis=1)
-        wrong = np.flatnonzero(off > 0.5)
+    if thresholds is not None:
+        mistaken = decide(probabilities, thresholds) != labels
+        off = (np.abs(probabilities - labels) * mistaken).max(axis=1)
+        wrong = np.flatnonzero(mistaken.any(axis=1))
     else:
         off = probabilities.max(axis=1)
         wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    rows: np.ndarray = wrong[np.argsort(-off[wrong], kind="stable")][:count]
+    rows: np.ndarray = wrong[np.argsort(-off[wrong], kind="stable")]
     return rows
 
 

@@ -145,8 +145,12 @@ def _interval(run: Run) -> dict[str, str]:
 
 
 def _listed(value: object) -> object:
-    """A setting of parts in one line."""
-    return ", ".join(f"{key} {part:.4g}" for key, part in value.items()) if isinstance(value, dict) else value
+    """A setting, in one line where it has parts."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_listed(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return " ".join(f"{part:.3g}" for part in value)
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:

@@ -72,12 +72,12 @@ def test_what_was_never_said_has_no_precision() -> None:
 
 
 def test_worst_mistakes_are_wrong_and_sure() -> None:
-    """Only wrong answers, the surest first, no more than asked for."""
+    """Only wrong answers, the surest first."""
     labels, probabilities = answers_of(3)
-    rows = worst_mistakes(labels, probabilities, 10)
+    rows = worst_mistakes(labels, probabilities)
     sure = probabilities[rows].max(axis=1)
 
-    assert len(rows) == 10
+    assert len(rows) == (probabilities.argmax(axis=1) != labels).sum()
     assert (probabilities[rows].argmax(axis=1) != labels[rows]).all()
     assert (np.diff(sure) <= 0).all()
     wrong = probabilities.argmax(axis=1) != labels
@@ -85,11 +85,13 @@ def test_worst_mistakes_are_wrong_and_sure() -> None:
 
 
 def test_worst_mistakes_about_several_labels() -> None:
-    """There the probability that is farthest from its yes or no counts, if it is on the wrong side."""
+    """There the probability that is farthest from its yes or no counts, if it is on the wrong side of its threshold."""
     labels = np.array([[True, False], [True, True], [False, False]])
     probabilities = np.array([[0.9, 0.2], [0.05, 0.9], [0.3, 0.7]])
 
-    assert worst_mistakes(labels, probabilities, 5).tolist() == [1, 2]
+    assert worst_mistakes(labels, probabilities, (0.5, 0.5)).tolist() == [1, 2]
+    assert worst_mistakes(labels, probabilities, (0.95, 0.1)).tolist() == [1, 2, 0]
+    assert worst_mistakes(labels, probabilities, (0.04, 0.8)).tolist() == [2]
 
 
 def test_reliability_is_scikit_learns() -> None:
