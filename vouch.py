@@ -7,6 +7,7 @@ from importlib import import_module
 
 COMMANDS = {
     "train": ("trainer", "fit a classifier to labelled images and publish it as a bundle"),
+    "compare": ("trainer", "published models side by side, and whether the difference is more than chance"),
     "serve": ("server", "serve a models folder over gRPC"),
     "verify": ("server", "recount a bundle's claim offline"),
     "predict": ("client", "classify PNG and JPEG files"),

@@ -1,4 +1,4 @@
-"""`vouch train`."""
+"""`vouch train` and `vouch compare`."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -12,7 +12,7 @@ from cli.console import exit_code, output, print_json, say
 from cli.settings import parse
 from sources.errors import SourceError
 from trainer.errors import TrainError
-from trainer.settings import NOT_DECIDING, TrainSettings
+from trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
 
 if TYPE_CHECKING:  # torch is not loaded for --help
     from trainer.run import Trained
@@ -37,6 +37,22 @@ def train(arguments: Sequence[str]) -> int:
             _train_like(settings.like, arguments)
         else:
             _train(settings)
+
+    return exit_code(run, EXPECTED)
+
+
+def compare(arguments: Sequence[str]) -> int:
+    """Prints models side by side; returns the exit code."""
+    example = "Example: vouch compare models/digits/1 models/digits/2"
+    settings = parse(CompareSettings, "vouch compare", arguments, epilog=example)
+
+    def run() -> None:
+        comparison = import_module("trainer.compare").compare(settings.bundles)
+        shown = import_module("trainer.comparison")
+        if settings.json_output:
+            print_json(shown.as_json(comparison))
+        else:
+            output.print(shown.text(comparison))
 
     return exit_code(run, EXPECTED)
 

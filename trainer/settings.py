@@ -21,6 +21,15 @@ AFTER_FITTING = ("quantize", "max_drop")
 """Settings that decide about the graph, after the weights are found."""
 
 
+class CompareSettings(CommandSettings):
+    """Published models side by side, and whether a difference in accuracy is more than chance (McNemar's test)."""
+
+    model_config = SettingsConfigDict(env_prefix="VOUCH_COMPARE_", toml_table_header=("compare",))
+
+    bundles: Annotated[list[Path], Flag("BUNDLE", positional=True), Field(min_length=2)]
+    """The bundles' folders, such as models/digits/1; each is held against the first."""
+
+
 class TrainSettings(CommandSettings):
     """Fit a classifier to labelled images, count what it gets right on images it has never seen, and publish both."""
 

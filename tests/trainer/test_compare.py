@@ -1,0 +1,193 @@
+import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle.errors import BundleError
+from bundle.manifest import MODEL
+from bundle.store import Bundle, ModelsFolder
+from bundle.validation import Validation
+from tests.tiny import (
+    ROTATED,
+    publish_tiny,
+    several_probabilities,
+    several_validation,
+    tiny_graph,
+    tiny_probabilities,
+    tiny_validation,
+)
+from trainer.commands import compare as command
+from trainer.compare import Difference, compare
+from trainer.comparison import as_json, text
+from trainer.errors import TrainError
+from trainer.mcnemar import mcnemar
+
+SWAPPED = (1, 0, 2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ModelsFolder:
+    return ModelsFolder(tmp_path / "models")
+
+
+def of(bundle: Bundle, *others: Bundle) -> tuple[Difference | str, ...]:
+    return compare([bundle.path, *(other.path for other in others)]).differences
+
+
+def test_images_that_only_one_is_right_on_are_counted(folder: ModelsFolder) -> None:
+    """By hand: the swapped graph calls a first a second and the other way round."""
+    validation = tiny_validation()
+    said = tiny_probabilities(validation.images).argmax(axis=1)
+    right, other = said == validation.labels, np.array(SWAPPED)[said] == validation.labels
+    (found,) = of(publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(SWAPPED)))
+
+    only = int((right & ~other).sum()), int((other & ~right).sum())
+    assert found == Difference(300, *only, mcnemar(*only))
+    assert min(only) > 0
+
+
+def test_a_model_is_as_good_as_itself(folder: ModelsFolder) -> None:
+    """The same bundle twice: no image tells them apart, and nothing is more than chance."""
+    bundle = publish_tiny(folder)
+
+    assert of(bundle, bundle) == (Difference(300, 0, 0, 1.0),)
+
+
+def test_images_are_known_again_in_another_order_and_among_others(folder: ModelsFolder) -> None:
+    """What both were validated on is found by pixels and label: a part of the images, turned round, some twice."""
+    whole = tiny_validation()
+    rows = np.array([250, 7, 7, *range(100, 40, -1)])
+    part = Validation(whole.images[rows], whole.labels[rows])
+    (found,) = of(publish_tiny(folder), publish_tiny(folder, validation=part, graph=tiny_graph(ROTATED)))
+    assert isinstance(found, Difference)
+
+    assert found.images == 62
+    assert found.only_first + found.only_this > 40
+
+
+def test_an_image_with_another_label_is_another_question(folder: ModelsFolder) -> None:
+    """A split that was labelled anew is not the same split."""
+    whole = tiny_validation()
+    other = Validation(whole.images, (whole.labels + 1) % 3)
+    (found,) = of(publish_tiny(folder), publish_tiny(folder, validation=other))
+
+    assert found == "no image was in both validation splits, so chance cannot be told from more"
+
+
+def test_other_classes_are_no_common_question(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is printed all the same."""
+    first = publish_tiny(folder)
+    monkeypatch.setattr("tests.tiny.LABELS", ("cat", "dog", "ant"))
+    comparison = compare([first.path, publish_tiny(folder, name="pets").path])
+
+    assert "B beside A: it has other classes" in text(comparison)
+    assert "right answers" in text(comparison)
+
+
+def test_with_several_labels_whole_images_are_right(folder: ModelsFolder) -> None:
+    """At the thresholds that the bundle answers by."""
+    validation = several_validation()
+    first = publish_tiny(folder, task="multi_label")
+    second = publish_tiny(folder, task="multi_label", graph=tiny_graph(ROTATED, task="multi_label"))
+    (found,) = of(first, second)
+    assert isinstance(found, Difference)
+    assert first.manifest.thresholds is not None
+    answered = several_probabilities(validation.images) >= np.array(first.manifest.thresholds, np.float32)
+    right = (answered == validation.labels).all(axis=1)
+    other = (answered[:, list(ROTATED)] == validation.labels).all(axis=1)
+    other_way = (answered[:, np.argsort(ROTATED)] == validation.labels).all(axis=1)
+
+    assert found.images == 300
+    assert found.only_first in (int((right & ~other).sum()), int((right & ~other_way).sum()))
+    assert found.only_first > 100
+
+
+def test_several_comparisons_are_corrected_for(folder: ModelsFolder) -> None:
+    """The same difference is worth less among three than alone."""
+    first = publish_tiny(folder)
+    whole = tiny_validation()
+    few = Validation(whole.images[30:45], whole.labels[30:45])
+    second = publish_tiny(folder, validation=few, graph=tiny_graph(SWAPPED))
+    (alone,) = of(first, second)
+    among = of(first, second, second, second)
+    assert isinstance(alone, Difference)
+
+    assert [one.p_value for one in among if isinstance(one, Difference)] == pytest.approx([3 * alone.p_value] * 3)
+    assert "corrected for 3 comparisons (Holm)" in text(compare([first.path, *[second.path] * 3]))
+
+
+def test_bundles_of_the_first_format_are_compared_too(folder: ModelsFolder) -> None:
+    """What they do not know is left open."""
+    said = text(compare([publish_tiny(folder, calibrated=False).path, publish_tiny(folder).path]))
+
+    assert [line.split()[-2:] for line in said.splitlines() if line.startswith("calibration")] == [["-", "1.00%"]]
+
+
+def test_only_settings_that_differ_are_listed(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked for, and under recipe. what it came to where that is something else."""
+    one, two = publish_tiny(folder), publish_tiny(folder)
+    recorded = (
+        {"model": "cnn", "seed": 1, "best_epoch": 3, "recipe_in_full": {"epochs": 7, "seed": 1, "width": 64}},
+        {"model": "cnn", "seed": 2, "best_epoch": 4, "recipe_in_full": {"epochs": 9, "seed": 2, "width": 64}},
+    )
+    changed = {
+        bundle.path: Bundle(
+            bundle.path,
+            bundle.manifest.model_copy(
+                update={"training": bundle.manifest.training.model_copy(update={"settings": of})}
+            ),
+            bundle.digest,
+        )
+        for bundle, of in zip((one, two), recorded, strict=True)
+    }
+    monkeypatch.setattr("trainer.compare.open_bundle", changed.__getitem__)
+
+    assert compare([one.path, two.path]).settings == {"seed": (1, 2), "recipe.epochs": (7, 9)}
+
+
+def test_a_graph_that_does_not_run_is_said(folder: ModelsFolder) -> None:
+    """And a changed one is not run at all."""
+    first, broken = publish_tiny(folder), publish_tiny(folder, graph=b"no graph")
+    with pytest.raises(TrainError, match=r"model\.onnx cannot be run: "):
+        of(first, broken)
+    (broken.path / MODEL).write_bytes(tiny_graph())
+    with pytest.raises(BundleError, match="bytes; its manifest says"):
+        of(first, broken)
+
+
+def ran(*arguments: str) -> tuple[int, str, str]:
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = command(arguments)
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_the_command(folder: ModelsFolder) -> None:
+    """People read a table and a verdict; programs one JSON object."""
+    one, two = publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(ROTATED))
+    code, out, _ = ran(str(one.path), str(two.path))
+    result = json.loads(ran(str(one.path), str(two.path), "--json")[1])
+
+    assert code == 0
+    assert f"A  {one.path}: tiny version 1\nB  {two.path}: tiny version 2\n" in out
+    assert "B beside A: of the 300 images that both were validated on, B alone is right on " in out
+    assert "(McNemar), more than chance." in out
+    assert result == as_json(compare([one.path, two.path]))
+    assert result["differences"][0]["more_than_chance"] is True
+    assert result["bundles"][0]["claim"]["correct"] == 270
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_wrong_usage_and_errors(folder: ModelsFolder, tmp_path: Path) -> None:
+    """One bundle alone is wrong usage; a folder that holds none is an error; both are said."""
+    bundle = publish_tiny(folder)
+    with pytest.raises(SystemExit) as usage:
+        ran(str(bundle.path))
+    code, out, err = ran(str(bundle.path), str(tmp_path / "nothing"))
+
+    assert usage.value.code == 2
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: {tmp_path / 'nothing'} is not a bundle")
