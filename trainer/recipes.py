@@ -40,14 +40,14 @@ class Recipe:
 
 
 _CNN = Recipe(
-    epochs=7,
-    batch_size=128,
-    learning_rate=8e-3,
+    epochs=6,
+    batch_size=256,
+    learning_rate=1.2e-2,
     optimizer="muon",
-    muon_rate=0.06,
+    muon_rate=0.09,
     weight_decay=0.05,
     label_smoothing=0.1,
-    augment=Augmentation(crop=6 / 7, bend=0.05),
+    augment=Augmentation(crop=6 / 7, bend=0.05, growth=(2 / 3, 2 / 3, 5 / 6, 5 / 6, 1.0, 1.0)),
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
