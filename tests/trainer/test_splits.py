@@ -165,7 +165,7 @@ def test_tune_images_that_are_fitted_are_reported() -> None:
     [
         (of(all=examples([0, 0, 0, 1, 1, 1])), "class c has no examples in the data; it needs at least 3"),
         (of(all=examples([0, 0, 0, 1, 1, 1, 2, 2])), "class c has 2 examples in the data; it needs at least 3"),
-        (of(all=examples([0] * 3)), r"class b \(and 1 more classes\) has no examples in the data"),
+        (of(all=examples([0] * 3)), r"class b \(and 1 more\) has no examples in the data"),
         (
             of(fit=examples([0, 0, 1, 1, 2]), validation=examples([0, 1, 2], 100)),
             "class c has 1 example in fit; it needs at least 2",
