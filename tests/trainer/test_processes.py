@@ -34,25 +34,29 @@ def test_a_batch_is_shared_without_remainder(count: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_two_processes_fit_one_model(tmp_path: Path) -> None:
-    """Under torchrun the leading process alone publishes, once, and the model is as good as one process makes it."""
+def torchrun(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """`-m trainer` in two processes, with one thread each, to its end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
-    arguments = ["--model", "linear", "--epochs", "10", "--models", str(tmp_path), "--json", "--device", "cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
     done = subprocess.run(
-        [*torchrun, "-m", "trainer", *arguments],
+        [*command, "-m", "trainer", "--model", "linear", "--device", "cpu", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+    assert done.returncode == code, done.stderr
+    return done
 
-    assert done.returncode == 0, done.stderr
+
+def test_two_processes_fit_one_model(tmp_path: Path) -> None:
+    """Under torchrun the leading process alone publishes, once, and the model is as good as one process makes it."""
+    done = torchrun("--epochs", "10", "--models", str(tmp_path), "--json")
+
     results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(results) == 1
     assert results[0]["accuracy"] > 0.93
