@@ -11,20 +11,19 @@ from sources.load import load
 from trainer.run import train
 from trainer.settings import TrainSettings
 
-CHANNELS = [None, 1, 2, 3, 4]
-MODES = {None: "L", 1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
-def made_up(channels: int | None, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+def made_up(channels: int, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """Dark and bright images of 6 x 5, and which is which."""
     labels = np.arange(count) % 2
-    shape = (count, 6, 5) + ((channels,) if channels else ())
+    shape = (count, 6, 5, channels)
     images = np.random.default_rng(0).integers(0, 90, shape, dtype=np.uint8)
     images[labels == 1] += 150
     return images, labels
 
 
-def write(kind: str, folder: Path, channels: int | None) -> Path:
+def write(kind: str, folder: Path, channels: int) -> Path:
     """These images as an .npz file, as class folders, or with a list of several labels."""
     images, labels = made_up(channels)
     if kind == "npz":
@@ -42,14 +41,8 @@ def write(kind: str, folder: Path, channels: int | None) -> Path:
 
 
 @pytest.mark.usefixtures("no_settings")
-@pytest.mark.parametrize(
-    ("kind", "channels"),
-    [
-        *(("npz", channels) for channels in CHANNELS),
-        *((kind, c) for kind in ("folders", "list") for c in (None, 2, 3, 4)),
-    ],
-)
-def test_every_kind_of_image_comes_to_a_bundle(tmp_path: Path, kind: str, channels: int | None) -> None:
+@pytest.mark.parametrize(("kind", "channels"), [("npz", 1), ("npz", 2), ("folders", 4), ("list", 3)])
+def test_every_kind_of_image_comes_to_a_bundle(tmp_path: Path, kind: str, channels: int) -> None:
     """Shape and pixels stay what they are in the file; what the graph answers is what the claim counts."""
     data = write(kind, tmp_path, channels)
     images, _ = made_up(channels)
