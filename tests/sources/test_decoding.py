@@ -113,12 +113,17 @@ def test_no_process_is_left_where_reading_stops(tmp_path: Path, monkeypatch: pyt
     assert active_children() == []
 
 
+def picture(mode: str, alpha: int) -> Image.Image:
+    """An image of 4 x 3 in one colour, as transparent as this where the mode has alpha."""
+    return Image.new("RGBA", (3, 4), (10, 20, 30, alpha)).convert(mode)
+
+
 def opaque(mode: str) -> Image.Image:
-    return Image.new(mode, (3, 4), {"L": 90, "LA": (90, 255), "RGB": (10, 20, 30), "RGBA": (10, 20, 30, 255)}[mode])
+    return picture(mode, 255)
 
 
 def clear(mode: str) -> Image.Image:
-    return Image.new(mode, (3, 4), {"LA": (90, 7), "RGBA": (10, 20, 30, 7)}[mode])
+    return picture(mode, 7)
 
 
 @pytest.mark.parametrize(
