@@ -5,8 +5,9 @@ with the lists of a folder is said in one message.
 """
 
 import csv
+import errno
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -49,7 +50,10 @@ def find_lists(folder: Path) -> dict[SplitName, Path]:
         return {}
     splits = split_folders(folder)
     if missing := [path.name for path in splits.values() if path.name not in below]:
-        raise SourceError(f"{folder}: {below[0]} has a {LIST} but {', '.join(missing)} has none; expected one a split")
+        verb = "has" if len(missing) == 1 else "have"
+        raise SourceError(
+            f"{folder}: {below[0]} has a {LIST} but {', '.join(missing)} {verb} none; expected one a split"
+        )
     return {split: path / LIST for split, path in splits.items()}
 
 
@@ -70,10 +74,12 @@ def read_lists(lists: Mapping[SplitName, Path]) -> LabelledFiles:
             file for file in dict.fromkeys(file for file, _ in entries) if not _is_there(path.parent, file, present)
         ]
         if missing:
-            wrong.append(f"{len(missing):,} of the {len(listed):,} files in {path} are missing ({_some(missing)})")
+            wrong.append(
+                f"{len(missing):,} of the {len(listed):,} files in {path} {_verb(missing)} missing ({_some(missing)})"
+            )
         if unlisted := sorted(present - listed):
             found.warnings.append(
-                f"{len(unlisted):,} images in {path.parent} are not in its {LIST} and left out ({_some(unlisted)})"
+                f"left out {_count(unlisted, 'image')} in {path.parent}, not in its {LIST} ({_some(unlisted)})"
             )
         found.splits[split] = [(path.parent / file, labels) for file, labels in entries]
     if wrong:
@@ -97,8 +103,9 @@ def _read_list(path: Path) -> tuple[list[tuple[str, tuple[str, ...]]], list[str]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            for number, row in enumerate(reader):
-                if not row or (number == 0 and [name.strip().lower() for name in row] == HEADER):
+            rows = (row for row in reader if len(row) > 1 or "".join(row).strip())  # a blank line is none
+            for number, row in enumerate(rows):
+                if number == 0 and [name.strip().lower() for name in row] == HEADER:
                     continue
                 try:
                     entries.append(_parse(row))
@@ -111,18 +118,18 @@ def _read_list(path: Path) -> tuple[list[tuple[str, tuple[str, ...]]], list[str]
     complaints: list[str] = []
     if malformed:
         shown = "; ".join(malformed[:3]) + ("; ..." if len(malformed) > 3 else "")
-        complaints.append(f"{len(malformed):,} lines of {path} are not {LINE} ({shown})")
+        complaints.append(f"{_count(malformed, 'line')} of {path} {_verb(malformed)} not {LINE} ({shown})")
     elif not entries:
         complaints.append(f"{path} lists no file; expected lines of {LINE}")
     if twice := [file for file, count in Counter(file for file, _ in entries).items() if count > 1]:
-        complaints.append(f"{len(twice):,} files are listed more than once in {path} ({_some(twice)})")
+        complaints.append(f"{_count(twice, 'file')} {_verb(twice)} listed more than once in {path} ({_some(twice)})")
     return entries, complaints
 
 
 def _parse(row: list[str]) -> tuple[str, tuple[str, ...]]:
     """A line's file and labels. Raises ValueError with what is wrong."""
     if len(row) != 2:
-        raise ValueError(f"{len(row)} values instead of 2")
+        raise ValueError(f"{_count(row, 'value')} instead of 2")
     file, labels = row[0].strip(), row[1].strip()
     path = PurePosixPath(file)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in file:
@@ -136,7 +143,21 @@ def _parse(row: list[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_there(folder: Path, file: str, present: set[str]) -> bool:
-    return file in present or (folder / file).is_file()  # of another ending, hidden, or behind a link to a folder
+    try:
+        return file in present or (folder / file).is_file()  # of another ending, hidden, or behind a link to a folder
+    except OSError as err:
+        if err.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+
+
+def _count(what: Sequence[str], noun: str) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{len(what):,} {noun}{'s' * (len(what) != 1)}"
+
+
+def _verb(what: Sequence[str]) -> str:
+    return "is" if len(what) == 1 else "are"
 
 
 def _some(names: list[str]) -> str:

@@ -85,7 +85,7 @@ def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
             f"{source} has {len(classes):,} classes; at most {MAX_CLASSES:,} are taken: leave some out, or group them"
         )
     if len(classes) < 2:
-        raise SourceError(f"all examples of {source} are of one class, {classes[0]}; expected at least two classes")
+        raise SourceError(f"{source} has examples of one class, {classes[0]}; expected at least two classes")
     return tuple(classes)
 
 

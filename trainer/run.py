@@ -167,7 +167,9 @@ def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
     """As recorded in the bundle that is to be repeated, unless a flag asks for something else; else the network's."""
     if settings.like:
         recorded = open_bundle(settings.like).manifest.training.settings
-        if all(recorded.get(name) == value for name, value in _chosen(settings, without=AFTER_FITTING).items()):
+        unsaid = _chosen(TrainSettings.model_construct())  # of settings that came later than the bundle
+        asked = _chosen(settings, without=AFTER_FITTING)
+        if all(recorded.get(name, unsaid[name]) == value for name, value in asked.items()):
             return recorded_recipe(recorded["recipe_in_full"])
     return recipe_for(settings, fit_size)
 

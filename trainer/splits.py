@@ -152,7 +152,7 @@ def _check_classes(source: Source, split: str, labels: np.ndarray, at_least: int
     short = [(name, count) for name, count in zip(source.classes, counts.tolist(), strict=True) if count < at_least]
     if short:
         name, count = short[0]
-        others = f" (and {len(short) - 1} more classes)" if len(short) > 1 else ""
+        others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
         needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
         raise TrainError(
             f"class {name}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs {needs}"

@@ -87,3 +87,24 @@ def test_splits_of_different_shapes_are_refused() -> None:
 
     with pytest.raises(SourceError, match="8 x 8 in fit, 28 x 28 in validation"):
         make_source("data", parts)  # type: ignore[arg-type]  # mypy widens the keys to str
+
+
+def test_columns_of_labels_are_classes_by_number() -> None:
+    """bool of shape (N, K) is K labels, of which an image has any number."""
+    labels = np.array([[True, True], [False, False]])
+
+    source = make_source("data", {"all": (images(2), labels)})
+
+    assert (source.classes, source.task) == (("0", "1"), "multi_label")
+    np.testing.assert_array_equal(source.splits["all"].labels, labels, strict=True)
+
+
+@pytest.mark.parametrize("other", [np.array([0, 1]), np.ones((2, 3), np.bool_)])
+def test_labels_of_two_forms_are_refused(other: np.ndarray) -> None:
+    """One label an image in one split and columns in another, or columns of two widths, are no one task."""
+    parts = {"fit": (images(2), np.ones((2, 2), np.bool_)), "validation": (images(2), other)}
+
+    with pytest.raises(
+        SourceError, match=r"differ in form .*bool \(2, 2\) in fit, .* in validation; expected one form"
+    ):
+        make_source("data", parts)  # type: ignore[arg-type]  # mypy widens the keys to str

@@ -7,6 +7,8 @@ from PIL import Image
 from sources import idx
 from sources.errors import SourceError
 from sources.load import load
+from trainer.errors import TrainError
+from trainer.splits import make_splits
 
 IMAGES = np.zeros((2, 2, 2), dtype=np.uint8)
 LABELS = np.array([0, 1], dtype=np.uint8)
@@ -122,3 +124,61 @@ def test_size_reaches_the_readers_that_take_one(tmp_path: Path) -> None:
 
     assert pictures.splits["all"].images.shape == (2, 3, 5)
     assert table.splits["all"].images.shape == (2, 1, 4)
+
+
+def classes_of_one_image(folder: Path, count: int) -> Path:
+    """So many class folders, each with the same picture."""
+    (folder / "0").mkdir(parents=True)
+    Image.fromarray(IMAGES[0]).save(folder / "0" / "1.png")
+    encoded = (folder / "0" / "1.png").read_bytes()
+    for name in range(1, count):
+        (folder / str(name)).mkdir()
+        (folder / str(name) / "1.png").write_bytes(encoded)
+    return folder
+
+
+def test_ten_thousand_classes_are_taken_and_one_more_is_not(tmp_path: Path) -> None:
+    """In numbers' order; above the limit the advice is given before an image is read."""
+    folder = classes_of_one_image(tmp_path / "many", 10_000)
+
+    source = load(str(folder))
+
+    assert source.classes == tuple(map(str, range(10_000)))
+    assert sorted(source.splits["all"].labels.tolist()) == list(range(10_000))
+    (folder / "one more").mkdir()
+    (folder / "one more" / "1.png").write_bytes(b"no image")
+    with pytest.raises(SourceError, match=r"has 10,001 classes; at most 10,000 are taken: leave some out, or group"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize("form", ["integers", "strings", "columns"])
+def test_too_many_classes_in_arrays_are_refused(tmp_path: Path, form: str) -> None:
+    """Numbers that are no classes, such as a measured quantity, are told in one sentence."""
+    count = 10_001
+    labels = {
+        "integers": np.arange(count),
+        "strings": np.arange(count).astype(str),
+        "columns": np.ones((2, count), dtype=np.bool_),
+    }[form]
+    np.savez(tmp_path / "a.npz", images=np.zeros((len(labels), 1, 1), dtype=np.uint8), labels=labels)
+
+    with pytest.raises(SourceError, match="10,001 classes; at most 10,000"):
+        load(str(tmp_path / "a.npz"))
+
+
+def test_classes_that_a_split_lacks_leave_it_empty(tmp_path: Path) -> None:
+    """Choosing classes is no error of its own; splitting says which class is missing where."""
+    np.savez(
+        tmp_path / "a.npz",
+        fit_images=np.arange(6, dtype=np.uint8).reshape(6, 1, 1),
+        fit_labels=[0, 1, 2] * 2,
+        tune_images=np.full((1, 1, 1), 8, np.uint8),
+        tune_labels=[2],
+        validation_images=np.array([10, 11], np.uint8).reshape(2, 1, 1),
+        validation_labels=[0, 1],
+    )
+    source = load(str(tmp_path / "a.npz")).with_classes(("0", "1"))
+
+    assert {name: len(part) for name, part in source.splits.items()} == {"fit": 4, "tune": 0, "validation": 2}
+    with pytest.raises(TrainError, match=r"class 0 \(and 1 more\) has no examples in tune"):
+        make_splits(source, 0.1, 0.2, seed=0, allow_duplicates=False)

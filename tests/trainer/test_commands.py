@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -12,6 +13,7 @@ import torch
 
 from bundle.manifest import MODEL
 from bundle.store import ModelsFolder
+from tests.tiny import publish_tiny
 from trainer.commands import train
 
 QUICK = ("--data", "digits", "--model", "linear", "--epochs", "1", "--device", "cpu")
@@ -175,3 +177,32 @@ def test_there_is_nothing_like_nothing(tmp_path: Path) -> None:
 
     assert result.code == 1
     assert "is not a bundle" in result.err
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_an_older_bundle_cannot_be_repeated(tmp_path: Path) -> None:
+    """One that has recorded no recipe is refused in one line, and nothing is trained."""
+    older = publish_tiny(ModelsFolder(tmp_path / "older"), calibrated=False)
+
+    result = ran("--like", str(older.path), "--models", str(tmp_path / "models"))
+
+    assert result.code == 1
+    assert "was made by an earlier version of vouch" in result.err
+    assert len(result.err.splitlines()) == 1
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.usefixtures("no_settings", "first")
+@pytest.mark.parametrize("recipe", [{"epochs": 1}, {"augment": None, "momentum": 1}, [], None])
+def test_a_recipe_that_this_version_does_not_know_is_refused(models: Path, tmp_path: Path, recipe: object) -> None:
+    """Rather than to fill the gaps in silence."""
+    other = tmp_path / "other"
+    shutil.copytree(models / "digits" / "1", other)
+    content = json.loads((other / "manifest.json").read_text())
+    content["training"]["settings"]["recipe_in_full"] = recipe
+    (other / "manifest.json").write_text(json.dumps(content))
+
+    result = ran("--like", str(other), "--models", str(tmp_path / "models"))
+
+    assert result.code == 1
+    assert "error: the recorded recipe is not of this version of vouch" in result.err

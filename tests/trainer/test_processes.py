@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bundle.store import ModelsFolder
 from trainer.processes import ALONE, Processes, joined
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,27 +35,74 @@ def test_a_batch_is_shared_without_remainder(count: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_two_processes_fit_one_model(tmp_path: Path) -> None:
-    """Under torchrun the leading process alone publishes, once, and the model is as good as one process makes it."""
+INTERRUPTED = """
+import sys
+from trainer.checkpoint import Checkpoint
+from trainer.commands import train
+
+save = Checkpoint.save
+
+def save_and_end(checkpoint, fit):
+    save(checkpoint, fit)
+    sys.exit(3)
+
+Checkpoint.save = save_and_end
+train(sys.argv[1:])
+"""
+"""A training whose leading process ends after the first epoch, as where the machine is taken away."""
+
+
+def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
+    """A program in two processes, with one thread each, on a single layer; to its end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
-    arguments = ["--model", "linear", "--epochs", "10", "--models", str(tmp_path), "--json", "--device", "cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*torchrun, "-m", "trainer", *arguments],
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+    return subprocess.run(
+        [*command, *words, "--model", "linear", "--epochs", "10", "--device", "cpu", "--json"],
         cwd=ROOT,
-        env=environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(models: Path) -> "subprocess.CompletedProcess[str]":
+    """A training in two processes, as it ended."""
+    return torchrun("-m", "trainer", "--models", str(models))
+
+
+def test_two_processes_fit_one_model(uninterrupted: "subprocess.CompletedProcess[str]", models: Path) -> None:
+    """Under torchrun the leading process alone publishes, once, and the model is as good as one process makes it."""
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    results = [json.loads(line) for line in uninterrupted.stdout.splitlines() if line.startswith("{")]
     assert len(results) == 1
     assert results[0]["accuracy"] > 0.93
-    assert [path.name for path in (tmp_path / "digits").iterdir()] == ["1"]
-    assert done.stderr.count("the images are as they were") == 1
+    assert [path.name for path in (models / "digits").iterdir()] == ["1"]
+    assert uninterrupted.stderr.count("the images are as they were") == 1
+
+
+@pytest.mark.usefixtures("uninterrupted")
+def test_two_processes_go_on_after_an_interruption(tmp_path: Path, models: Path) -> None:
+    """With --resume both take up the one checkpoint, and come to the very model that an undisturbed training makes."""
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    arguments = ["--models", str(tmp_path / "models")]
+
+    ended = torchrun(str(tmp_path / "interrupted.py"), *arguments)
+    resumed = torchrun("-m", "trainer", *arguments, "--resume")
+
+    assert ended.returncode != 0
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from" in resumed.stderr
+    assert "epoch   1:" not in resumed.stderr
+    graphs = [ModelsFolder(folder).open("digits", 1).read_model() for folder in (models, tmp_path / "models")]
+    assert graphs[0] == graphs[1]
+    assert [path.name for path in (tmp_path / "models" / "digits").iterdir()] == ["1"]

@@ -1,3 +1,5 @@
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -304,3 +306,19 @@ def test_the_recorded_recipe_is_repeated(
 
     assert again.read(MODEL) == trained.bundle.read(MODEL)
     assert again.manifest.training.settings["recipe_in_full"]["learning_rate"] > 1e-3
+
+
+def test_a_setting_that_the_bundle_does_not_know_yet_changes_nothing(
+    trained: Trained, settings: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle from before `--balance` is repeated by its recorded recipe, not by this version's in silence."""
+    older = tmp_path / "older"
+    shutil.copytree(trained.bundle.path, older)
+    content = json.loads((older / "manifest.json").read_text())
+    del content["training"]["settings"]["balance"], content["training"]["settings"]["recipe_in_full"]["balance"]
+    (older / "manifest.json").write_text(json.dumps(content))
+    monkeypatch.setitem(RECIPES, ("default", "linear"), replace(RECIPES["default", "linear"], learning_rate=1e-6))
+
+    again = train(settings.model_copy(update={"like": older, "models": tmp_path / "models"})).bundle
+
+    assert again.read(MODEL) == trained.bundle.read(MODEL)

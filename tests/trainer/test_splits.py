@@ -199,7 +199,7 @@ def test_near_ones_in_a_seeded_split_are_told_by_their_place_in_the_data() -> No
     [
         (of(all=examples([0, 0, 0, 1, 1, 1])), "class c has no examples in the data; it needs at least 3"),
         (of(all=examples([0, 0, 0, 1, 1, 1, 2, 2])), "class c has 2 examples in the data; it needs at least 3"),
-        (of(all=examples([0] * 3)), r"class b \(and 1 more classes\) has no examples in the data"),
+        (of(all=examples([0] * 3)), r"class b \(and 1 more\) has no examples in the data"),
         (
             of(fit=examples([0, 0, 1, 1, 2]), validation=examples([0, 1, 2], 100)),
             "class c has 1 example in fit; it needs at least 2",
