@@ -98,7 +98,7 @@ def recorded_recipe(values: Mapping[str, Any]) -> Recipe:
     try:
         augment = values["augment"]
         if augment:
-            augment = Augmentation(**{**augment, "growth": tuple(augment["growth"])})
+            augment = Augmentation(**{**augment, "growth": tuple(augment.get("growth", (1.0,)))})
         return Recipe(**{**values, "augment": augment})
     except (KeyError, TypeError) as err:
         raise TrainError(f"the recorded recipe is not of this version of vouch: {err}") from err
