@@ -1,5 +1,6 @@
 """Folders of PNG and JPEG files: a folder a class, or a `labels.csv` that gives each file any number of labels."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sources.decoding import read_images
 from sources.examples import Source, SplitName
 from sources.label_lists import find_lists, read_lists
 from sources.labels import make_multi_label_source, make_source, ordered_classes
-from sources.layout import list_files
+from sources.layout import SUFFIXES, list_files
 
 
 def read_image_folder(
@@ -34,12 +35,22 @@ def read_image_folder(
         )
         parts = {split: (images[split], [labels for _, labels in part]) for split, part in listed.splits.items()}
         return make_multi_label_source(name, parts, tuple(listed.warnings))
-    files = list_files(folder)
+    listing = list_files(folder)
+    files = listing.files
     ordered_classes(name, (label for part in files.values() for _, label in part))  # before the images are read
     images = _images(folder, {split: [path for path, _ in part] for split, part in files.items()}, size, exactly)
-    return make_source(
+    source = make_source(
         name, {split: (images[split], np.array([label for _, label in part])) for split, part in files.items()}
     )
+    return replace(source, warnings=_left_out(folder, listing.left_out))
+
+
+def _left_out(folder: Path, paths: list[Path]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    some = ", ".join(str(path.relative_to(folder)) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+    things = "thing that is no image file" if len(paths) == 1 else "things that are no image files"
+    return (f"left out {len(paths):,} {things} among the classes of {folder} ({some}); expected {', '.join(SUFFIXES)}",)
 
 
 def _images(

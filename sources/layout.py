@@ -5,6 +5,7 @@ Lists files and reads none.
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sources.errors import SourceError
@@ -21,21 +22,28 @@ SPLITS: dict[str, SplitName] = {
 }
 LAYOUTS = "<label>/*.png|jpg|jpeg or <split>/<label>/*.png|jpg|jpeg"
 
-Files = dict[SplitName, list[tuple[Path, str]]]
-"""The image files of each split, with their labels, in the order of their names."""
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder with a folder for each class holds."""
+
+    files: dict[SplitName, list[tuple[Path, str]]]
+    """The image files of each split, with their labels, in the order of their names."""
+    left_out: list[Path]
+    """What else stands in the classes' folders, hidden files and folders aside."""
 
 
-def list_files(folder: Path) -> Files:
-    """The image files in a folder with a folder for each class; hidden files and folders are left out.
+def list_files(folder: Path) -> Listing:
+    """The image files in a folder with a folder for each class.
 
     Raises:
         SourceError: neither layout, both at once, or a class folder without an image.
         OSError: a folder cannot be read.
     """
     splits = split_folders(folder)
-    if not splits:
-        return {"all": _list_classes(folder)}
-    return {split: _list_classes(path) for split, path in splits.items()}
+    left_out: list[Path] = []
+    files = {split: _list_classes(path, left_out) for split, path in (splits or {"all": folder}).items()}
+    return Listing(files, left_out)
 
 
 def split_folders(folder: Path) -> dict[SplitName, Path]:
@@ -73,7 +81,7 @@ def images_below(folder: Path) -> Iterator[str]:
         yield from (prefix + name for name in sorted(files) if is_image(name))
 
 
-def _list_classes(folder: Path) -> list[tuple[Path, str]]:
+def _list_classes(folder: Path, left_out: list[Path]) -> list[tuple[Path, str]]:
     classes = _folders_in(folder)
     if not classes:
         raise SourceError(f"{folder} holds {_contents(folder)} and no folder of a class's images; expected {LAYOUTS}")
@@ -81,7 +89,9 @@ def _list_classes(folder: Path) -> list[tuple[Path, str]]:
     for label in classes:
         path = folder / label
         with os.scandir(path) as entries:
-            images = sorted(entry.name for entry in entries if is_image(entry.name) and not entry.is_dir())
+            visible = {entry.name: entry.is_dir() for entry in entries if not entry.name.startswith(".")}
+        images = sorted(name for name, is_folder in visible.items() if is_image(name) and not is_folder)
+        left_out += (path / name for name in sorted(visible.keys() - set(images)))
         if not images:
             suffixes = ", ".join(SUFFIXES)
             raise SourceError(

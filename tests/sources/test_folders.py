@@ -193,3 +193,21 @@ def test_a_folder_that_is_laid_out_otherwise_is_refused(tmp_path: Path, files: l
 
     with pytest.raises(SourceError, match=message):
         read_image_folder("here", tmp_path)
+
+
+def test_what_is_no_image_file_is_left_out_and_said(tmp_path: Path) -> None:
+    """Other endings and folders within a class are counted and named; hidden files are nobody's concern."""
+    for label in ("cat", "dog"):
+        save(tmp_path / label / "1.png")
+        (tmp_path / label / ".hidden.webp").touch()
+    clean = read_image_folder("here", tmp_path).warnings
+    (tmp_path / "cat" / "2.webp").touch()
+    save(tmp_path / "dog" / "more" / "3.png")
+    source = read_image_folder("here", tmp_path)
+
+    assert clean == ()
+    assert len(source.splits["all"]) == 2
+    assert source.warnings == (
+        f"left out 2 things that are no image files among the classes of {tmp_path} (cat/2.webp, dog/more); "
+        "expected .png, .jpg, .jpeg",
+    )
