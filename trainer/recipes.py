@@ -39,6 +39,7 @@ class Recipe:
     seed: int = 0
 
 
+_VARIANTS = Augmentation(crop=6 / 7, bend=0.05)
 _CNN = Recipe(
     epochs=6,
     batch_size=256,
@@ -47,7 +48,7 @@ _CNN = Recipe(
     muon_rate=0.09,
     weight_decay=0.05,
     label_smoothing=0.1,
-    augment=Augmentation(crop=6 / 7, bend=0.05, growth=(2 / 3, 2 / 3, 5 / 6, 5 / 6, 1.0, 1.0)),
+    augment=replace(_VARIANTS, growth=(2 / 3, 2 / 3, 5 / 6, 5 / 6, 1.0, 1.0)),
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
@@ -62,7 +63,15 @@ RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
         focus=0.8,
     ),
     ("default", "cnn"): _CNN,
-    ("best", "cnn"): replace(_CNN, width=96),
+    ("best", "cnn"): replace(
+        _CNN,
+        epochs=9,
+        batch_size=128,
+        learning_rate=8e-3,
+        muon_rate=0.06,
+        augment=replace(_VARIANTS, growth=(*[2 / 3] * 6, 5 / 6, 1.0, 1.0)),
+        width=96,
+    ),
 }
 MIN_STEPS = 800
 """A small data set is gone through more often, until there were about this many steps."""
