@@ -29,7 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except OSError as err:  # standard output is closed or full; all else is caught where it can be explained
+    except OSError as err:
+        if err.filename is not None:  # a file's; standard output has no name
+            print(f"error: {err.strerror}: {err.filename}", file=sys.stderr)
+            return 1
+        # Standard output is closed or full: whatever is still to be written there must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(err, BrokenPipeError):
             print(f"error: standard output cannot be written: {err.strerror}", file=sys.stderr)

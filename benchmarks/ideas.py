@@ -35,14 +35,14 @@ DEFAULT = RECIPES["default", "cnn"]
 AUGMENT = DEFAULT.augment or Augmentation()
 VARIANTS: dict[str, Recipe] = {
     "the default recipe": DEFAULT,
-    "AdamW in place of Muon": replace(DEFAULT, optimizer="adamw", learning_rate=1.5e-2),
+    "AdamW in place of Muon": replace(DEFAULT, optimizer="adamw", learning_rate=1e-2),
     "no focus on hard images": replace(DEFAULT, focus=0.0),
     "whole images in place of crops": replace(DEFAULT, augment=replace(AUGMENT, crop=1.0)),
     "no bent variants": replace(DEFAULT, augment=replace(AUGMENT, bend=0.0)),
     "no augmentation": replace(DEFAULT, augment=None),
     "no label smoothing": replace(DEFAULT, label_smoothing=0.0),
-    "full size from the first epoch": replace(DEFAULT, augment=replace(AUGMENT, growth=(1.0,))),
-    "batches of 128": replace(DEFAULT, batch_size=128, learning_rate=8e-3, muon_rate=0.06),
+    "batches of 64": replace(DEFAULT, batch_size=64, learning_rate=6e-3, muon_rate=0.04),
+    "batches of 256": replace(DEFAULT, batch_size=256, learning_rate=1.2e-2, muon_rate=0.09),
     "half as wide again": replace(DEFAULT, width=96),
 }
 

@@ -24,8 +24,16 @@ def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float
         coverage: above 0, below 1.
     """
     of_truth = np.sort(probabilities[np.arange(len(labels)), labels])[::-1]
-    rank = math.ceil((len(labels) + 1) * coverage - 1e-9)  # 1e-9: 0.95 * 20 is not to become 20
-    return float(of_truth[rank - 1]) if rank <= len(labels) else 0.0
+    return float(of_truth[_rank(len(labels), coverage) - 1]) if enough_for(len(labels), coverage) else 0.0
+
+
+def enough_for(images: int, coverage: float) -> bool:
+    """Whether so many images can settle a threshold for this promise; fewer make the sets all classes."""
+    return _rank(images, coverage) <= images
+
+
+def _rank(images: int, coverage: float) -> int:
+    return math.ceil((images + 1) * coverage - 1e-9)  # 1e-9: 0.95 * 20 is not to become 20
 
 
 def label_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:

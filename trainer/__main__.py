@@ -5,4 +5,7 @@ import sys
 if __name__ == "__main__":
     from trainer.commands import train  # processes that decode images import this file too, and need no torch
 
-    sys.exit(train(sys.argv[1:]))
+    try:
+        sys.exit(train(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -10,7 +10,6 @@ from trainer.thresholds import best_thresholds
 
 BINS = 15
 """Of equal width, as in the paper."""
-_SMALLEST = np.finfo(np.float64).tiny
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -35,18 +34,17 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(right))
 
 
-def uncalibrated(probabilities: np.ndarray, temperature: float, several: bool = False) -> np.ndarray:
-    """The probabilities as they would be without the temperature, shape (N, K).
+def uncalibrated(logits: np.ndarray, temperature: float, several: bool = False) -> np.ndarray:
+    """The probabilities as they would be without the temperature, float64, shape (N, K).
 
     Args:
+        logits: floats, shape (N, K), divided by the temperature as the graph gives them.
         several: whether each label has a probability of its own.
     """
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) * temperature
-    if several:  # a label's odds are p : 1 - p
-        others = np.log(np.maximum(1 - probabilities.astype(np.float64), _SMALLEST)) * temperature
-        return np.asarray(np.exp(logits - np.logaddexp(logits, others)))
-    logits -= logits.max(axis=1, keepdims=True)
-    raw = np.exp(logits)
+    scores = logits.astype(np.float64) * temperature
+    if several:
+        return np.asarray(np.exp(-np.logaddexp(0, -scores)))  # the sigmoid, without overflow
+    raw = np.exp(scores - scores.max(axis=1, keepdims=True))
     without: np.ndarray = raw / raw.sum(axis=1, keepdims=True)
     return without
 
@@ -69,16 +67,21 @@ def settle(probabilities: np.ndarray, labels: np.ndarray) -> Settled:
 
 
 def assess(
-    probabilities: np.ndarray, labels: np.ndarray, temperature: float, promises: dict[float, float]
+    probabilities: np.ndarray,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    temperature: float,
+    promises: dict[float, float],
 ) -> Calibration:
     """What temperature and promises, settled before, come to on validation.
 
     Args:
         probabilities: the exported graph's answers to the validation split, shape (N, K).
+        logits: its scores, likewise.
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
         promises: coverage -> threshold.
     """
-    without = uncalibrated(probabilities, temperature, several=labels.ndim == 2)
+    without = uncalibrated(logits, temperature, several=labels.ndim == 2)
     return Calibration(
         temperature=temperature,
         error_before=calibration_error(without, labels),

@@ -8,8 +8,12 @@ from bundle.manifest import Calibration, Quantization, Training
 from trainer.exam import Exam
 
 
-def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exam) -> str:
-    """What the model is, what it was trained on and how often it is right, for people and for tools."""
+def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exam, known: int = 0) -> str:
+    """What the model is, what it was trained on and how often it is right, for people and for tools.
+
+    Args:
+        known: validation images that are among those of fit or tune too.
+    """
     claim, count = exam.claim, exam.claim.accuracy
     if isinstance(claim, MultiLabelClaim):
         kind = f"of {len(labels)} labels, any number of them an image"
@@ -24,7 +28,7 @@ def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exa
 
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
-**{count}** on images that were never seen in training; `validation.npz` holds them, so that anybody can recount:
+**{count}** on images that were {_seen(known)}; `validation.npz` holds them, so that anybody can recount:
 `vouch verify` on this folder.
 
 {table}
@@ -32,6 +36,10 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
 setting and the digests of the data.
 """
+
+
+def _seen(known: int) -> str:
+    return f"never seen in training, {known:,} of them excepted" if known else "never seen in training"
 
 
 def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:

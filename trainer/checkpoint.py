@@ -7,6 +7,7 @@ result, so one of another training is never taken for this one's.
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ import torch
 
 from bundle.digest import bytes_digest
 from trainer.errors import TrainError
+
+DIGEST_LENGTH = 64
+"""A checkpoint begins with the SHA-256 of all that follows, in hexadecimal: torch reads damaged weights in silence."""
 
 
 class Stateful(Protocol):
@@ -56,8 +60,10 @@ class Checkpoint:
         unfinished = self.path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            content = BytesIO()
+            torch.save(state, content)
             with unfinished.open("wb") as file:
-                torch.save(state, file)
+                file.write(bytes_digest(content.getvalue()).encode() + content.getvalue())
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(self.path)
@@ -66,24 +72,27 @@ class Checkpoint:
                 unfinished.unlink()
             raise TrainError(f"the checkpoint {self.path} cannot be written: {err}") from err
 
-    def resumed(self) -> dict[str, Any] | None:
-        """Gives the parts their states back and returns the fit's; None where it is to begin from the start.
+    def resume_into(self, fit: Stateful) -> bool:
+        """Gives the fit and the parts their states back; False where it is to begin from the start.
 
         Raises:
-            TrainError: it cannot be read.
+            TrainError: it cannot be read, or is not what was written.
         """
         if not self._resume or not self.exists():
-            return None
+            return False
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            for name, part in self._parts.items():
+            content = self.path.read_bytes()
+            digest, content = content[:DIGEST_LENGTH], content[DIGEST_LENGTH:]
+            if bytes_digest(content).encode() != digest:
+                raise ValueError("it is not as it was written")
+            state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+            for name, part in {"fit": fit, **self._parts}.items():
                 part.load_state_dict(state[name])
-            fit: dict[str, Any] = state["fit"]
-        except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError, UnpicklingError) as err:
+        except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError, UnpicklingError) as err:
             raise TrainError(
                 f"the checkpoint {self.path} cannot be read ({err}); remove it to begin from the start"
             ) from err
-        return fit
+        return True
 
     def remove(self) -> None:
         """The training is done."""

@@ -15,6 +15,7 @@ from trainer.errors import TrainError
 from trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
 
 if TYPE_CHECKING:  # torch is not loaded for --help
+    from bundle.manifest import Training
     from trainer.run import Trained
 
 EXPECTED = (SourceError, TrainError, BundleError)
@@ -70,7 +71,7 @@ def _train_like(path: Path, arguments: Sequence[str]) -> None:
         raise TrainError(f"{path} was made by an earlier version of vouch, whose recipe this one does not have")
     base = {key: value for key, value in recorded.items() if key in deciding}
     trained = _train(_parse(arguments, base | {"name": before.name}))
-    if trained is None:
+    if trained is None or not trained.new:
         return
     after = trained.bundle.manifest
     if after.training.data_digest != before.training.data_digest:
@@ -78,14 +79,19 @@ def _train_like(path: Path, arguments: Sequence[str]) -> None:
     elif after.files[MODEL] == before.files[MODEL]:
         say(f"{MODEL} is that of {path}, byte for byte")
     else:
-        theirs, ours = before.training.libraries, after.training.libraries
+        theirs, ours = _circumstances(before.training), _circumstances(after.training)
         differ = [
             f"{name} {theirs.get(name)} there, {ours[name]} here" for name in ours if theirs.get(name) != ours[name]
         ]
         reason = (
-            "; ".join(differ) or "the versions of the libraries are the same, so machine, device or settings differ"
+            "; ".join(differ) or "libraries, device and number of processes are the same, so machine or settings differ"
         )
         say(f"{MODEL} is not that of {path} to the byte ({reason}); the claim was {before.claim.accuracy}")
+
+
+def _circumstances(training: "Training") -> dict[str, object]:
+    """Under what a training ran, beside its settings."""
+    return training.libraries | {name: training.settings.get(name) for name in ("processes", "device")}
 
 
 def _train(settings: TrainSettings) -> "Trained | None":

@@ -14,7 +14,7 @@ from trainer.models import Classifier
 from trainer.quantize import Quantized, quantize
 from trainer.splits import Splits
 from trainer.temperature import best_temperature
-from trainer.validate import answers, count_claim
+from trainer.validate import answers, answers_and_logits, count_claim
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
     graph = quantized.graph if quantized else graph
     settled = settle(answers(graph, tune.images), tune.labels)
 
-    probabilities = answers(graph, validation.images)
+    probabilities, logits = answers_and_logits(graph, validation.images)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
-    calibration = assess(probabilities, validation.labels, temperature, settled.promises)
+    calibration = assess(probabilities, logits, validation.labels, temperature, settled.promises)
     return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized)

@@ -40,12 +40,9 @@ class Epoch:
     """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
     tune_loss: float
     tune_loss_calibrated: float
-    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest, of those
-    with images of full size."""
+    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest."""
     tune_accuracy: float
     """0 to 1."""
-    size: float
-    """Share of their full side that images had, in the steps and on tune; an epoch below 1 is never the best."""
     images: int
     """Gone through in it."""
     seconds: float
@@ -59,7 +56,7 @@ class Step:
     number: int
     """From 1; 0 is before the first step."""
     rate: float
-    """The step size, of the first group of weights."""
+    """The step size; of Muon's weights it is another one, in a fixed proportion to this."""
     loss: float
     """Before the step, as trained. NaN for step 0."""
     epoch: Epoch | None = None
@@ -99,9 +96,8 @@ def fit(
             cannot be read or written.
     """
     work = _Fit(model, splits, recipe, processes)
-    if state := checkpoint.resumed() if checkpoint else None:
-        work.load_state_dict(state)
-    elif processes.leads:
+    resumed = checkpoint is not None and checkpoint.resume_into(work)
+    if processes.leads and not resumed:
         on_step(Step(0, work.rate(), nan, work.epochs[0]))
     while len(work.epochs) <= recipe.epochs:
         work.epoch(on_step if processes.leads else lambda step: None)
@@ -145,7 +141,6 @@ class _Fit:
         number = len(self.epochs)
         first = (number - 1) * self.steps_an_epoch
         began = time.perf_counter()
-        self.model.size = self._size(number)
         order, variants = self._randomness(number)
         # Evenly, so that no image is left over for a last step.
         rows_of_steps = torch.tensor_split(self.order.rows(order), self.steps_an_epoch)
@@ -161,28 +156,17 @@ class _Fit:
         self.order.end_epoch(self.processes)
         seconds = time.perf_counter() - began
         self.epochs.append(self._measured(number, *seen.means(), len(self.images), seconds))
-        if self.model.size == 1 and self.epochs[-1].tune_loss_calibrated <= self.best.tune_loss_calibrated:
+        if self.epochs[-1].tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
         on_step(Step(step, rate, loss, self.epochs[-1]))
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
         tune = measure(self.model, *self.tune)
-        return Epoch(
-            number,
-            fit_loss,
-            fit_accuracy,
-            tune.loss,
-            tune.calibrated_loss,
-            tune.accuracy,
-            self.model.size,
-            images,
-            seconds,
-        )
+        return Epoch(number, fit_loss, fit_accuracy, tune.loss, tune.calibrated_loss, tune.accuracy, images, seconds)
 
     def finish(self) -> Fitted:
         """Gives the model its best weights."""
         self.model.load_state_dict(self.best_weights)
-        self.model.size = 1.0
         _lay_out(self.model.to("cpu"), torch.contiguous_format)
         self.model.eval()
         return Fitted(tuple(self.epochs), self.best, time.perf_counter() - self.started)
@@ -216,7 +200,7 @@ class _Fit:
         labels = self.labels[there]
         x = self.model.normalised(self.images[there])
         if self.recipe.augment:
-            x = warp(x, self.recipe.augment, variants, self.model.size)
+            x = warp(x, self.recipe.augment, variants)
         logits = self.scores(x)
         losses = self.criterion.each(logits, labels)
         error = self.criterion.mean(losses, labels) * (len(own) * self.processes.count / len(rows))
@@ -227,13 +211,9 @@ class _Fit:
             error.backward()  # type: ignore[no-untyped-call]
             for optimizer in self.optimizers:
                 optimizer.step()
-            self.order.saw(own, losses)
+            self.order.saw(own, self.criterion.unweighted(losses, labels))
             seen.add(loss * len(rows), right_answers(logits, labels), len(own))
         return loss
-
-    def _size(self, epoch: int) -> float:
-        augment = self.recipe.augment
-        return augment.size(epoch, self.recipe.epochs, self.images.shape[1:]) if augment else 1.0
 
     def _randomness(self, epoch: int) -> tuple[torch.Generator, torch.Generator]:
         """For the order of the images, the same in all processes, and for their variants; dropout's is seeded too."""

@@ -36,6 +36,10 @@ class Criterion:
             return losses.mean()
         return losses.sum() / self.weights[labels].sum()
 
+    def unweighted(self, losses: Tensor, labels: Tensor) -> Tensor:
+        """What `each` gave for these labels, without the weights of their classes; of several labels, as it is."""
+        return losses if self.weights is None or labels.ndim == 2 else losses / self.weights[labels]
+
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each image, multiplied by its weight, shape (N,).
 

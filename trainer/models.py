@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from bundle.multi_label import Task
-from trainer.augment import shrunk
 from trainer.settings import ModelKind
 
 CNN_WIDTH = 64
@@ -107,9 +106,6 @@ class Classifier(nn.Module):
         """
         super().__init__()
         self.task = task
-        self.size = 1.0
-        """Share of their side that images have where the network sees them: below 1 only in the first epochs of a fit
-        that begins with small images, and then for whoever asks the model meanwhile."""
         outputs = 1 if classes == 2 and task == "single_label" else classes
         channels = image_shape[2] if len(image_shape) == 3 else 1
         self.network = network(kind, image_shape, outputs, width)
@@ -160,7 +156,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, shape (N, K), for raw pixels."""
-        return self.scores(shrunk(self.normalised(images), self.size))
+        return self.scores(self.normalised(images))
 
 
 def network(kind: ModelKind, image_shape: tuple[int, ...], outputs: int, width: int = CNN_WIDTH) -> nn.Module:

@@ -95,13 +95,13 @@ def set_rate(optimizers: list[torch.optim.Optimizer], progress: float) -> float:
         progress: share of all steps that are done, from 0 to 1.
 
     Returns:
-        the first group's rate.
+        the rate of the weights that Muon does not move, which is what `--learning-rate` sets.
     """
     share = schedule(progress)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * share
-    rate: float = optimizers[0].param_groups[0]["lr"]
+    rate: float = optimizers[-1].param_groups[0]["lr"]
     return rate
 
 

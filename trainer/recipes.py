@@ -39,16 +39,15 @@ class Recipe:
     seed: int = 0
 
 
-_VARIANTS = Augmentation(crop=6 / 7, bend=0.05)
 _CNN = Recipe(
     epochs=6,
-    batch_size=256,
-    learning_rate=1.2e-2,
+    batch_size=128,
+    learning_rate=8e-3,
     optimizer="muon",
-    muon_rate=0.09,
+    muon_rate=0.06,
     weight_decay=0.05,
     label_smoothing=0.1,
-    augment=replace(_VARIANTS, growth=(2 / 3, 2 / 3, 5 / 6, 5 / 6, 1.0, 1.0)),
+    augment=Augmentation(crop=6 / 7, bend=0.05),
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
@@ -63,15 +62,7 @@ RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
         focus=0.8,
     ),
     ("default", "cnn"): _CNN,
-    ("best", "cnn"): replace(
-        _CNN,
-        epochs=9,
-        batch_size=128,
-        learning_rate=8e-3,
-        muon_rate=0.06,
-        augment=replace(_VARIANTS, growth=(*[2 / 3] * 6, 5 / 6, 1.0, 1.0)),
-        width=96,
-    ),
+    ("best", "cnn"): replace(_CNN, epochs=7, width=96),
 }
 MIN_STEPS = 800
 """A small data set is gone through more often, until there were about this many steps."""
@@ -105,9 +96,7 @@ def recorded_recipe(values: Mapping[str, Any]) -> Recipe:
         TrainError: it is none of this version's.
     """
     try:
-        augment = values["augment"]
-        if augment:
-            augment = Augmentation(**{**augment, "growth": tuple(augment.get("growth", (1.0,)))})
+        augment = Augmentation(**values["augment"]) if values["augment"] else None
         return Recipe(**{**values, "augment": augment})
     except (KeyError, TypeError) as err:
         raise TrainError(f"the recorded recipe is not of this version of vouch: {err}") from err

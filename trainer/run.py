@@ -1,8 +1,9 @@
 """The steps of a training, in order."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from math import isnan
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import torch
 
 from bundle.digest import array_digest
+from bundle.label_sets import enough_for
 from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
 from bundle.multi_label import task_of
 from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder, open_bundle
 from bundle.validation import Validation, pack
 from cli.console import be_quiet, progress_bar, say
+from cli.settings import flag_name
 from sources.load import load
 from trainer.card import model_card
 from trainer.checkpoint import Checkpoint
@@ -30,7 +33,7 @@ from trainer.report.finished import Digests, Run
 from trainer.report.opposite import wanted_class
 from trainer.report.page import report_html
 from trainer.report.recorder import Recorder
-from trainer.settings import AFTER_FITTING, NOT_DECIDING, TrainSettings
+from trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, TrainSettings
 from trainer.splits import Part, Splits, data_digest, make_splits
 
 
@@ -71,29 +74,31 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
     checkpoint = _checkpoint(settings, recipe, before, processes, recorder)
-    fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
-    if not processes.leads:
-        return None
-    images = Digests(data_digest(before), data_digest(splits.digests()))
-    weights = Digests(first_weights, weights_digest(classifier))
-    _check_unchanged(images, weights)
+    with _telling_how_to_go_on(checkpoint):
+        fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
+        if not processes.leads:
+            return None
+        images = Digests(data_digest(before), data_digest(splits.digests()))
+        weights = Digests(first_weights, weights_digest(classifier))
+        _check_unchanged(images, weights)
 
-    exam = examine(classifier, splits, settings.max_drop if settings.quantize == "int8" else None)
-    _tell(exam, len(splits.tune))
-    run = Run(
-        name=settings.model_name,
-        classifier=classifier,
-        splits=splits,
-        recipe=recipe,
-        fitted=fitted,
-        training=_describe(settings, recipe, splits, before, fitted),
-        exam=exam,
-        images=images,
-        weights=weights,
-    )
-    published = _publish(folder, run, report_html(run, recorder))
+        exam = examine(classifier, splits, settings.max_drop if settings.quantize == "int8" else None)
+        _tell(exam, len(splits.tune))
+        training = _describe(settings, processes, recipe, splits, before, fitted)
+        run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
+        published = _publish(folder, run, report_html(run, recorder))
     checkpoint.remove()
     return Trained(published, new=True)
+
+
+@contextmanager
+def _telling_how_to_go_on(checkpoint: Checkpoint) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            say("interrupted: the epochs that had ended are kept; the same command with --resume goes on from there")
+        raise
 
 
 def _check_unchanged(images: Digests, weights: Digests) -> None:
@@ -108,7 +113,7 @@ def _check_unchanged(images: Digests, weights: Digests) -> None:
 
 def _publish(folder: ModelsFolder, run: Run, report: bytes) -> Bundle:
     splits, exam = run.splits, run.exam
-    card = model_card(run.name, splits.classes, run.training, exam)
+    card = model_card(run.name, splits.classes, run.training, exam, splits.known)
     validation = Validation(splits.validation.images, splits.validation.labels)
     files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
@@ -164,14 +169,17 @@ def weights_digest(classifier: Classifier) -> str:
 
 
 def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
-    """As recorded in the bundle that is to be repeated, unless a flag asks for something else; else the network's."""
-    if settings.like:
-        recorded = open_bundle(settings.like).manifest.training.settings
-        unsaid = _chosen(TrainSettings.model_construct())  # of settings that came later than the bundle
-        asked = _chosen(settings, without=AFTER_FITTING)
-        if all(recorded.get(name, unsaid[name]) == value for name, value in asked.items()):
-            return recorded_recipe(recorded["recipe_in_full"])
-    return recipe_for(settings, fit_size)
+    """As recorded in the bundle that is to be repeated, unless a flag changes the recipe; else the network's."""
+    if not settings.like:
+        return recipe_for(settings, fit_size)
+    recorded = open_bundle(settings.like).manifest.training.settings
+    unsaid = _chosen(TrainSettings.model_construct())  # of settings that came later than the bundle
+    asked = _chosen(settings, without=AFTER_FITTING)
+    if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
+        say(f"the recipe is today's, not that of {settings.like}, because {', '.join(map(flag_name, changed))} differs")
+        return recipe_for(settings, fit_size)
+    recipe = recorded_recipe(recorded["recipe_in_full"])
+    return replace(recipe, seed=settings.seed, balance=settings.balance)
 
 
 def _checkpoint(
@@ -214,20 +222,18 @@ def _fit(
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
-        try:
-            fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
-        except KeyboardInterrupt:
-            if checkpoint.exists():
-                say(
-                    "interrupted: the epochs that had ended are kept; the same command with --resume goes on from there"
-                )
-            raise
-    chance = f" (chance is {1 / len(splits.classes):.0%})" if task_of(splits.fit.labels) == "single_label" else ""
+        fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
+    chance = f" (chance is {100 / len(splits.classes):.2g}%)" if task_of(splits.fit.labels) == "single_label" else ""
     say(
         f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights{chance}, "
         f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
         f"in {fitted.seconds:.1f} s on {processes.device.type}"
     )
+    if fitted.best.number == 0:
+        raise TrainError(
+            "no epoch was better on tune than the random weights before training, so nothing is published: try a lower "
+            "--learning-rate, more epochs or more images, and look at the labels"
+        )
     return fitted
 
 
@@ -247,18 +253,24 @@ def _tell(exam: Exam, tuned_on: int) -> None:
         say(f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}")
     for coverage in calibration.coverages:
         promise = f"label sets for {coverage.promised:.0%}"
-        if coverage.threshold:
+        if enough_for(tuned_on, coverage.promised):
             say(f"{promise}: {coverage.covered / coverage.total:.2%} kept, {coverage.mean_size:.2f} labels a set")
         else:
             say(f"{promise}: all labels, because {tuned_on} tune images are too few for that promise")
 
 
 def _describe(
-    settings: TrainSettings, recipe: Recipe, splits: Splits, digests: Mapping[Part, str], fitted: Fitted
+    settings: TrainSettings,
+    processes: Processes,
+    recipe: Recipe,
+    splits: Splits,
+    digests: Mapping[Part, str],
+    fitted: Fitted,
 ) -> Training:
     epochs = [{key: value for key, value in asdict(epoch).items() if not isnan(value)} for epoch in fitted.epochs]
     return Training(
         settings=_chosen(settings)
+        | {"processes": processes.count, "device": processes.device.type}
         | {"recipe_in_full": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
         seed=settings.seed,
         seconds=round(fitted.seconds, 3),

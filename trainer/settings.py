@@ -17,6 +17,8 @@ Quantize = Literal["none", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device")
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
+OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
+"""Settings from which a recipe is made."""
 AFTER_FITTING = ("quantize", "max_drop")
 """Settings that decide about the graph, after the weights are found."""
 

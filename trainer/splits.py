@@ -35,6 +35,8 @@ class Splits:
     """Never seen: evaluated once, at the end."""
     warnings: tuple[str, ...]
     """What is odd about the data, a sentence each."""
+    known: int = 0
+    """Validation images that are among those of fit or tune too, where the user allowed it."""
 
     @property
     def task(self) -> Task:
@@ -78,8 +80,10 @@ def make_splits(
         _check_classes(source, name, part.labels, at_least=1)
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
     warnings = source.warnings + _check_duplicates(fit, tune, validation, allow_duplicates)
+    warnings += _contradictions([fit, tune, validation])
     warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes)
-    return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings)
+    known = int(np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests])).sum())
+    return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings, known)
 
 
 def data_digest(split_digests: Mapping[Part, str]) -> str:
@@ -155,7 +159,8 @@ def _check_classes(source: Source, split: str, labels: np.ndarray, at_least: int
         others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
         needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
         raise TrainError(
-            f"class {name}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs {needs}"
+            f"class {name}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs {needs} "
+            "(equal images stay together)"
         )
 
 
@@ -174,10 +179,24 @@ def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool)
     shared = int(np.isin(digests["tune"], digests["fit"]).sum())
     if shared:
         warnings.append(f"{shared:,} of {len(digests['tune']):,} tune images are also in fit")
-    twice = len(digests["fit"]) - len(np.unique(digests["fit"]))
-    if twice:
-        warnings.append(f"{twice:,} of {len(digests['fit']):,} fit images repeat an earlier one exactly")
+    for name, images in (("fit", digests["fit"]), ("validation", unseen)):
+        if twice := len(images) - len(np.unique(images)):
+            says = ", so the claim rests on fewer" if name == "validation" else ""
+            warnings.append(f"{twice:,} of {len(images):,} {name} images repeat an earlier one exactly{says}")
     return tuple(warnings)
+
+
+def _contradictions(parts: Sequence[_Rows]) -> tuple[str, ...]:
+    """A warning where equal images have different labels."""
+    digests = np.concatenate([part.image_digests for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    differs = labels != labels[first][group]
+    found = int((differs.any(axis=1) if differs.ndim == 2 else differs).sum())
+    if not found:
+        return ()
+    have = "image has another label" if found == 1 else "images have another label"
+    return (f"{found:,} {have} than an earlier one that is exactly the same",)
 
 
 def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, ...]:

@@ -18,9 +18,16 @@ def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
     Returns:
         float32, shape (N, K).
     """
+    return answers_and_logits(graph, images)[0]
+
+
+def answers_and_logits(graph: bytes, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `answers`, with the scores that the probabilities are made of; both float32, shape (N, K)."""
     session = _session(graph)
     batches = (images[start : start + COUNTING_BATCH] for start in range(0, len(images), COUNTING_BATCH))
-    return np.concatenate([session.run(["probabilities"], {"images": batch})[0] for batch in batches])
+    found = [session.run(["probabilities", "logits"], {"images": batch}) for batch in batches]
+    probabilities, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return probabilities, logits
 
 
 def count_claim(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.augment import Augmentation, shrunk
+from trainer.augment import Augmentation
 from trainer.augment import warp as warp_by
 
 ALL = Augmentation(bend=0.05)
@@ -115,30 +115,3 @@ def test_each_limit_does_its_part(kind: str) -> None:
     ]
 
     assert 0 < distances[0] < distances[1]
-
-
-@pytest.mark.parametrize(("epochs", "sizes"), [(1, [1]), (2, [0.75, 1]), (4, [0.5, 0.75, 1, 1]), (3, [0.5, 0.75, 1])])
-def test_variants_grow_to_their_full_size(epochs: int, sizes: list[float]) -> None:
-    """However many epochs there are, the last one has variants of full size."""
-    by = Augmentation(growth=(0.5, 0.75, 1.0))
-    grown = [by.size(epoch, epochs, (100, 200, 3)) for epoch in range(1, epochs + 1)]
-
-    assert grown == sizes
-
-
-@pytest.mark.parametrize(
-    ("shape", "size"), [((8, 8), 1), ((16, 90), 1), ((32, 40), 0.5), ((20, 20), 0.8), ((64, 64), 0.25)]
-)
-def test_small_images_are_hardly_shrunk(shape: tuple[int, int], size: float) -> None:
-    """No variant has fewer than 16 pixels a side, unless its image has."""
-    assert Augmentation(growth=(0.25, 1.0)).size(1, 2, shape) == size
-
-
-def test_a_smaller_variant_shows_the_same() -> None:
-    """Half as large, it is the full variant, shrunk: nothing of it is cut off."""
-    x = pictures(2)
-    full, half = warp_by(x, ALL, generator()), warp_by(x, ALL, generator(), size=0.5)
-
-    assert half.shape == (2, 1, 12, 12)
-    assert (shrunk(full, 0.5) - half).abs().mean() < 0.02
-    assert shrunk(x, 1) is x

@@ -46,11 +46,11 @@ def test_honest_probabilities_have_a_small_error() -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_a_temperature_can_be_taken_back(temperature: float) -> None:
-    """The probabilities without it follow from those with it, also where some of them are 0."""
+    """The probabilities without it follow from the graph's scores, however bold these are."""
     logits = 3 * np.random.default_rng(0).standard_normal((50, 4))
 
-    np.testing.assert_allclose(uncalibrated(softmax(logits / temperature), temperature), softmax(logits), atol=1e-9)
-    np.testing.assert_allclose(uncalibrated(np.eye(3, dtype=np.float32), 2.0), np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(uncalibrated(logits / temperature, temperature), softmax(logits), atol=1e-9)
+    np.testing.assert_allclose(uncalibrated(1e4 * np.eye(3, dtype=np.float32), 2.0), np.eye(3), atol=1e-12)
 
 
 def test_what_is_said_is_counted_on_validation() -> None:
@@ -58,12 +58,13 @@ def test_what_is_said_is_counted_on_validation() -> None:
     probabilities, labels = drawn()
     tune, validation = (probabilities[:1000], labels[:1000]), (probabilities[1000:], labels[1000:])
     settled = settle(*tune)
-    found = assess(*validation, temperature=2.0, promises=settled.promises)
+    logits = np.log(validation[0])
+    found = assess(validation[0], logits, validation[1], temperature=2.0, promises=settled.promises)
 
     assert tuple(settled.promises) == COVERAGES
     assert settled.thresholds is None
     assert found.error_after == calibration_error(*validation)
-    assert found.error_before == calibration_error(uncalibrated(validation[0], 2.0), labels[1000:])
+    assert found.error_before == calibration_error(uncalibrated(logits, 2.0), labels[1000:])
     for one in found.coverages:
         sets = label_sets(validation[0], settled.promises[one.promised])
         assert one.covered == sum(bool(row[label]) for row, label in zip(sets, labels[1000:], strict=True))
@@ -94,20 +95,22 @@ def test_every_label_counts_where_there_are_several() -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_a_temperature_of_several_labels_can_be_taken_back(temperature: float) -> None:
-    """Also where probabilities are 0 or 1."""
+    """Also where it was so low that the graph's probabilities are 0 or 1."""
     logits = np.random.default_rng(0).standard_normal((50, 4))
-    said, without = 1 / (1 + np.exp(-logits / temperature)), 1 / (1 + np.exp(-logits))
-    extreme = np.array([[0, 1]], np.float32)
+    without = 1 / (1 + np.exp(-logits))
+    extreme = np.array([[-1e4, 1e4]], np.float32)
 
-    np.testing.assert_allclose(uncalibrated(said, temperature, several=True), without, atol=1e-12)
-    np.testing.assert_allclose(uncalibrated(extreme, temperature, several=True), extreme, atol=1e-12)
+    for low in (temperature, 0.01):
+        np.testing.assert_allclose(uncalibrated(logits / low, low, several=True), without, atol=1e-12)
+    np.testing.assert_allclose(uncalibrated(extreme, 1.0, several=True), [[0, 1]], atol=1e-12)
 
 
 def test_several_labels_have_thresholds_and_no_promises() -> None:
     """A coverage is promised of sets that contain the one truth."""
     probabilities, labels = drawn_labels()
     settled = settle(probabilities, labels)
-    found = assess(probabilities, labels, temperature=2.0, promises=settled.promises)
+    logits = np.log(probabilities / (1 - probabilities))
+    found = assess(probabilities, logits, labels, temperature=2.0, promises=settled.promises)
 
     assert settled.thresholds is not None
     assert (len(settled.thresholds), settled.promises, found.coverages) == (5, {}, ())

@@ -138,3 +138,11 @@ def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
     assert "computes in int8" in card
     assert "On 100 tune images it is right\n97 times, the float32 graph that it was made from 98 times" in card
     assert "int8" not in CARD
+
+
+def test_images_that_were_trained_on_are_not_called_unseen() -> None:
+    """Where the user allowed them, the card says how many there are."""
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 1)))), known=7)
+
+    assert "never seen in training, 7 of them excepted;" in card
+    assert "excepted" not in CARD

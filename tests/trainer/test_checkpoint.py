@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from bundle.digest import bytes_digest
 from trainer.augment import Augmentation
 from trainer.checkpoint import Checkpoint
 from trainer.errors import TrainError
@@ -18,6 +20,19 @@ from trainer.splits import Splits
 RECIPE = Recipe(
     epochs=4, batch_size=200, learning_rate=0.01, optimizer="muon", muon_rate=0.02, augment=Augmentation(), focus=0.5
 )
+
+
+class Kept:
+    """A state, and nothing else."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.state = state
 
 
 class Notes:
@@ -85,10 +100,12 @@ def test_without_resume_it_begins_anew(splits: Splits, tmp_path: Path) -> None:
 
 def test_each_training_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
     """What decides the result decides the file's name, so nothing foreign is gone on from."""
+    same, other = Kept(), Kept()
     Checkpoint(tmp_path, "rate 0.1", {}).save({"epoch": 1})
 
-    assert Checkpoint(tmp_path, "rate 0.1", {}, resume=True).resumed() == {"epoch": 1}
-    assert Checkpoint(tmp_path, "rate 0.2", {}, resume=True).resumed() is None
+    assert Checkpoint(tmp_path, "rate 0.1", {}, resume=True).resume_into(same)
+    assert not Checkpoint(tmp_path, "rate 0.2", {}, resume=True).resume_into(other)
+    assert (same.state, other.state) == ({"epoch": 1}, {})
     assert not Checkpoint(tmp_path, "rate 0.2", {}).exists()
 
 
@@ -110,16 +127,34 @@ def test_a_damaged_checkpoint_is_said(tmp_path: Path, content: bytes) -> None:
     checkpoint.path.write_bytes(content)
 
     with pytest.raises(TrainError, match=r"the checkpoint .* cannot be read .* remove it to begin from the start"):
-        checkpoint.resumed()
+        checkpoint.resume_into(Kept())
+
+
+def test_one_changed_bit_is_damage_too(tmp_path: Path) -> None:
+    """Nor is a whole file of another meaning gone on from."""
+    checkpoint = Checkpoint(tmp_path, "it", {}, resume=True)
+    checkpoint.save({"weights": torch.zeros(1000)})
+    content = bytearray(checkpoint.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.path.write_bytes(content)
+    with pytest.raises(TrainError, match="it is not as it was written"):
+        checkpoint.resume_into(Kept())
+
+    checkpoint = Checkpoint(tmp_path, "it", {"report": Kept()}, resume=True)
+    Checkpoint(tmp_path, "it", {}).save({})
+    with pytest.raises(TrainError, match="cannot be read"):
+        checkpoint.resume_into(Kept())
 
 
 def test_reading_one_runs_no_code(tmp_path: Path) -> None:
     """A file that names a function to call is refused."""
     checkpoint = Checkpoint(tmp_path, "it", {}, resume=True)
-    torch.save({"fit": Path.cwd}, checkpoint.path)
+    content = io.BytesIO()
+    torch.save({"fit": Path.cwd}, content)
+    checkpoint.path.write_bytes(bytes_digest(content.getvalue()).encode() + content.getvalue())
 
-    with pytest.raises(TrainError, match="cannot be read"):
-        checkpoint.resumed()
+    with pytest.raises(TrainError, match=r"cannot be read .*[Uu]nsupported|GLOBAL|weights"):
+        checkpoint.resume_into(Kept())
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path: Path) -> None:

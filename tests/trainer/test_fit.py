@@ -162,29 +162,6 @@ def test_variants_are_trained_on_where_the_recipe_says_so() -> None:
     assert digest(plain) != digest(varied)
 
 
-def test_an_epoch_of_small_images_is_never_the_best() -> None:
-    """It is measured as it was learned, on small images; what is kept has learned from large ones."""
-    recipe = Recipe(
-        epochs=4,
-        batch_size=8,
-        learning_rate=1e-4,
-        optimizer="adamw",
-        augment=Augmentation(crop=0.8, growth=(0.5, 0.5, 0.5, 1.0)),
-    )
-    splits, classifier = made_up(shape=(40, 40)), made("cnn", (40, 40))
-    sizes: list[float] = []
-    result = fit(classifier, splits, recipe, on_step=lambda step: sizes.append(classifier.size))
-    loss, accuracy = counted(classifier, splits.tune)
-
-    assert [epoch.size for epoch in result.epochs] == [1, 0.5, 0.5, 0.5, 1]
-    assert sizes[0] == 1
-    assert set(sizes[1:13]) == {0.5}
-    assert result.best.number in (0, 4)
-    assert classifier.size == 1
-    assert accuracy == result.best.tune_accuracy
-    assert loss == pytest.approx(result.best.tune_loss)
-
-
 def test_a_loss_that_is_no_number_ends_it() -> None:
     """With far too high a rate, training stops with the step, the rate and what to do."""
     recipe = replace(QUICK, epochs=50, learning_rate=1e38)

@@ -322,3 +322,37 @@ def test_a_setting_that_the_bundle_does_not_know_yet_changes_nothing(
     again = train(settings.model_copy(update={"like": older, "models": tmp_path / "models"})).bundle
 
     assert again.read(MODEL) == trained.bundle.read(MODEL)
+
+
+def test_random_weights_are_never_published(settings: TrainSettings) -> None:
+    """Where no epoch is better on tune than no training at all, the fault is said, and nothing is published."""
+    hopeless = settings.model_copy(update={"learning_rate": 100.0, "loss": "mse", "name": "hopeless"})
+
+    with pytest.raises(TrainError, match="no epoch was better on tune than the random weights"):
+        train(hopeless)
+    assert ModelsFolder(settings.models).versions("hopeless") == []
+
+
+def test_like_keeps_the_recorded_recipe_under_another_seed(
+    settings: TrainSettings, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The recipe changes with what it is made of alone, and then that is said."""
+    like = settings.model_copy(update={"like": trained.bundle.path, "seed": 6, "name": "alike"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, ("default", "linear"), replace(RECIPES["default", "linear"], learning_rate=1e-6))
+        kept = train(like).bundle.manifest.training.settings["recipe_in_full"]
+        before = capsys.readouterr().err
+        other = train(like.model_copy(update={"epochs": 3})).bundle.manifest.training.settings["recipe_in_full"]
+    recorded = trained.bundle.manifest.training.settings["recipe_in_full"]
+
+    assert kept == {**recorded, "seed": 6}
+    assert "today's" not in before
+    assert (other["epochs"], other["learning_rate"]) == (3, 1e-6)
+    assert "the recipe is today's" in capsys.readouterr().err
+
+
+def test_how_it_ran_is_recorded(trained: Trained) -> None:
+    """The number of processes and the device decide the bytes too."""
+    recorded = trained.bundle.manifest.training.settings
+
+    assert (recorded["processes"], recorded["device"]) == (1, "cpu")

@@ -149,9 +149,32 @@ def test_it_can_be_allowed() -> None:
     made = split(of(**parts), allow_duplicates=True)
 
     assert contents(made.validation) == contents(parts["validation"])
+    assert made.known == 1
     assert made.warnings == (
         "1 of 3 validation images are also in fit (number 0): the claim is partly about images that were trained on",
     )
+
+
+def test_validation_images_that_repeat_each_other_are_reported() -> None:
+    """Twice the same image is one answer, so the interval of the claim would be too narrow."""
+    parts = {
+        "fit": examples([0, 1, 2] * 4),
+        "tune": examples([0, 1, 2], 100),
+        "validation": examples([0, 1, 2, 2], 200),
+    }
+    parts["validation"].images[3] = parts["validation"].images[2]
+    made = split(of(**parts))
+
+    assert made.known == 0
+    assert made.warnings == ("1 of 4 validation images repeat an earlier one exactly, so the claim rests on fewer",)
+
+
+def test_equal_images_with_other_labels_are_reported() -> None:
+    """At least one of them is labelled wrongly, or the image alone does not tell."""
+    parts = {"fit": examples([0, 1, 2] * 4), "tune": examples([0, 1, 2], 100), "validation": examples([0, 1, 2], 200)}
+    parts["fit"].images[1] = parts["fit"].images[0]
+
+    assert split(of(**parts)).warnings[-1] == ("1 image has another label than an earlier one that is exactly the same")
 
 
 def test_tune_images_that_are_fitted_are_reported() -> None:

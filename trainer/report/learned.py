@@ -8,7 +8,7 @@ import torch
 from trainer.report.figures import course_figure, curves_figure
 from trainer.report.finished import Run
 from trainer.report.looks import Look, averaged
-from trainer.report.opposite import Opposite
+from trainer.report.opposite import MAX_CHANGES, Opposite
 from trainer.report.pictures import Tile, image_tile, weights_tile
 from trainer.report.recorder import Moment, Recorder
 from trainer.report.story import Story
@@ -249,6 +249,7 @@ def _opposite(experiment: Opposite, names: tuple[str, ...]) -> dict[str, Any]:
         "last": last.probability,
         "changes": last.change,
         "called_after": experiment.called_after,
+        "gave_up": last.change >= MAX_CHANGES,
         "sure": experiment.sure,
         "figure": course_figure("opposite", experiment.course),
     }

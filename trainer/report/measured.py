@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bundle.label_sets import enough_for
 from bundle.multi_label import decide
 from trainer.report.figures import curves_figure, rate_figure, reliability_figure
 from trainer.report.finished import Run
@@ -39,6 +40,11 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
         "mistakes_in_all": len(mistakes),
         "classes": _classes(scores, names),
         "classes_in_all": len(names),
+        "too_few": ", ".join(
+            f"{one.promised:.0%}"
+            for one in run.exam.calibration.coverages
+            if not enough_for(len(run.splits.tune), one.promised)
+        ),
         "certainty": certainty,
         "certainty_figure": reliability_figure("certainty", certainty),
     }
@@ -98,7 +104,6 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
         "images": sum(epoch.images for epoch in run.fitted.epochs),
         "speed": sum(epoch.images for epoch in run.fitted.epochs) / seconds if seconds else 0.0,
         "step_seconds": seconds,
-        "small_epochs": sum(epoch.size < 1 for epoch in run.fitted.epochs),
         "last": run.fitted.epochs[-1],
         "before": run.fitted.epochs[0],
         "fit_was_measured": not isnan(run.fitted.epochs[-1].fit_loss),

@@ -25,7 +25,7 @@ GALLERY_SIZES = (1200, 600, 300, 150, 0)
 """Images in the confusion matrix's cells; fewer where the page would be too large."""
 TEMPLATES = Path(__file__).parent / "template"
 KINDS = {"linear": "A single layer of weights", "mlp": "A network with hidden layers", "cnn": "A convolutional network"}
-OPTIMIZERS = {"sgd": "stochastic gradient descent", "adamw": "AdamW", "muon": "Muon"}
+OPTIMIZERS = {"sgd": "stochastic gradient descent", "adamw": "AdamW", "muon": "Muon and AdamW"}
 LEARNED = {
     "image": "A thing and its label",
     "weights": "Random weights",

@@ -101,7 +101,6 @@ class Recorder:
             self.first_step = FirstStep(step.rate, step.loss, after.loss, after.truth, self._relative_change())
         if step.epoch:
             self._read_weights()
-            self._copy.size = self._model.size
             self.moments.append(self._moment(step.epoch.number))
             shape = tuple(self.image.shape[1:])
             self.pictured.append((step.epoch.number, torch.from_numpy(templates(self._copy, shape, self.shown))))
@@ -109,7 +108,6 @@ class Recorder:
     def with_first_weights(self) -> Classifier:
         """A copy of the model as it was before the first step."""
         self._copy.load_state_dict(self.first_weights)
-        self._copy.size = 1.0
         return self._copy.eval()
 
     def state_dict(self) -> dict[str, Any]:

@@ -108,9 +108,7 @@ def test_a_long_run_is_thinned_out() -> None:
     classifier = Classifier("linear", (4, 4), classes=3)
     recorder = Recorder(classifier, noise_splits(("a", "b", "c"), (4, 4)), "cross-entropy", target=2)
     for number in range(6001):
-        epoch = (
-            Epoch(number // 10, 1.0, 0.5, 1.0, 1.0, 0.5, size=1.0, images=10, seconds=1.0) if number % 10 == 0 else None
-        )
+        epoch = Epoch(number // 10, 1.0, 0.5, 1.0, 1.0, 0.5, images=10, seconds=1.0) if number % 10 == 0 else None
         recorder(Step(number, 0.1, 1.0, epoch))
 
     assert 500 < len(recorder.steps) <= MAX_STEPS + 1
