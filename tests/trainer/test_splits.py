@@ -107,11 +107,15 @@ def test_equal_images_with_different_labels_stay_together() -> None:
 
 
 def test_repeated_images_are_reported() -> None:
-    """How many fit images repeat an earlier one is said, because they count more than others."""
+    """How many images repeat an earlier one is said, because they count more than others."""
     doubled = HUNDRED[np.concatenate([np.arange(100), np.arange(100)])]
     made = split(of(all=doubled))
 
-    assert made.warnings == (f"{len(made.fit) // 2:,} of {len(made.fit):,} fit images repeat an earlier one exactly",)
+    fit, validation = len(made.fit), len(made.validation)
+    assert made.warnings == (
+        f"{fit // 2} of {fit} fit images repeat an earlier one exactly",
+        f"{validation // 2} of {validation} validation images repeat an earlier one exactly, so the claim rests on fewer",
+    )
 
 
 def test_splits_that_come_with_the_data_are_kept() -> None:
