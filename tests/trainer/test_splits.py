@@ -111,10 +111,10 @@ def test_repeated_images_are_reported() -> None:
     doubled = HUNDRED[np.concatenate([np.arange(100), np.arange(100)])]
     made = split(of(all=doubled))
 
-    fit, validation = len(made.fit), len(made.validation)
+    fit, unseen = len(made.fit), len(made.validation)
     assert made.warnings == (
         f"{fit // 2} of {fit} fit images repeat an earlier one exactly",
-        f"{validation // 2} of {validation} validation images repeat an earlier one exactly, so the claim rests on fewer",
+        f"{unseen // 2} of {unseen} validation images repeat an earlier one exactly, so the claim rests on fewer",
     )
 
 
