@@ -60,3 +60,17 @@ def test_output_that_nobody_takes_leaves_no_traceback() -> None:
 
     assert done.returncode == 1
     assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+
+
+def test_a_files_fault_is_not_taken_for_standard_outputs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody has explained before is said with the file's name."""
+
+    def failing(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/somewhere/model.onnx")
+
+    monkeypatch.setattr(vouch, "import_module", failing)
+
+    assert vouch.main(["status"]) == 1
+    assert capsys.readouterr().err == "error: No space left on device: /somewhere/model.onnx\n"

@@ -80,5 +80,5 @@ def test_the_rate_rises_once_and_falls_to_nothing() -> None:
     assert shares[: top + 1] == sorted(shares[: top + 1])
     assert shares[top:] == sorted(shares[top:], reverse=True)
     assert shares[-1] == pytest.approx(0)
-    assert rate == pytest.approx(MUON.muon_rate)
-    assert optimizers[1].param_groups[0]["lr"] == pytest.approx(MUON.learning_rate)
+    assert rate == pytest.approx(MUON.learning_rate)
+    assert optimizers[0].param_groups[0]["lr"] == pytest.approx(MUON.muon_rate)
