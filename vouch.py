@@ -50,11 +50,10 @@ def _run(arguments: list[str] | None) -> int:
         return 2
     program = COMMANDS[command][0]
     try:
-        commands = import_module(f"{program}.commands")
-    except ModuleNotFoundError as err:
+        code: int = getattr(import_module(f"{program}.commands"), command)(rest)
+    except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
         print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
         return 1
-    code: int = getattr(commands, command)(rest)
     return code
 
 

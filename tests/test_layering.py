@@ -38,8 +38,8 @@ SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transpor
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
     *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "thresholds"),
-    *("calibrate", "quantize", "exam", "card", "report", "run", "mcnemar", "compare"),
-    *("comparison", "commands"),
+    *("calibrate", "quantize", "exam", "card", "report", "run", "mcnemar"),
+    *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )
 """Steps of the trainer; likewise."""
 ONLY_IN = {

@@ -39,6 +39,19 @@ def test_a_program_that_is_not_installed_says_what_to_install(
     assert capsys.readouterr().err.endswith("pip install 'vouch[trainer]'\n")
 
 
+@pytest.mark.parametrize(("command", "library"), [("train", "torch"), ("compare", "onnxruntime")])
+def test_a_library_that_is_loaded_late_is_missed_in_the_same_words(tmp_path: Path, command: str, library: str) -> None:
+    """What `--help` need not wait for: one line too, from a process that has it not."""
+    script = f"import sys, vouch; sys.modules[{library!r}] = None; sys.exit(vouch.main(sys.argv[1:]))"
+    arguments = {"train": ["--models", str(tmp_path)], "compare": ["one", "two"]}[command]
+    done = subprocess.run(
+        [sys.executable, "-c", script, command, *arguments], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: vouch {command} needs {library}: pip install 'vouch[trainer]'\n"
+
+
 def test_an_interrupt_is_said_in_a_word(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends with 130, as shells have it, without a traceback, also while a program is being loaded."""
 

@@ -1,26 +1,20 @@
 """Published models side by side: how they came about, how good they are, and whether chance explains the difference."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bundle.digest import image_digests
-from bundle.manifest import MODEL
-from bundle.multi_label import decide
+from bundle.accuracy import Accuracy
+from bundle.manifest import Manifest
+from bundle.multi_label import Task
 from bundle.store import Bundle, open_bundle
 from cli.console import progress_bar
-from trainer.errors import TrainError
+from trainer.differing_settings import differing_settings
 from trainer.mcnemar import holm, mcnemar
-from trainer.validate import answers
+from trainer.right_answers import RightAnswers, right_answers
 
-Right = dict[tuple[object, ...], bool]
-"""For each image of a validation split, known by its pixels and labels, whether it was answered rightly."""
-RECORDS = ("epochs_seen", "best_epoch", "recipe_in_full")
-"""Entries of a manifest's settings that nobody has set."""
+QUESTIONS: dict[Task, str] = {"single_label": "for the one label of an image", "multi_label": "for all its labels"}
 
 
 @dataclass(frozen=True)
@@ -28,12 +22,12 @@ class Difference:
     """A model beside the first one, on the images that both were validated on."""
 
     images: int
-    """That both were validated on."""
+    """That both were validated on, at least one."""
     only_first: int
     """Images that only the first answers rightly."""
     only_this: int
     p_value: float
-    """McNemar's, corrected for the number of comparisons; 1 where there are no images."""
+    """McNemar's, corrected for the number of comparisons."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,8 @@ class Comparison:
     """Models side by side."""
 
     bundles: tuple[Bundle, ...]
+    counted: tuple[Accuracy, ...]
+    """What each graph came to here and now, on its own validation split: what the differences are made of."""
     differences: tuple[Difference | str, ...]
     """Of each but the first from the first; words where they cannot be compared."""
     settings: dict[str, tuple[Any, ...]]
@@ -50,82 +46,62 @@ class Comparison:
 def compare(paths: Sequence[Path]) -> Comparison:
     """Holds every model against the first.
 
-    Each graph is run on the validation split in its own bundle, both held against the manifest's hashes.
+    Every file of every bundle is held against its manifest before the first graph is run, on the validation split in
+    its own bundle.
 
     Args:
         paths: of two or more bundles.
 
     Raises:
-        BundleError: a folder holds no valid bundle.
+        BundleError: a folder holds no valid bundle, or a file in it is not the published one.
         TrainError: a graph cannot be run.
     """
     bundles = tuple(open_bundle(path) for path in paths)
-    comparable = [sorted(bundle.manifest.labels) == sorted(bundles[0].manifest.labels) for bundle in bundles]
+    for bundle in bundles:
+        bundle.check_files()
+    rights: list[RightAnswers] = []
     with progress_bar("running the models", len(bundles)) as show:
-        rights: list[Right] = []
-        for number, bundle in enumerate(bundles, start=1):
-            rights.append(_right_answers(bundle) if comparable[number - 1] else {})
-            show(number)
-    found = [_difference(rights[0], right) for right in rights[1:]]
-    corrected = iter(holm([one.p_value for one in found if one.images]))
-    differences: list[Difference | str] = []
-    for one, fits in zip(found, comparable[1:], strict=True):
-        if not fits:
-            differences.append("it has other classes, so the two have no common question")
-        elif not one.images:
-            differences.append("no image was in both validation splits, so chance cannot be told from more")
-        else:
-            differences.append(Difference(one.images, one.only_first, one.only_this, next(corrected)))
-    return Comparison(bundles, tuple(differences), _differing_settings(bundles))
+        for bundle in bundles:
+            rights.append(right_answers(bundle))
+            show(len(rights))
+    return Comparison(
+        bundles,
+        tuple(right.counted for right in rights),
+        _differences([bundle.manifest for bundle in bundles], rights),
+        differing_settings([bundle.manifest.training for bundle in bundles]),
+    )
 
 
-def _right_answers(bundle: Bundle) -> Right:
-    manifest, validation = bundle.manifest, bundle.read_validation()
-    graph = bundle.read_model()
-    try:
-        probabilities = answers(graph, validation.images)
-    except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
-        raise TrainError(f"{bundle.path / MODEL} cannot be run: {str(err).strip().splitlines()[0]}") from err
-    if manifest.thresholds is None:
-        right = probabilities.argmax(axis=1) == validation.labels
-        names: list[tuple[str, ...]] = [(manifest.labels[label],) for label in validation.labels]
-    else:
-        right = (decide(probabilities, manifest.thresholds) == validation.labels).all(axis=1)
-        names = [tuple(sorted(manifest.labels[k] for k in np.flatnonzero(row))) for row in validation.labels]
-    times: Counter[tuple[object, ...]] = Counter()
-    found: Right = {}
-    for digest, of_image, is_right in zip(image_digests(validation.images), names, right.tolist(), strict=True):
-        example = (digest.tobytes(), of_image)
-        found[*example, times[example]] = is_right  # an image may be in it several times
-        times[example] += 1
-    return found
+def _differences(manifests: Sequence[Manifest], rights: Sequence[RightAnswers]) -> tuple[Difference | str, ...]:
+    found = [
+        _no_common_question(manifests[0], manifest) or _difference(rights[0], right)
+        for manifest, right in zip(manifests[1:], rights[1:], strict=True)
+    ]
+    corrected = iter(holm([one.p_value for one in found if isinstance(one, Difference)]))
+    return tuple(
+        Difference(one.images, one.only_first, one.only_this, next(corrected)) if isinstance(one, Difference) else one
+        for one in found
+    )
 
 
-def _difference(first: Right, this: Right) -> Difference:
-    common = first.keys() & this.keys()
-    only_first = sum(first[example] and not this[example] for example in common)
-    only_this = sum(this[example] and not first[example] for example in common)
+def _no_common_question(first: Manifest, this: Manifest) -> str | None:
+    """Why an image cannot be the same question to both, if so."""
+    if sorted(this.labels) != sorted(first.labels):
+        return "it has other classes, so the two have no common question"
+    if this.task != first.task:
+        return f"it is asked {QUESTIONS[this.task]}, the first {QUESTIONS[first.task]}: no common question"
+    if this.input.shape != first.input.shape:
+        shapes = [" x ".join(map(str, manifest.input.shape)) for manifest in (this, first)]
+        return f"its images are of {shapes[0]}, those of the first of {shapes[1]}, so none can be the same"
+    return None
+
+
+def _difference(first: RightAnswers, this: RightAnswers) -> Difference | str:
+    """With the p-value as it is alone."""
+    one, other = first.by_example, this.by_example
+    common = one.keys() & other.keys()
+    if not common:
+        return "no image was in both validation splits, so chance cannot be told from more"
+    only_first = sum(one[example] and not other[example] for example in common)
+    only_this = sum(other[example] and not one[example] for example in common)
     return Difference(len(common), only_first, only_this, mcnemar(only_first, only_this))
-
-
-def _differing_settings(bundles: Sequence[Bundle]) -> dict[str, tuple[Any, ...]]:
-    everything = [_settings(bundle) for bundle in bundles]
-    names = dict.fromkeys(name for settings in everything for name in settings)
-    values = {name: tuple(settings.get(name) for settings in everything) for name in names}
-    return {name: of for name, of in values.items() if any(value != of[0] for value in of)}
-
-
-def _settings(bundle: Bundle) -> dict[str, Any]:
-    """What was asked for, and under `recipe.` what it came to."""
-    recorded = bundle.manifest.training.settings
-    recipe = recorded.get("recipe_in_full", {})
-    asked = {name: value for name, value in recorded.items() if name not in RECORDS}
-    return asked | _flat({name: value for name, value in recipe.items() if name not in asked}, "recipe.")
-
-
-def _flat(values: dict[str, Any], before: str) -> dict[str, Any]:
-    """Parts of parts by names with dots."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
-    return found

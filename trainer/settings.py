@@ -28,8 +28,14 @@ class CompareSettings(CommandSettings):
 
     model_config = SettingsConfigDict(env_prefix="VOUCH_COMPARE_", toml_table_header=("compare",))
 
-    bundles: Annotated[list[Path], Flag("BUNDLE", positional=True), Field(min_length=2)]
-    """The bundles' folders, such as models/digits/1; each is held against the first."""
+    bundles: Annotated[list[Path], Flag("BUNDLE", positional=True)]
+    """The bundles' folders, such as models/digits/1; two or more, each is held against the first."""
+
+    @model_validator(mode="after")
+    def _at_least_two(self) -> "CompareSettings":
+        if len(self.bundles) < 2:
+            raise ValueError(f"expected two or more bundles to compare, got {len(self.bundles)}")
+        return self
 
 
 class TrainSettings(CommandSettings):

@@ -112,6 +112,22 @@ def test_verify_recounts_offline(trained: tuple[Path, dict[str, Any]]) -> None:
     assert recount["digest"] == result["digest"]
 
 
+def test_compare_says_whether_more_training_was_worth_it(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Against a model of one epoch on the same digits: in a table, in words, and as an object whose counts agree."""
+    longer = trained[1]
+    shorter = vouch_json("train", "--model", "linear", "--epochs", "1", "--models", str(tmp_path))
+    said = vouch("compare", shorter["bundle"], longer["bundle"]).stdout
+    result = vouch_json("compare", shorter["bundle"], longer["bundle"])
+    (difference,) = result["differences"]
+
+    assert f"A  {shorter['bundle']}: digits version 1\nB  {longer['bundle']}: digits version 1\n" in said
+    assert "B beside A: of the 359 images that both were validated on, B alone is right on" in said
+    assert [one["counted"]["correct"] for one in result["bundles"]] == [shorter["correct"], longer["correct"]]
+    assert difference["only_this"] - difference["only_first"] == longer["correct"] - shorter["correct"]
+    assert difference["more_than_chance"] is True
+    assert set(result["settings"]) == {"epochs"}
+
+
 def test_serve_evaluate_predict_status_and_stop(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     """A server as its user meets it, from start to SIGTERM."""
     models, result = trained
@@ -186,6 +202,8 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
         (["train", "--modle", "cnn"], 2, "unrecognized arguments: --modle cnn"),
         (["train", "--models", __file__], 1, "cannot be written: Not a directory"),
         (["train", "--name", "../up"], 2, "--name (or VOUCH_TRAIN_NAME): expected 1 to 63 of a-z, 0-9,"),
+        (["compare", "nowhere", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
+        (["compare", "nowhere"], 2, "expected two or more bundles to compare, got 1"),
         (["verify", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
         (["serve", "nowhere"], 1, "error: there is no models folder nowhere"),
         (["predict"], 2, "the following arguments are required: FILE"),

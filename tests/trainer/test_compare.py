@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bundle.errors import BundleError
-from bundle.manifest import MODEL
+from bundle.manifest import CARD
+from bundle.pixels import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation
 from tests.tiny import (
@@ -22,8 +23,8 @@ from tests.tiny import (
 from trainer.commands import compare as command
 from trainer.compare import Difference, compare
 from trainer.comparison import as_json, text
-from trainer.errors import TrainError
 from trainer.mcnemar import mcnemar
+from trainer.right_answers import RightAnswers
 
 SWAPPED = (1, 0, 2)
 
@@ -119,43 +120,64 @@ def test_several_comparisons_are_corrected_for(folder: ModelsFolder) -> None:
     assert "corrected for 3 comparisons (Holm)" in text(compare([first.path, *[second.path] * 3]))
 
 
-def test_bundles_of_the_first_format_are_compared_too(folder: ModelsFolder) -> None:
-    """What they do not know is left open."""
-    said = text(compare([publish_tiny(folder, calibrated=False).path, publish_tiny(folder).path]))
+def test_one_label_and_several_are_no_common_question(folder: ModelsFolder) -> None:
+    """An image with one label may look the same to both, but one answer and a set of answers are right otherwise."""
+    (found,) = of(publish_tiny(folder), publish_tiny(folder, task="multi_label"))
 
-    assert [line.split()[-2:] for line in said.splitlines() if line.startswith("calibration")] == [["-", "1.00%"]]
-
-
-def test_only_settings_that_differ_are_listed(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was asked for, and under recipe. what it came to where that is something else."""
-    one, two = publish_tiny(folder), publish_tiny(folder)
-    recorded = (
-        {"model": "cnn", "seed": 1, "best_epoch": 3, "recipe_in_full": {"epochs": 7, "seed": 1, "width": 64}},
-        {"model": "cnn", "seed": 2, "best_epoch": 4, "recipe_in_full": {"epochs": 9, "seed": 2, "width": 64}},
-    )
-    changed = {
-        bundle.path: Bundle(
-            bundle.path,
-            bundle.manifest.model_copy(
-                update={"training": bundle.manifest.training.model_copy(update={"settings": of})}
-            ),
-            bundle.digest,
-        )
-        for bundle, of in zip((one, two), recorded, strict=True)
-    }
-    monkeypatch.setattr("trainer.compare.open_bundle", changed.__getitem__)
-
-    assert compare([one.path, two.path]).settings == {"seed": (1, 2), "recipe.epochs": (7, 9)}
+    assert isinstance(found, str)
+    assert found.startswith("it is asked for all its labels, the first for the one label of an image")
 
 
-def test_a_graph_that_does_not_run_is_said(folder: ModelsFolder) -> None:
-    """And a changed one is not run at all."""
-    first, broken = publish_tiny(folder), publish_tiny(folder, graph=b"no graph")
-    with pytest.raises(TrainError, match=r"model\.onnx cannot be run: "):
-        of(first, broken)
-    (broken.path / MODEL).write_bytes(tiny_graph())
-    with pytest.raises(BundleError, match="bytes; its manifest says"):
-        of(first, broken)
+def test_labels_in_another_order_are_the_same_labels(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images are known again by the names of their labels: a bundle that counts them otherwise is right on the same."""
+    first = publish_tiny(folder)
+    whole = tiny_validation()
+    monkeypatch.setattr("tests.tiny.LABELS", ("second", "first", "third"))
+    swapped = Validation(whole.images, np.array(SWAPPED)[whole.labels])
+    (found,) = of(first, publish_tiny(folder, graph=tiny_graph(SWAPPED), validation=swapped))
+
+    assert found == Difference(300, 0, 0, 1.0)
+
+
+def test_images_of_another_shape_are_no_common_question(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes in other rows are another image; it is said which shapes there are."""
+    first, second = publish_tiny(folder), publish_tiny(folder)
+    turned = second.manifest.model_copy(update={"input": PixelSettings(height=2, width=8)})
+    opened = {first.path: first, second.path: Bundle(second.path, turned, second.digest)}
+    monkeypatch.setattr("trainer.compare.open_bundle", opened.__getitem__)
+    monkeypatch.setattr("trainer.compare.right_answers", lambda bundle: RightAnswers({(b"", ("first",), 0): True}))
+
+    assert of(first, second) == ("its images are of 2 x 8, those of the first of 4 x 4, so none can be the same",)
+
+
+def test_what_cannot_be_compared_counts_for_no_correction(folder: ModelsFolder) -> None:
+    """One test among three bundles is one test."""
+    first, second = publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(SWAPPED))
+    other = publish_tiny(folder, task="multi_label")
+    alone, reason, again = *of(first, second), *of(first, other, second)
+
+    assert isinstance(reason, str)
+    assert again == alone
+
+
+def test_what_was_counted_is_told_beside_what_is_claimed(folder: ModelsFolder) -> None:
+    """The graph that looks at the wrong rows is right on the 30 images whose labels are wrong, whatever it claims."""
+    comparison = compare([publish_tiny(folder).path, publish_tiny(folder, graph=tiny_graph(ROTATED)).path])
+
+    assert [counted.correct for counted in comparison.counted] == [270, 30]
+    assert [bundle.manifest.claim.correct for bundle in comparison.bundles] == [270, 270]
+
+
+def test_nothing_is_run_before_every_file_is_checked(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed card of the last bundle keeps the first from being run, as `vouch verify` has it."""
+    ran_bundles: list[Bundle] = []
+    monkeypatch.setattr("trainer.compare.right_answers", ran_bundles.append)
+    first, second = publish_tiny(folder), publish_tiny(folder)
+    (second.path / CARD).write_bytes(b"# tinY\n")
+
+    with pytest.raises(BundleError, match=r"README\.md is not the file that was published"):
+        of(first, second)
+    assert ran_bundles == []
 
 
 def ran(*arguments: str) -> tuple[int, str, str]:
@@ -174,7 +196,7 @@ def test_the_command(folder: ModelsFolder) -> None:
     assert code == 0
     assert f"A  {one.path}: tiny version 1\nB  {two.path}: tiny version 2\n" in out
     assert "B beside A: of the 300 images that both were validated on, B alone is right on " in out
-    assert "(McNemar), more than chance." in out
+    assert "(McNemar), more than chance at 5 %." in out
     assert result == as_json(compare([one.path, two.path]))
     assert result["differences"][0]["more_than_chance"] is True
     assert result["bundles"][0]["claim"]["correct"] == 270
@@ -184,10 +206,11 @@ def test_the_command(folder: ModelsFolder) -> None:
 def test_wrong_usage_and_errors(folder: ModelsFolder, tmp_path: Path) -> None:
     """One bundle alone is wrong usage; a folder that holds none is an error; both are said."""
     bundle = publish_tiny(folder)
-    with pytest.raises(SystemExit) as usage:
-        ran(str(bundle.path))
+    with pytest.raises(SystemExit) as usage, redirect_stderr(io.StringIO()) as said:
+        command([str(bundle.path)])
     code, out, err = ran(str(bundle.path), str(tmp_path / "nothing"))
 
     assert usage.value.code == 2
+    assert "expected two or more bundles to compare, got 1" in said.getvalue()
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {tmp_path / 'nothing'} is not a bundle")
