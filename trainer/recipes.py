@@ -40,7 +40,7 @@ class Recipe:
 
 
 _CNN = Recipe(
-    epochs=6,
+    epochs=7,
     batch_size=128,
     learning_rate=8e-3,
     optimizer="muon",
@@ -51,7 +51,7 @@ _CNN = Recipe(
     focus=0.8,
 )
 RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
-    ("default", "linear"): Recipe(epochs=8, batch_size=256, learning_rate=5e-3, optimizer="adamw"),
+    ("default", "linear"): Recipe(epochs=7, batch_size=256, learning_rate=5e-3, optimizer="adamw"),
     ("default", "mlp"): Recipe(
         epochs=5,
         batch_size=256,
@@ -62,7 +62,7 @@ RECIPES: dict[tuple[RecipeName, ModelKind], Recipe] = {
         focus=0.8,
     ),
     ("default", "cnn"): _CNN,
-    ("best", "cnn"): replace(_CNN, epochs=7, width=96),
+    ("best", "cnn"): replace(_CNN, width=96),
 }
 MIN_STEPS = 800
 """A small data set is gone through more often, until there were about this many steps."""
