@@ -12,20 +12,21 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.runs import keep, machine
 from sources.load import load
 from trainer.augment import Augmentation, warp
-from trainer.fit import fit
+from trainer.fit import Step, as_tensors, fit
+from trainer.losses import measure
 from trainer.models import Classifier
 from trainer.recipes import RECIPES, Recipe
 from trainer.splits import Splits
@@ -45,15 +46,26 @@ VARIANTS: dict[str, Recipe] = {
     "batches of 256": replace(DEFAULT, batch_size=256, learning_rate=1.2e-2, muon_rate=0.09),
     "half as wide again": replace(DEFAULT, width=96),
 }
+AVERAGED = "the default, its weights averaged"
+EMA = get_ema_multi_avg_fn(0.995)  # type: ignore[no-untyped-call]
+"""A moving average of the weights over about the last 200 steps."""
 
 
 @dataclass(frozen=True)
 class Tried:
     """What a variant came to."""
 
-    accuracies: list[float]
-    losses: list[float]
-    seconds: list[float]
+    accuracies: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    """On tune at the best temperature: finer than a count, and fair to smoothed labels."""
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, classifier: nn.Module, splits: Splits, seconds: float) -> None:
+        """Measures it on tune."""
+        tune = measure(classifier, *as_tensors(splits.tune))
+        self.accuracies.append(tune.accuracy)
+        self.losses.append(tune.calibrated_loss)
+        self.seconds.append(seconds)
 
 
 def main() -> int:
@@ -86,16 +98,21 @@ def held_aside(data: str) -> Splits:
 
 def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
     """Fits every variant, all with one seed before any with the next."""
-    tried = {name: Tried([], [], []) for name in VARIANTS}
+    tried = {name: Tried() for name in (*VARIANTS, AVERAGED)}
     for seed in range(seeds):
         for name, recipe in VARIANTS.items():
             torch.manual_seed(seed)
             classifier = Classifier("cnn", splits.fit.images.shape[1:], len(splits.classes), recipe.width)
-            fitted = fit(classifier, splits, replace(recipe, epochs=epochs, seed=seed))
-            tried[name].accuracies.append(fitted.best.tune_accuracy)
-            tried[name].losses.append(calibrated_loss(classifier, splits))
-            tried[name].seconds.append(fitted.seconds)
-            print(f"seed {seed}, {name}: {fitted.best.tune_accuracy:.2%}", file=sys.stderr, flush=True)
+            averaged = AveragedModel(classifier, multi_avg_fn=EMA, use_buffers=True)
+
+            def on_step(_: Step, averaged: AveragedModel = averaged, classifier: Classifier = classifier) -> None:
+                averaged.update_parameters(classifier)
+
+            fitted = fit(classifier, splits, replace(recipe, epochs=epochs, seed=seed), on_step=on_step)
+            tried[name].add(classifier, splits, fitted.seconds)
+            if recipe is DEFAULT:
+                tried[AVERAGED].add(averaged.module.eval(), splits, fitted.seconds)
+            print(f"seed {seed}, {name}: {tried[name].accuracies[-1]:.2%}", file=sys.stderr, flush=True)
     print(f"\n| idea | errors in {HELD_ASIDE:,}, mean | spread | calibrated loss | seconds, median |")
     print("|---|---|---|---|---|")
     for name, of in tried.items():
@@ -103,14 +120,6 @@ def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
         spread = f"{stdev(errors):.1f}" if len(errors) > 1 else "-"
         print(f"| {name} | {mean(errors):.1f} | {spread} | {mean(of.losses):.4f} | {median(of.seconds):.0f} |")
     return {name: vars(of) for name, of in tried.items()}
-
-
-@torch.no_grad()
-def calibrated_loss(classifier: Classifier, splits: Splits) -> float:
-    """Cross-entropy on tune at the best of some temperatures: finer than a count, and fair to smoothed labels."""
-    images, labels = torch.from_numpy(splits.tune.images), torch.from_numpy(splits.tune.labels)
-    logits = torch.cat([classifier(batch) for batch in torch.split(images, 1000)])
-    return min(functional.cross_entropy(logits * factor, labels).item() for factor in torch.linspace(0.5, 6, 111))
 
 
 def speeds(splits: Splits) -> dict[str, Any]:

@@ -114,6 +114,11 @@ class Count(Part):
         return Accuracy(correct=self.correct, total=self.total)
 
 
+def points_lost(before: Count, after: Count) -> float:
+    """Percentage points between two counts of the same images; exact where they are a decimal number."""
+    return 100 * (before.correct - after.correct) / before.total
+
+
 class Quantization(Part):
     """The graph computes with smaller numbers than it was trained with; what that cost, on tune.
 
@@ -128,13 +133,19 @@ class Quantization(Part):
     max_drop: float = Field(ge=0, le=100)
     """Percentage points of accuracy that it was allowed to lose."""
 
+    @property
+    def points_lost(self) -> float:
+        """Percentage points of accuracy that it lost; below 0 where it is better."""
+        return points_lost(self.float_tune, self.tune)
+
     @model_validator(mode="after")
     def _lost_no_more(self) -> "Quantization":
         if self.tune.total != self.float_tune.total:
             raise ValueError("the two graphs were not counted on the same tune images")
-        lost = 100 * (self.float_tune.correct - self.tune.correct) / self.tune.total
-        if lost > self.max_drop + 1e-9:
-            raise ValueError(f"the {self.kind} graph lost {lost:.2f} percentage points, allowed were {self.max_drop}")
+        if self.points_lost > self.max_drop:
+            raise ValueError(
+                f"the {self.kind} graph lost {self.points_lost:.2f} percentage points, allowed were {self.max_drop}"
+            )
         return self
 
 

@@ -12,12 +12,10 @@ BINS = 15
 """Of equal width, as in the paper."""
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Expected calibration error: how far the probability of the answer is from the share of right answers.
+def certainty(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How sure each answer is (float64), whether it is right (bool), and the bin that it falls into (integers).
 
-    Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). The mean of |accuracy - confidence| over
-    bins of confidence, weighted by how many answers are in each; 0 to 1. With several labels every yes and no to every
-    label counts, with the probability of what was said.
+    With several labels every yes and no to every label is an answer, with the probability of what was said.
 
     Args:
         probabilities: floats, shape (N, K).
@@ -30,6 +28,16 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
         confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     confidence = confidence.astype(np.float64)
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)  # with its upper end, as in the paper
+    return confidence, right, bins
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Expected calibration error: how far the probability of the answer is from the share of right answers.
+
+    Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). The mean of |accuracy - confidence| over
+    bins of confidence, weighted by how many answers are in each; 0 to 1. Arguments as `certainty`.
+    """
+    confidence, right, bins = certainty(probabilities, labels)
     gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
     return float(np.abs(gaps).sum() / len(right))
 

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
-from bundle.accuracy import COUNTING_BATCH, Accuracy
-from bundle.manifest import Count, Quantization
+from bundle.accuracy import COUNTING_BATCH
+from bundle.manifest import Count, Quantization, points_lost
 from bundle.multi_label import decide
 from sources.examples import Examples
 from trainer.calibrate import settle
@@ -50,7 +50,7 @@ def quantize(graph: bytes, tune: Examples, max_drop: float) -> Quantized:
     smaller = in_int8(graph, tune.images)
     of_float, said_by_float = _count(graph, tune)
     of_int8, said_by_int8 = _count(smaller, tune)
-    lost = 100 * (of_float.accuracy - of_int8.accuracy)
+    lost = points_lost(of_float, of_int8)
     if lost > max_drop:
         raise TrainError(
             f"in int8 the model answers {of_int8.correct:,} of {of_int8.total:,} tune images right, in float32 "
@@ -58,12 +58,7 @@ def quantize(graph: bytes, tune: Examples, max_drop: float) -> Quantized:
             "published. The fitted weights are kept: the same command with --resume and a higher --max-drop, or "
             "without --quantize, publishes them without fitting again"
         )
-    facts = Quantization(
-        kind="int8",
-        float_tune=Count(correct=of_float.correct, total=of_float.total),
-        tune=Count(correct=of_int8.correct, total=of_int8.total),
-        max_drop=max_drop,
-    )
+    facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
     return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()))
 
 
@@ -107,9 +102,10 @@ class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onn
         return next(self._batches, None)
 
 
-def _count(graph: bytes, tune: Examples) -> tuple[Accuracy, np.ndarray]:
+def _count(graph: bytes, tune: Examples) -> tuple[Count, np.ndarray]:
     """Right answers to tune, and the answers themselves, shape (N, 1), or with several labels an image bool (N, K)."""
     probabilities = answers(graph, tune.images)
     thresholds = settle(probabilities, tune.labels).thresholds
     said = probabilities.argmax(axis=1)[:, None] if thresholds is None else decide(probabilities, thresholds)
-    return count_claim(probabilities, tune.labels, thresholds).accuracy, said
+    right = count_claim(probabilities, tune.labels, thresholds).accuracy
+    return Count(correct=right.correct, total=right.total), said

@@ -174,7 +174,7 @@ def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
         return recipe_for(settings, fit_size)
     recorded = open_bundle(settings.like).manifest.training.settings
     unsaid = _chosen(TrainSettings.model_construct())  # of settings that came later than the bundle
-    asked = _chosen(settings, without=AFTER_FITTING)
+    asked = _chosen(settings)
     if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
         say(f"the recipe is today's, not that of {settings.like}, because {', '.join(map(flag_name, changed))} differs")
         return recipe_for(settings, fit_size)
@@ -230,6 +230,8 @@ def _fit(
         f"in {fitted.seconds:.1f} s on {processes.device.type}"
     )
     if fitted.best.number == 0:
+        if processes.leads:
+            checkpoint.remove()
         raise TrainError(
             "no epoch was better on tune than the random weights before training, so nothing is published: try a lower "
             "--learning-rate, more epochs or more images, and look at the labels"

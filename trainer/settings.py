@@ -50,7 +50,7 @@ class TrainSettings(CommandSettings):
     model: ModelKind = "cnn"
     """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions)."""
     recipe: RecipeName = "default"
-    """How it is trained: default, in a minute or two for 60,000 small images, or best, a wider cnn for some minutes."""
+    """How it is trained: default, or best, a wider cnn that takes about twice as long."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
     size: Annotated[str, Flag("HxW"), Field(pattern=r"^([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?$")] = ""

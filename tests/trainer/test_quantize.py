@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import trainer.quantize
+from bundle.manifest import Count
 from sources.examples import Examples
 from trainer.errors import TrainError
 from trainer.exam import examine
@@ -111,6 +112,23 @@ def test_a_graph_that_loses_too_much_is_refused(graph: bytes, splits: Splits, mo
         quantize(graph, splits.tune, max_drop=lost - 0.01)
     assert "--resume" in str(refused.value)
     assert quantize(graph, splits.tune, max_drop=lost).facts.tune.correct == of_int8
+
+
+@pytest.mark.parametrize(("correct", "lost", "max_drop"), [(2989, 3, 0.1), (997, 3, 0.1), (2900, 15, 0.5)])
+def test_what_is_allowed_to_the_image_is_not_refused(
+    correct: int, lost: int, max_drop: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3 of 3,000 are 0.1 percentage points, though the difference of the two accuracies is a little more in floats."""
+    total = 1000 * lost if max_drop == 0.1 else 3000
+    counts = iter([correct, correct - lost])
+    said = np.zeros((1, 1))
+    monkeypatch.setattr(trainer.quantize, "in_int8", lambda graph, images: b"")
+    monkeypatch.setattr(
+        trainer.quantize, "_count", lambda graph, tune: (Count(correct=next(counts), total=total), said)
+    )
+
+    facts = quantize(b"", Examples(np.zeros((1, 1, 1), np.uint8), np.zeros(1, np.int64)), max_drop).facts
+    assert facts.points_lost == max_drop
 
 
 def test_with_several_labels_whole_images_count(several: Splits) -> None:

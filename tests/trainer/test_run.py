@@ -331,6 +331,7 @@ def test_random_weights_are_never_published(settings: TrainSettings) -> None:
     with pytest.raises(TrainError, match="no epoch was better on tune than the random weights"):
         train(hopeless)
     assert ModelsFolder(settings.models).versions("hopeless") == []
+    assert not (settings.models / "hopeless").exists(), "a checkpoint that nobody will go on from"
 
 
 def test_like_keeps_the_recorded_recipe_under_another_seed(

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bundle.multi_label import decide
-
-BINS = 15  # as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
+from trainer.calibrate import BINS, calibration_error, certainty
 
 
 @dataclass(frozen=True)
@@ -119,24 +118,10 @@ def worst_mistakes(
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
-    """How often answers of which probability are right.
-
-    Args:
-        labels: integers, shape (N,): the top answer of each image counts; or bool, shape (N, K): every yes or no to
-            every label counts, with the probability of what was said.
-        probabilities: floats, shape (N, K).
-    """
-    if labels.ndim == 2:
-        said = probabilities >= 0.5
-        confidence = np.where(said, probabilities, 1 - probabilities).astype(np.float64).ravel()
-        right = (said == labels).ravel()
-    else:
-        confidence = probabilities.max(axis=1).astype(np.float64)
-        right = probabilities.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    """How often answers of which probability are right. Arguments as for `certainty`."""
+    confidence, right, bins = certainty(probabilities, labels)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):
         mean = np.bincount(bins, weights=confidence, minlength=BINS) / counts
         share = np.bincount(bins, weights=right, minlength=BINS) / counts
-    distance = np.nan_to_num(np.abs(mean - share))
-    return Reliability(counts, mean, share, float((counts * distance).sum() / max(1, counts.sum())))
+    return Reliability(counts, mean, share, calibration_error(probabilities, labels))

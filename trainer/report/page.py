@@ -148,8 +148,6 @@ def _listed(value: object) -> object:
     """A setting, in one line where it has parts."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_listed(part)}" for key, part in value.items())
-    if isinstance(value, tuple):
-        return " ".join(f"{part:.3g}" for part in value)
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
