@@ -75,6 +75,8 @@ class Catalog:
             on_change: called when a version came to be served, or no longer is.
         """
         self._on_change = on_change
+        self.generation = 0
+        """Another one whenever another version, or none, answers for some model."""
         self._served: dict[str, Served] = {}
         self._refusals: dict[str, dict[int, Refusal]] = {}
         self._verifying: set[str] = set()
@@ -155,6 +157,7 @@ class Catalog:
         manifest = served.bundle.manifest
         before = self._served.get(manifest.name)
         self._served[manifest.name] = served
+        self.generation += 1
         remembered = self._refusals.get(manifest.name, {})
         self._refusals[manifest.name] = {key: value for key, value in remembered.items() if key > manifest.version}
         if before is not None:
@@ -169,6 +172,7 @@ class Catalog:
         if self._served.get(manifest.name) is served:
             log.error("%s is withdrawn: %s", served.bundle, reason)
             del self._served[manifest.name]
+            self.generation += 1
             self.refuse(manifest.name, Refusal(manifest.version, reason))
             self._on_change()
 

@@ -36,6 +36,14 @@ class ModelFailed(DomainError):
     """The session raised, or returned another number of rows; other batches are unaffected."""
 
 
+class MessageTooLarge(DomainError):
+    """A request is longer than this server takes."""
+
+
+class Unimplemented(DomainError):
+    """There is no such method, or no such way of calling it."""
+
+
 class BundleGone(DomainError):
     """What is served no longer lies on disk as it was published."""
 

@@ -1,19 +1,23 @@
 """inference.GRPCInferenceService: Open Inference Protocol v2, so that existing clients work unchanged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 
 import numpy as np
 
 from protos.inference import inference_pb2 as pb
+from server.batcher import Rows
 from server.catalog import Catalog, Served
 from server.errors import InvalidRequest
 from server.readiness import Readiness
 from server.services.images import check_shape, raw_images
-from server.services.table import CallContext, Method, methods
+from server.services.table import CallContext, Method, Parts, Serialized, methods
+from server.services.wire import FastPath, Plan, Surrounded, find_field, varint
 from server.session import Outputs
 
 INPUT, INPUT_TYPE, OUTPUT_TYPE = "images", "UINT8", "FP32"
+RAW_OUTPUT_TAG = bytes([6 << 3 | 2])
 UNSUPPORTED_PARAMETERS = ("classification", "shared_memory_region")
 """Parameters of a tensor that change what the answer is; ignoring them would answer something else."""
 
@@ -28,7 +32,8 @@ class Inference:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        return methods(pb.DESCRIPTOR.services_by_name["GRPCInferenceService"], self)
+        table = methods(pb.DESCRIPTOR.services_by_name["GRPCInferenceService"], self)
+        return [self._with_fast_path(method) if method.function == self.ModelInfer else method for method in table]
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: CallContext) -> pb.ServerLiveResponse:
         """True: the process answers."""
@@ -94,6 +99,30 @@ class Inference:
                     tensor.contents.fp32_contents.extend(outputs[name].ravel().tolist())
             return response
 
+    def _with_fast_path(self, method: Method) -> Method:
+        return replace(method, wire=FastPath(self._catalog, _find_pixels, self._plan, method))
+
+    def _plan(self, request: pb.ModelInferRequest) -> Plan | None:
+        """How requests like this one are answered; only those with raw pixels and no id of their own are alike."""
+        if request.id or not request.raw_input_contents:
+            return None
+        served = self._catalog.find(request.model_name, _version(request.model_version))
+        names, images = _requested_outputs(request), self._images(request, served)
+        manifest = served.bundle.manifest
+        shape = (len(images), len(manifest.labels))
+        head = pb.ModelInferResponse(model_name=manifest.name, model_version=str(manifest.version))
+        for name in names:
+            head.outputs.add(name=name, datatype=OUTPUT_TYPE, shape=shape)
+        places = [Outputs._fields.index(name) for name in names]
+        before_each = RAW_OUTPUT_TAG + varint(4 * shape[0] * shape[1])
+        before_first = head.SerializeToString() + before_each
+
+        def encode(outputs: Rows) -> Parts:
+            first, *others = (np.ascontiguousarray(outputs[place], "<f4") for place in places)
+            return (before_first, first, *(part for other in others for part in (before_each, other)))
+
+        return Plan(served, images.shape, encode)
+
     def _images(self, request: pb.ModelInferRequest, served: Served) -> np.ndarray:
         if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
             raise InvalidRequest(f"expected one input {INPUT!r}, got {[tensor.name for tensor in request.inputs]}")
@@ -122,6 +151,11 @@ class Inference:
         if values.max() > 255:
             raise InvalidRequest(f"expected {INPUT_TYPE} values from 0 to 255, got {values.max()}")
         return values.astype(np.uint8).reshape(tuple(tensor.shape))
+
+
+def _find_pixels(request: Serialized) -> Surrounded | None:
+    """The only entry of raw_input_contents, field 7."""
+    return find_field(request, 7 << 3 | 2, 0, len(request))
 
 
 def _requested_outputs(request: pb.ModelInferRequest) -> Sequence[str]:

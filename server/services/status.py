@@ -11,9 +11,11 @@ from server.errors import (
     Closed,
     DeadlineExpired,
     InvalidRequest,
+    MessageTooLarge,
     ModelFailed,
     NotReady,
     Overloaded,
+    Unimplemented,
     UnknownModel,
 )
 
@@ -28,6 +30,7 @@ class Code(IntEnum):
     NOT_FOUND = 5
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
+    UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
 
@@ -41,6 +44,8 @@ CODES: dict[type[Exception], Code] = {
     Overloaded: Code.RESOURCE_EXHAUSTED,
     DeadlineExpired: Code.DEADLINE_EXCEEDED,
     BundleGone: Code.FAILED_PRECONDITION,
+    MessageTooLarge: Code.RESOURCE_EXHAUSTED,
+    Unimplemented: Code.UNIMPLEMENTED,
 }
 """Errors whose message is meant for the caller. Everything else is our fault."""
 

@@ -1,0 +1,106 @@
+"""h2load, the neutral load generator, and what it says. From Debian's nghttp2-client.
+
+It sends one request over and over, and does not read the answers; that they are right is checked beside it.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+HEADERS = ("content-type: application/grpc", "te: trailers")
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much is asked for at once, or how often."""
+
+    connections: int
+    streams: int
+    """At once, a connection."""
+    calls_a_second: float | None = None
+    """Open loop: sent on time, whether or not earlier answers are back. None: a new call as soon as one is answered."""
+
+
+SATURATED = Load(8, 8)
+ALONE = Load(1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What came of a load."""
+
+    calls: int
+    seconds: float
+    failed: int
+    """Not answered, or with an HTTP status other than 2xx."""
+    data_bytes: int
+    """Of all answers' messages; an answer that is an error has none."""
+    latencies_s: np.ndarray
+    """float64, one a call, sorted; empty unless they were asked for."""
+
+    @property
+    def calls_a_second(self) -> float:
+        return self.calls / self.seconds
+
+    def percentile_ms(self, q: float) -> float:
+        """The latency that q percent of calls stay within."""
+        return float(np.percentile(self.latencies_s, q) * 1000)
+
+
+def h2load(
+    address: str, path: str, message: bytes, load: Load, seconds: float, warm_up_s: float = 1.0, log: bool = False
+) -> Loaded:
+    """Calls a unary method for some seconds.
+
+    Args:
+        message: the serialized request.
+        log: also keep every call's latency.
+
+    Raises:
+        RuntimeError: h2load failed; its output is in the message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        body, log_file = Path(folder) / "body", Path(folder) / "log"
+        body.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+        command = ["h2load", "--threads=1", f"--clients={load.connections}", f"--max-concurrent-streams={load.streams}"]
+        command += [f"--data={body}", *(f"--header={header}" for header in HEADERS)]
+        if load.calls_a_second:
+            command += [f"--rps={load.calls_a_second / load.connections:.3f}"]
+        command += [f"--duration={seconds:g}s", f"--warm-up-time={warm_up_s:g}s"]
+        if log:
+            command.append(f"--log-file={log_file}")
+        done = subprocess.run([*command, f"http://{address}{path}"], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"h2load ended with {done.returncode}: {done.stdout}{done.stderr}")
+        latencies = _latencies(log_file, seconds) if log else np.empty(0)
+    return read(done.stdout, seconds, latencies)
+
+
+def read(output: str, seconds: float, latencies_s: np.ndarray) -> Loaded:
+    """The figures in h2load's output."""
+    done, failed, errored, timed_out = _numbers(
+        r"requests: \d+ total, \d+ started, (\d+) done, \d+ succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+        output,
+    )
+    (ok,) = _numbers(r"status codes: (\d+) 2xx", output)
+    (data,) = _numbers(r"traffic: .*\((\d+)\) data", output)
+    return Loaded(done, seconds, failed + errored + timed_out + max(0, done - failed - ok), data, latencies_s)
+
+
+def _numbers(pattern: str, output: str) -> Sequence[int]:
+    found = re.search(pattern, output)
+    if not found:
+        raise RuntimeError(f"h2load said something unexpected:\n{output}")
+    return [int(number) for number in found.groups()]
+
+
+def _latencies(log_file: Path, seconds: float) -> np.ndarray:
+    """Of the calls that began in the last so many seconds: the log has the warm-up too."""
+    rows = np.loadtxt(log_file, dtype=np.float64, ndmin=2, usecols=(0, 2))
+    measured = rows[rows[:, 0] >= rows[:, 0].max() - seconds * 1e6]
+    return np.sort(measured[:, 1] / 1e6)
