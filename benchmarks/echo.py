@@ -1,4 +1,4 @@
-"""What grpcio's asyncio server costs by itself: it answers every message with the same bytes. `python -m benchmarks.echo PORT`"""
+"""grpcio's asyncio server by itself: `python -m benchmarks.echo PORT` answers each message with its bytes."""
 
 import sys
 
@@ -10,7 +10,7 @@ async def serve(port: int) -> None:
     """Until it is killed."""
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
 
-    async def echo(request: bytes, context: object) -> bytes:
+    async def echo(request: bytes, _: object) -> bytes:
         return request
 
     handlers = {"ModelInfer": grpc.unary_unary_rpc_method_handler(echo)}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+WARM_UP_S = 1
 HEADERS = ("content-type: application/grpc", "te: trailers")
 
 
@@ -52,9 +53,7 @@ class Loaded:
         return float(np.percentile(self.latencies_s, q) * 1000)
 
 
-def h2load(
-    address: str, path: str, message: bytes, load: Load, seconds: float, warm_up_s: float = 1.0, log: bool = False
-) -> Loaded:
+def h2load(address: str, path: str, message: bytes, load: Load, seconds: float, log: bool = False) -> Loaded:
     """Calls a unary method for some seconds.
 
     Args:
@@ -71,10 +70,10 @@ def h2load(
         command += [f"--data={body}", *(f"--header={header}" for header in HEADERS)]
         if load.calls_a_second:
             command += [f"--rps={load.calls_a_second / load.connections:.3f}"]
-        command += [f"--duration={seconds:g}s", f"--warm-up-time={warm_up_s:g}s"]
+        command += [f"--duration={seconds:g}s", f"--warm-up-time={WARM_UP_S}s"]
         if log:
             command.append(f"--log-file={log_file}")
-        done = subprocess.run([*command, f"http://{address}{path}"], capture_output=True, text=True)
+        done = subprocess.run([*command, f"http://{address}{path}"], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"h2load ended with {done.returncode}: {done.stdout}{done.stderr}")
         latencies = _latencies(log_file, seconds) if log else np.empty(0)

@@ -95,8 +95,8 @@ def _ratio(rows: Rows, name: str, other: str, batch: int) -> float:
 
 def _latency(rows: Rows) -> str:
     lines = [
-        "| | alone p50 / p99, ms | at 50 % p50 / p99 / p99.9 | at 70 % | at 90 % | memory, MB | start to first answer, s "
-        "| CPU s a million images |",
+        "| | alone p50 / p99, ms | at 50 % p50 / p99 / p99.9 | at 70 % | at 90 % | memory, MB | ready after, s | "
+        "CPU s a million images |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in _names(rows, "contender"):

