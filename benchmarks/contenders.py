@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -106,7 +107,8 @@ def _wait_for_answer(process: subprocess.Popen[bytes], name: str, address: str, 
         options = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_receive_message_length", -1)]
         with grpc.insecure_channel(address, options) as channel:
             try:
-                channel.unary_unary(INFER)(message, timeout=5)
+                call: Any = channel.unary_unary(INFER)
+                call(message, timeout=5)
                 return
             except grpc.RpcError:
                 time.sleep(0.02)

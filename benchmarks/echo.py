@@ -1,6 +1,7 @@
 """grpcio's asyncio server by itself: `python -m benchmarks.echo PORT` answers each message with its bytes."""
 
 import sys
+from typing import Any
 
 import grpc
 import uvloop
@@ -13,7 +14,7 @@ async def serve(port: int) -> None:
     async def echo(request: bytes, _: object) -> bytes:
         return request
 
-    handlers = {"ModelInfer": grpc.unary_unary_rpc_method_handler(echo)}
+    handlers: dict[str, Any] = {"ModelInfer": grpc.unary_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()

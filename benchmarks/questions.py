@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import numpy as np
@@ -70,7 +71,7 @@ def sampling(address: str, asked: Question, echoes: bool) -> Iterator[Sampled]:
 
     def ask() -> None:
         with grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)]) as channel:
-            call = channel.unary_unary(INFER)
+            call: Any = channel.unary_unary(INFER)
             while not over.wait(SAMPLE_EVERY_S):
                 try:
                     response = call(asked.message, timeout=30)

@@ -178,14 +178,12 @@ def measured(
         loaded = h2load(server.address, INFER, one.message, load, seconds, log=name != "saturated")
     after, took = server.usage(), time.monotonic() - began
     images = loaded.calls_a_second * took * batch  # the warm-up took its share of the processor too
-    latencies = {}
-    if len(loaded.latencies_s):
-        latencies = {f"p{q}_ms".replace(".", ""): loaded.percentile_ms(q) for q in (50, 99, 99.9)}
+    p50, p99, p999 = (loaded.percentile_ms(q) if len(loaded.latencies_s) else None for q in (50, 99, 99.9))
     row = Row(
         *(kind, contender.name, batch, number, name, loaded.calls_a_second),
         *((after.cpu_s - before.cpu_s) / images * 1e6, after.memory_mb, server.first_answer_s, sampled.right),
         problems(loaded, load, sampled.wrong, sampled.failures, sampled.answer_bytes),
-        **latencies,
+        *(p50, p99, p999),
     )
     say(f"{kind}, round {number + 1}, {row.contender}, batch {batch}, {name}: {row.calls_a_second:,.0f} {row.problems}")
     return row

@@ -177,7 +177,8 @@ class _Member:
             return ""
         answer = self._answers[str(order.path)] = asyncio.get_running_loop().create_future()
         self.tell(order)
-        return await answer
+        problem: str = await answer
+        return problem
 
     def replace(self, reason: str) -> None:
         """Has the worker drain and another take its place."""
@@ -220,15 +221,18 @@ class _Member:
                         worker.say(order)
                     self._ready.set()
                 case Serving():
-                    if answer := self._answers.pop(str(report.path), None):
-                        answer.set_result(report.problem)
+                    self._answered(str(report.path), report.problem)
                 case Broken():
                     self.replace(report.reason)
         self._ready.clear()
-        for answer in self._answers.values():
-            answer.set_result("")
-        self._answers.clear()
+        for path in tuple(self._answers):
+            self._answered(path, "")
         await worker.close()
+
+    def _answered(self, path: str, problem: str) -> None:
+        answer = self._answers.pop(path, None)
+        if answer is not None and not answer.done():  # whoever asked may no longer wait
+            answer.set_result(problem)
 
     async def _keep(self, hearing: asyncio.Task[None]) -> None:
         """Fills the place again whenever its worker has ended, until the crew stops."""

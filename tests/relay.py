@@ -41,7 +41,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
     async def do(number: int, event: Event | None) -> None:
         try:
-            answer: Any = await receive() if event is None else await send(event)
+            answer: Any = await (receive() if event is None else send(event))
         except OSError:
             answer = "gone"
         _write(writer, (number, answer))

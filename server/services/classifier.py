@@ -143,7 +143,7 @@ class Classifier:
         def encode(outputs: Rows) -> Parts:
             classes, probabilities = most_probable(outputs[0], top_k)
             labels = b"".join([entries[k] for k in classes.ravel().tolist()])
-            return (head, labels, before_probabilities, np.ascontiguousarray(probabilities, "<f4"))
+            return (head, labels, before_probabilities, np.ascontiguousarray(probabilities, "<f4").data)
 
         return Plan(served, images.shape, encode)
 

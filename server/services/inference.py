@@ -118,7 +118,7 @@ class Inference:
         before_first = head.SerializeToString() + before_each
 
         def encode(outputs: Rows) -> Parts:
-            first, *others = (np.ascontiguousarray(outputs[place], "<f4") for place in places)
+            first, *others = (np.ascontiguousarray(outputs[place], "<f4").data for place in places)
             return (before_first, first, *(part for other in others for part in (before_each, other)))
 
         return Plan(served, images.shape, encode)

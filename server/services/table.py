@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
@@ -16,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from server.errors import InvalidRequest
 
 Serialized = bytes | memoryview
-Parts = tuple[bytes | np.ndarray, ...]
+Parts = tuple[bytes | memoryview, ...]
 """A serialized message in pieces, which the transport joins."""
 
 

@@ -13,7 +13,6 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import numpy as np
 from google.protobuf.message import Message
 
 from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unimplemented
@@ -297,5 +296,5 @@ def timeout_s(value: bytes) -> float:
 
 
 def _framed(parts: Parts) -> bytes:
-    size = sum(part.nbytes if isinstance(part, np.ndarray) else len(part) for part in parts)
+    size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in parts)
     return b"".join((b"\0", size.to_bytes(4, "big"), *parts))

@@ -78,7 +78,10 @@ def infer(images: np.ndarray, outputs: tuple[str, ...] = (), **fields: str) -> i
     tensor = inference_pb2.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=images.shape)
     wanted = [inference_pb2.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in outputs]
     return inference_pb2.ModelInferRequest(
-        inputs=[tensor], outputs=wanted, raw_input_contents=[images.tobytes()], **{"model_name": "tiny"} | fields
+        inputs=[tensor],
+        outputs=wanted,
+        raw_input_contents=[images.tobytes()],
+        **{"model_name": "tiny", **fields},  # type: ignore[arg-type]
     )
 
 
