@@ -70,14 +70,18 @@ def h2load(address: str, path: str, message: bytes, load: Load, seconds: float, 
         command += [f"--data={body}", *(f"--header={header}" for header in HEADERS)]
         if load.calls_a_second:
             command += [f"--rps={load.calls_a_second / load.connections:.3f}"]
-        command += [f"--duration={seconds:g}s", f"--warm-up-time={WARM_UP_S}s"]
-        if log:
-            command.append(f"--log-file={log_file}")
-        done = subprocess.run([*command, f"http://{address}{path}"], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"h2load ended with {done.returncode}: {done.stdout}{done.stderr}")
-        latencies = _latencies(log_file, seconds) if log else np.empty(0)
-    return read(done.stdout, seconds, latencies)
+        command.append(f"http://{address}{path}")
+        _run([*command, f"--duration={WARM_UP_S}s"])
+        output = _run([*command, f"--duration={seconds:g}s", *([f"--log-file={log_file}"] if log else [])])
+        latencies = np.sort(np.loadtxt(log_file, ndmin=2, usecols=2)[:, 0] / 1e6) if log else np.empty(0)
+    return read(output, seconds, latencies)
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"h2load ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def read(output: str, seconds: float, latencies_s: np.ndarray) -> Loaded:
@@ -96,10 +100,3 @@ def _numbers(pattern: str, output: str) -> Sequence[int]:
     if not found:
         raise RuntimeError(f"h2load said something unexpected:\n{output}")
     return [int(number) for number in found.groups()]
-
-
-def _latencies(log_file: Path, seconds: float) -> np.ndarray:
-    """Of the calls that began in the last so many seconds: the log has the warm-up too."""
-    rows = np.loadtxt(log_file, dtype=np.float64, ndmin=2, usecols=(0, 2))
-    measured = rows[rows[:, 0] >= rows[:, 0].max() - seconds * 1e6]
-    return np.sort(measured[:, 1] / 1e6)

@@ -177,7 +177,7 @@ def measured(
     with sampling(server.address, one, contender.echoes) as sampled:
         loaded = h2load(server.address, INFER, one.message, load, seconds, log=name != "saturated")
     after, took = server.usage(), time.monotonic() - began
-    images = loaded.calls_a_second * took * batch  # the warm-up took its share of the processor too
+    images = max(1.0, loaded.calls_a_second * took * batch)  # the warm-up took its share of the processor too
     p50, p99, p999 = (loaded.percentile_ms(q) if len(loaded.latencies_s) else None for q in (50, 99, 99.9))
     row = Row(
         *(kind, contender.name, batch, number, name, loaded.calls_a_second),

@@ -43,6 +43,8 @@ def plot(figures: dict[str, Any]) -> str:
             images = [median(_values(of_it, batch, "saturated")) * batch for batch in batches]
             throughput.plot(batches, images, **mark)
             loads = [load for load in _names(of_it, "load") if load.endswith("%")]
+            if not loads:
+                continue
             latency.plot(
                 [row["calls_a_second"] for load in loads for row in of_it if row["load"] == load],
                 [row["p99_ms"] for load in loads for row in of_it if row["load"] == load],

@@ -5,7 +5,7 @@ A method's function gets decoded requests and a `CallContext`, and returns a mes
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -19,14 +19,28 @@ Parts = tuple[bytes | memoryview, ...]
 """A serialized message in pieces, which the transport joins."""
 
 
-@dataclass(frozen=True)
+Metadata = Mapping[str, str | bytes]
+
+
 class CallContext:
     """What a call carries beside its message."""
 
-    deadline: float | None = None
-    """In the event loop's time; None where the caller waits for ever."""
-    metadata: Mapping[str, str | bytes] = field(default_factory=dict)
-    peer: str = ""
+    def __init__(self, deadline: float | None = None) -> None:
+        """
+        Args:
+            deadline: in the event loop's time; None where the caller waits for ever.
+        """
+        self.deadline = deadline
+
+    @property
+    def metadata(self) -> Metadata:
+        """The caller's own headers."""
+        return {}
+
+    @property
+    def peer(self) -> str:
+        """The caller's address, as gRPC writes it."""
+        return ""
 
 
 @dataclass(frozen=True)

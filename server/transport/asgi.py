@@ -9,7 +9,7 @@ import asyncio
 import zlib
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unimplemented
 from server.gate import Gate
 from server.services.status import Status, status_of
-from server.services.table import CallContext, Method, Parts, Serialized
+from server.services.table import CallContext, Metadata, Method, Parts, Serialized
 
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -63,7 +63,7 @@ class GrpcApp:
             method = self._methods.get(scope["path"])
             if method is None:
                 raise Unimplemented(f"there is no method {scope['path']}")
-            with nullcontext() if method.while_draining else self._gate.enter():
+            with nullcontext() if method.while_draining else self._gate:
                 await _answer(method, call)
         except CallerLeft:
             return
@@ -90,8 +90,8 @@ class _Call:
         if self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE):
             return True
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        await self._send({"type": "http.response.start", "status": 415, "headers": headers})
-        await self._send({"type": "http.response.body", "body": b"This port speaks gRPC over HTTP/2.\n"})
+        start = {"type": "http.response.start", "status": 415, "headers": headers}
+        await self._put(start, _body(b"This port speaks gRPC over HTTP/2.\n"))
         return False
 
     def context(self) -> CallContext:
@@ -99,9 +99,7 @@ class _Call:
         deadline = None
         if (timeout := self._headers.get(b"grpc-timeout")) is not None:
             deadline = asyncio.get_running_loop().time() + timeout_s(timeout)
-        family = "ipv6" if self._client and ":" in self._client[0] else "ipv4"
-        peer = f"{family}:{self._client[0]}:{self._client[1]}" if self._client else "unknown"
-        return CallContext(deadline, _Metadata(self._headers), peer)
+        return _Context(deadline, self._headers, self._client)
 
     async def one(self) -> Serialized:
         """The only message of a unary request."""
@@ -170,44 +168,64 @@ class _Call:
 
     async def write(self, parts: Parts) -> None:
         """A message of a stream; returns when it has gone out."""
-        await self._begin()
-        await self._body(_framed(parts), more=True)
+        await self._put(*self._beginning(), _body(_framed(parts), more=True))
 
     async def finish(self, last: Parts | None = None) -> None:
         """The end, with a last message perhaps."""
-        await self._begin()
-        await self._body(_framed(last) if last is not None else b"", more=False)
-        await self._send(OK_TRAILERS)
+        await self._put(*self._beginning(), _body(_framed(last) if last is not None else b""), OK_TRAILERS)
 
     async def fail(self, status: Status) -> None:
         """The end by an error."""
         headers = [(b"grpc-status", str(int(status.code)).encode())]
         headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
-        try:
+        with suppress(CallerLeft):
             if self._started:
-                await self._body(b"", more=False)
-                await self._send({"type": "http.response.trailers", "headers": headers})
+                await self._put(_body(b""), {"type": "http.response.trailers", "headers": headers})
             else:
-                await self._send({"type": "http.response.start", "status": 200, "headers": HEADERS + headers})
-                await self._body(b"", more=False)
-        except CallerLeft:
-            return
+                await self._put(
+                    {"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b"")
+                )
 
     async def probe(self) -> None:
         """Raises CallerLeft if nobody waits for the answer any more: an empty piece of it cannot be sent then."""
-        await self._begin()
-        await self._body(b"", more=True)
+        await self._put(*self._beginning(), _body(b"", more=True))
 
-    async def _begin(self) -> None:
-        if not self._started:
-            self._started = True
-            await self._send(START)
+    def _beginning(self) -> tuple[Event, ...]:
+        if self._started:
+            return ()
+        self._started = True
+        return (START,)
 
-    async def _body(self, body: bytes, more: bool) -> None:
+    async def _put(self, *events: Event) -> None:
         try:
-            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+            for event in events:
+                await self._send(event)
         except OSError as err:  # what ASGI says a server raises when the caller has left
             raise CallerLeft from err
+
+
+def _body(content: bytes, more: bool = False) -> Event:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+class _Context(CallContext):
+    """Headers that are read only when somebody wants to know."""
+
+    def __init__(self, deadline: float | None, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> None:
+        super().__init__(deadline)
+        self._headers = headers
+        self._client = client
+
+    @property
+    def metadata(self) -> Metadata:
+        return _Metadata(self._headers)
+
+    @property
+    def peer(self) -> str:
+        if self._client is None:
+            return "unknown"
+        host, port = self._client
+        return f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}"
 
 
 class _Metadata(Mapping[str, str | bytes]):
@@ -230,12 +248,16 @@ class _Metadata(Mapping[str, str | bytes]):
 async def _answer(method: Method, call: _Call) -> None:
     """From the request's messages to the response's."""
     context = call.context()
+    if method.wire is not None:
+        answer = method.wire(await call.one(), context)
+        if not isinstance(answer, tuple):
+            async with _until(context.deadline):
+                answer = await _watched(answer, call)
+        await call.finish(answer)
+        return
     async with _until(context.deadline):
         if method.server_streaming:
             await _answer_stream(method, call, context)
-        elif method.wire is not None:
-            answer = method.wire(await call.one(), context)
-            await call.finish(answer if isinstance(answer, tuple) else await _watched(answer, call))
         else:
             response: Message = await _watched(method.function(await _requests(method, call), context), call)
             await call.finish((response.SerializeToString(),))
