@@ -5,7 +5,7 @@ A method's function gets decoded requests and a `CallContext`, and returns a mes
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -22,25 +22,16 @@ Parts = tuple[bytes | memoryview, ...]
 Metadata = Mapping[str, str | bytes]
 
 
+@dataclass(frozen=True)
 class CallContext:
     """What a call carries beside its message."""
 
-    def __init__(self, deadline: float | None = None) -> None:
-        """
-        Args:
-            deadline: in the event loop's time; None where the caller waits for ever.
-        """
-        self.deadline = deadline
-
-    @property
-    def metadata(self) -> Metadata:
-        """The caller's own headers."""
-        return {}
-
-    @property
-    def peer(self) -> str:
-        """The caller's address, as gRPC writes it."""
-        return ""
+    deadline: float | None = None
+    """In the event loop's time; None where the caller waits for ever."""
+    metadata: Metadata = field(default_factory=dict)
+    """The caller's own headers."""
+    peer: str = ""
+    """The caller's address, as gRPC writes it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Method:
     """Answered until the very end, past the gate."""
     wire: Callable[[Serialized, CallContext], Parts | Awaitable[Parts]] | None = None
     """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it;
-    answered at once where nothing has to be waited for."""
+    answered at once where nothing has to be waited for. The context has the deadline alone."""
 
     def decode(self, request: Serialized) -> Message:
         """A request from its bytes.

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unimplemented
 from server.gate import Gate
 from server.services.status import Status, status_of
-from server.services.table import CallContext, Metadata, Method, Parts, Serialized
+from server.services.table import CallContext, Method, Parts, Serialized
 
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -96,10 +96,14 @@ class _Call:
 
     def context(self) -> CallContext:
         """What came beside the messages."""
-        deadline = None
-        if (timeout := self._headers.get(b"grpc-timeout")) is not None:
-            deadline = asyncio.get_running_loop().time() + timeout_s(timeout)
-        return _Context(deadline, self._headers, self._client)
+        host, port = self._client or ("", 0)
+        peer = f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
+        return CallContext(self.deadline(), _Metadata(self._headers), peer)
+
+    def deadline(self) -> float | None:
+        """In the event loop's time."""
+        timeout = self._headers.get(b"grpc-timeout")
+        return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
 
     async def one(self) -> Serialized:
         """The only message of a unary request."""
@@ -208,26 +212,6 @@ def _body(content: bytes, more: bool = False) -> Event:
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 
-class _Context(CallContext):
-    """Headers that are read only when somebody wants to know."""
-
-    def __init__(self, deadline: float | None, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> None:
-        super().__init__(deadline)
-        self._headers = headers
-        self._client = client
-
-    @property
-    def metadata(self) -> Metadata:
-        return _Metadata(self._headers)
-
-    @property
-    def peer(self) -> str:
-        if self._client is None:
-            return "unknown"
-        host, port = self._client
-        return f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}"
-
-
 class _Metadata(Mapping[str, str | bytes]):
     """The headers that are the caller's own, decoded when somebody asks."""
 
@@ -247,14 +231,15 @@ class _Metadata(Mapping[str, str | bytes]):
 
 async def _answer(method: Method, call: _Call) -> None:
     """From the request's messages to the response's."""
-    context = call.context()
     if method.wire is not None:
+        context = CallContext(call.deadline())
         answer = method.wire(await call.one(), context)
         if not isinstance(answer, tuple):
             async with _until(context.deadline):
                 answer = await _watched(answer, call)
         await call.finish(answer)
         return
+    context = call.context()
     async with _until(context.deadline):
         if method.server_streaming:
             await _answer_stream(method, call, context)

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from server.errors import StartFailed
 from server.gate import Gate
 from server.services.status import status_of
-from server.services.table import CallContext, Metadata, Method
+from server.services.table import CallContext, Method
 from server.transport.limits import MAX_CONCURRENT_STREAMS
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -95,14 +95,14 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
 
 async def _answer_one(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
     if method.wire is not None:
-        answer = method.wire(request, _Context(context))
+        answer = method.wire(request, CallContext(_deadline(context)))
         return b"".join(answer if isinstance(answer, tuple) else await answer)
-    response: Message = await method.function(_decoded(method, request), _Context(context))
+    response: Message = await method.function(_decoded(method, request), _context(context))
     return response.SerializeToString()
 
 
 async def _answer_stream(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    async with aclosing(method.function(_decoded(method, request), _Context(context))) as responses:
+    async with aclosing(method.function(_decoded(method, request), _context(context))) as responses:
         async for response in responses:
             await context.write(response.SerializeToString())
 
@@ -113,20 +113,12 @@ def _decoded(method: Method, request: Any) -> Message | AsyncIterator[Message]:
     return (method.decode(one) async for one in request)
 
 
-class _Context(CallContext):
-    """A context of grpcio's, asked only for what somebody wants to know."""
+def _context(context: grpc.aio.ServicerContext[Any, Any]) -> CallContext:
+    metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
+    return CallContext(_deadline(context), metadata, context.peer())  # read now: after the call this would crash
 
-    def __init__(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        left = context.time_remaining()  # by the wall clock: read once, on arrival
-        # Without a deadline grpcio tells of one that is centuries away.
-        endless = left is None or left > 10 * 365 * 86_400
-        super().__init__(None if endless else asyncio.get_running_loop().time() + left)
-        self._context = context
 
-    @property
-    def metadata(self) -> Metadata:
-        return {str(key): value for key, value in self._context.invocation_metadata() or ()}
-
-    @property
-    def peer(self) -> str:
-        return self._context.peer()
+def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
+    left = context.time_remaining()  # by the wall clock: read once, on arrival
+    # Without a deadline grpcio tells of one that is centuries away.
+    return None if left is None or left > 10 * 365 * 86_400 else asyncio.get_running_loop().time() + left
