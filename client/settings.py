@@ -56,11 +56,7 @@ class EvaluateSettings(StatusSettings):
 
 
 class BenchSettings(StatusSettings):
-    """Measure how many images a second a server answers and how long a call takes, and recommend how to call it.
-
-    Every answer is checked. First callers that wait for their answers, more and more of them; then calls that come at
-    random moments, at shares of what was measured.
-    """
+    """Measure how many images a second a server answers and how long calls take, and recommend how to call it."""
 
     model: Annotated[str, Flag("NAME")] = ""
     """The model to measure; may be left out where one is served."""

@@ -40,6 +40,11 @@ class OpenPoint:
         return self.load.calls_per_s * self.batch_size
 
 
+def shown_ms(value: float) -> str:
+    """Milliseconds as people read them: three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 @dataclass
 class Measured:
     """All points so far."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from client.bench.points import ClosedPoint
+from client.bench.points import ClosedPoint, shown_ms
 
 TIMES_ALONE = 10
 """Without a limit of the user's own, 99 in 100 calls may take so many times as long as half of all lone ones."""
@@ -40,13 +40,13 @@ def recommend(points: Sequence[ClosedPoint], slo_ms: float | None) -> Recommenda
         p99_ms, best = max(within, key=lambda pair: pair[1].images_per_s)
         sentence = (
             f"Recommended: {_setting(best)}, which gives {best.images_per_s:,.0f} images/s; 99 in 100 calls take at "
-            f"most {p99_ms:.3g} ms, within the limit of {limit:.3g} ms{why}."
+            f"most {shown_ms(p99_ms)} ms, within the limit of {shown_ms(limit)} ms{why}."
         )
         return Recommendation(limit, best, sentence)
-    sentence = f"No setting answers 99 in 100 calls rightly within {limit:.3g} ms{why}"
+    sentence = f"No setting answers 99 in 100 calls rightly within {shown_ms(limit)} ms{why}"
     if right:
         p99_ms, nearest = min(right, key=lambda pair: pair[0])
-        sentence += f"; the nearest is {_setting(nearest)}, with {p99_ms:.3g} ms"
+        sentence += f"; the nearest is {_setting(nearest)}, with {shown_ms(p99_ms)} ms"
     return Recommendation(limit, None, f"{sentence}.")
 
 

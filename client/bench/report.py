@@ -9,7 +9,7 @@ from rich.table import Table
 from client.bench.images import Reference
 from client.bench.load import Load
 from client.bench.measure import SEED
-from client.bench.points import Measured
+from client.bench.points import Measured, shown_ms
 from client.bench.recommend import Recommendation
 from client.settings import BenchSettings
 
@@ -125,7 +125,7 @@ def _open_table(measured: Measured) -> Table:
         load = point.load
         cells = f"{point.batch_size:,}", f"{point.share:.0%}", f"{point.rate:,.0f}"
         if load.fell_behind:
-            late = f"sent up to {load.lateness_s * 1000:.3g} ms late: no result"
+            late = f"sent up to {shown_ms(load.lateness_s * 1000)} ms late: no result"
             table.add_row(*cells, "-", "-", "-", " ".join(filter(None, (late, _failures(load)))))
         else:
             table.add_row(*cells, _ms(load.p50_s), _ms(load.p99_s), _ms(load.p999_s), _failures(load))
@@ -146,8 +146,4 @@ def _failures(load: Load) -> str:
 
 
 def _ms(seconds: float | None) -> str:
-    """Three digits of it, in milliseconds."""
-    if seconds is None:
-        return "-"
-    value = seconds * 1000
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return "-" if seconds is None else shown_ms(seconds * 1000)
