@@ -29,7 +29,7 @@ class OpenPoint:
     batch_size: int
     """Images a call."""
     share: float
-    """Of the capacity that was measured for this batch size, 0 to 1."""
+    """Of the capacity that was measured for this batch size; over 1 is more than it can take."""
     rate: float
     """Calls a second that were due, on average."""
     load: Load

@@ -126,7 +126,7 @@ def _open_table(measured: Measured) -> Table:
         cells = f"{point.batch_size:,}", f"{point.share:.0%}", f"{point.rate:,.0f}"
         if load.fell_behind:
             late = f"sent up to {shown_ms(load.lateness_s * 1000)} ms late: no result"
-            table.add_row(*cells, "-", "-", "-", " ".join(filter(None, (late, _failures(load)))))
+            table.add_row(*cells, "-", "-", "-", "\n".join(filter(None, (late, _failures(load)))))
         else:
             table.add_row(*cells, _ms(load.p50_s), _ms(load.p99_s), _ms(load.p999_s), _failures(load))
     return table
@@ -142,7 +142,7 @@ def _table(title: str, headings: tuple[str, ...]) -> Table:
 
 def _failures(load: Load) -> str:
     wrong = [f"{load.wrong:,} WRONG"] if load.wrong else []
-    return ", ".join([*(f"{count:,} {reason}" for reason, count in load.errors.items()), *wrong])
+    return "\n".join([*(f"{count:,} {reason}" for reason, count in load.errors.items()), *wrong])
 
 
 def _ms(seconds: float | None) -> str:

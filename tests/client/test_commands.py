@@ -314,8 +314,8 @@ def test_bench_looks_for_matplotlib_before_it_measures(
 
     assert bench(["--server", "127.0.0.1:1", "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        "error: --out draws with matplotlib, which is not installed: pip install 'vouch[trainer]', or leave --out away, "
-        "--json gives the same numbers\n"
+        "error: --out draws with matplotlib, which is not installed: pip install 'vouch[trainer]', or leave --out "
+        "away, --json gives the same numbers\n"
     )
 
 

@@ -32,7 +32,8 @@ def moments(rate: float, count: int, seed: int) -> np.ndarray:
 
 async def moments_sent(rate: float, seconds: float, seed: int) -> list[float]:
     loop = asyncio.get_running_loop()
-    begin, sent = loop.time(), []
+    begin = loop.time()
+    sent: list[float] = []
 
     async def send(_: int) -> str:
         sent.append(loop.time() - begin)
@@ -136,7 +137,7 @@ def test_wrong_answers_are_counted() -> None:
 @pytest.mark.parametrize("loop", ["open", "closed"])
 def test_an_exception_ends_the_measurement(loop: str) -> None:
     """It comes through by itself, and calls on their way are cancelled."""
-    cancelled = []
+    cancelled: list[int] = []
 
     async def send(number: int) -> str:
         if number == 3:

@@ -97,7 +97,7 @@ async def test_a_server_that_answers_nobody_has_no_capacity_to_share(serving: Se
 
 def test_the_loop_sleeps_by_less_than_milliseconds() -> None:
     """Its selector takes its time-out as it is; epoll and poll round it up to whole milliseconds."""
-    found = []
+    found: list[Any] = []
 
     async def look() -> None:
         found.append(asyncio.get_running_loop())

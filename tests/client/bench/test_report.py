@@ -42,12 +42,10 @@ def test_the_tables_have_a_line_a_point() -> None:
     lines = shown(measured_of(*POINTS))
 
     assert row(lines, "1", "2") == ["1,500", "1,500", "2", "4"]
-    assert row(lines, "128", "1") == [
-        *("126,080", "985", "2", "4", "12", "RESOURCE_EXHAUSTED,", "3", "DEADLINE_EXCEEDED,"),
-    ]
+    assert row(lines, "128", "1") == ["125,824", "983", "2", "4", "12", "RESOURCE_EXHAUSTED"]
     assert row(lines, "1", "50%") == ["500", "2", "4", "-"]
-    assert row(lines, "128", "90%")[:6] == ["900", "2", "-", "-", "12,345", "RESOURCE_EXHAUSTED,"]
-    assert any("2 WRONG" in line for line in lines)
+    assert row(lines, "128", "90%") == ["900", "2", "-", "-", "12,345", "RESOURCE_EXHAUSTED"]
+    assert {"3 DEADLINE_EXCEEDED", "2 WRONG"} <= {line.strip() for line in lines}
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
 
