@@ -52,11 +52,11 @@ async def _measure_one(
 ) -> None:
     async for concurrency, load in rising(send, settings.seconds):
         measured.closed.append(ClosedPoint(batch_size, concurrency, load))
-        progress(len(measured.closed) + len(measured.open))
+        progress(len(measured.loads))
     capacity = measured.best(batch_size).load.calls_per_s
     for share in settings.load_shares if capacity else ():
         rate = share * capacity
         await open_loop(send, rate, settings.seconds * WARM_UP, SEED + 1)
         load = await open_loop(send, rate, settings.seconds, SEED)
         measured.open.append(OpenPoint(batch_size, share, rate, load))
-        progress(len(measured.closed) + len(measured.open))
+        progress(len(measured.loads))

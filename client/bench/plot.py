@@ -4,6 +4,7 @@ The client's only importer of matplotlib. The same numbers give the same bytes.
 """
 
 import io
+from contextlib import AbstractContextManager
 
 import matplotlib as mpl
 import numpy as np
@@ -17,12 +18,6 @@ SIZE = 10.0, 4.2
 """Inches."""
 MARKERS = "osD^vP*X"
 """A batch size each, from the first again where there are more."""
-STYLE = {
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "bench",
-}
 
 
 def plot(measured: Measured) -> str:
@@ -31,7 +26,7 @@ def plot(measured: Measured) -> str:
     Args:
         measured: with at least one point.
     """
-    with mpl.rc_context(STYLE):
+    with _style():
         figure = Figure(figsize=SIZE, layout="constrained")
         throughput, latency = figure.subplots(1, 2)
         model = measured.model
@@ -41,6 +36,13 @@ def plot(measured: Measured) -> str:
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
         return file.getvalue()
+
+
+def _style() -> AbstractContextManager[None]:
+    """The look of the picture for a while; text stays text, and ids do not change."""
+    return mpl.rc_context(
+        {"font.sans-serif": ["DejaVu Sans"], "font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "bench"}
+    )
 
 
 def _draw_throughput(axes: Axes, measured: Measured) -> None:
@@ -70,9 +72,9 @@ def _draw_latency(axes: Axes, measured: Measured) -> None:
         points = [point for point in measured.open if point.batch_size == size and not point.load.fell_behind]
         marker, grey = MARKERS[number % len(MARKERS)], f"{0.55 * number / max(1, len(measured.batch_sizes) - 1):.2f}"
         loads = [point.share for point in points]
-        style = {"color": grey, "marker": marker, "markersize": 5}
-        axes.plot(loads, [_p99_ms(point) for point in points], linestyle="-", label=f"{size:,} a call", **style)
-        axes.plot(loads, [_p50_ms(point) for point in points], linestyle="--", **style)
+        label = f"{size:,} a call"
+        axes.plot(loads, [_p99_ms(point) for point in points], f"{marker}-", color=grey, markersize=5, label=label)
+        axes.plot(loads, [_p50_ms(point) for point in points], f"{marker}--", color=grey, markersize=5)
     axes.plot([], [], "-", color="black", label="99 in 100 calls")
     axes.plot([], [], "--", color="black", label="half of the calls")
     axes.set_yscale("log")

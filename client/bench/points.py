@@ -57,6 +57,11 @@ class Measured:
     complete: bool = False
 
     @property
+    def loads(self) -> list[Load]:
+        """What came of the calls, point by point."""
+        return [*(point.load for point in self.closed), *(point.load for point in self.open)]
+
+    @property
     def batch_sizes(self) -> list[int]:
         """In the order in which they were measured."""
         return list(dict.fromkeys(point.batch_size for point in self.closed))

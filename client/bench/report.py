@@ -28,7 +28,7 @@ def notes(measured: Measured, reference: Reference) -> Iterator[str]:
     """What to know beside the tables, a sentence or two each."""
     if not measured.complete:
         yield "The measurement did not end: this is what was measured until then."
-    busiest = max((point.load.busy for point in (*measured.closed, *measured.open)), default=0.0)
+    busiest = max((load.busy for load in measured.loads), default=0.0)
     yield (
         f"This process, which makes the calls, used up to {busiest:.2f} cores. On one machine the server has to do "
         "without these; from about 1 on, this process and not the server may be the limit."

@@ -25,7 +25,8 @@ async def test_random_images_are_the_same_every_time_and_have_their_answers(serv
     one, other = await reference_of(serving), await reference_of(serving)
 
     expected = [(LABELS[k],) for k in tiny_probabilities(one.images).argmax(axis=1)]
-    assert one.images.shape == (COUNT, SIDE, SIDE)
+    assert one.images.shape[1:] == (SIDE, SIDE)
+    assert COUNT // 2 < len(one.images) <= COUNT
     assert one.images.dtype == np.uint8
     assert list(one.answers) == expected
     assert one.distinct == len(set(expected)) == 3

@@ -179,7 +179,8 @@ def test_each_caller_makes_at_least_one_call() -> None:
 
     load = run_virtually(measure())
 
-    assert (load.calls, load.seconds, load.p999_s) == (8, pytest.approx(3), None)
+    assert (load.calls, load.p999_s) == (8, None)
+    assert load.seconds == pytest.approx(3)
 
 
 async def rising_points(send: Send) -> list[tuple[int, float]]:
@@ -220,16 +221,16 @@ def test_a_server_that_answers_nobody_is_measured_once() -> None:
 def test_warming_up_is_not_counted() -> None:
     """The first calls are slow, and in no point."""
 
-    async def send(_: int) -> str:
-        nonlocal calls
-        calls += 1
-        await asyncio.sleep(0.2 if calls == 1 else 0.01)
+    calls: list[int] = []
+
+    async def send(number: int) -> str:
+        calls.append(number)
+        await asyncio.sleep(0.2 if len(calls) == 1 else 0.01)
         return RIGHT
 
     async def first_point() -> Load:
         return await anext(load async for _, load in rising(send, 1))
 
-    calls = 0
     load = run_virtually(first_point())
 
     assert load.p99_s == pytest.approx(0.01)

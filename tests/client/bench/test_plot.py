@@ -3,10 +3,10 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 from client.bench.plot import plot
-from client.bench.points import Measured
+from client.bench.points import ClosedPoint, Measured, OpenPoint
 from tests.client.bench.made_up import closed, measured_of, opened
 
-POINTS = [
+POINTS: list[ClosedPoint | OpenPoint] = [
     closed(1, 1),
     closed(1, 2, calls=1500),
     closed(128, 1),

@@ -5,14 +5,14 @@ import numpy as np
 from rich.console import Console
 
 from client.bench.images import Reference
-from client.bench.points import Measured
+from client.bench.points import ClosedPoint, Measured, OpenPoint
 from client.bench.recommend import recommend
 from client.bench.report import as_json, notes, tables
 from client.settings import BenchSettings
 from tests.client.bench.made_up import closed, measured_of, opened
 
 REFERENCE = Reference(np.zeros((3, 4, 4), np.uint8), (("a",), ("b",), ("a",)))
-POINTS = [
+POINTS: list[ClosedPoint | OpenPoint] = [
     closed(1, 1),
     closed(1, 2, calls=1500, busy=0.8),
     closed(128, 1, errors={"RESOURCE_EXHAUSTED": 12, "DEADLINE_EXCEEDED": 3}, wrong=2),
