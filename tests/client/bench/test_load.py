@@ -199,6 +199,25 @@ def test_callers_are_doubled_until_throughput_no_longer_rises() -> None:
     assert [rate for _, rate in points] == pytest.approx([100, 200, 400, 400])
 
 
+def test_a_pause_of_the_machine_is_not_taken_for_the_servers_limit() -> None:
+    """A point without a rise is measured again; it stands there once, as the better of both."""
+
+    async def measure() -> list[tuple[int, float]]:
+        counter, begin = Counter(0.01, places=4), asyncio.get_running_loop().time()
+
+        async def send(number: int) -> str:
+            if 1.5 < asyncio.get_running_loop().time() - begin < 2.3:  # within the measurement of two callers
+                await asyncio.sleep(0.3)
+            return await counter(number)
+
+        return await rising_points(send)
+
+    points = run_virtually(measure())
+
+    assert [concurrency for concurrency, _ in points] == [1, 2, 4, 8]
+    assert [rate for _, rate in points] == pytest.approx([100, 200, 400, 400])
+
+
 def test_a_server_without_limit_is_not_asked_for_ever() -> None:
     """There is a most."""
 

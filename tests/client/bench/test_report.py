@@ -16,7 +16,7 @@ POINTS: list[ClosedPoint | OpenPoint] = [
     closed(1, 1),
     closed(1, 2, calls=1500, busy=0.8),
     closed(128, 1, errors={"RESOURCE_EXHAUSTED": 12, "DEADLINE_EXCEEDED": 3}, wrong=2),
-    opened(1, 0.5, p999_s=None),
+    opened(1, 0.5, p999_s=None, lateness_s=0.001),
     opened(1, 0.9, lateness_s=0.02),
     opened(128, 0.9, p99_s=None, p999_s=None, errors={"RESOURCE_EXHAUSTED": 12_345, "DEADLINE_EXCEEDED": 3}),
 ]
@@ -69,6 +69,7 @@ def test_the_notes_tell_how_busy_this_process_was() -> None:
 
     assert "used up to 0.80 cores" in told
     assert "Latency counts from when a call was due" in told
+    assert "were sent within 1 ms of when they were due" in told
     assert "the row is no result" in told
     assert "did not end" not in told
     assert "All images have the same answer" not in told
