@@ -10,11 +10,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
-from client.bench.points import Measured, OpenPoint
+from client.bench.points import Measured, OpenPoint, shown_ms
 
-SIZE = 10.0, 4.2
+SIZE = 10.0, 4.6
 """Inches."""
 MARKERS = "osD^vP*X"
 """A batch size each, from the first again where there are more."""
@@ -78,7 +78,10 @@ def _draw_latency(axes: Axes, measured: Measured) -> None:
     axes.plot([], [], "-", color="black", label="99 in 100 calls")
     axes.plot([], [], "--", color="black", label="half of the calls")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown_ms(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(FixedLocator(sorted({point.share for point in measured.open})))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_title("Latency of calls at random moments")
     axes.set_xlabel("load, as a share of the most calls a second")
@@ -90,7 +93,7 @@ def _finish(axes: Axes) -> None:
     axes.grid(visible=True, axis="y", color="0.85", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
 def _p50_ms(point: OpenPoint) -> float:

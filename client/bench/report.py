@@ -41,7 +41,7 @@ def notes(measured: Measured, reference: Reference) -> Iterator[str]:
         )
     if on_time:
         latest = max(load.lateness_s for load in on_time) * 1000
-        yield f"99 in 100 calls were sent within {shown_ms(latest)} ms of when they were due; their latency includes it."
+        yield f"99 in 100 calls were sent within {shown_ms(latest)} ms of being due, which their latency includes."
     if len(on_time) < len(measured.open):
         yield "Where this process could not send the calls on time, the row is no result."
     if reference.distinct == 1:

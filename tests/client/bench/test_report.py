@@ -69,7 +69,7 @@ def test_the_notes_tell_how_busy_this_process_was() -> None:
 
     assert "used up to 0.80 cores" in told
     assert "Latency counts from when a call was due" in told
-    assert "were sent within 1 ms of when they were due" in told
+    assert "were sent within 1 ms of being due" in told
     assert "the row is no result" in told
     assert "did not end" not in told
     assert "All images have the same answer" not in told
