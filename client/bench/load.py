@@ -20,6 +20,8 @@ before), or why it was not answered, such as RESOURCE_EXHAUSTED."""
 
 RISE = 1.05
 """Twice the callers must give this much more throughput, or there is no more to be had."""
+PATIENCE = 2
+"""So many times in a row."""
 MAX_CONCURRENCY = 1024
 WARM_UP = 0.2
 """Share of a measurement's time that calls are made for before it, without being counted."""
@@ -112,31 +114,24 @@ async def open_loop(send: Send, rate: float, seconds: float, seed: int) -> Load:
 
 
 async def rising(send: Send, seconds: float) -> AsyncIterator[tuple[int, Load]]:
-    """Closed loops of 1, 2, 4 ... callers, until throughput no longer rises by 5 %.
+    """Closed loops of 1, 2, 4 ... callers, until throughput no longer rises by 5 %, twice in a row.
 
-    Where it does not rise, the better of two measurements counts: a pause of the machine is not the server's limit.
+    Once is not enough: a server that works on many calls together may gain nothing from the second caller and much from
+    the eighth, and a pause of the machine is not the server's limit.
 
     Args:
         seconds: of each; a share of it is spent before, to warm up.
 
     Yields:
-        the number of callers and what came of it, the last one without a rise too.
+        the number of callers and what came of it, those without a rise too.
     """
-    best, concurrency = 0.0, 1
-    while concurrency <= MAX_CONCURRENCY:
-        load = await _warm_closed_loop(send, concurrency, seconds)
-        if load.calls_per_s < RISE * best:
-            again = await _warm_closed_loop(send, concurrency, seconds)
-            load = max(load, again, key=lambda measured: measured.calls_per_s)
+    best, concurrency, without_rise = 0.0, 1, 0
+    while concurrency <= MAX_CONCURRENCY and without_rise < PATIENCE:
+        await closed_loop(send, concurrency, seconds * WARM_UP)
+        load = await closed_loop(send, concurrency, seconds)
         yield concurrency, load
-        if load.calls_per_s < RISE * best or not load.calls_per_s:
-            return
+        without_rise = without_rise + 1 if load.calls_per_s <= RISE * best else 0
         best, concurrency = max(best, load.calls_per_s), 2 * concurrency
-
-
-async def _warm_closed_loop(send: Send, concurrency: int, seconds: float) -> Load:
-    await closed_loop(send, concurrency, seconds * WARM_UP)
-    return await closed_loop(send, concurrency, seconds)
 
 
 class _Record:

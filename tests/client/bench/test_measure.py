@@ -89,7 +89,7 @@ async def test_what_was_measured_before_the_server_went_away_stays(serving: Serv
 
 
 async def test_a_server_that_answers_nobody_has_no_capacity_to_share(serving: Serving) -> None:
-    """The failures are counted in one closed loop; an open one at a share of nothing is not tried."""
+    """The failures are counted in closed loops; an open one at a share of nothing is not tried."""
 
     def fail(_: np.ndarray) -> tuple[np.ndarray, ...]:
         raise ArithmeticError("no model")
@@ -100,7 +100,7 @@ async def test_a_server_that_answers_nobody_has_no_capacity_to_share(serving: Se
 
     await measure(settings_of(serving, batches="1"), REFERENCE, measured, lambda _: None)
 
-    assert [(point.concurrency, point.load.calls_per_s) for point in measured.closed] == [(1, 0)]
+    assert [(point.concurrency, point.load.calls_per_s) for point in measured.closed] == [(1, 0), (2, 0)]
     assert measured.closed[0].load.errors.keys() == {"INTERNAL"}
     assert measured.open == []
 
