@@ -1,6 +1,7 @@
 """One serving process, whatever its transport: catalog -> services, told what to serve by its supervisor."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -127,6 +128,8 @@ class Worker:
         )
         version.append(Served(bundle, counted, batcher))
         self.catalog.install(version[0])
+        gc.collect()
+        gc.freeze()  # what is there now stays; looking through it again and again would cost every call
 
     def _lost(self, served: Served, reason: str) -> None:
         self.catalog.withdraw(served, reason)
