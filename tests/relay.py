@@ -93,7 +93,8 @@ class Envoy:
             at_work.add(task)
             reading: set[asyncio.Task[None]] = set()
             try:
-                with suppress(asyncio.IncompleteReadError, ConnectionError):
+                # Cancelled by stop: a connection's task that ends by it is told of as a bug of the event loop's user.
+                with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
                     scope = await _read(reader)
                     await calls(scope, *_directions(reader, writer, reading))
             finally:

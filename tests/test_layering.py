@@ -52,7 +52,6 @@ BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "rep
 ONLY_IN = {
     "onnxruntime": {"server/session.py", "trainer/quantize.py", "trainer/validate.py"},
     "envoy": {"server/transport/envoy.py"},
-    "matplotlib": {"trainer/report/figures.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {

@@ -125,7 +125,7 @@ async def test_a_deadline_reaches_the_service_in_the_loops_time(listening: Liste
 
     timed, endless = listening.probe.contexts
     assert timed.deadline is not None
-    assert 40 < timed.deadline - asyncio.get_running_loop().time() <= 50
+    assert 40 < timed.deadline - asyncio.get_running_loop().time() <= 51  # clients round up
     assert timed.metadata["colour"] == "blue"
     assert timed.peer.startswith("ipv4:127.0.0.1")
     assert endless.deadline is None
