@@ -66,6 +66,18 @@ class Serve(Message):
     served: Accuracy
 
 
+class Ping(Message):
+    """Are you there?"""
+
+    kind: Literal["ping"] = "ping"
+
+
+class Pong(Message):
+    """Yes."""
+
+    kind: Literal["pong"] = "pong"
+
+
 class Stop(Message):
     """Drain, then end."""
 
@@ -100,8 +112,8 @@ class Stopped(Message):
     kind: Literal["stopped"] = "stopped"
 
 
-Order = Verifying | NotServed | Forget | Serve | Stop
-Report = Ready | Serving | Broken | Stopped
+Order = Verifying | NotServed | Forget | Serve | Ping | Stop
+Report = Ready | Serving | Pong | Broken | Stopped
 _MESSAGE: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
 MAX_LINE_BYTES = 1 << 20
 

@@ -62,6 +62,11 @@ class Supervisor:
         watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
         self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
 
+    async def given_up(self) -> str:
+        """Returns when workers cannot be kept alive, with the reason; until then it waits."""
+        assert self._crew is not None
+        return await self._crew.given_up()
+
     async def stop(self) -> None:
         """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
         if self._watching is not None:
@@ -80,7 +85,7 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
         started: called when the workers listen.
 
     Raises:
-        StartFailed: as `Supervisor.start`.
+        StartFailed: as `Supervisor.start`, or workers cannot be kept alive.
     """
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
@@ -89,10 +94,14 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, _stop_once, asked_to_stop, signal_number)
     started(supervisor)
-    await asked_to_stop.wait()
+    stopping, given_up = asyncio.ensure_future(asked_to_stop.wait()), asyncio.ensure_future(supervisor.given_up())
+    await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
     log.info("draining: accepted calls have up to %g s", settings.grace_s)
     await supervisor.stop()
     log.info("stopped")
+    if given_up.done():
+        raise StartFailed(given_up.result())
+    given_up.cancel()
 
 
 def _stop_once(asked_to_stop: asyncio.Event, signal_number: signal.Signals) -> None:

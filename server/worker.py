@@ -17,6 +17,8 @@ from server.control import (
     Forget,
     NotServed,
     Order,
+    Ping,
+    Pong,
     Ready,
     Report,
     Serve,
@@ -77,13 +79,25 @@ class Worker:
         """
         self._report = channel.say
         channel.say(Ready())
+        orders: asyncio.Queue[Order | Report] = asyncio.Queue()
+        following = asyncio.create_task(self._follow_all(orders), name="follow orders")
         async for order in channel.heard():
             if isinstance(order, Stop):
                 break
-            await self._follow(order)
+            if isinstance(order, Ping):
+                channel.say(Pong())
+            else:
+                orders.put_nowait(order)
+        following.cancel()
+        await asyncio.wait((following,))
         await self._drain(stop_listening)
         channel.say(Stopped())
         await channel.close()
+
+    async def _follow_all(self, orders: "asyncio.Queue[Order | Report]") -> None:
+        """One after the other; loading a model takes its time, and pings are answered meanwhile."""
+        while True:
+            await self._follow(await orders.get())
 
     async def _follow(self, order: Order | Report) -> None:
         match order:

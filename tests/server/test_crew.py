@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import server.crew
+import server.member
 from bundle.accuracy import Accuracy
 from bundle.store import Bundle, ModelsFolder
 from server.catalog import Refusal
@@ -33,10 +33,13 @@ def say(**message):
 say(kind="ready")
 for line in end.makefile():
     order = json.loads(line)
-    log.write(f"{os.getpid()} {order['kind']} {order.get('name') or order.get('path', '').split('/')[-1]}\\n")
+    if order["kind"] != "ping":
+        log.write(f"{os.getpid()} {order['kind']} {order.get('name') or order.get('path', '').split('/')[-1]}\\n")
     if order["kind"] == "serve":
         say(kind="serving", path=order["path"], problem="no memory" if sys.argv[3] == "refuses" else "")
-    if order["kind"] == "stop" and sys.argv[3] != "deaf":
+    if order["kind"] == "ping" and sys.argv[3] != "stuck":
+        say(kind="pong")
+    if sys.argv[3] == "mortal" or (order["kind"] == "stop" and sys.argv[3] != "deaf"):
         break
 """
 """A worker that keeps what it is told in a file."""
@@ -68,7 +71,7 @@ class Place:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.crew, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(server.member, "FIRST_PAUSE_S", 0.001)
 
 
 @asynccontextmanager
@@ -152,9 +155,32 @@ async def test_models_that_are_gone_are_forgotten_by_all(tmp_path: Path) -> None
 async def test_one_that_does_not_stop_within_the_grace_is_ended(tmp_path: Path) -> None:
     """A server always ends."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server.crew, "STOP_SLACK_S", 0.0)
+        patch.setattr(server.member, "STOP_SLACK_S", 0.0)
         async with asyncio.timeout(20), crew(tmp_path, "deaf", grace_s=0):
             pass
+
+
+async def test_one_that_gives_no_sign_of_life_is_replaced(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would let its callers wait until their deadlines."""
+    monkeypatch.setattr(server.member, "PING_INTERVAL_S", 0.01)
+    async with crew(tmp_path, "stuck") as (members, place):
+        await members.install(bundle, COUNTED)
+        with caplog.at_level(logging.ERROR):
+            monkeypatch.setattr(server.member, "SILENCE_S", 0.05)
+            await place.until_told("serve", times=2)
+
+        assert "gave no sign of life" in caplog.text
+
+
+async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some workers that all ended soon, with the reason; a server that only seems to be there helps nobody."""
+    monkeypatch.setattr(server.member, "MAX_TRIES", 3)
+    async with crew(tmp_path, "mortal") as (members, _), asyncio.timeout(30):
+        members.begin_verifying("tiny")  # each ends with the first word that it hears
+
+        assert "a worker ended 4 times in a row soon after its start" in await members.given_up()
 
 
 async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Path) -> None:
