@@ -72,7 +72,7 @@ def h2load(address: str, path: str, message: bytes, load: Load, seconds: float, 
             command += [f"--rps={load.calls_a_second / load.connections:.3f}"]
         command.append(f"http://{address}{path}")
         _run([*command, f"--duration={WARM_UP_S}s"])
-        output = _run([*command, f"--duration={seconds:g}s", *([f"--log-file={log_file}"] if log else [])])
+        output = _run([*command, f"--duration={round(seconds * 1000)}ms", *([f"--log-file={log_file}"] if log else [])])
         latencies = np.sort(np.loadtxt(log_file, ndmin=2, usecols=2)[:, 0] / 1e6) if log else np.empty(0)
     return read(output, seconds, latencies)
 

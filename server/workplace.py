@@ -13,6 +13,9 @@ from server.transport.envoy import envoy_launch, why_not
 
 log = logging.getLogger("vouch.server")
 
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""What glibc does not give back to the kernel at once: messages of 100 kB and more would otherwise be paid for in page
+faults, each time anew. Bytes; the first is the most that glibc takes."""
 HOUSE = str(Path(__file__).resolve().parent.parent)
 """Where workers find this code, whatever the working directory has."""
 
@@ -53,7 +56,7 @@ def workplace(transport: Transport, settings: ServeSettings, port: int, cores: i
     else:
         command, extra = (sys.executable, "-P", "-m", "server.worker_process"), {}
     paths = [HOUSE, *filter(None, [extra.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
-    environment = {**os.environ, **extra, "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {**ALLOCATION, **os.environ, **extra, "PYTHONPATH": os.pathsep.join(paths)}
 
     def launch(end: int) -> Launch:
         assignment = Assignment(settings=settings, port=port, cores=cores, socket=end)
