@@ -78,7 +78,7 @@ class Watcher:
         try:
             versions = await self._candidates(name)
             if versions:
-                self._catalog.begin_verifying(name)
+                self._catalog.begin_verifying(name, [version for version, _ in versions])
             for version, fingerprint in versions:
                 async with self._at_once:
                     if await self._try(name, version, fingerprint):

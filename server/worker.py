@@ -28,6 +28,7 @@ from server.services.reflection import Reflection
 from server.services.table import Method
 from server.session import require_provider
 from server.settings import ServeSettings
+from server.statistics import Statistics
 from server.transport.grpcio import GrpcioServer, start_grpcio
 from server.verify import load
 from server.watcher import Watcher
@@ -78,13 +79,15 @@ class Worker:
         """
         session = await asyncio.to_thread(load, bundle, self._settings)
         version: list[Served] = []
+        statistics = Statistics()
         batcher = start_batcher(
             session.run,
             self._settings.max_batch_size,
             self._settings.max_queue_images,
             on_death=lambda err: self._catalog.withdraw(version[0], f"its runner ended by {err!r}"),
+            on_batch=statistics.add,
         )
-        version.append(Served(bundle, served, batcher))
+        version.append(Served(bundle, served, batcher, statistics))
         self._catalog.install(version[0])
 
     async def stop(self) -> None:
@@ -103,7 +106,7 @@ class Worker:
         limit = self._settings.max_request_images
         services = [
             *Classifier(self._catalog, self._gate, self._decoder, limit).methods(),
-            *Inference(self._catalog, self._readiness, limit).methods(),
+            *Inference(self._catalog, self._gate, self._readiness, limit).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
         health = Health(self._readiness, names).methods()

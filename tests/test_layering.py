@@ -34,7 +34,10 @@ LIBRARIES = {
     "client": {"grpc", "numpy", "pydantic", "pydantic_settings", "rich"},
 }
 """Room -> the libraries that it may import, beside Python's own."""
-SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
+SERVER_ORDER = (
+    *("session", "batcher", "statistics", "verify", "catalog", "services"),
+    *("transport", "worker", "commands"),
+)
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
     *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "thresholds"),

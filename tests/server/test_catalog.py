@@ -41,7 +41,7 @@ async def test_what_is_not_served_says_why() -> None:
         catalog.find("")
     with pytest.raises(UnknownModel, match="there is no model 'tiny'; there are none"):
         catalog.find("tiny")
-    catalog.begin_verifying("tiny")
+    catalog.begin_verifying("tiny", [2])
     with pytest.raises(NotReady, match="model tiny is being verified"):
         catalog.find("tiny")
     catalog.refuse("tiny", Refusal(3, "its hash is wrong"))
