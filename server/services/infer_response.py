@@ -31,7 +31,7 @@ def check_ranked(outputs: Sequence[RequestedOutput], images: int, labels: tuple[
 def infer_response(
     request: pb.ModelInferRequest, manifest: Manifest, wanted: Sequence[RequestedOutput], outputs: Outputs
 ) -> pb.ModelInferResponse:
-    """The answer under the request's id, its outputs in the order of `wanted`; typed where the request's pixels were."""
+    """The answer under the request's id, outputs in the order of `wanted`; typed where the request's pixels were."""
     response = pb.ModelInferResponse(model_name=manifest.name, model_version=str(manifest.version), id=request.id)
     raw = bool(request.raw_input_contents)
     for output in wanted:

@@ -1,4 +1,4 @@
-"""inference.GRPCInferenceService: Open Inference Protocol v2 and Triton's extensions, so that clients work unchanged."""
+"""inference.GRPCInferenceService: Open Inference Protocol v2 and Triton's extensions, so existing clients just work."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
