@@ -62,11 +62,4 @@ async def answer_in_order(
         reader.cancel()
         while not answers.empty():
             if isinstance(unsent := answers.get_nowait(), asyncio.Task):
-                unsent.cancel()
-                unsent.add_done_callback(_look_at)
-
-
-def _look_at(unsent: asyncio.Task[Response]) -> None:
-    """Asyncio logs errors that nobody has looked at; nobody waits for this answer any more."""
-    if not unsent.cancelled():
-        unsent.exception()
+                unsent.cancel()  # where it has failed already, this also tells asyncio not to log it as forgotten

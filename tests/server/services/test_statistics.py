@@ -14,7 +14,7 @@ from tests.tiny import publish_tiny, tiny_images
 
 
 async def statistics(serving: Serving, **request: str) -> list[pb.ModelStatistics]:
-    answer = await serving.inference.ModelStatistics(pb.ModelStatisticsRequest(**request))  # type: ignore[arg-type]
+    answer = await serving.inference.ModelStatistics(pb.ModelStatisticsRequest(**request))
     return list(answer.model_stats)
 
 
