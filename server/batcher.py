@@ -5,6 +5,7 @@ request longer than a batch runs in several, with the others' turns between them
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +19,27 @@ Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""
 
 
+@dataclass(frozen=True)
+class BatchDone:
+    """One run, as those who count are told of it."""
+
+    images: int
+    requests: int
+    """Requests that the run finished: answered, or failed where it failed. Callers who have left are not among them."""
+    waited_ns: int
+    """Summed over those requests: from submission to the start of the run that finished them."""
+    run_ns: int
+    """The run, with gathering its images before."""
+    failed: bool = False
+    """Whether the function raised or lost rows."""
+
+
 @dataclass(eq=False)
 class _Request:
     images: np.ndarray
     deadline: float | None
     answer: asyncio.Future[Rows]
+    submitted_ns: int = field(default_factory=time.perf_counter_ns)
     taken: int = 0
     """Images already handed to a run."""
     parts: list[Rows] = field(default_factory=list)
@@ -44,9 +61,15 @@ class Batcher:
     """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
 
     def __init__(
-        self, run: Callable[[np.ndarray], Rows], max_batch_size: int, max_queue_images: int, at_once_images: int = 0
+        self,
+        run: Callable[[np.ndarray], Rows],
+        max_batch_size: int,
+        max_queue_images: int,
+        at_once_images: int = 0,
+        on_batch: Callable[[BatchDone], None] = lambda done: None,
     ) -> None:
         self._run = run
+        self._on_batch = on_batch
         self._max_batch_size = max_batch_size
         self._max_queue_images = max_queue_images
         self._at_once_images = at_once_images
@@ -76,7 +99,14 @@ class Batcher:
         """
         if len(images) > self._at_once_images or self._queue or self._running or self._closing is not None:
             return None
-        return self._outputs([images])
+        started_ns = time.perf_counter_ns()
+        try:
+            outputs = self._outputs([images])
+        except ModelFailed:
+            self._on_batch(BatchDone(len(images), 1, 0, time.perf_counter_ns() - started_ns, failed=True))
+            raise
+        self._on_batch(BatchDone(len(images), 1, 0, time.perf_counter_ns() - started_ns))
+        return outputs
 
     async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
         """The function's outputs for these images, computed together with other callers' images.
@@ -158,13 +188,16 @@ class Batcher:
         return batch
 
     async def _answer(self, batch: list[_Slice]) -> None:
+        started_ns = time.perf_counter_ns()
         try:
             parts = [part.images for part in batch]
             outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
         except ModelFailed as failure:
+            self._tell(batch, started_ns, failed=True)
             for part in batch:
                 _fail(part.request, failure)
             return
+        self._tell(batch, started_ns)
         start = 0
         for part in batch:
             stop = start + len(part.images)
@@ -185,6 +218,14 @@ class Batcher:
             raise ModelFailed(f"the model answered {count} images with {rows} rows")
         return outputs
 
+    def _tell(self, batch: list[_Slice], started_ns: int, failed: bool = False) -> None:
+        """Says what a run was, before its callers have their answers: whoever has one has been counted."""
+        run_ns = time.perf_counter_ns() - started_ns
+        requests = [part.request for part in batch if not part.request.answer.done()]
+        waits = [started_ns - request.submitted_ns for request in requests if failed or not request.left]
+        images = sum(len(part.images) for part in batch)
+        self._on_batch(BatchDone(images, len(waits), sum(waits), run_ns, failed))
+
     def _runner_ended(self, runner: asyncio.Task[None]) -> None:
         """Whatever ended the runner, nobody is left waiting for it."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
@@ -199,6 +240,7 @@ def start_batcher(
     max_queue_images: int,
     at_once_images: int = 0,
     on_death: Callable[[BaseException], None] = lambda err: None,
+    on_batch: Callable[[BatchDone], None] = lambda done: None,
 ) -> Batcher:
     """A batcher at work in the running event loop.
 
@@ -208,8 +250,9 @@ def start_batcher(
         max_batch_size: images a run, at most.
         max_queue_images: images that may wait, at most.
         on_death: told the error if the runner itself ends by one, which is a bug.
+        on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
     """
-    batcher = Batcher(run, max_batch_size, max_queue_images, at_once_images)
+    batcher = Batcher(run, max_batch_size, max_queue_images, at_once_images, on_batch)
 
     def ended(runner: asyncio.Task[None]) -> None:
         batcher._runner_ended(runner)

@@ -35,11 +35,11 @@ class Assignment(Message):
 
 
 class Verifying(Message):
-    """A version of this model is being looked at, or no longer."""
+    """These versions of the model are being looked at; none: no longer."""
 
     kind: Literal["verifying"] = "verifying"
     name: str
-    now: bool
+    versions: tuple[int, ...] = ()
 
 
 class NotServed(Message):

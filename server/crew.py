@@ -1,6 +1,7 @@
 """The workers of a server: all serve the same, one that ends unasked is replaced, and what one knows all know."""
 
 import asyncio
+from collections.abc import Iterable
 
 from bundle.accuracy import Accuracy
 from bundle.store import Bundle
@@ -25,7 +26,7 @@ class Crew:
         self._members: list[Member] = []
         self._served: dict[str, tuple[int, Serve]] = {}
         self._refusals: dict[str, dict[int, Refusal]] = {}
-        self._verifying: set[str] = set()
+        self._verifying: dict[str, tuple[int, ...]] = {}
 
     async def start(self) -> None:
         """Starts all of them; returns when they listen.
@@ -87,15 +88,15 @@ class Crew:
         """The version that answers now; 0 where there is none."""
         return self._served[name][0] if name in self._served else 0
 
-    def begin_verifying(self, name: str) -> None:
-        """Says that a version of this model is being looked at."""
-        self._verifying.add(name)
-        self._tell(Verifying(name=name, now=True))
+    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
+        """Says which versions of this model are being looked at."""
+        self._verifying[name] = tuple(versions)
+        self._tell(Verifying(name=name, versions=self._verifying[name]))
 
     def end_verifying(self, name: str) -> None:
         """The opposite."""
-        self._verifying.discard(name)
-        self._tell(Verifying(name=name, now=False))
+        self._verifying.pop(name, None)
+        self._tell(Verifying(name=name))
 
     def refuse(self, name: str, refusal: Refusal) -> None:
         """Remembers why a version is not served."""
@@ -116,7 +117,7 @@ class Crew:
 
     def _known(self) -> list[Order]:
         """What a new worker is told first."""
-        verifying = [Verifying(name=name, now=True) for name in sorted(self._verifying)]
+        verifying = [Verifying(name=name, versions=versions) for name, versions in self._verifying.items()]
         refused = [
             NotServed(name=name, version=one.version, reason=one.reason)
             for name, refusals in self._refusals.items()

@@ -40,8 +40,12 @@ class MessageTooLarge(DomainError):
     """A request is longer than this server takes."""
 
 
-class Unimplemented(DomainError):
-    """There is no such method, or no such way of calling it."""
+class Unsupported(DomainError):
+    """No such method, or a part of a protocol that this server has not."""
+
+
+class LoadNotAllowed(DomainError):
+    """What is served is decided by the models folder, not by callers."""
 
 
 class BundleGone(DomainError):

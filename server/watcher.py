@@ -6,7 +6,7 @@ unreadable changes nothing for callers.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -36,8 +36,8 @@ class Record(Protocol):
     def served_version(self, name: str) -> int:
         """The version that answers now; 0 where there is none."""
 
-    def begin_verifying(self, name: str) -> None:
-        """A version of this model is being looked at."""
+    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
+        """These versions of the model are being looked at."""
 
     def end_verifying(self, name: str) -> None:
         """The opposite."""
@@ -98,7 +98,7 @@ class Watcher:
         try:
             versions = await self._candidates(name)
             if versions:
-                self._record.begin_verifying(name)
+                self._record.begin_verifying(name, [version for version, _ in versions])
             for version, fingerprint in versions:
                 async with self._at_once:
                     if await self._try(name, version, fingerprint):

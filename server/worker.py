@@ -39,6 +39,7 @@ from server.services.reflection import Reflection
 from server.services.table import Method
 from server.session import require_provider
 from server.settings import ServeSettings
+from server.statistics import Statistics
 from server.verify import load
 
 log = logging.getLogger("vouch.server")
@@ -65,7 +66,7 @@ class Worker:
         limit = self._settings.max_request_images
         services = [
             *Classifier(self.catalog, self.gate, self._decoder, limit).methods(),
-            *Inference(self.catalog, self._readiness, limit).methods(),
+            *Inference(self.catalog, self.gate, self._readiness, limit).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
         health = Health(self._readiness, names).methods()
@@ -103,10 +104,10 @@ class Worker:
         match order:
             case Serve():
                 self._report(Serving(path=order.path, problem=await self._serve(order)))
-            case Verifying(now=True):
-                self.catalog.begin_verifying(order.name)
-            case Verifying():
+            case Verifying(versions=()):
                 self.catalog.end_verifying(order.name)
+            case Verifying():
+                self.catalog.begin_verifying(order.name, order.versions)
             case NotServed():
                 self.catalog.refuse(order.name, Refusal(order.version, order.reason))
             case Forget():
@@ -133,14 +134,16 @@ class Worker:
         if settings.provider == "cpu":
             at_once = await asyncio.to_thread(at_once_images, session.run, shape, settings.max_batch_size)
         version: list[Served] = []
+        statistics = Statistics()
         batcher = start_batcher(
             session.run,
             settings.max_batch_size,
             settings.max_queue_images,
             at_once,
             on_death=lambda err: self._lost(version[0], f"its runner ended by {err!r}"),
+            on_batch=statistics.add,
         )
-        version.append(Served(bundle, counted, batcher))
+        version.append(Served(bundle, counted, batcher, statistics))
         self.catalog.install(version[0])
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again would cost every call

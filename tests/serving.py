@@ -20,6 +20,7 @@ from server.services.health import Health
 from server.services.inference import Inference
 from server.services.reflection import Reflection
 from server.session import open_session
+from server.statistics import Statistics
 from server.transport.envoy import why_not
 from server.transport.grpcio import start_grpcio
 from tests.relay import Envoy, Start, envoy
@@ -49,7 +50,9 @@ class Serving:
 
     def install(self, bundle: Bundle) -> Served:
         session = open_session(bundle.read_model(), "cpu", 1)
-        served = Served(bundle, bundle.manifest.claim.accuracy, start_batcher(session.run, 64, 2000))
+        statistics = Statistics()
+        batcher = start_batcher(session.run, 64, 2000, on_batch=statistics.add)
+        served = Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics)
         self.catalog.install(served)
         return served
 
@@ -79,7 +82,7 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
     methods = [
         *Classifier(catalog, gate, Decoder(2, 100), MAX_REQUEST_IMAGES).methods(),
-        *Inference(catalog, readiness, MAX_REQUEST_IMAGES).methods(),
+        *Inference(catalog, gate, readiness, MAX_REQUEST_IMAGES).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
     ]

@@ -35,7 +35,7 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("session", "pace", "batcher", "verify", "catalog", "services", "transport", "control", "worker"),
+    *("session", "pace", "batcher", "statistics", "verify", "catalog", "services", "transport", "control", "worker"),
     *("worker_process", "embedded", "workplace", "member", "crew", "supervisor", "commands"),
 )
 """Steps of the server; none imports one to its right."""

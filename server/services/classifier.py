@@ -1,8 +1,9 @@
 """vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -18,14 +19,13 @@ from server.services.decoder import Decoder
 from server.services.images import check_count, raw_images
 from server.services.label_sets import ranked, set_rule
 from server.services.status import status_of
+from server.services.stream import answer_in_order
 from server.services.table import CallContext, Method, Parts, Serialized, methods
 from server.services.wire import FastPath, Plan, Surrounded, find_field, varint
 from server.session import Outputs
 from server.verify import recount
 
 PROBABILITIES_TAG = bytes([5 << 3 | 2])
-STREAM_WINDOW = 32
-"""Requests of one stream at work at once; more are not read from it before an answer has gone out."""
 
 
 class Classifier:
@@ -62,45 +62,14 @@ class Classifier:
                 set_labels=[manifest.labels[k] for k in members],
             )
 
-    async def PredictStream(
+    def PredictStream(
         self, requests: AsyncIterator[pb.PredictStreamRequest], context: CallContext
-    ) -> AsyncIterator[pb.PredictStreamResponse]:
+    ) -> AsyncGenerator[pb.PredictStreamResponse, None]:
         """Predict for each request of a stream, several at work at once, answered in order.
 
         When the server drains, what was read is answered and the stream ends UNAVAILABLE.
         """
-        loop = asyncio.get_running_loop()
-        places = asyncio.Semaphore(STREAM_WINDOW)  # taken before a request is read: unread answers hold back the stream
-        answers: asyncio.Queue[asyncio.Task[pb.PredictStreamResponse] | Exception | None] = asyncio.Queue()
-
-        async def read() -> None:
-            end: Exception | None = None
-            try:
-                await places.acquire()
-                async for request in requests:
-                    answers.put_nowait(loop.create_task(self._answer(request, context)))
-                    await places.acquire()
-            except Exception as err:
-                end = err
-            answers.put_nowait(end)
-
-        def stop_reading() -> None:
-            reader.cancel()
-            answers.put_nowait(self._gate.closed_error())
-
-        reader = loop.create_task(read())
-        try:
-            with self._gate.when_closing(stop_reading):
-                while (answer := await answers.get()) is not None:
-                    if isinstance(answer, Exception):
-                        raise answer
-                    yield await answer
-                    places.release()
-        finally:
-            reader.cancel()
-            while not answers.empty():
-                if isinstance(unsent := answers.get_nowait(), asyncio.Task):
-                    unsent.cancel()
+        return answer_in_order(requests, partial(self._answer, context=context), self._gate)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
         """All models, by name."""

@@ -11,12 +11,13 @@ from server.errors import (
     Closed,
     DeadlineExpired,
     InvalidRequest,
+    LoadNotAllowed,
     MessageTooLarge,
     ModelFailed,
     NotReady,
     Overloaded,
-    Unimplemented,
     UnknownModel,
+    Unsupported,
 )
 
 log = logging.getLogger("vouch.server")
@@ -41,11 +42,12 @@ CODES: dict[type[Exception], Code] = {
     UnknownModel: Code.NOT_FOUND,
     NotReady: Code.UNAVAILABLE,
     Closed: Code.UNAVAILABLE,
+    LoadNotAllowed: Code.UNAVAILABLE,  # as Triton answers where it polls its repository
+    Unsupported: Code.UNIMPLEMENTED,
     Overloaded: Code.RESOURCE_EXHAUSTED,
     DeadlineExpired: Code.DEADLINE_EXCEEDED,
     BundleGone: Code.FAILED_PRECONDITION,
     MessageTooLarge: Code.RESOURCE_EXHAUSTED,
-    Unimplemented: Code.UNIMPLEMENTED,
 }
 """Errors whose message is meant for the caller. Everything else is our fault."""
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from google.protobuf.message import Message
 
-from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unimplemented
+from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
 from server.gate import Gate
 from server.services.status import Status, status_of
 from server.services.table import CallContext, Method, Parts, Serialized
@@ -62,7 +62,7 @@ class GrpcApp:
                 return
             method = self._methods.get(scope["path"])
             if method is None:
-                raise Unimplemented(f"there is no method {scope['path']}")
+                raise Unsupported(f"there is no method {scope['path']}")
             with nullcontext() if method.while_draining else self._gate:
                 await _answer(method, call)
         except CallerLeft:
@@ -160,7 +160,7 @@ class _Call:
     def _inflated(self, message: bytes) -> bytes:
         encoding = self._headers.get(b"grpc-encoding", b"identity")
         if encoding not in WINDOW_BITS:
-            raise Unimplemented(f"messages compressed as {encoding.decode('latin-1')!r} are not read")
+            raise Unsupported(f"messages compressed as {encoding.decode('latin-1')!r} are not read")
         inflate = zlib.decompressobj(WINDOW_BITS[encoding])
         try:
             content = inflate.decompress(message, self._max_message_bytes + 1)

@@ -32,7 +32,7 @@ async def ends() -> tuple[Channel, Channel]:
 async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> None:
     """Every kind of message arrives as it was."""
     said: list[Order | Report] = [
-        Verifying(name="a", now=True),
+        Verifying(name="a", versions=(2, 3)),
         NotServed(name="a", version=3, reason='not "right"\nat all'),
         Forget(names=frozenset({"a", "b"})),
         Serve(path=Path("models/a/1"), served=Accuracy(correct=9, total=10)),

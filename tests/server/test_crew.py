@@ -93,7 +93,7 @@ def bundle(tmp_path: Path) -> Bundle:
 async def test_all_are_told_all(tmp_path: Path, bundle: Bundle) -> None:
     """A version is served when every worker has said so; what else is known reaches all of them too."""
     async with crew(tmp_path, "willing", "willing") as (members, place):
-        members.begin_verifying("tiny")
+        members.begin_verifying("tiny", [1])
         await members.install(bundle, COUNTED)
         members.end_verifying("tiny")
         members.refuse("tiny", Refusal(2, "why"))
@@ -178,7 +178,7 @@ async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeyp
     """After some workers that all ended soon, with the reason; a server that only seems to be there helps nobody."""
     monkeypatch.setattr(server.member, "MAX_TRIES", 3)
     async with crew(tmp_path, "mortal") as (members, _), asyncio.timeout(30):
-        members.begin_verifying("tiny")  # each ends with the first word that it hears
+        members.begin_verifying("tiny", [1])  # each ends with the first word that it hears
 
         assert "a worker ended 4 times in a row soon after its start" in await members.given_up()
 

@@ -102,6 +102,30 @@ async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path
         assert model.served.correct == 270
 
 
+async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_told_as_an_index(
+    tmp_path: Path, transport: Transport
+) -> None:
+    """Counts begin with the version: neither its recount nor its warm-up is in them."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    async with working(tmp_path, transport, workers=1) as house:
+        await house.until_serving()
+        publish_tiny(folder, graph=tiny_graph(ROTATED))
+        refused = (await house.until(lambda model: bool(model.refusals))).refusals[0]
+        await house.predict(tiny_images(3)[0])
+
+        counts = await house.inference.ModelStatistics(inference_pb2.ModelStatisticsRequest(name="tiny"))
+        index = await house.inference.RepositoryIndex(inference_pb2.RepositoryIndexRequest())
+
+    assert [(one.version, one.inference_count, one.inference_stats.queue.count) for one in counts.model_stats] == [
+        ("1", 3, 1)
+    ]
+    assert [(one.version, one.state, one.reason) for one in index.models] == [
+        ("1", "READY", ""),
+        ("2", "UNAVAILABLE", refused.reason),
+    ]
+
+
 async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path, transport: Transport) -> None:
     """Callers who never pause get only right answers, first from the old version, then from the new."""
     folder = ModelsFolder(tmp_path)

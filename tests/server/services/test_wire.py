@@ -37,7 +37,7 @@ class House:
         self.catalog = Catalog()
         self.decoder = Decoder(1, 100)
         services = (
-            Inference(self.catalog, Readiness(), MAX_REQUEST_IMAGES),
+            Inference(self.catalog, Gate(), Readiness(), MAX_REQUEST_IMAGES),
             Classifier(self.catalog, Gate(), self.decoder, MAX_REQUEST_IMAGES),
         )
         methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
