@@ -26,8 +26,22 @@ VARIABLE = "VOUCH_TEST_RELAY"
 ROOT = Path(__file__).resolve().parent.parent
 
 
+_CALLS: set[asyncio.Task[None]] = set()
+"""At work. Nobody else holds them: a stream's reader is held by whoever waits for it, and that is the call itself."""
+
+
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """The end within Envoy."""
+    task = asyncio.current_task()
+    assert task is not None
+    _CALLS.add(task)
+    try:
+        await _relay(scope, receive, send)
+    finally:
+        _CALLS.discard(task)
+
+
+async def _relay(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.complete"})

@@ -53,6 +53,8 @@ class GrpcApp:
         self._methods = {method.path: method for method in methods}
         self._gate = gate
         self._max_message_bytes = max_message_bytes
+        self._long_calls: set[asyncio.Task[None] | None] = set()
+        """The event loop holds its tasks weakly, and what a call waits for may be held by that call alone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call, of ASGI's type `http`."""
@@ -63,12 +65,16 @@ class GrpcApp:
             method = self._methods.get(scope["path"])
             if method is None:
                 raise Unsupported(f"there is no method {scope['path']}")
+            if method.wire is None:
+                self._long_calls.add(asyncio.current_task())
             with nullcontext() if method.while_draining else self._gate:
                 await _answer(method, call)
         except CallerLeft:
             return
         except Exception as err:
             await call.fail(status_of(err, scope["path"]))
+        finally:
+            self._long_calls.discard(asyncio.current_task())
 
 
 class _Call:
