@@ -12,6 +12,7 @@ COMMANDS = {
     "verify": ("server", "recount a bundle's claim offline"),
     "predict": ("client", "classify PNG and JPEG files"),
     "evaluate": ("client", "claim and served accuracy side by side"),
+    "bench": ("client", "how fast a server answers, and how best to call it"),
     "status": ("client", "what is served, and what was refused"),
 }
 EXTRAS = {"trainer": "vouch[trainer]", "server": "vouch[server]", "client": "vouch"}

@@ -1,23 +1,31 @@
-"""`vouch predict`, `vouch evaluate` and `vouch status`."""
+"""`vouch predict`, `vouch evaluate`, `vouch status` and `vouch bench`."""
 
+import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from bundle.errors import BundleError
 from cli.console import FAILED, exit_code, output, print_json, progress_bar
 from cli.settings import parse
+from client.bench.images import Reference, take_reference
+from client.bench.measure import measure, run
+from client.bench.points import Measured
+from client.bench.recommend import recommend
+from client.bench.report import as_json, notes, tables
 from client.client import Client
-from client.errors import CallFailed
+from client.errors import BenchFailed, CallFailed
 from client.messages import Evaluation, Images, Model, Prediction
 from client.recount import recount
-from client.settings import EvaluateSettings, PredictSettings, StatusSettings
+from client.settings import BenchSettings, EvaluateSettings, PredictSettings, StatusSettings
 from sources.errors import SourceError
 from sources.load import load_as
 
-EXPECTED = (CallFailed, SourceError, BundleError)
+EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed)
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -36,6 +44,12 @@ def status(arguments: Sequence[str]) -> int:
     """Shows what is served; returns the exit code."""
     settings = parse(StatusSettings, "vouch status", arguments, epilog="Example: vouch status --server localhost:8081")
     return exit_code(lambda: _status(settings), EXPECTED)
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Measures throughput and latency; returns the exit code: 1 also where answers were wrong."""
+    settings = parse(BenchSettings, "vouch bench", arguments, epilog="Example: vouch bench --data mnist --out measured")
+    return exit_code(lambda: _bench(settings), EXPECTED)
 
 
 def _predict(settings: PredictSettings) -> int:
@@ -169,3 +183,56 @@ def _print_model(model: Model) -> None:
         output.print(f"  sets     {one.promised:g} promised, kept {one.counted}, {one.mean_size:.2f} labels a set")
     for version_number, reason in model.refusals:
         output.print(f"  refused  version {version_number}: {reason}", markup=False)
+
+
+def _bench(settings: BenchSettings) -> None:
+    if settings.out is not None:
+        _check_out(settings.out)
+    with Client(settings.server, settings.timeout_s) as client:
+        model = client.model(settings.model)
+        if not model.version:
+            raise BenchFailed(f"model {model.name} is not served, it is {model.state}; vouch status tells why")
+        reference = take_reference(client, model, settings.data)
+    measured = Measured(model)
+    try:
+        with progress_bar("points measured", None) as show:
+            run(measure(settings, reference, measured, show))
+    finally:
+        if measured.closed:  # also after an interruption, or when the server has gone away
+            _show_measured(settings, reference, measured)
+    if measured.wrong:
+        raise BenchFailed(measured.wrong)
+
+
+def _check_out(folder: Path) -> None:
+    """Finds out before anything is measured whether the files can be written."""
+    try:
+        import_module("client.bench.plot")
+    except ModuleNotFoundError as err:
+        raise BenchFailed(
+            f"--out draws with {err.name}, which is not installed: pip install 'vouch[trainer]', or leave --out away, "
+            "--json gives the same numbers"
+        ) from err
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise BenchFailed(f"--out {folder} cannot be made: {err.strerror}") from err
+    if not os.access(folder, os.W_OK):
+        raise BenchFailed(f"--out {folder} cannot be written to; choose another folder")
+
+
+def _show_measured(settings: BenchSettings, reference: Reference, measured: Measured) -> None:
+    recommendation = recommend(measured.closed, settings.slo_ms)
+    result = as_json(settings, reference, measured, recommendation)
+    if settings.json_output:
+        print_json(result)
+    else:
+        output.print(f"{measured.model.name} version {measured.model.version} at {settings.server}", style="bold")
+        for table in tables(measured):
+            output.print(table)
+        for note in notes(measured, reference):
+            output.print(note)
+        output.print(f"\n{recommendation.sentence}", style="bold")
+    if settings.out is not None:
+        (settings.out / "bench.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        (settings.out / "bench.svg").write_text(import_module("client.bench.plot").plot(measured), "utf-8")

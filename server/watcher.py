@@ -6,14 +6,15 @@ unreadable changes nothing for callers.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
 from bundle.store import Bundle, ModelsFolder
-from server.catalog import Catalog, Refusal
+from server.catalog import Refusal
 from server.errors import DomainError, Refused, Undecided
 
 log = logging.getLogger("vouch.server")
@@ -29,12 +30,31 @@ TRY_AGAIN_AFTER_S = 30.0
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
-class Watcher:
-    """Keeps a catalog in step with a models folder. Models are looked after side by side: none waits for another."""
+class Record(Protocol):
+    """What is told of the models, and asked for the versions that are served."""
 
-    def __init__(self, folder: ModelsFolder, catalog: Catalog, verify: Verify, install: Install) -> None:
+    def served_version(self, name: str) -> int:
+        """The version that answers now; 0 where there is none."""
+
+    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
+        """These versions of the model are being looked at."""
+
+    def end_verifying(self, name: str) -> None:
+        """The opposite."""
+
+    def refuse(self, name: str, refusal: Refusal) -> None:
+        """Why a version is not served."""
+
+    def forget_all_but(self, names: set[str]) -> None:
+        """Of models that are neither served nor among these, nothing is to be remembered."""
+
+
+class Watcher:
+    """Keeps a record in step with a models folder. Models are looked after side by side: none waits for another."""
+
+    def __init__(self, folder: ModelsFolder, record: Record, verify: Verify, install: Install) -> None:
         self._folder = folder
-        self._catalog = catalog
+        self._record = record
         self._verify = verify
         self._install = install
         self._at_once = asyncio.Semaphore(VERIFIED_AT_ONCE)
@@ -62,7 +82,7 @@ class Watcher:
             self._tell("", err)
             return
         self._trouble.pop("", None)
-        self._catalog.forget_all_but(set(names))
+        self._record.forget_all_but(set(names))
         for name in names:
             if name not in self._at_work:
                 task = asyncio.get_running_loop().create_task(self._bring_up(name), name=f"watch {name}")
@@ -78,7 +98,7 @@ class Watcher:
         try:
             versions = await self._candidates(name)
             if versions:
-                self._catalog.begin_verifying(name)
+                self._record.begin_verifying(name, [version for version, _ in versions])
             for version, fingerprint in versions:
                 async with self._at_once:
                     if await self._try(name, version, fingerprint):
@@ -87,11 +107,11 @@ class Watcher:
         except Exception as err:
             self._tell(name, err)
         finally:
-            self._catalog.end_verifying(name)
+            self._record.end_verifying(name)
 
     async def _candidates(self, name: str) -> list[tuple[int, Fingerprint]]:
         """Versions above the served one that are new, or changed since they were refused; newest first."""
-        served, now = self._catalog.served_version(name), asyncio.get_running_loop().time()
+        served, now = self._record.served_version(name), asyncio.get_running_loop().time()
         found: list[tuple[int, Fingerprint]] = []
         for version in await asyncio.to_thread(self._folder.versions, name):
             if version <= served or self._try_again_at.get((name, version), now) > now:
@@ -115,7 +135,7 @@ class Watcher:
             else:
                 self._decided[name, version] = fingerprint
             log.error("%s version %d is refused: %s", name, version, err)
-            self._catalog.refuse(name, Refusal(version, str(err)))
+            self._record.refuse(name, Refusal(version, str(err)))
             return False
         log.info("%s is served: claim %s, served %s", bundle, bundle.manifest.claim.accuracy, served)
         return True

@@ -1,24 +1,35 @@
-"""One serving process: models folder -> catalog -> services -> transport, and the way down again.
-
-The seam for several workers: a worker only needs to be told of verified bundles (`install`) and of the end (`stop`);
-today its own watcher tells it of the first, a signal of the second.
-"""
+"""One serving process, whatever its transport: catalog -> services, told what to serve by its supervisor."""
 
 import asyncio
+import gc
 import logging
-import os
-import signal
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
 
 from bundle.accuracy import Accuracy
-from bundle.store import Bundle, ModelsFolder
+from bundle.errors import BundleError
+from bundle.store import Bundle, open_bundle
 from server.batcher import start_batcher
-from server.catalog import Catalog, Served
-from server.cores import available_cores
-from server.errors import StartFailed
+from server.catalog import Catalog, Refusal, Served
+from server.control import (
+    Assignment,
+    Broken,
+    Channel,
+    Forget,
+    NotServed,
+    Order,
+    Ping,
+    Pong,
+    Ready,
+    Report,
+    Serve,
+    Serving,
+    Stop,
+    Stopped,
+    Verifying,
+)
+from server.errors import DomainError
 from server.gate import Gate
-from server.probe import probe
+from server.pace import at_once_images
 from server.readiness import Readiness
 from server.services.classifier import Classifier
 from server.services.decoder import Decoder
@@ -28,112 +39,134 @@ from server.services.reflection import Reflection
 from server.services.table import Method
 from server.session import require_provider
 from server.settings import ServeSettings
-from server.transport.grpcio import GrpcioServer, start_grpcio
+from server.statistics import Statistics
 from server.verify import load
-from server.watcher import Watcher
 
 log = logging.getLogger("vouch.server")
 
 
 class Worker:
-    """Serves from `start` to `stop`."""
+    """Answers calls through `methods`; a transport binds them, a supervisor says what is served."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, cores: int) -> None:
+        """
+        Args:
+            cores: that this process may use.
+        """
         self._settings = settings
+        self._cores = cores
         self._readiness = Readiness()
-        self._gate = Gate()
-        self._decoder = Decoder(available_cores(), settings.max_queue_images)
-        self._catalog = Catalog(on_change=lambda: self._readiness.set(self._catalog.ready))
-        self._server: GrpcioServer | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self.gate = Gate()
+        self._decoder = Decoder(cores, settings.max_queue_images)
+        self.catalog = Catalog(on_change=lambda: self._readiness.set(self.catalog.ready))
+        self._report: Callable[[Report], None] = lambda report: None
 
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        assert self._server is not None
-        return self._server.port
-
-    async def start(self) -> None:
-        """Listens, NOT_SERVING until the first version has vouched for itself.
-
-        Raises:
-            StartFailed: the models folder, the provider or the address is not to be had.
-        """
-        settings = self._settings
-        if not settings.models.is_dir():
-            raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
-        require_provider(settings.provider)
-        self._server = await start_grpcio(
-            self._methods(), self._gate, settings.host, settings.port, settings.max_message_bytes
-        )
-        verify = partial(probe, settings=settings)
-        watcher = Watcher(ModelsFolder(settings.models), self._catalog, verify, self.install)
-        self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
-
-    async def install(self, bundle: Bundle, served: Accuracy) -> None:
-        """Loads a verified bundle, warms it up and swaps it in.
-
-        Raises:
-            Refused, InvalidBundle: it does not load here.
-        """
-        session = await asyncio.to_thread(load, bundle, self._settings)
-        version: list[Served] = []
-        batcher = start_batcher(
-            session.run,
-            self._settings.max_batch_size,
-            self._settings.max_queue_images,
-            on_death=lambda err: self._catalog.withdraw(version[0], f"its runner ended by {err!r}"),
-        )
-        version.append(Served(bundle, served, batcher))
-        self._catalog.install(version[0])
-
-    async def stop(self) -> None:
-        """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
-        self._readiness.drain()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
-        await self._gate.close(self._settings.grace_s)
-        if self._server is not None:
-            await self._server.stop()
-        self._decoder.close()
-        await self._catalog.close()
-
-    def _methods(self) -> list[Method]:
+    def methods(self) -> list[Method]:
+        """All services, as one table."""
         limit = self._settings.max_request_images
         services = [
-            *Classifier(self._catalog, self._gate, self._decoder, limit).methods(),
-            *Inference(self._catalog, self._readiness, limit).methods(),
+            *Classifier(self.catalog, self.gate, self._decoder, limit).methods(),
+            *Inference(self.catalog, self.gate, self._readiness, limit).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
         health = Health(self._readiness, names).methods()
         return [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
 
+    async def work(self, channel: Channel, stop_listening: Callable[[], Awaitable[None]]) -> None:
+        """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
 
-async def run_worker(settings: ServeSettings, started: Callable[[Worker], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+        Args:
+            stop_listening: called when all accepted calls are answered.
+        """
+        self._report = channel.say
+        channel.say(Ready())
+        orders: asyncio.Queue[Order | Report] = asyncio.Queue()
+        following = asyncio.create_task(self._follow_all(orders), name="follow orders")
+        async for order in channel.heard():
+            if isinstance(order, Stop):
+                break
+            if isinstance(order, Ping):
+                channel.say(Pong())
+            else:
+                orders.put_nowait(order)
+        following.cancel()
+        await asyncio.wait((following,))
+        await self._drain(stop_listening)
+        channel.say(Stopped())
+        await channel.close()
 
-    Args:
-        started: called when the worker listens.
+    async def _follow_all(self, orders: "asyncio.Queue[Order | Report]") -> None:
+        """One after the other; loading a model takes its time, and pings are answered meanwhile."""
+        while True:
+            await self._follow(await orders.get())
+
+    async def _follow(self, order: Order | Report) -> None:
+        match order:
+            case Serve():
+                self._report(Serving(path=order.path, problem=await self._serve(order)))
+            case Verifying(versions=()):
+                self.catalog.end_verifying(order.name)
+            case Verifying():
+                self.catalog.begin_verifying(order.name, order.versions)
+            case NotServed():
+                self.catalog.refuse(order.name, Refusal(order.version, order.reason))
+            case Forget():
+                self.catalog.forget_all_but(set(order.names))
+
+    async def _serve(self, order: Serve) -> str:
+        """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
+        try:
+            bundle = await asyncio.to_thread(open_bundle, order.path)
+            await self.install(bundle, order.served)
+        except (DomainError, BundleError) as err:
+            return str(err)
+        return ""
+
+    async def install(self, bundle: Bundle, counted: Accuracy) -> None:
+        """Serves a bundle that has vouched for itself.
+
+        Raises:
+            Refused, InvalidBundle: it does not load here.
+        """
+        settings, shape = self._settings, bundle.manifest.input.shape
+        session = await asyncio.to_thread(load, bundle, settings, self._cores)
+        at_once = 0
+        if settings.provider == "cpu":
+            at_once = await asyncio.to_thread(at_once_images, session.run, shape, settings.max_batch_size)
+        version: list[Served] = []
+        statistics = Statistics()
+        batcher = start_batcher(
+            session.run,
+            settings.max_batch_size,
+            settings.max_queue_images,
+            at_once,
+            on_death=lambda err: self._lost(version[0], f"its runner ended by {err!r}"),
+            on_batch=statistics.add,
+        )
+        version.append(Served(bundle, counted, batcher, statistics))
+        self.catalog.install(version[0])
+        gc.collect()
+        gc.freeze()  # what is there now stays; looking through it again and again would cost every call
+
+    def _lost(self, served: Served, reason: str) -> None:
+        self.catalog.withdraw(served, reason)
+        self._report(Broken(reason=f"{served.bundle}: {reason}"))
+
+    async def _drain(self, stop_listening: Callable[[], Awaitable[None]]) -> None:
+        """Not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
+        self._readiness.drain()
+        await self.gate.close(self._settings.grace_s)
+        await stop_listening()
+        self._decoder.close()
+        await self.catalog.close()
+
+
+def worker_of(assignment: Assignment) -> Worker:
+    """The worker that this process was started to be.
 
     Raises:
-        StartFailed: as `Worker.start`.
+        StartFailed: the provider is not to be had.
     """
-    loop = asyncio.get_running_loop()
-    asked_to_stop = asyncio.Event()
-    worker = Worker(settings)
-    await worker.start()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, _stop_once, asked_to_stop, signal_number)
-    started(worker)
-    await asked_to_stop.wait()
-    log.info("draining: accepted calls have up to %g s", settings.grace_s)
-    await worker.stop()
-    log.info("stopped")
-
-
-def _stop_once(asked_to_stop: asyncio.Event, signal_number: signal.Signals) -> None:
-    if asked_to_stop.is_set():
-        log.warning("%s again: ending at once", signal_number.name)
-        os._exit(1)
-    asked_to_stop.set()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    require_provider(assignment.settings.provider)
+    return Worker(assignment.settings, assignment.cores)

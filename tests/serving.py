@@ -1,6 +1,6 @@
 """A real gRPC server over a catalog that serves the tiny model, as a fixture; the worker's own tests start it whole."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from server.services.health import Health
 from server.services.inference import Inference
 from server.services.reflection import Reflection
 from server.session import open_session
+from server.statistics import Statistics
+from server.transport.envoy import why_not
 from server.transport.grpcio import start_grpcio
+from tests.relay import Envoy, Start, envoy
 from tests.tiny import publish_tiny
 
 MAX_REQUEST_IMAGES = 500
@@ -47,23 +50,43 @@ class Serving:
 
     def install(self, bundle: Bundle) -> Served:
         session = open_session(bundle.read_model(), "cpu", 1)
-        served = Served(bundle, bundle.manifest.claim.accuracy, start_batcher(session.run, 64, 2000))
+        statistics = Statistics()
+        batcher = start_batcher(session.run, 64, 2000, on_batch=statistics.add)
+        served = Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics)
         self.catalog.install(served)
         return served
 
 
+@pytest.fixture(scope="session")
+def running_envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
+    """One for all tests."""
+    with envoy(tmp_path_factory.mktemp("envoy")) as running:
+        yield running
+
+
+@pytest.fixture(params=["grpcio", "envoy"])
+def start(request: pytest.FixtureRequest) -> Start:
+    """Starts a transport; whoever asks for this is run over each."""
+    if request.param == "grpcio":
+        return start_grpcio
+    if reason := why_not():
+        pytest.skip(reason)
+    running: Envoy = request.getfixturevalue("running_envoy")
+    return running.start
+
+
 @pytest.fixture
-async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
-    """All services on a free port; one model, `tiny` version 1, is served."""
+async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
+    """All services, over each transport; one model, `tiny` version 1, is served."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
     methods = [
         *Classifier(catalog, gate, Decoder(2, 100), MAX_REQUEST_IMAGES).methods(),
-        *Inference(catalog, readiness, MAX_REQUEST_IMAGES).methods(),
+        *Inference(catalog, gate, readiness, MAX_REQUEST_IMAGES).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
     ]
-    server = await start_grpcio(methods, gate, "127.0.0.1", 0, 1_000_000)
+    server = await start(methods, gate, "127.0.0.1", 0, 1_000_000)
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
         house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address)

@@ -28,13 +28,16 @@ LIBRARIES = {
         *("pydantic", "pydantic_settings", "torch"),
     },
     "server": {
-        *("google", "grpc", "grpc_health", "grpc_reflection"),
+        *("envoy", "google", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "pydantic", "pydantic_settings", "uvloop"),
     },
-    "client": {"grpc", "numpy", "pydantic", "pydantic_settings", "rich"},
+    "client": {"grpc", "matplotlib", "numpy", "pydantic", "pydantic_settings", "rich"},
 }
 """Room -> the libraries that it may import, beside Python's own."""
-SERVER_ORDER = ("session", "batcher", "verify", "catalog", "services", "transport", "worker", "commands")
+SERVER_ORDER = (
+    *("session", "pace", "batcher", "statistics", "verify", "catalog", "services", "transport", "control", "worker"),
+    *("worker_process", "embedded", "workplace", "member", "crew", "supervisor", "commands"),
+)
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
     *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "thresholds"),
@@ -42,11 +45,19 @@ TRAINER_ORDER = (
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )
 """Steps of the trainer; likewise."""
+CLIENT_ORDER = ("errors", "messages", "client", "settings", "recount", "bench", "commands")
+"""Steps of the client; likewise."""
+BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
+"""Steps of a measurement; likewise."""
 ONLY_IN = {
     "onnxruntime": {"server/session.py", "trainer/quantize.py", "trainer/validate.py"},
-    "matplotlib": {"trainer/report/figures.py"},
+    "envoy": {"server/transport/envoy.py"},
+    "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
-    "grpc": {"server/transport/grpcio.py", "client/client.py", "client/errors.py", "client/messages.py"},
+    "grpc": {
+        *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py"),
+        "server/transport/grpcio.py",
+    },
 }
 """Libraries that only these files may import, generated code aside."""
 
@@ -68,7 +79,9 @@ def imports(path: Path) -> set[str]:
 
 
 def steps(path: Path, room: str) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith(f"{room}.")}
+    """Of a room, or of a folder in one such as `client/bench`."""
+    prefix = room.replace("/", ".") + "."
+    return {name.removeprefix(prefix).split(".")[0] for name in imports(path) if name.startswith(prefix)}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -81,7 +94,15 @@ def test_a_room_imports_only_what_its_arrows_allow(room: str) -> None:
         assert tops - set(ROOMS) <= LIBRARIES[room], path
 
 
-@pytest.mark.parametrize(("room", "order"), [("server", SERVER_ORDER), ("trainer", TRAINER_ORDER)])
+@pytest.mark.parametrize(
+    ("room", "order"),
+    [
+        ("server", SERVER_ORDER),
+        ("trainer", TRAINER_ORDER),
+        ("client", CLIENT_ORDER),
+        ("client/bench", BENCH_ORDER),
+    ],
+)
 def test_a_step_imports_none_to_its_right(room: str, order: tuple[str, ...]) -> None:
     """Data flows one way."""
     for position, step in enumerate(order):
@@ -110,6 +131,13 @@ def test_services_know_no_transport_and_the_batcher_neither_grpc_nor_onnx() -> N
     batcher = {name.split(".")[0] for name in imports(ROOT / "server/batcher.py")} - set(sys.stdlib_module_names)
     assert batcher == {"numpy", "server"}
     assert steps(ROOT / "server/batcher.py", "server") == {"errors"}
+
+
+def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
+    """It can be tried on anything that answers."""
+    assert {name.split(".")[0] for name in imports(ROOT / "client/bench/load.py")} - set(sys.stdlib_module_names) == {
+        "numpy"
+    }
 
 
 def test_the_vouch_command_imports_nothing_of_the_house() -> None:

@@ -1,7 +1,9 @@
 """vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +11,7 @@ from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
 from bundle.manifest import Calibration
 from protos.vouch.v1 import classifier_pb2 as pb
+from server.batcher import Rows
 from server.catalog import Catalog, Entry, Served
 from server.errors import BundleGone, InvalidRequest
 from server.gate import Gate
@@ -16,12 +19,13 @@ from server.services.decoder import Decoder
 from server.services.images import check_count, raw_images
 from server.services.label_sets import ranked, set_rule
 from server.services.status import status_of
-from server.services.table import CallContext, Method, methods
+from server.services.stream import answer_in_order
+from server.services.table import CallContext, Method, Parts, Serialized, methods
+from server.services.wire import FastPath, Plan, Surrounded, find_field, varint
 from server.session import Outputs
 from server.verify import recount
 
-STREAM_WINDOW = 32
-"""Requests of one stream at work at once; more are not read from it before an answer has gone out."""
+PROBABILITIES_TAG = bytes([5 << 3 | 2])
 
 
 class Classifier:
@@ -35,7 +39,8 @@ class Classifier:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        return methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
+        table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
+        return [self._with_fast_path(method) if method.function == self.Predict else method for method in table]
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
         """Labels and probabilities for a batch of images."""
@@ -57,45 +62,14 @@ class Classifier:
                 set_labels=[manifest.labels[k] for k in members],
             )
 
-    async def PredictStream(
+    def PredictStream(
         self, requests: AsyncIterator[pb.PredictStreamRequest], context: CallContext
-    ) -> AsyncIterator[pb.PredictStreamResponse]:
+    ) -> AsyncGenerator[pb.PredictStreamResponse, None]:
         """Predict for each request of a stream, several at work at once, answered in order.
 
         When the server drains, what was read is answered and the stream ends UNAVAILABLE.
         """
-        loop = asyncio.get_running_loop()
-        places = asyncio.Semaphore(STREAM_WINDOW)  # taken before a request is read: unread answers hold back the stream
-        answers: asyncio.Queue[asyncio.Task[pb.PredictStreamResponse] | Exception | None] = asyncio.Queue()
-
-        async def read() -> None:
-            end: Exception | None = None
-            try:
-                await places.acquire()
-                async for request in requests:
-                    answers.put_nowait(loop.create_task(self._answer(request, context)))
-                    await places.acquire()
-            except Exception as err:
-                end = err
-            answers.put_nowait(end)
-
-        def stop_reading() -> None:
-            reader.cancel()
-            answers.put_nowait(self._gate.closed_error())
-
-        reader = loop.create_task(read())
-        try:
-            with self._gate.when_closing(stop_reading):
-                while (answer := await answers.get()) is not None:
-                    if isinstance(answer, Exception):
-                        raise answer
-                    yield await answer
-                    places.release()
-        finally:
-            reader.cancel()
-            while not answers.empty():
-                if isinstance(unsent := answers.get_nowait(), asyncio.Task):
-                    unsent.cancel()
+        return answer_in_order(requests, partial(self._answer, context=context), self._gate)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
         """All models, by name."""
@@ -119,6 +93,29 @@ class Classifier:
                     model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
                 )
 
+    def _with_fast_path(self, method: Method) -> Method:
+        return replace(method, wire=FastPath(self._catalog, _find_pixels, self._plan, method))
+
+    def _plan(self, request: pb.PredictRequest) -> Plan | None:
+        """How requests like this one are answered: raw pixels in, no label sets out."""
+        served = self._catalog.find(request.model, request.version)
+        manifest = served.bundle.manifest
+        if request.WhichOneof("images") != "raw" or set_rule(manifest, request.coverage):
+            return None
+        raw = request.raw
+        images = raw_images(raw.pixels, raw.shape, manifest.input, self._max_request_images)
+        top_k = min(request.top_k or 1, len(manifest.labels))
+        head = pb.PredictResponse(model=manifest.name, version=manifest.version, top_k=top_k).SerializeToString()
+        entries = [pb.PredictResponse(labels=[label]).SerializeToString() for label in manifest.labels]
+        before_probabilities = PROBABILITIES_TAG + varint(4 * len(images) * top_k)
+
+        def encode(outputs: Rows) -> Parts:
+            classes, probabilities = most_probable(outputs[0], top_k)
+            labels = b"".join([entries[k] for k in classes.ravel().tolist()])
+            return (head, labels, before_probabilities, np.ascontiguousarray(probabilities, "<f4").data)
+
+        return Plan(served, images.shape, encode)
+
     async def _images(self, request: pb.PredictRequest, served: Served) -> np.ndarray:
         expected = served.bundle.manifest.input
         if request.WhichOneof("images") == "raw":
@@ -136,6 +133,12 @@ class Classifier:
             return pb.PredictStreamResponse(id=request.id, failure=pb.Failure(code=status.code, message=status.message))
 
 
+def _find_pixels(request: Serialized) -> Surrounded | None:
+    """Field 1 of field 3."""
+    raw = find_field(request, 3 << 3 | 2, 0, len(request))
+    return raw and find_field(request, 1 << 3 | 2, *raw)
+
+
 def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
     """The most probable classes of each image, in falling order, and of equals the first.
 
@@ -147,9 +150,8 @@ def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np
         class positions and their probabilities, each of shape (N, top_k).
     """
     if top_k == 1:
-        classes = probabilities.argmax(axis=1)[:, np.newaxis]
-    else:
-        classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+        return probabilities.argmax(axis=1)[:, np.newaxis], probabilities.max(axis=1)[:, np.newaxis]
+    classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
     return classes, np.take_along_axis(probabilities, classes, axis=1)
 
 

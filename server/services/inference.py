@@ -1,34 +1,82 @@
-"""inference.GRPCInferenceService: Open Inference Protocol v2, so that existing clients work unchanged."""
+"""inference.GRPCInferenceService: Open Inference Protocol v2 and Triton's extensions, so existing clients just work."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version as installed_version
 
-import numpy as np
-
 from protos.inference import inference_pb2 as pb
-from server.catalog import Catalog, Served
+from server.catalog import Catalog
 from server.errors import InvalidRequest
+from server.gate import Gate
 from server.readiness import Readiness
-from server.services.images import check_shape, raw_images
+from server.services.infer_request import check_request_parameters, find_pixels, requested_images, requested_outputs
+from server.services.infer_response import check_ranked, infer_response, raw_encoder
+from server.services.metadata import model_metadata
+from server.services.model_config import model_config
+from server.services.repository import check_repository, index, loading_not_allowed
+from server.services.statistics import model_statistics, served_versions
+from server.services.status import status_of
+from server.services.stream import answer_in_order
 from server.services.table import CallContext, Method, methods
+from server.services.wire import FastPath, Plan
 from server.session import Outputs
 
-INPUT, INPUT_TYPE, OUTPUT_TYPE = "images", "UINT8", "FP32"
-UNSUPPORTED_PARAMETERS = ("classification", "shared_memory_region")
-"""Parameters of a tensor that change what the answer is; ignoring them would answer something else."""
+EXTENSIONS = ("classification", "model_configuration", "model_repository", "statistics")
+"""What there is of Triton's extensions, as Triton spells them."""
+STREAM_PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
+END_STREAM_BY_ERROR = "triton_grpc_error"
+"""Metadata of a stream: `true` where an error is to end it with its status."""
+FINAL_RESPONSE = "triton_final_response"
 
 
 class Inference:
     """The service's functions, by the names of its RPCs."""
 
-    def __init__(self, catalog: Catalog, readiness: Readiness, max_request_images: int) -> None:
+    def __init__(self, catalog: Catalog, gate: Gate, readiness: Readiness, max_request_images: int) -> None:
         self._catalog = catalog
+        self._gate = gate
         self._readiness = readiness
         self._max_request_images = max_request_images
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        return methods(pb.DESCRIPTOR.services_by_name["GRPCInferenceService"], self)
+        table = methods(pb.DESCRIPTOR.services_by_name["GRPCInferenceService"], self)
+        return [self._with_fast_path(method) if method.function == self.ModelInfer else method for method in table]
+
+    async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
+        """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
+        with self._catalog.find(request.model_name, _version(request.model_version)).lease() as served:
+            manifest = served.bundle.manifest
+            check_request_parameters(request.parameters)
+            wanted = requested_outputs(request)
+            images = requested_images(request, manifest.input, self._max_request_images)
+            check_ranked(wanted, len(images), manifest.labels)
+            outputs = Outputs(*await served.batcher.submit(images, context.deadline))
+            return infer_response(request, manifest, wanted, outputs)
+
+    def _with_fast_path(self, method: Method) -> Method:
+        return replace(method, wire=FastPath(self._catalog, find_pixels, self._plan, method))
+
+    def _plan(self, request: pb.ModelInferRequest) -> Plan | None:
+        """How requests like this one are answered; only those with raw pixels and no id of their own are alike."""
+        wanted = requested_outputs(request)
+        if request.id or not request.raw_input_contents or any(output.top_k for output in wanted):
+            return None
+        check_request_parameters(request.parameters)
+        served = self._catalog.find(request.model_name, _version(request.model_version))
+        manifest = served.bundle.manifest
+        images = requested_images(request, manifest.input, self._max_request_images)
+        return Plan(served, images.shape, raw_encoder(manifest, wanted, len(images)))
+
+    def ModelStreamInfer(
+        self, requests: AsyncIterator[pb.ModelInferRequest], context: CallContext
+    ) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
+        """ModelInfer for each request of a stream, several at work at once, answered in order.
+
+        When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        """
+        return answer_in_order(requests, partial(self._answer, context=context), self._gate)
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: CallContext) -> pb.ServerLiveResponse:
         """True: the process answers."""
@@ -47,98 +95,58 @@ class Inference:
     async def ServerMetadata(
         self, request: pb.ServerMetadataRequest, context: CallContext
     ) -> pb.ServerMetadataResponse:
-        """Name and version of this software."""
-        return pb.ServerMetadataResponse(name="vouch", version=installed_version("vouch"))
+        """Name and version of this software, and which extensions it has."""
+        return pb.ServerMetadataResponse(name="vouch", version=installed_version("vouch"), extensions=EXTENSIONS)
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: CallContext) -> pb.ModelMetadataResponse:
         """Tensors, and as properties the labels, the claim and the served accuracy."""
+        return model_metadata(self._catalog.find(request.name, _version(request.version)))
+
+    async def ModelConfig(self, request: pb.ModelConfigRequest, context: CallContext) -> pb.ModelConfigResponse:
+        """The same as Triton's clients want it, and how requests are batched."""
         served = self._catalog.find(request.name, _version(request.version))
-        manifest = served.bundle.manifest
-        tensor = pb.ModelMetadataResponse.TensorMetadata
-        claim, recount = manifest.claim.accuracy, served.served
-        return pb.ModelMetadataResponse(
-            name=manifest.name,
-            versions=[str(manifest.version)],
-            platform="onnxruntime_onnx",
-            inputs=[tensor(name=INPUT, datatype=INPUT_TYPE, shape=[-1, *manifest.input.shape])],
-            outputs=[
-                tensor(name=name, datatype=OUTPUT_TYPE, shape=[-1, len(manifest.labels)]) for name in Outputs._fields
-            ],
-            properties={
-                "labels": "\n".join(manifest.labels),
-                "digest": served.bundle.digest,
-                "claim.correct": str(claim.correct),
-                "claim.total": str(claim.total),
-                "claim.accuracy": f"{claim.accuracy:.6f}",
-                "served.correct": str(recount.correct),
-                "served.total": str(recount.total),
-                "served.accuracy": f"{recount.accuracy:.6f}",
-            },
-        )
+        return pb.ModelConfigResponse(config=model_config(served, self._max_request_images))
 
-    async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
-        """Probabilities and logits; raw, or typed where the request was."""
-        with self._catalog.find(request.model_name, _version(request.model_version)).lease() as served:
-            names = _requested_outputs(request)
-            images = self._images(request, served)
-            outputs = Outputs(*await served.batcher.submit(images, context.deadline))._asdict()
-            manifest = served.bundle.manifest
-            response = pb.ModelInferResponse(
-                model_name=manifest.name, model_version=str(manifest.version), id=request.id
+    async def ModelStatistics(
+        self, request: pb.ModelStatisticsRequest, context: CallContext
+    ) -> pb.ModelStatisticsResponse:
+        """Counts of one model's served version, or of every model's, since it was installed."""
+        served = served_versions(self._catalog, request.name, _version(request.version))
+        return pb.ModelStatisticsResponse(model_stats=map(model_statistics, served))
+
+    async def RepositoryIndex(
+        self, request: pb.RepositoryIndexRequest, context: CallContext
+    ) -> pb.RepositoryIndexResponse:
+        """Every version that is known, or those that are served."""
+        check_repository(request.repository_name)
+        return pb.RepositoryIndexResponse(models=index(self._catalog, request.ready))
+
+    async def RepositoryModelLoad(
+        self, request: pb.RepositoryModelLoadRequest, context: CallContext
+    ) -> pb.RepositoryModelLoadResponse:
+        """Refused: the models folder decides."""
+        check_repository(request.repository_name)
+        raise loading_not_allowed()
+
+    async def RepositoryModelUnload(
+        self, request: pb.RepositoryModelUnloadRequest, context: CallContext
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Refused: the models folder decides."""
+        check_repository(request.repository_name)
+        raise loading_not_allowed()
+
+    async def _answer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelStreamInferResponse:
+        """One request's part of a stream; raises only where an error is to end the stream."""
+        try:
+            response = await self.ModelInfer(request, context)
+        except Exception as err:
+            if context.metadata.get(END_STREAM_BY_ERROR) == "true":
+                raise
+            return pb.ModelStreamInferResponse(
+                error_message=status_of(err, STREAM_PATH).message, infer_response=pb.ModelInferResponse(id=request.id)
             )
-            for name in names:
-                tensor = response.outputs.add(name=name, datatype=OUTPUT_TYPE, shape=outputs[name].shape)
-                if request.raw_input_contents:
-                    response.raw_output_contents.append(outputs[name].tobytes())
-                else:
-                    tensor.contents.fp32_contents.extend(outputs[name].ravel().tolist())
-            return response
-
-    def _images(self, request: pb.ModelInferRequest, served: Served) -> np.ndarray:
-        if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
-            raise InvalidRequest(f"expected one input {INPUT!r}, got {[tensor.name for tensor in request.inputs]}")
-        tensor = request.inputs[0]
-        _check_parameters(tensor.parameters)
-        if tensor.datatype != INPUT_TYPE:
-            raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {tensor.datatype!r}")
-        expected = served.bundle.manifest.input
-        if not request.raw_input_contents:
-            return self._typed_images(tensor, served)
-        if tensor.HasField("contents"):
-            raise InvalidRequest("expected either contents or raw_input_contents, got both")
-        if len(request.raw_input_contents) != 1:
-            raise InvalidRequest(f"expected 1 entry in raw_input_contents, got {len(request.raw_input_contents)}")
-        return raw_images(request.raw_input_contents[0], tensor.shape, expected, self._max_request_images)
-
-    def _typed_images(self, tensor: pb.ModelInferRequest.InferInputTensor, served: Served) -> np.ndarray:
-        check_shape(tensor.shape, served.bundle.manifest.input, self._max_request_images)
-        filled = [field.name for field, _ in tensor.contents.ListFields()]
-        if filled != ["uint_contents"]:
-            raise InvalidRequest(f"expected {INPUT_TYPE} values in uint_contents, got {filled or 'no contents'}")
-        values = np.array(tensor.contents.uint_contents, np.uint32)
-        count = int(np.prod(tensor.shape, dtype=object))
-        if len(values) != count:
-            raise InvalidRequest(f"expected {count:,} values for shape {list(tensor.shape)}, got {len(values):,}")
-        if values.max() > 255:
-            raise InvalidRequest(f"expected {INPUT_TYPE} values from 0 to 255, got {values.max()}")
-        return values.astype(np.uint8).reshape(tuple(tensor.shape))
-
-
-def _requested_outputs(request: pb.ModelInferRequest) -> Sequence[str]:
-    """The outputs asked for, in that order; all where none is named."""
-    names = [output.name for output in request.outputs]
-    unknown = [name for name in names if name not in Outputs._fields]
-    if unknown or len(set(names)) != len(names):
-        raise InvalidRequest(f"expected outputs among {list(Outputs._fields)}, each once; got {names}")
-    for output in request.outputs:
-        _check_parameters(output.parameters)
-    return names or Outputs._fields
-
-
-def _check_parameters(parameters: Sequence[str] | object) -> None:
-    for name in UNSUPPORTED_PARAMETERS:
-        if name in parameters:  # type: ignore[operator]  # a protobuf map, whose stub class is private
-            raise InvalidRequest(f"parameter {name!r} is not supported")
+        response.parameters[FINAL_RESPONSE].bool_param = True
+        return pb.ModelStreamInferResponse(infer_response=response)
 
 
 def _version(text: str) -> int:

@@ -11,10 +11,13 @@ from server.errors import (
     Closed,
     DeadlineExpired,
     InvalidRequest,
+    LoadNotAllowed,
+    MessageTooLarge,
     ModelFailed,
     NotReady,
     Overloaded,
     UnknownModel,
+    Unsupported,
 )
 
 log = logging.getLogger("vouch.server")
@@ -28,6 +31,7 @@ class Code(IntEnum):
     NOT_FOUND = 5
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
+    UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
 
@@ -38,9 +42,12 @@ CODES: dict[type[Exception], Code] = {
     UnknownModel: Code.NOT_FOUND,
     NotReady: Code.UNAVAILABLE,
     Closed: Code.UNAVAILABLE,
+    LoadNotAllowed: Code.UNAVAILABLE,  # as Triton answers where it polls its repository
+    Unsupported: Code.UNIMPLEMENTED,
     Overloaded: Code.RESOURCE_EXHAUSTED,
     DeadlineExpired: Code.DEADLINE_EXCEEDED,
     BundleGone: Code.FAILED_PRECONDITION,
+    MessageTooLarge: Code.RESOURCE_EXHAUSTED,
 }
 """Errors whose message is meant for the caller. Everything else is our fault."""
 

@@ -8,15 +8,15 @@ from contextlib import aclosing, nullcontext
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
-from server.errors import InvalidRequest, StartFailed
+from server.errors import StartFailed
 from server.gate import Gate
 from server.services.status import status_of
 from server.services.table import CallContext, Method
+from server.transport.limits import MAX_CONCURRENT_STREAMS
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-MAX_CONCURRENT_STREAMS = 1024
 MIN_PING_INTERVAL_MS = 10_000
 """Clients may ping as often as this to keep an idle connection; more often is answered by GOAWAY."""
 
@@ -34,13 +34,14 @@ class GrpcioServer:
 
 
 async def start_grpcio(
-    methods: Iterable[Method], gate: Gate, host: str, port: int, max_message_bytes: int
+    methods: Iterable[Method], gate: Gate, host: str, port: int, max_message_bytes: int, shared: bool = False
 ) -> GrpcioServer:
     """Listens, and answers these methods.
 
     Args:
         gate: what calls pass on their way in.
         port: 0 for a free one.
+        shared: other processes listen there too, and the kernel deals out the connections.
 
     Raises:
         StartFailed: the address is taken or not to be had.
@@ -50,7 +51,7 @@ async def start_grpcio(
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
-            ("grpc.so_reuseport", 0),  # on by default: a second server would take half the calls in silence
+            ("grpc.so_reuseport", int(shared)),  # on by default: a second server would take half the calls in silence
             ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
         ]
@@ -80,7 +81,7 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
 
     async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
-            with nullcontext() if method.while_draining else gate.enter():
+            with nullcontext() if method.while_draining else gate:
                 return await answer(method, request, context)
         except Exception as err:
             if context.cancelled():
@@ -93,6 +94,9 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
 
 
 async def _answer_one(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+    if method.wire is not None:
+        answer = method.wire(request, CallContext(_deadline(context)))
+        return b"".join(answer if isinstance(answer, tuple) else await answer)
     response: Message = await method.function(_decoded(method, request), _context(context))
     return response.SerializeToString()
 
@@ -104,24 +108,17 @@ async def _answer_stream(method: Method, request: Any, context: grpc.aio.Service
 
 
 def _decoded(method: Method, request: Any) -> Message | AsyncIterator[Message]:
-    return _decode_stream(method, request) if method.client_streaming else _decode(method, request)
-
-
-async def _decode_stream(method: Method, requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
-    async for request in requests:
-        yield _decode(method, request)
-
-
-def _decode(method: Method, request: bytes) -> Message:
-    try:
-        return method.request.FromString(request)
-    except DecodeError as err:
-        raise InvalidRequest(f"the request is not a {method.request.DESCRIPTOR.full_name} message") from err
+    if not method.client_streaming:
+        return method.decode(request)
+    return (method.decode(one) async for one in request)
 
 
 def _context(context: grpc.aio.ServicerContext[Any, Any]) -> CallContext:
+    metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
+    return CallContext(_deadline(context), metadata, context.peer())  # read now: after the call this would crash
+
+
+def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
     left = context.time_remaining()  # by the wall clock: read once, on arrival
     # Without a deadline grpcio tells of one that is centuries away.
-    deadline = None if left is None or left > 10 * 365 * 86_400 else asyncio.get_running_loop().time() + left
-    metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
-    return CallContext(deadline, metadata, context.peer())
+    return None if left is None or left > 10 * 365 * 86_400 else asyncio.get_running_loop().time() + left

@@ -1,3 +1,13 @@
-from tests.serving import serving
+import pytest
 
-__all__ = ["serving"]
+from server.transport.grpcio import start_grpcio
+from tests.relay import Start
+from tests.serving import running_envoy, serving
+
+__all__ = ["running_envoy", "serving"]
+
+
+@pytest.fixture
+def start() -> Start:
+    """Commands are tested over one transport; the clients themselves are over each."""
+    return start_grpcio

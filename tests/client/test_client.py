@@ -15,7 +15,7 @@ from server.errors import NotReady
 from server.gate import Gate
 from server.services.table import CallContext, methods
 from server.transport.grpcio import start_grpcio
-from tests.serving import Serving
+from tests.serving import Serving, start  # noqa: F401 - a fixture
 from tests.tiny import (
     LABELS,
     THRESHOLDS,

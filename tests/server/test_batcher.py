@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batcher import Batcher, Rows, start_batcher
+from server.batcher import BatchDone, Batcher, Rows, start_batcher
 from server.errors import Closed, DeadlineExpired, ModelFailed, Overloaded
 
 
@@ -41,9 +41,12 @@ class HeldModel:
 
 @asynccontextmanager
 async def batching(
-    run: Callable[[np.ndarray], Rows], max_batch_size: int = 4, max_queue_images: int = 100
+    run: Callable[[np.ndarray], Rows],
+    max_batch_size: int = 4,
+    max_queue_images: int = 100,
+    on_batch: Callable[[BatchDone], None] = lambda done: None,
 ) -> AsyncIterator[Batcher]:
-    batcher = start_batcher(run, max_batch_size, max_queue_images)
+    batcher = start_batcher(run, max_batch_size, max_queue_images, on_batch=on_batch)
     try:
         yield batcher
     finally:
@@ -103,6 +106,60 @@ async def test_a_long_request_runs_in_several_batches_and_lets_others_in_between
         model.let_all_go()
         assert (await long)[0].tolist() == [2, 4, 6, 8, 10, 12]
         assert (await long)[1].tolist() == [1001, 1002, 1003, 1004, 1005, 1006]
+
+
+async def test_every_run_is_told_of_once_with_the_requests_that_it_finished() -> None:
+    """A long request counts in its last run, and has waited until that began."""
+    model, runs = HeldModel(), list[BatchDone]()
+    async with batching(model, max_batch_size=2, on_batch=runs.append) as batcher:
+        long = submit(batcher, 1, 2, 3)
+        await model.wait_until_running()
+        short = submit(batcher, 7)
+        await until_waiting(batcher, 2)
+        model.let_all_go()
+        await asyncio.gather(long, short)
+
+        assert [(done.images, done.requests, done.failed) for done in runs] == [(2, 0, False), (2, 2, False)]
+        assert runs[0].waited_ns == 0
+        assert runs[1].waited_ns > runs[0].run_ns > 0
+
+
+async def test_a_caller_who_has_its_answer_has_been_counted() -> None:
+    """Counts never lag behind what callers know."""
+    runs = list[BatchDone]()
+    async with batching(HeldModel(held=False), on_batch=runs.append) as batcher:
+        for count in range(1, 4):
+            await submit(batcher, 1)
+
+            assert len(runs) == count
+
+
+async def test_a_failed_run_is_told_of_with_all_who_fail_by_it() -> None:
+    """A long request fails with the first of its runs that does, and is told of once."""
+
+    def fail(images: np.ndarray) -> Rows:
+        raise ZeroDivisionError(len(images))
+
+    runs = list[BatchDone]()
+    async with batching(fail, max_batch_size=2, on_batch=runs.append) as batcher:
+        with pytest.raises(ModelFailed):
+            await submit(batcher, 1, 2, 3)
+
+    assert [(done.images, done.requests, done.failed) for done in runs] == [(2, 1, True)]
+
+
+async def test_a_caller_who_left_during_the_run_is_not_counted() -> None:
+    """The run is, as it took place."""
+    model, runs = HeldModel(), list[BatchDone]()
+    async with batching(model, on_batch=runs.append) as batcher:
+        caller = submit(batcher, 1)
+        await model.wait_until_running()
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        model.let_all_go()
+        await submit(batcher, 2)
+
+    assert [(done.images, done.requests) for done in runs] == [(1, 0), (1, 1)]
 
 
 async def test_a_cancelled_caller_is_dropped_before_the_run() -> None:

@@ -41,13 +41,24 @@ async def test_what_is_not_served_says_why() -> None:
         catalog.find("")
     with pytest.raises(UnknownModel, match="there is no model 'tiny'; there are none"):
         catalog.find("tiny")
-    catalog.begin_verifying("tiny")
+    catalog.begin_verifying("tiny", [2])
     with pytest.raises(NotReady, match="model tiny is being verified"):
         catalog.find("tiny")
     catalog.refuse("tiny", Refusal(3, "its hash is wrong"))
     catalog.end_verifying("tiny")
     with pytest.raises(NotReady, match="no version of model tiny is served: its hash is wrong"):
         catalog.find("")
+
+
+def test_a_version_is_being_verified_until_it_is_refused() -> None:
+    """Which versions still wait for it is known at every time."""
+    catalog = Catalog()
+    catalog.begin_verifying("tiny", [3, 2])
+    both = catalog.entry("tiny").verifying
+    catalog.refuse("tiny", Refusal(3, "its hash is wrong"))
+
+    assert both == (2, 3)
+    assert catalog.entry("tiny").verifying == (2,)
 
 
 async def test_a_newer_version_makes_older_refusals_history(tmp_path: Path) -> None:

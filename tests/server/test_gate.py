@@ -9,11 +9,11 @@ from server.gate import Gate
 async def test_a_closing_gate_waits_for_those_inside_and_turns_others_away() -> None:
     """Close returns only when the last call is out; whoever comes meanwhile did nothing."""
     gate = Gate()
-    with gate.enter():
+    with gate:
         closing = asyncio.create_task(gate.close(60))
         await asyncio.sleep(0)
 
-        with pytest.raises(Closed, match="the server is draining"), gate.enter():
+        with pytest.raises(Closed, match="the server is draining"), gate:
             raise AssertionError("it was let in")
         assert not closing.done()
 
@@ -24,7 +24,7 @@ async def test_a_closing_gate_waits_for_those_inside_and_turns_others_away() -> 
 async def test_a_call_that_does_not_end_does_not_hold_the_gate_for_ever() -> None:
     """After the grace it closes all the same."""
     gate = Gate()
-    with gate.enter():
+    with gate:
         async with asyncio.timeout(10):
             await gate.close(0.01)
 

@@ -8,7 +8,8 @@ import pytest
 
 from protos.vouch.v1 import classifier_pb2 as pb
 from server.catalog import Refusal
-from server.services.classifier import STREAM_WINDOW, most_probable
+from server.services.classifier import most_probable
+from server.services.stream import STREAM_WINDOW
 from tests.server.services.calls import png, raw, refusal
 from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, tiny_images

@@ -6,23 +6,9 @@ import pytest
 
 from protos.inference import inference_pb2 as pb
 from server.catalog import Refusal
+from tests.server.services.infer_calls import raw_request, typed_request
 from tests.serving import Serving
 from tests.tiny import LABELS, tiny_images
-
-
-def raw_request(images: np.ndarray, **fields: Any) -> pb.ModelInferRequest:
-    tensor = pb.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=images.shape)
-    return pb.ModelInferRequest(
-        **{"model_name": "tiny", "inputs": [tensor], "raw_input_contents": [images.tobytes()]} | fields
-    )
-
-
-def typed_request(images: np.ndarray, **contents: Any) -> pb.ModelInferRequest:
-    values = contents or {"uint_contents": images.ravel().tolist()}
-    tensor = pb.ModelInferRequest.InferInputTensor(
-        name="images", datatype="UINT8", shape=images.shape, contents=pb.InferTensorContents(**values)
-    )
-    return pb.ModelInferRequest(model_name="tiny", inputs=[tensor])
 
 
 def one_tensor(**fields: Any) -> pb.ModelInferRequest:
@@ -118,11 +104,11 @@ async def test_parameters_that_clients_always_send_are_taken(serving: Serving) -
                 IMAGE,
                 outputs=[
                     pb.ModelInferRequest.InferRequestedOutputTensor(
-                        name="logits", parameters={"classification": pb.InferParameter(int64_param=1)}
+                        name="logits", parameters={"shared_memory_region": pb.InferParameter(string_param="r")}
                     )
                 ],
             ),
-            "parameter 'classification' is not supported",
+            "parameter 'shared_memory_region' is not supported",
         ),
     ],
 )
@@ -194,9 +180,9 @@ async def test_health_calls_tell_live_ready_and_which_model(serving: Serving) ->
 
 
 async def test_the_server_says_what_it_is(serving: Serving) -> None:
-    """Name and version of the software; no extension that is not there is announced."""
+    """Name and version of the software, and the extensions that are there, spelled as Triton does."""
     about = await serving.inference.ServerMetadata(pb.ServerMetadataRequest())
 
     assert about.name == "vouch"
     assert about.version[0].isdigit()
-    assert not about.extensions
+    assert list(about.extensions) == ["classification", "model_configuration", "model_repository", "statistics"]

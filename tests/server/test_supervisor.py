@@ -18,18 +18,19 @@ from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.vouch.v1 import classifier_pb2 as pb
 from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from server.errors import StartFailed
-from server.settings import ServeSettings
-from server.worker import Worker
+from server.settings import ServeSettings, Transport
+from server.supervisor import Supervisor
+from server.transport.envoy import why_not
 from tests.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class House:
-    """A whole worker on a free port, with its probe processes, and what a client needs to talk to it."""
+    """A whole server on a free port, with its worker and probe processes, and what a client needs to talk to it."""
 
-    def __init__(self, worker: Worker, channel: grpc.aio.Channel) -> None:
-        self.worker = worker
+    def __init__(self, supervisor: Supervisor, channel: grpc.aio.Channel) -> None:
+        self.supervisor = supervisor
         self.classifier = ClassifierStub(channel)
         self.inference = GRPCInferenceServiceStub(channel)
         self.health = HealthStub(channel)
@@ -57,12 +58,24 @@ class House:
 
 
 @asynccontextmanager
-async def working(models: Path, **fields: Any) -> AsyncIterator[House]:
-    worker = Worker(ServeSettings(models=models, port=0, scan_interval_s=0.05, grace_s=10, **fields))
-    await worker.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{worker.port}") as channel:
-        yield House(worker, channel)
-        await worker.stop()
+async def working(models: Path, transport: Transport = "grpcio", **fields: Any) -> AsyncIterator[House]:
+    settings = ServeSettings(
+        models=models, port=0, scan_interval_s=0.05, grace_s=10, transport=transport, **{"workers": 2} | fields
+    )
+    supervisor = Supervisor(settings)
+    await supervisor.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{supervisor.port}") as channel:
+        yield House(supervisor, channel)
+        await supervisor.stop()
+
+
+@pytest.fixture(params=["grpcio", "envoy"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Whoever asks for this is run over each."""
+    if request.param == "envoy" and (reason := why_not()):
+        pytest.skip(reason)
+    chosen: Transport = request.param
+    return chosen
 
 
 async def status(call: Awaitable[Any]) -> grpc.StatusCode:
@@ -71,10 +84,10 @@ async def status(call: Awaitable[Any]) -> grpc.StatusCode:
     return failure.value.code()
 
 
-async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path) -> None:
+async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path, transport: Transport) -> None:
     """NOT_SERVING and UNAVAILABLE from the first moment; SERVING once the first version's claim is recounted."""
     images, labels = tiny_images(3)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, transport) as house:
         before = (await house.health.Check(health_pb2.HealthCheckRequest())).status
         assert before == health_pb2.HealthCheckResponse.NOT_SERVING
         assert await status(house.predict(images)) is grpc.StatusCode.UNAVAILABLE
@@ -89,7 +102,31 @@ async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path
         assert model.served.correct == 270
 
 
-async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path) -> None:
+async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_told_as_an_index(
+    tmp_path: Path, transport: Transport
+) -> None:
+    """Counts begin with the version: neither its recount nor its warm-up is in them."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    async with working(tmp_path, transport, workers=1) as house:
+        await house.until_serving()
+        publish_tiny(folder, graph=tiny_graph(ROTATED))
+        refused = (await house.until(lambda model: bool(model.refusals))).refusals[0]
+        await house.predict(tiny_images(3)[0])
+
+        counts = await house.inference.ModelStatistics(inference_pb2.ModelStatisticsRequest(name="tiny"))
+        index = await house.inference.RepositoryIndex(inference_pb2.RepositoryIndexRequest())
+
+    assert [(one.version, one.inference_count, one.inference_stats.queue.count) for one in counts.model_stats] == [
+        ("1", 3, 1)
+    ]
+    assert [(one.version, one.state, one.reason) for one in index.models] == [
+        ("1", "READY", ""),
+        ("2", "UNAVAILABLE", refused.reason),
+    ]
+
+
+async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path, transport: Transport) -> None:
     """Callers who never pause get only right answers, first from the old version, then from the new."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
@@ -103,7 +140,7 @@ async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path)
             assert list(answer.labels) == expected
             versions.append(answer.version)
 
-    async with working(tmp_path) as house, asyncio.timeout(60):
+    async with working(tmp_path, transport) as house, asyncio.timeout(60):
         await house.until_serving()
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
@@ -116,12 +153,12 @@ async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path)
 
 
 async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reason stands in GetModel and in the log, and predictions go on."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, transport) as house:
         await house.until_serving()
         with caplog.at_level(logging.ERROR):
             publish_tiny(folder, graph=tiny_graph(ROTATED))
@@ -133,7 +170,7 @@ async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_b
         assert (await house.predict(tiny_images(1)[0])).version == 1
 
 
-async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path: Path) -> None:
+async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path: Path, transport: Transport) -> None:
     """One flipped byte in the newest version, and the one before it is served."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
@@ -141,7 +178,7 @@ async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path:
     content = bytearray(harmed.read_bytes())
     content[100] ^= 1
     harmed.write_bytes(content)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, transport) as house:
         await house.until_serving()
 
         model = await house.model()
@@ -149,28 +186,28 @@ async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path:
         assert "is not the file that was published" in model.refusals[0].reason
 
 
-async def test_a_batch_of_ten_thousand_mnist_images_fits(tmp_path: Path) -> None:
+async def test_a_batch_of_ten_thousand_mnist_images_fits(tmp_path: Path, transport: Transport) -> None:
     """The message limit and the request limit let 7.84 million bytes through: the shape is what is refused."""
     publish_tiny(ModelsFolder(tmp_path))
     images = np.zeros((10_000, 28, 28), np.uint8)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, transport) as house:
         await house.until_serving()
 
         assert await status(house.predict(images)) is grpc.StatusCode.INVALID_ARGUMENT
         assert len((await house.predict(tiny_images(10_000)[0])).labels) == 10_000
 
 
-async def test_stopping_answers_accepted_calls_and_takes_no_new_ones(tmp_path: Path) -> None:
+async def test_stopping_answers_accepted_calls_and_takes_no_new_ones(tmp_path: Path, transport: Transport) -> None:
     """A call that was accepted before the drain is answered; ServerReady turns false at once."""
     publish_tiny(ModelsFolder(tmp_path))
     images, _ = tiny_images(10_000)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, transport) as house:
         await house.until_serving()
         watch = house.health.Watch(health_pb2.HealthCheckRequest())
         await watch.read()
         accepted = asyncio.ensure_future(house.predict(images))
         ready = await house.inference.ServerReady(inference_pb2.ServerReadyRequest())
-        stopping = asyncio.create_task(house.worker.stop())
+        stopping = asyncio.create_task(house.supervisor.stop())
 
         assert ready.ready
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -179,7 +216,9 @@ async def test_stopping_answers_accepted_calls_and_takes_no_new_ones(tmp_path: P
         assert await status(house.predict(images[:1])) is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhere(tmp_path: Path) -> None:
+async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhere(
+    tmp_path: Path, transport: Transport
+) -> None:
     """Under load every call ends OK or UNAVAILABLE, which is safe to send again; never CANCELLED."""
     publish_tiny(ModelsFolder(tmp_path))
     images, _ = tiny_images(8)
@@ -194,13 +233,13 @@ async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhe
                 codes.add(err.code())
                 await asyncio.sleep(0.5)  # as a client backs off, gRPC's own for a second
 
-    async with working(tmp_path) as house:
+    async with working(tmp_path, transport) as house:
         await house.until_serving()
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             for _ in range(16):
                 group.create_task(call(house))
             await house.predict(images)
-            await house.worker.stop()
+            await house.supervisor.stop()
             stopped.set()
 
     assert codes == {grpc.StatusCode.UNAVAILABLE}
@@ -209,4 +248,4 @@ async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhe
 async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
     """A typing mistake does not become a server that waits for ever."""
     with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):
-        await Worker(ServeSettings(models=tmp_path / "nowhere", port=0)).start()
+        await Supervisor(ServeSettings(models=tmp_path / "nowhere", port=0)).start()

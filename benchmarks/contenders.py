@@ -1,0 +1,162 @@
+"""The servers that are measured beside each other: how each is started, and what it takes of the machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+START_TIMEOUT_S = 120.0
+PORT = 8201
+"""Of whichever server runs: they take turns."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way of serving the same model."""
+
+    name: str
+    command: Callable[[Path, int], list[str]]
+    """(a bundle's folder, port) -> what starts it. The model is served under the name that the bundle has."""
+    environment: dict[str, str] = field(default_factory=dict)
+    echoes: bool = False
+    """It answers with the request: a limit, not a server."""
+
+
+def vouch(transport: str, workers: int) -> Contender:
+    """Vouch, with so many workers."""
+
+    def command(bundle: Path, port: int) -> list[str]:
+        words = ["serve", str(bundle.parent.parent), "--port", str(port)]
+        return [sys.executable, "-m", "vouch", *words, "--transport", transport, "--workers", str(workers)]
+
+    return Contender(f"vouch, {transport}, {workers} worker{'s' * (workers > 1)}", command)
+
+
+def echo() -> Contender:
+    """Grpcio's asyncio server with nothing behind it."""
+    return Contender(
+        "grpcio echo", lambda bundle, port: [sys.executable, "-m", "benchmarks.echo", str(port)], echoes=True
+    )
+
+
+def peer(script: Path, which: str, name: str, environment: dict[str, str]) -> Contender:
+    """One of the servers that a script installs and starts: `SCRIPT triton|mlserver MODEL.onnx PORT`."""
+    return Contender(
+        name, lambda bundle, port: [str(script), which, str(bundle / "model.onnx"), str(port)], environment
+    )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a server and its processes have taken."""
+
+    cpu_s: float
+    memory_mb: float
+    """Proportional set size, in 2^20 bytes: shared pages are divided among those that share them."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    address: str
+    first_answer_s: float
+    """From its start to its first right answer."""
+    pid: int
+
+    def usage(self) -> Usage:
+        """Of it and all its descendants now."""
+        pids = _family(self.pid)
+        return Usage(sum(map(_cpu_s, pids)), sum(map(_memory_mb, pids)))
+
+
+@contextmanager
+def running(contender: Contender, bundle: Path, message: bytes) -> Iterator[Running]:
+    """Starts a server, waits for its first answer to this message, and ends it with all its processes.
+
+    Raises:
+        RuntimeError: it ended, or did not answer in time.
+    """
+    address, began = f"127.0.0.1:{PORT}", time.monotonic()
+    log = subprocess.DEVNULL
+    environment = {**os.environ, "ORT_THREADS": "1", **contender.environment}
+    process = subprocess.Popen(
+        contender.command(bundle, PORT), stdout=log, stderr=log, env=environment, start_new_session=True
+    )
+    try:
+        _wait_for_answer(process, contender.name, address, message)
+        yield Running(address, time.monotonic() - began, process.pid)
+    finally:
+        _end(process)
+
+
+def _wait_for_answer(process: subprocess.Popen[bytes], name: str, address: str, message: bytes) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{name} ended with {process.returncode} before it answered")
+        options = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_receive_message_length", -1)]
+        with grpc.insecure_channel(address, options) as channel:
+            try:
+                call: Any = channel.unary_unary(INFER)
+                call(message, timeout=5)
+                return
+            except grpc.RpcError:
+                time.sleep(0.02)
+    raise RuntimeError(f"{name} did not answer within {START_TIMEOUT_S:g} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(20)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        waiting += children.get(one, [])
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields behind the name in /proc/PID/stat, state first; empty where the process has ended."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _cpu_s(pid: int) -> float:
+    stat = _stat(pid)
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
+
+
+def _memory_mb(pid: int) -> float:
+    try:
+        lines = (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)

@@ -1,0 +1,143 @@
+"""Calls that cost little to make: requests are made once a batch size, and sent as bytes over several connections.
+
+Every answer is read and held against the reference. Retries are off: they would hide what is to be measured.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import numpy as np
+
+from client.bench.images import Reference, answer_of
+from client.bench.load import RIGHT, WRONG, Send
+from client.client import CHANNEL_OPTIONS
+from client.errors import CallFailed, call_failed
+from client.messages import Model, predict_request, read_predictions
+from protos.vouch.v1 import classifier_pb2 as pb
+
+CONNECTIONS = 4
+METHOD = f"/{pb.DESCRIPTOR.services_by_name['Classifier'].full_name}/Predict"
+OPTIONS = [
+    *(option for option in CHANNEL_OPTIONS if option[0] not in ("grpc.service_config", "grpc.enable_retries")),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),  # or all channels to one server would share one connection
+]
+COUNTED = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+}
+"""What a server under load may answer. Anything else would come back every time, and ends the measurement."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A message, and what the reference answers to it."""
+
+    content: bytes
+    rows: tuple[int, ...]
+    """The reference's images in it."""
+    labels: list[str]
+    """One an image; for a multi-label model empty."""
+
+
+def requests_of(reference: Reference, batch_size: int, model: Model) -> list[Request]:
+    """Messages with so many images each, which begin at different ones, so that rows that are mixed up are noticed.
+
+    Where a batch has more images than the reference, they come again.
+    """
+    total = len(reference.images)
+    single = model.task == "single_label"
+    requests = []
+    for start in range(0, total, max(1, min(batch_size, total // 4))):
+        rows = (start + np.arange(batch_size)) % total
+        message = predict_request(reference.images[rows], model.name, model.version)
+        labels = [reference.answers[row][0] for row in rows] if single else []
+        requests.append(Request(message.SerializeToString(), tuple(rows.tolist()), labels))
+    return requests
+
+
+class Calls:
+    """Connections to one server, for one version of a model. Made and used within one event loop."""
+
+    def __init__(self, server: str, timeout_s: float, model: Model, reference: Reference) -> None:
+        """
+        Args:
+            timeout_s: the deadline of a call.
+            model: its version is asked for; where another takes its place meanwhile, calls end by NOT_FOUND.
+        """
+        self._server = server
+        self._timeout_s = timeout_s
+        self._model = model
+        self._reference = reference
+        self._open = AsyncExitStack()
+        self._predict: list[Any] = []
+        self._answers = self._wrong = 0
+        self._first_wrong = ""
+
+    async def __aenter__(self) -> Self:
+        for _ in range(CONNECTIONS):
+            channel = await self._open.enter_async_context(grpc.aio.insecure_channel(self._server, OPTIONS))
+            self._predict.append(channel.unary_unary(METHOD))  # no serializer: bytes in, bytes out
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    @property
+    def wrong(self) -> str:
+        """A sentence about the answers that were not as the reference, of all calls so far; empty: all were."""
+        if not self._wrong:
+            return ""
+        return (
+            f"{self._wrong:,} of {self._answers:,} images were not answered as when each was sent alone; "
+            f"the first of them {self._first_wrong}"
+        )
+
+    def of(self, batch_size: int) -> Send:
+        """Makes calls with so many images each, as `load.Send` says.
+
+        They raise CallFailed where the server has gone away, or would refuse every further call likewise.
+        """
+        requests = requests_of(self._reference, batch_size, self._model)
+
+        async def send(number: int) -> str:
+            request = requests[number % len(requests)]
+            try:
+                raw = await self._predict[number % CONNECTIONS](request.content, timeout=self._timeout_s)
+            except grpc.aio.AioRpcError as err:
+                return self._reason(err)
+            return RIGHT if self._is_right(raw, request) else WRONG
+
+        return send
+
+    def _reason(self, err: grpc.aio.AioRpcError) -> str:
+        code, details = err.code(), err.details() or ""
+        if code is grpc.StatusCode.UNAVAILABLE:
+            raise CallFailed(f"{self._server} went away while it was measured: {details}", code) from err
+        if code not in COUNTED or "larger than max" in details:
+            raise call_failed(err, self._server) from err
+        return code.name
+
+    def _is_right(self, raw: bytes, request: Request) -> bool:
+        response = pb.PredictResponse.FromString(raw)
+        self._answers += len(request.rows)
+        if request.labels and list(response.labels) == request.labels:
+            return True
+        given = [answer_of(one) for one in read_predictions(response)]
+        given += [()] * (len(request.rows) - len(given))
+        before = [self._reference.answers[row] for row in request.rows]
+        wrong = [(was, now) for was, now in zip(before, given, strict=False) if was != now]
+        if wrong and not self._first_wrong:
+            was, now = (", ".join(labels) or "no label" for labels in wrong[0])
+            self._first_wrong = f"was {was} and is {now} in a batch of {len(request.rows)}"
+        self._wrong += len(wrong)
+        return not wrong

@@ -1,0 +1,62 @@
+"""The steps of a measurement in order: for each batch size the capacity, then the latency at shares of it."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+
+from client.bench.calls import Calls
+from client.bench.images import Reference
+from client.bench.load import WARM_UP, Send, open_loop, rising
+from client.bench.points import ClosedPoint, Measured, OpenPoint
+from client.settings import BenchSettings
+
+SEED = 0
+"""The moments of the calls in the open loop follow from it."""
+
+
+async def measure(
+    settings: BenchSettings, reference: Reference, measured: Measured, progress: Callable[[int], None]
+) -> None:
+    """Measures the served model.
+
+    Args:
+        measured: gets every point as soon as it is measured, so that it holds what there is however this ends.
+        progress: told how many points are done.
+
+    Raises:
+        CallFailed: the server has gone away, or would refuse every call.
+    """
+    async with Calls(settings.server, settings.timeout_s, measured.model, reference) as calls:
+        try:
+            for batch_size in settings.batch_sizes:
+                await calls.of(batch_size)(0)  # one that is too large is told before the first is measured
+            for batch_size in settings.batch_sizes:
+                await _measure_one(calls.of(batch_size), batch_size, settings, measured, progress)
+            measured.complete = True
+        finally:
+            measured.wrong = calls.wrong
+
+
+def run(measurement: Coroutine[None, None, None]) -> None:
+    """Runs it in an event loop whose sleep is exact to some hundredths of a millisecond.
+
+    asyncio's usual selector on Linux, epoll, rounds up to whole milliseconds: every call of the open loop would be sent
+    half of one late on average.
+    """
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+        runner.run(measurement)
+
+
+async def _measure_one(
+    send: Send, batch_size: int, settings: BenchSettings, measured: Measured, progress: Callable[[int], None]
+) -> None:
+    async for concurrency, load in rising(send, settings.seconds):
+        measured.closed.append(ClosedPoint(batch_size, concurrency, load))
+        progress(len(measured.loads))
+    capacity = measured.best(batch_size).load.calls_per_s
+    for share in settings.load_shares if capacity else ():
+        rate = share * capacity
+        await open_loop(send, rate, settings.seconds * WARM_UP, SEED + 1)
+        load = await open_loop(send, rate, settings.seconds, SEED)
+        measured.open.append(OpenPoint(batch_size, share, rate, load))
+        progress(len(measured.loads))

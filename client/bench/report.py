@@ -1,0 +1,153 @@
+"""A measurement as people read it, in tables, and as programs do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from client.bench.images import Reference
+from client.bench.load import Load
+from client.bench.measure import SEED
+from client.bench.points import Measured, shown_ms
+from client.bench.recommend import Recommendation
+from client.settings import BenchSettings
+
+WIDTH = 80
+"""Columns of the tables, which are not squeezed where standard output is no terminal."""
+
+
+def tables(measured: Measured) -> Iterator[Table]:
+    """What the points say, for a terminal: the closed loops, and the open ones where there are any."""
+    yield _closed_table(measured)
+    if measured.open:
+        yield _open_table(measured)
+
+
+def notes(measured: Measured, reference: Reference) -> Iterator[str]:
+    """What to know beside the tables, a sentence or two each."""
+    if not measured.complete:
+        yield "The measurement did not end: this is what was measured until then."
+    busiest = max((load.busy for load in measured.loads), default=0.0)
+    yield (
+        f"This process, which makes the calls, used up to {busiest:.2f} cores. On one machine the server has to do "
+        "without these; from about 1 on, this process and not the server may be the limit."
+    )
+    on_time = [point.load for point in measured.open if not point.load.fell_behind]
+    if measured.open:
+        yield (
+            f"At random moments: a Poisson process, seed {SEED}. Latency counts from when a call was due, whether or "
+            "not earlier ones were answered; a call that was not answered counts as slower than all others."
+        )
+    if on_time:
+        latest = max(load.lateness_s for load in on_time) * 1000
+        yield f"99 in 100 calls were sent within {shown_ms(latest)} ms of being due, which their latency includes."
+    if len(on_time) < len(measured.open):
+        yield "Where this process could not send the calls on time, the row is no result."
+    if reference.distinct == 1:
+        yield (
+            "All images have the same answer, so answers that were mixed up would go unnoticed; "
+            "--data sends images of your own."
+        )
+
+
+def as_json(
+    settings: BenchSettings, reference: Reference, measured: Measured, recommendation: Recommendation
+) -> dict[str, Any]:
+    """All of it. Latencies in milliseconds, null where there is none to tell."""
+    best = recommendation.point
+    return {
+        "server": settings.server,
+        "model": measured.model.name,
+        "version": measured.model.version,
+        "digest": measured.model.digest,
+        "input_shape": list(measured.model.input_shape),
+        "data": settings.data or "random pixels",
+        "images": len(reference.images),
+        "distinct_answers": reference.distinct,
+        "seconds": settings.seconds,
+        "timeout_s": settings.timeout_s,
+        "seed": SEED,
+        "complete": measured.complete,
+        "wrong": measured.wrong or None,
+        "closed": [
+            {"batch_size": point.batch_size, "concurrency": point.concurrency, "images_per_s": point.images_per_s}
+            | _load_as_json(point.load)
+            for point in measured.closed
+        ],
+        "open": [
+            {
+                "batch_size": point.batch_size,
+                "load": point.share,
+                "due_calls_per_s": point.rate,
+                "images_per_s": point.images_per_s,
+            }
+            | _load_as_json(point.load)
+            | {"lateness_ms": point.load.lateness_s * 1000, "generator_fell_behind": point.load.fell_behind}
+            for point in measured.open
+        ],
+        "slo_ms": recommendation.slo_ms,
+        "recommended": best and {"batch_size": best.batch_size, "concurrency": best.concurrency},
+        "recommendation": recommendation.sentence,
+    }
+
+
+def _load_as_json(load: Load) -> dict[str, Any]:
+    latencies = {"p50_ms": load.p50_s, "p99_ms": load.p99_s, "p999_ms": load.p999_s}
+    return {
+        "calls": load.calls,
+        "calls_per_s": load.calls_per_s,
+        **{name: None if load.fell_behind or value is None else value * 1000 for name, value in latencies.items()},
+        "errors": dict(load.errors),
+        "wrong": load.wrong,
+        "seconds": load.seconds,
+        "generator_cores": load.busy,
+    }
+
+
+def _closed_table(measured: Measured) -> Table:
+    """The highest throughput of each batch size is marked."""
+    headings = "images\na call", "calls\nat once", "images/s", "calls/s", "p50\nms", "p99\nms"
+    table = _table("Each caller waits for its answer", headings)
+    best = [measured.best(batch_size) for batch_size in measured.batch_sizes]
+    for point in measured.closed:
+        load = point.load
+        cells = (
+            f"{point.batch_size:,}",
+            f"{point.concurrency:,}",
+            f"{point.images_per_s:,.0f}",
+            f"{load.calls_per_s:,.0f}",
+        )
+        table.add_row(*cells, _ms(load.p50_s), _ms(load.p99_s), _failures(load), style="bold" if point in best else "")
+    return table
+
+
+def _open_table(measured: Measured) -> Table:
+    headings = "images\na call", "load", "calls/s\ndue", "p50\nms", "p99\nms", "p99.9\nms"
+    table = _table("Calls come at random moments", headings)
+    for point in measured.open:
+        load = point.load
+        cells = f"{point.batch_size:,}", f"{point.share:.0%}", f"{point.rate:,.0f}"
+        if load.fell_behind:
+            late = f"sent up to {shown_ms(load.lateness_s * 1000)} ms late: no result"
+            table.add_row(*cells, "-", "-", "-", "\n".join(filter(None, (late, _failures(load)))))
+        else:
+            table.add_row(*cells, _ms(load.p50_s), _ms(load.p99_s), _ms(load.p999_s), _failures(load))
+    return table
+
+
+def _table(title: str, headings: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, width=WIDTH)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("not answered, or wrong", ratio=1)
+    return table
+
+
+def _failures(load: Load) -> str:
+    wrong = [f"{load.wrong:,} WRONG"] if load.wrong else []
+    return "\n".join([*(f"{count:,} {reason}" for reason, count in load.errors.items()), *wrong])
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else shown_ms(seconds * 1000)

@@ -1,0 +1,158 @@
+"""What a supervisor tells its workers, and they it: one JSON object a line, over a socket that both hold an end of."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from bundle.accuracy import Accuracy
+from server.settings import ServeSettings
+
+VARIABLE = "VOUCH_WORKER"
+"""Of the environment: how a worker is told what it is."""
+
+
+class Message(BaseModel):
+    """Values that are checked once and never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Assignment(Message):
+    """What a worker is to be."""
+
+    settings: ServeSettings
+    port: int
+    """Shared with the other workers."""
+    cores: int
+    """Its share of them."""
+    socket: int
+    """The file descriptor of its end."""
+
+
+class Verifying(Message):
+    """These versions of the model are being looked at; none: no longer."""
+
+    kind: Literal["verifying"] = "verifying"
+    name: str
+    versions: tuple[int, ...] = ()
+
+
+class NotServed(Message):
+    """A version was refused."""
+
+    kind: Literal["not_served"] = "not_served"
+    name: str
+    version: int
+    reason: str
+
+
+class Forget(Message):
+    """Of models that are neither served nor among these, nothing is to be remembered."""
+
+    kind: Literal["forget"] = "forget"
+    names: frozenset[str]
+
+
+class Serve(Message):
+    """A bundle that has vouched for itself is to be served."""
+
+    kind: Literal["serve"] = "serve"
+    path: Path
+    served: Accuracy
+
+
+class Ping(Message):
+    """Are you there?"""
+
+    kind: Literal["ping"] = "ping"
+
+
+class Pong(Message):
+    """Yes."""
+
+    kind: Literal["pong"] = "pong"
+
+
+class Stop(Message):
+    """Drain, then end."""
+
+    kind: Literal["stop"] = "stop"
+
+
+class Ready(Message):
+    """The worker is there to be told, or why it is not."""
+
+    kind: Literal["ready"] = "ready"
+    problem: str = ""
+
+
+class Serving(Message):
+    """A bundle is served, or why it is not."""
+
+    kind: Literal["serving"] = "serving"
+    path: Path
+    problem: str = ""
+
+
+class Broken(Message):
+    """The worker cannot answer for a model any more, and wants to be replaced."""
+
+    kind: Literal["broken"] = "broken"
+    reason: str
+
+
+class Stopped(Message):
+    """The worker has drained."""
+
+    kind: Literal["stopped"] = "stopped"
+
+
+Order = Verifying | NotServed | Forget | Serve | Ping | Stop
+Report = Ready | Serving | Pong | Broken | Stopped
+_MESSAGE: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
+MAX_LINE_BYTES = 1 << 20
+
+
+class Channel:
+    """One end of the socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def say(self, message: Order | Report) -> None:
+        """Sends a message; one that nobody can read any more is lost."""
+        if not self._writer.is_closing():
+            self._writer.write(_MESSAGE.dump_json(message) + b"\n")
+
+    async def heard(self) -> AsyncIterator[Order | Report]:
+        """What the other end says, until it is gone."""
+        try:
+            while line := await self._reader.readline():
+                yield _MESSAGE.validate_json(line)
+        except ConnectionError:
+            return
+
+    async def close(self) -> None:
+        """Sends what is still to be sent."""
+        try:
+            await self._writer.drain()
+            self._writer.close()
+            await self._writer.wait_closed()
+        except ConnectionError:
+            return
+
+
+async def channel(end: socket.socket) -> Channel:
+    """A channel over this end of a socket pair."""
+    return Channel(*await asyncio.open_connection(sock=end, limit=MAX_LINE_BYTES))
+
+
+def assignment() -> Assignment:
+    """What this process, a worker, is to be."""
+    return Assignment.model_validate_json(os.environ[VARIABLE])

@@ -1,0 +1,126 @@
+"""The workers of a server: all serve the same, one that ends unasked is replaced, and what one knows all know."""
+
+import asyncio
+from collections.abc import Iterable
+
+from bundle.accuracy import Accuracy
+from bundle.store import Bundle
+from server.catalog import Refusal
+from server.control import Forget, NotServed, Order, Serve, Verifying
+from server.errors import Refused, StartFailed
+from server.member import Member
+from server.settings import ServeSettings
+from server.workplace import Workplace
+
+LISTENING_INTERVAL_S = 0.02
+
+
+class Crew:
+    """Some workers; for the watcher, all there is to tell."""
+
+    def __init__(self, workplace: Workplace, settings: ServeSettings, port: int) -> None:
+        self._workplace = workplace
+        self._settings = settings
+        self._port = port
+        self._given_up = asyncio.get_running_loop().create_future()
+        self._members: list[Member] = []
+        self._served: dict[str, tuple[int, Serve]] = {}
+        self._refusals: dict[str, dict[int, Refusal]] = {}
+        self._verifying: dict[str, tuple[int, ...]] = {}
+
+    async def start(self) -> None:
+        """Starts all of them; returns when they listen.
+
+        Raises:
+            StartFailed: one of them does not start.
+        """
+        self._members = [Member(self._workplace, self._known, self._give_up) for _ in range(self._settings.workers)]
+        await asyncio.gather(*(member.start() for member in self._members))
+        await self._until_listening()
+
+    async def _until_listening(self) -> None:
+        """A transport that listens only after its application is ready does not say when."""
+        host = self._settings.host.strip("[]")
+        while all(member.alive for member in self._members):
+            try:
+                _, writer = await asyncio.open_connection(host, self._port)
+            except OSError:
+                await asyncio.sleep(LISTENING_INTERVAL_S)
+            else:
+                writer.close()
+                return
+        raise StartFailed(f"nothing listens on {self._settings.host}:{self._port}; the worker's own words stand above")
+
+    async def given_up(self) -> str:
+        """Returns when a worker's place cannot be filled, with the reason; until then it waits."""
+        reason: str = await asyncio.shield(self._given_up)
+        return reason
+
+    def _give_up(self, reason: str) -> None:
+        if not self._given_up.done():
+            self._given_up.set_result(reason)
+
+    async def stop(self) -> None:
+        """Has all of them drain, and waits; those that take longer than the grace are ended."""
+        await asyncio.gather(*(member.stop(self._settings.grace_s) for member in self._members))
+
+    async def install(self, bundle: Bundle, served: Accuracy) -> None:
+        """Has all workers serve a verified bundle.
+
+        Raises:
+            Refused: none of them can. One that cannot while others can is replaced.
+        """
+        order = Serve(path=bundle.path, served=served)
+        answers = await asyncio.gather(*(member.serve(order) for member in self._members))
+        problems = [answer for answer in answers if answer]
+        if len(problems) == len(answers):
+            raise Refused(problems[0])
+        name, version = bundle.manifest.name, bundle.manifest.version
+        self._served[name] = (version, order)
+        self._refusals[name] = {key: value for key, value in self._refusals.get(name, {}).items() if key > version}
+        for member, answer in zip(self._members, answers, strict=True):
+            if answer is None:
+                member.tell(order)  # it has come since, and was told what was served before
+            elif answer:
+                member.replace(f"it does not serve {bundle}: {answer}")
+
+    def served_version(self, name: str) -> int:
+        """The version that answers now; 0 where there is none."""
+        return self._served[name][0] if name in self._served else 0
+
+    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
+        """Says which versions of this model are being looked at."""
+        self._verifying[name] = tuple(versions)
+        self._tell(Verifying(name=name, versions=self._verifying[name]))
+
+    def end_verifying(self, name: str) -> None:
+        """The opposite."""
+        self._verifying.pop(name, None)
+        self._tell(Verifying(name=name))
+
+    def refuse(self, name: str, refusal: Refusal) -> None:
+        """Remembers why a version is not served."""
+        self._refusals.setdefault(name, {})[refusal.version] = refusal
+        self._tell(NotServed(name=name, version=refusal.version, reason=refusal.reason))
+
+    def forget_all_but(self, names: set[str]) -> None:
+        """Drops what is remembered of models that are neither served nor there any more."""
+        gone = set(self._refusals) - set(self._served) - names
+        for name in gone:
+            del self._refusals[name]
+        if gone:
+            self._tell(Forget(names=frozenset(names)))
+
+    def _tell(self, order: Order) -> None:
+        for member in self._members:
+            member.tell(order)
+
+    def _known(self) -> list[Order]:
+        """What a new worker is told first."""
+        verifying = [Verifying(name=name, versions=versions) for name, versions in self._verifying.items()]
+        refused = [
+            NotServed(name=name, version=one.version, reason=one.reason)
+            for name, refusals in self._refusals.items()
+            for one in refusals.values()
+        ]
+        return [*verifying, *refused, *(order for _, order in self._served.values())]

@@ -1,0 +1,48 @@
+"""How many images a model answers sooner than a thread could be told of them: measured at warm-up, not guessed."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+HANDING_OVER_S = 50e-6
+"""About what it costs to queue a request, wake a thread and be woken by it, on the machines of today."""
+MAX_BLOCKING_S = 1e-3
+"""No run on the event loop may keep other callers waiting longer."""
+RUNS = 5
+
+
+def at_once_images(
+    run: Callable[[np.ndarray], object],
+    image_shape: tuple[int, ...],
+    max_batch_size: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> int:
+    """The longest request that is better run on the event loop than handed to a thread; 0: none is.
+
+    That is one whose run costs hardly more than its share of the best batch, so that there is nothing to gain from
+    waiting for others, and that does not hold up the loop.
+
+    Args:
+        run: what answers images, uint8, shape (N, *image_shape).
+        clock: tells seconds.
+    """
+    sizes = [1 << power for power in range(max_batch_size.bit_length())]
+    times = [_shortest(run, np.zeros((size, *image_shape), np.uint8), clock) for size in sizes]
+    share = min(seconds / size for seconds, size in zip(times, sizes, strict=True))
+    best = 0
+    for size, seconds in zip(sizes, times, strict=True):
+        if seconds > MAX_BLOCKING_S or seconds - size * share > HANDING_OVER_S:
+            break
+        best = size
+    return best
+
+
+def _shortest(run: Callable[[np.ndarray], object], images: np.ndarray, clock: Callable[[], float]) -> float:
+    """Of some runs: the others were disturbed."""
+    took = []
+    for _ in range(RUNS):
+        began = clock()
+        run(images)
+        took.append(clock() - began)
+    return min(took)

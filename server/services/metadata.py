@@ -1,0 +1,39 @@
+"""What a served model tells of itself: its tensors, and the facts that the protocol has no fields for."""
+
+from protos.inference import inference_pb2 as pb
+from server.catalog import Served
+from server.services.infer_request import INPUT, INPUT_TYPE
+from server.services.infer_response import OUTPUT_TYPE
+from server.session import Outputs
+
+PLATFORM = "onnxruntime_onnx"
+
+
+def model_metadata(served: Served) -> pb.ModelMetadataResponse:
+    """Tensors with their batch axis, and the facts as properties."""
+    manifest = served.bundle.manifest
+    tensor = pb.ModelMetadataResponse.TensorMetadata
+    return pb.ModelMetadataResponse(
+        name=manifest.name,
+        versions=[str(manifest.version)],
+        platform=PLATFORM,
+        inputs=[tensor(name=INPUT, datatype=INPUT_TYPE, shape=[-1, *manifest.input.shape])],
+        outputs=[tensor(name=name, datatype=OUTPUT_TYPE, shape=[-1, len(manifest.labels)]) for name in Outputs._fields],
+        properties=facts(served),
+    )
+
+
+def facts(served: Served) -> dict[str, str]:
+    """Labels, one a line; the digest; the claim, and what serving made of it."""
+    manifest = served.bundle.manifest
+    claim, recount = manifest.claim.accuracy, served.served
+    return {
+        "labels": "\n".join(manifest.labels),
+        "digest": served.bundle.digest,
+        "claim.correct": str(claim.correct),
+        "claim.total": str(claim.total),
+        "claim.accuracy": f"{claim.accuracy:.6f}",
+        "served.correct": str(recount.correct),
+        "served.total": str(recount.total),
+        "served.accuracy": f"{recount.accuracy:.6f}",
+    }

@@ -1,0 +1,159 @@
+"""The fast path of the two methods that carry pixels: from a serialized request to a serialized answer.
+
+Requests of a client differ in their pixels and in little else. What surrounds the pixels is read once, as a protobuf
+message like any other, and then known again by its bytes; the pixels go from the message to the model without a copy,
+and an answer is what surrounded the last one of its kind with new numbers in between. It answers as the slow path does,
+byte for byte but for the order of fields; whatever it does not know is handed to that.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from google.protobuf.message import Message
+
+from server.batcher import Rows
+from server.catalog import Catalog, Served
+from server.errors import DomainError
+from server.services.table import CallContext, Method, Parts, Serialized
+
+MAX_KNOWN = 256
+"""Kinds of request that are remembered; a client that never asks twice alike would fill any number."""
+MAX_SURROUNDING_BYTES = 1024
+
+
+class Surrounded(NamedTuple):
+    """Where the pixels of a request lie."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All there is to know about a kind of request."""
+
+    served: Served
+    shape: tuple[int, ...]
+    """Of the images."""
+    encode: Callable[[Rows], Parts]
+    """From the model's outputs to the answer."""
+
+
+class FastPath:
+    """Answers serialized requests of one method."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        find_pixels: Callable[[Serialized], Surrounded | None],
+        plan: Callable[[Any], Plan | None],
+        method: Method,
+    ) -> None:
+        """
+        Args:
+            find_pixels: where they lie in a request; None where that is not plain to see.
+            plan: what a request asks for, from the whole message; None where it has to go the long way, which also
+                says what is wrong with it.
+            method: the long way.
+        """
+        self._catalog = catalog
+        self._find_pixels = find_pixels
+        self._plan = plan
+        self._method = method
+        self._known: dict[tuple[bytes, bytes], Plan] = {}
+        self._generation = catalog.generation
+
+    def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
+        """The answer, at once where the model is that fast."""
+        found = self._find_pixels(request)
+        if found is None or len(request) - (found.stop - found.start) > MAX_SURROUNDING_BYTES:
+            return self._slowly(request, context)
+        plan = self._planned(request, found)
+        if plan is None:
+            return self._slowly(request, context)
+        images = np.frombuffer(request, np.uint8, found.stop - found.start, found.start).reshape(plan.shape)
+        outputs = plan.served.batcher.run_now(images)
+        return plan.encode(outputs) if outputs is not None else _later(plan, images, context)
+
+    async def _slowly(self, request: Serialized, context: CallContext) -> Parts:
+        response: Message = await self._method.function(self._method.decode(request), context)
+        return (response.SerializeToString(),)
+
+    def _planned(self, request: Serialized, found: Surrounded) -> Plan | None:
+        if self._generation != self._catalog.generation:
+            self._known.clear()
+            self._generation = self._catalog.generation
+        surroundings = bytes(request[: found.start]), bytes(request[found.stop :])
+        plan = self._known.get(surroundings)
+        if plan is None and (plan := self._read(request)) is not None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[surroundings] = plan
+        return plan
+
+    def _read(self, request: Serialized) -> Plan | None:
+        try:
+            message = self._method.decode(request)
+            if message.SerializeToString() != request:
+                return None  # a field that stands there twice, say: not all pixels need be those that were found
+            return self._plan(message)
+        except DomainError:
+            return None  # the long way says it
+
+
+async def _later(plan: Plan, images: np.ndarray, context: CallContext) -> Parts:
+    with plan.served.lease():
+        return plan.encode(await plan.served.batcher.submit(images, context.deadline))
+
+
+def varint(value: int) -> bytes:
+    """As protobuf writes it."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
+def read_varint(message: Serialized, at: int) -> tuple[int, int]:
+    """The number there, and where it ends. Raises IndexError at the message's end, ValueError over 64 bits."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
+
+
+def find_field(message: Serialized, tag: int, start: int, stop: int) -> Surrounded | None:
+    """The content of the first field with this tag among fields that have a length or are numbers; else None.
+
+    Args:
+        tag: of a field with a length: number << 3 | 2, below 128.
+        start: of the fields.
+        stop: their end.
+    """
+    try:
+        while start < stop:
+            found = message[start]
+            if found & 7 == 0:
+                _, start = read_varint(message, start + 1)
+                continue
+            if found & 7 != 2 or found > 0x7F:
+                return None
+            length, content = read_varint(message, start + 1)
+            if content + length > stop:
+                return None
+            if found == tag:
+                return Surrounded(content, content + length)
+            start = content + length
+    except (IndexError, ValueError):
+        pass
+    return None

@@ -1,0 +1,111 @@
+"""`vouch serve`: workers that share a port, what they are told to serve, and the way down again.
+
+The supervisor watches the models folder and has every new version verified in a process of its own; the workers serve
+what has vouched for itself. One that ends unasked is started anew.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+
+from bundle.store import ModelsFolder
+from server.cores import available_cores
+from server.crew import Crew
+from server.errors import StartFailed
+from server.port import ReservedPort
+from server.probe import probe
+from server.settings import ServeSettings
+from server.watcher import Watcher
+from server.workplace import chosen_transport, workplace
+
+log = logging.getLogger("vouch.server")
+
+
+class Supervisor:
+    """Serves from `start` to `stop`."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        self._reserved: ReservedPort | None = None
+        self._crew: Crew | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that the workers listen on."""
+        assert self._reserved is not None
+        return self._reserved.port
+
+    async def start(self) -> None:
+        """Listens, NOT_SERVING until the first version has vouched for itself.
+
+        Raises:
+            StartFailed: the models folder, the transport, the provider or the address is not to be had.
+        """
+        settings = self._settings
+        if not settings.models.is_dir():
+            raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
+        transport = chosen_transport(settings.transport)
+        self._reserved = ReservedPort(settings.host, settings.port)
+        cores = max(1, available_cores() // settings.workers)
+        port = self._reserved.port
+        self._crew = Crew(workplace(transport, settings, port, cores), settings, port)
+        try:
+            await self._crew.start()
+        except BaseException:
+            await self.stop()
+            raise
+        verify = partial(probe, settings=settings)
+        watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
+        self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
+
+    async def given_up(self) -> str:
+        """Returns when workers cannot be kept alive, with the reason; until then it waits."""
+        assert self._crew is not None
+        return await self._crew.given_up()
+
+    async def stop(self) -> None:
+        """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        if self._crew is not None:
+            await self._crew.stop()
+        if self._reserved is not None:
+            self._reserved.close()
+
+
+async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+
+    Args:
+        started: called when the workers listen.
+
+    Raises:
+        StartFailed: as `Supervisor.start`, or workers cannot be kept alive.
+    """
+    loop = asyncio.get_running_loop()
+    asked_to_stop = asyncio.Event()
+    supervisor = Supervisor(settings)
+    await supervisor.start()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, _stop_once, asked_to_stop, signal_number)
+    started(supervisor)
+    stopping, given_up = asyncio.ensure_future(asked_to_stop.wait()), asyncio.ensure_future(supervisor.given_up())
+    await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
+    log.info("draining: accepted calls have up to %g s", settings.grace_s)
+    await supervisor.stop()
+    log.info("stopped")
+    if given_up.done():
+        raise StartFailed(given_up.result())
+    given_up.cancel()
+
+
+def _stop_once(asked_to_stop: asyncio.Event, signal_number: signal.Signals) -> None:
+    if asked_to_stop.is_set():
+        log.warning("%s again: ending at once", signal_number.name)
+        os._exit(1)
+    asked_to_stop.set()

@@ -1,0 +1,313 @@
+"""The tables of the services as an ASGI application, for a server whose HTTP/2 is somebody else's well-kept one.
+
+Over HTTP/2, gRPC is little: a path, a length before each message, a deadline in a header, a status in the trailers
+(https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The server must know the extension
+`http.response.trailers`.
+"""
+
+import asyncio
+import zlib
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from google.protobuf.message import Message
+
+from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
+from server.gate import Gate
+from server.services.status import Status, status_of
+from server.services.table import CallContext, Method, Parts, Serialized
+
+Event = dict[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Scope = Mapping[str, Any]
+T = TypeVar("T")
+
+CONTENT_TYPE = b"application/grpc"
+HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
+START = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
+OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
+RESERVED = (b":", b"grpc-", b"content-type", b"te", b"host")
+"""How headers begin that are not the caller's own."""
+LENGTH_BYTES = 5
+"""Before each message: whether it is compressed, then its length."""
+TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+WORTH_NO_COPY = 1 << 14
+"""Bytes of a message from which on a view costs less than a copy."""
+WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
+PROBE_S = 0.1
+"""How long after a caller has left this is noticed, while a call waits."""
+
+
+class CallerLeft(Exception):
+    """The caller has cancelled the call, or its connection is gone."""
+
+
+class GrpcApp:
+    """Answers the methods of some services. An ASGI application, less its lifespan."""
+
+    def __init__(self, methods: Iterable[Method], gate: Gate, max_message_bytes: int) -> None:
+        self._methods = {method.path: method for method in methods}
+        self._gate = gate
+        self._max_message_bytes = max_message_bytes
+        self._long_calls: set[asyncio.Task[None] | None] = set()
+        """The event loop holds its tasks weakly, and what a call waits for may be held by that call alone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call, of ASGI's type `http`."""
+        call = _Call(scope, receive, send, self._max_message_bytes)
+        try:
+            if not await call.is_grpc():
+                return
+            method = self._methods.get(scope["path"])
+            if method is None:
+                raise Unsupported(f"there is no method {scope['path']}")
+            if method.wire is None:
+                self._long_calls.add(asyncio.current_task())
+            with nullcontext() if method.while_draining else self._gate:
+                await _answer(method, call)
+        except CallerLeft:
+            return
+        except Exception as err:
+            await call.fail(status_of(err, scope["path"]))
+        finally:
+            self._long_calls.discard(asyncio.current_task())
+
+
+class _Call:
+    """The two directions of a call, as gRPC messages."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._max_message_bytes = max_message_bytes
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._client = scope["client"]
+        self._is_post = scope["method"] == "POST"
+        self._read = bytearray()
+        self._ended = False
+        self._started = False
+
+    async def is_grpc(self) -> bool:
+        """Whether this is a gRPC call at all; others are told so in HTTP's own words."""
+        if self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE):
+            return True
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        start = {"type": "http.response.start", "status": 415, "headers": headers}
+        await self._put(start, _body(b"This port speaks gRPC over HTTP/2.\n"))
+        return False
+
+    def context(self) -> CallContext:
+        """What came beside the messages."""
+        host, port = self._client or ("", 0)
+        peer = f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
+        return CallContext(self.deadline(), _Metadata(self._headers), peer)
+
+    def deadline(self) -> float | None:
+        """In the event loop's time."""
+        timeout = self._headers.get(b"grpc-timeout")
+        return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
+
+    async def one(self) -> Serialized:
+        """The only message of a unary request."""
+        event = await self._receive()
+        body: bytes = event.get("body", b"")
+        if event.get("more_body", False) or body[:1] != b"\0" or event["type"] == "http.disconnect":
+            return await self._one_in_pieces(event)
+        length = len(body) - LENGTH_BYTES
+        if int.from_bytes(body[1:LENGTH_BYTES], "big") != length or length > self._max_message_bytes:
+            return await self._one_in_pieces(event)
+        return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
+
+    async def _one_in_pieces(self, event: Event) -> bytes:
+        self._take(event)
+        message = await self._next()
+        if message is None or await self._next() is not None:
+            raise InvalidRequest("expected exactly one message")
+        return message
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """All messages, until the caller has closed its side."""
+        while (message := await self._next()) is not None:
+            yield message
+
+    async def _next(self) -> bytes | None:
+        """The next message; None at the end. Raises CallerLeft."""
+        while len(self._read) < LENGTH_BYTES:
+            if self._ended:
+                if self._read:
+                    raise InvalidRequest("the request ends within a message")
+                return None
+            await self._read_more()
+        compressed, length = self._read[0], int.from_bytes(self._read[1:LENGTH_BYTES], "big")
+        if length > self._max_message_bytes:
+            raise MessageTooLarge(f"the message has {length:,} bytes, at most {self._max_message_bytes:,} are taken")
+        stop = LENGTH_BYTES + length
+        while len(self._read) < stop:
+            if self._ended:
+                raise InvalidRequest("the request ends within a message")
+            await self._read_more()
+        message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
+        del self._read[:stop]
+        return self._inflated(message) if compressed else message
+
+    async def _read_more(self) -> None:
+        self._take(await self._receive())
+
+    def _take(self, event: Event) -> None:
+        if event["type"] == "http.disconnect":
+            raise CallerLeft
+        self._read += event.get("body", b"")
+        self._ended = not event.get("more_body", False)
+
+    def _inflated(self, message: bytes) -> bytes:
+        encoding = self._headers.get(b"grpc-encoding", b"identity")
+        if encoding not in WINDOW_BITS:
+            raise Unsupported(f"messages compressed as {encoding.decode('latin-1')!r} are not read")
+        inflate = zlib.decompressobj(WINDOW_BITS[encoding])
+        try:
+            content = inflate.decompress(message, self._max_message_bytes + 1)
+        except zlib.error as err:
+            raise InvalidRequest(f"the message is not compressed as {encoding.decode()} says") from err
+        if len(content) > self._max_message_bytes:
+            raise MessageTooLarge(f"inflated, the message has more than {self._max_message_bytes:,} bytes")
+        return content
+
+    async def write(self, parts: Parts) -> None:
+        """A message of a stream; returns when it has gone out."""
+        await self._put(*self._beginning(), _body(_framed(parts), more=True))
+
+    async def finish(self, last: Parts | None = None) -> None:
+        """The end, with a last message perhaps."""
+        await self._put(*self._beginning(), _body(_framed(last) if last is not None else b""), OK_TRAILERS)
+
+    async def fail(self, status: Status) -> None:
+        """The end by an error."""
+        headers = [(b"grpc-status", str(int(status.code)).encode())]
+        headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
+        with suppress(CallerLeft):
+            if self._started:
+                await self._put(_body(b""), {"type": "http.response.trailers", "headers": headers})
+            else:
+                await self._put(
+                    {"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b"")
+                )
+
+    async def probe(self) -> None:
+        """Raises CallerLeft if nobody waits for the answer any more: an empty piece of it cannot be sent then."""
+        await self._put(*self._beginning(), _body(b"", more=True))
+
+    def _beginning(self) -> tuple[Event, ...]:
+        if self._started:
+            return ()
+        self._started = True
+        return (START,)
+
+    async def _put(self, *events: Event) -> None:
+        try:
+            for event in events:
+                await self._send(event)
+        except OSError as err:  # what ASGI says a server raises when the caller has left
+            raise CallerLeft from err
+
+
+def _body(content: bytes, more: bool = False) -> Event:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+class _Metadata(Mapping[str, str | bytes]):
+    """The headers that are the caller's own, decoded when somebody asks."""
+
+    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
+        self._headers = headers
+
+    def __getitem__(self, key: str) -> str | bytes:
+        value = self._headers[key.encode()]
+        return b64decode(value + b"==") if key.endswith("-bin") else value.decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.decode("latin-1") for key in self._headers if not key.startswith(RESERVED))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+async def _answer(method: Method, call: _Call) -> None:
+    """From the request's messages to the response's."""
+    if method.wire is not None:
+        context = CallContext(call.deadline())
+        answer = method.wire(await call.one(), context)
+        if not isinstance(answer, tuple):
+            async with _until(context.deadline):
+                answer = await _watched(answer, call)
+        await call.finish(answer)
+        return
+    context = call.context()
+    async with _until(context.deadline):
+        if method.server_streaming:
+            await _answer_stream(method, call, context)
+        else:
+            response: Message = await _watched(method.function(await _requests(method, call), context), call)
+            await call.finish((response.SerializeToString(),))
+
+
+async def _answer_stream(method: Method, call: _Call, context: CallContext) -> None:
+    async with aclosing(method.function(await _requests(method, call), context)) as responses:
+        if method.client_streaming:  # reading the requests tells when the caller leaves
+            async for response in responses:
+                await call.write((response.SerializeToString(),))
+        else:
+            while (response := await _watched(anext(responses, None), call)) is not None:
+                await call.write((response.SerializeToString(),))
+    await call.finish()
+
+
+async def _requests(method: Method, call: _Call) -> Message | AsyncIterator[Message]:
+    if not method.client_streaming:
+        return method.decode(await call.one())
+    return (method.decode(message) async for message in call.messages())
+
+
+async def _watched(awaitable: Awaitable[T], call: _Call) -> T:
+    """What is awaited, unless the caller leaves before it is there: then it is cancelled.
+
+    The server tells of that only when something is sent.
+    """
+    work = asyncio.ensure_future(awaitable)
+    try:
+        while not (await asyncio.wait((work,), timeout=PROBE_S))[0]:
+            await call.probe()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait((work,))
+    return work.result()
+
+
+@asynccontextmanager
+async def _until(deadline: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as err:
+        raise DeadlineExpired("the deadline passed before there was an answer") from err
+
+
+def timeout_s(value: bytes) -> float:
+    """The seconds that a grpc-timeout header gives: at most 8 digits and a unit.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    digits, unit = value[:-1], TIMEOUT_UNITS.get(value[-1:])
+    if unit is None or not digits.isdigit() or len(digits) > 8:
+        raise InvalidRequest(f"expected a grpc-timeout of up to 8 digits and a unit, got {value!r}")
+    return int(digits) * unit
+
+
+def _framed(parts: Parts) -> bytes:
+    size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in parts)
+    return b"".join((b"\0", size.to_bytes(4, "big"), *parts))

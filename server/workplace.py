@@ -1,0 +1,65 @@
+"""What starts a worker process, on the transport that was chosen."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.control import VARIABLE, Assignment
+from server.settings import ServeSettings, Transport
+from server.transport.envoy import envoy_launch, why_not
+
+log = logging.getLogger("vouch.server")
+
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""What glibc does not give back to the kernel at once: messages of 100 kB and more would otherwise be paid for in page
+faults, each time anew. Bytes; the first is the most that glibc takes."""
+HOUSE = str(Path(__file__).resolve().parent.parent)
+"""Where workers find this code, whatever the working directory has."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+Workplace = Callable[[int], Launch]
+"""(the file descriptor of a worker's end of its channel) -> what starts that worker."""
+
+
+def chosen_transport(wanted: Transport) -> Transport:
+    """Which transport serves: `auto` is Envoy where it is to be had, and else grpcio, with a line that says why."""
+    if wanted != "auto":
+        return wanted
+    if reason := why_not():
+        log.warning("transport grpcio in place of envoy, which is faster: %s", reason)
+        return "grpcio"
+    return "envoy"
+
+
+def workplace(transport: Transport, settings: ServeSettings, port: int, cores: int) -> Workplace:
+    """
+    Args:
+        transport: not `auto`.
+        cores: of one worker.
+
+    Raises:
+        StartFailed: the transport is not to be had.
+    """
+    if transport == "envoy":
+        command, extra = envoy_launch(settings.host, port, settings.max_message_bytes)
+    else:
+        command, extra = (sys.executable, "-P", "-m", "server.worker_process"), {}
+    paths = [HOUSE, *filter(None, [extra.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
+    environment = {**ALLOCATION, **os.environ, **extra, "PYTHONPATH": os.pathsep.join(paths)}
+
+    def launch(end: int) -> Launch:
+        assignment = Assignment(settings=settings, port=port, cores=cores, socket=end)
+        return Launch(command, {**environment, VARIABLE: assignment.model_dump_json()})
+
+    return launch

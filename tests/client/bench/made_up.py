@@ -1,0 +1,43 @@
+"""Points that nobody measured."""
+
+from typing import Any
+
+from client.bench.load import Load
+from client.bench.points import ClosedPoint, Measured, OpenPoint
+from client.messages import Model
+from tests.tiny import LABELS, SIDE
+
+TINY = Model("tiny", "serving", 1, LABELS, (SIDE, SIDE), "0" * 64, None, None, ())
+
+
+def load_of(**changed: Any) -> Load:
+    """A thousand right answers in a second, half of them within 2 ms and nearly all within 4."""
+    usual: dict[str, Any] = {
+        "calls": 1000,
+        "wrong": 0,
+        "errors": {},
+        "seconds": 1.0,
+        "lateness_s": 0.0,
+        "busy": 0.25,
+        "p50_s": 2e-3,
+        "p99_s": 4e-3,
+        "p999_s": 8e-3,
+    }
+    return Load(**(usual | changed))
+
+
+def closed(batch_size: int, concurrency: int, **changed: Any) -> ClosedPoint:
+    return ClosedPoint(batch_size, concurrency, load_of(**changed))
+
+
+def opened(batch_size: int, share: float, **changed: Any) -> OpenPoint:
+    return OpenPoint(batch_size, share, 1000 * share, load_of(**changed))
+
+
+def measured_of(*points: ClosedPoint | OpenPoint) -> Measured:
+    return Measured(
+        TINY,
+        [point for point in points if isinstance(point, ClosedPoint)],
+        [point for point in points if isinstance(point, OpenPoint)],
+        complete=True,
+    )

@@ -1,0 +1,80 @@
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bundle.accuracy import Accuracy
+from server.control import (
+    VARIABLE,
+    Assignment,
+    Channel,
+    Forget,
+    NotServed,
+    Order,
+    Report,
+    Serve,
+    Serving,
+    Stop,
+    Verifying,
+    assignment,
+    channel,
+)
+from server.settings import ServeSettings
+
+
+async def ends() -> tuple[Channel, Channel]:
+    ours, theirs = socket.socketpair()
+    return await channel(ours), await channel(theirs)
+
+
+async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> None:
+    """Every kind of message arrives as it was."""
+    said: list[Order | Report] = [
+        Verifying(name="a", versions=(2, 3)),
+        NotServed(name="a", version=3, reason='not "right"\nat all'),
+        Forget(names=frozenset({"a", "b"})),
+        Serve(path=Path("models/a/1"), served=Accuracy(correct=9, total=10)),
+        Serving(path=Path("models/a/1"), problem="no"),
+        Stop(),
+    ]
+    ours, theirs = await ends()
+
+    for message in said:
+        ours.say(message)
+    await ours.close()
+
+    assert [message async for message in theirs.heard()] == said
+    theirs.say(Stop())  # nobody reads it, and that is no error
+    await theirs.close()
+
+
+async def test_the_other_end_may_be_gone_without_having_read() -> None:
+    """A worker that was killed leaves what it was told unread; hearing from it just ends."""
+    ours, theirs = socket.socketpair()
+    end = await channel(ours)
+    end.say(Stop())
+    await asyncio.sleep(0)
+    theirs.close()
+
+    assert [message async for message in end.heard()] == []
+    await end.close()
+
+
+def test_a_worker_reads_its_assignment_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All settings as the supervisor has them, whatever the worker's own environment says."""
+    settings = ServeSettings(models=tmp_path, max_batch_size=17, grace_s=3)
+    assigned = Assignment(settings=settings, port=8081, cores=2, socket=5)
+    monkeypatch.setenv(VARIABLE, assigned.model_dump_json())
+    monkeypatch.setenv("VOUCH_SERVE_MAX_BATCH_SIZE", "99")
+
+    assert assignment() == assigned
+
+
+def test_an_assignment_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is guessed."""
+    monkeypatch.setenv(VARIABLE, '{"port": 1}')
+
+    with pytest.raises(ValidationError):
+        assignment()

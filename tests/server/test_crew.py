@@ -1,0 +1,193 @@
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import server.member
+from bundle.accuracy import Accuracy
+from bundle.store import Bundle, ModelsFolder
+from server.catalog import Refusal
+from server.crew import Crew
+from server.errors import Refused, StartFailed
+from server.port import ReservedPort
+from server.settings import ServeSettings
+from server.workplace import Launch
+from tests.tiny import publish_tiny
+
+COUNTED = Accuracy(correct=270, total=300)
+WORKER = """
+import json, os, socket, sys
+end = socket.socket(fileno=int(sys.argv[1]))
+log = open(sys.argv[2], "a", buffering=1)
+listening = socket.socket()
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+listening.bind(("127.0.0.1", int(sys.argv[4])))
+listening.listen()
+def say(**message):
+    end.sendall(json.dumps(message).encode() + b"\\n")
+say(kind="ready")
+for line in end.makefile():
+    order = json.loads(line)
+    if order["kind"] != "ping":
+        log.write(f"{os.getpid()} {order['kind']} {order.get('name') or order.get('path', '').split('/')[-1]}\\n")
+    if order["kind"] == "serve":
+        say(kind="serving", path=order["path"], problem="no memory" if sys.argv[3] == "refuses" else "")
+    if order["kind"] == "ping" and sys.argv[3] != "stuck":
+        say(kind="pong")
+    if sys.argv[3] == "mortal" or (order["kind"] == "stop" and sys.argv[3] != "deaf"):
+        break
+"""
+"""A worker that keeps what it is told in a file."""
+
+
+class Place:
+    """Starts such workers; each line of what they were told is (process, kind, name)."""
+
+    def __init__(self, folder: Path, port: int, *kinds: str) -> None:
+        self._folder, self._port, self._kinds = folder, port, kinds
+        self._started = 0
+
+    def __call__(self, end: int) -> Launch:
+        kind = self._kinds[self._started % len(self._kinds)]
+        log = self._folder / f"told-{self._started % len(self._kinds)}"
+        self._started += 1
+        words = (str(end), str(log), kind, str(self._port))
+        return Launch((sys.executable, "-c", WORKER, *words), dict(os.environ))
+
+    def told(self, place: int = 0) -> list[tuple[str, ...]]:
+        path = self._folder / f"told-{place}"
+        return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
+
+    async def until_told(self, kind: str, times: int = 1, place: int = 0) -> None:
+        async with asyncio.timeout(20):
+            while sum(one[1] == kind for one in self.told(place)) < times:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.member, "FIRST_PAUSE_S", 0.001)
+
+
+@asynccontextmanager
+async def crew(folder: Path, *kinds: str, grace_s: float = 10.0) -> AsyncIterator[tuple[Crew, Place]]:
+    with ReservedPort("127.0.0.1", 0) as reserved:
+        place = Place(folder, reserved.port, *kinds)
+        settings = ServeSettings(models=folder, workers=len(kinds), grace_s=grace_s)
+        members = Crew(place, settings, reserved.port)
+        await members.start()
+        yield members, place
+        await members.stop()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return publish_tiny(ModelsFolder(tmp_path / "models"))
+
+
+async def test_all_are_told_all(tmp_path: Path, bundle: Bundle) -> None:
+    """A version is served when every worker has said so; what else is known reaches all of them too."""
+    async with crew(tmp_path, "willing", "willing") as (members, place):
+        members.begin_verifying("tiny", [1])
+        await members.install(bundle, COUNTED)
+        members.end_verifying("tiny")
+        members.refuse("tiny", Refusal(2, "why"))
+        assert members.served_version("tiny") == 1
+        assert members.served_version("other") == 0
+
+    for number in (0, 1):
+        assert [one[1] for one in place.told(number)] == ["verifying", "serve", "verifying", "not_served", "stop"]
+
+
+async def test_one_that_ends_unasked_is_replaced_and_told_everything(
+    tmp_path: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its successor serves the same, and knows what was refused."""
+    async with crew(tmp_path, "willing") as (members, place):
+        await members.install(bundle, COUNTED)
+        members.refuse("tiny", Refusal(2, "why"))
+        await place.until_told("not_served")
+        (first, *_) = place.told()[0]
+        with caplog.at_level(logging.ERROR):
+            os.kill(int(first), 9)
+            await place.until_told("serve", times=2)
+
+        second = [one for one in place.told() if one[0] != first]
+        assert [one[1] for one in second][:2] == ["not_served", "serve"]
+        assert "a worker ended with -9; another takes its place" in caplog.text
+
+
+async def test_what_no_worker_can_serve_is_refused(tmp_path: Path, bundle: Bundle) -> None:
+    """With the worker's reason; the version before it stays."""
+    async with crew(tmp_path, "refuses") as (members, _):
+        with pytest.raises(Refused, match="no memory"):
+            await members.install(bundle, COUNTED)
+        assert members.served_version("tiny") == 0
+
+
+async def test_a_worker_that_cannot_serve_what_others_can_is_replaced(tmp_path: Path, bundle: Bundle) -> None:
+    """It would answer from another version than they."""
+    async with crew(tmp_path, "willing", "refuses") as (members, place):
+        await members.install(bundle, COUNTED)
+        await place.until_told("stop", place=1)
+        await place.until_told("serve", times=2)  # the successor is of the first kind again
+
+        assert members.served_version("tiny") == 1
+        assert len({one[0] for one in place.told()}) == 2
+
+
+async def test_models_that_are_gone_are_forgotten_by_all(tmp_path: Path) -> None:
+    """What was refused of a folder that somebody removed is no longer told to anybody."""
+    async with crew(tmp_path, "willing") as (members, place):
+        members.refuse("gone", Refusal(1, "why"))
+        members.forget_all_but({"other"})
+        members.forget_all_but({"other"})
+        await place.until_told("forget")
+
+    assert [one[1] for one in place.told()] == ["not_served", "forget", "stop"]
+
+
+async def test_one_that_does_not_stop_within_the_grace_is_ended(tmp_path: Path) -> None:
+    """A server always ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.member, "STOP_SLACK_S", 0.0)
+        async with asyncio.timeout(20), crew(tmp_path, "deaf", grace_s=0):
+            pass
+
+
+async def test_one_that_gives_no_sign_of_life_is_replaced(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would let its callers wait until their deadlines."""
+    monkeypatch.setattr(server.member, "PING_INTERVAL_S", 0.01)
+    async with crew(tmp_path, "stuck") as (members, place):
+        await members.install(bundle, COUNTED)
+        with caplog.at_level(logging.ERROR):
+            monkeypatch.setattr(server.member, "SILENCE_S", 0.05)
+            await place.until_told("serve", times=2)
+
+        assert "gave no sign of life" in caplog.text
+
+
+async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some workers that all ended soon, with the reason; a server that only seems to be there helps nobody."""
+    monkeypatch.setattr(server.member, "MAX_TRIES", 3)
+    async with crew(tmp_path, "mortal") as (members, _), asyncio.timeout(30):
+        members.begin_verifying("tiny", [1])  # each ends with the first word that it hears
+
+        assert "a worker ended 4 times in a row soon after its start" in await members.given_up()
+
+
+async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Path) -> None:
+    """Not one that is tried again and again."""
+    settings = ServeSettings(models=tmp_path)
+    members = Crew(lambda end: Launch((sys.executable, "-c", "raise SystemExit(3)"), dict(os.environ)), settings, 1)
+
+    with pytest.raises(StartFailed, match="a worker did not start"):
+        await members.start()
+    await members.stop()

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from server.pace import HANDING_OVER_S, MAX_BLOCKING_S, at_once_images
+
+
+class Model:
+    """Takes so long for a run and so long for each image, on a clock of its own."""
+
+    def __init__(self, a_run: float, an_image: float) -> None:
+        self.now = 0.0
+        self._a_run, self._an_image = a_run, an_image
+
+    def run(self, images: np.ndarray) -> None:
+        self.now += self._a_run + len(images) * self._an_image
+
+    def clock(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("a_run", "an_image", "expected"),
+    [
+        (8e-6, 0.5e-6, 256),  # a linear model: all that fits a batch
+        (8e-6, 0.0, 256),
+        (20e-6, 20e-6, 32),  # longer ones would hold up the loop
+        (2 * HANDING_OVER_S, 1e-6, 0),  # worth waiting for others
+        (0.0, 2 * MAX_BLOCKING_S, 0),
+    ],
+)
+def test_what_is_cheap_by_itself_is_run_at_once(a_run: float, an_image: float, expected: int) -> None:
+    """Requests for which neither a batch with others nor a thread would pay."""
+    model = Model(a_run, an_image)
+
+    assert at_once_images(model.run, (4, 4), 256, model.clock) == expected
+
+
+def test_a_disturbed_run_does_not_count() -> None:
+    """The machine is shared: the shortest of some runs is what the model takes."""
+    model, calls = Model(8e-6, 0.0), iter(range(10_000))
+
+    def run(images: np.ndarray) -> None:
+        model.run(images)
+        model.now += 1.0 if next(calls) % 5 else 0.0
+
+    assert at_once_images(run, (4, 4), 64, model.clock) == 64

@@ -1,0 +1,31 @@
+import time
+
+from server.batcher import BatchDone
+from server.statistics import Span, Statistics
+
+
+def test_runs_add_up_by_request_by_image_and_by_size() -> None:
+    """Every request of a run took as long as the run; a run counts once under its size."""
+    counts = Statistics()
+    before = time.time_ns() // 1_000_000
+    counts.add(BatchDone(images=8, requests=3, waited_ns=500, run_ns=100))
+    counts.add(BatchDone(images=8, requests=1, waited_ns=20, run_ns=50))
+    counts.add(BatchDone(images=2, requests=0, waited_ns=0, run_ns=7))
+
+    assert counts.queue == Span(4, 520)
+    assert counts.compute == Span(4, 350)
+    assert counts.success == Span(4, 870)
+    assert counts.fail == Span()
+    assert counts.runs == {8: Span(2, 150), 2: Span(1, 7)}
+    assert counts.images == 18
+    assert before <= counts.last_run_ms <= time.time_ns() // 1_000_000
+
+
+def test_a_failed_run_counts_as_failures_alone() -> None:
+    """Nothing was computed for its requests."""
+    counts = Statistics()
+    counts.add(BatchDone(images=8, requests=2, waited_ns=30, run_ns=10, failed=True))
+
+    assert counts.fail == Span(2, 50)
+    assert (counts.success, counts.queue, counts.compute) == (Span(), Span(), Span())
+    assert (counts.runs, counts.images) == ({}, 0)

@@ -1,0 +1,232 @@
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from protos.vouch.v1 import classifier_pb2 as pb
+from server.errors import InvalidRequest
+from server.gate import Gate
+from server.services.table import CallContext, methods
+from server.transport.asgi import Event, GrpcApp, timeout_s
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
+PREDICT = f"/{SERVICE.full_name}/Predict"
+MAX_MESSAGE_BYTES = 1000
+
+
+class Echo:
+    """Answers with the model's name; its stream ends when nobody listens."""
+
+    def __init__(self) -> None:
+        self.context = CallContext()
+        self.hang = False
+        self.cancelled = asyncio.Event()
+
+    async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:  # noqa: N802
+        self.context = context
+        try:
+            if self.hang:
+                await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
+        return pb.PredictResponse(model=request.model)
+
+    async def Evaluate(  # noqa: N802
+        self, request: pb.EvaluateRequest, context: CallContext
+    ) -> AsyncIterator[pb.EvaluateResponse]:
+        try:
+            yield pb.EvaluateResponse(model=request.model)
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
+
+    async def _unused(self, request: Message, context: CallContext) -> Message:
+        raise NotImplementedError
+
+    ListModels = GetModel = PredictStream = _unused
+
+
+class Caller:
+    """One call as an ASGI server would make it."""
+
+    def __init__(self, *chunks: bytes, path: str = PREDICT, **headers: str) -> None:
+        self.echo = Echo()
+        self.sent: list[Event] = []
+        self.gone = False
+        self._chunks = list(chunks)
+        named = {"content-type": "application/grpc", "te": "trailers"} | headers
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items()],
+            "client": ("::1", 5),
+        }
+
+    async def receive(self) -> Event:
+        if not self._chunks:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._chunks.pop(0), "more_body": bool(self._chunks)}
+
+    async def send(self, event: Event) -> None:
+        if self.gone:
+            raise OSError("gone")
+        self.sent.append(event)
+
+    async def call(self) -> "Caller":
+        await GrpcApp(methods(SERVICE, self.echo), Gate(), MAX_MESSAGE_BYTES)(self.scope, self.receive, self.send)
+        return self
+
+    @property
+    def status(self) -> tuple[int, str]:
+        """grpc-status and grpc-message, wherever they stand."""
+        headers = dict(header for event in self.sent for header in event.get("headers", ()))
+        return int(headers[b"grpc-status"]), headers.get(b"grpc-message", b"").decode()
+
+    @property
+    def answer(self) -> str:
+        body = b"".join(event.get("body", b"") for event in self.sent)
+        assert int.from_bytes(body[1:5], "big") == len(body) - 5
+        return pb.PredictResponse.FromString(body[5:]).model
+
+
+def framed(content: bytes, compressed: bool = False) -> bytes:
+    return bytes([compressed]) + len(content).to_bytes(4, "big") + content
+
+
+REQUEST = pb.PredictRequest(model="tiny").SerializeToString()
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 7, 100])
+async def test_a_message_may_come_in_pieces(size: int) -> None:
+    """Wherever they are cut."""
+    content = framed(REQUEST)
+    caller = await Caller(*(content[at : at + size] for at in range(0, len(content), size))).call()
+
+    assert (caller.answer, caller.status) == ("tiny", (0, ""))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"), [("gzip", gzip.compress(REQUEST)), ("deflate", zlib.compress(REQUEST))]
+)
+async def test_a_compressed_message_is_read(encoding: str, content: bytes) -> None:
+    """As grpcio's server reads them."""
+    assert (await Caller(framed(content, True), grpc_encoding=encoding).call()).answer == "tiny"
+
+
+async def test_a_message_that_inflates_beyond_the_limit_is_refused() -> None:
+    """Before it fills the memory."""
+    bomb = gzip.compress(bytes(50_000_000))[:MAX_MESSAGE_BYTES]
+
+    assert (await Caller(framed(bomb, True), grpc_encoding="gzip").call()).status == (
+        8,
+        "inflated, the message has more than 1,000 bytes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("chunks", "headers", "status"),
+    [
+        ((b"",), {}, (3, "expected exactly one message")),
+        ((framed(REQUEST) * 2,), {}, (3, "expected exactly one message")),
+        ((framed(REQUEST)[:-1],), {}, (3, "the request ends within a message")),
+        ((b"\0\0",), {}, (3, "the request ends within a message")),
+        ((framed(b"garbage", True),), {"grpc_encoding": "gzip"}, (3, "the message is not compressed as gzip says")),
+        ((framed(b"x", True),), {"grpc_encoding": "snappy"}, (12, "messages compressed as 'snappy' are not read")),
+        ((framed(b"x" * 1001),), {}, (8, "the message has 1,001 bytes, at most 1,000 are taken")),
+        ((framed(REQUEST),), {"grpc_timeout": "soon"}, (3, "expected a grpc-timeout of up to 8 digits and a unit")),
+    ],
+)
+async def test_a_request_that_is_none_is_told_why(
+    chunks: tuple[bytes, ...], headers: dict[str, str], status: tuple[int, str]
+) -> None:
+    """In a status, with nothing before it."""
+    caller = await Caller(*chunks, **headers).call()
+
+    assert caller.status[0] == status[0]
+    assert caller.status[1].startswith(status[1])
+    assert len(caller.sent) == 2  # headers that hold the status, and the end
+
+
+async def test_an_unknown_method_is_unimplemented() -> None:
+    """With its path."""
+    assert (await Caller(framed(b""), path="/a.B/C").call()).status == (12, "there is no method /a.B/C")
+
+
+async def test_who_speaks_no_grpc_is_told_so_in_http() -> None:
+    """A browser that comes to the port reads a sentence."""
+    caller = await Caller(b"", content_type="text/html").call()
+
+    assert caller.sent[0]["status"] == 415
+    assert caller.sent[1]["body"] == b"This port speaks gRPC over HTTP/2.\n"
+
+
+async def test_metadata_is_the_callers_own() -> None:
+    """Headers of HTTP and of gRPC itself are left out; binary values are decoded."""
+    caller = await Caller(framed(REQUEST), colour="blue", key_bin="AAEC", grpc_timeout="50S").call()
+
+    context = caller.echo.context
+    assert dict(context.metadata) == {"colour": "blue", "key-bin": b"\0\1\2"}
+    assert len(context.metadata) == 2
+    assert context.peer == "ipv6:::1:5"
+    assert context.deadline is not None
+    assert 40 < context.deadline - asyncio.get_running_loop().time() <= 50
+
+
+async def test_a_caller_who_leaves_before_the_answer_cancels_the_service() -> None:
+    """It is noticed while the answer is waited for, though nothing was sent yet."""
+    caller = Caller(framed(REQUEST))
+    caller.echo.hang = caller.gone = True
+
+    async with asyncio.timeout(10):
+        await caller.call()
+    assert caller.echo.cancelled.is_set()
+
+
+async def test_a_caller_who_leaves_a_stream_ends_it() -> None:
+    """Also one that has nothing to say for long."""
+    caller = Caller(framed(b""), path=f"/{SERVICE.full_name}/Evaluate")
+    calling = asyncio.create_task(caller.call())
+    async with asyncio.timeout(10):
+        while not caller.sent:
+            await asyncio.sleep(0)
+        caller.gone = True
+
+        await calling
+    assert caller.echo.cancelled.is_set()
+
+
+async def test_a_caller_who_leaves_while_it_sends_ends_the_call() -> None:
+    """Nothing is answered to nobody."""
+    caller = await Caller().call()
+
+    assert caller.sent == []
+
+
+async def test_a_deadline_is_held() -> None:
+    """DEADLINE_EXCEEDED, and the service is cancelled."""
+    caller = Caller(framed(REQUEST), grpc_timeout="1m")
+    caller.echo.hang = True
+    await caller.call()
+
+    assert caller.status == (4, "the deadline passed before there was an answer")
+    assert caller.echo.cancelled.is_set()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(b"1H", 3600), (b"2M", 120), (b"3S", 3), (b"40m", 0.04), (b"50u", 5e-5), (b"99999999n", 0.1)]
+)
+def test_timeouts_are_read(value: bytes, seconds: float) -> None:
+    """In every unit."""
+    assert timeout_s(value) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("value", [b"", b"1", b"S", b"-1S", b"1.5S", b"123456789S", b"1h"])
+def test_what_is_no_timeout_is_an_error(value: bytes) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(InvalidRequest, match="expected a grpc-timeout"):
+        timeout_s(value)
