@@ -4,7 +4,8 @@
 
 Accuracy: every variant is fitted with a short schedule to 50,000 of MNIST's fit images and measured on the other
 10,000, with several seeds; the validation split is not read. All get the same number of epochs, so the column of
-seconds (of the processor, which other work beside it hardly changes) belongs to the comparison. Speed: steps of the variants that change nothing but time, taken in turns.
+seconds, of the processor's time, belongs to the comparison where nothing else runs. Speed: steps of the variants that
+change nothing but time, taken in turns.
 """
 
 import argparse
