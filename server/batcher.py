@@ -18,6 +18,14 @@ from server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Ove
 Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""
 
+TOO_LATE = "the deadline passed before the images reached the model"
+GATHERED_BYTES = 1 << 14
+"""A request of fewer is copied beside others' in less time than a run of its own would cost."""
+COMPANY = 1.25
+"""Requests a turn of the event loop, on average, from which on gathering them pays."""
+MEMORY = 16
+"""Turns over which that average goes; also how many requests go alone before company is looked for again."""
+
 
 @dataclass(frozen=True)
 class BatchDone:
@@ -78,6 +86,10 @@ class Batcher:
         self._waiting_images = 0
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
+        self._gathered: list[_Request] = []
+        self._gathered_images = 0
+        self._company = 2.0 * COMPANY
+        self._alone_since = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._runner: asyncio.Task[None] | None = None
 
@@ -86,27 +98,40 @@ class Batcher:
         """Images that no run has taken yet."""
         return self._waiting_images
 
-    def run_now(self, images: np.ndarray) -> Rows | None:
+    def run_soon(self, images: np.ndarray, deadline: float | None = None) -> "asyncio.Future[Rows] | None":
         """The function's outputs, computed on the event loop; None where waiting in the queue is the better way.
 
-        A model that takes microseconds answers sooner than a thread would have been told of the images.
+        A model that takes microseconds answers sooner than a thread would have been told of the images. Small requests
+        that arrive within one turn of the event loop run together at its end: a run costs more than the copies. Where
+        they do arrive one by one, they run one by one.
 
         Args:
-            images: as `submit` takes them.
+            images, deadline: as `submit` takes them.
+
+        Returns:
+            What is done by the end of the loop's next turn, or already. Its error is a ModelFailed.
 
         Raises:
-            ModelFailed: the function raised or lost rows.
+            DeadlineExpired: it has passed.
         """
-        if len(images) > self._at_once_images or self._queue or self._running or self._closing is not None:
+        count = len(images)
+        if count > self._at_once_images or self._queue or self._running or self._closing is not None:
             return None
-        started_ns = time.perf_counter_ns()
-        try:
-            outputs = self._outputs([images])
-        except ModelFailed:
-            self._on_batch(BatchDone(len(images), 1, 0, time.perf_counter_ns() - started_ns, failed=True))
-            raise
-        self._on_batch(BatchDone(len(images), 1, 0, time.perf_counter_ns() - started_ns))
-        return outputs
+        loop = asyncio.get_running_loop()
+        if deadline is not None and deadline <= loop.time():
+            raise DeadlineExpired(TOO_LATE)
+        request = _Request(images, None, loop.create_future(), taken=count)
+        self._alone_since += 1
+        if images.nbytes >= GATHERED_BYTES or (self._company < COMPANY and self._alone_since < MEMORY):
+            self._run_here([request])
+            return request.answer
+        if self._gathered_images + count > self._at_once_images:
+            self._run_gathered()
+        if not self._gathered:
+            loop.call_soon(self._run_gathered)
+        self._gathered.append(request)
+        self._gathered_images += count
+        return request.answer
 
     async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
         """The function's outputs for these images, computed together with other callers' images.
@@ -126,8 +151,8 @@ class Batcher:
 
         Cancelling the caller drops its images and disturbs nobody else.
         """
-        if (outputs := self.run_now(images)) is not None:
-            return outputs
+        if (soon := self.run_soon(images, deadline)) is not None:
+            return await soon
         if self._closing is not None:
             raise self._closing
         if self._waiting_images + len(images) > self._max_queue_images:
@@ -148,6 +173,7 @@ class Batcher:
     async def close(self) -> None:
         """Refuses new requests, answers those that wait, then ends the runner and its thread."""
         self._closing = self._closing or Closed("this model's version is no longer served")
+        self._run_gathered()
         self._wake.set()
         if self._runner is not None:
             await asyncio.wait([self._runner])
@@ -158,7 +184,7 @@ class Batcher:
         while True:
             self._running = self._take_batch(loop.time())
             if self._running:
-                await self._answer(self._running)
+                await self._run_there(self._running)
             elif self._closing is not None:
                 return
             else:
@@ -175,7 +201,7 @@ class Batcher:
             if request.answer.done():
                 continue  # its caller has left, or an earlier part of it failed
             if request.deadline is not None and request.deadline <= now:
-                request.answer.set_exception(DeadlineExpired("the deadline passed before the images reached the model"))
+                request.answer.set_exception(DeadlineExpired(TOO_LATE))
                 continue
             count = min(room, request.left)
             batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
@@ -187,22 +213,48 @@ class Batcher:
         self._queue.extend(unfinished)
         return batch
 
-    async def _answer(self, batch: list[_Slice]) -> None:
+    def _run_gathered(self) -> None:
+        """What has come within this turn of the event loop, together."""
+        gathered, self._gathered, self._gathered_images = self._gathered, [], 0
+        if gathered:
+            self._company += (len(gathered) - self._company) / MEMORY
+            self._alone_since = 0
+            self._run_here(gathered)
+
+    def _run_here(self, requests: list[_Request]) -> None:
+        """Whole requests, on the event loop."""
+        batch = [_Slice(request, request.images) for request in requests]
+        started_ns = time.perf_counter_ns()
+        try:
+            outputs = self._outputs([part.images for part in batch])
+        except ModelFailed as failure:
+            self._failed(batch, started_ns, failure)
+        else:
+            self._answered(batch, started_ns, outputs)
+
+    async def _run_there(self, batch: list[_Slice]) -> None:
+        """In the batcher's thread."""
         started_ns = time.perf_counter_ns()
         try:
             parts = [part.images for part in batch]
             outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
         except ModelFailed as failure:
-            self._tell(batch, started_ns, failed=True)
-            for part in batch:
-                _fail(part.request, failure)
-            return
+            self._failed(batch, started_ns, failure)
+        else:
+            self._answered(batch, started_ns, outputs)
+
+    def _answered(self, batch: list[_Slice], started_ns: int, outputs: Rows) -> None:
         self._tell(batch, started_ns)
         start = 0
         for part in batch:
             stop = start + len(part.images)
-            _add_part(part.request, tuple(output[start:stop] for output in outputs))
+            _add_part(part.request, tuple([output[start:stop] for output in outputs]))
             start = stop
+
+    def _failed(self, batch: list[_Slice], started_ns: int, failure: ModelFailed) -> None:
+        self._tell(batch, started_ns, failed=True)
+        for part in batch:
+            _fail(part.request, failure)
 
     def _outputs(self, parts: list[np.ndarray]) -> Rows:
         """The function's outputs for these images together, a row an image. Raises ModelFailed alone."""

@@ -4,9 +4,10 @@ A method's function gets decoded requests and a `CallContext`, and returns a mes
 `DomainError`. Cancelling the call cancels the function.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -19,7 +20,21 @@ Parts = tuple[bytes | memoryview, ...]
 """A serialized message in pieces, which the transport joins."""
 
 
+T = TypeVar("T")
 Metadata = Mapping[str, str | bytes]
+
+
+class Soon:
+    """Parts that are there within a turn or two of the event loop: not worth watching the caller or a deadline."""
+
+    __slots__ = ("_encode", "_outputs")
+
+    def __init__(self, outputs: "asyncio.Future[T]", encode: Callable[[T], Parts]) -> None:
+        self._outputs = outputs
+        self._encode = encode
+
+    def __await__(self) -> Generator[Any, None, Parts]:
+        return self._encode((yield from self._outputs))
 
 
 @dataclass(frozen=True)
@@ -48,9 +63,9 @@ class Method:
     """(request, or an async iterator of requests, context) -> an awaitable response, or an async iterator of them."""
     while_draining: bool = False
     """Answered until the very end, past the gate."""
-    wire: Callable[[Serialized, CallContext], Parts | Awaitable[Parts]] | None = None
-    """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it;
-    answered at once where nothing has to be waited for. The context has the deadline alone."""
+    wire: Callable[[Serialized, CallContext], Awaitable[Parts]] | None = None
+    """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it; a
+    `Soon` where nothing has to be waited for. The context has the deadline alone."""
 
     def decode(self, request: Serialized) -> Message:
         """A request from its bytes.

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from server.batcher import Rows
 from server.catalog import Catalog, Served
 from server.errors import DomainError
-from server.services.table import CallContext, Method, Parts, Serialized
+from server.services.table import CallContext, Method, Parts, Serialized, Soon
 
 MAX_KNOWN = 256
 """Kinds of request that are remembered; a client that never asks twice alike would fill any number."""
@@ -65,8 +65,8 @@ class FastPath:
         self._known: dict[tuple[bytes, bytes], Plan] = {}
         self._generation = catalog.generation
 
-    def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
-        """The answer, at once where the model is that fast."""
+    def __call__(self, request: Serialized, context: CallContext) -> Awaitable[Parts]:
+        """The answer: a `Soon` where the model is that fast."""
         found = self._find_pixels(request)
         if found is None or len(request) - (found.stop - found.start) > MAX_SURROUNDING_BYTES:
             return self._slowly(request, context)
@@ -74,8 +74,8 @@ class FastPath:
         if plan is None:
             return self._slowly(request, context)
         images = np.frombuffer(request, np.uint8, found.stop - found.start, found.start).reshape(plan.shape)
-        outputs = plan.served.batcher.run_now(images)
-        return plan.encode(outputs) if outputs is not None else _later(plan, images, context)
+        outputs = plan.served.batcher.run_soon(images, context.deadline)
+        return Soon(outputs, plan.encode) if outputs is not None else _later(plan, images, context)
 
     async def _slowly(self, request: Serialized, context: CallContext) -> Parts:
         response: Message = await self._method.function(self._method.decode(request), context)

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
 from server.gate import Gate
 from server.services.status import Status, status_of
-from server.services.table import CallContext, Method, Parts, Serialized
+from server.services.table import CallContext, Method, Parts, Serialized, Soon
 
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -240,10 +240,12 @@ async def _answer(method: Method, call: _Call) -> None:
     if method.wire is not None:
         context = CallContext(call.deadline())
         answer = method.wire(await call.one(), context)
-        if not isinstance(answer, tuple):
-            async with _until(context.deadline):
-                answer = await _watched(answer, call)
-        await call.finish(answer)
+        if isinstance(answer, Soon):
+            await call.finish(await answer)
+            return
+        async with _until(context.deadline):
+            parts = await _watched(answer, call)
+        await call.finish(parts)
         return
     context = call.context()
     async with _until(context.deadline):

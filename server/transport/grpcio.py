@@ -95,8 +95,7 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
 
 async def _answer_one(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
     if method.wire is not None:
-        answer = method.wire(request, CallContext(_deadline(context)))
-        return b"".join(answer if isinstance(answer, tuple) else await answer)
+        return b"".join(await method.wire(request, CallContext(_deadline(context))))
     response: Message = await method.function(_decoded(method, request), _context(context))
     return response.SerializeToString()
 

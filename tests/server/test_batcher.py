@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batcher import BatchDone, Batcher, Rows, start_batcher
+from server.batcher import GATHERED_BYTES, MEMORY, BatchDone, Batcher, Rows, start_batcher
 from server.errors import Closed, DeadlineExpired, ModelFailed, Overloaded
 
 
@@ -45,8 +45,9 @@ async def batching(
     max_batch_size: int = 4,
     max_queue_images: int = 100,
     on_batch: Callable[[BatchDone], None] = lambda done: None,
+    at_once_images: int = 0,
 ) -> AsyncIterator[Batcher]:
-    batcher = start_batcher(run, max_batch_size, max_queue_images, on_batch=on_batch)
+    batcher = start_batcher(run, max_batch_size, max_queue_images, at_once_images, on_batch=on_batch)
     try:
         yield batcher
     finally:
@@ -89,6 +90,103 @@ async def test_a_lone_request_runs_at_once() -> None:
         await submit(batcher, 1)
 
         assert model.batches == [[1]]
+
+
+async def test_what_comes_within_a_turn_of_the_loop_runs_together_on_it() -> None:
+    """Small requests to a fast model: one run, no thread, each caller its own rows."""
+    model, told = HeldModel(held=False), list[BatchDone]()
+    async with batching(model, 8, on_batch=told.append, at_once_images=8) as batcher:
+        answers = await asyncio.gather(submit(batcher, 1), submit(batcher, 2, 3), submit(batcher, 4))
+
+        assert model.batches == [[1, 2, 3, 4]]
+        assert [answer[0].tolist() for answer in answers] == [[2], [4, 6], [8]]
+        assert [(done.images, done.requests) for done in told] == [(4, 3)]
+
+
+async def test_no_run_on_the_loop_is_longer_than_what_is_run_at_once() -> None:
+    """Those who come later in the turn share the next one."""
+    model = HeldModel(held=False)
+    async with batching(model, 8, at_once_images=3) as batcher:
+        await asyncio.gather(*(submit(batcher, *values) for values in ((1, 2), (3, 4), (5,))))
+
+        assert model.batches == [[1, 2], [3, 4, 5]]
+
+
+async def test_large_requests_are_not_copied_to_run_together() -> None:
+    """From some size on a run of one's own costs less than the copy."""
+    model = HeldModel(held=False)
+    large = np.zeros((4, GATHERED_BYTES // 32), np.int64)
+    async with batching(model, 8, at_once_images=8) as batcher:
+        await asyncio.gather(batcher.submit(large), batcher.submit(large))
+
+        assert [len(batch) for batch in model.batches] == [4, 4]
+
+
+async def test_callers_who_come_one_by_one_wait_for_nobody_and_company_is_found_again() -> None:
+    """Answers are there at once where gathering did not pay, until several come within one turn again."""
+    model = HeldModel(held=False)
+    async with batching(model, 8, at_once_images=8) as batcher:
+        for value in range(100):
+            await batcher.submit(np.array([value]))
+        alone = [batcher.run_soon(np.array([value])) for value in range(2)]
+        assert [answer is not None and answer.done() for answer in alone] == [True, True]
+
+        for _ in range(20 * MEMORY):
+            await asyncio.gather(*(submit(batcher, value) for value in range(8)))
+        model.batches.clear()
+        await asyncio.gather(*(submit(batcher, value) for value in range(8)))
+        assert model.batches == [list(range(8))]
+
+
+async def test_a_failed_run_on_the_loop_fails_all_who_shared_it_and_nobody_else() -> None:
+    """As in the thread."""
+
+    def run(images: np.ndarray) -> Rows:
+        if images[0] < 0:
+            raise ValueError("negative")
+        return (images,)
+
+    async with batching(run, 8, at_once_images=8) as batcher:
+        failed = await asyncio.gather(submit(batcher, -1), submit(batcher, 2), return_exceptions=True)
+
+        assert [type(one) for one in failed] == [ModelFailed, ModelFailed]
+        assert (await submit(batcher, 3))[0].tolist() == [3]
+
+
+async def test_a_caller_who_leaves_within_the_turn_disturbs_nobody() -> None:
+    """Its images run with the others', and nobody is told."""
+    model = HeldModel(held=False)
+    async with batching(model, 8, at_once_images=8) as batcher:
+        leaving, staying = submit(batcher, 1), submit(batcher, 2)
+        await asyncio.sleep(0)
+        leaving.cancel()
+
+        assert (await staying)[0].tolist() == [4]
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+
+
+async def test_a_deadline_that_has_passed_keeps_images_from_the_loops_runs_too() -> None:
+    """They never reach the model."""
+    model = HeldModel(held=False)
+    async with batching(model, 8, at_once_images=8) as batcher:
+        with pytest.raises(DeadlineExpired):
+            await batcher.submit(np.array([1]), asyncio.get_running_loop().time())
+
+        assert model.batches == []
+
+
+async def test_closing_answers_what_came_within_the_turn() -> None:
+    """Accepted is answered."""
+    model = HeldModel(held=False)
+    async with batching(model, 8, at_once_images=8) as batcher:
+        waiting = submit(batcher, 1)
+        await asyncio.sleep(0)
+        await batcher.close()
+
+        assert (await waiting)[0].tolist() == [2]
+        with pytest.raises(Closed):
+            await submit(batcher, 2)
 
 
 async def test_a_long_request_runs_in_several_batches_and_lets_others_in_between() -> None:

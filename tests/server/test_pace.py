@@ -35,6 +35,17 @@ def test_what_is_cheap_by_itself_is_run_at_once(a_run: float, an_image: float, e
     assert at_once_images(model.run, (4, 4), 256, model.clock) == expected
 
 
+def test_a_size_that_was_disturbed_throughout_does_not_decide_for_the_others() -> None:
+    """A worker that starts while the machine is busy runs as fast as its neighbour afterwards."""
+    model = Model(8e-6, 0.5e-6)
+
+    def run(images: np.ndarray) -> None:
+        model.run(images)
+        model.now += 1.0 if len(images) == 1 else 0.0
+
+    assert at_once_images(run, (4, 4), 256, model.clock) == 256
+
+
 def test_a_disturbed_run_does_not_count() -> None:
     """The machine is shared: the shortest of some runs is what the model takes."""
     model, calls = Model(8e-6, 0.0), iter(range(10_000))

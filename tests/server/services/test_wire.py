@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +64,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> "Iterator[Hou
 
 async def fast(method: Method, request: Message, context: CallContext | None = None) -> Message:
     assert method.wire is not None
-    answer = method.wire(request.SerializeToString(), context or CallContext())
-    parts = await answer if isinstance(answer, Awaitable) else answer
+    parts = await method.wire(request.SerializeToString(), context or CallContext())
     return method.response.FromString(b"".join(parts))
 
 
@@ -154,10 +153,8 @@ async def test_bytes_that_are_no_message_are_an_error(house: House) -> None:
     whole = infer(IMAGES[:2]).SerializeToString()
     assert house.infer.wire is not None
     for stop in range(len(whole)):
-        answer = house.infer.wire(whole[:stop], CallContext())
-        assert isinstance(answer, Awaitable)
         with pytest.raises((InvalidRequest, UnknownModel)):
-            await answer
+            await house.infer.wire(whole[:stop], CallContext())
 
 
 async def test_of_pixels_that_stand_there_twice_the_last_count(house: House) -> None:
@@ -169,8 +166,7 @@ async def test_of_pixels_that_stand_there_twice_the_last_count(house: House) -> 
     assert house.predict.wire is not None
 
     for _ in range(2):
-        answer = house.predict.wire(both, CallContext())
-        parts = await answer if isinstance(answer, Awaitable) else answer
+        parts = await house.predict.wire(both, CallContext())
         assert classifier_pb2.PredictResponse.FromString(b"".join(parts)) == expected
 
 
