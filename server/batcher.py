@@ -19,7 +19,7 @@ Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""
 
 TOO_LATE = "the deadline passed before the images reached the model"
-GATHERED_BYTES = 1 << 14
+GATHERED_BYTES = 1 << 15
 """A request of fewer is copied beside others' in less time than a run of its own would cost."""
 COMPANY = 1.25
 """Requests a turn of the event loop, on average, from which on gathering them pays."""

@@ -30,6 +30,8 @@ class Assignment(Message):
     """Shared with the other workers."""
     cores: int
     """Its share of them."""
+    pinned_to: frozenset[int] = frozenset()
+    """The numbers of the cores that it keeps to; empty: whichever are free."""
     socket: int
     """The file descriptor of its end."""
 

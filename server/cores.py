@@ -4,6 +4,8 @@ import os
 from math import ceil
 from pathlib import Path
 
+from server.errors import StartFailed
+
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -15,3 +17,26 @@ def available_cores(quota_file: Path = CGROUP_QUOTA) -> int:
         return max(1, min(cores, ceil(int(quota) / int(period))))
     except (OSError, ValueError):
         return cores  # no control group, or no quota
+
+
+def shares(workers: int, cores: int) -> list[frozenset[int]]:
+    """The numbers of the cores that each worker may keep to, none of them another's.
+
+    Args:
+        cores: of one worker.
+
+    Raises:
+        StartFailed: there are not so many.
+    """
+    numbers = sorted(os.sched_getaffinity(0))
+    if len(numbers) < workers * cores:
+        raise StartFailed(
+            f"--pin-workers takes {cores} of the cores for each of {workers} workers, and there are {len(numbers)}"
+        )
+    return [frozenset(numbers[place * cores : (place + 1) * cores]) for place in range(workers)]
+
+
+def keep_to(cores: frozenset[int]) -> None:
+    """From now on all threads of this process, and those that they start, run on these cores alone."""
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)

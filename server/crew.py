@@ -1,7 +1,7 @@
 """The workers of a server: all serve the same, one that ends unasked is replaced, and what one knows all know."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bundle.accuracy import Accuracy
 from bundle.store import Bundle
@@ -18,8 +18,8 @@ LISTENING_INTERVAL_S = 0.02
 class Crew:
     """Some workers; for the watcher, all there is to tell."""
 
-    def __init__(self, workplace: Workplace, settings: ServeSettings, port: int) -> None:
-        self._workplace = workplace
+    def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings, port: int) -> None:
+        self._workplaces = workplaces
         self._settings = settings
         self._port = port
         self._given_up = asyncio.get_running_loop().create_future()
@@ -34,7 +34,7 @@ class Crew:
         Raises:
             StartFailed: one of them does not start.
         """
-        self._members = [Member(self._workplace, self._known, self._give_up) for _ in range(self._settings.workers)]
+        self._members = [Member(workplace, self._known, self._give_up) for workplace in self._workplaces]
         await asyncio.gather(*(member.start() for member in self._members))
         await self._until_listening()
 

@@ -41,6 +41,8 @@ class ServeSettings(RuntimeSettings):
     to be had."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
     """Processes that share the port, each with its share of the cores."""
+    pin_workers: bool = False
+    """Keep each worker on cores of its own: faster where nothing else runs on them, slower where something does."""
     max_request_images: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 16_384
     """Images in one request."""
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from functools import partial
 
 from bundle.store import ModelsFolder
-from server.cores import available_cores
 from server.crew import Crew
 from server.errors import StartFailed
 from server.port import ReservedPort
 from server.probe import probe
 from server.settings import ServeSettings
 from server.watcher import Watcher
-from server.workplace import chosen_transport, workplace
+from server.workplace import chosen_transport, workplaces
 
 log = logging.getLogger("vouch.server")
 
@@ -50,9 +49,8 @@ class Supervisor:
             raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
-        cores = max(1, available_cores() // settings.workers)
         port = self._reserved.port
-        self._crew = Crew(workplace(transport, settings, port, cores), settings, port)
+        self._crew = Crew(workplaces(transport, settings, port), settings, port)
         try:
             await self._crew.start()
         except BaseException:

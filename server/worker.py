@@ -27,6 +27,7 @@ from server.control import (
     Stopped,
     Verifying,
 )
+from server.cores import keep_to
 from server.errors import DomainError
 from server.gate import Gate
 from server.pace import at_once_images
@@ -168,5 +169,7 @@ def worker_of(assignment: Assignment) -> Worker:
         StartFailed: the provider is not to be had.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if assignment.pinned_to:
+        keep_to(assignment.pinned_to)
     require_provider(assignment.settings.provider)
     return Worker(assignment.settings, assignment.cores)

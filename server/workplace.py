@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from server.control import VARIABLE, Assignment
+from server.cores import available_cores, shares
 from server.settings import ServeSettings, Transport
 from server.transport.envoy import envoy_launch, why_not
 
@@ -42,15 +44,17 @@ def chosen_transport(wanted: Transport) -> Transport:
     return "envoy"
 
 
-def workplace(transport: Transport, settings: ServeSettings, port: int, cores: int) -> Workplace:
-    """
+def workplaces(transport: Transport, settings: ServeSettings, port: int) -> list[Workplace]:
+    """One a worker, each with its share of the cores.
+
     Args:
         transport: not `auto`.
-        cores: of one worker.
 
     Raises:
-        StartFailed: the transport is not to be had.
+        StartFailed: the transport is not to be had, or there are too few cores to keep to.
     """
+    cores = max(1, available_cores() // settings.workers)
+    kept = shares(settings.workers, cores) if settings.pin_workers else [frozenset[int]()] * settings.workers
     if transport == "envoy":
         command, extra = envoy_launch(settings.host, port, settings.max_message_bytes)
     else:
@@ -58,8 +62,8 @@ def workplace(transport: Transport, settings: ServeSettings, port: int, cores: i
     paths = [HOUSE, *filter(None, [extra.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
     environment = {**ALLOCATION, **os.environ, **extra, "PYTHONPATH": os.pathsep.join(paths)}
 
-    def launch(end: int) -> Launch:
-        assignment = Assignment(settings=settings, port=port, cores=cores, socket=end)
+    def launch(pinned_to: frozenset[int], end: int) -> Launch:
+        assignment = Assignment(settings=settings, port=port, cores=cores, pinned_to=pinned_to, socket=end)
         return Launch(command, {**environment, VARIABLE: assignment.model_dump_json()})
 
-    return launch
+    return [partial(launch, numbers) for numbers in kept]

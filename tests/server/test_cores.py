@@ -1,9 +1,12 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from server.cores import available_cores
+from server.cores import available_cores, shares
+from server.errors import StartFailed
 
 HOST = len(os.sched_getaffinity(0))
 
@@ -30,3 +33,40 @@ def test_a_containers_quota_bounds_the_cores(tmp_path: Path, quota: str, cores: 
 def test_without_a_control_group_affinity_counts(tmp_path: Path) -> None:
     """No file, no bound."""
     assert available_cores(tmp_path / "none") == HOST
+
+
+def test_pinned_workers_share_no_core() -> None:
+    """Each has as many as were promised, all of them this process's."""
+    given = shares(HOST, 1)
+
+    assert [len(numbers) for numbers in given] == [1] * HOST
+    assert frozenset().union(*given) == os.sched_getaffinity(0)
+
+
+def test_more_pinned_workers_than_cores_are_refused() -> None:
+    """With both numbers."""
+    with pytest.raises(StartFailed, match=f"1 of the cores for each of {HOST + 1} workers, and there are {HOST}"):
+        shares(HOST + 1, 1)
+
+
+def test_a_process_keeps_all_its_threads_to_its_cores() -> None:
+    """Those that ran before as well as those that start later."""
+    code = """
+import os, threading
+from server.cores import keep_to
+go, seen = threading.Event(), []
+def look():
+    go.wait()
+    seen.append(os.sched_getaffinity(0))
+before = threading.Thread(target=look)
+before.start()
+core = min(os.sched_getaffinity(0))
+keep_to(frozenset({core}))
+go.set()
+before.join()
+after = threading.Thread(target=look)
+after.start()
+after.join()
+print(seen == [{core}, {core}])
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

@@ -79,7 +79,7 @@ async def crew(folder: Path, *kinds: str, grace_s: float = 10.0) -> AsyncIterato
     with ReservedPort("127.0.0.1", 0) as reserved:
         place = Place(folder, reserved.port, *kinds)
         settings = ServeSettings(models=folder, workers=len(kinds), grace_s=grace_s)
-        members = Crew(place, settings, reserved.port)
+        members = Crew([place] * settings.workers, settings, reserved.port)
         await members.start()
         yield members, place
         await members.stop()
@@ -186,7 +186,8 @@ async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeyp
 async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Path) -> None:
     """Not one that is tried again and again."""
     settings = ServeSettings(models=tmp_path)
-    members = Crew(lambda end: Launch((sys.executable, "-c", "raise SystemExit(3)"), dict(os.environ)), settings, 1)
+    launch = Launch((sys.executable, "-c", "raise SystemExit(3)"), dict(os.environ))
+    members = Crew([lambda end: launch] * settings.workers, settings, 1)
 
     with pytest.raises(StartFailed, match="a worker did not start"):
         await members.start()
