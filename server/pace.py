@@ -20,7 +20,8 @@ def at_once_images(
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """The longest request that is better run on the event loop than handed to a thread; 0: none is.
+    """The most images that are better run on the event loop than handed to a thread; 0: none are. It may take several
+    runs to run them.
 
     That is one whose run costs hardly more than its share of the best batch, so that there is nothing to gain from
     waiting for others, and that does not hold up the loop.
@@ -38,6 +39,8 @@ def at_once_images(
         if seconds > MAX_BLOCKING_S or seconds - size * share > HANDING_OVER_S:
             break
         best = size
+    if best == sizes[-1]:  # several of the largest runs, one after the other
+        best *= max(1, int(MAX_BLOCKING_S / times[-1]))
     return best
 
 

@@ -115,15 +115,26 @@ class _Call:
         """The only message of a unary request."""
         event = await self._receive()
         body: bytes = event.get("body", b"")
-        if event.get("more_body", False) or body[:1] != b"\0" or event["type"] == "http.disconnect":
-            return await self._one_in_pieces(event)
-        length = len(body) - LENGTH_BYTES
-        if int.from_bytes(body[1:LENGTH_BYTES], "big") != length or length > self._max_message_bytes:
-            return await self._one_in_pieces(event)
+        length = int.from_bytes(body[1:LENGTH_BYTES], "big")
+        if len(body) < LENGTH_BYTES or body[0] or length > self._max_message_bytes:
+            self._take(event)
+            return await self._one_carefully()
+        size = len(body)
+        if event.get("more_body", False):
+            pieces = [body]
+            while event.get("more_body", False) and size <= LENGTH_BYTES + length:
+                event = await self._receive()
+                if event["type"] == "http.disconnect":
+                    raise CallerLeft
+                pieces.append(event.get("body", b""))
+                size += len(pieces[-1])
+            body = b"".join(pieces)
+        if size != LENGTH_BYTES + length or event.get("more_body", False):
+            self._take({**event, "body": body})
+            return await self._one_carefully()
         return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
 
-    async def _one_in_pieces(self, event: Event) -> bytes:
-        self._take(event)
+    async def _one_carefully(self) -> bytes:
         message = await self._next()
         if message is None or await self._next() is not None:
             raise InvalidRequest("expected exactly one message")

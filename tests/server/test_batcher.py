@@ -122,6 +122,17 @@ async def test_large_requests_are_not_copied_to_run_together() -> None:
         assert [len(batch) for batch in model.batches] == [4, 4]
 
 
+async def test_a_request_of_several_batches_may_run_on_the_loop_too() -> None:
+    """Batch after batch, none longer than the largest; told of as one run."""
+    model, told = HeldModel(held=False), list[BatchDone]()
+    async with batching(model, 2, on_batch=told.append, at_once_images=8) as batcher:
+        answer = await submit(batcher, 1, 2, 3, 4, 5)
+
+        assert model.batches == [[1, 2], [3, 4], [5]]
+        assert [rows.tolist() for rows in answer] == [[2, 4, 6, 8, 10], [1001, 1002, 1003, 1004, 1005]]
+        assert [(done.images, done.requests) for done in told] == [(5, 1)]
+
+
 async def test_callers_who_come_one_by_one_wait_for_nobody_and_company_is_found_again() -> None:
     """Answers are there at once where gathering did not pay, until several come within one turn again."""
     model = HeldModel(held=False)
