@@ -14,6 +14,8 @@ from typing import Any
 import grpc
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
+QUEUE_IMAGES = 1 << 18
+"""That may wait: more than the whole load at the largest batch size; none is turned away."""
 START_TIMEOUT_S = 120.0
 PORT = 8201
 """Of whichever server runs: they take turns."""
@@ -32,10 +34,11 @@ class Contender:
 
 
 def vouch(transport: str, workers: int) -> Contender:
-    """Vouch, with so many workers."""
+    """Vouch, with so many workers; several are pinned, as nothing but the load runs beside them."""
 
     def command(bundle: Path, port: int) -> list[str]:
-        words = ["serve", str(bundle.parent.parent), "--port", str(port)]
+        words = ["serve", str(bundle.parent.parent), "--port", str(port), "--max-queue-images", str(QUEUE_IMAGES)]
+        words += ["--pin-workers"] if workers > 1 else []
         return [sys.executable, "-m", "vouch", *words, "--transport", transport, "--workers", str(workers)]
 
     return Contender(f"vouch, {transport}, {workers} worker{'s' * (workers > 1)}", command)

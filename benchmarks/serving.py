@@ -91,8 +91,8 @@ def main() -> int:
                 for one in chosen:
                     rows += open_loop(kind, one, bundle, asked[batches[0]], rows, arguments.seconds)
     figures = {"machine": machine(), "rows": [asdict(row) for row in rows]}
-    print(tables(figures))
     keep(arguments.name, figures)
+    print(tables(figures))
     (MEASURED / f"{arguments.name}.svg").write_text(plot(figures))
     return 1 if any(row.problems for row in rows) else 0
 

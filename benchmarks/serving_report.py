@@ -1,6 +1,7 @@
 """The tables and the plot of `make benchmark`, from its figures."""
 
 import io
+import math
 from collections.abc import Iterable
 from statistics import median
 from typing import Any
@@ -78,7 +79,7 @@ def _ratios(rows: Rows) -> str:
     batches = _names(rows, "batch")
     lines = ["| | " + " | ".join(f"batch {batch}" for batch in batches) + " |", "|---|" + "---|" * len(batches)]
     for name, other in pairs:
-        cells = [f"{_ratio(rows, name, other, batch):.2f}" for batch in batches]
+        cells = [_ratio(rows, name, other, batch) for batch in batches]
         lines.append(f"| {name} / {other} | " + " | ".join(cells) + " |")
     for place, other in enumerate((TRITON, MLSERVER, ECHO)):
         cells = [f"{TARGETS[batch][place]:g}" if batch in TARGETS else "" for batch in batches]
@@ -86,13 +87,19 @@ def _ratios(rows: Rows) -> str:
     return "\n".join(lines)
 
 
-def _ratio(rows: Rows, name: str, other: str, batch: int) -> float:
-    """The median of the rounds' ratios."""
+def _ratio(rows: Rows, name: str, other: str, batch: int) -> str:
+    """The median of the rounds' ratios; says where the other has answered nothing at all in more than half of them."""
     found: dict[str, dict[int, float]] = {name: {}, other: {}}
     for row in rows:
         if row["contender"] in found and row["batch"] == batch and row["load"] == "saturated":
             found[row["contender"]][row["round"]] = row["calls_a_second"]
-    return median(speed / found[other][number] for number, speed in found[name].items() if number in found[other])
+    ratios = [
+        speed / found[other][number] if found[other][number] else math.inf
+        for number, speed in found[name].items()
+        if number in found[other]
+    ]
+    middle = median(ratios)
+    return f"{middle:.2f}" if math.isfinite(middle) else "no answer"
 
 
 def _latency(rows: Rows) -> str:

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -124,6 +125,34 @@ async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_to
         ("1", "READY", ""),
         ("2", "UNAVAILABLE", refused.reason),
     ]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+async def test_pinned_workers_keep_to_cores_of_their_own(tmp_path: Path, transport: Transport) -> None:
+    """Every thread of a worker, whoever started it; and they answer."""
+    publish_tiny(ModelsFolder(tmp_path))
+    before = children()
+    async with working(tmp_path, transport, pin_workers=True) as house:
+        await house.until_serving()
+        await house.predict(tiny_images(3)[0])
+        kept = [cores_of(pid) for pid in children() - before if b"VOUCH_WORKER" in environment(pid)]
+
+    assert len(kept) == 2
+    assert not kept[0] & kept[1]
+
+
+def children() -> set[int]:
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def cores_of(pid: int) -> set[int]:
+    """Of all threads together."""
+    threads = [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return set().union(*map(os.sched_getaffinity, threads))
 
 
 async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path, transport: Transport) -> None:
