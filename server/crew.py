@@ -19,11 +19,11 @@ class Crew:
     """Some workers; for the watcher, all there is to tell."""
 
     def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings, port: int) -> None:
-        self._workplaces = workplaces
+        self._members = [Member(workplace, self._known, self._give_up) for workplace in workplaces]
         self._settings = settings
         self._port = port
+        self._listening = asyncio.Event()
         self._given_up = asyncio.get_running_loop().create_future()
-        self._members: list[Member] = []
         self._served: dict[str, tuple[int, Serve]] = {}
         self._refusals: dict[str, dict[int, Refusal]] = {}
         self._verifying: dict[str, tuple[int, ...]] = {}
@@ -34,9 +34,9 @@ class Crew:
         Raises:
             StartFailed: one of them does not start.
         """
-        self._members = [Member(workplace, self._known, self._give_up) for workplace in self._workplaces]
         await asyncio.gather(*(member.start() for member in self._members))
         await self._until_listening()
+        self._listening.set()
 
     async def _until_listening(self) -> None:
         """A transport that listens only after its application is ready does not say when."""
@@ -65,11 +65,12 @@ class Crew:
         await asyncio.gather(*(member.stop(self._settings.grace_s) for member in self._members))
 
     async def install(self, bundle: Bundle, served: Accuracy) -> None:
-        """Has all workers serve a verified bundle.
+        """Has all workers serve a verified bundle, as soon as they listen.
 
         Raises:
             Refused: none of them can. One that cannot while others can is replaced.
         """
+        await self._listening.wait()
         order = Serve(path=bundle.path, served=served)
         answers = await asyncio.gather(*(member.serve(order) for member in self._members))
         problems = [answer for answer in answers if answer]

@@ -51,14 +51,14 @@ class Supervisor:
         self._reserved = ReservedPort(settings.host, settings.port)
         port = self._reserved.port
         self._crew = Crew(workplaces(transport, settings, port), settings, port)
-        try:
-            await self._crew.start()
-        except BaseException:
-            await self.stop()
-            raise
         verify = partial(probe, settings=settings)
         watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
         self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
+        try:
+            await self._crew.start()  # the first version is being verified meanwhile
+        except BaseException:
+            await self.stop()
+            raise
 
     async def given_up(self) -> str:
         """Returns when workers cannot be kept alive, with the reason; until then it waits."""
