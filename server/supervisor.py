@@ -8,8 +8,10 @@ import asyncio
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from bundle.store import ModelsFolder
 from server.cores import available_cores
@@ -18,6 +20,7 @@ from server.errors import StartFailed
 from server.port import ReservedPort
 from server.probe import probe
 from server.settings import ServeSettings
+from server.transport.tls import read_checked, tls_files
 from server.watcher import Watcher
 from server.workplace import chosen_transport, workplace
 
@@ -29,6 +32,7 @@ class Supervisor:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._reserved: ReservedPort | None = None
         self._crew: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -43,17 +47,21 @@ class Supervisor:
         """Listens, NOT_SERVING until the first version has vouched for itself.
 
         Raises:
-            StartFailed: the models folder, the transport, the provider or the address is not to be had.
+            StartFailed: models folder, certificate, transport, provider or address is not to be had.
         """
         settings = self._settings
         if not settings.models.is_dir():
             raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
+        if files := tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca):
+            read_checked(files)
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
         cores = max(1, available_cores() // settings.workers)
         port = self._reserved.port
-        self._crew = Crew(workplace(transport, settings, port, cores), settings, port)
+        self._folder = tempfile.TemporaryDirectory(prefix="vouch-")
         try:
+            place = workplace(transport, settings, port, cores, Path(self._folder.name))
+            self._crew = Crew(place, settings, port)
             await self._crew.start()
         except BaseException:
             await self.stop()
@@ -76,6 +84,8 @@ class Supervisor:
             await self._crew.stop()
         if self._reserved is not None:
             self._reserved.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:

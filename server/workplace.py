@@ -10,6 +10,8 @@ from pathlib import Path
 from server.control import VARIABLE, Assignment
 from server.settings import ServeSettings, Transport
 from server.transport.envoy import envoy_launch, why_not
+from server.transport.envoy_tls import EnvoyTls, write_secrets
+from server.transport.tls import tls_files
 
 log = logging.getLogger("vouch.server")
 
@@ -42,17 +44,22 @@ def chosen_transport(wanted: Transport) -> Transport:
     return "envoy"
 
 
-def workplace(transport: Transport, settings: ServeSettings, port: int, cores: int) -> Workplace:
+def workplace(transport: Transport, settings: ServeSettings, port: int, cores: int, folder: Path) -> Workplace:
     """
     Args:
         transport: not `auto`.
         cores: of one worker.
+        folder: private and empty, and there as long as workers are started; Envoy reads in it where certificates lie.
 
     Raises:
         StartFailed: the transport is not to be had.
     """
     if transport == "envoy":
-        command, extra = envoy_launch(settings.host, port, settings.max_message_bytes)
+        files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        tls = EnvoyTls(files, folder) if files else None
+        if tls is not None:
+            write_secrets(tls)
+        command, extra = envoy_launch(settings.host, port, settings.max_message_bytes, tls=tls)
     else:
         command, extra = (sys.executable, "-P", "-m", "server.worker_process"), {}
     paths = [HOUSE, *filter(None, [extra.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
