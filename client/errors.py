@@ -25,8 +25,13 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     code: grpc.StatusCode = err.code()
     details: str = err.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE and "connect" in details.lower():
-        nobody = f"no server can be reached at {server}; is `vouch serve` running there?"
-        return CallFailed(nobody if "refused" in details.lower() else f"{nobody} gRPC says: {details}", code)
+        if "refused" in details.lower():
+            return CallFailed(f"no server can be reached at {server}; is `vouch serve` running there?", code)
+        return CallFailed(
+            f"no connection with {server}: {details}; is `vouch serve` running there, and is it called as it speaks, "
+            "over TLS (--tls, --tls-ca) or in plaintext?",
+            code,
+        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return CallFailed(f"{server} did not answer in time; --timeout-s allows it more", code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:

@@ -29,11 +29,12 @@ class EnvoyTls:
 def write_secrets(tls: EnvoyTls) -> None:
     """Writes the files that tell Envoy where the certificates lie; whoever made the folder removes it."""
     files = tls.files
-    pair = {
+    pair: dict[str, Any] = {
         "certificate_chain": {"filename": str(files.certificate)},
         "private_key": {"filename": str(files.key)},
-        "watched_directory": {"path": str(files.certificate.parent)},
     }
+    if files.certificate.parent == files.key.parent:  # one folder can be watched; without, Envoy watches both files
+        pair["watched_directory"] = {"path": str(files.certificate.parent)}
     _write(tls.folder, CERTIFICATE, {"tls_certificate": pair})
     if files.client_ca is not None:
         trusted = {

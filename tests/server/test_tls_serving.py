@@ -40,12 +40,14 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("theirs"), "theirs")
 
 
-@pytest.fixture
-def pair(ours: Authority, tmp_path: Path) -> Pair:
-    """The server's, which a test may replace."""
+@pytest.fixture(params=["together"])
+def pair(request: pytest.FixtureRequest, ours: Authority, tmp_path: Path) -> Pair:
+    """The server's, which a test may replace; the key in the certificate's folder or `apart`."""
     issued = ours.issue(tmp_path.name)
-    (tmp_path / "tls").mkdir()
-    mine = Pair(tmp_path / "tls" / "server.pem", tmp_path / "tls" / "server.key")
+    keys = tmp_path / ("private" if request.param == "apart" else "tls")
+    for folder in {tmp_path / "tls", keys}:
+        folder.mkdir()
+    mine = Pair(tmp_path / "tls" / "server.pem", keys / "server.key")
     mine.replace(issued)
     return mine
 
@@ -143,6 +145,7 @@ async def test_callers_show_certificates_where_the_server_asks(
             assert len(await client.predict(tiny_images(2)[0])) == 2
 
 
+@pytest.mark.parametrize("pair", ["together", "apart"], indirect=True)
 async def test_a_replaced_certificate_is_shown_to_new_connections_and_a_broken_one_to_nobody(
     tmp_path: Path, transport: Transport, pair: Pair, ours: Authority
 ) -> None:
@@ -162,7 +165,7 @@ async def test_a_replaced_certificate_is_shown_to_new_connections_and_a_broken_o
         for _ in range(5):
             assert await asyncio.to_thread(shown, address, ours) == first
 
-        fresh = ours.issue(f"fresh-{transport}")
+        fresh = ours.issue(f"fresh-{tmp_path.name}")
         assert fresh.certificate.read_bytes() != good
         pair.replace(fresh)
         async with asyncio.timeout(10):
