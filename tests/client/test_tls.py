@@ -7,8 +7,9 @@ import pytest
 
 from client import AsyncClient, CallFailed, Client, Tls, UnusableCertificate
 from client.bench.calls import Calls
-from client.bench.images import take_reference
+from client.bench.images import Reference, take_reference
 from client.commands import status
+from client.messages import Model
 from client.settings import StatusSettings
 from server.transport.grpcio import Listening, start_grpcio
 from server.transport.tls import TlsFiles
@@ -51,13 +52,13 @@ async def test_a_bench_opens_its_connections_over_tls(secured: str, authority: A
     """All of them, or the calls of a measurement would fail."""
     tls = Tls(authority.certificate)
 
-    def reference_of() -> tuple[object, ...]:
+    def reference_of() -> tuple[Model, Reference]:
         with Client(secured, 10, tls) as client:
             model = client.model()
             return model, take_reference(client, model, "")
 
     model, reference = await asyncio.to_thread(reference_of)
-    async with Calls(secured, 10, model, reference, tls) as calls:  # type: ignore[arg-type]
+    async with Calls(secured, 10, model, reference, tls) as calls:
         await calls.of(2)(0)
 
         assert not calls.wrong
