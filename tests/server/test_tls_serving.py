@@ -106,7 +106,7 @@ def der(pair: Pair) -> bytes:
 async def test_calls_are_answered_over_tls_and_strangers_refused(
     tmp_path: Path, transport: Transport, pair: Pair, ours: Authority, theirs: Authority
 ) -> None:
-    """Whoever trusts the authority is answered; plaintext, another authority and TLS 1.1 fail and harm nobody."""
+    """Whoever trusts the authority is answered; plaintext, another authority and a wrong name fail and harm nobody."""
     images, labels = tiny_images(3)
     trusted = Tls(ca=ours.certificate)
     async with serving(tmp_path / "models", pair, transport=transport) as address:
