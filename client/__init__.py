@@ -8,7 +8,18 @@ with Client("localhost:8081") as client:
 """
 
 from client.client import AsyncClient, Client
-from client.errors import CallFailed
+from client.errors import CallFailed, UnusableCertificate
 from client.messages import Evaluation, Model, Prediction, Predictions
+from client.tls import Tls
 
-__all__ = ["AsyncClient", "CallFailed", "Client", "Evaluation", "Model", "Prediction", "Predictions"]
+__all__ = [
+    "AsyncClient",
+    "CallFailed",
+    "Client",
+    "Evaluation",
+    "Model",
+    "Prediction",
+    "Predictions",
+    "Tls",
+    "UnusableCertificate",
+]

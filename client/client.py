@@ -24,6 +24,7 @@ from client.messages import (
     read_model,
     read_predictions,
 )
+from client.tls import Options, Tls, open_async_channel, open_channel
 from protos.inference import inference_pb2
 from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.vouch.v1 import classifier_pb2 as pb
@@ -46,7 +47,7 @@ SERVICE_CONFIG = {
         }
     ],
 }
-CHANNEL_OPTIONS = [
+CHANNEL_OPTIONS: Options = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
     ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
@@ -58,15 +59,21 @@ CHANNEL_OPTIONS = [
 class Client:
     """A connection to a server, shared by any number of threads."""
 
-    def __init__(self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
+    ) -> None:
         """
         Args:
             server: HOST:PORT, or any name that gRPC resolves. It is not contacted before the first call.
             timeout_s: the deadline of a call that sets none; a stream's, of the whole stream.
+            tls: None for a server that speaks plaintext.
+
+        Raises:
+            UnusableCertificate: a file of `tls` cannot be read, or is not what it should be.
         """
         self.server = server
         self._timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(server, CHANNEL_OPTIONS)
+        self._channel = open_channel(server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
         self._inference = GRPCInferenceServiceStub(self._channel)
 
@@ -167,11 +174,13 @@ class Client:
 class AsyncClient:
     """The same for asyncio. Made and used within one event loop."""
 
-    def __init__(self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
+    ) -> None:
         """As `Client`."""
         self.server = server
         self._timeout_s = timeout_s
-        self._channel = grpc.aio.insecure_channel(server, CHANNEL_OPTIONS)
+        self._channel = open_async_channel(server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
         self._inference = GRPCInferenceServiceStub(self._channel)
 

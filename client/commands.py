@@ -18,14 +18,14 @@ from client.bench.points import Measured
 from client.bench.recommend import recommend
 from client.bench.report import as_json, notes, tables
 from client.client import Client
-from client.errors import BenchFailed, CallFailed
+from client.errors import BenchFailed, CallFailed, UnusableCertificate
 from client.messages import Evaluation, Images, Model, Prediction
 from client.recount import recount
 from client.settings import BenchSettings, EvaluateSettings, PredictSettings, StatusSettings
 from sources.errors import SourceError
 from sources.load import load_as
 
-EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed)
+EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed, UnusableCertificate)
 
 
 def predict(arguments: Sequence[str]) -> int:
@@ -56,7 +56,10 @@ def _predict(settings: PredictSettings) -> int:
     failed: dict[int, str] = {}
     found: dict[int, tuple[int, Prediction]] = {}
     model, broken_off = "", None
-    with Client(settings.server, settings.timeout_s) as client, progress_bar("predicting", len(settings.files)) as show:
+    with (
+        Client(settings.server, settings.timeout_s, settings.trust) as client,
+        progress_bar("predicting", len(settings.files)) as show,
+    ):
         try:
             requests = _read_files(settings.files, failed)
             for number, answer in client.predict_stream(requests, settings.model, settings.top, settings.coverage):
@@ -121,7 +124,7 @@ def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple
 
 
 def _evaluate(settings: EvaluateSettings) -> None:
-    with Client(settings.server, settings.timeout_s) as client:
+    with Client(settings.server, settings.timeout_s, settings.trust) as client:
         result = _evaluate_on_data(client, settings) if settings.data else _evaluate_on_bundle(client, settings)
     if settings.json_output:
         print_json({**_as_json(result), "data": settings.data or "validation split of the bundle"})
@@ -147,7 +150,7 @@ def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
 
 
 def _status(settings: StatusSettings) -> None:
-    with Client(settings.server, settings.timeout_s) as client:
+    with Client(settings.server, settings.timeout_s, settings.trust) as client:
         ready, models = client.ready(), client.models()
     if settings.json_output:
         print_json({"server": settings.server, "ready": ready, "models": [_as_json(model) for model in models]})
@@ -188,7 +191,7 @@ def _print_model(model: Model) -> None:
 def _bench(settings: BenchSettings) -> None:
     if settings.out is not None:
         _check_out(settings.out)
-    with Client(settings.server, settings.timeout_s) as client:
+    with Client(settings.server, settings.timeout_s, settings.trust) as client:
         model = client.model(settings.model)
         if not model.version:
             raise BenchFailed(f"model {model.name} is not served, it is {model.state}; vouch status tells why")

@@ -12,6 +12,10 @@ class CallFailed(Exception):
         """The gRPC status code."""
 
 
+class UnusableCertificate(Exception):
+    """A file that TLS needs cannot be read, or is not what it should be."""
+
+
 class BenchFailed(Exception):
     """A measurement cannot be made, or what it measured gave wrong answers."""
 
@@ -21,7 +25,13 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     code: grpc.StatusCode = err.code()
     details: str = err.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE and "connect" in details.lower():
-        return CallFailed(f"no server can be reached at {server}; is `vouch serve` running there?", code)
+        if "refused" in details.lower():
+            return CallFailed(f"no server can be reached at {server}; is `vouch serve` running there?", code)
+        return CallFailed(
+            f"no connection with {server}: {details}; is `vouch serve` running there, and is it called as it speaks, "
+            "over TLS (--tls, --tls-ca) or in plaintext?",
+            code,
+        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return CallFailed(f"{server} did not answer in time; --timeout-s allows it more", code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from cli.settings import CommandSettings, Flag
 from client.client import DEFAULT_SERVER
+from client.tls import Tls
 
 
 class StatusSettings(CommandSettings):
@@ -19,6 +20,35 @@ class StatusSettings(CommandSettings):
     """The server to call."""
     timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 60.0
     """How long to wait for an answer."""
+    tls: Annotated[bool, Flag()] = False
+    """Speak TLS; the server's certificate has to lead to a root that gRPC knows, or to --tls-ca."""
+    tls_ca: Annotated[Path | None, Flag("FILE")] = None
+    """Speak TLS with a server whose certificate one of these has signed, in PEM."""
+    tls_certificate: Annotated[Path | None, Flag("FILE")] = None
+    """With --tls or --tls-ca: the certificate to show to a server that asks for one, in PEM."""
+    tls_key: Annotated[Path | None, Flag("FILE")] = None
+    """The certificate's private key in PEM, without a password."""
+    tls_server_name: Annotated[str, Flag("NAME")] = ""
+    """With --tls or --tls-ca: the name in the server's certificate, where it is not the host that is called."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            given, missing = "--tls-certificate", "--tls-key"
+            if self.tls_certificate is None:
+                given, missing = missing, given
+            raise ValueError(f"{given} is given and {missing} is missing: a certificate is shown with its key")
+        if (self.tls_certificate or self.tls_server_name) and not (self.tls or self.tls_ca):
+            given = "--tls-certificate" if self.tls_certificate else "--tls-server-name"
+            raise ValueError(f"{given} is given, and neither --tls nor --tls-ca: the call would go in plaintext")
+        return self
+
+    @property
+    def trust(self) -> Tls | None:
+        """How the server is spoken to over TLS; None: plaintext."""
+        if not (self.tls or self.tls_ca):
+            return None
+        return Tls(self.tls_ca, self.tls_certificate, self.tls_key, self.tls_server_name)
 
 
 class PredictSettings(StatusSettings):

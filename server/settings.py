@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from cli.settings import CommandSettings, Flag
@@ -53,6 +53,30 @@ class ServeSettings(RuntimeSettings):
     """How often the models folder is looked at for new versions."""
     grace_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 30.0
     """How long accepted calls may still take after SIGTERM."""
+    tls_certificate: Annotated[Path | None, Flag("FILE")] = None
+    """Speak TLS alone, with this certificate or chain in PEM; read anew when it is replaced."""
+    tls_key: Annotated[Path | None, Flag("FILE")] = None
+    """The certificate's private key in PEM, without a password."""
+    tls_client_ca: Annotated[Path | None, Flag("FILE")] = None
+    """Take only callers who show a certificate that one of these has signed, in PEM."""
+
+    @field_validator("tls_certificate", "tls_key", "tls_client_ca")
+    @classmethod
+    def _where_workers_find_it(cls, value: Path | None) -> Path | None:
+        return value and value.absolute()
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            given, missing = "--tls-certificate", "--tls-key"
+            if self.tls_certificate is None:
+                given, missing = missing, given
+            raise ValueError(f"{given} is given and {missing} is missing: TLS takes a certificate and its key")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError(
+                "--tls-client-ca is given, --tls-certificate and --tls-key are missing: TLS takes them too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_request_fits_the_queue(self) -> Self:

@@ -8,8 +8,10 @@ import asyncio
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from bundle.store import ModelsFolder
 from server.crew import Crew
@@ -17,6 +19,7 @@ from server.errors import StartFailed
 from server.port import ReservedPort
 from server.probe import probe
 from server.settings import ServeSettings
+from server.transport.tls import read_checked, tls_files
 from server.watcher import Watcher
 from server.workplace import chosen_transport, workplaces
 
@@ -28,6 +31,7 @@ class Supervisor:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._reserved: ReservedPort | None = None
         self._crew: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -42,19 +46,23 @@ class Supervisor:
         """Listens, NOT_SERVING until the first version has vouched for itself.
 
         Raises:
-            StartFailed: the models folder, the transport, the provider or the address is not to be had.
+            StartFailed: models folder, certificate, transport, provider or address is not to be had.
         """
         settings = self._settings
         if not settings.models.is_dir():
             raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
+        if files := tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca):
+            read_checked(files)
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
         port = self._reserved.port
-        self._crew = Crew(workplaces(transport, settings, port), settings, port)
-        verify = partial(probe, settings=settings)
-        watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
-        self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
+        self._folder = tempfile.TemporaryDirectory(prefix="vouch-")
         try:
+            places = workplaces(transport, settings, port, Path(self._folder.name))
+            self._crew = Crew(places, settings, port)
+            verify = partial(probe, settings=settings)
+            watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
+            self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
             await self._crew.start()  # the first version is being verified meanwhile
         except BaseException:
             await self.stop()
@@ -74,6 +82,8 @@ class Supervisor:
             await self._crew.stop()
         if self._reserved is not None:
             self._reserved.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:

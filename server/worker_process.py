@@ -8,7 +8,8 @@ import uvloop
 
 from server.control import Assignment, Channel, Ready, assignment, channel
 from server.errors import StartFailed
-from server.transport.grpcio import start_grpcio
+from server.transport.grpcio import Listening, start_grpcio
+from server.transport.tls import tls_files
 from server.worker import worker_of
 
 
@@ -26,8 +27,10 @@ async def run(assigned: Assignment) -> None:
 
 async def _serve(assigned: Assignment, supervisor: Channel) -> None:
     settings, worker = assigned.settings, worker_of(assigned)
+    tls = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    listening = Listening(shared=True, tls=tls)
     server = await start_grpcio(
-        worker.methods(), worker.gate, settings.host, assigned.port, settings.max_message_bytes, shared=True
+        worker.methods(), worker.gate, settings.host, assigned.port, settings.max_message_bytes, listening
     )
     await worker.work(supervisor, server.stop)
 

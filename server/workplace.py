@@ -12,6 +12,8 @@ from server.control import VARIABLE, Assignment
 from server.cores import available_cores, shares
 from server.settings import ServeSettings, Transport
 from server.transport.envoy import envoy_launch, why_not
+from server.transport.envoy_tls import EnvoyTls, write_secrets
+from server.transport.tls import tls_files
 
 log = logging.getLogger("vouch.server")
 
@@ -44,11 +46,12 @@ def chosen_transport(wanted: Transport) -> Transport:
     return "envoy"
 
 
-def workplaces(transport: Transport, settings: ServeSettings, port: int) -> list[Workplace]:
+def workplaces(transport: Transport, settings: ServeSettings, port: int, folder: Path) -> list[Workplace]:
     """One a worker, each with its share of the cores.
 
     Args:
         transport: not `auto`.
+        folder: private and empty, and there as long as workers are started; Envoy reads in it where certificates lie.
 
     Raises:
         StartFailed: the transport is not to be had, or there are too few cores to keep to.
@@ -56,7 +59,11 @@ def workplaces(transport: Transport, settings: ServeSettings, port: int) -> list
     cores = max(1, available_cores() // settings.workers)
     kept = shares(settings.workers, cores) if settings.pin_workers else [frozenset[int]()] * settings.workers
     if transport == "envoy":
-        command, extra = envoy_launch(settings.host, port, settings.max_message_bytes)
+        files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        tls = EnvoyTls(files, folder) if files else None
+        if tls is not None:
+            write_secrets(tls)
+        command, extra = envoy_launch(settings.host, port, settings.max_message_bytes, tls=tls)
     else:
         command, extra = (sys.executable, "-P", "-m", "server.worker_process"), {}
     paths = [HOUSE, *filter(None, [extra.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]

@@ -19,6 +19,7 @@ from server.services.decoder import Decoder
 from server.services.health import Health
 from server.services.inference import Inference
 from server.services.reflection import Reflection
+from server.services.table import Method
 from server.session import open_session
 from server.statistics import Statistics
 from server.transport.envoy import why_not
@@ -39,6 +40,7 @@ class Serving:
     gate: Gate
     channel: grpc.aio.Channel
     address: str
+    methods: list[Method]
 
     @property
     def classifier(self) -> ClassifierStub:
@@ -89,7 +91,7 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     server = await start(methods, gate, "127.0.0.1", 0, 1_000_000)
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
-        house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address)
+        house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address, methods)
         house.install(publish_tiny(house.folder))
         yield house
         readiness.drain()

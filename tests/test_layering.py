@@ -45,7 +45,7 @@ TRAINER_ORDER = (
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )
 """Steps of the trainer; likewise."""
-CLIENT_ORDER = ("errors", "messages", "client", "settings", "recount", "bench", "commands")
+CLIENT_ORDER = ("errors", "messages", "tls", "client", "settings", "recount", "bench", "commands")
 """Steps of the client; likewise."""
 BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
 """Steps of a measurement; likewise."""
@@ -55,7 +55,7 @@ ONLY_IN = {
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
-        *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py"),
+        *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py", "client/tls.py"),
         "server/transport/grpcio.py",
     },
 }

@@ -16,11 +16,12 @@ from client.bench.load import RIGHT, WRONG, Send
 from client.client import CHANNEL_OPTIONS
 from client.errors import CallFailed, call_failed
 from client.messages import Model, predict_request, read_predictions
+from client.tls import Options, Tls, open_async_channel
 from protos.vouch.v1 import classifier_pb2 as pb
 
 CONNECTIONS = 4
 METHOD = f"/{pb.DESCRIPTOR.services_by_name['Classifier'].full_name}/Predict"
-OPTIONS = [
+OPTIONS: Options = [
     *(option for option in CHANNEL_OPTIONS if option[0] not in ("grpc.service_config", "grpc.enable_retries")),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),  # or all channels to one server would share one connection
@@ -66,16 +67,20 @@ def requests_of(reference: Reference, batch_size: int, model: Model) -> list[Req
 class Calls:
     """Connections to one server, for one version of a model. Made and used within one event loop."""
 
-    def __init__(self, server: str, timeout_s: float, model: Model, reference: Reference) -> None:
+    def __init__(
+        self, server: str, timeout_s: float, model: Model, reference: Reference, tls: Tls | None = None
+    ) -> None:
         """
         Args:
             timeout_s: the deadline of a call.
             model: its version is asked for; where another takes its place meanwhile, calls end by NOT_FOUND.
+            tls: None for a server that speaks plaintext.
         """
         self._server = server
         self._timeout_s = timeout_s
         self._model = model
         self._reference = reference
+        self._tls = tls
         self._open = AsyncExitStack()
         self._predict: list[Any] = []
         self._answers = self._wrong = 0
@@ -83,7 +88,8 @@ class Calls:
 
     async def __aenter__(self) -> Self:
         for _ in range(CONNECTIONS):
-            channel = await self._open.enter_async_context(grpc.aio.insecure_channel(self._server, OPTIONS))
+            opened = open_async_channel(self._server, OPTIONS, self._tls)
+            channel = await self._open.enter_async_context(opened)
             self._predict.append(channel.unary_unary(METHOD))  # no serializer: bytes in, bytes out
         return self
 

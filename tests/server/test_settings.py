@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from cli.settings import parse
@@ -20,3 +22,28 @@ def test_a_request_that_could_never_be_queued_is_wrong_usage(capsys: pytest.Capt
 
     assert end.value.code == 2
     assert "--max-queue-images 100 is below --max-request-images 16384" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--tls-certificate", "a"], "--tls-certificate is given and --tls-key is missing"),
+        (["--tls-key", "a"], "--tls-key is given and --tls-certificate is missing"),
+        (["--tls-client-ca", "a"], "--tls-client-ca is given, --tls-certificate and --tls-key are missing"),
+    ],
+)
+def test_tls_by_halves_is_wrong_usage(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and what is missing is named; nobody is served plaintext by mistake."""
+    with pytest.raises(SystemExit) as end:
+        parse(ServeSettings, "vouch serve", given)
+
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tls_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers and Envoy are told absolute paths."""
+    monkeypatch.chdir(tmp_path)
+    settings = parse(ServeSettings, "vouch serve", ["--tls-certificate", "a.pem", "--tls-key", "a.key"])
+
+    assert (settings.tls_certificate, settings.tls_key) == (tmp_path / "a.pem", tmp_path / "a.key")

@@ -1,0 +1,165 @@
+"""The files that a server's TLS comes from: which they are, whether they can be used, and when they have changed.
+
+Knows neither gRPC nor Envoy. What is checked here is what Python's own `ssl` says of the files.
+"""
+
+import logging
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.errors import StartFailed
+
+log = logging.getLogger("vouch.server")
+
+NOT_YET_VALID, EXPIRED = 9, 10
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Where a server's certificate lies. All are PEM; paths are absolute, for workers have their own folders."""
+
+    certificate: Path
+    """The server's certificate, and after it those between it and a root."""
+    key: Path
+    """The certificate's private key, not encrypted."""
+    client_ca: Path | None = None
+    """Who has to have signed callers' certificates; None: callers need none."""
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Each file."""
+        return (self.certificate, self.key, *([self.client_ca] if self.client_ca else []))
+
+
+@dataclass(frozen=True)
+class TlsContents:
+    """What the files hold: PEM."""
+
+    certificate: bytes
+    key: bytes
+    client_ca: bytes | None
+
+
+def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    """The files of these settings; None where the server speaks plaintext."""
+    return TlsFiles(certificate, key, client_ca) if certificate and key else None
+
+
+def read_checked(files: TlsFiles) -> TlsContents:
+    """What the files hold now, if a server can use it.
+
+    Raises:
+        StartFailed: a file cannot be read or is not PEM, the key is of another certificate or encrypted, or the
+            certificate is out of date. The message names the file.
+    """
+    contents = TlsContents(
+        _read(files.certificate), _read(files.key), _read(files.client_ca) if files.client_ca else None
+    )
+    if files.client_ca:
+        _require_certificates(files.client_ca)
+    _require_certificates(files.certificate)
+    _require_in_date(_server_context(files), files.certificate)
+    return contents
+
+
+class TlsRotation:
+    """The last contents that could be used, of files that may be replaced at any time."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """
+        Raises:
+            StartFailed: as `read_checked`.
+        """
+        self._files = files
+        self._seen = _stamps(files)
+        self.contents = read_checked(files)
+
+    def renewed(self) -> bool:
+        """Whether `contents` have just become others: the files have changed, and can be used.
+
+        Files that cannot be are told of once, and what was good before stays. Costs a `stat` a file otherwise.
+        """
+        now = _stamps(self._files)
+        if now == self._seen:
+            return False
+        try:
+            contents = read_checked(self._files)
+        except StartFailed as err:
+            self._seen = now
+            log.error("the certificate has changed and the last good one stays in use: %s", err)
+            return False
+        if _stamps(self._files) != now:
+            return False  # still being written: looked at again for the next connection
+        self._seen = now
+        if contents == self.contents:
+            return False
+        self.contents = contents
+        log.info("certificate %s has changed: new connections see the new one", self._files.certificate)
+        return True
+
+
+def _stamps(files: TlsFiles) -> tuple[tuple[int, int, int] | None, ...]:
+    """(inode, nanoseconds of the last change, bytes) of each file; None for one that is not there."""
+    return tuple(_stamp(path) for path in files.all)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise StartFailed(f"{path} cannot be read: {err.strerror}") from err
+
+
+def _require_certificates(path: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except (ssl.SSLError, OSError) as err:
+        raise StartFailed(f"{path} holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----") from err
+
+
+def _server_context(files: TlsFiles) -> ssl.SSLContext:
+    def encrypted() -> str:
+        raise StartFailed(f"{files.key} is encrypted and nobody is there to be asked; give a key without a password")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=encrypted)
+    except ssl.SSLError as err:
+        if err.reason == "KEY_VALUES_MISMATCH":
+            reason = f"{files.key} is not the key of the certificate in {files.certificate}; give the two that belong"
+        else:
+            reason = f"{files.key} with {files.certificate} holds no usable private key in PEM: {err.reason or err}"
+        raise StartFailed(reason) from err
+    except OSError as err:
+        raise StartFailed(f"{files.key} cannot be read: {err.strerror}") from err
+    return context
+
+
+def _require_in_date(server: ssl.SSLContext, certificate: Path) -> None:
+    """Shakes hands in memory with a client that trusts this very certificate: Python has no other way to read dates."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(cafile=certificate)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    caller = client.wrap_bio(to_client, to_server)
+    answerer = server.wrap_bio(to_server, to_client, server_side=True)
+    for end in (caller, answerer, caller):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as err:
+            if err.verify_code in (NOT_YET_VALID, EXPIRED):
+                raise StartFailed(f"{certificate}: {err.verify_message}; have it renewed") from err
+            return  # whom callers trust is theirs to say
