@@ -38,5 +38,16 @@ def shares(workers: int, cores: int) -> list[frozenset[int]]:
 
 def keep_to(cores: frozenset[int]) -> None:
     """From now on all threads of this process, and those that they start, run on these cores alone."""
-    for thread in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
+    while sum(_move(int(thread.name), cores) for thread in Path("/proc/self/task").iterdir()):
+        pass  # one that was elsewhere may have started another meanwhile
+
+
+def _move(thread: int, cores: frozenset[int]) -> bool:
+    """Whether the thread was elsewhere before."""
+    try:
+        if os.sched_getaffinity(thread) == cores:
+            return False
+        os.sched_setaffinity(thread, cores)
+    except ProcessLookupError:  # it has ended
+        return False
+    return True
