@@ -14,7 +14,6 @@ from cli.settings import parse
 from server.errors import DomainError
 from server.settings import ServeSettings, VerifySettings
 from server.supervisor import Supervisor, run_supervisor
-from server.verify import verify as verify_bundle
 
 EXPECTED = (DomainError, BundleError)
 
@@ -40,6 +39,8 @@ def verify(arguments: Sequence[str]) -> int:
 
 
 def _verify(settings: VerifySettings) -> None:
+    from server.verify import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without a runtime
+
     started = time.perf_counter()
     bundle = open_bundle(settings.bundle)
     claim = bundle.manifest.claim.accuracy
