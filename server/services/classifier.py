@@ -22,6 +22,7 @@ from server.services.status import status_of
 from server.services.stream import answer_in_order
 from server.services.table import CallContext, Method, Parts, Serialized, methods
 from server.services.wire import FastPath, Plan, Surrounded, find_field, varint
+from server.services.wire_stream import Envelope, StreamPath, close_named, open_named
 from server.session import Outputs
 from server.verify import recount
 
@@ -39,8 +40,10 @@ class Classifier:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
-        return [self._with_fast_path(method) if method.function == self.Predict else method for method in table]
+        predict, stream, *others = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
+        fast = FastPath(self._catalog, _find_pixels, self._plan, predict)
+        fast_stream = StreamPath(fast, ENVELOPE, stream, self._answer, self._gate)
+        return [replace(predict, wire=fast), replace(stream, wire_stream=fast_stream), *others]
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
         """Labels and probabilities for a batch of images."""
@@ -93,9 +96,6 @@ class Classifier:
                     model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
                 )
 
-    def _with_fast_path(self, method: Method) -> Method:
-        return replace(method, wire=FastPath(self._catalog, _find_pixels, self._plan, method))
-
     def _plan(self, request: pb.PredictRequest) -> Plan | None:
         """How requests like this one are answered: raw pixels in, no label sets out."""
         served = self._catalog.find(request.model, request.version)
@@ -129,8 +129,19 @@ class Classifier:
         try:
             return pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
         except Exception as err:
-            status = status_of(err, "/vouch.v1.Classifier/PredictStream")
-            return pb.PredictStreamResponse(id=request.id, failure=pb.Failure(code=status.code, message=status.message))
+            return pb.PredictStreamResponse(id=request.id, failure=_failure(err))
+
+
+def _failure(err: Exception) -> pb.Failure:
+    status = status_of(err, "/vouch.v1.Classifier/PredictStream")
+    return pb.Failure(code=status.code, message=status.message)
+
+
+def _failed(name: bytes, err: Exception, _context: CallContext) -> Parts:
+    return (name, pb.PredictStreamResponse(failure=_failure(err)).SerializeToString())
+
+
+ENVELOPE = Envelope(open_named, close_named, _failed)
 
 
 def _find_pixels(request: Serialized) -> Surrounded | None:

@@ -18,8 +18,9 @@ from server.services.repository import check_repository, index, loading_not_allo
 from server.services.statistics import model_statistics, served_versions
 from server.services.status import status_of
 from server.services.stream import answer_in_order
-from server.services.table import CallContext, Method, methods
+from server.services.table import CallContext, Method, Parts, Serialized, methods
 from server.services.wire import FastPath, Plan
+from server.services.wire_stream import Envelope, StreamPath, close_named
 from server.session import Outputs
 
 EXTENSIONS = ("classification", "model_configuration", "model_repository", "statistics")
@@ -28,6 +29,8 @@ STREAM_PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
 END_STREAM_BY_ERROR = "triton_grpc_error"
 """Metadata of a stream: `true` where an error is to end it with its status."""
 FINAL_RESPONSE = "triton_final_response"
+FINAL = pb.ModelInferResponse(parameters={FINAL_RESPONSE: pb.InferParameter(bool_param=True)}).SerializeToString()
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 
 class Inference:
@@ -41,8 +44,13 @@ class Inference:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        table = methods(pb.DESCRIPTOR.services_by_name["GRPCInferenceService"], self)
-        return [self._with_fast_path(method) if method.function == self.ModelInfer else method for method in table]
+        table = {method.function: method for method in methods(SERVICE, self)}
+        infer, stream = table[self.ModelInfer], table[self.ModelStreamInfer]
+        fast = FastPath(self._catalog, find_pixels, self._plan, infer)
+        fast_stream = StreamPath(fast, ENVELOPE, stream, self._answer, self._gate)
+        table[self.ModelInfer] = replace(infer, wire=fast)
+        table[self.ModelStreamInfer] = replace(stream, wire_stream=fast_stream)
+        return list(table.values())
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
         """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
@@ -54,9 +62,6 @@ class Inference:
             check_ranked(wanted, len(images), manifest.labels)
             outputs = Outputs(*await served.batcher.submit(images, context.deadline))
             return infer_response(request, manifest, wanted, outputs)
-
-    def _with_fast_path(self, method: Method) -> Method:
-        return replace(method, wire=FastPath(self._catalog, find_pixels, self._plan, method))
 
     def _plan(self, request: pb.ModelInferRequest) -> Plan | None:
         """How requests like this one are answered; only those with raw pixels and no id of their own are alike."""
@@ -140,13 +145,34 @@ class Inference:
         try:
             response = await self.ModelInfer(request, context)
         except Exception as err:
-            if context.metadata.get(END_STREAM_BY_ERROR) == "true":
-                raise
-            return pb.ModelStreamInferResponse(
-                error_message=status_of(err, STREAM_PATH).message, infer_response=pb.ModelInferResponse(id=request.id)
-            )
+            return _failure(request.id, err, context)
         response.parameters[FINAL_RESPONSE].bool_param = True
         return pb.ModelStreamInferResponse(infer_response=response)
+
+
+def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:
+    """Raises the error where it is to end the stream."""
+    if context.metadata.get(END_STREAM_BY_ERROR) == "true":
+        raise err
+    return pb.ModelStreamInferResponse(
+        error_message=status_of(err, STREAM_PATH).message, infer_response=pb.ModelInferResponse(id=request_id)
+    )
+
+
+def _open(message: Serialized) -> tuple[bytes, Serialized]:
+    """All of it is the unary request."""
+    return b"", message
+
+
+def _close(name: bytes, inner: Parts) -> Parts:
+    return close_named(name, (*inner, FINAL))
+
+
+def _failed(_name: bytes, err: Exception, context: CallContext) -> Parts:
+    return (_failure("", err, context).SerializeToString(),)  # only requests without an id go the fast way
+
+
+ENVELOPE = Envelope(_open, _close, _failed)
 
 
 def _version(text: str) -> int:

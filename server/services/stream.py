@@ -1,65 +1,104 @@
 """A stream of requests, several at work at once, answered in order: the one loop behind every streaming RPC."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from server.gate import Gate
+from server.services.table import Soon
 
-STREAM_WINDOW = 32
-"""Requests of one stream at work at once; more are not read from it before an answer has gone out."""
+STREAM_WINDOW = 64
+"""Requests of one stream at work at once; more are not read from it before answers have gone out."""
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 
-async def answer_in_order(
-    requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Response]], gate: Gate
-) -> AsyncGenerator[Response, None]:
-    """The answer to each request, in the requests' order.
+async def answer_pieces(
+    pieces: AsyncIterator[Sequence[Request]], answer: Callable[[Request], Awaitable[Response]], gate: Gate
+) -> AsyncGenerator[list[Response], None]:
+    """The answer to each request, in the requests' order; those that are there at the same time come together.
 
     Args:
+        pieces: requests that have come together.
         answer: what it raises ends the stream at that request's turn; an error that is one request's own affair has to
-            come back as its answer.
+            come back as its answer. A `Soon` is awaited as it is, of anything else a task is made.
 
     Raises:
         Closed: the server drains; what was read is answered before.
-        Exception: what `requests` or `answer` raised, after the answers to what came before.
+        Exception: what `pieces` or `answer` raised, after the answers to what came before.
 
     Closing the generator, or cancelling the caller, cancels what is at work.
     """
-    loop = asyncio.get_running_loop()
     places = asyncio.Semaphore(STREAM_WINDOW)  # taken before a request is read: unread answers hold back the stream
-    answers: asyncio.Queue[asyncio.Task[Response] | Exception | None] = asyncio.Queue()
+    answers: deque[Awaitable[Response] | Exception | None] = deque()
+    more = asyncio.Event()
 
-    async def give(request: Request) -> Response:
-        return await answer(request)
+    def put(answer: Awaitable[Response] | Exception | None) -> None:
+        answers.append(answer)
+        more.set()
 
     async def read() -> None:
         end: Exception | None = None
         try:
             await places.acquire()
-            async for request in requests:
-                answers.put_nowait(loop.create_task(give(request)))
-                await places.acquire()
+            async for piece in pieces:
+                for request in piece:
+                    work = answer(request)
+                    put(work if isinstance(work, Soon) else asyncio.ensure_future(work))
+                    await places.acquire()
         except Exception as err:
             end = err
-        answers.put_nowait(end)
+        put(end)
 
     def stop_reading() -> None:
         reader.cancel()
-        answers.put_nowait(gate.closed_error())
+        put(gate.closed_error())
 
-    reader = loop.create_task(read())
+    reader = asyncio.get_running_loop().create_task(read())
     try:
         with gate.when_closing(stop_reading):
-            while (next_answer := await answers.get()) is not None:
-                if isinstance(next_answer, Exception):
-                    raise next_answer
-                yield await next_answer
-                places.release()
+            while True:
+                while not answers:
+                    more.clear()
+                    await more.wait()
+                first = answers.popleft()
+                if first is None:
+                    return
+                if isinstance(first, Exception):
+                    raise first
+                ready: list[Response] = [await first]
+                while answers and (following := _there(answers[0])) is not None:
+                    ready.append(await following)
+                    answers.popleft()
+                yield ready
+                for _ in ready:
+                    places.release()
     finally:
         reader.cancel()
-        while not answers.empty():
-            if isinstance(unsent := answers.get_nowait(), asyncio.Task):
+        for unsent in answers:
+            if isinstance(unsent, Soon | asyncio.Future):
                 unsent.cancel()  # where it has failed already, this also tells asyncio not to log it as forgotten
+
+
+async def answer_in_order(
+    requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Response]], gate: Gate
+) -> AsyncGenerator[Response, None]:
+    """As `answer_pieces`, for requests and answers one by one."""
+    pieces = answer_pieces(((request,) async for request in requests), answer, gate)
+    try:
+        async for ready in pieces:
+            for response in ready:
+                yield response
+    finally:
+        await pieces.aclose()
+
+
+def _there(answer: Awaitable[Response] | Exception | None) -> Awaitable[Response] | None:
+    """The answer, if it can be had without waiting and is no error."""
+    if isinstance(answer, Soon):
+        return answer if answer.done() else None
+    if not isinstance(answer, asyncio.Future) or not answer.done() or answer.cancelled() or answer.exception():
+        return None
+    return answer

@@ -5,7 +5,7 @@ A method's function gets decoded requests and a `CallContext`, and returns a mes
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -27,14 +27,38 @@ Metadata = Mapping[str, str | bytes]
 class Soon:
     """Parts that are there within a turn or two of the event loop: not worth watching the caller or a deadline."""
 
-    __slots__ = ("_encode", "_outputs")
+    __slots__ = ("_encode", "_failed", "_outputs")
 
-    def __init__(self, outputs: "asyncio.Future[T]", encode: Callable[[T], Parts]) -> None:
+    def __init__(
+        self,
+        outputs: "asyncio.Future[T]",
+        encode: Callable[[T], Parts],
+        failed: Callable[[Exception], Parts] | None = None,
+    ) -> None:
+        """
+        Args:
+            failed: the parts that tell of an error; None where it is raised.
+        """
         self._outputs = outputs
         self._encode = encode
+        self._failed = failed
 
     def __await__(self) -> Generator[Any, None, Parts]:
-        return self._encode((yield from self._outputs))
+        try:
+            outputs = yield from self._outputs
+        except Exception as err:
+            if self._failed is None:
+                raise
+            return self._failed(err)
+        return self._encode(outputs)
+
+    def done(self) -> bool:
+        """Whether awaiting it takes no turn of the loop any more."""
+        return self._outputs.done()
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        self._outputs.cancel()
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,9 @@ class CallContext:
     """The caller's own headers."""
     peer: str = ""
     """The caller's address, as gRPC writes it."""
+
+
+WireStream = Callable[[AsyncIterator[Sequence[Serialized]], CallContext], AsyncGenerator[list[Parts], None]]
 
 
 @dataclass(frozen=True)
@@ -66,6 +93,9 @@ class Method:
     wire: Callable[[Serialized, CallContext], Awaitable[Parts]] | None = None
     """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it; a
     `Soon` where nothing has to be waited for. The context has the deadline alone."""
+    wire_stream: WireStream | None = None
+    """Streaming both ways: the same from serialized requests, as many at a time as have come together, to serialized
+    responses, as many as can go out together."""
 
     def decode(self, request: Serialized) -> Message:
         """A request from its bytes.

@@ -6,6 +6,7 @@ and an answer is what surrounded the last one of its kind with new numbers in be
 byte for byte but for the order of fields; whatever it does not know is handed to that.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -67,15 +68,33 @@ class FastPath:
 
     def __call__(self, request: Serialized, context: CallContext) -> Awaitable[Parts]:
         """The answer: a `Soon` where the model is that fast."""
-        found = self._find_pixels(request)
-        if found is None or len(request) - (found.stop - found.start) > MAX_SURROUNDING_BYTES:
+        read = self._plan_and_images(request)
+        if read is None:
             return self._slowly(request, context)
-        plan = self._planned(request, found)
-        if plan is None:
-            return self._slowly(request, context)
-        images = np.frombuffer(request, np.uint8, found.stop - found.start, found.start).reshape(plan.shape)
+        plan, images = read
         outputs = plan.served.batcher.run_soon(images, context.deadline)
         return Soon(outputs, plan.encode) if outputs is not None else _later(plan, images, context)
+
+    def begin(self, request: Serialized) -> tuple["asyncio.Future[Rows]", Callable[[Rows], Parts]] | None:
+        """The outputs, at the end of this turn of the event loop, and what makes the answer of them; None where this is
+        no such request, or waiting in the queue is the better way.
+        """
+        read = self._plan_and_images(request)
+        if read is None:
+            return None
+        plan, images = read
+        outputs = plan.served.batcher.run_soon(images)
+        return None if outputs is None else (outputs, plan.encode)
+
+    def _plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:
+        found = self._find_pixels(request)
+        if found is None or len(request) - (found.stop - found.start) > MAX_SURROUNDING_BYTES:
+            return None
+        plan = self._planned(request, found)
+        if plan is None:
+            return None
+        images = np.frombuffer(request, np.uint8, found.stop - found.start, found.start)
+        return plan, images.reshape(plan.shape)
 
     async def _slowly(self, request: Serialized, context: CallContext) -> Parts:
         response: Message = await self._method.function(self._method.decode(request), context)

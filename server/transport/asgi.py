@@ -140,10 +140,23 @@ class _Call:
             raise InvalidRequest("expected exactly one message")
         return message
 
-    async def messages(self) -> AsyncIterator[bytes]:
-        """All messages, until the caller has closed its side."""
+    async def pieces(self) -> AsyncIterator[list[bytes]]:
+        """All messages, as many at a time as have come together, until the caller has closed its side."""
         while (message := await self._next()) is not None:
-            yield message
+            yield [message, *self._following()]
+
+    def _following(self) -> Iterator[bytes]:
+        """What has been read whole behind it already; something else than a plain message is left where it is."""
+        read, at = memoryview(self._read), 0
+        while len(read) - at >= LENGTH_BYTES and not read[at]:
+            start = at + LENGTH_BYTES
+            length = int.from_bytes(read[at + 1 : start], "big")
+            if length > self._max_message_bytes or start + length > len(read):
+                break
+            at = start + length
+            yield bytes(read[start:at])
+        read.release()
+        del self._read[:at]
 
     async def _next(self) -> bytes | None:
         """The next message; None at the end. Raises CallerLeft."""
@@ -187,9 +200,9 @@ class _Call:
             raise MessageTooLarge(f"inflated, the message has more than {self._max_message_bytes:,} bytes")
         return content
 
-    async def write(self, parts: Parts) -> None:
-        """A message of a stream; returns when it has gone out."""
-        await self._put(*self._beginning(), _body(_framed(parts), more=True))
+    async def write(self, *messages: Parts) -> None:
+        """Messages of a stream; returns when they have gone out."""
+        await self._put(*self._beginning(), _body(b"".join(map(_framed, messages)), more=True))
 
     async def finish(self, last: Parts | None = None) -> None:
         """The end, with a last message perhaps."""
@@ -268,6 +281,12 @@ async def _answer(method: Method, call: _Call) -> None:
 
 
 async def _answer_stream(method: Method, call: _Call, context: CallContext) -> None:
+    if method.wire_stream is not None:
+        async with aclosing(method.wire_stream(call.pieces(), context)) as answers:
+            async for ready in answers:
+                await call.write(*ready)
+        await call.finish()
+        return
     async with aclosing(method.function(await _requests(method, call), context)) as responses:
         if method.client_streaming:  # reading the requests tells when the caller leaves
             async for response in responses:
@@ -281,7 +300,7 @@ async def _answer_stream(method: Method, call: _Call, context: CallContext) -> N
 async def _requests(method: Method, call: _Call) -> Message | AsyncIterator[Message]:
     if not method.client_streaming:
         return method.decode(await call.one())
-    return (method.decode(message) async for message in call.messages())
+    return (method.decode(message) async for piece in call.pieces() for message in piece)
 
 
 async def _watched(awaitable: Awaitable[T], call: _Call) -> T:

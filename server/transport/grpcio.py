@@ -142,6 +142,12 @@ async def _answer_one(method: Method, request: Any, context: grpc.aio.ServicerCo
 
 
 async def _answer_stream(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    if method.wire_stream is not None:
+        async with aclosing(method.wire_stream(((one,) async for one in request), _context(context))) as answers:
+            async for ready in answers:
+                for parts in ready:
+                    await context.write(b"".join(parts))
+        return
     async with aclosing(method.function(_decoded(method, request), _context(context))) as responses:
         async for response in responses:
             await context.write(response.SerializeToString())

@@ -7,7 +7,7 @@ import pytest
 
 from server.errors import Closed, InvalidRequest
 from server.gate import Gate
-from server.services.stream import STREAM_WINDOW, answer_in_order
+from server.services.stream import STREAM_WINDOW, answer_in_order, answer_pieces
 
 
 class Source:
@@ -59,17 +59,44 @@ async def test_answers_keep_the_order_though_later_ones_are_ready_first() -> Non
 async def test_no_more_than_a_window_is_read_ahead_of_what_was_taken() -> None:
     """A caller who reads no answers is not read from for ever; each answer taken lets one more request in."""
     source = Source()
-    answers = answer_in_order(aiter(source), double, Gate())
+    answers = answer_pieces(((number,) async for number in source), double, Gate())
 
-    await anext(answers)
+    taken = await anext(answers)
     await settle()
     ahead = source.read
     await anext(answers)
     await settle()
 
     assert ahead == STREAM_WINDOW
-    assert source.read == STREAM_WINDOW + 1
+    assert source.read == STREAM_WINDOW + len(taken)
     await answers.aclose()
+
+
+async def test_answers_that_are_there_together_come_together() -> None:
+    """One piece of requests that take no time becomes one piece of answers; an error behind them does not hold them."""
+    loop = asyncio.get_running_loop()
+
+    def answer(number: int) -> "asyncio.Future[int]":
+        given: asyncio.Future[int] = loop.create_future()
+        if number == 3:
+            given.set_exception(InvalidRequest("number 3"))
+        else:
+            given.set_result(2 * number)
+        return given
+
+    async def pieces() -> AsyncIterator[list[int]]:
+        yield [0, 1, 2]
+        yield [4, 5, 3, 6]
+
+    answers = answer_pieces(pieces(), answer, Gate())
+    ready = [await anext(answers)]
+    while len(ready[-1]) and sum(map(len, ready)) < 5:
+        ready.append(await anext(answers))
+
+    assert [value for piece in ready for value in piece] == [0, 2, 4, 8, 10]
+    assert len(ready) <= 2
+    with pytest.raises(InvalidRequest, match="number 3"):
+        await anext(answers)
 
 
 async def test_an_error_of_an_answer_ends_the_stream_at_its_turn(caplog: pytest.LogCaptureFixture) -> None:

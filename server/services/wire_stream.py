@@ -1,0 +1,99 @@
+"""The fast path of streams: each message of a stream answered as its unary method would be, in an envelope.
+
+The messages that have come together are read together, so what is run on the event loop is run for all of them at once.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from google.protobuf.message import Message
+
+from server.gate import Gate
+from server.services.stream import answer_pieces
+from server.services.table import CallContext, Method, Parts, Serialized, Soon
+from server.services.wire import FastPath, read_varint, varint
+
+ID_TAG = 1 << 3 | 2
+INNER_TAG = 2 << 3 | 2
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What a stream's messages have around those of the unary method."""
+
+    open: Callable[[Serialized], tuple[bytes, Serialized] | None]
+    """What identifies a request, and the unary request within; None where that is not plain to see."""
+    close: Callable[[bytes, Parts], Parts]
+    """(what identifies the request, the unary answer) -> the stream's answer."""
+    failed: Callable[[bytes, Exception, CallContext], Parts]
+    """(what identifies the request, why there is no answer, the stream's context) -> the stream's answer; or raises
+    what ends the stream."""
+
+
+class StreamPath:
+    """Answers the serialized messages of streams of one method."""
+
+    def __init__(
+        self,
+        fast: FastPath,
+        envelope: Envelope,
+        method: Method,
+        answer: Callable[[Any, CallContext], Awaitable[Message]],
+        gate: Gate,
+    ) -> None:
+        """
+        Args:
+            fast: of the unary method.
+            method: the long way.
+            answer: the long way of one message; what it raises ends the stream.
+        """
+        self._fast = fast
+        self._envelope = envelope
+        self._method = method
+        self._answer = answer
+        self._gate = gate
+
+    def __call__(
+        self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
+    ) -> AsyncGenerator[list[Parts], None]:
+        """The answers, in the order of the messages."""
+        return answer_pieces(pieces, partial(self._one, context=context), self._gate)
+
+    def _one(self, message: Serialized, context: CallContext) -> Awaitable[Parts]:
+        if (opened := self._envelope.open(message)) is None or (begun := self._fast.begin(opened[1])) is None:
+            return self._slowly(message, context)
+        name, (outputs, encode), envelope = opened[0], begun, self._envelope
+        return Soon(
+            outputs, lambda rows: envelope.close(name, encode(rows)), lambda err: envelope.failed(name, err, context)
+        )
+
+    async def _slowly(self, message: Serialized, context: CallContext) -> Parts:
+        response = await self._answer(self._method.decode(message), context)
+        return (response.SerializeToString(),)
+
+
+def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:
+    """The parts of `{string id = 1; Message inner = 2;}`: the id's field as it stands there, and the inner message.
+
+    None where there is anything else, or these in another order.
+    """
+    try:
+        start = 0
+        if message[0] == ID_TAG:
+            length, start = read_varint(message, 1)
+            start += length
+        name = bytes(message[:start])
+        if message[start] != INNER_TAG or not name.isascii():
+            return None
+        length, content = read_varint(message, start + 1)
+    except (IndexError, ValueError):
+        return None
+    return (name, memoryview(message)[content:]) if content + length == len(message) else None
+
+
+def close_named(name: bytes, inner: Parts) -> Parts:
+    """The same the other way round."""
+    size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in inner)
+    return (name, bytes([INNER_TAG]) + varint(size), *inner)
