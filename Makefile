@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark training ideas loading quantized lock clean
+.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark streaming training ideas loading quantized lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve,
 benchmark: $(INSTALLED) ## Serve beside Triton, MLServer and the limits, in one run (an hour; installs h2load as root)
 	@command -v h2load > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends nghttp2-client)
 	$(BIN)/python -m benchmarks.serving --data $(MNIST)
+
+streaming: $(INSTALLED) ## Streams beside unary calls, over both transports (needs h2load: see benchmark)
+	$(BIN)/python -m benchmarks.streaming --data $(MNIST)
 
 training: $(INSTALLED) ## Train against the widely copied PyTorch network, in one run (an hour)
 	$(BIN)/python -m benchmarks.training --data $(MNIST)

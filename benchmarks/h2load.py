@@ -53,11 +53,11 @@ class Loaded:
         return float(np.percentile(self.latencies_s, q) * 1000)
 
 
-def h2load(address: str, path: str, message: bytes, load: Load, seconds: float, log: bool = False) -> Loaded:
-    """Calls a unary method for some seconds.
+def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, seconds: float, log: bool = False) -> Loaded:
+    """Calls a method for some seconds.
 
     Args:
-        message: the serialized request.
+        messages: the serialized requests of one call.
         log: also keep every call's latency.
 
     Raises:
@@ -65,7 +65,7 @@ def h2load(address: str, path: str, message: bytes, load: Load, seconds: float, 
     """
     with tempfile.TemporaryDirectory() as folder:
         body, log_file = Path(folder) / "body", Path(folder) / "log"
-        body.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+        body.write_bytes(b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages))
         command = ["h2load", "--threads=1", f"--clients={load.connections}", f"--max-concurrent-streams={load.streams}"]
         command += [f"--data={body}", *(f"--header={header}" for header in HEADERS)]
         if load.calls_a_second:

@@ -175,7 +175,7 @@ def measured(
     (batch, one), (name, load, seconds) = asked, how
     before, began = server.usage(), time.monotonic()
     with sampling(server.address, one, contender.echoes) as sampled:
-        loaded = h2load(server.address, INFER, one.message, load, seconds, log=name != "saturated")
+        loaded = h2load(server.address, INFER, (one.message,), load, seconds, log=name != "saturated")
     after, took = server.usage(), time.monotonic() - began
     images = max(1.0, loaded.calls_a_second * took * batch)  # the warm-up took its share of the processor too
     p50, p99, p999 = (loaded.percentile_ms(q) if len(loaded.latencies_s) else None for q in (50, 99, 99.9))

@@ -109,12 +109,17 @@ class Classifier:
         entries = [pb.PredictResponse(labels=[label]).SerializeToString() for label in manifest.labels]
         before_probabilities = PROBABILITIES_TAG + varint(4 * len(images) * top_k)
 
+        def encode_best(outputs: Rows) -> Parts:
+            best = outputs[0].argmax(axis=1)
+            labels = b"".join([entries[k] for k in best.tolist()])
+            return (head, labels, before_probabilities, outputs[0].max(axis=1).astype("<f4", copy=False).data)
+
         def encode(outputs: Rows) -> Parts:
             classes, probabilities = most_probable(outputs[0], top_k)
             labels = b"".join([entries[k] for k in classes.ravel().tolist()])
             return (head, labels, before_probabilities, np.ascontiguousarray(probabilities, "<f4").data)
 
-        return Plan(served, images.shape, encode)
+        return Plan(served, images.shape, encode_best if top_k == 1 else encode)
 
     async def _images(self, request: pb.PredictRequest, served: Served) -> np.ndarray:
         expected = served.bundle.manifest.input
