@@ -5,18 +5,19 @@ request longer than a batch runs in several, with the others' turns between them
 """
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
+from server.batch_request import Request, Rows, Slice
+from server.budget import Budget, Share
 from server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
-
-Rows = tuple[np.ndarray, ...]
-"""The outputs of a run: arrays that have one row an image."""
 
 TOO_LATE = "the deadline passed before the images reached the model"
 GATHERED_BYTES = 1 << 17
@@ -26,6 +27,20 @@ COMPANY = 1.25
 """Requests a turn of the event loop, on average, from which on gathering them pays."""
 MEMORY = 16
 """Turns over which that average goes; also how many requests go alone before company is looked for again."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a batcher keeps to."""
+
+    batch_images: int
+    """A run, at most."""
+    queue_images: int
+    """That may wait, at most."""
+    at_once_images: int = 0
+    """A request of at most so many is run on the event loop if nothing waits; 0: none."""
+    delay_s: float = 0.0
+    """How long a batch that is not full waits for more; 0: what waits runs as soon as the model is free."""
 
 
 @dataclass(frozen=True)
@@ -43,51 +58,27 @@ class BatchDone:
     """Whether the function raised or lost rows."""
 
 
-@dataclass(eq=False)
-class _Request:
-    images: np.ndarray
-    deadline: float | None
-    answer: asyncio.Future[Rows]
-    submitted_ns: int = field(default_factory=time.perf_counter_ns)
-    taken: int = 0
-    """Images already handed to a run."""
-    parts: list[Rows] = field(default_factory=list)
-
-    @property
-    def left(self) -> int:
-        return len(self.images) - self.taken
-
-
-@dataclass(eq=False)
-class _Slice:
-    """Some images of one request, as part of a batch."""
-
-    request: _Request
-    images: np.ndarray
-
-
 class Batcher:
     """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
 
     def __init__(
         self,
         run: Callable[[np.ndarray], Rows],
-        max_batch_size: int,
-        max_queue_images: int,
-        at_once_images: int = 0,
+        limits: Limits,
+        share: Share,
         on_batch: Callable[[BatchDone], None] = lambda done: None,
     ) -> None:
         self._run = run
         self._on_batch = on_batch
-        self._max_batch_size = max_batch_size
-        self._max_queue_images = max_queue_images
-        self._at_once_images = at_once_images
-        self._queue: deque[_Request] = deque()
-        self._running: list[_Slice] = []
+        self._limits = limits
+        self._share = share
+        self._at_once_images = 0 if limits.delay_s else limits.at_once_images
+        self._queue: deque[Request] = deque()
+        self._running: list[Slice] = []
         self._waiting_images = 0
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
-        self._gathered: list[_Request] = []
+        self._gathered: list[Request] = []
         self._gathered_images = 0
         self._company = 2.0 * COMPANY
         self._alone_since = 0
@@ -121,7 +112,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         if deadline is not None and deadline <= loop.time():
             raise DeadlineExpired(TOO_LATE)
-        request = _Request(images, None, loop.create_future(), taken=count)
+        request = Request(images, None, loop.create_future(), taken=count)
         self._alone_since += 1
         if images.nbytes >= GATHERED_BYTES or (self._company < COMPANY and self._alone_since < MEMORY):
             self._run_here([request])
@@ -145,7 +136,7 @@ class Batcher:
             Arrays of N rows, in the order of the images.
 
         Raises:
-            Overloaded: the queue is full; nothing was enqueued.
+            Overloaded: there is no room for so many images, or bytes; nothing was enqueued.
             DeadlineExpired: the deadline passed while images were waiting.
             ModelFailed: the function raised or lost rows; other batches are unaffected.
             Closed: the batcher is closing; nothing was enqueued.
@@ -156,20 +147,22 @@ class Batcher:
             return await soon
         if self._closing is not None:
             raise self._closing
-        if self._waiting_images + len(images) > self._max_queue_images:
+        if self._waiting_images + len(images) > self._limits.queue_images:
             raise Overloaded(
-                f"{self._waiting_images:,} images are waiting and at most {self._max_queue_images:,} may; "
+                f"{self._waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
                 f"{len(images):,} more do not fit"
             )
-        request = _Request(images, deadline, asyncio.get_running_loop().create_future())
+        if not self._share.take(images.nbytes):
+            raise Overloaded(f"{self._share}; {images.nbytes:,} more do not fit")
+        loop = asyncio.get_running_loop()
+        request = Request(images, deadline, loop.create_future(), due=self._due(loop.time(), deadline))
         self._queue.append(request)
         self._waiting_images += len(images)
         self._wake.set()
         try:
             return await request.answer
         finally:
-            self._waiting_images -= request.left  # 0 unless it was cancelled, expired or failed
-            request.taken = len(images)
+            self._give_up(request)
 
     async def close(self) -> None:
         """Refuses new requests, answers those that wait, then ends the runner and its thread."""
@@ -179,10 +172,29 @@ class Batcher:
         if self._runner is not None:
             await asyncio.wait([self._runner])
         self._executor.shutdown()
+        self._share.end()
+
+    def _due(self, now: float, deadline: float | None) -> float:
+        """Of a request with a deadline, the model has half of the time at least."""
+        latest = now + self._limits.delay_s
+        return latest if deadline is None else min(latest, (now + deadline) / 2)
+
+    def _give_up(self, request: Request) -> None:
+        """Its caller is gone, with or without an answer: nothing of it waits or is held any longer than a run needs."""
+        if request.left:  # it was cancelled, expired or failed
+            self._waiting_images -= request.left
+            request.taken = len(request.images)
+            with suppress(ValueError):
+                self._queue.remove(request)
+        request.given_up = True
+        if not request.running:
+            self._share.give_back(request.images.nbytes)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            if self._limits.delay_s:
+                await self._wait_for_company()
             self._running = self._take_batch(loop.time())
             if self._running:
                 await self._run_there(self._running)
@@ -192,11 +204,22 @@ class Batcher:
                 self._wake.clear()
                 await self._wake.wait()
 
-    def _take_batch(self, now: float) -> list[_Slice]:
+    async def _wait_for_company(self) -> None:
+        """Until what waits fills a batch, or some of it has waited long enough."""
+        while self._queue and self._waiting_images < self._limits.batch_images and self._closing is None:
+            due = min(request.due for request in self._queue)
+            if due <= asyncio.get_running_loop().time():
+                return
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
+
+    def _take_batch(self, now: float) -> list[Slice]:
         """The next batch, first come first served; requests that are not finished with it go to the back."""
-        batch: list[_Slice] = []
-        unfinished: list[_Request] = []
-        room = self._max_batch_size
+        batch: list[Slice] = []
+        unfinished: list[Request] = []
+        room = self._limits.batch_images
         while self._queue and room:
             request = self._queue.popleft()
             if request.answer.done():
@@ -205,8 +228,9 @@ class Batcher:
                 request.answer.set_exception(DeadlineExpired(TOO_LATE))
                 continue
             count = min(room, request.left)
-            batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
+            batch.append(Slice(request, request.images[request.taken : request.taken + count]))
             request.taken += count
+            request.running = True
             self._waiting_images -= count
             room -= count
             if request.left:
@@ -222,9 +246,9 @@ class Batcher:
             self._alone_since = 0
             self._run_here(gathered)
 
-    def _run_here(self, requests: list[_Request]) -> None:
+    def _run_here(self, requests: list[Request]) -> None:
         """Whole requests, on the event loop."""
-        batch = [_Slice(request, request.images) for request in requests]
+        batch = [Slice(request, request.images) for request in requests]
         started_ns = time.perf_counter_ns()
         try:
             outputs = self._outputs([part.images for part in batch])
@@ -233,7 +257,7 @@ class Batcher:
         else:
             self._answered(batch, started_ns, outputs)
 
-    async def _run_there(self, batch: list[_Slice]) -> None:
+    async def _run_there(self, batch: list[Slice]) -> None:
         """In the batcher's thread."""
         started_ns = time.perf_counter_ns()
         try:
@@ -243,19 +267,24 @@ class Batcher:
             self._failed(batch, started_ns, failure)
         else:
             self._answered(batch, started_ns, outputs)
+        finally:
+            for part in batch:
+                part.request.running = False
+                if part.request.given_up:
+                    self._share.give_back(part.request.images.nbytes)
 
-    def _answered(self, batch: list[_Slice], started_ns: int, outputs: Rows) -> None:
+    def _answered(self, batch: list[Slice], started_ns: int, outputs: Rows) -> None:
         self._tell(batch, started_ns)
         start = 0
         for part in batch:
             stop = start + len(part.images)
-            _add_part(part.request, tuple([output[start:stop] for output in outputs]))
+            part.request.add(tuple([output[start:stop] for output in outputs]))
             start = stop
 
-    def _failed(self, batch: list[_Slice], started_ns: int, failure: ModelFailed) -> None:
+    def _failed(self, batch: list[Slice], started_ns: int, failure: ModelFailed) -> None:
         self._tell(batch, started_ns, failed=True)
         for part in batch:
-            _fail(part.request, failure)
+            part.request.fail(failure)
 
     def _outputs(self, parts: list[np.ndarray]) -> Rows:
         """The function's outputs for these images together, a row an image. Raises ModelFailed alone."""
@@ -273,13 +302,13 @@ class Batcher:
 
     def _run_all(self, images: np.ndarray) -> Rows:
         """In as few runs as may be; only what is run on the event loop is ever longer than one."""
-        most = self._max_batch_size
+        most = self._limits.batch_images
         if len(images) <= most:
             return self._run(images)
         runs = [self._run(images[start : start + most]) for start in range(0, len(images), most)]
         return tuple(map(np.concatenate, zip(*runs, strict=True)))
 
-    def _tell(self, batch: list[_Slice], started_ns: int, failed: bool = False) -> None:
+    def _tell(self, batch: list[Slice], started_ns: int, failed: bool = False) -> None:
         """Says what a run was, before its callers have their answers: whoever has one has been counted."""
         run_ns = time.perf_counter_ns() - started_ns
         requests = [part.request for part in batch if not part.request.answer.done()]
@@ -291,15 +320,14 @@ class Batcher:
         """Whatever ended the runner, nobody is left waiting for it."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
         for request in [*self._queue, *(part.request for part in self._running)]:
-            _fail(request, self._closing)
+            request.fail(self._closing)
         self._queue.clear()
 
 
 def start_batcher(
     run: Callable[[np.ndarray], Rows],
-    max_batch_size: int,
-    max_queue_images: int,
-    at_once_images: int = 0,
+    limits: Limits,
+    share: Share | None = None,
     on_death: Callable[[BaseException], None] = lambda err: None,
     on_batch: Callable[[BatchDone], None] = lambda done: None,
 ) -> Batcher:
@@ -307,13 +335,11 @@ def start_batcher(
 
     Args:
         run: images (N, ...) -> arrays of N rows; blocks, and is called in a thread of the batcher's own.
-        at_once_images: a request of at most so many is run on the event loop if nothing waits; 0: none.
-        max_batch_size: images a run, at most.
-        max_queue_images: images that may wait, at most.
+        share: of the bytes that may wait; None: no bound.
         on_death: told the error if the runner itself ends by one, which is a bug.
         on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
     """
-    batcher = Batcher(run, max_batch_size, max_queue_images, at_once_images, on_batch)
+    batcher = Batcher(run, limits, share or Budget(sys.maxsize).share(), on_batch)
 
     def ended(runner: asyncio.Task[None]) -> None:
         batcher._runner_ended(runner)
@@ -323,18 +349,3 @@ def start_batcher(
     batcher._runner = asyncio.get_running_loop().create_task(batcher._work(), name="batcher")
     batcher._runner.add_done_callback(ended)
     return batcher
-
-
-def _add_part(request: _Request, part: Rows) -> None:
-    request.parts.append(part)
-    if request.left or request.answer.done():
-        return
-    whole = (
-        request.parts[0] if len(request.parts) == 1 else tuple(map(np.concatenate, zip(*request.parts, strict=True)))
-    )
-    request.answer.set_result(whole)
-
-
-def _fail(request: _Request, failure: DomainError) -> None:
-    if not request.answer.done():
-        request.answer.set_exception(failure)

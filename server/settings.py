@@ -47,6 +47,10 @@ class ServeSettings(RuntimeSettings):
     """Images in one request."""
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536
     """Images of a model that may wait; beyond it callers are told at once to come back later."""
+    max_queue_bytes: Annotated[int, Flag("N"), Field(ge=1024)] = 512 * 1024 * 1024
+    """Bytes of images that may wait in a worker, over all models; each may always use its part of them."""
+    max_delay_ms: Annotated[float, Flag("MS"), Field(ge=0, le=1000)] = 0.0
+    """How long a batch that is not full waits for more images; 0: not at all, what waits runs as soon as it can."""
     max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024
     """Size of one message, in either direction; 10,000 MNIST images are 7.8 million bytes."""
     scan_interval_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=3600)] = 1.0
@@ -84,6 +88,11 @@ class ServeSettings(RuntimeSettings):
             raise ValueError(
                 f"--max-queue-images {self.max_queue_images} is below --max-request-images {self.max_request_images}: "
                 "the largest request would never be taken"
+            )
+        if self.max_queue_bytes < self.max_message_bytes:
+            raise ValueError(
+                f"--max-queue-bytes {self.max_queue_bytes} is below --max-message-bytes {self.max_message_bytes}: "
+                "the largest message might never be taken"
             )
         return self
 

@@ -13,7 +13,7 @@ from bundle.errors import BundleError
 from bundle.manifest import Manifest
 from bundle.store import Bundle
 from bundle.validation import Validation
-from server.batcher import Batcher, start_batcher
+from server.batcher import Batcher, Limits, start_batcher
 from server.errors import DomainError, Refused
 from server.session import Outputs, Session, open_session
 from server.settings import RuntimeSettings
@@ -44,7 +44,7 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
         validation = bundle.read_validation()
     except BundleError as err:
         raise Refused(str(err)) from err
-    batcher = start_batcher(session.run, settings.max_batch_size, COUNTING_BATCH)
+    batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
     try:
         served = Accuracy(correct=0, total=0)
         async for served in recount(batcher, validation, bundle.manifest):

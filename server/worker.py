@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
 from bundle.store import Bundle, open_bundle
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
+from server.budget import Budget
 from server.catalog import Catalog, Refusal, Served
 from server.control import (
     Assignment,
@@ -60,6 +61,7 @@ class Worker:
         self.gate = Gate()
         self._decoder = Decoder(cores, settings.max_queue_images)
         self.catalog = Catalog(on_change=lambda: self._readiness.set(self.catalog.ready))
+        self._budget = Budget(settings.max_queue_bytes)
         self._report: Callable[[Report], None] = lambda report: None
 
     def methods(self) -> list[Method]:
@@ -138,9 +140,8 @@ class Worker:
         statistics = Statistics()
         batcher = start_batcher(
             session.run,
-            settings.max_batch_size,
-            settings.max_queue_images,
-            at_once,
+            Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
+            self._budget.share(),
             on_death=lambda err: self._lost(version[0], f"its runner ended by {err!r}"),
             on_batch=statistics.add,
         )

@@ -10,7 +10,7 @@ import pytest
 from bundle.store import Bundle, ModelsFolder
 from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Catalog, Served
 from server.gate import Gate
 from server.readiness import Readiness
@@ -53,7 +53,7 @@ class Serving:
     def install(self, bundle: Bundle) -> Served:
         session = open_session(bundle.read_model(), "cpu", 1)
         statistics = Statistics()
-        batcher = start_batcher(session.run, 64, 2000, on_batch=statistics.add)
+        batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
         served = Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics)
         self.catalog.install(served)
         return served

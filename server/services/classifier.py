@@ -11,7 +11,7 @@ from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
 from bundle.manifest import Calibration
 from protos.vouch.v1 import classifier_pb2 as pb
-from server.batcher import Rows
+from server.batch_request import Rows
 from server.catalog import Catalog, Entry, Served
 from server.errors import BundleGone, InvalidRequest
 from server.gate import Gate

@@ -6,7 +6,7 @@ import numpy as np
 
 from bundle.manifest import Manifest
 from protos.inference import inference_pb2 as pb
-from server.batcher import Rows
+from server.batch_request import Rows
 from server.errors import InvalidRequest
 from server.services.infer_request import RequestedOutput
 from server.services.table import Parts

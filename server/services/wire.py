@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from google.protobuf.message import Message
 
-from server.batcher import Rows
+from server.batch_request import Rows
 from server.catalog import Catalog, Served
 from server.errors import DomainError
 from server.services.table import CallContext, Method, Parts, Serialized, Soon

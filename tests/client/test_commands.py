@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from client.commands import bench, evaluate, predict, status
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Refusal, Served
 from server.session import open_session
 from tests.serving import Serving
@@ -249,7 +249,7 @@ async def test_bench_fails_where_answers_change(serving: Serving, capsys: pytest
 
     bundle = publish_tiny(serving.folder)
     session = open_session(bundle.read_model(), "cpu", 1)
-    batcher = start_batcher(run_one_row_off, 64, 2000)
+    batcher = start_batcher(run_one_row_off, Limits(64, 2000))
     serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     code = await asyncio.to_thread(bench, ["--server", serving.address, *QUICK, "--json"])

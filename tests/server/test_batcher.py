@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batcher import GATHERED_BYTES, MEMORY, BatchDone, Batcher, Rows, start_batcher
+from server.batch_request import Rows
+from server.batcher import GATHERED_BYTES, MEMORY, BatchDone, Batcher, Limits, start_batcher
 from server.errors import Closed, DeadlineExpired, ModelFailed, Overloaded
 
 
@@ -47,7 +48,7 @@ async def batching(
     on_batch: Callable[[BatchDone], None] = lambda done: None,
     at_once_images: int = 0,
 ) -> AsyncIterator[Batcher]:
-    batcher = start_batcher(run, max_batch_size, max_queue_images, at_once_images, on_batch=on_batch)
+    batcher = start_batcher(run, Limits(max_batch_size, max_queue_images, at_once_images), on_batch=on_batch)
     try:
         yield batcher
     finally:
@@ -373,7 +374,7 @@ async def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room()
 async def test_close_refuses_new_work_and_answers_what_waits() -> None:
     """Closing loses no accepted request."""
     model = HeldModel()
-    batcher = start_batcher(model, 4, 100)
+    batcher = start_batcher(model, Limits(4, 100))
     first = submit(batcher, 1)
     await model.wait_until_running()
     waiting = submit(batcher, 2)
@@ -401,7 +402,7 @@ async def test_a_dead_runner_fails_everyone_who_waits_and_says_so() -> None:
         model(images)
         raise Crash
 
-    batcher = start_batcher(crash, 4, 100, on_death=deaths.append)
+    batcher = start_batcher(crash, Limits(4, 100), on_death=deaths.append)
     running = submit(batcher, 1)
     await model.wait_until_running()
     waiting = submit(batcher, 3)

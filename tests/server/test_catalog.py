@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bundle.store import ModelsFolder
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Catalog, Refusal, Served
 from server.errors import Closed, NotReady, UnknownModel
 from tests.tiny import publish_tiny
@@ -13,7 +13,7 @@ from tests.tiny import publish_tiny
 
 def serve(folder: ModelsFolder, name: str = "tiny") -> Served:
     bundle = publish_tiny(folder, name)
-    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda images: (images,), 4, 100))
+    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda images: (images,), Limits(4, 100)))
 
 
 async def test_an_old_version_ends_when_its_last_lease_does(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bundle.accuracy import Accuracy
 from bundle.store import Bundle, ModelsFolder, open_bundle
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Catalog, Served
 from server.errors import Refused, Undecided
 from server.watcher import TRY_AGAIN_AFTER_S, Watcher
@@ -42,7 +42,7 @@ class House:
         return "0" * 64 if self.wrong_digest else bundle.digest, bundle.manifest.claim.accuracy
 
     async def install(self, bundle: Bundle, served: Accuracy) -> None:
-        self.catalog.install(Served(bundle, served, start_batcher(lambda images: (images,), 4, 100)))
+        self.catalog.install(Served(bundle, served, start_batcher(lambda images: (images,), Limits(4, 100))))
 
     async def look(self) -> None:
         await self.watcher.look()

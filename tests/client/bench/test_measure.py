@@ -10,7 +10,7 @@ from client.bench.images import Reference
 from client.bench.measure import measure, run
 from client.bench.points import Measured
 from client.settings import BenchSettings
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Served
 from tests.serving import MAX_REQUEST_IMAGES, Serving
 from tests.tiny import LABELS, publish_tiny, tiny_images
@@ -95,7 +95,7 @@ async def test_a_server_that_answers_nobody_has_no_capacity_to_share(serving: Se
         raise ArithmeticError("no model")
 
     bundle = publish_tiny(serving.folder)
-    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, start_batcher(fail, 64, 2000)))
+    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, start_batcher(fail, Limits(64, 2000))))
     measured = await measured_of(serving)
 
     await measure(settings_of(serving, batches="1"), REFERENCE, measured, lambda _: None)

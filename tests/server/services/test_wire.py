@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bundle.store import Bundle, ModelsFolder
 from protos.inference import inference_pb2
 from protos.vouch.v1 import classifier_pb2
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Catalog, Served
 from server.errors import InvalidRequest, UnknownModel
 from server.gate import Gate
@@ -46,7 +46,7 @@ class House:
 
     def install(self, bundle: Bundle) -> None:
         session = open_session(bundle.read_model(), "cpu", 1)
-        batcher = start_batcher(session.run, 16, 1000, self.at_once_images)
+        batcher = start_batcher(session.run, Limits(16, 1000, self.at_once_images))
         self.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bundle.store import ModelsFolder
 from protos.inference import inference_pb2
 from protos.vouch.v1 import classifier_pb2 as pb
-from server.batcher import start_batcher
+from server.batcher import Limits, start_batcher
 from server.catalog import Catalog, Served
 from server.errors import InvalidRequest, ModelFailed
 from server.gate import Gate
@@ -44,7 +44,7 @@ class House:
 
         self.catalog = Catalog()
         self.catalog.install(
-            Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, 64, 1000, at_once_images))
+            Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, at_once_images)))
         )
         self.decoder = Decoder(1, 100)
         services = (

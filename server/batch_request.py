@@ -1,0 +1,58 @@
+"""What a caller has submitted to a batcher, and the parts in which it is run."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from server.errors import DomainError
+
+Rows = tuple[np.ndarray, ...]
+"""The outputs of a run: arrays that have one row an image."""
+
+
+@dataclass(eq=False)
+class Request:
+    """Some images of one caller, until their rows are there."""
+
+    images: np.ndarray
+    deadline: float | None
+    """In the event loop's time."""
+    answer: asyncio.Future[Rows]
+    submitted_ns: int = field(default_factory=time.perf_counter_ns)
+    due: float = 0.0
+    """In the event loop's time: it waits no longer for others' images."""
+    taken: int = 0
+    """Images already handed to a run."""
+    running: bool = False
+    """A run has some of its images now."""
+    given_up: bool = False
+    """Its caller has an answer, or waits no more."""
+    parts: list[Rows] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Images that no run has taken yet."""
+        return len(self.images) - self.taken
+
+    def add(self, part: Rows) -> None:
+        """The rows of its next images; with the last of them it is answered."""
+        self.parts.append(part)
+        if self.left or self.answer.done():
+            return
+        parts = self.parts
+        self.answer.set_result(parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True))))
+
+    def fail(self, failure: DomainError) -> None:
+        """There will be no rows."""
+        if not self.answer.done():
+            self.answer.set_exception(failure)
+
+
+@dataclass(eq=False)
+class Slice:
+    """Some images of one request, as part of a batch."""
+
+    request: Request
+    images: np.ndarray
