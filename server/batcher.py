@@ -1,13 +1,11 @@
 """Many callers' images into one run: what is waiting runs as soon as the model is free, with no delay added.
 
-Knows neither gRPC nor ONNX: it is given a function. One task owns the queue. A request's future travels with it; a
-request longer than a batch runs in several, with the others' turns between them.
+Knows neither gRPC nor ONNX: it is given a function. One task takes from the queue. A request's future travels with it.
 """
 
 import asyncio
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from server.batch_queue import TOO_LATE, BatchQueue
 from server.batch_request import Request, Rows, Slice
 from server.budget import Budget, Share
 from server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
 
-TOO_LATE = "the deadline passed before the images reached the model"
 GATHERED_BYTES = 1 << 17
 """A request of fewer is copied beside others' in less time than a run of its own would cost: the run itself, and that
 other threads take the interpreter lock while it lasts."""
@@ -73,9 +71,8 @@ class Batcher:
         self._limits = limits
         self._share = share
         self._at_once_images = 0 if limits.delay_s else limits.at_once_images
-        self._queue: deque[Request] = deque()
+        self._queue = BatchQueue(limits.batch_images)
         self._running: list[Slice] = []
-        self._waiting_images = 0
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
         self._gathered: list[Request] = []
@@ -88,7 +85,7 @@ class Batcher:
     @property
     def waiting_images(self) -> int:
         """Images that no run has taken yet."""
-        return self._waiting_images
+        return self._queue.images
 
     def run_soon(self, images: np.ndarray, deadline: float | None = None) -> "asyncio.Future[Rows] | None":
         """The function's outputs, computed on the event loop; None where waiting in the queue is the better way.
@@ -147,17 +144,16 @@ class Batcher:
             return await soon
         if self._closing is not None:
             raise self._closing
-        if self._waiting_images + len(images) > self._limits.queue_images:
+        if self.waiting_images + len(images) > self._limits.queue_images:
             raise Overloaded(
-                f"{self._waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
+                f"{self.waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
                 f"{len(images):,} more do not fit"
             )
         if not self._share.take(images.nbytes):
             raise Overloaded(f"{self._share}; {images.nbytes:,} more do not fit")
         loop = asyncio.get_running_loop()
         request = Request(images, deadline, loop.create_future(), due=self._due(loop.time(), deadline))
-        self._queue.append(request)
-        self._waiting_images += len(images)
+        self._queue.add(request)
         self._wake.set()
         try:
             return await request.answer
@@ -182,10 +178,7 @@ class Batcher:
     def _give_up(self, request: Request) -> None:
         """Its caller is gone, with or without an answer: nothing of it waits or is held any longer than a run needs."""
         if request.left:  # it was cancelled, expired or failed
-            self._waiting_images -= request.left
-            request.taken = len(request.images)
-            with suppress(ValueError):
-                self._queue.remove(request)
+            self._queue.remove(request)
         request.given_up = True
         if not request.running:
             self._share.give_back(request.images.nbytes)
@@ -195,7 +188,7 @@ class Batcher:
         while True:
             if self._limits.delay_s:
                 await self._wait_for_company()
-            self._running = self._take_batch(loop.time())
+            self._running = self._queue.take(loop.time())
             if self._running:
                 await self._run_there(self._running)
             elif self._closing is not None:
@@ -206,37 +199,14 @@ class Batcher:
 
     async def _wait_for_company(self) -> None:
         """Until what waits fills a batch, or some of it has waited long enough."""
-        while self._queue and self._waiting_images < self._limits.batch_images and self._closing is None:
-            due = min(request.due for request in self._queue)
+        while self._queue and self.waiting_images < self._limits.batch_images and self._closing is None:
+            due = self._queue.due()
             if due <= asyncio.get_running_loop().time():
                 return
             self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
-
-    def _take_batch(self, now: float) -> list[Slice]:
-        """The next batch, first come first served; requests that are not finished with it go to the back."""
-        batch: list[Slice] = []
-        unfinished: list[Request] = []
-        room = self._limits.batch_images
-        while self._queue and room:
-            request = self._queue.popleft()
-            if request.answer.done():
-                continue  # its caller has left, or an earlier part of it failed
-            if request.deadline is not None and request.deadline <= now:
-                request.answer.set_exception(DeadlineExpired(TOO_LATE))
-                continue
-            count = min(room, request.left)
-            batch.append(Slice(request, request.images[request.taken : request.taken + count]))
-            request.taken += count
-            request.running = True
-            self._waiting_images -= count
-            room -= count
-            if request.left:
-                unfinished.append(request)
-        self._queue.extend(unfinished)
-        return batch
 
     def _run_gathered(self) -> None:
         """What has come within this turn of the event loop, together."""
@@ -319,9 +289,8 @@ class Batcher:
     def _runner_ended(self, runner: asyncio.Task[None]) -> None:
         """Whatever ended the runner, nobody is left waiting for it."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
-        for request in [*self._queue, *(part.request for part in self._running)]:
+        for request in [*self._queue.clear(), *(part.request for part in self._running)]:
             request.fail(self._closing)
-        self._queue.clear()
 
 
 def start_batcher(

@@ -35,7 +35,8 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("session", "pace", "budget", "batch_request", "batcher", "statistics", "verify", "catalog", "services"),
+    *("session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
+    *("statistics", "verify", "catalog", "services"),
     *("transport", "control", "worker"),
     *("worker_process", "embedded", "workplace", "member", "crew", "supervisor", "commands"),
 )
@@ -131,7 +132,7 @@ def test_services_know_no_transport_and_the_batcher_neither_grpc_nor_onnx() -> N
         assert not any(name.split(".")[:2] == ["server", "transport"] for name in imports(path)), path
     batcher = {name.split(".")[0] for name in imports(ROOT / "server/batcher.py")} - set(sys.stdlib_module_names)
     assert batcher == {"numpy", "server"}
-    assert steps(ROOT / "server/batcher.py", "server") == {"batch_request", "budget", "errors"}
+    assert steps(ROOT / "server/batcher.py", "server") == {"batch_queue", "batch_request", "budget", "errors"}
 
 
 def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
