@@ -18,15 +18,15 @@ HEADERS = ("content-type: application/grpc", "te: trailers")
 
 @dataclass(frozen=True)
 class Load:
-    """How much is asked for at once, or how often."""
+    """How much is asked for at once: as soon as one call is answered, the next is sent."""
 
     connections: int
     streams: int
     """At once, a connection."""
-    calls_a_second: float | None = None
-    """Open loop: sent on time, whether or not earlier answers are back. None: a new call as soon as one is answered."""
 
 
+MOST_STREAMS = 100
+"""On a connection of an open loop, as gRPC's servers allow by default."""
 SATURATED = Load(8, 8)
 ALONE = Load(1, 1)
 
@@ -42,7 +42,7 @@ class Loaded:
     data_bytes: int
     """Of all answers' messages; an answer that is an error has none."""
     latencies_s: np.ndarray
-    """float64, one a call, sorted; empty unless they were asked for."""
+    """From when each was sent; float64, one a call, sorted; empty unless they were asked for."""
 
     @property
     def calls_a_second(self) -> float:
@@ -65,16 +65,54 @@ def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, secon
     """
     with tempfile.TemporaryDirectory() as folder:
         body, log_file = Path(folder) / "body", Path(folder) / "log"
-        body.write_bytes(b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages))
-        command = ["h2load", "--threads=1", f"--clients={load.connections}", f"--max-concurrent-streams={load.streams}"]
-        command += [f"--data={body}", *(f"--header={header}" for header in HEADERS)]
-        if load.calls_a_second:
-            command += [f"--rps={load.calls_a_second / load.connections:.3f}"]
-        command.append(f"http://{address}{path}")
+        body.write_bytes(_framed(messages))
+        command = [*_command(load.connections, load.streams, body), f"http://{address}{path}"]
         _run([*command, f"--duration={WARM_UP_S}s"])
         output = _run([*command, f"--duration={round(seconds * 1000)}ms", *([f"--log-file={log_file}"] if log else [])])
         latencies = np.sort(np.loadtxt(log_file, ndmin=2, usecols=2)[:, 0] / 1e6) if log else np.empty(0)
     return read(output, seconds, latencies)
+
+
+def open_loop(address: str, path: str, message: bytes, calls_a_second: float, seconds: float) -> Loaded:
+    """Calls at random moments (a Poisson process), one on each connection, whether or not earlier answers are back.
+
+    h2load follows a script of moments, because its own `--rps` sends ten milliseconds' calls at once. Each moment comes
+    a little late, and all that follow with it; by how much is found in a first second, and the script is shortened by
+    it. How many calls a second it came to stands in the result.
+
+    Raises:
+        RuntimeError: h2load failed; its output is in the message.
+    """
+    connections = SATURATED.connections
+    gap_s = connections / calls_a_second
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        body, script, log = Path(folder) / "body", Path(folder) / "script", Path(folder) / "log"
+        body.write_bytes(_framed([message]))
+        command = [*_command(connections, MOST_STREAMS, body), f"--timing-script-file={script}", f"--log-file={log}"]
+
+        def run(mean_gap_s: float, seconds: float) -> tuple[str, np.ndarray, float, float]:
+            moments_s = rng.exponential(mean_gap_s, max(2, round(seconds / gap_s))).cumsum()
+            script.write_text("".join(f"{moment * 1000:.3f}\thttp://{address}{path}\n" for moment in moments_s))
+            log.unlink(missing_ok=True)
+            output = _run(command)
+            calls = np.loadtxt(log, ndmin=2)  # when it was sent, its status, how long it took: microseconds
+            took_s = float(np.ptp(calls[:, 0])) / 1e6
+            return output, calls[:, 2] / 1e6, took_s, (took_s - float(np.ptp(moments_s))) / (len(moments_s) - 1)
+
+        *_, late_s = run(gap_s, WARM_UP_S)
+        output, latencies_s, took_s, _ = run(max(gap_s / 10, gap_s - max(0.0, late_s)), seconds)
+    return read(output, took_s, np.sort(latencies_s))
+
+
+def _framed(messages: Sequence[bytes]) -> bytes:
+    """As gRPC sends them: none compressed, each after its length."""
+    return b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
+
+
+def _command(connections: int, streams: int, body: Path) -> list[str]:
+    command = ["h2load", "--threads=1", f"--clients={connections}", f"--max-concurrent-streams={streams}"]
+    return [*command, f"--data={body}", *(f"--header={header}" for header in HEADERS)]
 
 
 def _run(command: list[str]) -> str:
