@@ -65,6 +65,8 @@ class Usage:
     cpu_s: float
     memory_mb: float
     """Proportional set size, in 2^20 bytes: shared pages are divided among those that share them."""
+    largest_mb: float
+    """Resident memory of the largest process."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class Running:
     def usage(self) -> Usage:
         """Of it and all its descendants now."""
         pids = _family(self.pid)
-        return Usage(sum(map(_cpu_s, pids)), sum(map(_memory_mb, pids)))
+        cpu_s, memory_mb = sum(map(_cpu_s, pids)), sum(_memory_mb(pid, "Pss:") for pid in pids)
+        return Usage(cpu_s, memory_mb, max(_memory_mb(pid, "Rss:") for pid in pids))
 
 
 @contextmanager
@@ -157,9 +160,9 @@ def _cpu_s(pid: int) -> float:
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
 
 
-def _memory_mb(pid: int) -> float:
+def _memory_mb(pid: int, kind: str) -> float:
     try:
         lines = (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(kind)), 0.0)

@@ -46,6 +46,9 @@ class Row:
     calls_a_second: float
     cpu_s_per_million_images: float
     memory_mb: float
+    """Of all its processes, after the load."""
+    largest_mb: float
+    """Of the largest of its processes, before the load."""
     first_answer_s: float
     sampled: int
     problems: str
@@ -133,7 +136,7 @@ def bare(
             session.run(None, {"images": one.images})
             runs += 1
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
-        yield Row(kind, BARE, batch, number, "saturated", runs / took, cpu / runs / batch * 1e6, 0, 0, 0, "")
+        yield Row(kind, BARE, batch, number, "saturated", runs / took, cpu / runs / batch * 1e6, 0, 0, 0, 0, "")
 
 
 def saturated(
@@ -182,7 +185,8 @@ def measured(
     p50, p99, p999 = (loaded.percentile_ms(q) if len(loaded.latencies_s) else None for q in (50, 99, 99.9))
     row = Row(
         *(kind, contender.name, batch, number, name, loaded.calls_a_second),
-        *((after.cpu_s - before.cpu_s) / images * 1e6, after.memory_mb, server.first_answer_s, sampled.right),
+        *((after.cpu_s - before.cpu_s) / images * 1e6, after.memory_mb, before.largest_mb),
+        *(server.first_answer_s, sampled.right),
         problems(
             loaded, None if isinstance(load, Load) else load, sampled.wrong, sampled.failures, sampled.answer_bytes
         ),

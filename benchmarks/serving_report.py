@@ -124,7 +124,7 @@ def _ratio(rows: Rows, name: str, other: str, batch: int) -> str:
 def _latency(rows: Rows) -> str:
     lines = [
         "| | alone p50 / p99, ms | at 50 % p50 / p99 / p99.9 | at 70 % | at 90 % | p99 at 70 % / p50 alone | "
-        "memory, MB | ready after, s | CPU s a million images |",
+        "memory of all, of one before any load, MB | ready after, s | CPU s a million images |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in _names(rows, "contender"):
@@ -144,7 +144,8 @@ def _latency(rows: Rows) -> str:
             )
         idle = median(row["p50_ms"] for row in alone)
         cells.append(" ; ".join(f"{row['p99_ms'] / idle:.1f}" for row in of_it if row["load"] == "70%"))
-        cells.append(f"{max(row['memory_mb'] for row in of_it):.0f}")
+        one = min(row["largest_mb"] for row in of_it)
+        cells.append(f"{max(row['memory_mb'] for row in of_it):.0f}, {one:.0f}")
         cells.append(f"{median(row['first_answer_s'] for row in alone):.2f}")
         batches = _names(of_it, "batch")
         spent = {
