@@ -1,6 +1,6 @@
 """One loaded graph in ONNX Runtime, on the provider that was asked for or not at all.
 
-The only module of the server that imports onnxruntime.
+What runs it on a GPU is in `bound_session`; no other module of the server imports onnxruntime.
 """
 
 import base64
@@ -15,6 +15,11 @@ from server.errors import ModelFailed, Refused, StartFailed
 from server.settings import Provider
 
 PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDER_OPTIONS: dict[Provider, dict[str, str]] = {
+    "cpu": {},
+    # Exhaustive pays because no shape is new while serving; what memory is needed is known, so none is rounded up.
+    "cuda": {"cudnn_conv_algo_search": "EXHAUSTIVE", "arena_extend_strategy": "kSameAsRequested"},
+}
 IDENTITY_GRAPH = base64.b64decode(
     "CAo6NgoQCgF4EgF5IghJZGVudGl0eRIIaWRlbnRpdHlaCwoBeBIGCgQIARIAYgsKAXkSBgoECAESAEIECgAQFA=="
 )
@@ -34,7 +39,7 @@ class Session:
     """A graph ready to run. Made by `open_session`."""
 
     def __init__(self, session: ort.InferenceSession) -> None:
-        self._session = session
+        self.graph = session
 
     def run(self, images: np.ndarray) -> Outputs:
         """Probabilities and logits of these images. Blocks; may be called from any thread.
@@ -46,7 +51,7 @@ class Session:
             ModelFailed: ONNX Runtime raised.
         """
         try:
-            return Outputs(*self._session.run(list(Outputs._fields), {"images": images}))
+            return Outputs(*self.graph.run(list(Outputs._fields), {"images": images}))
         except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
             raise ModelFailed(f"the model failed on {len(images)} images") from err
 
@@ -58,7 +63,7 @@ class Session:
         """
         expected = [("images", "tensor(uint8)", image.shape)]
         expected += [(name, "tensor(float)", (classes,)) for name in Outputs._fields]
-        values = [*self._session.get_inputs(), *self._session.get_outputs()]
+        values = [*self.graph.get_inputs(), *self.graph.get_outputs()]
         found = [(value.name, value.type, tuple(value.shape[1:])) for value in values]
         if found != expected:
             raise Refused(f"model.onnx has inputs and outputs {found}; expected {expected} behind the batch axis")
@@ -109,7 +114,7 @@ def _load(model: bytes, provider: Provider, threads: int) -> ort.InferenceSessio
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider != "cpu":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    session: Any = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]])
+    session: Any = ort.InferenceSession(model, options, providers=[(PROVIDERS[provider], PROVIDER_OPTIONS[provider])])
     session.disable_fallback()
     if session.get_providers()[0] != PROVIDERS[provider]:
         raise RuntimeError(f"the session runs on {session.get_providers()[0]}")

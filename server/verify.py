@@ -5,6 +5,7 @@ The same steps for `vouch verify`, and for the probe process that looks at every
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from bundle.manifest import Manifest
 from bundle.store import Bundle
 from bundle.validation import Validation
 from server.batcher import Batcher, Limits, start_batcher
+from server.bound_session import BoundSession
 from server.errors import DomainError, Refused
 from server.session import Outputs, Session, open_session
 from server.settings import RuntimeSettings
 
+Warmed = TypeVar("Warmed", Session, BoundSession)
 Progress = Callable[[Accuracy], None]
 """Told the count so far after each batch."""
 
@@ -57,7 +60,7 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
     return Verified(bundle, served)
 
 
-def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session:
+def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session | BoundSession:
     """The bundle's graph, loaded, held against the manifest and warmed up.
 
     Args:
@@ -69,7 +72,15 @@ def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session:
     manifest = bundle.manifest
     session = open_session(bundle.read_model(), settings.provider, settings.threads or cores)
     session.check_signature(manifest.input, len(manifest.labels))
-    for rows in (settings.max_batch_size, 1):  # largest first, so that memory is asked for once
+    if settings.provider == "cpu":
+        return _warm(session, [1, settings.max_batch_size], manifest)
+    bound = BoundSession(session, settings.provider, settings.max_batch_size)
+    return _warm(bound, bound.sizes, manifest)
+
+
+def _warm(session: Warmed, sizes: list[int], manifest: Manifest) -> Warmed:
+    """Runs each size once, the largest first, so that memory is asked for once."""
+    for rows in reversed(sizes):
         outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))
         _check_outputs(outputs, rows, manifest)
     return session

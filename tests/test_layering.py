@@ -35,7 +35,7 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
+    *("session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
     *("statistics", "verify", "catalog", "services"),
     *("transport", "control", "worker"),
     *("worker_process", "embedded", "workplace", "member", "crew", "supervisor", "commands"),
@@ -52,7 +52,7 @@ CLIENT_ORDER = ("errors", "messages", "tls", "client", "settings", "recount", "b
 BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
 """Steps of a measurement; likewise."""
 ONLY_IN = {
-    "onnxruntime": {"server/session.py", "trainer/quantize.py", "trainer/validate.py"},
+    "onnxruntime": {"server/bound_session.py", "server/session.py", "trainer/quantize.py", "trainer/validate.py"},
     "envoy": {"server/transport/envoy.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
