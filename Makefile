@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark streaming training ideas loading quantized lock clean
+.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark streaming profile training ideas loading quantized lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ benchmark: $(INSTALLED) ## Serve beside Triton, MLServer and the limits, in one 
 streaming: $(INSTALLED) ## Streams beside unary calls, over both transports (needs h2load: see benchmark)
 	$(BIN)/python -m benchmarks.streaming --data $(MNIST)
 
+profile: $(INSTALLED) $(VENV)-py-spy/.installed ## Where a saturated server's time goes (needs h2load, and installs perf as root)
+	@command -v perf > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends linux-perf)
+	$(BIN)/python -m benchmarks.profile --data $(MNIST) --py-spy $(VENV)-py-spy/bin/py-spy
+
 training: $(INSTALLED) ## Train against the widely copied PyTorch network, in one run (an hour)
 	$(BIN)/python -m benchmarks.training --data $(MNIST)
 
@@ -71,6 +75,11 @@ loading: $(INSTALLED) ## Load 60,000 images in every form that --data accepts
 $(VENV)-tritonclient/.installed:
 	$(PYTHON) -m venv $(VENV)-tritonclient
 	$(VENV)-tritonclient/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' numpy==2.4.6
+	@touch $@
+
+$(VENV)-py-spy/.installed:
+	$(PYTHON) -m venv $(VENV)-py-spy
+	$(VENV)-py-spy/bin/pip install --quiet --disable-pip-version-check py-spy==0.4.3
 	@touch $@
 
 lock: ## Write constraints.txt anew from pyproject.toml

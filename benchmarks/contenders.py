@@ -80,7 +80,7 @@ class Running:
 
     def usage(self) -> Usage:
         """Of it and all its descendants now."""
-        pids = _family(self.pid)
+        pids = family(self.pid)
         cpu_s, memory_mb = sum(map(_cpu_s, pids)), sum(_memory_mb(pid, "Pss:") for pid in pids)
         return Usage(cpu_s, memory_mb, max(_memory_mb(pid, "Rss:") for pid in pids))
 
@@ -133,7 +133,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():

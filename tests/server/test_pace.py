@@ -21,9 +21,9 @@ class Model:
 @pytest.mark.parametrize(
     ("a_run", "an_image", "expected"),
     [
-        (8e-6, 0.5e-6, 7 * 256),  # a linear model: seven of the largest runs
-        (200e-6 / 256, 200e-6 / 256, 4 * 256),
-        (20e-6, 20e-6, 32),  # longer ones would hold up the loop
+        (8e-6, 0.5e-6, 14 * 256),  # a linear model: fourteen of the largest runs
+        (MAX_BLOCKING_S / 1000, MAX_BLOCKING_S / 1000, 3 * 256),
+        (MAX_BLOCKING_S / 100, MAX_BLOCKING_S / 100, 64),  # longer ones would hold up the loop
         (2 * HANDING_OVER_S, 1e-6, 0),  # worth waiting for others
         (0.0, 2 * MAX_BLOCKING_S, 0),
     ],
@@ -43,12 +43,12 @@ def test_a_size_that_was_disturbed_throughout_does_not_decide_for_the_others() -
         model.run(images)
         model.now += 1.0 if len(images) == 1 else 0.0
 
-    assert at_once_images(run, (4, 4), 256, model.clock) == 7 * 256
+    assert at_once_images(run, (4, 4), 256, model.clock) == 14 * 256
 
 
 def test_a_disturbed_run_does_not_count() -> None:
     """The machine is shared: the shortest of some runs is what the model takes."""
-    model, calls = Model(0.0, 10e-6), iter(range(10_000))
+    model, calls = Model(0.0, MAX_BLOCKING_S / 100), iter(range(10_000))
 
     def run(images: np.ndarray) -> None:
         model.run(images)
