@@ -50,8 +50,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bundle = trained("linear", arguments.data, Path(folder))
         asked = [question(bundle, bare_session(bundle), batch) for batch in BATCHES]
+        environment = {"PYTHONPATH": str(arguments.code.resolve()), "PYTHONSAFEPATH": "1"}
         for transport in ("grpcio", "envoy"):
-            server = replace(vouch(transport, 1), environment={"PYTHONPATH": str(arguments.code.resolve())})
+            server = replace(vouch(transport, 1), environment=environment)
             with running(server, bundle.path, asked[0].message) as started:
                 for batch, one in zip(BATCHES, asked, strict=True):
                     with ThreadPoolExecutor(1) as pool:
