@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.contenders import INFER, Running, family, running, vouch
+from benchmarks.contenders import INFER, Contender, Running, family, running, vouch
 from benchmarks.h2load import SATURATED, h2load
 from benchmarks.questions import question
 from benchmarks.runs import machine
@@ -50,9 +50,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bundle = trained("linear", arguments.data, Path(folder))
         asked = [question(bundle, bare_session(bundle), batch) for batch in BATCHES]
-        environment = {"PYTHONPATH": str(arguments.code.resolve()), "PYTHONSAFEPATH": "1"}
         for transport in ("grpcio", "envoy"):
-            server = replace(vouch(transport, 1), environment=environment)
+            server = of_checkout(vouch(transport, 1), arguments.code.resolve())
             with running(server, bundle.path, asked[0].message) as started:
                 for batch, one in zip(BATCHES, asked, strict=True):
                     with ThreadPoolExecutor(1) as pool:
@@ -65,6 +64,12 @@ def main() -> int:
                         print("\n" + table(functions, 12, "of the worker's Python"))
     print(f"\n{machine()}")
     return 0
+
+
+def of_checkout(server: Contender, code: Path) -> Contender:
+    """The same, with the code that lies there."""
+    command = server.command
+    return replace(server, command=lambda bundle, port: ["env", f"--chdir={code}", *command(bundle, port)])
 
 
 def by_library(server: Running, file: Path) -> Shares:
