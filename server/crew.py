@@ -7,8 +7,9 @@ from bundle.accuracy import Accuracy
 from bundle.store import Bundle
 from server.catalog import Refusal
 from server.control import Forget, NotServed, Order, Serve, Verifying
+from server.counts import Counts, total
 from server.errors import Refused, StartFailed
-from server.member import Member
+from server.member import Company, Member
 from server.settings import ServeSettings
 from server.workplace import Workplace
 
@@ -19,7 +20,8 @@ class Crew:
     """Some workers; for the watcher, all there is to tell."""
 
     def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings, port: int) -> None:
-        self._members = [Member(workplace, self._known, self._give_up) for workplace in workplaces]
+        company = Company(self._known, self._give_up, self.counts)
+        self._members = [Member(workplace, company) for workplace in workplaces]
         self._settings = settings
         self._port = port
         self._listening = asyncio.Event()
@@ -63,6 +65,10 @@ class Crew:
     async def stop(self) -> None:
         """Has all of them drain, and waits; those that take longer than the grace are ended."""
         await asyncio.gather(*(member.stop(self._settings.grace_s) for member in self._members))
+
+    async def counts(self) -> Counts:
+        """What all workers have counted, those that have ended included."""
+        return total(await asyncio.gather(*(member.counts() for member in self._members)))
 
     async def install(self, bundle: Bundle, served: Accuracy) -> None:
         """Has all workers serve a verified bundle, as soon as they listen.

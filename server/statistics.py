@@ -25,6 +25,10 @@ class Span:
         self.count += count
         self.ns += ns
 
+    def merge(self, other: "Span") -> None:
+        """Adds what somebody else counted."""
+        self.add(other.count, other.ns)
+
 
 @dataclass
 class Statistics:
@@ -55,3 +59,14 @@ class Statistics:
         self.compute.add(done.requests, compute_ns)
         self.runs.setdefault(done.images, Span()).add(1, done.run_ns)
         self.images += done.images
+
+    def merge(self, other: "Statistics") -> None:
+        """Adds what somebody else counted of the same version, which stays as it is."""
+        self.success.merge(other.success)
+        self.fail.merge(other.fail)
+        self.queue.merge(other.queue)
+        self.compute.merge(other.compute)
+        for size, runs in other.runs.items():
+            self.runs.setdefault(size, Span()).merge(runs)
+        self.images += other.images
+        self.last_run_ms = max(self.last_run_ms, other.last_run_ms)

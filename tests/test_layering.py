@@ -35,8 +35,8 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("session", "pace", "budget", "batch_request", "batcher", "statistics", "verify", "catalog", "services"),
-    *("transport", "control", "worker"),
+    *("session", "pace", "budget", "batch_request", "batcher", "statistics", "counts", "verify", "catalog", "services"),
+    *("transport", "control", "questions", "worker"),
     *("worker_process", "embedded", "workplace", "member", "crew", "supervisor", "commands"),
 )
 """Steps of the server; none imports one to its right."""

@@ -1,4 +1,6 @@
 import time
+from copy import deepcopy
+from dataclasses import replace
 
 from server.batcher import BatchDone
 from server.statistics import Span, Statistics
@@ -29,3 +31,27 @@ def test_a_failed_run_counts_as_failures_alone() -> None:
     assert counts.fail == Span(2, 50)
     assert (counts.success, counts.queue, counts.compute) == (Span(), Span(), Span())
     assert (counts.runs, counts.images) == ({}, 0)
+
+
+def test_what_several_counted_of_a_version_adds_up() -> None:
+    """As if one had counted it all; what is added stays as it was."""
+    runs = [
+        BatchDone(images=8, requests=3, waited_ns=500, run_ns=100),
+        BatchDone(images=8, requests=1, waited_ns=20, run_ns=50),
+        BatchDone(images=2, requests=2, waited_ns=3, run_ns=7),
+        BatchDone(images=2, requests=2, waited_ns=3, run_ns=7, failed=True),
+    ]
+    alone, first, second = Statistics(), Statistics(), Statistics()
+    for run in runs:
+        alone.add(run)
+    for run in runs[:2]:
+        first.add(run)
+    for run in runs[2:]:
+        second.add(run)
+    before = deepcopy(second)
+
+    first.merge(second)
+
+    assert replace(first, last_run_ms=0) == replace(alone, last_run_ms=0)
+    assert first.last_run_ms == second.last_run_ms
+    assert second == before
