@@ -5,7 +5,7 @@ Knows no protocol. What has been counted never becomes less: the last counts of 
 
 from dataclasses import dataclass, field
 
-from server.statistics import Statistics
+from server.statistics import Requests, Statistics
 
 KEPT_VERSIONS = 2
 """Of a model: the served one, and the one before it, whose last calls may still end. Counts of a server that is told of
@@ -18,6 +18,10 @@ class Counts:
 
     versions: dict[str, dict[int, Statistics]] = field(default_factory=dict)
     """Model -> version -> what was counted since it was installed; the newest two versions of each."""
+    requests: Requests = field(default_factory=Requests)
+    """That were about no version that is served: others' models, or none."""
+    waiting_images: dict[str, int] = field(default_factory=dict)
+    """Model -> images that no run has taken yet. Of now: a worker that has ended has none."""
 
     def of(self, name: str, version: int) -> Statistics:
         """One version's; all noughts where nothing was counted yet."""
@@ -36,6 +40,9 @@ class Counts:
             for version, statistics in versions.items():
                 ours.setdefault(version, Statistics()).merge(statistics)
             self._forget_old(name)
+        self.requests.merge(other.requests)
+        for name, images in other.waiting_images.items():
+            self.waiting_images[name] = self.waiting_images.get(name, 0) + images
 
     def _forget_old(self, name: str) -> None:
         for version in sorted(self.versions[name])[:-KEPT_VERSIONS]:

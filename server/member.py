@@ -171,6 +171,7 @@ class Member:
                     self.replace(report.reason)
         self._ready.clear()
         self._before, self._said = total([self._before, self._said]), Counts()
+        self._before.waiting_images.clear()
         self._questions.end()
         for path in tuple(self._answers):
             self._answered(path, None)

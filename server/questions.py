@@ -28,7 +28,8 @@ class Questions:
         try:
             say(number)
             async with asyncio.timeout(timeout_s):
-                return await answer
+                counts: Counts = await answer
+                return counts
         finally:
             del self._waiting[number]
 

@@ -45,6 +45,7 @@ from server.services.reflection import Reflection
 from server.services.table import Method
 from server.session import require_provider
 from server.settings import ServeSettings
+from server.statistics import Requests
 from server.verify import load
 
 log = logging.getLogger("vouch.server")
@@ -71,6 +72,7 @@ class Worker:
         self._report: Callable[[Report], None] = lambda report: None
         self._counts = Counts()
         self._questions = Questions()
+        self._methods: list[Method] = []
 
     def methods(self) -> list[Method]:
         """All services, as one table."""
@@ -81,7 +83,8 @@ class Worker:
         ]
         names = sorted({method.path.split("/")[1] for method in services})
         health = Health(self._readiness, names).methods()
-        return [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
+        self._methods = [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
+        return self._methods
 
     async def work(self, channel: Channel, stop_listening: Callable[[], Awaitable[None]]) -> None:
         """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
@@ -97,7 +100,7 @@ class Worker:
             if isinstance(order, Stop):
                 break
             if isinstance(order, Ping):
-                channel.say(Pong(number=order.number, counts=self._counts))
+                channel.say(Pong(number=order.number, counts=self._told()))
             elif isinstance(order, Total):
                 self._questions.answered(order.number, order.counts)
             else:
@@ -106,8 +109,17 @@ class Worker:
         following.cancel()
         await asyncio.wait((following,))
         await self._drain(stop_listening)
-        channel.say(Stopped(counts=self._counts))
+        channel.say(Stopped(counts=self._told()))
         await channel.close()
+
+    def _told(self) -> Counts:
+        """All that was counted here, with what is so at this moment."""
+        requests = Requests()
+        for method in self._methods:
+            requests.merge(method.requests)
+        served = [entry.served for entry in self.catalog.entries() if entry.served is not None]
+        waiting = {one.bundle.manifest.name: one.batcher.waiting_images for one in served}
+        return Counts(self._counts.versions, requests, waiting)
 
     async def _total(self) -> Counts:
         """Raises CountsUnknown."""

@@ -62,6 +62,7 @@ class Inference:
     async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
         """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
         with self._catalog.find(request.model_name, _version(request.model_version)).lease() as served:
+            context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
             check_request_parameters(request.parameters)
             wanted = requested_outputs(request)
@@ -163,8 +164,10 @@ def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelS
     """Raises the error where it is to end the stream."""
     if context.metadata.get(END_STREAM_BY_ERROR) == "true":
         raise err
+    status = status_of(err, STREAM_PATH)
+    context.code = status.code
     return pb.ModelStreamInferResponse(
-        error_message=status_of(err, STREAM_PATH).message, infer_response=pb.ModelInferResponse(id=request_id)
+        error_message=status.message, infer_response=pb.ModelInferResponse(id=request_id)
     )
 
 
