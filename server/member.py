@@ -69,6 +69,7 @@ class Member:
         self._answers: dict[str, asyncio.Future[str | None]] = {}
         self._keeping: asyncio.Task[None] | None = None
         self._stopping = False
+        self._restarts = 0
         self._problem = ""
         self._heard_at = 0.0
         self._questions = Questions()
@@ -80,6 +81,11 @@ class Member:
     def alive(self) -> bool:
         """Whether somebody fills the place."""
         return self._ready.is_set()
+
+    @property
+    def restarts(self) -> int:
+        """How many of its workers have ended unasked, or had to."""
+        return self._restarts
 
     async def start(self) -> None:
         """Raises StartFailed."""
@@ -197,6 +203,7 @@ class Member:
             code = await self._process.wait()
             if self._stopping:
                 return
+            self._restarts += 1
             tries = 1 if loop.time() - began > LASTED_S else tries + 1
             if tries > MAX_TRIES:
                 self._company.give_up(
