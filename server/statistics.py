@@ -19,11 +19,6 @@ def no_times() -> list[int]:
     return [0] * (len(BOUNDS_NS) + 1)
 
 
-def bucket_of(ns: int) -> int:
-    """Which bucket a time belongs in."""
-    return bisect_left(BOUNDS_NS, ns)
-
-
 @dataclass
 class Span:
     """How often something took place, and how long it took in all."""
@@ -118,9 +113,12 @@ class Statistics:
         self.queue.add(requests, waited_ns)
         self.compute.add(requests, compute_ns)
         for wait_ns in done.waits_ns:
-            self.queue_times[bucket_of(wait_ns)] += 1
-        self.run_times[bucket_of(done.run_ns)] += 1
-        self.runs.setdefault(done.images, Span()).add(1, done.run_ns)
+            self.queue_times[bisect_left(BOUNDS_NS, wait_ns)] += 1
+        self.run_times[bisect_left(BOUNDS_NS, done.run_ns)] += 1
+        runs = self.runs.get(done.images)
+        if runs is None:
+            runs = self.runs[done.images] = Span()
+        runs.add(1, done.run_ns)
         self.images += done.images
 
     def merge(self, other: "Statistics") -> None:

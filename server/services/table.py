@@ -126,7 +126,8 @@ class Method:
     def count_call(self, code: int, began_ns: int, context: CallContext | None = None) -> None:
         """The same at the end of any call; of streams whose messages count, only where they ended by an error."""
         if code or self.wire_stream is None:
-            self.count(code, began_ns, context)
+            counted_in = context.counted_in if context is not None else None
+            (counted_in or self.requests).add(self.path, code, perf_counter_ns() - began_ns)
 
     def decode(self, request: Serialized) -> Message:
         """A request from its bytes.
