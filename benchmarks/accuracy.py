@@ -71,7 +71,7 @@ def report(rows: list[dict[str, Any]]) -> None:
 @contextmanager
 def serving(models: Path) -> Iterator[str]:
     """`vouch serve` on a free port; yields its address."""
-    command = [sys.executable, "-m", "vouch", "serve", str(models), "--port", "0", "--json"]
+    command = [sys.executable, "-m", "vouch", "serve", str(models), "--port", "0", "--metrics-port", "0", "--json"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

@@ -38,6 +38,7 @@ def vouch(transport: str, workers: int) -> Contender:
 
     def command(bundle: Path, port: int) -> list[str]:
         words = ["serve", str(bundle.parent.parent), "--port", str(port), "--max-queue-images", str(QUEUE_IMAGES)]
+        words += ["--metrics-port", "0"]  # another server may be here
         words += ["--pin-workers"] if workers > 1 else []
         return [sys.executable, "-m", "vouch", *words, "--transport", transport, "--workers", str(workers)]
 

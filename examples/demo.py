@@ -67,7 +67,7 @@ def newest_bundle() -> Path:
 @contextmanager
 def serving() -> Iterator[str]:
     """`vouch serve` on a free port, stopped at the end; yields its address."""
-    command = typed("serve", str(MODELS), "--port", "0", "--json")
+    command = typed("serve", str(MODELS), "--port", "0", "--metrics-port", "0", "--json")
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdout is not None
     try:

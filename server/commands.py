@@ -24,10 +24,11 @@ def serve(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     def started(supervisor: Supervisor) -> None:
-        address = f"{settings.host}:{supervisor.port}"
-        logging.getLogger("vouch.server").info("listening on %s, models folder %s", address, settings.models)
+        address, metrics = (f"{settings.host}:{port}" for port in (supervisor.port, supervisor.metrics_port))
+        log = logging.getLogger("vouch.server")
+        log.info("listening on %s, models folder %s, metrics at http://%s/metrics", address, settings.models, metrics)
         if settings.json_output:
-            print_json({"address": address, "models": str(settings.models)})
+            print_json({"address": address, "metrics": metrics, "models": str(settings.models)})
 
     return exit_code(lambda: uvloop.run(run_supervisor(settings, started)), EXPECTED)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bundle.accuracy import Accuracy
+from server.counts import Counts
 from server.settings import ServeSettings
 
 VARIABLE = "VOUCH_WORKER"
@@ -69,15 +70,35 @@ class Serve(Message):
 
 
 class Ping(Message):
-    """Are you there?"""
+    """Are you there, and what have you counted?"""
 
     kind: Literal["ping"] = "ping"
+    number: int = 0
 
 
 class Pong(Message):
-    """Yes."""
+    """Yes, and this."""
 
     kind: Literal["pong"] = "pong"
+    number: int = 0
+    """The question's."""
+    counts: Counts = Field(default_factory=Counts)
+
+
+class AskTotal(Message):
+    """What have all workers counted?"""
+
+    kind: Literal["ask_total"] = "ask_total"
+    number: int
+
+
+class Total(Message):
+    """This."""
+
+    kind: Literal["total"] = "total"
+    number: int
+    """The question's."""
+    counts: Counts
 
 
 class Stop(Message):
@@ -109,15 +130,17 @@ class Broken(Message):
 
 
 class Stopped(Message):
-    """The worker has drained."""
+    """The worker has drained; its last counts."""
 
     kind: Literal["stopped"] = "stopped"
+    counts: Counts = Field(default_factory=Counts)
 
 
-Order = Verifying | NotServed | Forget | Serve | Ping | Stop
-Report = Ready | Serving | Pong | Broken | Stopped
+Order = Verifying | NotServed | Forget | Serve | Ping | Total | Stop
+Report = Ready | Serving | Pong | AskTotal | Broken | Stopped
 _MESSAGE: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
-MAX_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 24
+"""Counts take some 20 bytes for each size that runs of a version had, and 10 kB are usual."""
 
 
 class Channel:

@@ -7,8 +7,10 @@ from bundle.accuracy import Accuracy
 from bundle.store import Bundle
 from server.catalog import Refusal
 from server.control import Forget, NotServed, Order, Serve, Verifying
+from server.counts import Counts, total
 from server.errors import Refused, StartFailed
-from server.member import Member
+from server.member import Company, Member
+from server.metrics import ServedModel, State
 from server.settings import ServeSettings
 from server.workplace import Workplace
 
@@ -19,12 +21,14 @@ class Crew:
     """Some workers; for the watcher, all there is to tell."""
 
     def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings, port: int) -> None:
-        self._members = [Member(workplace, self._known, self._give_up) for workplace in workplaces]
+        company = Company(self._known, self._give_up, self.counts)
+        self._members = [Member(workplace, company) for workplace in workplaces]
         self._settings = settings
         self._port = port
         self._listening = asyncio.Event()
         self._given_up = asyncio.get_running_loop().create_future()
-        self._served: dict[str, tuple[int, Serve]] = {}
+        self._served: dict[str, tuple[ServedModel, Serve]] = {}
+        self._installs = self._refused_ever = 0
         self._refusals: dict[str, dict[int, Refusal]] = {}
         self._verifying: dict[str, tuple[int, ...]] = {}
 
@@ -64,6 +68,22 @@ class Crew:
         """Has all of them drain, and waits; those that take longer than the grace are ended."""
         await asyncio.gather(*(member.stop(self._settings.grace_s) for member in self._members))
 
+    async def counts(self) -> Counts:
+        """What all workers have counted, those that have ended included."""
+        return total(await asyncio.gather(*(member.counts() for member in self._members)))
+
+    async def state(self) -> State:
+        """What there is to tell at this moment."""
+        return State(
+            counts=await self.counts(),
+            served=tuple(model for _, (model, _) in sorted(self._served.items())),
+            installs=self._installs,
+            refusals=self._refused_ever,
+            refused=sum(map(len, self._refusals.values())),
+            workers=sum(member.alive for member in self._members),
+            restarts=sum(member.restarts for member in self._members),
+        )
+
     async def install(self, bundle: Bundle, served: Accuracy) -> None:
         """Has all workers serve a verified bundle, as soon as they listen.
 
@@ -77,7 +97,8 @@ class Crew:
         if len(problems) == len(answers):
             raise Refused(problems[0])
         name, version = bundle.manifest.name, bundle.manifest.version
-        self._served[name] = (version, order)
+        self._served[name] = (ServedModel(name, version, bundle.manifest.claim.accuracy, served), order)
+        self._installs += 1
         self._refusals[name] = {key: value for key, value in self._refusals.get(name, {}).items() if key > version}
         for member, answer in zip(self._members, answers, strict=True):
             if answer is None:
@@ -87,7 +108,7 @@ class Crew:
 
     def served_version(self, name: str) -> int:
         """The version that answers now; 0 where there is none."""
-        return self._served[name][0] if name in self._served else 0
+        return self._served[name][0].version if name in self._served else 0
 
     def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
         """Says which versions of this model are being looked at."""
@@ -102,6 +123,7 @@ class Crew:
     def refuse(self, name: str, refusal: Refusal) -> None:
         """Remembers why a version is not served."""
         self._refusals.setdefault(name, {})[refusal.version] = refusal
+        self._refused_ever += 1
         self._tell(NotServed(name=name, version=refusal.version, reason=refusal.reason))
 
     def forget_all_but(self, names: set[str]) -> None:

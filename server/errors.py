@@ -48,6 +48,10 @@ class LoadNotAllowed(DomainError):
     """What is served is decided by the models folder, not by callers."""
 
 
+class CountsUnknown(DomainError):
+    """What all workers counted could not be had in time."""
+
+
 class BundleGone(DomainError):
     """What is served no longer lies on disk as it was published."""
 

@@ -3,11 +3,28 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
-from server.control import Broken, Channel, Order, Ping, Pong, Ready, Serve, Serving, Stop, channel
+from server.control import (
+    AskTotal,
+    Broken,
+    Channel,
+    Order,
+    Ping,
+    Pong,
+    Ready,
+    Serve,
+    Serving,
+    Stop,
+    Stopped,
+    Total,
+    channel,
+)
+from server.counts import Counts, total
 from server.errors import StartFailed
+from server.questions import Questions
 from server.workplace import Workplace
 
 log = logging.getLogger("vouch.server")
@@ -22,35 +39,53 @@ LASTED_S = 60.0
 PING_INTERVAL_S = 1.0
 SILENCE_S = 10.0
 """A worker that does not answer for so long does not answer callers either."""
+COUNTS_WITHIN_S = 1.0
+"""A worker that does not say in time what it has counted counts with what it said last."""
 STOP_SLACK_S = 6.0
 """Beyond the grace, for what has to be closed."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """What a worker's place needs of those around it."""
+
+    known: Callable[[], list[Order]]
+    """What a new worker is told first."""
+    give_up: Callable[[str], None]
+    """Told the reason when the place cannot be filled."""
+    total: Callable[[], Awaitable[Counts]]
+    """What all workers have counted."""
 
 
 class Member:
     """A worker's place: whoever fills it is a process with a channel."""
 
-    def __init__(self, workplace: Workplace, known: Callable[[], list[Order]], give_up: Callable[[str], None]) -> None:
-        """
-        Args:
-            known: what a new worker is told first.
-            give_up: told the reason when the place cannot be filled.
-        """
+    def __init__(self, workplace: Workplace, company: Company) -> None:
         self._workplace = workplace
-        self._known = known
-        self._give_up = give_up
+        self._company = company
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
         self._ready = asyncio.Event()
         self._answers: dict[str, asyncio.Future[str | None]] = {}
         self._keeping: asyncio.Task[None] | None = None
         self._stopping = False
+        self._restarts = 0
         self._problem = ""
         self._heard_at = 0.0
+        self._questions = Questions()
+        self._before = Counts()
+        self._said = Counts()
+        self._telling: set[asyncio.Task[None]] = set()
 
     @property
     def alive(self) -> bool:
         """Whether somebody fills the place."""
         return self._ready.is_set()
+
+    @property
+    def restarts(self) -> int:
+        """How many of its workers have ended unasked, or had to."""
+        return self._restarts
 
     async def start(self) -> None:
         """Raises StartFailed."""
@@ -93,6 +128,15 @@ class Member:
                 self._process.kill()
                 await asyncio.wait((self._keeping,))
 
+    async def counts(self) -> Counts:
+        """What the workers of this place have counted, those that have ended included; the one that is there is asked
+        and has `COUNTS_WITHIN_S` to answer.
+        """
+        if self._ready.is_set():
+            with suppress(TimeoutError):
+                await self._questions.ask(lambda number: self.tell(Ping(number=number)), COUNTS_WITHIN_S)
+        return total([self._before, self._said])
+
     async def _fill(self) -> asyncio.Task[None]:
         ours, theirs = socket.socketpair()
         with theirs:
@@ -114,19 +158,33 @@ class Member:
                 case Ready(problem=problem) if problem:
                     self._problem = problem
                 case Ready():
-                    for order in self._known():
+                    for order in self._company.known():
                         worker.say(order)
                     self._ready.set()
                 case Serving():
                     self._answered(str(report.path), report.problem)
                 case Pong():
                     self._heard_at = asyncio.get_running_loop().time()
+                    self._said = report.counts
+                    self._questions.answered(report.number, report.counts)
+                case AskTotal():
+                    telling = asyncio.create_task(self._tell_total(worker, report.number), name="tell the total")
+                    self._telling.add(telling)
+                    telling.add_done_callback(self._telling.discard)
+                case Stopped():
+                    self._said = report.counts
                 case Broken():
                     self.replace(report.reason)
         self._ready.clear()
+        self._before, self._said = total([self._before, self._said]), Counts()
+        self._before.waiting_images.clear()
+        self._questions.end()
         for path in tuple(self._answers):
             self._answered(path, None)
         await worker.close()
+
+    async def _tell_total(self, worker: Channel, number: int) -> None:
+        worker.say(Total(number=number, counts=await self._company.total()))
 
     def _answered(self, path: str, problem: str | None) -> None:
         answer = self._answers.pop(path, None)
@@ -145,9 +203,12 @@ class Member:
             code = await self._process.wait()
             if self._stopping:
                 return
+            self._restarts += 1
             tries = 1 if loop.time() - began > LASTED_S else tries + 1
             if tries > MAX_TRIES:
-                self._give_up(f"a worker ended {tries} times in a row soon after its start, the last time with {code}")
+                self._company.give_up(
+                    f"a worker ended {tries} times in a row soon after its start, the last time with {code}"
+                )
                 return
             pause = FIRST_PAUSE_S * 2 ** (tries - 1)
             log.error("a worker ended with %d; another takes its place in %g s", code, pause)

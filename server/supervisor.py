@@ -9,13 +9,15 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from bundle.store import ModelsFolder
 from server.crew import Crew
 from server.errors import StartFailed
+from server.exposition import Exposition
+from server.metrics import StateCollector, build_info
 from server.port import ReservedPort
 from server.probe import probe
 from server.settings import ServeSettings
@@ -35,12 +37,19 @@ class Supervisor:
         self._reserved: ReservedPort | None = None
         self._crew: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._exposition: Exposition | None = None
 
     @property
     def port(self) -> int:
         """The port that the workers listen on."""
         assert self._reserved is not None
         return self._reserved.port
+
+    @property
+    def metrics_port(self) -> int:
+        """The port where the metrics are."""
+        assert self._exposition is not None
+        return self._exposition.port
 
     async def start(self) -> None:
         """Listens, NOT_SERVING until the first version has vouched for itself.
@@ -60,6 +69,8 @@ class Supervisor:
         try:
             places = workplaces(transport, settings, port, Path(self._folder.name))
             self._crew = Crew(places, settings, port)
+            collected = partial(_collected, self._crew, build_info(transport, settings.provider))
+            self._exposition = await Exposition.start(settings.host, settings.metrics_port, collected)
             verify = partial(probe, settings=settings)
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
             self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
@@ -80,10 +91,16 @@ class Supervisor:
             await asyncio.wait([self._watching])
         if self._crew is not None:
             await self._crew.stop()
+        if self._exposition is not None:
+            await self._exposition.stop()
         if self._reserved is not None:
             self._reserved.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+async def _collected(crew: Crew, build: Mapping[str, str]) -> StateCollector:
+    return StateCollector(await crew.state(), build)
 
 
 async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:

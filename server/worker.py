@@ -12,6 +12,7 @@ from server.batcher import Limits, start_batcher
 from server.budget import Budget
 from server.catalog import Catalog, Refusal, Served
 from server.control import (
+    AskTotal,
     Assignment,
     Broken,
     Channel,
@@ -26,12 +27,15 @@ from server.control import (
     Serving,
     Stop,
     Stopped,
+    Total,
     Verifying,
 )
 from server.cores import keep_to
-from server.errors import DomainError
+from server.counts import Counts
+from server.errors import CountsUnknown, DomainError
 from server.gate import Gate
 from server.pace import at_once_images
+from server.questions import Questions
 from server.readiness import Readiness
 from server.services.classifier import Classifier
 from server.services.decoder import Decoder
@@ -41,10 +45,13 @@ from server.services.reflection import Reflection
 from server.services.table import Method
 from server.session import require_provider
 from server.settings import ServeSettings
-from server.statistics import Statistics
+from server.statistics import Requests
 from server.verify import load
 
 log = logging.getLogger("vouch.server")
+
+TOTAL_WITHIN_S = 3.0
+"""What all workers counted; the supervisor waits a part of this for those that do not answer."""
 
 
 class Worker:
@@ -63,17 +70,21 @@ class Worker:
         self.catalog = Catalog(on_change=lambda: self._readiness.set(self.catalog.ready))
         self._budget = Budget(settings.max_queue_bytes)
         self._report: Callable[[Report], None] = lambda report: None
+        self._counts = Counts()
+        self._questions = Questions()
+        self._methods: list[Method] = []
 
     def methods(self) -> list[Method]:
         """All services, as one table."""
         limit = self._settings.max_request_images
         services = [
             *Classifier(self.catalog, self.gate, self._decoder, limit).methods(),
-            *Inference(self.catalog, self.gate, self._readiness, limit).methods(),
+            *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
         health = Health(self._readiness, names).methods()
-        return [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
+        self._methods = [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
+        return self._methods
 
     async def work(self, channel: Channel, stop_listening: Callable[[], Awaitable[None]]) -> None:
         """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
@@ -89,14 +100,33 @@ class Worker:
             if isinstance(order, Stop):
                 break
             if isinstance(order, Ping):
-                channel.say(Pong())
+                channel.say(Pong(number=order.number, counts=self._told()))
+            elif isinstance(order, Total):
+                self._questions.answered(order.number, order.counts)
             else:
                 orders.put_nowait(order)
+        self._questions.end()
         following.cancel()
         await asyncio.wait((following,))
         await self._drain(stop_listening)
-        channel.say(Stopped())
+        channel.say(Stopped(counts=self._told()))
         await channel.close()
+
+    def _told(self) -> Counts:
+        """All that was counted here, with what is so at this moment."""
+        requests = Requests()
+        for method in self._methods:
+            requests.merge(method.requests)
+        served = [entry.served for entry in self.catalog.entries() if entry.served is not None]
+        waiting = {one.bundle.manifest.name: one.batcher.waiting_images for one in served}
+        return Counts(self._counts.versions, requests, waiting)
+
+    async def _total(self) -> Counts:
+        """Raises CountsUnknown."""
+        try:
+            return await self._questions.ask(lambda number: self._report(AskTotal(number=number)), TOTAL_WITHIN_S)
+        except TimeoutError as err:
+            raise CountsUnknown("what all workers have counted could not be had; ask again") from err
 
     async def _follow_all(self, orders: "asyncio.Queue[Order | Report]") -> None:
         """One after the other; loading a model takes its time, and pings are answered meanwhile."""
@@ -137,7 +167,7 @@ class Worker:
         if settings.provider == "cpu":
             at_once = await asyncio.to_thread(at_once_images, session.run, shape, settings.max_batch_size)
         version: list[Served] = []
-        statistics = Statistics()
+        statistics = self._counts.begin(bundle.manifest.name, bundle.manifest.version)
         batcher = start_batcher(
             session.run,
             Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),

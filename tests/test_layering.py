@@ -29,16 +29,15 @@ LIBRARIES = {
     },
     "server": {
         *("envoy", "google", "grpc", "grpc_health", "grpc_reflection"),
-        *("numpy", "onnxruntime", "pydantic", "pydantic_settings", "uvloop"),
+        *("numpy", "onnxruntime", "prometheus_client", "pydantic", "pydantic_settings", "uvloop"),
     },
     "client": {"grpc", "matplotlib", "numpy", "pydantic", "pydantic_settings", "rich"},
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
     *("session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
-    *("statistics", "verify", "catalog", "services"),
-    *("transport", "control", "worker"),
-    *("worker_process", "embedded", "workplace", "member", "crew", "supervisor", "commands"),
+    *("statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
+    *("worker_process", "embedded", "workplace", "member", "metrics", "crew", "exposition", "supervisor", "commands"),
 )
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
@@ -54,6 +53,7 @@ BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "rep
 ONLY_IN = {
     "onnxruntime": {"server/bound_session.py", "server/session.py", "trainer/quantize.py", "trainer/validate.py"},
     "envoy": {"server/transport/envoy.py"},
+    "prometheus_client": {"server/exposition.py", "server/metrics.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {

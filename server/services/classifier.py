@@ -48,6 +48,7 @@ class Classifier:
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
         """Labels and probabilities for a batch of images."""
         with self._catalog.find(request.model, request.version).lease() as served:
+            context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
             sets_of = set_rule(manifest, request.coverage)
             images = await self._images(request, served)
@@ -85,6 +86,7 @@ class Classifier:
     async def Evaluate(self, request: pb.EvaluateRequest, context: CallContext) -> AsyncIterator[pb.EvaluateResponse]:
         """The count so far after each batch of the validation split."""
         with self._catalog.find(request.model).lease() as served:
+            context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
             try:
                 validation = await asyncio.to_thread(served.bundle.read_validation)
@@ -134,16 +136,17 @@ class Classifier:
         try:
             return pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
         except Exception as err:
-            return pb.PredictStreamResponse(id=request.id, failure=_failure(err))
+            return pb.PredictStreamResponse(id=request.id, failure=_failure(err, context))
 
 
-def _failure(err: Exception) -> pb.Failure:
+def _failure(err: Exception, context: CallContext) -> pb.Failure:
     status = status_of(err, "/vouch.v1.Classifier/PredictStream")
+    context.code = status.code
     return pb.Failure(code=status.code, message=status.message)
 
 
-def _failed(name: bytes, err: Exception, _context: CallContext) -> Parts:
-    return (name, pb.PredictStreamResponse(failure=_failure(err)).SerializeToString())
+def _failed(name: bytes, err: Exception, context: CallContext) -> Parts:
+    return (name, pb.PredictStreamResponse(failure=_failure(err, context)).SerializeToString())
 
 
 ENVELOPE = Envelope(open_named, close_named, _failed)

@@ -15,7 +15,7 @@ from server.services.infer_response import check_ranked, infer_response, raw_enc
 from server.services.metadata import model_metadata
 from server.services.model_config import model_config
 from server.services.repository import check_repository, index, loading_not_allowed
-from server.services.statistics import model_statistics, served_versions
+from server.services.statistics import Total, counted_here, model_statistics, served_versions
 from server.services.status import status_of
 from server.services.stream import answer_in_order
 from server.services.table import CallContext, Method, Parts, Serialized, methods
@@ -36,7 +36,14 @@ SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 class Inference:
     """The service's functions, by the names of its RPCs."""
 
-    def __init__(self, catalog: Catalog, gate: Gate, readiness: Readiness, max_request_images: int) -> None:
+    def __init__(
+        self, catalog: Catalog, gate: Gate, readiness: Readiness, max_request_images: int, total: Total | None = None
+    ) -> None:
+        """
+        Args:
+            total: what all workers have counted; None where there is only this one.
+        """
+        self._total = total or counted_here(catalog)
         self._catalog = catalog
         self._gate = gate
         self._readiness = readiness
@@ -55,6 +62,7 @@ class Inference:
     async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
         """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
         with self._catalog.find(request.model_name, _version(request.model_version)).lease() as served:
+            context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
             check_request_parameters(request.parameters)
             wanted = requested_outputs(request)
@@ -115,9 +123,11 @@ class Inference:
     async def ModelStatistics(
         self, request: pb.ModelStatisticsRequest, context: CallContext
     ) -> pb.ModelStatisticsResponse:
-        """Counts of one model's served version, or of every model's, since it was installed."""
+        """Counts of one model's served version, or of every model's, since it was installed; of all workers."""
         served = served_versions(self._catalog, request.name, _version(request.version))
-        return pb.ModelStatisticsResponse(model_stats=map(model_statistics, served))
+        versions = [(one.bundle.manifest.name, one.bundle.manifest.version) for one in served]
+        total = await self._total()
+        return pb.ModelStatisticsResponse(model_stats=[model_statistics(*one, total.of(*one)) for one in versions])
 
     async def RepositoryIndex(
         self, request: pb.RepositoryIndexRequest, context: CallContext
@@ -154,8 +164,10 @@ def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelS
     """Raises the error where it is to end the stream."""
     if context.metadata.get(END_STREAM_BY_ERROR) == "true":
         raise err
+    status = status_of(err, STREAM_PATH)
+    context.code = status.code
     return pb.ModelStreamInferResponse(
-        error_message=status_of(err, STREAM_PATH).message, infer_response=pb.ModelInferResponse(id=request_id)
+        error_message=status.message, infer_response=pb.ModelInferResponse(id=request_id)
     )
 
 

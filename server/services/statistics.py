@@ -1,12 +1,29 @@
-"""A version's counts as Triton's ModelStatistics. Every message is of one moment: nothing is awaited while it is made.
+"""A version's counts, all workers' together, as Triton's ModelStatistics. Every message is of one moment: nothing is
+awaited while it is made.
 
 perf_analyzer takes the version whose queue count grew, and wants the three counts of compute to grow alike.
 """
 
+from collections.abc import Awaitable, Callable
+
 from protos.inference import inference_pb2 as pb
 from server.catalog import Catalog, Served
+from server.counts import Counts
 from server.errors import InvalidRequest, NotReady, UnknownModel
-from server.statistics import Span
+from server.statistics import Span, Statistics
+
+Total = Callable[[], Awaitable[Counts]]
+"""What all workers have counted. Raises CountsUnknown."""
+
+
+def counted_here(catalog: Catalog) -> Total:
+    """The total where this process is the only one that counts."""
+
+    async def counts() -> Counts:
+        served = [entry.served for entry in catalog.entries() if entry.served is not None]
+        return Counts({one.bundle.manifest.name: {one.bundle.manifest.version: one.statistics} for one in served})
+
+    return counts
 
 
 def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
@@ -28,13 +45,12 @@ def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
         raise InvalidRequest(f"requested model {name!r} is not available: {err}") from err
 
 
-def model_statistics(served: Served) -> pb.ModelStatistics:
+def model_statistics(name: str, version: int, counts: Statistics) -> pb.ModelStatistics:
     """All that was counted for one version."""
-    counts, manifest = served.statistics, served.bundle.manifest
     untimed = Span(counts.compute.count)
     return pb.ModelStatistics(
-        name=manifest.name,
-        version=str(manifest.version),
+        name=name,
+        version=str(version),
         last_inference=counts.last_run_ms,
         inference_count=counts.images,
         execution_count=sum(runs.count for runs in counts.runs.values()),

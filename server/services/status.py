@@ -9,6 +9,7 @@ from bundle.errors import InvalidImage
 from server.errors import (
     BundleGone,
     Closed,
+    CountsUnknown,
     DeadlineExpired,
     InvalidRequest,
     LoadNotAllowed,
@@ -42,6 +43,7 @@ CODES: dict[type[Exception], Code] = {
     UnknownModel: Code.NOT_FOUND,
     NotReady: Code.UNAVAILABLE,
     Closed: Code.UNAVAILABLE,
+    CountsUnknown: Code.UNAVAILABLE,
     LoadNotAllowed: Code.UNAVAILABLE,  # as Triton answers where it polls its repository
     Unsupported: Code.UNIMPLEMENTED,
     Overloaded: Code.RESOURCE_EXHAUSTED,

@@ -7,6 +7,7 @@ A method's function gets decoded requests and a `CallContext`, and returns a mes
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -14,11 +15,15 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.errors import InvalidRequest
+from server.statistics import Requests
 
 Serialized = bytes | memoryview
 Parts = tuple[bytes | memoryview, ...]
 """A serialized message in pieces, which the transport joins."""
 
+
+OK, CANCELLED = 0, 1
+"""gRPC's codes of calls that are no errors of ours; those of errors stand in `status`."""
 
 T = TypeVar("T")
 Metadata = Mapping[str, str | bytes]
@@ -61,9 +66,9 @@ class Soon:
         self._outputs.cancel()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CallContext:
-    """What a call carries beside its message."""
+    """What a call carries beside its message, and what is noted of it for those who count."""
 
     deadline: float | None = None
     """In the event loop's time; None where the caller waits for ever."""
@@ -71,6 +76,14 @@ class CallContext:
     """The caller's own headers."""
     peer: str = ""
     """The caller's address, as gRPC writes it."""
+    counted_in: Requests | None = None
+    """Of the version that it is about; None as long as none was found."""
+    code: int = OK
+    """Of an answer within a stream, which may tell of an error and be an answer all the same."""
+
+    def of_one(self) -> "CallContext":
+        """For one message of a stream: the same, with nothing noted."""
+        return CallContext(self.deadline, self.metadata, self.peer)
 
 
 WireStream = Callable[[AsyncIterator[Sequence[Serialized]], CallContext], AsyncGenerator[list[Parts], None]]
@@ -95,7 +108,26 @@ class Method:
     `Soon` where nothing has to be waited for. The context has the deadline alone."""
     wire_stream: WireStream | None = None
     """Streaming both ways: the same from serialized requests, as many at a time as have come together, to serialized
-    responses, as many as can go out together."""
+    responses, as many as can go out together. Such a stream's messages are counted, each as a request."""
+    requests: Requests = field(default_factory=Requests)
+    """Counted here: those about no version that is served."""
+
+    def count(self, code: int, began_ns: int, context: CallContext | None = None) -> None:
+        """Counts a request that has ended.
+
+        Args:
+            code: gRPC's.
+            began_ns: by time.perf_counter_ns.
+            context: None where the call did not come so far.
+        """
+        counted_in = context.counted_in if context is not None else None
+        (counted_in or self.requests).add(self.path, code, perf_counter_ns() - began_ns)
+
+    def count_call(self, code: int, began_ns: int, context: CallContext | None = None) -> None:
+        """The same at the end of any call; of streams whose messages count, only where they ended by an error."""
+        if code or self.wire_stream is None:
+            counted_in = context.counted_in if context is not None else None
+            (counted_in or self.requests).add(self.path, code, perf_counter_ns() - began_ns)
 
     def decode(self, request: Serialized) -> Message:
         """A request from its bytes.

@@ -72,19 +72,20 @@ class FastPath:
         if read is None:
             return self._slowly(request, context)
         plan, images = read
+        context.counted_in = plan.served.statistics.requests
         outputs = plan.served.batcher.run_soon(images, context.deadline)
         return Soon(outputs, plan.encode) if outputs is not None else _later(plan, images, context)
 
-    def begin(self, request: Serialized) -> tuple["asyncio.Future[Rows]", Callable[[Rows], Parts]] | None:
-        """The outputs, at the end of this turn of the event loop, and what makes the answer of them; None where this is
-        no such request, or waiting in the queue is the better way.
+    def begin(self, request: Serialized) -> tuple["asyncio.Future[Rows]", Plan] | None:
+        """The outputs, at the end of this turn of the event loop, and what they are for; None where this is no such
+        request, or waiting in the queue is the better way.
         """
         read = self._plan_and_images(request)
         if read is None:
             return None
         plan, images = read
         outputs = plan.served.batcher.run_soon(images)
-        return None if outputs is None else (outputs, plan.encode)
+        return None if outputs is None else (outputs, plan)
 
     def _plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:
         found = self._find_pixels(request)

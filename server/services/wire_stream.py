@@ -6,13 +6,15 @@ The messages that have come together are read together, so what is run on the ev
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter_ns
 from typing import Any
 
 from google.protobuf.message import Message
 
+from server.batch_request import Rows
 from server.gate import Gate
 from server.services.stream import answer_pieces
-from server.services.table import CallContext, Method, Parts, Serialized, Soon
+from server.services.table import OK, CallContext, Method, Parts, Serialized, Soon
 from server.services.wire import FastPath, read_varint, varint
 
 ID_TAG = 1 << 3 | 2
@@ -58,19 +60,32 @@ class StreamPath:
     def __call__(
         self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
     ) -> AsyncGenerator[list[Parts], None]:
-        """The answers, in the order of the messages."""
+        """The answers, in the order of the messages; each is counted as a request."""
         return answer_pieces(pieces, partial(self._one, context=context), self._gate)
 
     def _one(self, message: Serialized, context: CallContext) -> Awaitable[Parts]:
         if (opened := self._envelope.open(message)) is None or (begun := self._fast.begin(opened[1])) is None:
             return self._slowly(message, context)
-        name, (outputs, encode), envelope = opened[0], begun, self._envelope
-        return Soon(
-            outputs, lambda rows: envelope.close(name, encode(rows)), lambda err: envelope.failed(name, err, context)
-        )
+        name, (outputs, plan), envelope, began_ns = opened[0], begun, self._envelope, perf_counter_ns()
+
+        def answered(rows: Rows) -> Parts:
+            parts = envelope.close(name, plan.encode(rows))
+            plan.served.statistics.requests.add(self._method.path, OK, perf_counter_ns() - began_ns)
+            return parts
+
+        def failed(err: Exception) -> Parts:
+            one = context.of_one()
+            one.counted_in = plan.served.statistics.requests
+            parts = envelope.failed(name, err, one)
+            self._method.count(one.code, began_ns, one)
+            return parts
+
+        return Soon(outputs, answered, failed)
 
     async def _slowly(self, message: Serialized, context: CallContext) -> Parts:
-        response = await self._answer(self._method.decode(message), context)
+        one, began_ns = context.of_one(), perf_counter_ns()
+        response = await self._answer(self._method.decode(message), one)
+        self._method.count(one.code, began_ns, one)
         return (response.SerializeToString(),)
 
 

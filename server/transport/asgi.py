@@ -10,6 +10,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from time import perf_counter_ns
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from google.protobuf.message import Message
 from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
 from server.gate import Gate
 from server.services.status import Status, status_of
-from server.services.table import CallContext, Method, Parts, Serialized, Soon
+from server.services.table import CANCELLED, OK, CallContext, Method, Parts, Serialized, Soon
 
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -58,23 +59,33 @@ class GrpcApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call, of ASGI's type `http`."""
+        began_ns = perf_counter_ns()
         call = _Call(scope, receive, send, self._max_message_bytes)
+        method, context, code, task = self._methods.get(scope["path"]), None, CANCELLED, None
         try:
             if not await call.is_grpc():
+                method = None
                 return
-            method = self._methods.get(scope["path"])
             if method is None:
                 raise Unsupported(f"there is no method {scope['path']}")
             if method.wire is None:
-                self._long_calls.add(asyncio.current_task())
+                task = asyncio.current_task()
+                self._long_calls.add(task)
             with nullcontext() if method.while_draining else self._gate:
-                await _answer(method, call)
+                context = CallContext(call.deadline()) if method.wire is not None else call.context()
+                await _answer(method, call, context)
+            code = OK
         except CallerLeft:
             return
         except Exception as err:
-            await call.fail(status_of(err, scope["path"]))
+            status = status_of(err, scope["path"])
+            code = status.code
+            await call.fail(status)
         finally:
-            self._long_calls.discard(asyncio.current_task())
+            if method is not None:
+                method.count_call(code, began_ns, context)
+            if task is not None:
+                self._long_calls.discard(task)
 
 
 class _Call:
@@ -259,10 +270,9 @@ class _Metadata(Mapping[str, str | bytes]):
         return sum(1 for _ in self)
 
 
-async def _answer(method: Method, call: _Call) -> None:
+async def _answer(method: Method, call: _Call, context: CallContext) -> None:
     """From the request's messages to the response's."""
     if method.wire is not None:
-        context = CallContext(call.deadline())
         answer = method.wire(await call.one(), context)
         if isinstance(answer, Soon):
             await call.finish(await answer)
@@ -271,7 +281,6 @@ async def _answer(method: Method, call: _Call) -> None:
             parts = await _watched(answer, call)
         await call.finish(parts)
         return
-    context = call.context()
     async with _until(context.deadline):
         if method.server_streaming:
             await _answer_stream(method, call, context)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any
 
 import grpc
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from server.errors import StartFailed
 from server.gate import Gate
 from server.services.status import status_of
-from server.services.table import CallContext, Method
+from server.services.table import CANCELLED, OK, CallContext, Method
 from server.transport.limits import MAX_CONCURRENT_STREAMS
 from server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
@@ -121,34 +122,43 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
     answer = _answer_stream if method.server_streaming else _answer_one
 
     async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        began_ns, call, code = perf_counter_ns(), None, CANCELLED
         try:
             with nullcontext() if method.while_draining else gate:
-                return await answer(method, request, context)
+                call = CallContext(_deadline(context)) if method.wire is not None else _context(context)
+                response = await answer(method, request, context, call)
+            code = OK
+            return response
         except Exception as err:
             if context.cancelled():
                 raise asyncio.CancelledError from err  # the caller has hung up; writing to it failed
             status = status_of(err, method.path)
+            code = status.code
+        finally:
+            method.count_call(code, began_ns, call)
         return await context.abort(STATUS_CODES[status.code], status.message)
 
     handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # no deserializer: it would answer UNKNOWN to garbage
     return handler
 
 
-async def _answer_one(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+async def _answer_one(method: Method, request: Any, _: grpc.aio.ServicerContext[Any, Any], call: CallContext) -> bytes:
     if method.wire is not None:
-        return b"".join(await method.wire(request, CallContext(_deadline(context))))
-    response: Message = await method.function(_decoded(method, request), _context(context))
+        return b"".join(await method.wire(request, call))
+    response: Message = await method.function(_decoded(method, request), call)
     return response.SerializeToString()
 
 
-async def _answer_stream(method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+async def _answer_stream(
+    method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any], call: CallContext
+) -> None:
     if method.wire_stream is not None:
-        async with aclosing(method.wire_stream(((one,) async for one in request), _context(context))) as answers:
+        async with aclosing(method.wire_stream(((one,) async for one in request), call)) as answers:
             async for ready in answers:
                 for parts in ready:
                     await context.write(b"".join(parts))
         return
-    async with aclosing(method.function(_decoded(method, request), _context(context))) as responses:
+    async with aclosing(method.function(_decoded(method, request), call)) as responses:
         async for response in responses:
             await context.write(response.SerializeToString())
 

@@ -24,6 +24,7 @@ MNIST_PLACES = [
     Path(os.environ.get("VOUCH_DATA", "nowhere")) / "mnist",
     Path(__file__).resolve().parents[3] / "shared/data/mnist",
 ]
+FREE_PORTS = ("--port", "0", "--metrics-port", "0")
 MNIST = next((path for path in MNIST_PLACES if path.is_dir()), None)
 needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is neither in $VOUCH_DATA/mnist nor ../shared/data/mnist")
 
@@ -45,7 +46,7 @@ def vouch_json(*words: str) -> dict[str, Any]:
 @contextmanager
 def serving(models: Path, *words: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """`vouch serve` on a free port; yields its address and its process."""
-    command = [sys.executable, "-m", "vouch", "serve", str(models), "--port", "0", "--json", *words]
+    command = [sys.executable, "-m", "vouch", "serve", str(models), *FREE_PORTS, "--json", *words]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -179,7 +180,7 @@ def test_cuda_that_is_not_there_stops_the_server_at_once(trained: tuple[Path, di
     """It refuses to start rather than fall back to the CPU."""
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has a CUDA provider")
-    done = vouch("serve", str(trained[0]), "--provider", "cuda", "--port", "0", code=1)
+    done = vouch("serve", str(trained[0]), "--provider", "cuda", *FREE_PORTS, code=1)
 
     assert done.stderr.splitlines()[-1].startswith("error: provider cuda was asked for, but onnxruntime")
 
@@ -187,7 +188,7 @@ def test_cuda_that_is_not_there_stops_the_server_at_once(trained: tuple[Path, di
 def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> None:
     """The second server ends with code 1 and says which address."""
     with serving(trained[0]) as (address, _):
-        done = vouch("serve", str(trained[0]), "--port", address.rsplit(":", 1)[1], code=1)
+        done = vouch("serve", str(trained[0]), "--port", address.rsplit(":", 1)[1], "--metrics-port", "0", code=1)
 
     assert f"error: cannot listen on {address}" in done.stderr
 

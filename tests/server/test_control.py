@@ -8,20 +8,29 @@ from pydantic import ValidationError
 from bundle.accuracy import Accuracy
 from server.control import (
     VARIABLE,
+    AskTotal,
     Assignment,
     Channel,
     Forget,
     NotServed,
     Order,
+    Ping,
+    Pong,
     Report,
     Serve,
     Serving,
     Stop,
+    Stopped,
+    Total,
     Verifying,
     assignment,
     channel,
 )
+from server.counts import Counts
 from server.settings import ServeSettings
+from server.statistics import Span, Statistics
+
+COUNTS = Counts({"a": {3: Statistics(success=Span(4, 5 << 40), runs={8: Span(1, 2), 256: Span(3, 4)}, images=9)}})
 
 
 async def ends() -> tuple[Channel, Channel]:
@@ -37,7 +46,12 @@ async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> N
         Forget(names=frozenset({"a", "b"})),
         Serve(path=Path("models/a/1"), served=Accuracy(correct=9, total=10)),
         Serving(path=Path("models/a/1"), problem="no"),
+        Ping(number=7),
+        Pong(number=7, counts=COUNTS),
+        AskTotal(number=8),
+        Total(number=8, counts=COUNTS),
         Stop(),
+        Stopped(counts=COUNTS),
     ]
     ours, theirs = await ends()
 

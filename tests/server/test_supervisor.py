@@ -61,7 +61,13 @@ class House:
 @asynccontextmanager
 async def working(models: Path, transport: Transport = "grpcio", **fields: Any) -> AsyncIterator[House]:
     settings = ServeSettings(
-        models=models, port=0, scan_interval_s=0.05, grace_s=10, transport=transport, **{"workers": 2} | fields
+        models=models,
+        port=0,
+        metrics_port=0,
+        scan_interval_s=0.05,
+        grace_s=10,
+        transport=transport,
+        **{"workers": 2} | fields,
     )
     supervisor = Supervisor(settings)
     await supervisor.start()
@@ -277,4 +283,4 @@ async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhe
 async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
     """A typing mistake does not become a server that waits for ever."""
     with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):
-        await Supervisor(ServeSettings(models=tmp_path / "nowhere", port=0)).start()
+        await Supervisor(ServeSettings(models=tmp_path / "nowhere", port=0, metrics_port=0)).start()

@@ -53,7 +53,7 @@ def pair(request: pytest.FixtureRequest, ours: Authority, tmp_path: Path) -> Pai
 
 
 def settings_of(models: Path, pair: Pair, **fields: Any) -> ServeSettings:
-    given = {"port": 0, "scan_interval_s": 0.05, "grace_s": 5, "threads": 1} | fields
+    given = {"port": 0, "metrics_port": 0, "scan_interval_s": 0.05, "grace_s": 5, "threads": 1} | fields
     return ServeSettings(models=models, tls_certificate=pair.certificate, tls_key=pair.key, **given)
 
 

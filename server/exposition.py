@@ -1,0 +1,144 @@
+"""`GET /metrics` over HTTP/1.1, for Prometheus: a request a connection, on the event loop, no web framework.
+
+Knows no metric: it is given what makes a collector.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.registry import Collector
+
+from server.errors import StartFailed
+
+log = logging.getLogger("vouch.server")
+
+PATH = "/metrics"
+MAX_HEAD_BYTES = 1 << 14
+"""Of a request's line and headers together."""
+WITHIN_S = 10.0
+"""A request that has not been read, answered and taken by then is given up: Prometheus' own default."""
+TEXT = "text/plain; charset=utf-8"
+
+Collected = Callable[[], Awaitable[Collector]]
+"""The metrics of the moment."""
+Answer = tuple[str, str, bytes]
+"""Status, content type, content."""
+
+
+class Exposition:
+    """A listening server. Made by `start`."""
+
+    def __init__(self, collected: Collected) -> None:
+        self._collected = collected
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def start(cls, host: str, port: int, collected: Collected) -> Self:
+        """Listens.
+
+        Args:
+            host: a name or an address, an IPv6 one in brackets or not.
+            port: 0 for a free one.
+
+        Raises:
+            StartFailed: the address is taken or not to be had.
+        """
+        exposition = cls(collected)
+        try:
+            bound = _bound(host.strip("[]"), port)
+            exposition._server = await asyncio.start_server(exposition._connected, sock=bound, limit=MAX_HEAD_BYTES)
+        except OSError as err:
+            raise StartFailed(
+                f"cannot listen on {host}:{port} for metrics: another server is there, or it is no address of this "
+                "machine; --metrics-port takes another, 0 a free one"
+            ) from err
+        return exposition
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        """Listens no more, and gives up what is being answered."""
+        assert self._server is not None
+        self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer), name="metrics")
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                status, content_type, content = await self._answered(reader)
+                head = (
+                    f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n"
+                    "Connection: close\r\n\r\n"
+                )
+                writer.write(head.encode("latin-1") + content)
+                await writer.drain()
+        except (TimeoutError, EOFError, OSError):
+            pass  # whoever asked is gone, or is too slow
+        finally:
+            writer.close()
+
+    async def _answered(self, reader: asyncio.StreamReader) -> Answer:
+        try:
+            return await self._answer(reader)
+        except (TimeoutError, EOFError, OSError):
+            raise
+        except Exception:
+            log.exception("the metrics could not be told")
+            return "500 Internal Server Error", TEXT, b"The server's log has the reason.\n"
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return "431 Request Header Fields Too Large", TEXT, b"The request's headers are too long.\n"
+        request, *lines = head.decode("latin-1").split("\r\n")
+        words = request.split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            return "400 Bad Request", TEXT, b"This is no HTTP/1.1 request.\n"
+        if words[1].partition("?")[0] != PATH:
+            return "404 Not Found", TEXT, f"There is {PATH} here and nothing else.\n".encode()
+        if words[0] != "GET":
+            return "405 Method Not Allowed", TEXT, f"GET {PATH} is all that is answered.\n".encode()
+        accepted = [value for key, _, value in (line.partition(":") for line in lines) if key.lower() == "accept"]
+        return "200 OK", *_encoded(await self._collected(), ",".join(accepted))
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """One address, as the port of the calls is one, where a name has several. Raises OSError."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen()  # with SO_REUSEADDR it is listening that is exclusive
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _encoded(collector: Collector, accepted: str) -> tuple[str, bytes]:
+    """Content type and content: OpenMetrics for those who ask for it, else the plain text format."""
+    try:
+        encode, content_type = choose_encoder(accepted)
+    except (TypeError, ValueError):  # a version that is no number, say
+        encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+    return content_type, encode(collector)

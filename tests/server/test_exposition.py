@@ -1,0 +1,149 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+import server.exposition
+from server.errors import StartFailed
+from server.exposition import MAX_HEAD_BYTES, Exposition
+
+
+class One(Collector):
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("one", "Always the same.", 1)
+
+
+async def one() -> Collector:
+    return One()
+
+
+@asynccontextmanager
+async def exposing(collected: server.exposition.Collected = one) -> AsyncIterator[int]:
+    exposition = await Exposition.start("127.0.0.1", 0, collected)
+    try:
+        yield exposition.port
+    finally:
+        await exposition.stop()
+
+
+async def ask(port: int, request: bytes) -> tuple[str, dict[str, str], str]:
+    """Status, headers and content of what is answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(20):
+        answer = (await reader.read()).decode()
+    writer.close()
+    head, _, content = answer.partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    return status, dict(line.split(": ", 1) for line in lines), content
+
+
+async def test_prometheus_gets_its_text() -> None:
+    """Whole, with its type and length; what stands behind a question mark changes nothing."""
+    async with exposing() as port:
+        for path in (b"/metrics", b"/metrics?name=one"):
+            status, headers, content = await ask(port, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+
+            assert status == "HTTP/1.1 200 OK"
+            assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            assert int(headers["Content-Length"]) == len(content)
+            assert [family.name for family in text_string_to_metric_families(content)] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (b"application/openmetrics-text; version=1.0.0,text/plain;q=0.5", "application/openmetrics-text"),
+        (b"text/plain", "text/plain"),
+        (b"*/*", "text/plain"),
+        (b"text/plain; version=not.a.number", "text/plain"),
+        (b";;==,,", "text/plain"),
+    ],
+)
+async def test_the_format_is_the_one_that_is_asked_for(accept: bytes, content_type: str) -> None:
+    """OpenMetrics where that is accepted; what makes no sense gets the plain text."""
+    async with exposing() as port:
+        status, headers, content = await ask(port, b"GET /metrics HTTP/1.1\r\nACCEPT: " + accept + b"\r\n\r\n")
+
+    assert status == "HTTP/1.1 200 OK"
+    assert headers["Content-Type"].startswith(content_type)
+    assert content.endswith("# EOF\n") == (content_type == "application/openmetrics-text")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "404"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
+        (b"nonsense\r\n\r\n", "400"),
+        (b"\x16\x03\x01 \xff HTTP/2\r\n\r\n", "400"),
+        (b"GET /metrics HTTP/1.1\r\nx: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n", "431"),
+    ],
+)
+async def test_what_is_no_question_for_metrics_is_told_so(request_: bytes, status: str) -> None:
+    """In HTTP's words; the next one is answered."""
+    async with exposing() as port:
+        assert (await ask(port, request_))[0].split()[1] == status
+        assert (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n"))[0].endswith("200 OK")
+
+
+async def test_one_who_says_nothing_or_leaves_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A silent connection is closed after a while, and is no error of ours."""
+    monkeypatch.setattr(server.exposition, "WITHIN_S", 0.05)
+    with caplog.at_level(logging.ERROR):
+        async with exposing() as port:
+            _, gone = await asyncio.open_connection("127.0.0.1", port)
+            gone.write(b"GET /met")
+            gone.close()
+
+            assert (await ask(port, b"GET /met"))[0] == ""
+
+    assert caplog.text == ""
+
+
+async def test_a_bug_ends_one_answer_and_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The server of metrics goes on."""
+    failing = [True]
+
+    async def collected() -> Collector:
+        if failing.pop() if failing else False:
+            raise ZeroDivisionError
+        return One()
+
+    async with exposing(collected) as port:
+        with caplog.at_level(logging.ERROR):
+            assert (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n"))[0].split()[1] == "500"
+        assert "ZeroDivisionError" in caplog.text
+        assert (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n"))[0].split()[1] == "200"
+
+
+async def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
+    """One line, before any worker is started in vain."""
+    async with exposing() as port:
+        with pytest.raises(StartFailed, match=f"cannot listen on 127.0.0.1:{port} for metrics.*--metrics-port"):
+            await Exposition.start("127.0.0.1", port, one)
+
+
+async def test_stopping_gives_up_what_is_being_answered() -> None:
+    """The end of the server does not wait for a slow scrape."""
+    asked = asyncio.Event()
+
+    async def never() -> Collector:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    exposition = await Exposition.start("127.0.0.1", 0, never)
+    asking = asyncio.create_task(ask(exposition.port, b"GET /metrics HTTP/1.1\r\n\r\n"))
+    await asked.wait()
+    async with asyncio.timeout(5):
+        await exposition.stop()
+
+        assert (await asking)[0] == ""

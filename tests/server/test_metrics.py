@@ -1,0 +1,146 @@
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
+
+from bundle.accuracy import Accuracy, wilson_interval
+from server.batcher import BatchDone
+from server.counts import Counts
+from server.metrics import BATCH_BOUNDS, CODE_NAMES, REQUEST, ServedModel, State, StateCollector, build_info
+from server.services.status import CODES
+from server.statistics import BOUNDS_NS, Requests, Statistics
+
+PREDICT = "/vouch.v1.Classifier/Predict"
+LABELS = {"model": "a", "version": "3"}
+BUILD = {"version": "1.2", "onnxruntime": "3.4", "transport": "envoy", "provider": "cpu"}
+
+
+def state() -> State:
+    """One version with three runs and four requests, and a request about none."""
+    version = Statistics()
+    version.add(BatchDone(images=2, waits_ns=(10_000, 10_001), run_ns=30_000))
+    version.add(BatchDone(images=100, waits_ns=(20_000_000_000,), run_ns=2_000_000))
+    version.add(BatchDone(images=3, waits_ns=(5, 6), run_ns=1, failed=True))
+    for code, ns in ((0, 40_000), (0, 60_000), (0, 30_000_000_000), (8, 1_000)):
+        version.requests.add(PREDICT, code, ns)
+    others = Requests()
+    others.add(PREDICT, 5, 1_000)
+    return State(
+        counts=Counts({"a": {3: version}}, others, {"a": 7}),
+        served=(ServedModel("a", 3, Accuracy(correct=97, total=100), Accuracy(correct=98, total=100)),),
+        installs=3,
+        refusals=2,
+        refused=1,
+        workers=4,
+        restarts=5,
+    )
+
+
+def parsed(of: State) -> dict[str, Metric]:
+    text = generate_latest(StateCollector(of, BUILD)).decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def values(family: Metric, name: str = "", **labels: str) -> list[float]:
+    return [
+        sample.value
+        for sample in family.samples
+        if sample.name == family.name + name and labels.items() <= sample.labels.items()
+    ]
+
+
+def test_requests_are_told_by_method_model_version_and_code() -> None:
+    """A counter and a histogram, of the very same requests; those about no served version have no model."""
+    families = parsed(state())
+
+    told = {tuple(map(sample.labels.get, REQUEST)): sample.value for sample in families["vouch_requests"].samples}
+    assert told == {
+        ("vouch.v1.Classifier/Predict", "a", "3", "OK"): 3,
+        ("vouch.v1.Classifier/Predict", "a", "3", "RESOURCE_EXHAUSTED"): 1,
+        ("vouch.v1.Classifier/Predict", "", "", "NOT_FOUND"): 1,
+    }
+    seconds = families["vouch_request_seconds"]
+    assert values(seconds, "_count", code="OK") == [3]
+    assert values(seconds, "_sum", code="OK") == [30.0001]
+    assert values(seconds, "_bucket", code="OK", le="2.5e-05") == [0]
+    assert values(seconds, "_bucket", code="OK", le="5e-05") == [1]
+    assert values(seconds, "_bucket", code="OK", le="0.0001") == [2]
+    assert values(seconds, "_bucket", code="OK", le="10.0") == [2]
+    assert values(seconds, "_bucket", code="OK", le="+Inf") == [3]
+
+
+def test_runs_are_told_by_their_time_their_images_and_how_long_requests_waited() -> None:
+    """A time that is a bucket's end is in it; a failed run is in none of them, and counts as failed."""
+    families = parsed(state())
+
+    assert values(families["vouch_queue_seconds"], "_bucket", le="1e-05", **LABELS) == [1]
+    assert values(families["vouch_queue_seconds"], "_bucket", le="2.5e-05", **LABELS) == [2]
+    assert values(families["vouch_queue_seconds"], "_count", **LABELS) == [3]
+    assert values(families["vouch_queue_seconds"], "_sum", **LABELS) == [20.000020001]
+    assert values(families["vouch_run_seconds"], "_count", **LABELS) == [2]
+    assert values(families["vouch_run_seconds"], "_sum", **LABELS) == [0.00203]
+    batches = families["vouch_batch_images"]
+    assert [values(batches, "_bucket", le=le) for le in ("1.0", "2.0", "64.0", "128.0")] == [[0], [1], [1], [2]]
+    assert values(batches, "_sum", **LABELS) == [102]
+    assert values(families["vouch_failed_requests"], "_total", **LABELS) == [2]
+    assert values(families["vouch_queue_images"], model="a") == [7]
+
+
+@pytest.mark.parametrize(("what", "correct"), [("claim", 97), ("served", 98)])
+def test_claim_and_served_accuracy_are_told_with_their_intervals(what: str, correct: int) -> None:
+    """Whoever reads a dashboard sees what was promised beside what was counted."""
+    families = parsed(state())
+    told = [values(families[f"vouch_accuracy_{what}{end}"], **LABELS) for end in ("", "_low", "_high")]
+
+    low, high = wilson_interval(correct, 100)
+    assert told == [[correct / 100], [low], [high]]
+
+
+def test_the_server_itself_is_told_of() -> None:
+    """Each value is where it belongs."""
+    families = parsed(state())
+
+    assert values(families["vouch_installs"], "_total") == [3]
+    assert values(families["vouch_refusals"], "_total") == [2]
+    assert values(families["vouch_refused_versions"]) == [1]
+    assert values(families["vouch_workers"]) == [4]
+    assert values(families["vouch_worker_restarts"], "_total") == [5]
+    assert values(families["vouch_build_info"], **BUILD) == [1]
+
+
+def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openmetrics() -> None:
+    """That one checks names, units, order of buckets and that histograms agree with themselves."""
+    families = list(openmetrics_families(openmetrics_text(StateCollector(state(), BUILD)).decode()))
+
+    assert len(families) == 19
+    assert all(family.documentation.endswith(".") for family in families)
+    assert {family.type for family in families} == {"counter", "gauge", "histogram"}
+
+
+def test_a_server_that_serves_nothing_yet_has_the_families_all_the_same() -> None:
+    """An alert on one of them must not fail because there was no request yet."""
+    empty = State(Counts(), (), 0, 0, 0, 0, 0)
+
+    assert set(parsed(empty)) == set(parsed(state()))
+
+
+def test_every_code_has_its_name() -> None:
+    """The numbers that errors are mapped to mean what they are called."""
+    assert {code: CODE_NAMES[code] for code in CODES.values()} == {code: code.name for code in CODES.values()}
+
+
+def test_buckets_ascend() -> None:
+    """From 10 microseconds to 10 seconds, and from one image to the largest run."""
+    assert sorted(set(BOUNDS_NS)) == BOUNDS_NS
+    assert (BOUNDS_NS[0], BOUNDS_NS[-1]) == (10_000, 10_000_000_000)
+    assert tuple(sorted(set(BATCH_BOUNDS))) == BATCH_BOUNDS
+
+
+def test_what_runs_here_is_told_without_loading_it() -> None:
+    """Versions of what is installed."""
+    build = build_info("grpcio", "cpu")
+
+    assert build["onnxruntime"].count(".") >= 1
+    assert (build["transport"], build["provider"]) == ("grpcio", "cpu")
