@@ -17,6 +17,7 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 QUEUE_IMAGES = 1 << 18
 """That may wait: more than the whole load at the largest batch size; none is turned away."""
 START_TIMEOUT_S = 120.0
+METRICS_PORT = "VOUCH_SERVE_METRICS_PORT"
 PORT = 8201
 """Of whichever server runs: they take turns."""
 
@@ -38,11 +39,11 @@ def vouch(transport: str, workers: int) -> Contender:
 
     def command(bundle: Path, port: int) -> list[str]:
         words = ["serve", str(bundle.parent.parent), "--port", str(port), "--max-queue-images", str(QUEUE_IMAGES)]
-        words += ["--metrics-port", "0"]  # another server may be here
         words += ["--pin-workers"] if workers > 1 else []
         return [sys.executable, "-m", "vouch", *words, "--transport", transport, "--workers", str(workers)]
 
-    return Contender(f"vouch, {transport}, {workers} worker{'s' * (workers > 1)}", command)
+    # a free port, told in the environment, so that a checkout from before there were metrics can be started as well
+    return Contender(f"vouch, {transport}, {workers} worker{'s' * (workers > 1)}", command, {METRICS_PORT: "0"})
 
 
 def echo() -> Contender:
@@ -87,17 +88,17 @@ class Running:
 
 
 @contextmanager
-def running(contender: Contender, bundle: Path, message: bytes) -> Iterator[Running]:
+def running(contender: Contender, bundle: Path, message: bytes, port: int = PORT) -> Iterator[Running]:
     """Starts a server, waits for its first answer to this message, and ends it with all its processes.
 
     Raises:
         RuntimeError: it ended, or did not answer in time.
     """
-    address, began = f"127.0.0.1:{PORT}", time.monotonic()
+    address, began = f"127.0.0.1:{port}", time.monotonic()
     log = subprocess.DEVNULL
     environment = {**os.environ, "ORT_THREADS": "1", **contender.environment}
     process = subprocess.Popen(
-        contender.command(bundle, PORT), stdout=log, stderr=log, env=environment, start_new_session=True
+        contender.command(bundle, port), stdout=log, stderr=log, env=environment, start_new_session=True
     )
     try:
         _wait_for_answer(process, contender.name, address, message)
