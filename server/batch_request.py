@@ -12,7 +12,7 @@ Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Request:
     """Some images of one caller, until their rows are there."""
 
@@ -50,7 +50,7 @@ class Request:
             self.answer.set_exception(failure)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Slice:
     """Some images of one request, as part of a batch."""
 

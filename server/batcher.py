@@ -103,7 +103,7 @@ class Batcher:
             DeadlineExpired: it has passed.
         """
         count = len(images)
-        if count > self._at_once_images or self._queue or self._running or self._closing is not None:
+        if count > self._at_once_images or self._queue.images or self._running or self._closing is not None:
             return None
         loop = asyncio.get_running_loop()
         if deadline is not None and deadline <= loop.time():

@@ -66,7 +66,7 @@ class Soon:
         self._outputs.cancel()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class CallContext:
     """What a call carries beside its message, and what is noted of it for those who count."""
 
