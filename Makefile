@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark streaming profile training ideas loading quantized lock clean
+.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,23 @@ lock: ## Write constraints.txt anew from pyproject.toml
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(VENV)-lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-lock
+
+# The same versions with the hashes of all their files. torch's builds differ: UV_FIND_LINKS or UV_INDEX leads to the one
+# for CPUs, whose dependencies are meant, and it is left out.
+HASHED := $(VENV)-uv/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --constraint constraints.txt \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_36
+locks: $(VENV)-uv/.installed ## Write deploy/locks anew from constraints.txt, for the images
+	echo setuptools | $(HASHED) - --output-file deploy/locks/build.txt
+	$(HASHED) pyproject.toml --extra server --output-file deploy/locks/server-cpu.txt
+	$(HASHED) pyproject.toml --extra envoy --output-file deploy/locks/server-envoy.txt
+	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --no-emit-package onnxruntime \
+		--output-file deploy/locks/server-cuda.txt
+	$(HASHED) pyproject.toml --extra trainer --no-emit-package torch --output-file deploy/locks/trainer.txt
+
+$(VENV)-uv/.installed:
+	$(PYTHON) -m venv $(VENV)-uv
+	$(VENV)-uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@touch $@
 
 clean: ## Remove what these commands made, but not models
 	rm -rf $(VENV) build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

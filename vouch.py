@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("client", "claim and served accuracy side by side"),
     "bench": ("client", "how fast a server answers, and how best to call it"),
     "status": ("client", "what is served, and what was refused"),
+    "health": ("client", "whether a server is ready, as an exit code"),
 }
 EXTRAS = {"trainer": "vouch[trainer]", "server": "vouch[server]", "client": "vouch"}
 

@@ -50,14 +50,19 @@ def print_json(result: Mapping[str, Any]) -> None:
     print(json.dumps(result, ensure_ascii=False), flush=True)
 
 
-def exit_code(command: Callable[[], int | None], expected: tuple[type[Exception], ...]) -> int:
+def exit_code(
+    command: Callable[[], int | None],
+    expected: tuple[type[Exception], ...],
+    tell: Callable[[str], None] = lambda message: print(f"error: {message}", file=sys.stderr),
+) -> int:
     """Runs a command: 0 or its own code when it is done, 1 with one message where an expected error ends it.
 
     Args:
         expected: errors whose message is meant for the user; any other exception is a bug and keeps its traceback.
+        tell: what is done with that message.
     """
     try:
         return command() or DONE
     except expected as err:
-        print(f"error: {err}", file=sys.stderr)
+        tell(str(err))
         return FAILED

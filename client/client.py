@@ -25,13 +25,15 @@ from client.messages import (
     read_predictions,
 )
 from client.tls import Options, Tls, open_async_channel, open_channel
-from protos.inference import inference_pb2
-from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.vouch.v1 import classifier_pb2 as pb
 from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 
 DEFAULT_SERVER = "127.0.0.1:8081"
 DEFAULT_TIMEOUT_S = 30.0
+HEALTH = "/grpc.health.v1.Health/Check"
+SERVING = b"\x08\x01"
+"""A HealthCheckResponse that says so, as protobuf writes it; the request is empty. All that a client needs of
+https://github.com/grpc/grpc/blob/master/doc/health-checking.md"""
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -75,7 +77,7 @@ class Client:
         self._timeout_s = timeout_s
         self._channel = open_channel(server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
-        self._inference = GRPCInferenceServiceStub(self._channel)
+        self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
 
     def predict(  # a keyword for each field of the request
         self,
@@ -155,8 +157,7 @@ class Client:
     def ready(self) -> bool:
         """Whether the server serves at least one model. Raises CallFailed where it cannot be reached."""
         with _explained(self.server):
-            response = self._inference.ServerReady(inference_pb2.ServerReadyRequest(), timeout=self._timeout_s)
-            return bool(response.ready)
+            return bool(self._health(b"", timeout=self._timeout_s) == SERVING)
 
     def close(self) -> None:
         """Ends the connection and the calls on it."""
@@ -182,7 +183,7 @@ class AsyncClient:
         self._timeout_s = timeout_s
         self._channel = open_async_channel(server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
-        self._inference = GRPCInferenceServiceStub(self._channel)
+        self._health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
 
     async def predict(  # as above
         self,
@@ -237,8 +238,7 @@ class AsyncClient:
     async def ready(self) -> bool:
         """As `Client.ready`."""
         with _explained(self.server):
-            response = await self._inference.ServerReady(inference_pb2.ServerReadyRequest(), timeout=self._timeout_s)
-            return bool(response.ready)
+            return bool(await self._health(b"", timeout=self._timeout_s) == SERVING)
 
     async def close(self) -> None:
         """As `Client.close`."""

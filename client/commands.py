@@ -1,4 +1,4 @@
-"""`vouch predict`, `vouch evaluate`, `vouch status` and `vouch bench`."""
+"""`vouch predict`, `vouch evaluate`, `vouch status`, `vouch health` and `vouch bench`."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bundle.errors import BundleError
-from cli.console import FAILED, exit_code, output, print_json, progress_bar
+from cli.console import DONE, FAILED, exit_code, output, print_json, progress_bar
 from cli.settings import parse
 from client.bench.images import Reference, take_reference
 from client.bench.measure import measure, run
@@ -21,7 +21,7 @@ from client.client import Client
 from client.errors import BenchFailed, CallFailed, UnusableCertificate
 from client.messages import Evaluation, Images, Model, Prediction
 from client.recount import recount
-from client.settings import BenchSettings, EvaluateSettings, PredictSettings, StatusSettings
+from client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
 from sources.errors import SourceError
 from sources.load import load_as
 
@@ -44,6 +44,12 @@ def status(arguments: Sequence[str]) -> int:
     """Shows what is served; returns the exit code."""
     settings = parse(StatusSettings, "vouch status", arguments, epilog="Example: vouch status --server localhost:8081")
     return exit_code(lambda: _status(settings), EXPECTED)
+
+
+def health(arguments: Sequence[str]) -> int:
+    """Asks whether a server is ready; returns the exit code: 1 where it is not."""
+    settings = parse(HealthSettings, "vouch health", arguments, epilog="Example: vouch health --server localhost:8081")
+    return exit_code(lambda: _health(settings), EXPECTED)
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -147,6 +153,16 @@ def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
         source = source.with_classes(tuple(settings.classes.split(",")))
     with progress_bar("predicting", None) as show:
         return recount(client, settings.model, source, settings.batch_size, show)
+
+
+def _health(settings: HealthSettings) -> int:
+    with Client(settings.server, settings.timeout_s, settings.trust) as client:
+        ready = client.ready()
+    if settings.json_output:
+        print_json({"server": settings.server, "ready": ready})
+    else:
+        output.print(f"{settings.server} is {'ready' if ready else 'not ready'}")
+    return DONE if ready else FAILED
 
 
 def _status(settings: StatusSettings) -> None:

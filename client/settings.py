@@ -51,6 +51,13 @@ class StatusSettings(CommandSettings):
         return Tls(self.tls_ca, self.tls_certificate, self.tls_key, self.tls_server_name)
 
 
+class HealthSettings(StatusSettings):
+    """Ask a server over grpc.health.v1 whether it serves at least one model: 0 where it does, 1 where it does not."""
+
+    timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 3.0
+    """How long to wait for an answer."""
+
+
 class PredictSettings(StatusSettings):
     """Classify PNG and JPEG files; the server decodes and resizes them as training did."""
 

@@ -12,6 +12,7 @@ from bundle.store import open_bundle
 from cli.console import exit_code, output, print_json, progress_bar
 from cli.settings import parse
 from server.errors import DomainError
+from server.logs import event, start_log
 from server.settings import ServeSettings, VerifySettings
 from server.supervisor import Supervisor, run_supervisor
 
@@ -21,16 +22,24 @@ EXPECTED = (DomainError, BundleError)
 def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
     settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_log()
+    log = logging.getLogger("vouch.server")
 
     def started(supervisor: Supervisor) -> None:
         address, metrics = (f"{settings.host}:{port}" for port in (supervisor.port, supervisor.metrics_port))
-        log = logging.getLogger("vouch.server")
-        log.info("listening on %s, models folder %s, metrics at http://%s/metrics", address, settings.models, metrics)
+        place = {"address": address, "metrics": metrics, "models": str(settings.models)}
+        log.info(
+            "listening on %s, models folder %s, metrics at http://%s/metrics",
+            *(address, settings.models, metrics),
+            extra=event("started", **place, workers=settings.workers, **supervisor.build),
+        )
         if settings.json_output:
-            print_json({"address": address, "metrics": metrics, "models": str(settings.models)})
+            print_json(place)
 
-    return exit_code(lambda: uvloop.run(run_supervisor(settings, started)), EXPECTED)
+    def failed(message: str) -> None:
+        log.error("%s", message, extra=event("failed"))
+
+    return exit_code(lambda: uvloop.run(run_supervisor(settings, started)), EXPECTED, failed)
 
 
 def verify(arguments: Sequence[str]) -> int:

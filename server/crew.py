@@ -65,8 +65,14 @@ class Crew:
             self._given_up.set_result(reason)
 
     async def stop(self) -> None:
-        """Has all of them drain, and waits; those that take longer than the grace are ended."""
-        await asyncio.gather(*(member.stop(self._settings.grace_s) for member in self._members))
+        """Has all of them drain, and waits; those that take longer than they may are ended."""
+        within_s = self._settings.drain_delay_s + self._settings.grace_s
+        await asyncio.gather(*(member.stop(within_s) for member in self._members))
+
+    @property
+    def ready_workers(self) -> int:
+        """How many serve at least one model."""
+        return sum(member.ready for member in self._members)
 
     async def counts(self) -> Counts:
         """What all workers have counted, those that have ended included."""
@@ -81,6 +87,7 @@ class Crew:
             refusals=self._refused_ever,
             refused=sum(map(len, self._refusals.values())),
             workers=sum(member.alive for member in self._members),
+            ready_workers=self.ready_workers,
             restarts=sum(member.restarts for member in self._members),
         )
 

@@ -1,4 +1,5 @@
-"""`GET /metrics` over HTTP/1.1, for Prometheus: a request a connection, on the event loop, no web framework.
+"""`GET /metrics` for Prometheus and `GET /ready` for load balancers, over HTTP/1.1: a request a connection, on the
+event loop, no web framework.
 
 Knows no metric: it is given what makes a collector.
 """
@@ -16,7 +17,7 @@ from server.errors import StartFailed
 
 log = logging.getLogger("vouch.server")
 
-PATH = "/metrics"
+METRICS, READY = "/metrics", "/ready"
 MAX_HEAD_BYTES = 1 << 14
 """Of a request's line and headers together."""
 WITHIN_S = 10.0
@@ -32,23 +33,25 @@ Answer = tuple[str, str, bytes]
 class Exposition:
     """A listening server. Made by `start`."""
 
-    def __init__(self, collected: Collected) -> None:
+    def __init__(self, collected: Collected, ready: Callable[[], bool]) -> None:
         self._collected = collected
+        self._ready = ready
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def start(cls, host: str, port: int, collected: Collected) -> Self:
+    async def start(cls, host: str, port: int, collected: Collected, ready: Callable[[], bool]) -> Self:
         """Listens.
 
         Args:
             host: a name or an address, an IPv6 one in brackets or not.
             port: 0 for a free one.
+            ready: whether calls should come to this server.
 
         Raises:
             StartFailed: the address is taken or not to be had.
         """
-        exposition = cls(collected)
+        exposition = cls(collected, ready)
         try:
             bound = _bound(host.strip("[]"), port)
             exposition._server = await asyncio.start_server(exposition._connected, sock=bound, limit=MAX_HEAD_BYTES)
@@ -113,10 +116,13 @@ class Exposition:
         words = request.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
             return "400 Bad Request", TEXT, b"This is no HTTP/1.1 request.\n"
-        if words[1].partition("?")[0] != PATH:
-            return "404 Not Found", TEXT, f"There is {PATH} here and nothing else.\n".encode()
+        path = words[1].partition("?")[0]
+        if path not in (METRICS, READY):
+            return "404 Not Found", TEXT, f"There are {METRICS} and {READY} here and nothing else.\n".encode()
         if words[0] != "GET":
-            return "405 Method Not Allowed", TEXT, f"GET {PATH} is all that is answered.\n".encode()
+            return "405 Method Not Allowed", TEXT, b"GET is all that is answered.\n"
+        if path == READY:
+            return ("200 OK", TEXT, b"ready\n") if self._ready() else ("503 Service Unavailable", TEXT, b"not ready\n")
         accepted = [value for key, _, value in (line.partition(":") for line in lines) if key.lower() == "accept"]
         return "200 OK", *_encoded(await self._collected(), ",".join(accepted))
 

@@ -24,6 +24,7 @@ from server.control import (
 )
 from server.counts import Counts, total
 from server.errors import StartFailed
+from server.logs import event
 from server.questions import Questions
 from server.workplace import Workplace
 
@@ -42,7 +43,7 @@ SILENCE_S = 10.0
 COUNTS_WITHIN_S = 1.0
 """A worker that does not say in time what it has counted counts with what it said last."""
 STOP_SLACK_S = 6.0
-"""Beyond the grace, for what has to be closed."""
+"""For what has to be closed when all calls have ended."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Member:
         self._keeping: asyncio.Task[None] | None = None
         self._stopping = False
         self._restarts = 0
+        self._serves = False
         self._problem = ""
         self._heard_at = 0.0
         self._questions = Questions()
@@ -81,6 +83,11 @@ class Member:
     def alive(self) -> bool:
         """Whether somebody fills the place."""
         return self._ready.is_set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether whoever fills it serves at least one model."""
+        return self._serves
 
     @property
     def restarts(self) -> int:
@@ -114,16 +121,16 @@ class Member:
 
     def replace(self, reason: str) -> None:
         """Has the worker drain and another take its place."""
-        log.error("a worker is replaced: %s", reason)
+        log.error("a worker is replaced: %s", reason, extra=event("worker_replaced", reason=reason))
         self.tell(Stop())
 
-    async def stop(self, grace_s: float) -> None:
-        """Has the worker drain; ends it where that takes longer than the grace."""
+    async def stop(self, within_s: float) -> None:
+        """Has the worker drain; ends it where that takes longer than `within_s`, and some seconds for closing."""
         self._stopping = True
         if self._channel is not None:
             self._channel.say(Stop())
         if self._process is not None and self._keeping is not None:
-            _, unfinished = await asyncio.wait((self._keeping,), timeout=grace_s + STOP_SLACK_S)
+            _, unfinished = await asyncio.wait((self._keeping,), timeout=within_s + STOP_SLACK_S)
             if unfinished:
                 self._process.kill()
                 await asyncio.wait((self._keeping,))
@@ -176,6 +183,7 @@ class Member:
                 case Broken():
                     self.replace(report.reason)
         self._ready.clear()
+        self._serves = False
         self._before, self._said = total([self._before, self._said]), Counts()
         self._before.waiting_images.clear()
         self._questions.end()
@@ -187,11 +195,16 @@ class Member:
         worker.say(Total(number=number, counts=await self._company.total()))
 
     def _answered(self, path: str, problem: str | None) -> None:
+        self._serves = self._serves or problem == ""
         answer = self._answers.pop(path, None)
         if answer is not None and not answer.done():  # whoever asked may no longer wait
             answer.set_result(problem)
         elif problem:
-            log.error("a worker does not serve %s: %s", path, problem)
+            log.error(
+                "a worker does not serve %s: %s",
+                *(path, problem),
+                extra=event("worker_trouble", path=path, reason=problem),
+            )
 
     async def _keep(self, hearing: asyncio.Task[None]) -> None:
         """Fills the place again whenever its worker has ended, until the crew stops."""
@@ -211,7 +224,11 @@ class Member:
                 )
                 return
             pause = FIRST_PAUSE_S * 2 ** (tries - 1)
-            log.error("a worker ended with %d; another takes its place in %g s", code, pause)
+            log.error(
+                "a worker ended with %d; another takes its place in %g s",
+                *(code, pause),
+                extra=event("worker_ended", code=code, pause_s=pause),
+            )
             await asyncio.sleep(pause)
             if self._stopping:
                 return
@@ -224,7 +241,9 @@ class Member:
         self._heard_at = loop.time()
         while not (await asyncio.wait((hearing,), timeout=PING_INTERVAL_S))[0]:
             if self._ready.is_set() and not self._stopping and loop.time() - self._heard_at > SILENCE_S:
-                log.error("a worker gave no sign of life for %g s and is ended", SILENCE_S)
+                log.error(
+                    "a worker gave no sign of life for %g s and is ended", SILENCE_S, extra=event("worker_silent")
+                )
                 with suppress(ProcessLookupError):
                     process.kill()
             self.tell(Ping())

@@ -54,6 +54,8 @@ class State:
     """Versions that are refused now."""
     workers: int
     """That are there now."""
+    ready_workers: int
+    """Of these, that serve at least one model."""
     restarts: int
     """Workers that ended unasked and were replaced, or are to be."""
 
@@ -168,6 +170,7 @@ def _of_server(state: State) -> Iterator[Metric]:
         "vouch_refused_versions", "Versions above the served one that are refused now.", state.refused
     )
     yield GaugeMetricFamily("vouch_workers", "Worker processes that are there now.", state.workers)
+    yield GaugeMetricFamily("vouch_ready_workers", "Of these, that serve at least one model.", state.ready_workers)
     yield CounterMetricFamily("vouch_worker_restarts", "Workers that ended unasked; each is replaced.", state.restarts)
 
 

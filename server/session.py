@@ -101,6 +101,8 @@ def require_provider(provider: Provider) -> None:
             f"provider {provider} was asked for, but onnxruntime {ort.__version__} here has only "
             f"{', '.join(available)}; install onnxruntime-gpu in place of onnxruntime, or pass --provider cpu"
         )
+    if provider == "cuda":
+        ort.preload_dlls()  # CUDA's libraries, where pip has installed them beside onnxruntime-gpu
     try:
         _load(IDENTITY_GRAPH, provider, 1).run(None, {"x": np.zeros((), np.float32)})
     except Exception as err:

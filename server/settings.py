@@ -59,6 +59,9 @@ class ServeSettings(RuntimeSettings):
     """How often the models folder is looked at for new versions."""
     grace_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 30.0
     """How long accepted calls may still take after SIGTERM."""
+    drain_delay_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 0.0
+    """How long after SIGTERM new calls are still taken, while health and /ready say no already: behind a load balancer,
+    longer than that takes to notice."""
     tls_certificate: Annotated[Path | None, Flag("FILE")] = None
     """Speak TLS alone, with this certificate or chain in PEM; read anew when it is replaced."""
     tls_key: Annotated[Path | None, Flag("FILE")] = None

@@ -17,6 +17,7 @@ from bundle.store import ModelsFolder
 from server.crew import Crew
 from server.errors import StartFailed
 from server.exposition import Exposition
+from server.logs import event
 from server.metrics import StateCollector, build_info
 from server.port import ReservedPort
 from server.probe import probe
@@ -38,6 +39,7 @@ class Supervisor:
         self._crew: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
         self._exposition: Exposition | None = None
+        self._draining = False
 
     @property
     def port(self) -> int:
@@ -50,6 +52,11 @@ class Supervisor:
         """The port where the metrics are."""
         assert self._exposition is not None
         return self._exposition.port
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls should come here: something is served, and SIGTERM has not come."""
+        return not self._draining and self._crew is not None and self._crew.ready_workers > 0
 
     async def start(self) -> None:
         """Listens, NOT_SERVING until the first version has vouched for itself.
@@ -69,8 +76,9 @@ class Supervisor:
         try:
             places = workplaces(transport, settings, port, Path(self._folder.name))
             self._crew = Crew(places, settings, port)
-            collected = partial(_collected, self._crew, build_info(transport, settings.provider))
-            self._exposition = await Exposition.start(settings.host, settings.metrics_port, collected)
+            self.build = build_info(transport, settings.provider)
+            told = partial(_collected, self._crew, self.build), lambda: self.ready
+            self._exposition = await Exposition.start(settings.host, settings.metrics_port, *told)
             verify = partial(probe, settings=settings)
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
             self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
@@ -86,6 +94,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
+        self._draining = True
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
@@ -121,9 +130,11 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     started(supervisor)
     stopping, given_up = asyncio.ensure_future(asked_to_stop.wait()), asyncio.ensure_future(supervisor.given_up())
     await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
-    log.info("draining: accepted calls have up to %g s", settings.grace_s)
+    log.info(
+        "draining: accepted calls have up to %g s", settings.grace_s, extra=event("draining", grace_s=settings.grace_s)
+    )
     await supervisor.stop()
-    log.info("stopped")
+    log.info("stopped", extra=event("stopped"))
     if given_up.done():
         raise StartFailed(given_up.result())
     given_up.cancel()

@@ -16,6 +16,7 @@ from bundle.errors import BundleError
 from bundle.store import Bundle, ModelsFolder
 from server.catalog import Refusal
 from server.errors import DomainError, Refused, Undecided
+from server.logs import event
 
 log = logging.getLogger("vouch.server")
 
@@ -134,10 +135,26 @@ class Watcher:
                 self._try_again_at[name, version] = asyncio.get_running_loop().time() + TRY_AGAIN_AFTER_S
             else:
                 self._decided[name, version] = fingerprint
-            log.error("%s version %d is refused: %s", name, version, err)
+            log.error(
+                "%s version %d is refused: %s",
+                *(name, version, err),
+                extra=event("refused", model=name, version=version, reason=str(err)),
+            )
             self._record.refuse(name, Refusal(version, str(err)))
             return False
-        log.info("%s is served: claim %s, served %s", bundle, bundle.manifest.claim.accuracy, served)
+        claim = bundle.manifest.claim.accuracy
+        log.info(
+            "%s is served: claim %s, served %s",
+            *(bundle, claim, served),
+            extra=event(
+                "served",
+                model=name,
+                version=version,
+                digest=digest,
+                claim=claim.model_dump(),
+                served=served.model_dump(),
+            ),
+        )
         return True
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
@@ -146,7 +163,9 @@ class Watcher:
     def _tell(self, name: str, err: Exception) -> None:
         if self._trouble.get(name) != repr(err):
             bug = None if isinstance(err, BundleError) else err
-            log.error("%s; what is served stays served", err, exc_info=bug)
+            log.error(
+                "%s; what is served stays served", err, exc_info=bug, extra=event("models_folder_trouble", model=name)
+            )
         self._trouble[name] = repr(err)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 from collections.abc import Awaitable, Callable
 
 from bundle.accuracy import Accuracy
@@ -34,6 +33,7 @@ from server.cores import keep_to
 from server.counts import Counts
 from server.errors import CountsUnknown, DomainError
 from server.gate import Gate
+from server.logs import start_log
 from server.pace import at_once_images
 from server.questions import Questions
 from server.readiness import Readiness
@@ -47,8 +47,6 @@ from server.session import require_provider
 from server.settings import ServeSettings
 from server.statistics import Requests
 from server.verify import load
-
-log = logging.getLogger("vouch.server")
 
 TOTAL_WITHIN_S = 3.0
 """What all workers counted; the supervisor waits a part of this for those that do not answer."""
@@ -185,8 +183,9 @@ class Worker:
         self._report(Broken(reason=f"{served.bundle}: {reason}"))
 
     async def _drain(self, stop_listening: Callable[[], Awaitable[None]]) -> None:
-        """Not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
+        """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
         self._readiness.drain()
+        await asyncio.sleep(self._settings.drain_delay_s)
         await self.gate.close(self._settings.grace_s)
         await stop_listening()
         self._decoder.close()
@@ -199,7 +198,7 @@ def worker_of(assignment: Assignment) -> Worker:
     Raises:
         StartFailed: the provider is not to be had.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_log()
     if assignment.pinned_to:
         keep_to(assignment.pinned_to)
     require_provider(assignment.settings.provider)

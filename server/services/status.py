@@ -20,6 +20,7 @@ from server.errors import (
     UnknownModel,
     Unsupported,
 )
+from server.logs import event
 
 log = logging.getLogger("vouch.server")
 
@@ -76,6 +77,8 @@ def status_of(err: Exception, path: str) -> Status:
         message = str(err)
         return Status(code, message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "...")
     error_id = secrets.token_hex(4)
-    log.error("%s failed, error %s", path, error_id, exc_info=err)
+    log.error(
+        "%s failed, error %s", path, error_id, exc_info=err, extra=event("call_failed", method=path, error_id=error_id)
+    )
     what = "the model failed" if isinstance(err, ModelFailed) else "the server failed"
     return Status(Code.INTERNAL, f"{what}; its log has the reason under error {error_id}")

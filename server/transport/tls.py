@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.errors import StartFailed
+from server.logs import event
 
 log = logging.getLogger("vouch.server")
 
@@ -88,7 +89,11 @@ class TlsRotation:
             contents = read_checked(self._files)
         except StartFailed as err:
             self._seen = now
-            log.error("the certificate has changed and the last good one stays in use: %s", err)
+            log.error(
+                "the certificate has changed and the last good one stays in use: %s",
+                err,
+                extra=event("certificate_refused"),
+            )
             return False
         if _stamps(self._files) != now:
             return False  # still being written: looked at again for the next connection

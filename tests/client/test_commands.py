@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client.commands import bench, evaluate, predict, status
+from client.commands import bench, evaluate, health, predict, status
 from server.batcher import Limits, start_batcher
 from server.catalog import Refusal, Served
 from server.session import open_session
@@ -194,12 +194,25 @@ async def test_status_shows_how_a_multi_label_model_answers(
     assert (tiny["task"], tiny["thresholds"]) == ("single_label", [])
 
 
-@pytest.mark.parametrize("words", [["status"], ["evaluate"], ["predict", __file__], ["bench"]])
+async def test_health_is_an_exit_code(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    """For those who look after containers: 0 while something is served, 1 once the server drains."""
+    assert await asyncio.to_thread(health, ["--server", serving.address]) == 0
+    serving.readiness.drain()
+    assert await asyncio.to_thread(health, ["--server", serving.address]) == 1
+    assert await asyncio.to_thread(health, ["--server", serving.address, "--json"]) == 1
+
+    *said, last = capsys.readouterr().out.splitlines()
+    assert said == [f"{serving.address} is ready", f"{serving.address} is not ready"]
+    assert json.loads(last) == {"server": serving.address, "ready": False}
+
+
+@pytest.mark.parametrize("words", [["status"], ["health"], ["evaluate"], ["predict", __file__], ["bench"]])
 def test_an_unreachable_server_is_one_line_and_exit_code_1(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No traceback, whatever the command."""
-    command = {"status": status, "evaluate": evaluate, "predict": predict, "bench": bench}[words[0]]
+    commands = {"status": status, "health": health, "evaluate": evaluate, "predict": predict, "bench": bench}
+    command = commands[words[0]]
 
     assert command([*words[1:], "--server", "127.0.0.1:1"]) == 1
     assert (

@@ -176,13 +176,19 @@ def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(tmp_path: Path
     assert "does not hold the files of its manifest: missing" in refusals[0][1]
 
 
+def last_words(server: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """The last line of its log."""
+    words: dict[str, Any] = json.loads(server.stderr.splitlines()[-1])
+    return words
+
+
 def test_cuda_that_is_not_there_stops_the_server_at_once(trained: tuple[Path, dict[str, Any]]) -> None:
     """It refuses to start rather than fall back to the CPU."""
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has a CUDA provider")
     done = vouch("serve", str(trained[0]), "--provider", "cuda", *FREE_PORTS, code=1)
 
-    assert done.stderr.splitlines()[-1].startswith("error: provider cuda was asked for, but onnxruntime")
+    assert last_words(done)["message"].startswith("provider cuda was asked for, but onnxruntime")
 
 
 def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -190,7 +196,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
     with serving(trained[0]) as (address, _):
         done = vouch("serve", str(trained[0]), "--port", address.rsplit(":", 1)[1], "--metrics-port", "0", code=1)
 
-    assert f"error: cannot listen on {address}" in done.stderr
+    assert f"cannot listen on {address}" in last_words(done)["message"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +212,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
         (["compare", "nowhere", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
         (["compare", "nowhere"], 2, "expected two or more bundles to compare, got 1"),
         (["verify", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
-        (["serve", "nowhere"], 1, "error: there is no models folder nowhere"),
+        (["serve", "nowhere"], 1, '"message": "there is no models folder nowhere'),
         (["predict"], 2, "the following arguments are required: FILE"),
         (["guess"], 2, "vouch: error: there is no command 'guess'"),
     ],

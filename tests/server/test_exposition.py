@@ -1,6 +1,6 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,8 +23,10 @@ async def one() -> Collector:
 
 
 @asynccontextmanager
-async def exposing(collected: server.exposition.Collected = one) -> AsyncIterator[int]:
-    exposition = await Exposition.start("127.0.0.1", 0, collected)
+async def exposing(
+    collected: server.exposition.Collected = one, ready: Callable[[], bool] = lambda: True
+) -> AsyncIterator[int]:
+    exposition = await Exposition.start("127.0.0.1", 0, collected, ready)
     try:
         yield exposition.port
     finally:
@@ -124,11 +126,20 @@ async def test_a_bug_ends_one_answer_and_stands_in_the_log(caplog: pytest.LogCap
         assert (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n"))[0].split()[1] == "200"
 
 
+async def test_a_balancer_is_told_whether_calls_should_come_here() -> None:
+    """Asked anew each time: 200 and 503 are what balancers look at."""
+    answers = iter((False, True, False))
+    async with exposing(ready=lambda: next(answers)) as port:
+        told = [(await ask(port, b"GET /ready HTTP/1.1\r\n\r\n"))[0].split()[1] for _ in range(3)]
+
+    assert told == ["503", "200", "503"]
+
+
 async def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     """One line, before any worker is started in vain."""
     async with exposing() as port:
         with pytest.raises(StartFailed, match=f"cannot listen on 127.0.0.1:{port} for metrics.*--metrics-port"):
-            await Exposition.start("127.0.0.1", port, one)
+            await Exposition.start("127.0.0.1", port, one, lambda: True)
 
 
 async def test_stopping_gives_up_what_is_being_answered() -> None:
@@ -140,7 +151,7 @@ async def test_stopping_gives_up_what_is_being_answered() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    exposition = await Exposition.start("127.0.0.1", 0, never)
+    exposition = await Exposition.start("127.0.0.1", 0, never, lambda: True)
     asking = asyncio.create_task(ask(exposition.port, b"GET /metrics HTTP/1.1\r\n\r\n"))
     await asked.wait()
     async with asyncio.timeout(5):

@@ -34,6 +34,7 @@ def state() -> State:
         refusals=2,
         refused=1,
         workers=4,
+        ready_workers=3,
         restarts=5,
     )
 
@@ -106,6 +107,7 @@ def test_the_server_itself_is_told_of() -> None:
     assert values(families["vouch_refusals"], "_total") == [2]
     assert values(families["vouch_refused_versions"]) == [1]
     assert values(families["vouch_workers"]) == [4]
+    assert values(families["vouch_ready_workers"]) == [3]
     assert values(families["vouch_worker_restarts"], "_total") == [5]
     assert values(families["vouch_build_info"], **BUILD) == [1]
 
@@ -114,14 +116,14 @@ def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openme
     """That one checks names, units, order of buckets and that histograms agree with themselves."""
     families = list(openmetrics_families(openmetrics_text(StateCollector(state(), BUILD)).decode()))
 
-    assert len(families) == 19
+    assert len(families) == 20
     assert all(family.documentation.endswith(".") for family in families)
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 
 
 def test_a_server_that_serves_nothing_yet_has_the_families_all_the_same() -> None:
     """An alert on one of them must not fail because there was no request yet."""
-    empty = State(Counts(), (), 0, 0, 0, 0, 0)
+    empty = State(Counts(), (), 0, 0, 0, 0, 0, 0)
 
     assert set(parsed(empty)) == set(parsed(state()))
 

@@ -187,6 +187,26 @@ async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path,
     assert set(versions) == {1, 2, 3}
 
 
+async def test_calls_are_taken_until_balancers_have_noticed(tmp_path: Path, transport: Transport) -> None:
+    """With a delay, health and /ready say no first, and what comes meanwhile is answered."""
+    async with working(tmp_path, transport, drain_delay_s=1.0) as house:
+        assert not house.supervisor.ready
+        publish_tiny(ModelsFolder(tmp_path))
+        await house.until_serving()
+        async with asyncio.timeout(20):
+            while not house.supervisor.ready:  # it hears of it a moment later
+                await asyncio.sleep(0.01)
+
+        stopping = asyncio.create_task(house.supervisor.stop())
+        async with asyncio.timeout(20):
+            while (await house.health.Check(health_pb2.HealthCheckRequest())).status == SERVING:
+                await asyncio.sleep(0.01)
+        assert not house.supervisor.ready
+        await house.predict(tiny_images(3)[0])
+        assert not stopping.done()
+        await stopping
+
+
 async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
     tmp_path: Path, transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:

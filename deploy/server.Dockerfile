@@ -1,0 +1,47 @@
+# Vouch's server and the client's commands: no torch, no compiler, no pip, no cache.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ARG PIP_INDEX_URL=https://pypi.org/simple
+# cpu, or cuda with its libraries; it is the provider that serves.
+ARG PROVIDER=cpu
+# grpcio, or envoy, which is faster and 120 MB larger; it is the transport that serves.
+ARG TRANSPORT=grpcio
+ENV PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+COPY deploy/locks /locks
+RUN python -m venv --without-pip /opt/vouch \
+ && pip install --require-hashes -r /locks/build.txt \
+ && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/server-${PROVIDER}.txt \
+      $(test "${TRANSPORT}" = grpcio || echo "-r /locks/server-${TRANSPORT}.txt")
+COPY pyproject.toml README.md vouch.py /house/
+COPY bundle /house/bundle
+COPY cli /house/cli
+COPY client /house/client
+COPY protos /house/protos
+COPY server /house/server
+COPY sources /house/sources
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
+ && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
+
+FROM ${PYTHON_IMAGE}
+ARG PROVIDER=cpu
+ARG TRANSPORT=grpcio
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Vouch server" \
+      org.opencontainers.image.description="Serves image classifiers that have vouched for their accuracy, over gRPC." \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# A volume that is mounted there for the first time takes this folder's owner.
+RUN groupadd --gid 10001 vouch \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vouch \
+ && install --directory --owner 10001 --group 10001 /models /work
+COPY --from=build /opt/vouch /opt/vouch
+ENV PATH=/opt/vouch/bin:${PATH} PYTHONUNBUFFERED=1 HOME=/tmp \
+    VOUCH_SERVE_MODELS=/models VOUCH_SERVE_HOST=0.0.0.0 \
+    VOUCH_SERVE_PROVIDER=${PROVIDER} VOUCH_SERVE_TRANSPORT=${TRANSPORT}
+USER 10001:10001
+WORKDIR /work
+EXPOSE 8081 8082
+ENTRYPOINT ["vouch"]
+CMD ["serve"]

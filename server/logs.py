@@ -1,0 +1,55 @@
+"""How the server's log is written: one line an event on standard error, JSON unless a person is looking at it.
+
+    log.info("%s is served", bundle, extra=event("served", model="mnist", version=3))
+
+is `{"time": ..., "level": "info", "event": "served", "message": "mnist version 3 is served", "model": "mnist", ...}`.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+FOR_PEOPLE = "%(asctime)s %(levelname)s %(message)s"
+ENVOY_FORMAT = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "event": "envoy", "message": "%j"}'
+"""The same line in the words of Envoy's --log-format; %j is the message, escaped for JSON."""
+
+
+def start_log() -> None:
+    """Has this process write its log to standard error, from now on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def is_for_people() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr.isatty()
+
+
+def event(name: str, **fields: Any) -> dict[str, Any]:
+    """What is passed as `extra`: what happened, in one word that does not change, and its values.
+
+    Args:
+        fields: what JSON can hold; anything else becomes its text.
+    """
+    return {"event": {"event": name, **fields}}
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: time (UTC), level, event, message, the event's fields, and the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record without an event is called "log"."""
+        happened = {"event": "log", **getattr(record, "event", {})}
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": happened.pop("event"),
+            "message": record.getMessage(),
+            **happened,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
