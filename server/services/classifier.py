@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from functools import partial
+from struct import Struct
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from server.session import Outputs
 from server.verify import recount
 
 PROBABILITIES_TAG = bytes([5 << 3 | 2])
+FLOAT = Struct("<f")
 
 
 class Classifier:
@@ -111,6 +113,10 @@ class Classifier:
         entries = [pb.PredictResponse(labels=[label]).SerializeToString() for label in manifest.labels]
         before_probabilities = PROBABILITIES_TAG + varint(4 * len(images) * top_k)
 
+        def encode_one(outputs: Rows) -> Parts:
+            k = int(outputs[0].argmax())
+            return (head, entries[k], before_probabilities, FLOAT.pack(outputs[0].item(k)))
+
         def encode_best(outputs: Rows) -> Parts:
             best = outputs[0].argmax(axis=1)
             labels = b"".join([entries[k] for k in best.tolist()])
@@ -121,7 +127,9 @@ class Classifier:
             labels = b"".join([entries[k] for k in classes.ravel().tolist()])
             return (head, labels, before_probabilities, np.ascontiguousarray(probabilities, "<f4").data)
 
-        return Plan(served, images.shape, encode_best if top_k == 1 else encode)
+        if top_k == 1:
+            return Plan(served, images.shape, encode_one if len(images) == 1 else encode_best)
+        return Plan(served, images.shape, encode)
 
     async def _images(self, request: pb.PredictRequest, served: Served) -> np.ndarray:
         expected = served.bundle.manifest.input
