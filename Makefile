@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast browser lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-fast compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,14 @@ test: lint ## Everything CI runs: lint, types, tests with branch coverage
 test-fast: $(INSTALLED) ## The tests alone, without coverage
 	$(BIN)/pytest -x -q
 
+compose-test: $(INSTALLED) ## Bring the deployment up on a Docker engine and check it from outside (ten minutes; as root)
+	$(BIN)/python -m tests.compose.prove
+
 browser: ## Install Debian's Chromium, in which the report is tested (as root)
 	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
+
+prometheus: ## Install Debian's Prometheus, in which rules and dashboard are tested (as root)
+	@command -v prometheus > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus)
 
 lint: $(INSTALLED) ## Style, types, .proto files
 	$(BIN)/ruff check .

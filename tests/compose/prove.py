@@ -1,0 +1,283 @@
+"""docker-compose.yml, run for real on a Docker engine and checked from outside; prints a Markdown table.
+
+    make compose-test       some ten minutes, most of them for building the images
+
+Everything is brought up from nothing, in a project of its own, and taken down again. Grafana is left out: its
+dashboard's expressions are asked of the Prometheus that runs here. Needs root on the engine's machine, to kill a
+container's process from outside. PIP_INDEX_URL and TORCH_INDEX_URL lead to other indexes than the public ones.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from client import CallFailed, Client
+from tests.compose.callers import Callers
+from tests.compose.engine import (
+    PROMETHEUS,
+    PROXY,
+    REPLICA_PORTS,
+    SERVER,
+    SERVER_IMAGE,
+    SETTINGS,
+    TRAINER_IMAGE,
+    compose,
+    containers,
+    docker,
+    inspect,
+    is_healthy,
+    until,
+    why_not,
+)
+from tests.compose.monitoring import expressions, firing, query, without_series
+
+RULES = "/etc/prometheus/rules_test.yml"
+CORRUPT = """
+import json, pathlib, shutil
+folder = pathlib.Path("/models/digits")
+shutil.copytree(folder / "2", folder / "3")
+manifest = folder / "3" / "manifest.json"
+values = json.loads(manifest.read_text())
+values["version"] = 3
+manifest.write_text(json.dumps(values))
+graph = folder / "3" / "model.onnx"
+content = bytearray(graph.read_bytes())
+content[len(content) // 2] ^= 1
+graph.write_bytes(content)
+"""
+"""A copy of version 2 under the next number, with one bit of its graph flipped."""
+MAX_SERVER_MB = 350
+Check = Callable[[], str]
+
+
+def images() -> str:
+    """Both are built; the server's is small, and has neither torch nor pip."""
+    compose("build", "server", "trainer")
+    base = inspect(os.environ.get("PYTHON_IMAGE", "python:3.11-slim-bookworm"))["Size"]
+    server, trainer = ((inspect(image)["Size"] - base) / 1e6 for image in (SERVER_IMAGE, TRAINER_IMAGE))
+    assert server < MAX_SERVER_MB, f"the server's image adds {server:.0f} MB"
+    asked = "import importlib.util as find; print([name for name in ('torch', 'pip', 'onnx') if find.find_spec(name)])"
+    found = docker("run", "--rm", "--entrypoint", "python", SERVER_IMAGE, "-c", asked).strip()
+    assert found == "[]", f"the server's image has {found}"
+    return f"on top of the base image: server {server:.0f} MB, trainer {trainer:,.0f} MB"
+
+
+def first_start() -> str:
+    """From nothing: trains, becomes healthy, predicts."""
+    began = time.monotonic()
+    compose("up", "--detach", "trainer", "server", "prometheus")
+    (server,) = containers("server")
+    until(lambda: is_healthy(server), 600)
+    healthy_s = time.monotonic() - began
+    assert trainer_exit() == 0
+    with Callers(SERVER) as callers:
+        time.sleep(2)
+    return f"healthy after {healthy_s:.0f} s, of which training took most; {callers.told()}"
+
+
+def claim_and_served() -> str:
+    """`docker compose run --rm client evaluate`: both numbers, and they are the same."""
+    told = json.loads(compose("run", "--rm", "client", "evaluate", "--json").splitlines()[-1])
+    assert told["claim"] == told["served"], told
+    return f"claim {told['claim']['correct']} of {told['claim']['total']}, served {told['served']['correct']}"
+
+
+def contained() -> str:
+    """Nobody is root, nothing is written outside of volumes and /tmp, no capability is left."""
+    (server,) = containers("server")
+    for container in (server, trainer()):
+        told = inspect(container)
+        host = told["HostConfig"]
+        assert told["Config"]["User"] == "10001:10001", told["Config"]["User"]
+        assert host["ReadonlyRootfs"], told["Name"]
+        assert host["CapDrop"] == ["ALL"], told["Name"]
+        assert host["Memory"], told["Name"]
+    assert docker("exec", server, "id", "-u").strip() == "10001"
+    tried = "for place in /x /opt/vouch/x /models/x; do touch $place 2> /dev/null && echo $place; done; touch /tmp/x"
+    assert not docker("exec", server, "sh", "-c", tried), "the root or the models can be written"
+    assert "CapEff:\t0000000000000000" in docker("exec", server, "cat", "/proc/1/status")
+    bound = inspect(server)["NetworkSettings"]["Ports"]
+    assert {one["HostIp"] for places in bound.values() for one in places or ()} == {"127.0.0.1"}, bound
+    return "uid 10001, read-only root and models, no capabilities, ports on 127.0.0.1"
+
+
+def second_start() -> str:
+    """Down and up again: nothing is trained."""
+    compose("down")
+    began = time.monotonic()
+    compose("up", "--detach", "trainer", "server", "prometheus")
+    (server,) = containers("server")
+    until(lambda: is_healthy(server), 60)
+    healthy_s = time.monotonic() - began
+    until(lambda: trainer_exit() is not None, 60)
+    assert trainer_exit() == 0
+    assert versions() == ["1"], versions()
+    return f"healthy after {healthy_s:.0f} s, still version 1 alone"
+
+
+def retraining() -> str:
+    """While clients call: no call fails, and the version in the answers goes up."""
+    with Callers(SERVER) as callers:
+        callers.until(lambda: callers.versions[1] > 0, 20)
+        compose("run", "--rm", "retrain", VOUCH_TRAIN_SEED="1")
+        callers.until(lambda: callers.versions[2] > 0, 60)
+        time.sleep(1)
+    assert set(callers.versions) == {1, 2}
+    return f"version 1, then 2: {callers.told()}"
+
+
+def corrupted() -> str:
+    """A version with a flipped bit is refused, the old one stays, the alert fires; it ends when the version is gone."""
+    until(lambda: not firing(PROMETHEUS), 120)
+    with Callers(SERVER) as callers, Client(SERVER) as client:
+        in_the_volume("python", "-c", CORRUPT)
+        until(lambda: bool(client.model().refusals), 30)
+        alert_s = until(lambda: "VouchVersionRefused" in firing(PROMETHEUS), 60)
+        model = client.model()
+    assert (model.version, model.refusals[0][0]) == (2, 3)
+    assert set(callers.versions) == {2}
+    in_the_volume("rm", "-r", "/models/digits/3")
+    return f"version 2 stays ({callers.told()}); alert after {alert_s:.0f} s; refused: {model.refusals[0][1]}"
+
+
+def killed() -> str:
+    """kill -9 of the server's container from outside: it comes back, and calls with one retry all succeed."""
+    (server,) = containers("server")
+    with Callers(SERVER, before_retry=lambda: until_ready(SERVER)) as callers:
+        time.sleep(1)
+        began = time.monotonic()
+        os.kill(inspect(server)["State"]["Pid"], signal.SIGKILL)
+        callers.until(lambda: callers.retried > 0, 20)
+        until_ready(SERVER)
+        back_s = time.monotonic() - began
+        until(lambda: is_healthy(server), 60)
+        time.sleep(1)
+    assert inspect(server)["RestartCount"] == 1
+    return f"answers again after {back_s:.1f} s, then healthy: {callers.told()}"
+
+
+def rules() -> str:
+    """Promtool's tests of the alert rules, in the Prometheus that runs."""
+    (prometheus,) = containers("prometheus")
+    docker("exec", prometheus, "promtool", "test", "rules", RULES)
+    return "promtool's tests of all rules pass"
+
+
+def dashboard() -> str:
+    """Every expression of the dashboard returns a series from the real Prometheus."""
+    with Callers(SERVER):
+        until(lambda: not without_series(PROMETHEUS), 60)
+    return f"all {len(expressions())} expressions return series; Grafana itself was not started"
+
+
+def scaled() -> str:
+    """Three servers behind HAProxy: each takes a share; one is stopped, and calls with one retry all succeed."""
+    compose("up", "--detach", "--scale", "server=3", "server", "proxy", "prometheus", VOUCH_PORT=REPLICA_PORTS)
+    servers = containers("server")
+    assert len(servers) == 3
+    until(lambda: all(map(is_healthy, servers)), 120)
+    until_ready(PROXY)
+    asked = "sum by (instance) (increase(vouch_requests_total{code='OK',method='vouch.v1.Classifier/Predict'}[20s]))"
+    with Callers(PROXY, callers=8, before_retry=lambda: None) as callers:
+        until(lambda: sum(float(one["value"][1]) > 0 for one in query(PROMETHEUS, asked)) == 3, 60)
+        time.sleep(15)
+        shares = [float(one["value"][1]) for one in query(PROMETHEUS, asked)]
+        docker("stop", servers[0])
+        time.sleep(3)
+    assert len(shares) == 3
+    assert min(shares) > sum(shares) / 6, shares
+    parts = ", ".join(f"{share / sum(shares):.0%}" for share in sorted(shares))
+    return f"shares {parts}; one stopped: {callers.told()}"
+
+
+def down() -> str:
+    """All stop within their grace, by themselves."""
+    servers = containers("server")
+    began = time.monotonic()
+    compose("stop", VOUCH_PORT=REPLICA_PORTS)
+    seconds = time.monotonic() - began
+    codes = [inspect(server)["State"]["ExitCode"] for server in servers]
+    assert codes == [0] * len(codes), f"exit codes {codes}"
+    compose("down", "--volumes")
+    assert not docker("volume", "ls", "--quiet", "--filter", f"name={SETTINGS['VOUCH_VERSION']}_models").split()
+    return f"in {seconds:.0f} s, exit code 0"
+
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("Images", images),
+    ("First start, from nothing", first_start),
+    ("`run --rm client evaluate`", claim_and_served),
+    ("Containment", contained),
+    ("Second start", second_start),
+    ("Retraining while clients call", retraining),
+    ("A corrupted bundle in the volume", corrupted),
+    ("`kill -9` of the server's container", killed),
+    ("Alert rules", rules),
+    ("Dashboard", dashboard),
+    ("Three servers behind HAProxy", scaled),
+    ("Down", down),
+)
+
+
+def main() -> int:
+    """Runs all checks, in this order, until one fails; returns the exit code."""
+    if reason := why_not():
+        print(f"error: the deployment cannot be tried here: {reason}", file=sys.stderr)
+        return 1
+    compose("down", "--volumes", "--remove-orphans")
+    print("| check | found | seconds |\n|---|---|---|", flush=True)
+    try:
+        for name, check in CHECKS:
+            began = time.monotonic()
+            found = check()
+            print(f"| {name} | {found} | {time.monotonic() - began:.0f} |", flush=True)
+    except Exception:
+        Path("compose-test.log").write_text(compose("logs", "--no-color"))
+        print("the containers' logs are in compose-test.log", file=sys.stderr)
+        raise
+    finally:
+        compose("down", "--volumes", "--remove-orphans")
+    return 0
+
+
+def trainer() -> str:
+    """The trainer's container, which may have ended."""
+    return compose("ps", "--all", "--quiet", "trainer").split()[0]
+
+
+def trainer_exit() -> int | None:
+    """The exit code of the trainer's container; None while it runs."""
+    state = inspect(trainer())["State"]
+    return None if state["Running"] else int(state["ExitCode"])
+
+
+def versions() -> list[str]:
+    """That lie in the volume."""
+    return sorted(in_the_volume("ls", "/models/digits").split())
+
+
+def in_the_volume(*words: str) -> str:
+    """Runs a command as the trainer's user where the models can be written."""
+    place = "vouch-proof_models:/models"
+    return docker("run", "--rm", "--volume", place, "--entrypoint", words[0], SERVER_IMAGE, *words[1:])
+
+
+def until_ready(address: str) -> None:
+    """Asks for the server's health until it is good."""
+
+    def ready() -> bool:
+        try:
+            with Client(address, timeout_s=2) as client:
+                return client.ready()
+        except CallFailed:
+            return False
+
+    until(ready, 60)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
