@@ -18,12 +18,12 @@ from pathlib import Path
 from client import CallFailed, Client
 from tests.compose.callers import Callers
 from tests.compose.engine import (
+    PROJECT,
     PROMETHEUS,
     PROXY,
     REPLICA_PORTS,
     SERVER,
     SERVER_IMAGE,
-    SETTINGS,
     TRAINER_IMAGE,
     compose,
     containers,
@@ -203,7 +203,7 @@ def down() -> str:
     codes = [inspect(server)["State"]["ExitCode"] for server in servers]
     assert codes == [0] * len(codes), f"exit codes {codes}"
     compose("down", "--volumes")
-    assert not docker("volume", "ls", "--quiet", "--filter", f"name={SETTINGS['VOUCH_VERSION']}_models").split()
+    assert not docker("volume", "ls", "--quiet", "--filter", f"name={PROJECT}_models").split()
     return f"in {seconds:.0f} s, exit code 0"
 
 
@@ -262,8 +262,9 @@ def versions() -> list[str]:
 
 def in_the_volume(*words: str) -> str:
     """Runs a command as the trainer's user where the models can be written."""
-    place = "vouch-proof_models:/models"
-    return docker("run", "--rm", "--volume", place, "--entrypoint", words[0], SERVER_IMAGE, *words[1:])
+    return docker(
+        "run", "--rm", "--volume", f"{PROJECT}_models:/models", "--entrypoint", words[0], SERVER_IMAGE, *words[1:]
+    )
 
 
 def until_ready(address: str) -> None:
