@@ -7,9 +7,10 @@ ARG PIP_INDEX_URL=https://pypi.org/simple
 ARG PROVIDER=cpu
 # grpcio, or envoy, which is faster and 120 MB larger; it is the transport that serves.
 ARG TRANSPORT=grpcio
-ENV PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ENV PATH=/opt/build/bin:${PATH} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY deploy/locks /locks
-RUN python -m venv --without-pip /opt/vouch \
+RUN python -m venv /opt/build \
+ && python -m venv --without-pip /opt/vouch \
  && pip install --require-hashes -r /locks/build.txt \
  && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/server-${PROVIDER}.txt \
       $(test "${TRANSPORT}" = grpcio || echo "-r /locks/server-${TRANSPORT}.txt")

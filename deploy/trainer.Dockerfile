@@ -6,9 +6,10 @@ ARG PIP_INDEX_URL=https://pypi.org/simple
 # Where torch comes from: builds of one version differ, so it is pinned by version and all else by hash.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ARG TORCH_VERSION=2.13.0
-ENV PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ENV PATH=/opt/build/bin:${PATH} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY deploy/locks /locks
-RUN python -m venv --without-pip /opt/vouch \
+RUN python -m venv /opt/build \
+ && python -m venv --without-pip /opt/vouch \
  && pip install --require-hashes -r /locks/build.txt \
  && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/trainer.txt \
  && pip --python /opt/vouch/bin/python install --index-url ${TORCH_INDEX_URL} torch==${TORCH_VERSION}

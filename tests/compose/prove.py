@@ -141,7 +141,8 @@ def corrupted() -> str:
     assert (model.version, model.refusals[0][0]) == (2, 3)
     assert set(callers.versions) == {2}
     in_the_volume("rm", "-r", "/models/digits/3")
-    return f"version 2 stays ({callers.told()}); alert after {alert_s:.0f} s; refused: {model.refusals[0][1]}"
+    reason = model.refusals[0][1].split(":")[0]
+    return f"version 2 stays ({callers.told()}); alert after {alert_s:.0f} s; refused: {reason}"
 
 
 def killed() -> str:
