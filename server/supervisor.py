@@ -131,7 +131,9 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     stopping, given_up = asyncio.ensure_future(asked_to_stop.wait()), asyncio.ensure_future(supervisor.given_up())
     await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
     log.info(
-        "draining: accepted calls have up to %g s", settings.grace_s, extra=event("draining", grace_s=settings.grace_s)
+        "draining: new calls are taken for %g s, accepted ones have up to %g s",
+        *(settings.drain_delay_s, settings.grace_s),
+        extra=event("draining", delay_s=settings.drain_delay_s, grace_s=settings.grace_s),
     )
     await supervisor.stop()
     log.info("stopped", extra=event("stopped"))
