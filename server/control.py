@@ -1,6 +1,7 @@
 """What a supervisor tells its workers, and they it: one JSON object a line, over a socket that both hold an end of."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from bundle.accuracy import Accuracy
 from server.counts import Counts
 from server.settings import ServeSettings
+
+log = logging.getLogger("vouch.server")
 
 VARIABLE = "VOUCH_WORKER"
 """Of the environment: how a worker is told what it is."""
@@ -65,7 +68,11 @@ class Serve(Message):
     """A bundle that has vouched for itself is to be served."""
 
     kind: Literal["serve"] = "serve"
+    name: str
+    version: int
     path: Path
+    digest: str
+    """Of the bundle that was verified: another one may lie there by now."""
     served: Accuracy
 
 
@@ -105,6 +112,8 @@ class Stop(Message):
     """Drain, then end."""
 
     kind: Literal["stop"] = "stop"
+    delay_s: float = 0.0
+    """New calls are still taken for so long."""
 
 
 class Ready(Message):
@@ -162,6 +171,8 @@ class Channel:
                 yield _MESSAGE.validate_json(line)
         except ConnectionError:
             return
+        except ValueError:
+            log.exception("what came over the channel is not understood; it is given up")
 
     async def close(self) -> None:
         """Sends what is still to be sent."""

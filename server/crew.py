@@ -38,7 +38,9 @@ class Crew:
         Raises:
             StartFailed: one of them does not start.
         """
-        await asyncio.gather(*(member.start() for member in self._members))
+        started = await asyncio.gather(*(member.start() for member in self._members), return_exceptions=True)
+        for problem in filter(None, started):  # when all have begun to be looked after
+            raise problem
         await self._until_listening()
         self._listening.set()
 
@@ -66,8 +68,13 @@ class Crew:
 
     async def stop(self) -> None:
         """Has all of them drain, and waits; those that take longer than they may are ended."""
-        within_s = self._settings.drain_delay_s + self._settings.grace_s
-        await asyncio.gather(*(member.stop(within_s) for member in self._members))
+        delay_s, grace_s = self._settings.drain_delay_s, self._settings.grace_s
+        await asyncio.gather(*(member.stop(delay_s, grace_s) for member in self._members))
+
+    def kill(self) -> None:
+        """Ends all of them at once, with the calls that they answer."""
+        for member in self._members:
+            member.kill()
 
     @property
     def ready_workers(self) -> int:
@@ -98,12 +105,12 @@ class Crew:
             Refused: none of them can. One that cannot while others can is replaced.
         """
         await self._listening.wait()
-        order = Serve(path=bundle.path, served=served)
+        name, version = bundle.manifest.name, bundle.manifest.version
+        order = Serve(name=name, version=version, path=bundle.path, digest=bundle.digest, served=served)
         answers = await asyncio.gather(*(member.serve(order) for member in self._members))
         problems = [answer for answer in answers if answer]
         if len(problems) == len(answers):
             raise Refused(problems[0])
-        name, version = bundle.manifest.name, bundle.manifest.version
         self._served[name] = (ServedModel(name, version, bundle.manifest.claim.accuracy, served), order)
         self._installs += 1
         self._refusals[name] = {key: value for key, value in self._refusals.get(name, {}).items() if key > version}

@@ -7,7 +7,7 @@ Knows no metric: it is given what makes a collector.
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Self
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
@@ -26,8 +26,7 @@ TEXT = "text/plain; charset=utf-8"
 
 Collected = Callable[[], Awaitable[Collector]]
 """The metrics of the moment."""
-Answer = tuple[str, str, bytes]
-"""Status, content type, content."""
+END_OF_HEAD = b"\r\n\r\n"
 
 
 class Exposition:
@@ -86,45 +85,56 @@ class Exposition:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(WITHIN_S):
-                status, content_type, content = await self._answered(reader)
-                head = (
-                    f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n"
-                    "Connection: close\r\n\r\n"
-                )
-                writer.write(head.encode("latin-1") + content)
+                writer.write(await self._answered(reader))
                 await writer.drain()
         except (TimeoutError, EOFError, OSError):
-            pass  # whoever asked is gone, or is too slow
+            writer.transport.abort()  # whoever asked is gone, or is too slow: nothing is kept for them
         finally:
             writer.close()
 
-    async def _answered(self, reader: asyncio.StreamReader) -> Answer:
+    async def _answered(self, reader: asyncio.StreamReader) -> bytes:
         try:
             return await self._answer(reader)
         except (TimeoutError, EOFError, OSError):
             raise
         except Exception:
             log.exception("the metrics could not be told")
-            return "500 Internal Server Error", TEXT, b"The server's log has the reason.\n"
+            return _response("500 Internal Server Error", "The server's log has the reason.")
 
-    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
+            head = await reader.readuntil(END_OF_HEAD)
         except asyncio.LimitOverrunError:
-            return "431 Request Header Fields Too Large", TEXT, b"The request's headers are too long.\n"
+            return _response("431 Request Header Fields Too Large", "The request's headers are too long.")
         request, *lines = head.decode("latin-1").split("\r\n")
         words = request.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return "400 Bad Request", TEXT, b"This is no HTTP/1.1 request.\n"
+            return _response("400 Bad Request", "This is no HTTP/1.1 request.")
         path = words[1].partition("?")[0]
         if path not in (METRICS, READY):
-            return "404 Not Found", TEXT, f"There are {METRICS} and {READY} here and nothing else.\n".encode()
-        if words[0] != "GET":
-            return "405 Method Not Allowed", TEXT, b"GET is all that is answered.\n"
-        if path == READY:
-            return ("200 OK", TEXT, b"ready\n") if self._ready() else ("503 Service Unavailable", TEXT, b"not ready\n")
-        accepted = [value for key, _, value in (line.partition(":") for line in lines) if key.lower() == "accept"]
-        return "200 OK", *_encoded(await self._collected(), ",".join(accepted))
+            return _response("404 Not Found", f"There are {METRICS} and {READY} here and nothing else.")
+        if words[0] not in ("GET", "HEAD"):
+            return _response("405 Method Not Allowed", "GET and HEAD are all that is answered.", allow="GET, HEAD")
+        response = self._readiness() if path == READY else await self._metrics(lines)
+        return response if words[0] == "GET" else response.partition(END_OF_HEAD)[0] + END_OF_HEAD
+
+    def _readiness(self) -> bytes:
+        return _response("200 OK", "ready") if self._ready() else _response("503 Service Unavailable", "not ready")
+
+    async def _metrics(self, headers: Iterable[str]) -> bytes:
+        accepted = [value for key, _, value in (line.partition(":") for line in headers) if key.lower() == "accept"]
+        content_type, content = _encoded(await self._collected(), ",".join(accepted))
+        return _response("200 OK", content, content_type)
+
+
+def _response(status: str, content: str | bytes, content_type: str = TEXT, **headers: str) -> bytes:
+    """A whole HTTP/1.1 response; text gets its end of line."""
+    body = content if isinstance(content, bytes) else f"{content}\n".encode()
+    more = "".join(f"{name.title()}: {value}\r\n" for name, value in headers.items())
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more}Connection: close"
+    )
+    return head.encode("latin-1") + END_OF_HEAD + body
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -7,8 +7,10 @@ is `{"time": ..., "level": "info", "event": "served", "message": "mnist version 
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 FOR_PEOPLE = "%(asctime)s %(levelname)s %(message)s"
@@ -17,7 +19,9 @@ ENVOY_FORMAT = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "event": "envoy", "m
 
 
 def start_log() -> None:
-    """Has this process write its log to standard error, from now on."""
+    """Has this process write its log to standard error, from now on; into nothing where that is closed."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - and what is opened next does not get its number
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -52,4 +56,4 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)

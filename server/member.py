@@ -42,6 +42,8 @@ SILENCE_S = 10.0
 """A worker that does not answer for so long does not answer callers either."""
 COUNTS_WITHIN_S = 1.0
 """A worker that does not say in time what it has counted counts with what it said last."""
+TELL_AGAIN_AFTER_S = 5.0
+"""A worker that could not serve what the others do is told again: what kept it may have passed."""
 STOP_SLACK_S = 6.0
 """For what has to be closed when all calls have ended."""
 
@@ -69,7 +71,7 @@ class Member:
         self._ready = asyncio.Event()
         self._answers: dict[str, asyncio.Future[str | None]] = {}
         self._keeping: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._restarts = 0
         self._serves = False
         self._problem = ""
@@ -102,7 +104,7 @@ class Member:
         ready.cancel()
         self._keeping = asyncio.create_task(self._keep(hearing), name="worker")
         if not self._ready.is_set():
-            self._stopping = True
+            self._stopping.set()
             raise StartFailed(self._problem or "a worker did not start; its own words stand above")
 
     def tell(self, order: Order) -> None:
@@ -122,18 +124,30 @@ class Member:
     def replace(self, reason: str) -> None:
         """Has the worker drain and another take its place."""
         log.error("a worker is replaced: %s", reason, extra=event("worker_replaced", reason=reason))
+        self._serves = False
         self.tell(Stop())
 
-    async def stop(self, within_s: float) -> None:
-        """Has the worker drain; ends it where that takes longer than `within_s`, and some seconds for closing."""
-        self._stopping = True
+    async def stop(self, delay_s: float, grace_s: float) -> None:
+        """Has the worker drain; ends it where that takes longer than it may, and some seconds for closing.
+
+        Args:
+            delay_s: for how long it still takes new calls.
+            grace_s: how long accepted calls have then.
+        """
+        self._stopping.set()
         if self._channel is not None:
-            self._channel.say(Stop())
-        if self._process is not None and self._keeping is not None:
-            _, unfinished = await asyncio.wait((self._keeping,), timeout=within_s + STOP_SLACK_S)
+            self._channel.say(Stop(delay_s=delay_s))
+        if self._keeping is not None:
+            _, unfinished = await asyncio.wait((self._keeping,), timeout=delay_s + grace_s + STOP_SLACK_S)
             if unfinished:
-                self._process.kill()
+                self.kill()
                 await asyncio.wait((self._keeping,))
+
+    def kill(self) -> None:
+        """Ends the worker at once, if there is one."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     async def counts(self) -> Counts:
         """What the workers of this place have counted, those that have ended included; the one that is there is asked
@@ -145,19 +159,32 @@ class Member:
         return total([self._before, self._said])
 
     async def _fill(self) -> asyncio.Task[None]:
+        """Raises StartFailed."""
+        try:
+            ours = await self._launch()
+            self._channel = await channel(ours)
+        except OSError as err:
+            raise StartFailed(f"a worker cannot be started: {err}") from err
+        return asyncio.create_task(self._hear(self._channel), name="hear a worker")
+
+    async def _launch(self) -> socket.socket:
+        """Starts a process; this side's end of its channel. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
             launch = self._workplace(theirs.fileno())
-            self._process = await asyncio.create_subprocess_exec(
-                *launch.command,
-                env=launch.environment,
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=2,  # standard output is the supervisor's
-                start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone
-            )
-        self._channel = await channel(ours)
-        return asyncio.create_task(self._hear(self._channel), name="hear a worker")
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *launch.command,
+                    env=launch.environment,
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=2,  # standard output is the supervisor's
+                    start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone
+                )
+            except OSError:
+                ours.close()
+                raise
+        return ours
 
     async def _hear(self, worker: Channel) -> None:
         async for report in worker.heard():
@@ -169,7 +196,9 @@ class Member:
                         worker.say(order)
                     self._ready.set()
                 case Serving():
-                    self._answered(str(report.path), report.problem)
+                    self._serves = self._serves or not report.problem
+                    if not self._answered(str(report.path), report.problem) and report.problem:
+                        self._tell_again_later(worker, report)
                 case Pong():
                     self._heard_at = asyncio.get_running_loop().time()
                     self._said = report.counts
@@ -194,56 +223,74 @@ class Member:
     async def _tell_total(self, worker: Channel, number: int) -> None:
         worker.say(Total(number=number, counts=await self._company.total()))
 
-    def _answered(self, path: str, problem: str | None) -> None:
-        self._serves = self._serves or problem == ""
+    def _answered(self, path: str, problem: str | None) -> bool:
+        """Whether anybody waited for it."""
         answer = self._answers.pop(path, None)
-        if answer is not None and not answer.done():  # whoever asked may no longer wait
-            answer.set_result(problem)
-        elif problem:
-            log.error(
-                "a worker does not serve %s: %s",
-                *(path, problem),
-                extra=event("worker_trouble", path=path, reason=problem),
-            )
+        if answer is None or answer.done():
+            return False
+        answer.set_result(problem)
+        return True
+
+    def _tell_again_later(self, worker: Channel, report: Serving) -> None:
+        """It was told what the others serve, and cannot: unless something newer is served by then."""
+        log.error(
+            "a worker does not serve %s: %s; it is told again in %g s",
+            *(report.path, report.problem, TELL_AGAIN_AFTER_S),
+            extra=event("worker_trouble", path=report.path, reason=report.problem),
+        )
+
+        def tell_again() -> None:
+            for order in self._company.known():
+                if isinstance(order, Serve) and order.path == report.path:
+                    worker.say(order)
+
+        asyncio.get_running_loop().call_later(TELL_AGAIN_AFTER_S, tell_again)
 
     async def _keep(self, hearing: asyncio.Task[None]) -> None:
         """Fills the place again whenever its worker has ended, until the crew stops."""
-        loop, pause, tries = asyncio.get_running_loop(), FIRST_PAUSE_S, 0
-        began = loop.time()
+        loop, tries, ended = asyncio.get_running_loop(), 0, self._ended(hearing)
         while True:
-            assert self._process is not None
-            await self._watch(hearing, self._process)
-            code = await self._process.wait()
-            if self._stopping:
+            began = loop.time()
+            how = await ended
+            if self._stopping.is_set():
                 return
             self._restarts += 1
             tries = 1 if loop.time() - began > LASTED_S else tries + 1
             if tries > MAX_TRIES:
-                self._company.give_up(
-                    f"a worker ended {tries} times in a row soon after its start, the last time with {code}"
-                )
+                self._company.give_up(f"a worker ended {tries} times in a row soon after its start; the last one {how}")
                 return
             pause = FIRST_PAUSE_S * 2 ** (tries - 1)
             log.error(
-                "a worker ended with %d; another takes its place in %g s",
-                *(code, pause),
-                extra=event("worker_ended", code=code, pause_s=pause),
+                "a worker %s; another takes its place in %g s",
+                *(how, pause),
+                extra=event("worker_ended", reason=how, pause_s=pause),
             )
-            await asyncio.sleep(pause)
-            if self._stopping:
-                return
-            began = loop.time()
-            hearing = await self._fill()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                    return
+            ended = self._filled()
 
-    async def _watch(self, hearing: asyncio.Task[None], process: asyncio.subprocess.Process) -> None:
-        """Until the worker is gone; one that gives no sign of life is ended."""
-        loop = asyncio.get_running_loop()
+    async def _filled(self) -> str:
+        """Fills the place; returns how that ended, when it has."""
+        try:
+            hearing = await self._fill()
+        except StartFailed as err:
+            return f"did not start: {err}"
+        if self._stopping.is_set():
+            self.kill()  # it came too late to be told
+        return await self._ended(hearing)
+
+    async def _ended(self, hearing: asyncio.Task[None]) -> str:
+        """How the worker ended, when it has; one that gives no sign of life is ended."""
+        assert self._process is not None
+        loop, process = asyncio.get_running_loop(), self._process
         self._heard_at = loop.time()
         while not (await asyncio.wait((hearing,), timeout=PING_INTERVAL_S))[0]:
-            if self._ready.is_set() and not self._stopping and loop.time() - self._heard_at > SILENCE_S:
+            if self._ready.is_set() and not self._stopping.is_set() and loop.time() - self._heard_at > SILENCE_S:
                 log.error(
                     "a worker gave no sign of life for %g s and is ended", SILENCE_S, extra=event("worker_silent")
                 )
-                with suppress(ProcessLookupError):
-                    process.kill()
+                self.kill()
             self.tell(Ping())
+        return f"ended with {await process.wait()}"

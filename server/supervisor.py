@@ -107,6 +107,13 @@ class Supervisor:
         if self._folder is not None:
             self._folder.cleanup()
 
+    def kill(self) -> None:
+        """Ends all workers at once, with the calls that they answer."""
+        if self._crew is not None:
+            self._crew.kill()
+        if self._folder is not None:
+            self._folder.cleanup()
+
 
 async def _collected(crew: Crew, build: Mapping[str, str]) -> StateCollector:
     return StateCollector(await crew.state(), build)
@@ -126,7 +133,7 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     supervisor = Supervisor(settings)
     await supervisor.start()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, _stop_once, asked_to_stop, signal_number)
+        loop.add_signal_handler(signal_number, _stop_once, supervisor, asked_to_stop, signal_number)
     started(supervisor)
     stopping, given_up = asyncio.ensure_future(asked_to_stop.wait()), asyncio.ensure_future(supervisor.given_up())
     await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
@@ -142,8 +149,9 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     given_up.cancel()
 
 
-def _stop_once(asked_to_stop: asyncio.Event, signal_number: signal.Signals) -> None:
+def _stop_once(supervisor: Supervisor, asked_to_stop: asyncio.Event, signal_number: signal.Signals) -> None:
     if asked_to_stop.is_set():
-        log.warning("%s again: ending at once", signal_number.name)
+        log.warning("%s again: ending at once", signal_number.name, extra=event("ended_at_once"))
+        supervisor.kill()
         os._exit(1)
     asked_to_stop.set()

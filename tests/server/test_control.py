@@ -44,7 +44,7 @@ async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> N
         Verifying(name="a", versions=(2, 3)),
         NotServed(name="a", version=3, reason='not "right"\nat all'),
         Forget(names=frozenset({"a", "b"})),
-        Serve(path=Path("models/a/1"), served=Accuracy(correct=9, total=10)),
+        Serve(name="a", version=1, path=Path("models/a/1"), digest="d", served=Accuracy(correct=9, total=10)),
         Serving(path=Path("models/a/1"), problem="no"),
         Ping(number=7),
         Pong(number=7, counts=COUNTS),
@@ -73,6 +73,18 @@ async def test_the_other_end_may_be_gone_without_having_read() -> None:
     theirs.close()
 
     assert [message async for message in end.heard()] == []
+    await end.close()
+
+
+async def test_what_is_not_understood_ends_the_hearing_and_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A worker is then let go and replaced: nobody waits for one that cannot be talked to."""
+    ours, theirs = socket.socketpair()
+    end = await channel(ours)
+    theirs.sendall(b'{"kind": "stop"}\n{"kind": "sing"}\n')
+
+    assert [message async for message in end.heard()] == [Stop()]
+    assert "is not understood" in caplog.text
+    theirs.close()
     await end.close()
 
 

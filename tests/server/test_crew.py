@@ -31,12 +31,15 @@ listening.listen()
 def say(**message):
     end.sendall(json.dumps(message).encode() + b"\\n")
 say(kind="ready")
+asked = 0
 for line in end.makefile():
     order = json.loads(line)
     if order["kind"] != "ping":
-        log.write(f"{os.getpid()} {order['kind']} {order.get('name') or order.get('path', '').split('/')[-1]}\\n")
+        log.write(f"{os.getpid()} {order['kind']} {order.get('name') or order.get('delay_s')}\\n")
     if order["kind"] == "serve":
-        say(kind="serving", path=order["path"], problem="no memory" if sys.argv[3] == "refuses" else "")
+        asked += 1
+        refused = sys.argv[3] == "refuses" or sys.argv[3] == "reluctant" and asked == 1
+        say(kind="serving", path=order["path"], problem="no memory" if refused else "")
     if order["kind"] == "ping" and sys.argv[3] != "stuck":
         say(kind="pong")
     if sys.argv[3] == "mortal" or (order["kind"] == "stop" and sys.argv[3] != "deaf"):
@@ -56,6 +59,8 @@ class Place:
         kind = self._kinds[self._started % len(self._kinds)]
         log = self._folder / f"told-{self._started % len(self._kinds)}"
         self._started += 1
+        if kind == "absent":
+            return Launch(("/no/such/program",), dict(os.environ))
         words = (str(end), str(log), kind, str(self._port))
         return Launch((sys.executable, "-c", WORKER, *words), dict(os.environ))
 
@@ -75,14 +80,17 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def crew(folder: Path, *kinds: str, grace_s: float = 10.0) -> AsyncIterator[tuple[Crew, Place]]:
+async def crew(folder: Path, *kinds: str, workers: int = 0, grace_s: float = 10.0) -> AsyncIterator[tuple[Crew, Place]]:
+    """The workers are of these kinds, one of each unless it is said how many; their successors of the next ones."""
     with ReservedPort("127.0.0.1", 0) as reserved:
         place = Place(folder, reserved.port, *kinds)
-        settings = ServeSettings(models=folder, workers=len(kinds), grace_s=grace_s)
+        settings = ServeSettings(models=folder, workers=workers or len(kinds), grace_s=grace_s)
         members = Crew([place] * settings.workers, settings, reserved.port)
-        await members.start()
-        yield members, place
-        await members.stop()
+        try:
+            await members.start()
+            yield members, place
+        finally:
+            await members.stop()
 
 
 @pytest.fixture
@@ -135,10 +143,43 @@ async def test_a_worker_that_cannot_serve_what_others_can_is_replaced(tmp_path: 
     async with crew(tmp_path, "willing", "refuses") as (members, place):
         await members.install(bundle, COUNTED)
         await place.until_told("stop", place=1)
+        assert place.told(1)[-1][2] == "0.0", "the others take its callers at once"
         await place.until_told("serve", times=2)  # the successor is of the first kind again
 
         assert members.served_version("tiny") == 1
         assert len({one[0] for one in place.told()}) == 2
+
+
+async def test_a_successor_that_cannot_serve_what_is_served_is_told_again(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What kept it passes, a disk that is away for a minute say; it does not stay empty for good, nor is it ready."""
+    monkeypatch.setattr(server.member, "TELL_AGAIN_AFTER_S", 0.2)
+    async with crew(tmp_path, "willing", "reluctant", workers=1) as (members, place):
+        await members.install(bundle, COUNTED)
+        with caplog.at_level(logging.ERROR):
+            os.kill(int(place.told()[0][0]), 9)
+            await place.until_told("serve", place=1)
+            assert members.ready_workers == 0
+            await place.until_told("serve", times=2, place=1)
+            async with asyncio.timeout(20):
+                while members.ready_workers == 0:
+                    await asyncio.sleep(0.01)
+
+        assert "no memory; it is told again in 0.2 s" in caplog.text
+
+
+async def test_a_place_is_filled_when_processes_can_be_had_again(
+    tmp_path: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A machine that starts none for a while is no reason to give up one that ended."""
+    async with crew(tmp_path, "willing", "absent", "absent", "willing", workers=1) as (members, place):
+        await members.install(bundle, COUNTED)
+        with caplog.at_level(logging.ERROR):
+            os.kill(int(place.told()[0][0]), 9)
+            await place.until_told("serve", place=3)
+
+        assert caplog.text.count("a worker did not start: a worker cannot be started: ") == 2
 
 
 async def test_models_that_are_gone_are_forgotten_by_all(tmp_path: Path) -> None:
@@ -192,3 +233,10 @@ async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Pat
     with pytest.raises(StartFailed, match="a worker did not start"):
         await members.start()
     await members.stop()
+
+
+async def test_a_process_that_cannot_be_had_at_the_start_is_told(tmp_path: Path) -> None:
+    """In one line, and the workers that could be started end."""
+    with pytest.raises(StartFailed, match="a worker cannot be started: .*no/such/program"):
+        async with crew(tmp_path, "willing", "absent"):
+            pass

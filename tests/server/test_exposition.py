@@ -94,6 +94,37 @@ async def test_what_is_no_question_for_metrics_is_told_so(request_: bytes, statu
         assert (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n"))[0].endswith("200 OK")
 
 
+@pytest.mark.parametrize("path", [b"/metrics", b"/ready"])
+async def test_whoever_only_asks_for_the_head_gets_it(path: bytes) -> None:
+    """As monitors do: the length is that of the content, which is not there."""
+    async with exposing() as port:
+        whole = await ask(port, b"GET " + path + b" HTTP/1.1\r\n\r\n")
+        assert await ask(port, b"HEAD " + path + b" HTTP/1.1\r\n\r\n") == (*whole[:2], "")
+
+
+async def test_one_who_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of the answer is not kept for them."""
+
+    class Much(Collector):
+        def collect(self) -> Iterator[Metric]:
+            for number in range(100_000):
+                yield GaugeMetricFamily(f"metric_{number}", "x" * 100, 1)
+
+    async def much() -> Collector:
+        return Much()
+
+    monkeypatch.setattr(server.exposition, "WITHIN_S", 3.0)
+    async with exposing(much) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
+        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(server.exposition.WITHIN_S + 0.5)
+        async with asyncio.timeout(20):
+            head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+
+    assert len(content) < int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+
+
 async def test_one_who_says_nothing_or_leaves_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

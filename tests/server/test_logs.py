@@ -36,6 +36,12 @@ def test_an_event_is_a_line_of_json() -> None:
     }
 
 
+def test_a_line_is_ascii_whatever_the_locale() -> None:
+    """Standard error of a service often is, and what it cannot write would not be JSON any more."""
+    assert JsonFormatter().format(record("größte Ähnlichkeit")).isascii()
+    assert written(record("größte Ähnlichkeit"))["message"] == "größte Ähnlichkeit"
+
+
 def test_what_is_not_one_of_ours_is_a_line_too() -> None:
     assert written(record("a library's\nown words"))["event"] == "log"
 

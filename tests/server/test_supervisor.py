@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+import server.member
 from bundle.manifest import VALIDATION
 from bundle.store import ModelsFolder
 from protos.inference import inference_pb2
@@ -89,6 +91,14 @@ async def status(call: Awaitable[Any]) -> grpc.StatusCode:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await call
     return failure.value.code()
+
+
+async def refused(call: Awaitable[Any]) -> str:
+    """The words of a call that may be sent again."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+    return failure.value.details() or ""
 
 
 async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path, transport: Transport) -> None:
@@ -203,8 +213,34 @@ async def test_calls_are_taken_until_balancers_have_noticed(tmp_path: Path, tran
                 await asyncio.sleep(0.01)
         assert not house.supervisor.ready
         await house.predict(tiny_images(3)[0])
+        counts = await house.inference.ModelStatistics(inference_pb2.ModelStatisticsRequest(name="tiny"))
+        assert counts.model_stats[0].inference_count == 3
         assert not stopping.done()
         await stopping
+
+
+async def test_a_new_worker_serves_nothing_but_what_was_verified(
+    tmp_path: Path, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies in the version's folder by then, with hashes that are in order."""
+    monkeypatch.setattr(server.member, "TELL_AGAIN_AFTER_S", 0.2)
+    folder = ModelsFolder(tmp_path / "models")
+    bundle = publish_tiny(folder)
+    other = publish_tiny(ModelsFolder(tmp_path / "other"), graph=tiny_graph(ROTATED))
+    before = children()
+    async with working(folder.path, transport, workers=1) as house:
+        await house.until_serving()
+        bundle.path.rename(tmp_path / "away")
+        other.path.rename(bundle.path)
+        (worker,) = [pid for pid in children() - before if b"VOUCH_WORKER" in environment(pid)]
+        os.kill(worker, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while "it changed since it was verified" not in await refused(house.predict(tiny_images(1)[0])):
+                await asyncio.sleep(0.05)
+
+        bundle.path.rename(other.path)
+        (tmp_path / "away").rename(bundle.path)
+        await house.until_serving()
 
 
 async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
