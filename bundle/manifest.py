@@ -11,7 +11,7 @@ from bundle.claims import AnyClaim, MultiLabelClaim
 from bundle.errors import InvalidBundle
 from bundle.multi_label import MultiLabelTally, Task
 from bundle.part import Part
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 
 FORMAT_VERSION: Final = 2
 """What is written; 1, which had neither calibration nor several labels, is still read."""

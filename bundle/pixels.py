@@ -9,13 +9,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
-from pydantic import BaseModel, ConfigDict, Field
 
 from bundle.errors import InvalidImage
+from bundle.pixel_settings import PixelSettings
 
 FORMATS = ("PNG", "JPEG")
 MAX_PIXELS = 64_000_000  # of the encoded image; a small file can claim to be enormous
@@ -23,30 +22,6 @@ ORIENTATION = 0x0112  # the EXIF tag
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # here once: what Pillow warns about is refused or harmless
-
-
-class PixelSettings(BaseModel):
-    """What an image becomes before the model sees it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-    channels: int | None = Field(default=None, ge=1, le=4)
-    """None: grey, and no axis for it."""
-    resample: Literal["bilinear"] = "bilinear"
-    """Resizing stretches to height x width, with antialiasing."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one image: (H, W) or (H, W, C)."""
-        return (self.height, self.width) + ((self.channels,) if self.channels else ())
-
-    @classmethod
-    def of(cls, images: np.ndarray) -> "PixelSettings":
-        """The settings that fit images of shape (N, H, W) or (N, H, W, C)."""
-        height, width, *channels = images.shape[1:]
-        return cls(height=height, width=width, channels=channels[0] if channels else None)
 
 
 @dataclass(frozen=True)

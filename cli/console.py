@@ -1,22 +1,33 @@
 """What a command shows: progress on standard error, results on standard output, exit codes.
 
 Progress bars are drawn only where standard error is a terminal; the JSON object is the last line of standard output.
+Rich is loaded when something is shown: it takes longer than the rest of the house, and a server has nothing to show.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
-# No markup, no emoji: a path or a label is shown as it is, brackets and colons too.
-output = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-progress_output = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+def output() -> "Console":
+    """Standard output, for results."""
+    return _console(stderr=False)
+
+
+@cache
+def _console(stderr: bool) -> "Console":
+    """No markup, no emoji: a path or a label is shown as it is, brackets and colons too."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 @contextmanager
@@ -26,23 +37,29 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
     Yields:
         a function that is told how many are done so far.
     """
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(
-        *columns, console=progress_output, transient=True, disable=progress_output.quiet or not sys.stderr.isatty()
+    if not sys.stderr.isatty() or _console(stderr=True).quiet:
+        yield lambda done: None
+        return
+    from rich import progress  # noqa: PLC0415 - see above
+
+    columns = (
+        *(progress.TextColumn("{task.description}"), progress.BarColumn()),
+        *(progress.MofNCompleteColumn(), progress.TimeRemainingColumn()),
     )
-    with bar:
+    with progress.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
 def say(text: str) -> None:
     """One line of progress on standard error."""
-    progress_output.print(text)
+    _console(stderr=True).print(text)
 
 
 def be_quiet() -> None:
     """From now on this process says nothing: another one speaks for it."""
-    progress_output.quiet = output.quiet = True
+    for stderr in (False, True):
+        _console(stderr).quiet = True
 
 
 def print_json(result: Mapping[str, Any]) -> None:

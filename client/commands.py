@@ -117,7 +117,7 @@ def _print_predictions_json(
 
 def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple[int, Prediction]]) -> None:
     versions = sorted({version for version, _ in found.values()})
-    output.print(f"{model} version {' and '.join(map(str, versions))}", style="bold")
+    output().print(f"{model} version {' and '.join(map(str, versions))}", style="bold")
     widest_name = max(len(str(files[row])) for row in found)
     widest_label = max(len(prediction.label) for _, prediction in found.values())
     for row, (_, prediction) in found.items():
@@ -126,7 +126,7 @@ def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple
         line += f"  or {others}" if others else ""
         if prediction.label_set is not None:
             line += f"  set: {', '.join(prediction.label_set) or 'none of the labels'}"
-        output.print(line)
+        output().print(line)
 
 
 def _evaluate(settings: EvaluateSettings) -> None:
@@ -135,9 +135,9 @@ def _evaluate(settings: EvaluateSettings) -> None:
     if settings.json_output:
         print_json({**_as_json(result), "data": settings.data or "validation split of the bundle"})
         return
-    output.print(f"{result.model} version {result.version}", style="bold", markup=False)
-    output.print(f"  claim   {result.claim}")
-    output.print(f"  served  {result.served}" + (f" on {settings.data}" if settings.data else ""))
+    output().print(f"{result.model} version {result.version}", style="bold", markup=False)
+    output().print(f"  claim   {result.claim}")
+    output().print(f"  served  {result.served}" + (f" on {settings.data}" if settings.data else ""))
 
 
 def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluation:
@@ -161,7 +161,7 @@ def _health(settings: HealthSettings) -> int:
     if settings.json_output:
         print_json({"server": settings.server, "ready": ready})
     else:
-        output.print(f"{settings.server} is {'ready' if ready else 'not ready'}")
+        output().print(f"{settings.server} is {'ready' if ready else 'not ready'}")
     return DONE if ready else FAILED
 
 
@@ -171,11 +171,11 @@ def _status(settings: StatusSettings) -> None:
     if settings.json_output:
         print_json({"server": settings.server, "ready": ready, "models": [_as_json(model) for model in models]})
         return
-    output.print(f"{settings.server} is {'ready' if ready else 'not ready'}")
+    output().print(f"{settings.server} is {'ready' if ready else 'not ready'}")
     for model in models:
         _print_model(model)
     if not models:
-        output.print("No model has been published yet; vouch train makes one.")
+        output().print("No model has been published yet; vouch train makes one.")
 
 
 def _as_json(result: Evaluation | Model) -> dict[str, Any]:
@@ -188,20 +188,20 @@ def _as_json(result: Evaluation | Model) -> dict[str, Any]:
 
 def _print_model(model: Model) -> None:
     version = f" version {model.version}" if model.version else ""
-    output.print(f"\n{model.name}{version}: {model.state}", style="bold", markup=False)
+    output().print(f"\n{model.name}{version}: {model.state}", style="bold", markup=False)
     if model.claim is not None:
-        output.print(f"  claim    {model.claim}")
-        output.print(f"  served   {model.served}")
-        output.print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
-        output.print(f"  labels   {', '.join(model.labels)}", markup=False)
+        output().print(f"  claim    {model.claim}")
+        output().print(f"  served   {model.served}")
+        output().print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
+        output().print(f"  labels   {', '.join(model.labels)}", markup=False)
         if model.thresholds:
             lowest, highest = min(model.thresholds), max(model.thresholds)
-            output.print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
-        output.print(f"  digest   {model.digest}")
+            output().print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
+        output().print(f"  digest   {model.digest}")
     for one in model.calibration.coverages if model.calibration else ():
-        output.print(f"  sets     {one.promised:g} promised, kept {one.counted}, {one.mean_size:.2f} labels a set")
+        output().print(f"  sets     {one.promised:g} promised, kept {one.counted}, {one.mean_size:.2f} labels a set")
     for version_number, reason in model.refusals:
-        output.print(f"  refused  version {version_number}: {reason}", markup=False)
+        output().print(f"  refused  version {version_number}: {reason}", markup=False)
 
 
 def _bench(settings: BenchSettings) -> None:
@@ -246,12 +246,12 @@ def _show_measured(settings: BenchSettings, reference: Reference, measured: Meas
     if settings.json_output:
         print_json(result)
     else:
-        output.print(f"{measured.model.name} version {measured.model.version} at {settings.server}", style="bold")
+        output().print(f"{measured.model.name} version {measured.model.version} at {settings.server}", style="bold")
         for table in tables(measured):
-            output.print(table)
+            output().print(table)
         for note in notes(measured, reference):
-            output.print(note)
-        output.print(f"\n{recommendation.sentence}", style="bold")
+            output().print(note)
+        output().print(f"\n{recommendation.sentence}", style="bold")
     if settings.out is not None:
         (settings.out / "bench.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
         (settings.out / "bench.svg").write_text(import_module("client.bench.plot").plot(measured), "utf-8")

@@ -27,7 +27,9 @@ SHADES = " .:-=+*#%@"
 def main() -> int:
     """Runs the demo; returns the exit code."""
     began = time.perf_counter()
-    output.print("\n1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.", style="bold")
+    output().print(
+        "\n1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.", style="bold"
+    )
     if train() != 0:
         return 1
     path = newest_bundle()
@@ -35,21 +37,21 @@ def main() -> int:
     validation = bundle.read_validation()
     labels = bundle.manifest.labels
 
-    output.print("\n2. Serve it. The server recounts the claim before it answers anybody.", style="bold")
+    output().print("\n2. Serve it. The server recounts the claim before it answers anybody.", style="bold")
     with serving() as address, Client(address) as client:
         wait_until_served(client, bundle.manifest.version)
 
-        output.print(f"\n3. Send the {len(validation)} validation images, which training never saw.", style="bold")
+        output().print(f"\n3. Send the {len(validation)} validation images, which training never saw.", style="bold")
         predictions = predict_in_batches(client, validation)
         show(validation, predictions, labels)
 
-        output.print("\n4. Claim and served accuracy, side by side.", style="bold")
+        output().print("\n4. Claim and served accuracy, side by side.", style="bold")
         right = [labels[label] for label in validation.labels]
         correct = sum(answer.label == label for answer, label in zip(predictions, right, strict=True))
         *_, evaluation = client.evaluate("digits")
-    output.print(f"   claim, counted by the trainer       {bundle.manifest.claim.accuracy}")
-    output.print(f"   served, recounted by the server     {evaluation.served}")
-    output.print(f"   predicted, counted by this client   {correct:,} of {len(validation):,}")
+    output().print(f"   claim, counted by the trainer       {bundle.manifest.claim.accuracy}")
+    output().print(f"   served, recounted by the server     {evaluation.served}")
+    output().print(f"   predicted, counted by this client   {correct:,} of {len(validation):,}")
     print_next_steps(path, time.perf_counter() - began)
     return 0 if correct == bundle.manifest.claim.correct == evaluation.served.correct else 1
 
@@ -89,7 +91,7 @@ def wait_until_served(client: Client, version: int) -> None:
         except CallFailed:
             model = None
         if model is not None and model.version == version:
-            output.print(f"   digits version {version} vouched for itself: {model.served}")
+            output().print(f"   digits version {version} vouched for itself: {model.served}")
             return
         if model is not None and any(refused == version for refused, _ in model.refusals):
             raise SystemExit(f"the server refused it: {model.refusals}")
@@ -115,13 +117,13 @@ def show(validation: Validation, predictions: Predictions, labels: Sequence[str]
     rows = [*right[: SHOWN - len(wrong)], *wrong]
     pictures = [picture(validation.images[row]) for row in rows]
     for lines in zip(*pictures, strict=True):
-        output.print("   " + "    ".join(lines), markup=False)
+        output().print("   " + "    ".join(lines), markup=False)
     width = len(pictures[0][0])
     for caption in (
         [f"{predictions[row].label}, {predictions[row].probability:.0%} sure" for row in rows],
         ["right" if row in right else f"wrong: a {truth[row]}" for row in rows],
     ):
-        output.print("   " + "    ".join(text.ljust(width) for text in caption), markup=False)
+        output().print("   " + "    ".join(text.ljust(width) for text in caption), markup=False)
 
 
 def picture(image: np.ndarray) -> list[str]:
@@ -131,13 +133,13 @@ def picture(image: np.ndarray) -> list[str]:
 
 def typed(*words: str) -> list[str]:
     """Prints a vouch command as one would type it; returns it as one to run."""
-    output.print(f"   $ vouch {' '.join(words)}", style="cyan", markup=False)
+    output().print(f"   $ vouch {' '.join(words)}", style="cyan", markup=False)
     return [sys.executable, "-m", "vouch", *words]
 
 
 def print_next_steps(path: Path, seconds: float) -> None:
     """What to try now."""
-    output.print(f"\nDone in {seconds:.0f} s. Next, with `. .venv/bin/activate` once:", style="bold")
+    output().print(f"\nDone in {seconds:.0f} s. Next, with `. .venv/bin/activate` once:", style="bold")
     for command, about in (
         ("vouch serve models", "serve it, until Ctrl-C"),
         ("vouch status", "in another terminal: what is served"),
@@ -147,7 +149,7 @@ def print_next_steps(path: Path, seconds: float) -> None:
         ("vouch train --data mnist --name mnist", "the real MNIST, 60,000 images"),
         ("vouch train --help", "your own images, other networks, other losses"),
     ):
-        output.print(f"   {command:<40}{about}", markup=False)
+        output().print(f"   {command:<40}{about}", markup=False)
 
 
 if __name__ == "__main__":

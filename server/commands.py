@@ -14,13 +14,14 @@ from cli.settings import parse
 from server.errors import DomainError
 from server.logs import event, start_log
 from server.settings import ServeSettings, VerifySettings
-from server.supervisor import Supervisor, run_supervisor
 
 EXPECTED = (DomainError, BundleError)
 
 
 def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
+    from server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - each version is verified sooner without
+
     settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
     start_log()
     log = logging.getLogger("vouch.server")
@@ -72,6 +73,6 @@ def _verify(settings: VerifySettings) -> None:
             }
         )
         return
-    output.print(f"{bundle} vouches for itself: files, graph and count hold.")
-    output.print(f"  claim      {claim}")
-    output.print(f"  recounted  {verified.served}")
+    output().print(f"{bundle} vouches for itself: files, graph and count hold.")
+    output().print(f"  claim      {claim}")
+    output().print(f"  recounted  {verified.served}")

@@ -10,8 +10,8 @@ from server.control import Forget, NotServed, Order, Serve, Verifying
 from server.counts import Counts, total
 from server.errors import Refused, StartFailed
 from server.member import Company, Member
-from server.metrics import ServedModel, State
 from server.settings import ServeSettings
+from server.state import ServedModel, State
 from server.workplace import Workplace
 
 LISTENING_INTERVAL_S = 0.02

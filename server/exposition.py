@@ -1,7 +1,7 @@
 """`GET /metrics` for Prometheus and `GET /ready` for load balancers, over HTTP/1.1: a request a connection, on the
 event loop, no web framework.
 
-Knows no metric: it is given what makes a collector.
+Knows no metric: it is given what tells them.
 """
 
 import asyncio
@@ -9,9 +9,6 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Self
-
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
-from prometheus_client.registry import Collector
 
 from server.errors import StartFailed
 
@@ -24,22 +21,22 @@ WITHIN_S = 10.0
 """A request that has not been read, answered and taken by then is given up: Prometheus' own default."""
 TEXT = "text/plain; charset=utf-8"
 
-Collected = Callable[[], Awaitable[Collector]]
-"""The metrics of the moment."""
+Told = Callable[[str], Awaitable[tuple[str, bytes]]]
+"""(what the request accepts) -> content type and content: the metrics of the moment."""
 END_OF_HEAD = b"\r\n\r\n"
 
 
 class Exposition:
     """A listening server. Made by `start`."""
 
-    def __init__(self, collected: Collected, ready: Callable[[], bool]) -> None:
-        self._collected = collected
+    def __init__(self, told: Told, ready: Callable[[], bool]) -> None:
+        self._told = told
         self._ready = ready
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def start(cls, host: str, port: int, collected: Collected, ready: Callable[[], bool]) -> Self:
+    async def start(cls, host: str, port: int, told: Told, ready: Callable[[], bool]) -> Self:
         """Listens.
 
         Args:
@@ -50,7 +47,7 @@ class Exposition:
         Raises:
             StartFailed: the address is taken or not to be had.
         """
-        exposition = cls(collected, ready)
+        exposition = cls(told, ready)
         try:
             bound = _bound(host.strip("[]"), port)
             exposition._server = await asyncio.start_server(exposition._connected, sock=bound, limit=MAX_HEAD_BYTES)
@@ -123,7 +120,7 @@ class Exposition:
 
     async def _metrics(self, headers: Iterable[str]) -> bytes:
         accepted = [value for key, _, value in (line.partition(":") for line in headers) if key.lower() == "accept"]
-        content_type, content = _encoded(await self._collected(), ",".join(accepted))
+        content_type, content = await self._told(",".join(accepted))
         return _response("200 OK", content, content_type)
 
 
@@ -149,12 +146,3 @@ def _bound(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def _encoded(collector: Collector, accepted: str) -> tuple[str, bytes]:
-    """Content type and content: OpenMetrics for those who ask for it, else the plain text format."""
-    try:
-        encode, content_type = choose_encoder(accepted)
-    except (TypeError, ValueError):  # a version that is no number, say
-        encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
-    return content_type, encode(collector)

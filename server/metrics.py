@@ -5,16 +5,15 @@ Labels are names and versions that are or were served, methods that there are, a
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib import metadata
 from itertools import accumulate
 from math import inf
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 from prometheus_client.registry import Collector
 
-from bundle.accuracy import Accuracy
 from server.counts import Counts
+from server.state import ServedModel, State
 from server.statistics import BOUNDS_NS, Requests, Statistics
 
 CODE_NAMES = (
@@ -28,36 +27,6 @@ BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16_384, 65_53
 """Images of a run; the last is the largest that there can be."""
 MODEL = ("model", "version")
 REQUEST = ("method", *MODEL, "code")
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """What a version claims, and what it reproduced."""
-
-    name: str
-    version: int
-    claim: Accuracy
-    served: Accuracy
-
-
-@dataclass(frozen=True)
-class State:
-    """All there is to tell at one moment."""
-
-    counts: Counts
-    served: tuple[ServedModel, ...]
-    installs: int
-    """Versions that came to be served since the start."""
-    refusals: int
-    """Versions that were looked at and refused, since the start; one that is refused again counts again."""
-    refused: int
-    """Versions that are refused now."""
-    workers: int
-    """That are there now."""
-    ready_workers: int
-    """Of these, that serve at least one model."""
-    restarts: int
-    """Workers that ended unasked and were replaced, or are to be."""
 
 
 class StateCollector(Collector):
@@ -82,18 +51,17 @@ class StateCollector(Collector):
         yield build
 
 
-def build_info(transport: str, provider: str) -> dict[str, str]:
-    """What runs here, without loading it."""
-    runtime = _installed("onnxruntime") or _installed("onnxruntime-gpu")
-    return {"version": _installed("vouch"), "onnxruntime": runtime, "transport": transport, "provider": provider}
+def exposed(collector: Collector, accepted: str) -> tuple[str, bytes]:
+    """Content type and content: OpenMetrics for those who ask for it, else the plain text format.
 
-
-def _installed(name: str) -> str:
-    """A distribution's version; empty where it is not there."""
+    Args:
+        accepted: the request's Accept headers.
+    """
     try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+        encode, content_type = choose_encoder(accepted)
+    except (TypeError, ValueError):  # a version that is no number, say
+        encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+    return content_type, encode(collector)
 
 
 def _of_requests(counts: Counts) -> Iterator[Metric]:

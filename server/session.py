@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime as ort
 
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from server.cores import available_cores
 from server.errors import ModelFailed, Refused, StartFailed
 from server.settings import Provider

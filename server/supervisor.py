@@ -18,10 +18,10 @@ from server.crew import Crew
 from server.errors import StartFailed
 from server.exposition import Exposition
 from server.logs import event
-from server.metrics import StateCollector, build_info
 from server.port import ReservedPort
 from server.probe import probe
 from server.settings import ServeSettings
+from server.state import build_info
 from server.transport.tls import read_checked, tls_files
 from server.watcher import Watcher
 from server.workplace import chosen_transport, workplaces
@@ -77,7 +77,7 @@ class Supervisor:
             places = workplaces(transport, settings, port, Path(self._folder.name))
             self._crew = Crew(places, settings, port)
             self.build = build_info(transport, settings.provider)
-            told = partial(_collected, self._crew, self.build), lambda: self.ready
+            told = partial(_metrics, self._crew, self.build), lambda: self.ready
             self._exposition = await Exposition.start(settings.host, settings.metrics_port, *told)
             verify = partial(probe, settings=settings)
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
@@ -115,8 +115,10 @@ class Supervisor:
             self._folder.cleanup()
 
 
-async def _collected(crew: Crew, build: Mapping[str, str]) -> StateCollector:
-    return StateCollector(await crew.state(), build)
+async def _metrics(crew: Crew, build: Mapping[str, str], accepted: str) -> tuple[str, bytes]:
+    from server.metrics import StateCollector, exposed  # noqa: PLC0415 - workers are started sooner without
+
+    return exposed(StateCollector(await crew.state(), build), accepted)
 
 
 async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:

@@ -21,7 +21,8 @@ from typing import TypeVar
 import numpy as np
 
 from bundle.errors import InvalidImage
-from bundle.pixels import Content, PixelSettings, look, look_and_decode
+from bundle.pixel_settings import PixelSettings
+from bundle.pixels import Content, look, look_and_decode
 from cli.console import progress_bar, say
 from sources.errors import SourceError
 from sources.storage import room_for

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from sources.decoding import read_images
 from sources.examples import Source, SplitName
 from sources.label_lists import find_lists, read_lists

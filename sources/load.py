@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from sources.arrays import read_npz
 from sources.digits import load_digits
 from sources.errors import SourceError

@@ -37,7 +37,18 @@ LIBRARIES = {
 SERVER_ORDER = (
     *("logs", "session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
     *("statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
-    *("worker_process", "embedded", "workplace", "member", "metrics", "crew", "exposition", "supervisor", "commands"),
+    *(
+        "worker_process",
+        "embedded",
+        "workplace",
+        "member",
+        "state",
+        "metrics",
+        "crew",
+        "exposition",
+        "supervisor",
+        "commands",
+    ),
 )
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
@@ -53,7 +64,7 @@ BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "rep
 ONLY_IN = {
     "onnxruntime": {"server/bound_session.py", "server/session.py", "trainer/quantize.py", "trainer/validate.py"},
     "envoy": {"server/transport/envoy.py"},
-    "prometheus_client": {"server/exposition.py", "server/metrics.py"},
+    "prometheus_client": {"server/metrics.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {

@@ -26,7 +26,7 @@ from bundle.manifest import (
     Training,
 )
 from bundle.multi_label import MultiLabelTally, Task, task_of
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
 

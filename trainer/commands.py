@@ -60,7 +60,7 @@ def compare(arguments: Sequence[str]) -> int:
         if settings.json_output:
             print_json(shown.as_json(comparison))
         else:
-            output.print(shown.text(comparison, output.width))
+            output().print(shown.text(comparison, output().width))
 
     return exit_code(run, EXPECTED)
 
@@ -126,7 +126,7 @@ def _train(settings: TrainSettings) -> "Trained | None":
             }
         )
         return trained
-    output.print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
-    output.print(f"  claim  {claim}")
-    output.print(f"  next   vouch serve {settings.models}")
+    output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
+    output().print(f"  claim  {claim}")
+    output().print(f"  next   vouch serve {settings.models}")
     return trained

@@ -14,7 +14,7 @@ from bundle.digest import array_digest
 from bundle.label_sets import enough_for
 from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
 from bundle.multi_label import task_of
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from bundle.store import Bundle, ModelsFolder, open_bundle
 from bundle.validation import Validation, pack
 from cli.console import be_quiet, progress_bar, say

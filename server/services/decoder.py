@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from bundle.errors import InvalidImage
-from bundle.pixels import PixelSettings, decode
+from bundle.pixel_settings import PixelSettings
+from bundle.pixels import decode
 from server.errors import InvalidRequest, Overloaded
 
 

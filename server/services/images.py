@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from server.errors import InvalidRequest
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from protos.inference import inference_pb2 as pb
 from server.errors import InvalidRequest
 from server.services.images import check_shape, raw_images

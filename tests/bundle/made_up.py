@@ -7,7 +7,7 @@ import numpy as np
 from bundle.accuracy import wilson_interval
 from bundle.claims import Claim
 from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation, pack
 

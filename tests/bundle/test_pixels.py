@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, PngImagePlugin
 
 from bundle.errors import InvalidImage
-from bundle.pixels import Content, PixelSettings, decode, look, look_and_decode
+from bundle.pixel_settings import PixelSettings
+from bundle.pixels import Content, decode, look, look_and_decode
 
 ORIENTATION = 0x0112
 GREY = np.arange(6 * 8, dtype=np.uint8).reshape(6, 8) * 5

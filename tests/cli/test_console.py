@@ -44,7 +44,7 @@ def test_any_other_error_keeps_its_traceback() -> None:
 def test_the_result_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON object is one line, the last of standard output, whatever is in it and whatever came before."""
     result = {"bundle": "models/ä [x]/1", "lines": "one\ntwo", "count": 3, "share": 0.5, "none": None}
-    output.print("before")
+    output().print("before")
     say("progress")
     print_json(result)
     captured = capsys.readouterr()
@@ -65,7 +65,7 @@ def test_progress_is_said_on_standard_error(capsys: pytest.CaptureFixture[str]) 
 
 def test_output_is_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
     """A path or label on standard output is neither styled, replaced nor wrapped."""
-    output.print(AWKWARD)
+    output().print(AWKWARD)
 
     assert capsys.readouterr().out == AWKWARD + "\n"
 

@@ -8,8 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from bundle.accuracy import Accuracy, wilson_interval
 from server.batcher import BatchDone
 from server.counts import Counts
-from server.metrics import BATCH_BOUNDS, CODE_NAMES, REQUEST, ServedModel, State, StateCollector, build_info
+from server.metrics import BATCH_BOUNDS, CODE_NAMES, REQUEST, StateCollector, exposed
 from server.services.status import CODES
+from server.state import ServedModel, State, build_info
 from server.statistics import BOUNDS_NS, Requests, Statistics
 
 PREDICT = "/vouch.v1.Classifier/Predict"
@@ -146,3 +147,22 @@ def test_what_runs_here_is_told_without_loading_it() -> None:
 
     assert build["onnxruntime"].count(".") >= 1
     assert (build["transport"], build["provider"]) == ("grpcio", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("application/openmetrics-text; version=1.0.0,text/plain;q=0.5", "application/openmetrics-text"),
+        ("text/plain", "text/plain; version=0.0.4"),
+        ("*/*", "text/plain; version=0.0.4"),
+        ("", "text/plain; version=0.0.4"),
+        ("text/plain; version=not.a.number", "text/plain; version=0.0.4"),
+        (";;==,,", "text/plain; version=0.0.4"),
+    ],
+)
+def test_the_format_is_the_one_that_is_asked_for(accept: str, content_type: str) -> None:
+    """OpenMetrics where that is accepted; what makes no sense gets the plain text."""
+    told, content = exposed(StateCollector(state(), BUILD), accept)
+
+    assert told.startswith(content_type)
+    assert content.endswith(b"# EOF\n") == (content_type == "application/openmetrics-text")

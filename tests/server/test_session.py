@@ -6,7 +6,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from server.errors import ModelFailed, Refused, StartFailed
 from server.session import IDENTITY_GRAPH, open_session, require_provider
 from tests.tiny import tiny_graph, tiny_images

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import sources.decoding
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from sources.decoding import read_images
 from sources.errors import SourceError
 from sources.load import load

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundle.pixels import PixelSettings, decode
+from bundle.pixel_settings import PixelSettings
+from bundle.pixels import decode
 from sources.errors import SourceError
 from sources.folders import read_image_folder
 

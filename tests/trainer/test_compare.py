@@ -8,7 +8,7 @@ import pytest
 
 from bundle.errors import BundleError
 from bundle.manifest import CARD
-from bundle.pixels import PixelSettings
+from bundle.pixel_settings import PixelSettings
 from bundle.store import Bundle, ModelsFolder
 from bundle.validation import Validation
 from tests.tiny import (

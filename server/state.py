@@ -1,0 +1,51 @@
+"""All there is to tell of a server at one moment, for whoever turns it into metrics."""
+
+from dataclasses import dataclass
+from importlib import metadata
+
+from bundle.accuracy import Accuracy
+from server.counts import Counts
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What a version claims, and what it reproduced."""
+
+    name: str
+    version: int
+    claim: Accuracy
+    served: Accuracy
+
+
+@dataclass(frozen=True)
+class State:
+    """All there is to tell at one moment."""
+
+    counts: Counts
+    served: tuple[ServedModel, ...]
+    installs: int
+    """Versions that came to be served since the start."""
+    refusals: int
+    """Versions that were looked at and refused, since the start; one that is refused again counts again."""
+    refused: int
+    """Versions that are refused now."""
+    workers: int
+    """That are there now."""
+    ready_workers: int
+    """Of these, that serve at least one model."""
+    restarts: int
+    """Workers that ended unasked and were replaced, or are to be."""
+
+
+def build_info(transport: str, provider: str) -> dict[str, str]:
+    """What runs here, without loading it."""
+    runtime = _installed("onnxruntime") or _installed("onnxruntime-gpu")
+    return {"version": _installed("vouch"), "onnxruntime": runtime, "transport": transport, "provider": provider}
+
+
+def _installed(name: str) -> str:
+    """A distribution's version; empty where it is not there."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
