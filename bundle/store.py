@@ -136,9 +136,11 @@ class ModelsFolder:
         return found
 
     def latest(self, name: str) -> Bundle | None:
-        """The highest version of a model; None where there is none. Raises as `open`."""
-        versions = self.versions(name)
-        return self.open(name, versions[-1]) if versions else None
+        """The highest version of a model that can be opened; None where there is none."""
+        for version in reversed(self.versions(name)):
+            with suppress(InvalidBundle):
+                return self.open(name, version)
+        return None
 
     def check_writable(self, name: str) -> None:
         """Finds out before hours of training whether a version could be published after them.

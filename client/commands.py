@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ from client.errors import BenchFailed, CallFailed, UnusableCertificate
 from client.messages import Evaluation, Images, Model, Prediction
 from client.recount import recount
 from client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
+from client.waiting import until_served
 from sources.errors import SourceError
 from sources.load import load_as
 
@@ -62,10 +64,10 @@ def _predict(settings: PredictSettings) -> int:
     failed: dict[int, str] = {}
     found: dict[int, tuple[int, Prediction]] = {}
     model, broken_off = "", None
-    with (
-        Client(settings.server, settings.timeout_s, settings.trust) as client,
-        progress_bar("predicting", len(settings.files)) as show,
-    ):
+    with ExitStack() as stack:
+        client = stack.enter_context(Client(settings.server, settings.timeout_s, settings.trust))
+        until_served(client, settings.model, settings.wait_s)
+        show = stack.enter_context(progress_bar("predicting", len(settings.files)))
         try:
             requests = _read_files(settings.files, failed)
             for number, answer in client.predict_stream(requests, settings.model, settings.top, settings.coverage):
@@ -131,6 +133,7 @@ def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple
 
 def _evaluate(settings: EvaluateSettings) -> None:
     with Client(settings.server, settings.timeout_s, settings.trust) as client:
+        until_served(client, settings.model, settings.wait_s)
         result = _evaluate_on_data(client, settings) if settings.data else _evaluate_on_bundle(client, settings)
     if settings.json_output:
         print_json({**_as_json(result), "data": settings.data or "validation split of the bundle"})
@@ -157,6 +160,7 @@ def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
 
 def _health(settings: HealthSettings) -> int:
     with Client(settings.server, settings.timeout_s, settings.trust) as client:
+        until_served(client, "", settings.wait_s)
         ready = client.ready()
     if settings.json_output:
         print_json({"server": settings.server, "ready": ready})

@@ -2,6 +2,8 @@
 
 import grpc
 
+MAY_PASS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.DEADLINE_EXCEEDED)
+
 
 class CallFailed(Exception):
     """A call was not answered, or was answered by an error."""
@@ -10,6 +12,11 @@ class CallFailed(Exception):
         super().__init__(message)
         self.code = code
         """The gRPC status code."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed when a server has started, or a model has been published."""
+        return self.code in MAY_PASS
 
 
 class UnusableCertificate(Exception):

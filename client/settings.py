@@ -51,14 +51,21 @@ class StatusSettings(CommandSettings):
         return Tls(self.tls_ca, self.tls_certificate, self.tls_key, self.tls_server_name)
 
 
-class HealthSettings(StatusSettings):
+class WaitingSettings(StatusSettings):
+    """Base of commands that need a model."""
+
+    wait_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=86_400)] = 0.0
+    """How long to wait for a model to be served, where none is yet."""
+
+
+class HealthSettings(WaitingSettings):
     """Ask a server over grpc.health.v1 whether it serves at least one model: 0 where it does, 1 where it does not."""
 
     timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 3.0
     """How long to wait for an answer."""
 
 
-class PredictSettings(StatusSettings):
+class PredictSettings(WaitingSettings):
     """Classify PNG and JPEG files; the server decodes and resizes them as training did."""
 
     files: Annotated[list[Path], Flag("FILE", positional=True)]
@@ -72,7 +79,7 @@ class PredictSettings(StatusSettings):
     that the model promises (vouch status shows them). 0: none."""
 
 
-class EvaluateSettings(StatusSettings):
+class EvaluateSettings(WaitingSettings):
     """Recount a model's claim through the server that serves it, and show both side by side."""
 
     model: Annotated[str, Flag("NAME")] = ""

@@ -22,7 +22,9 @@ COPY protos /house/protos
 COPY server /house/server
 COPY sources /house/sources
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
- && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
+ && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl \
+ && if test "${TRANSPORT}" = envoy; then \
+      /opt/vouch/bin/python -c "from server.transport.envoy import why_not; raise SystemExit(why_not() or 0)"; fi
 
 FROM ${PYTHON_IMAGE}
 ARG PROVIDER=cpu

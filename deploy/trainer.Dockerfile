@@ -12,7 +12,7 @@ RUN python -m venv /opt/build \
  && python -m venv --without-pip /opt/vouch \
  && pip install --require-hashes -r /locks/build.txt \
  && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/trainer.txt \
- && pip --python /opt/vouch/bin/python install --index-url ${TORCH_INDEX_URL} torch==${TORCH_VERSION}
+ && pip --python /opt/vouch/bin/python install --no-deps --index-url ${TORCH_INDEX_URL} torch==${TORCH_VERSION}
 COPY pyproject.toml README.md vouch.py /house/
 COPY bundle /house/bundle
 COPY cli /house/cli

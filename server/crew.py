@@ -1,6 +1,7 @@
 """The workers of a server: all serve the same, one that ends unasked is replaced, and what one knows all know."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 
 from bundle.accuracy import Accuracy
@@ -25,6 +26,7 @@ class Crew:
         self._members = [Member(workplace, company) for workplace in workplaces]
         self._settings = settings
         self._port = port
+        self._started_s = time.time()
         self._listening = asyncio.Event()
         self._given_up = asyncio.get_running_loop().create_future()
         self._served: dict[str, tuple[ServedModel, Serve]] = {}
@@ -88,6 +90,7 @@ class Crew:
     async def state(self) -> State:
         """What there is to tell at this moment."""
         return State(
+            started_s=self._started_s,
             counts=await self.counts(),
             served=tuple(model for _, (model, _) in sorted(self._served.items())),
             installs=self._installs,

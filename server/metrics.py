@@ -25,6 +25,13 @@ CODE_NAMES = (
 BOUNDS_S = tuple(bound / 1e9 for bound in BOUNDS_NS)
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16_384, 65_536)
 """Images of a run; the last is the largest that there can be."""
+PREDICTIONS = (
+    *("vouch.v1.Classifier/Predict", "vouch.v1.Classifier/PredictStream"),
+    *("inference.GRPCInferenceService/ModelInfer", "inference.GRPCInferenceService/ModelStreamInfer"),
+)
+"""The methods that alerts look at."""
+FAILURES = ("UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+"""The codes that alerts look at. They are told from 0 on: of a series that begins at 7 nobody knows that it rose."""
 MODEL = ("model", "version")
 REQUEST = ("method", *MODEL, "code")
 
@@ -42,7 +49,7 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, those without a sample too."""
-        yield from _of_requests(self._state.counts)
+        yield from _of_requests(self._state.counts, self._state.served)
         yield from _of_runs(self._state.counts)
         yield from _of_accuracy(self._state.served)
         yield from _of_server(self._state)
@@ -64,7 +71,7 @@ def exposed(collector: Collector, accepted: str) -> tuple[str, bytes]:
     return content_type, encode(collector)
 
 
-def _of_requests(counts: Counts) -> Iterator[Metric]:
+def _of_requests(counts: Counts, served: Iterable[ServedModel]) -> Iterator[Metric]:
     total = CounterMetricFamily(
         "vouch_requests",
         "Requests that have ended, by gRPC's status code. Each message of a stream of predictions is one. Model and "
@@ -74,19 +81,23 @@ def _of_requests(counts: Counts) -> Iterator[Metric]:
     seconds = HistogramMetricFamily(
         "vouch_request_seconds", "How long requests took, from their arrival to their end.", labels=REQUEST
     )
+    models = [("", ""), *((one.name, str(one.version)) for one in served)]
+    ended = {(method, *model, code): 0 for model in models for method in PREDICTIONS for code in FAILURES}
     for model, requests in ((("", ""), counts.requests), *((key, one.requests) for key, one in _versions(counts))):
         for labels, buckets, ns in _ended(requests, model):
-            total.add_metric(labels, sum(buckets))
+            ended[labels] = sum(buckets)
             seconds.add_metric(labels, _cumulated(buckets), ns / 1e9)
+    for labels, count in ended.items():
+        total.add_metric(labels, count)
     yield total
     yield seconds
 
 
-def _ended(requests: Requests, model: tuple[str, str]) -> Iterator[tuple[list[str], list[int], int]]:
+def _ended(requests: Requests, model: tuple[str, str]) -> Iterator[tuple[tuple[str, str, str, str], list[int], int]]:
     """Labels, buckets and nanoseconds in all, for each method and code."""
     for path, codes in sorted(requests.methods.items()):
         for code, times in sorted(codes.items()):
-            yield [path.removeprefix("/"), *model, CODE_NAMES[code]], times.buckets, times.ns
+            yield (path.removeprefix("/"), *model, CODE_NAMES[code]), times.buckets, times.ns
 
 
 def _of_runs(counts: Counts) -> Iterator[Metric]:
@@ -130,6 +141,9 @@ def _of_accuracy(served: Iterable[ServedModel]) -> Iterator[Metric]:
 
 
 def _of_server(state: State) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "vouch_start_time_seconds", "When this server started, in seconds since 1970.", state.started_s
+    )
     yield CounterMetricFamily("vouch_installs", "Versions that came to be served.", state.installs)
     yield CounterMetricFamily(
         "vouch_refusals", "Versions that were refused: vouch status and the log have the reasons.", state.refusals

@@ -21,6 +21,8 @@ class ServedModel:
 class State:
     """All there is to tell at one moment."""
 
+    started_s: float
+    """When the server started, in seconds since 1970."""
     counts: Counts
     served: tuple[ServedModel, ...]
     installs: int

@@ -101,6 +101,16 @@ def test_staging_folders_are_not_seen(models: ModelsFolder) -> None:
     assert models.latest("unborn") is None
 
 
+def test_the_latest_is_the_newest_that_can_be_opened(models: ModelsFolder) -> None:
+    """A version that is broken, or still being copied, hides none below it."""
+    first = publish_made_up(models)
+    (models.path / "pets" / "2").mkdir()
+
+    assert models.latest("pets") == first
+    (first.path / "manifest.json").write_text("{}")
+    assert models.latest("pets") is None
+
+
 def test_what_is_not_there(models: ModelsFolder) -> None:
     """An unknown model has no versions; opening one, or reading a folder that is not there, is an error."""
     assert models.versions("pets") == []

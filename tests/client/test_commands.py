@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import client.waiting
 from client.commands import bench, evaluate, health, predict, status
 from server.batcher import Limits, start_batcher
 from server.catalog import Refusal, Served
@@ -204,6 +205,49 @@ async def test_health_is_an_exit_code(serving: Serving, capsys: pytest.CaptureFi
     *said, last = capsys.readouterr().out.splitlines()
     assert said == [f"{serving.address} is ready", f"{serving.address} is not ready"]
     assert json.loads(last) == {"server": serving.address, "ready": False}
+
+
+async def test_who_is_willing_to_wait_is_told_for_what_and_gets_the_answer(
+    serving: Serving, files: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server whose first model is only being trained, or was refused: the reason once, then what was asked for."""
+    serving.catalog.withdraw(serving.catalog.find("tiny"), "of a test")
+    loop, told, said = asyncio.get_running_loop(), asyncio.Event(), []
+
+    def say(text: str) -> None:
+        said.append(text)
+        loop.call_soon_threadsafe(told.set)
+
+    monkeypatch.setattr(client.waiting, "say", say)
+    monkeypatch.setattr(client.waiting, "INTERVAL_S", 0.05)
+    words = ["--server", serving.address, "--wait-s", "30"]
+    running = [
+        asyncio.create_task(asyncio.to_thread(command, given))
+        for command, given in ((evaluate, words), (predict, [*files, *words, "--model", "tiny"]), (health, words))
+    ]
+    await told.wait()
+    await asyncio.sleep(0.2)
+    serving.install(publish_tiny(serving.folder))
+
+    assert await asyncio.gather(*running) == [0, 0, 0]
+    assert said == ["waiting up to 30 s: tiny version 1 is refused: of a test"] * 3
+    assert "served  270 of 300" in capsys.readouterr().out
+
+
+async def test_waiting_ends_with_what_the_call_itself_says(
+    serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the time that was given, or at once where waiting is of no use."""
+    serving.catalog.withdraw(serving.catalog.find("tiny"), "of a test")
+    words = ["--server", serving.address, "--wait-s", "0.1", "--model"]
+    assert await asyncio.to_thread(evaluate, [*words, "tiny"]) == 1
+    assert await asyncio.to_thread(evaluate, [*words, "unknown"]) == 1
+
+    waiting, refused, waiting_again, unknown = capsys.readouterr().err.splitlines()
+    assert waiting.startswith("waiting up to 0.1 s: tiny version 1 is refused")
+    assert "UNAVAILABLE: no version of model tiny is served: of a test" in refused
+    assert "there is no model 'unknown'" in waiting_again
+    assert "NOT_FOUND: there is no model 'unknown'" in unknown
 
 
 @pytest.mark.parametrize("words", [["status"], ["health"], ["evaluate"], ["predict", __file__], ["bench"]])

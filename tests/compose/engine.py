@@ -12,7 +12,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "vouch-proof"
 PORT, PROXY_PORT, PROMETHEUS_PORT = 18_081, 18_090, 19_090
-REPLICA_PORTS = "18100-18119"
+THREE_SERVERS = {"VOUCH_SERVERS": "3", "VOUCH_PORT": "18100-18119", "COMPOSE_PROFILES": "scale"}
+"""What stands in .env for them."""
 SETTINGS = {
     "VOUCH_VERSION": "proof",
     "VOUCH_TRAIN_MODEL": "linear",

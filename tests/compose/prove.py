@@ -21,9 +21,9 @@ from tests.compose.engine import (
     PROJECT,
     PROMETHEUS,
     PROXY,
-    REPLICA_PORTS,
     SERVER,
     SERVER_IMAGE,
+    THREE_SERVERS,
     TRAINER_IMAGE,
     compose,
     containers,
@@ -70,6 +70,7 @@ def first_start() -> str:
     """From nothing: trains, becomes healthy, predicts."""
     began = time.monotonic()
     compose("up", "--detach", "trainer", "server", "prometheus")
+    compose("run", "--rm", "client", "evaluate")  # at once: it waits
     (server,) = containers("server")
     until(lambda: is_healthy(server), 600)
     healthy_s = time.monotonic() - began
@@ -177,7 +178,8 @@ def dashboard() -> str:
 
 def scaled() -> str:
     """Three servers behind HAProxy: each takes a share; one is stopped, and calls with one retry all succeed."""
-    compose("up", "--detach", "--scale", "server=3", "server", "proxy", "prometheus", VOUCH_PORT=REPLICA_PORTS)
+    for _ in range(2):  # the second time nothing changes
+        compose("up", "--detach", **THREE_SERVERS)
     servers = containers("server")
     assert len(servers) == 3
     until(lambda: all(map(is_healthy, servers)), 120)
@@ -199,7 +201,7 @@ def down() -> str:
     """All stop within their grace, by themselves."""
     servers = containers("server")
     began = time.monotonic()
-    compose("stop", VOUCH_PORT=REPLICA_PORTS)
+    compose("stop", **THREE_SERVERS)
     seconds = time.monotonic() - began
     codes = [inspect(server)["State"]["ExitCode"] for server in servers]
     assert codes == [0] * len(codes), f"exit codes {codes}"

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
@@ -6,9 +8,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from bundle.accuracy import Accuracy, wilson_interval
+from protos.inference import inference_pb2
+from protos.vouch.v1 import classifier_pb2
 from server.batcher import BatchDone
 from server.counts import Counts
-from server.metrics import BATCH_BOUNDS, CODE_NAMES, REQUEST, StateCollector, exposed
+from server.metrics import BATCH_BOUNDS, CODE_NAMES, FAILURES, PREDICTIONS, REQUEST, StateCollector, exposed
 from server.services.status import CODES
 from server.state import ServedModel, State, build_info
 from server.statistics import BOUNDS_NS, Requests, Statistics
@@ -29,6 +33,7 @@ def state() -> State:
     others = Requests()
     others.add(PREDICT, 5, 1_000)
     return State(
+        started_s=1_790_000_000.25,
         counts=Counts({"a": {3: version}}, others, {"a": 7}),
         served=(ServedModel("a", 3, Accuracy(correct=97, total=100), Accuracy(correct=98, total=100)),),
         installs=3,
@@ -58,7 +63,7 @@ def test_requests_are_told_by_method_model_version_and_code() -> None:
     families = parsed(state())
 
     told = {tuple(map(sample.labels.get, REQUEST)): sample.value for sample in families["vouch_requests"].samples}
-    assert told == {
+    assert {labels: value for labels, value in told.items() if value} == {
         ("vouch.v1.Classifier/Predict", "a", "3", "OK"): 3,
         ("vouch.v1.Classifier/Predict", "a", "3", "RESOURCE_EXHAUSTED"): 1,
         ("vouch.v1.Classifier/Predict", "", "", "NOT_FOUND"): 1,
@@ -71,6 +76,27 @@ def test_requests_are_told_by_method_model_version_and_code() -> None:
     assert values(seconds, "_bucket", code="OK", le="0.0001") == [2]
     assert values(seconds, "_bucket", code="OK", le="10.0") == [2]
     assert values(seconds, "_bucket", code="OK", le="+Inf") == [3]
+
+
+def test_what_alerts_look_at_is_told_from_nought_on() -> None:
+    """Of what is served, and of requests that named nothing served: else the first burst would be no rise."""
+    requests = parsed(state())["vouch_requests"]
+
+    assert values(requests, "_total", method=PREDICTIONS[3], model="a", version="3", code="INTERNAL") == [0]
+    assert values(requests, "_total", method=PREDICTIONS[0], model="", version="", code="UNAVAILABLE") == [0]
+    assert set(FAILURES) <= set(CODE_NAMES)
+
+
+def test_the_methods_that_alerts_look_at_are_the_ones_that_predict() -> None:
+    """As the generated code names them."""
+    services = {
+        classifier_pb2.DESCRIPTOR.services_by_name["Classifier"],
+        inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
+    }
+    there = {f"{service.full_name}/{method.name}" for service in services for method in service.methods}
+
+    predicting = {name for name in there if re.search("/(Predict|Model(Stream)?Infer)", name)}
+    assert predicting == set(PREDICTIONS)
 
 
 def test_runs_are_told_by_their_time_their_images_and_how_long_requests_waited() -> None:
@@ -104,6 +130,7 @@ def test_the_server_itself_is_told_of() -> None:
     """Each value is where it belongs."""
     families = parsed(state())
 
+    assert values(families["vouch_start_time_seconds"]) == [1_790_000_000.25]
     assert values(families["vouch_installs"], "_total") == [3]
     assert values(families["vouch_refusals"], "_total") == [2]
     assert values(families["vouch_refused_versions"]) == [1]
@@ -117,14 +144,14 @@ def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openme
     """That one checks names, units, order of buckets and that histograms agree with themselves."""
     families = list(openmetrics_families(openmetrics_text(StateCollector(state(), BUILD)).decode()))
 
-    assert len(families) == 20
+    assert len(families) == 21
     assert all(family.documentation.endswith(".") for family in families)
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 
 
 def test_a_server_that_serves_nothing_yet_has_the_families_all_the_same() -> None:
     """An alert on one of them must not fail because there was no request yet."""
-    empty = State(Counts(), (), 0, 0, 0, 0, 0, 0)
+    empty = State(0.0, Counts(), (), 0, 0, 0, 0, 0, 0)
 
     assert set(parsed(empty)) == set(parsed(state()))
 

@@ -228,6 +228,21 @@ def test_what_is_there_is_not_trained_again(trained: Trained, settings: TrainSet
     assert trained.bundle.path.is_dir()
 
 
+def test_a_broken_version_is_no_reason_to_train_again_where_another_is_there(
+    trained: Trained, settings: TrainSettings
+) -> None:
+    """A server serves the one below; the batch job that is started with it must not fail."""
+    broken = trained.bundle.path.parent / "99"
+    broken.mkdir()
+    try:
+        found = train(settings.model_copy(update={"if_absent": True, "data": "/nowhere.npz"}))
+    finally:
+        broken.rmdir()
+
+    assert not found.new
+    assert found.bundle.manifest.version < 99
+
+
 def test_a_folder_that_cannot_be_written_is_found_out_first(folder: Path) -> None:
     """Before any data is read, it is known that the result could not be published."""
     (folder / "file").write_text("hello")
