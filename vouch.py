@@ -1,9 +1,11 @@
-"""The `vouch` command: picks the program and hands it the arguments. Imports nothing else."""
+"""The `vouch` command: picks the program and hands it the arguments. Imports nothing large."""
 
 import io
 import os
 import sys
 from importlib import import_module
+
+from cli.loading import loading
 
 COMMANDS = {
     "train": ("trainer", "fit a classifier to labelled images and publish it as a bundle"),
@@ -52,7 +54,9 @@ def _run(arguments: list[str] | None) -> int:
         return 2
     program = COMMANDS[command][0]
     try:
-        code: int = getattr(import_module(f"{program}.commands"), command)(rest)
+        with loading():
+            commands = import_module(f"{program}.commands")
+        code: int = getattr(commands, command)(rest)
     except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
         print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
         return 1

@@ -2,7 +2,10 @@
 
 import sys
 
-from server import commands
+from cli.loading import loading
+
+with loading():
+    from server import commands
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]

@@ -10,6 +10,7 @@ from bundle.accuracy import Accuracy
 from bundle.errors import BundleError
 from bundle.store import open_bundle
 from cli.console import exit_code, output, print_json, progress_bar
+from cli.loading import loading
 from cli.settings import parse
 from server.errors import DomainError
 from server.logs import event, start_log
@@ -20,7 +21,8 @@ EXPECTED = (DomainError, BundleError)
 
 def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
-    from server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - each version is verified sooner without
+    with loading():
+        from server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
 
     settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
     start_log()
@@ -50,7 +52,8 @@ def verify(arguments: Sequence[str]) -> int:
 
 
 def _verify(settings: VerifySettings) -> None:
-    from server.verify import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without a runtime
+    with loading():
+        from server.verify import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without
 
     started = time.perf_counter()
     bundle = open_bundle(settings.bundle)

@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 
-from server.control import Assignment, Channel, Ready, assignment, channel
-from server.errors import StartFailed
-from server.transport.asgi import GrpcApp, Receive, Scope, Send
-from server.worker import worker_of
+from cli.loading import loading
+
+with loading():
+    from server.control import Assignment, Channel, Ready, assignment, channel
+    from server.errors import StartFailed
+    from server.transport.asgi import GrpcApp, Receive, Scope, Send
+    from server.worker import worker_of
 
 
 class Embedded:

@@ -4,13 +4,16 @@ import asyncio
 import signal
 import socket
 
-import uvloop
+from cli.loading import loading
 
-from server.control import Assignment, Channel, Ready, assignment, channel
-from server.errors import StartFailed
-from server.transport.grpcio import Listening, start_grpcio
-from server.transport.tls import tls_files
-from server.worker import worker_of
+with loading():
+    import uvloop
+
+    from server.control import Assignment, Channel, Ready, assignment, channel
+    from server.errors import StartFailed
+    from server.transport.grpcio import Listening, start_grpcio
+    from server.transport.tls import tls_files
+    from server.worker import worker_of
 
 
 async def run(assigned: Assignment) -> None:

@@ -1,6 +1,7 @@
 """Holds the arrows of the house: who may import whom, read from the imports themselves."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -153,9 +154,23 @@ def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
     }
 
 
-def test_the_vouch_command_imports_nothing_of_the_house() -> None:
-    """It picks the program; `vouch serve` never loads torch, nor `vouch predict` the server."""
-    assert {name.split(".")[0] for name in imports(ROOT / "vouch.py")} <= set(sys.stdlib_module_names)
+def test_the_vouch_command_imports_no_program() -> None:
+    """It picks one; `vouch serve` never loads torch, nor `vouch predict` the server."""
+    ours = {"cli.loading", "cli.loading.loading"}
+    assert {name.split(".")[0] for name in imports(ROOT / "vouch.py") - ours} <= set(sys.stdlib_module_names)
+    assert {name.split(".")[0] for name in imports(ROOT / "cli/loading.py")} <= set(sys.stdlib_module_names)
+
+
+def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_they_are_needed() -> None:
+    """A server starts sooner without; a worker has Pillow, because callers send files."""
+    for parts, unwanted in (
+        ("server.commands, server.supervisor", "rich PIL prometheus_client onnxruntime grpc"),
+        ("server.commands, server.verify", "rich PIL prometheus_client grpc server.supervisor"),
+        ("server.worker_process", "rich prometheus_client"),
+    ):
+        asked = f"import sys, {parts}; print(*set({unwanted.split()}) & set(sys.modules))"
+        found = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert found.stdout.split() == [], parts
 
 
 def test_no_file_is_too_long() -> None:
