@@ -86,7 +86,7 @@ class Batcher:
         """Images that no run has taken yet."""
         return self._queue.images
 
-    def run_soon(self, images: np.ndarray, deadline: float | None = None) -> "asyncio.Future[Rows] | None":
+    def run_soon(self, images: np.ndarray, deadline: float | None = None) -> "Rows | asyncio.Future[Rows] | None":
         """The function's outputs, computed on the event loop; None where waiting in the queue is the better way.
 
         A model that takes microseconds answers sooner than a thread would have been told of the images. Small requests
@@ -97,7 +97,8 @@ class Batcher:
             images, deadline: as `submit` takes them.
 
         Returns:
-            What is done by the end of the loop's next turn, or already. Its error is a ModelFailed.
+            The outputs, or what has them by the end of the loop's next turn. An error of the function, a ModelFailed,
+            is always the latter's.
 
         Raises:
             DeadlineExpired: it has passed.
@@ -108,11 +109,10 @@ class Batcher:
         loop = asyncio.get_running_loop()
         if deadline is not None and deadline <= loop.time():
             raise DeadlineExpired(TOO_LATE)
-        request = Request(images, None, loop.create_future(), taken=count)
         self._alone_since += 1
         if images.nbytes >= GATHERED_BYTES or (self._company < COMPANY and self._alone_since < MEMORY):
-            self._run_here([request])
-            return request.answer
+            return self._run_alone(images)
+        request = Request(images, None, loop.create_future(), taken=count)
         if self._gathered_images + count > self._at_once_images:
             self._run_gathered()
         if not self._gathered:
@@ -140,7 +140,7 @@ class Batcher:
         Cancelling the caller drops its images and disturbs nobody else.
         """
         if (soon := self.run_soon(images, deadline)) is not None:
-            return await soon
+            return await soon if isinstance(soon, asyncio.Future) else soon
         if self._closing is not None:
             raise self._closing
         if self.waiting_images + len(images) > self._limits.queue_images:
@@ -215,8 +215,21 @@ class Batcher:
             self._alone_since = 0
             self._run_here(gathered)
 
+    def _run_alone(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
+        """One whole request, on the event loop; as `_run_here`, less all that several need."""
+        started_ns = time.perf_counter_ns()
+        try:
+            outputs = self._outputs([images])
+        except ModelFailed as failure:
+            self._on_batch(BatchDone(len(images), (0,), time.perf_counter_ns() - started_ns, failed=True))
+            failed: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
+            failed.set_exception(failure)
+            return failed
+        self._on_batch(BatchDone(len(images), (0,), time.perf_counter_ns() - started_ns))
+        return outputs
+
     def _run_here(self, requests: list[Request]) -> None:
-        """Whole requests, on the event loop."""
+        """Whole requests together, on the event loop."""
         batch = [Slice(request, request.images) for request in requests]
         started_ns = time.perf_counter_ns()
         try:
@@ -264,9 +277,10 @@ class Batcher:
             raise
         except Exception as err:
             raise ModelFailed(f"the model failed on {count} images") from err
-        if any(len(output) != count for output in outputs):
-            rows = [len(output) for output in outputs]
-            raise ModelFailed(f"the model answered {count} images with {rows} rows")
+        for output in outputs:
+            if len(output) != count:
+                rows = [len(output) for output in outputs]
+                raise ModelFailed(f"the model answered {count} images with {rows} rows")
         return outputs
 
     def _run_all(self, images: np.ndarray) -> Rows:

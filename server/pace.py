@@ -1,4 +1,4 @@
-"""How many images a model answers sooner than a thread could be told of them: measured at warm-up, not guessed."""
+"""How fast a model is, and so how it is best run: measured at warm-up, not guessed."""
 
 import time
 from collections.abc import Callable
@@ -13,6 +13,10 @@ MAX_BLOCKING_S = 2e-3
 MIN_RUNS = 5
 MEASURED_S = 0.01
 """For how long each size is run at least: a machine that is busy for a moment is not so for as long."""
+COMPARED_IMAGES = 32
+THREADS_PAY = 0.8
+"""Of the time that one thread takes, more of them may take at most so much. What they save less they cost elsewhere:
+they wait for each other, on cores that a transport or another program has work for."""
 
 
 def at_once_images(
@@ -31,8 +35,12 @@ def at_once_images(
         run: what answers images, uint8, shape (N, *image_shape).
         clock: tells seconds.
     """
-    sizes = [1 << power for power in range(max_batch_size.bit_length())]
-    times = [_shortest(run, np.zeros((size, *image_shape), np.uint8), clock) for size in sizes]
+    sizes, times = [], list[float]()
+    for power in range(max_batch_size.bit_length()):
+        sizes.append(1 << power)
+        times.append(_shortest(run, np.zeros((1 << power, *image_shape), np.uint8), clock))
+        if len(times) > 1 and min(times[-2:]) > MAX_BLOCKING_S:  # one size may have been disturbed throughout
+            break
     share = min(seconds / size for seconds, size in zip(times, sizes, strict=True))
     best = 0
     for place, size in enumerate(sizes):
@@ -40,9 +48,32 @@ def at_once_images(
         if seconds > MAX_BLOCKING_S or seconds - size * share > HANDING_OVER_S:
             break
         best = size
-    if best == sizes[-1]:  # several of the largest runs, one after the other
+    if best == sizes[-1]:  # the largest there is: several of the largest runs, one after the other
         best *= max(1, int(MAX_BLOCKING_S / times[-1]))
     return best
+
+
+def is_fast(
+    run: Callable[[np.ndarray], object], image_shape: tuple[int, ...], clock: Callable[[], float] = time.perf_counter
+) -> bool:
+    """Whether an image could be answered on the event loop; arguments as `at_once_images` has them."""
+    return _shortest(run, np.zeros((1, *image_shape), np.uint8), clock) <= MAX_BLOCKING_S
+
+
+def threads_pay(
+    run: Callable[[np.ndarray], object],
+    run_on_one: Callable[[np.ndarray], object],
+    image_shape: tuple[int, ...],
+    max_batch_size: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> bool:
+    """Whether a batch is done so much sooner on all threads than on one that they are worth it.
+
+    Args:
+        run, run_on_one: the same model, on all threads and on one.
+    """
+    images = np.zeros((min(COMPARED_IMAGES, max_batch_size), *image_shape), np.uint8)
+    return _shortest(run, images, clock) <= THREADS_PAY * _shortest(run_on_one, images, clock)
 
 
 def _shortest(run: Callable[[np.ndarray], object], images: np.ndarray, clock: Callable[[], float]) -> float:

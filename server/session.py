@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime as ort
 
 from bundle.pixel_settings import PixelSettings
-from server.cores import available_cores
 from server.errors import ModelFailed, Refused, StartFailed
 from server.settings import Provider
 
@@ -35,6 +34,9 @@ class Outputs(NamedTuple):
     """float32, shape (N, K)."""
 
 
+OUTPUT_NAMES = list(Outputs._fields)
+
+
 class Session:
     """A graph ready to run. Made by `open_session`."""
 
@@ -51,7 +53,7 @@ class Session:
             ModelFailed: ONNX Runtime raised.
         """
         try:
-            return Outputs(*self.graph.run(list(Outputs._fields), {"images": images}))
+            return Outputs(*self.graph.run(OUTPUT_NAMES, {"images": images}))
         except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
             raise ModelFailed(f"the model failed on {len(images)} images") from err
 
@@ -76,7 +78,7 @@ def open_session(model: bytes, provider: Provider, threads: int) -> Session:
 
     Args:
         model: the .onnx file's content, checked by its hash before.
-        threads: threads a run; 0 for as many as there are cores.
+        threads: threads a run.
 
     Raises:
         Refused: ONNX Runtime does not load it.
@@ -84,7 +86,7 @@ def open_session(model: bytes, provider: Provider, threads: int) -> Session:
     """
     require_provider(provider)
     try:
-        return Session(_load(model, provider, threads or available_cores()))
+        return Session(_load(model, provider, threads))
     except Exception as err:
         raise Refused(f"ONNX Runtime does not load model.onnx on {provider}: {_first_line(err)}") from err
 

@@ -82,8 +82,6 @@ def _merge_buckets(ours: list[int], theirs: list[int]) -> None:
 class Statistics:
     """Counts of one version."""
 
-    success: Span = field(default_factory=Span)
-    """Answered requests, from submission to the end of their last run."""
     fail: Span = field(default_factory=Span)
     queue: Span = field(default_factory=Span)
     """Answered requests, from submission to the start of their last run."""
@@ -101,6 +99,11 @@ class Statistics:
     last_run_ms: int = 0
     """Milliseconds since 1970; 0 before the first."""
 
+    @property
+    def success(self) -> Span:
+        """Answered requests, from submission to the end of their last run."""
+        return Span(self.queue.count, self.queue.ns + self.compute.ns)
+
     def add(self, done: BatchDone) -> None:
         """Counts a run."""
         requests, waited_ns = len(done.waits_ns), sum(done.waits_ns)
@@ -109,7 +112,6 @@ class Statistics:
         if done.failed:
             self.fail.add(requests, waited_ns + compute_ns)
             return
-        self.success.add(requests, waited_ns + compute_ns)
         self.queue.add(requests, waited_ns)
         self.compute.add(requests, compute_ns)
         for wait_ns in done.waits_ns:
@@ -123,7 +125,6 @@ class Statistics:
 
     def merge(self, other: "Statistics") -> None:
         """Adds what somebody else counted of the same version, which stays as it is."""
-        self.success.merge(other.success)
         self.fail.merge(other.fail)
         self.queue.merge(other.queue)
         self.compute.merge(other.compute)

@@ -58,13 +58,15 @@ def raw_encoder(manifest: Manifest, wanted: Sequence[RequestedOutput], images: i
     shape = (images, len(manifest.labels))
     for output in wanted:
         head.outputs.add(name=output.name, datatype=OUTPUT_TYPE, shape=shape)
-    places = [Outputs._fields.index(output.name) for output in wanted]
+    first, *others = (Outputs._fields.index(output.name) for output in wanted)
     before_each = RAW_OUTPUT_TAG + varint(4 * shape[0] * shape[1])
     before_first = head.SerializeToString() + before_each
 
     def encode(outputs: Rows) -> Parts:
-        first, *others = (np.ascontiguousarray(outputs[place], "<f4").data for place in places)
-        return (before_first, first, *(part for other in others for part in (before_each, other)))
+        parts: list[bytes | memoryview] = [before_first, outputs[first].data]
+        for other in others:
+            parts += (before_each, outputs[other].data)
+        return tuple(parts)
 
     return encode
 

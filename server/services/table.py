@@ -36,12 +36,13 @@ class Soon:
 
     def __init__(
         self,
-        outputs: "asyncio.Future[T]",
+        outputs: "T | asyncio.Future[T]",
         encode: Callable[[T], Parts],
         failed: Callable[[Exception], Parts] | None = None,
     ) -> None:
         """
         Args:
+            outputs: those that are there already, or are soon.
             failed: the parts that tell of an error; None where it is raised.
         """
         self._outputs = outputs
@@ -49,21 +50,24 @@ class Soon:
         self._failed = failed
 
     def __await__(self) -> Generator[Any, None, Parts]:
-        try:
-            outputs = yield from self._outputs
-        except Exception as err:
-            if self._failed is None:
-                raise
-            return self._failed(err)
+        outputs = self._outputs
+        if isinstance(outputs, asyncio.Future):
+            try:
+                outputs = yield from outputs
+            except Exception as err:
+                if self._failed is None:
+                    raise
+                return self._failed(err)
         return self._encode(outputs)
 
     def done(self) -> bool:
         """Whether awaiting it takes no turn of the loop any more."""
-        return self._outputs.done()
+        return not isinstance(self._outputs, asyncio.Future) or self._outputs.done()
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
-        self._outputs.cancel()
+        if isinstance(self._outputs, asyncio.Future):
+            self._outputs.cancel()
 
 
 @dataclass(eq=False, slots=True)
@@ -103,9 +107,9 @@ class Method:
     """(request, or an async iterator of requests, context) -> an awaitable response, or an async iterator of them."""
     while_draining: bool = False
     """Answered until the very end, past the gate."""
-    wire: Callable[[Serialized, CallContext], Awaitable[Parts]] | None = None
-    """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it; a
-    `Soon` where nothing has to be waited for. The context has the deadline alone."""
+    wire: Callable[[Serialized, CallContext], Parts | Awaitable[Parts]] | None = None
+    """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it; the
+    parts themselves or a `Soon` where nothing has to be waited for. The context has the deadline alone."""
     wire_stream: WireStream | None = None
     """Streaming both ways: the same from serialized requests, as many at a time as have come together, to serialized
     responses, as many as can go out together. Such a stream's messages are counted, each as a request."""

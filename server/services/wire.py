@@ -31,6 +31,15 @@ class Surrounded(NamedTuple):
     stop: int
 
 
+class Kind(NamedTuple):
+    """Requests that differ in their pixels alone."""
+
+    head: bytes
+    """What stands before the pixels, their length included."""
+    tail: bytes
+    """What stands behind them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """All there is to know about a kind of request."""
@@ -63,22 +72,26 @@ class FastPath:
         self._find_pixels = find_pixels
         self._plan = plan
         self._method = method
-        self._known: dict[tuple[bytes, bytes], Plan] = {}
+        self._known: dict[Kind, Plan] = {}
+        self._last: dict[int, tuple[Kind, Plan]] = {}
+        """Length of a request -> the kind that was asked for last in so many bytes: most often it is the next one's."""
         self._generation = catalog.generation
 
-    def __call__(self, request: Serialized, context: CallContext) -> Awaitable[Parts]:
-        """The answer: a `Soon` where the model is that fast."""
+    def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
+        """The answer, where the model is that fast, or a `Soon`; else what has to be waited for."""
         read = self._plan_and_images(request)
         if read is None:
             return self._slowly(request, context)
         plan, images = read
         context.counted_in = plan.served.statistics.requests
         outputs = plan.served.batcher.run_soon(images, context.deadline)
+        if isinstance(outputs, tuple):
+            return plan.encode(outputs)
         return Soon(outputs, plan.encode) if outputs is not None else _later(plan, images, context)
 
-    def begin(self, request: Serialized) -> tuple["asyncio.Future[Rows]", Plan] | None:
-        """The outputs, at the end of this turn of the event loop, and what they are for; None where this is no such
-        request, or waiting in the queue is the better way.
+    def begin(self, request: Serialized) -> tuple["Rows | asyncio.Future[Rows]", Plan] | None:
+        """The outputs, now or at the end of this turn of the event loop, and what they are for; None where this is no
+        such request, or waiting in the queue is the better way.
         """
         read = self._plan_and_images(request)
         if read is None:
@@ -88,30 +101,35 @@ class FastPath:
         return None if outputs is None else (outputs, plan)
 
     def _plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:
-        found = self._find_pixels(request)
-        if found is None or len(request) - (found.stop - found.start) > MAX_SURROUNDING_BYTES:
-            return None
-        plan = self._planned(request, found)
-        if plan is None:
-            return None
-        images = np.frombuffer(request, np.uint8, found.stop - found.start, found.start)
-        return plan, images.reshape(plan.shape)
+        if self._generation != self._catalog.generation:
+            self._known.clear()
+            self._last.clear()
+            self._generation = self._catalog.generation
+        last = self._last.get(len(request))
+        if last is None or not _is_of(request, last[0]):
+            last = self._recognised(request)
+            if last is None:
+                return None
+            self._last[len(request)] = last
+        kind, plan = last
+        return plan, np.ndarray(plan.shape, np.uint8, request, len(kind.head))
 
     async def _slowly(self, request: Serialized, context: CallContext) -> Parts:
         response: Message = await self._method.function(self._method.decode(request), context)
         return (response.SerializeToString(),)
 
-    def _planned(self, request: Serialized, found: Surrounded) -> Plan | None:
-        if self._generation != self._catalog.generation:
-            self._known.clear()
-            self._generation = self._catalog.generation
-        surroundings = bytes(request[: found.start]), bytes(request[found.stop :])
-        plan = self._known.get(surroundings)
+    def _recognised(self, request: Serialized) -> tuple[Kind, Plan] | None:
+        found = self._find_pixels(request)
+        if found is None or len(request) - (found.stop - found.start) > MAX_SURROUNDING_BYTES:
+            return None
+        kind = Kind(bytes(request[: found.start]), bytes(request[found.stop :]))
+        plan = self._known.get(kind)
         if plan is None and (plan := self._read(request)) is not None:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            self._known[surroundings] = plan
-        return plan
+                self._last.clear()
+            self._known[kind] = plan
+        return None if plan is None else (kind, plan)
 
     def _read(self, request: Serialized) -> Plan | None:
         try:
@@ -121,6 +139,12 @@ class FastPath:
             return self._plan(message)
         except DomainError:
             return None  # the long way says it
+
+
+def _is_of(request: Serialized, kind: Kind) -> bool:
+    """Whether a request of the length that this kind has is of it."""
+    head, tail = kind
+    return request[: len(head)] == head and request[len(request) - len(tail) :] == tail
 
 
 async def _later(plan: Plan, images: np.ndarray, context: CallContext) -> Parts:

@@ -274,8 +274,8 @@ async def _answer(method: Method, call: _Call, context: CallContext) -> None:
     """From the request's messages to the response's."""
     if method.wire is not None:
         answer = method.wire(await call.one(), context)
-        if isinstance(answer, Soon):
-            await call.finish(await answer)
+        if isinstance(answer, tuple | Soon):
+            await call.finish(answer if isinstance(answer, tuple) else await answer)
             return
         async with _until(context.deadline):
             parts = await _watched(answer, call)

@@ -144,7 +144,8 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
 
 async def _answer_one(method: Method, request: Any, _: grpc.aio.ServicerContext[Any, Any], call: CallContext) -> bytes:
     if method.wire is not None:
-        return b"".join(await method.wire(request, call))
+        answer = method.wire(request, call)
+        return b"".join(answer if isinstance(answer, tuple) else await answer)
     response: Message = await method.function(_decoded(method, request), call)
     return response.SerializeToString()
 

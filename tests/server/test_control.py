@@ -30,7 +30,7 @@ from server.counts import Counts
 from server.settings import ServeSettings
 from server.statistics import Span, Statistics
 
-COUNTS = Counts({"a": {3: Statistics(success=Span(4, 5 << 40), runs={8: Span(1, 2), 256: Span(3, 4)}, images=9)}})
+COUNTS = Counts({"a": {3: Statistics(queue=Span(4, 5 << 40), runs={8: Span(1, 2), 256: Span(3, 4)}, images=9)}})
 
 
 async def ends() -> tuple[Channel, Channel]:

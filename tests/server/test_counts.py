@@ -3,7 +3,7 @@ from server.statistics import Span, Statistics
 
 
 def counted(success: int) -> Statistics:
-    return Statistics(success=Span(success, 10 * success))
+    return Statistics(queue=Span(success, 10 * success))
 
 
 def test_versions_of_several_workers_add_up_by_name_and_number() -> None:
@@ -33,7 +33,7 @@ def test_counts_of_versions_long_gone_are_forgotten() -> None:
     """
     counts = Counts()
     for version in (1, 2, 3):
-        counts.begin("a", version).success.add(version, 1)
+        counts.begin("a", version).queue.add(version, 1)
     counts.begin("b", 1)
 
     assert {name: sorted(versions) for name, versions in counts.versions.items()} == {"a": [2, 3], "b": [1]}
@@ -45,6 +45,6 @@ def test_what_is_counted_after_the_beginning_is_in_the_counts() -> None:
     """Whoever counts holds the very object."""
     counts = Counts()
 
-    counts.begin("a", 1).success.add(2, 20)
+    counts.begin("a", 1).queue.add(2, 20)
 
     assert counts.of("a", 1) == counted(2)

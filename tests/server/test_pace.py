@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from server.pace import HANDING_OVER_S, MAX_BLOCKING_S, at_once_images
+from server.pace import HANDING_OVER_S, MAX_BLOCKING_S, THREADS_PAY, at_once_images, is_fast, threads_pay
 
 
 class Model:
@@ -55,3 +55,42 @@ def test_a_disturbed_run_does_not_count() -> None:
         model.now += 1.0 if next(calls) % 5 else 0.0
 
     assert at_once_images(run, (4, 4), 64, model.clock) == 64
+
+
+def test_a_slow_model_is_not_measured_at_every_size() -> None:
+    """Sizes above those that could run on the event loop would take a server's start, and decide nothing."""
+    model, largest = Model(MAX_BLOCKING_S, MAX_BLOCKING_S), 0
+
+    def run(images: np.ndarray) -> None:
+        nonlocal largest
+        largest = max(largest, len(images))
+        model.run(images)
+
+    assert at_once_images(run, (4, 4), 256, model.clock) == 0
+    assert largest == 2
+
+
+@pytest.mark.parametrize(("seconds", "fast"), [(MAX_BLOCKING_S / 2, True), (MAX_BLOCKING_S * 2, False)])
+def test_a_model_is_fast_whose_image_could_be_answered_on_the_event_loop(seconds: float, fast: bool) -> None:
+    """For others nobody needs to ask whether threads pay."""
+    model = Model(seconds, 0.0)
+
+    assert is_fast(model.run, (4, 4), model.clock) == fast
+
+
+@pytest.mark.parametrize(("share", "pay"), [(THREADS_PAY - 0.05, True), (THREADS_PAY + 0.05, False), (1.5, False)])
+def test_threads_pay_where_a_batch_is_done_much_sooner(share: float, pay: bool) -> None:
+    """A little sooner is not worth a core that a transport has work for."""
+    one, clock = Model(1e-5, 1e-5), Model(0.0, 0.0)
+
+    def run_on_one(images: np.ndarray) -> None:
+        before = one.now
+        one.run(images)
+        clock.now += one.now - before
+
+    def run(images: np.ndarray) -> None:
+        before = one.now
+        one.run(images)
+        clock.now += share * (one.now - before)
+
+    assert threads_pay(run, run_on_one, (4, 4), 256, clock.clock) == pay

@@ -8,8 +8,9 @@ from bundle.accuracy import Accuracy
 from bundle.manifest import MODEL, VALIDATION
 from bundle.store import ModelsFolder
 from server.errors import Refused
+from server.session import Session
 from server.settings import VerifySettings
-from server.verify import check_claim, verify
+from server.verify import check_claim, load, verify
 from tests.tiny import ROTATED, publish_tiny, tiny_graph
 
 
@@ -113,3 +114,16 @@ def test_lost_answers_count_against_the_allowance(tmp_path: Path) -> None:
         check_claim(manifest, Accuracy(correct=269, total=300), 0)
     with pytest.raises(Refused, match="the claim is about 300 images, the validation split has 299"):
         check_claim(manifest, Accuracy(correct=270, total=299), 0)
+
+
+@pytest.mark.parametrize(("asked_for", "cores", "expected"), [(0, 2, 1), (0, 1, 1), (2, 1, 2), (3, 2, 3)])
+def test_a_model_that_is_no_faster_on_several_threads_has_one(
+    tmp_path: Path, asked_for: int, cores: int, expected: int
+) -> None:
+    """Unless it is said how many: a run of the tiny model is over before a second thread has woken up."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+
+    session = load(bundle, VerifySettings(bundle=Path("unused"), threads=asked_for), cores)
+
+    assert isinstance(session, Session)
+    assert session.graph.get_session_options().intra_op_num_threads == expected

@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator
 
 import grpc
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 from protos.vouch.v1 import classifier_pb2 as pb
-from server.catalog import Refusal
+from server.batcher import Limits, start_batcher
+from server.catalog import Refusal, Served
 from server.services.classifier import most_probable
 from server.services.stream import STREAM_WINDOW
+from server.session import Outputs
 from tests.server.services.calls import png, raw, refusal
 from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, tiny_images
@@ -106,13 +109,30 @@ async def test_a_model_has_to_be_named_where_there_are_several(serving: Serving)
     assert (await serving.classifier.Predict(raw(images, model="other"))).model == "other"
 
 
-async def test_a_deadline_in_the_past_never_reaches_the_model(serving: Serving) -> None:
-    """Such a call is DEADLINE_EXCEEDED."""
-    images, _ = tiny_images(1)
+async def test_a_request_whose_deadline_passes_in_the_queue_never_reaches_the_model(serving: Serving) -> None:
+    """Such a call is DEADLINE_EXCEEDED, and those before it are answered."""
+    seen: list[int] = []
+    running, let_go = threading.Event(), threading.Event()
 
-    code, _ = await refusal(serving.classifier.Predict(raw(images), timeout=0))
+    def run(images: np.ndarray) -> Outputs:
+        seen.append(len(images))
+        running.set()
+        assert let_go.wait(10)
+        return Outputs(*np.full((2, len(images), 3), 1 / 3, np.float32))
+
+    bundle = publish_tiny(serving.folder)
+    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 2000))))
+    images, _ = tiny_images(3)
+    first = asyncio.ensure_future(serving.classifier.Predict(raw(images[:1])))
+    assert await asyncio.to_thread(running.wait, 10)
+
+    code, _ = await refusal(serving.classifier.Predict(raw(images[:2]), timeout=0.05))
+    let_go.set()
+    await first
+    await serving.classifier.Predict(raw(images))
 
     assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert seen == [1, 3]
 
 
 async def test_a_stream_answers_in_order_with_the_ids_and_survives_a_bad_request(serving: Serving) -> None:
