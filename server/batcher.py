@@ -55,6 +55,10 @@ class BatchDone(NamedTuple):
     """Whether the function raised or lost rows."""
 
 
+Gathered = tuple[np.ndarray, "asyncio.Future[Rows]", int]
+"""Images that are to be run at the end of this turn of the event loop, who waits for them, and since when (ns)."""
+
+
 class Batcher:
     """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
 
@@ -74,7 +78,7 @@ class Batcher:
         self._running: list[Slice] = []
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
-        self._gathered: list[Request] = []
+        self._gathered: list[Gathered] = []
         self._gathered_images = 0
         self._company = 2.0 * COMPANY
         self._alone_since = 0
@@ -112,14 +116,14 @@ class Batcher:
         self._alone_since += 1
         if images.nbytes >= GATHERED_BYTES or (self._company < COMPANY and self._alone_since < MEMORY):
             return self._run_alone(images)
-        request = Request(images, None, loop.create_future(), taken=count)
+        answer: asyncio.Future[Rows] = loop.create_future()
         if self._gathered_images + count > self._at_once_images:
             self._run_gathered()
         if not self._gathered:
             loop.call_soon(self._run_gathered)
-        self._gathered.append(request)
+        self._gathered.append((images, answer, time.perf_counter_ns()))
         self._gathered_images += count
-        return request.answer
+        return answer
 
     async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
         """The function's outputs for these images, computed together with other callers' images.
@@ -210,13 +214,31 @@ class Batcher:
     def _run_gathered(self) -> None:
         """What has come within this turn of the event loop, together."""
         gathered, self._gathered, self._gathered_images = self._gathered, [], 0
-        if gathered:
-            self._company += (len(gathered) - self._company) / MEMORY
-            self._alone_since = 0
-            self._run_here(gathered)
+        if not gathered:
+            return
+        self._company += (len(gathered) - self._company) / MEMORY
+        self._alone_since = 0
+        parts, started_ns = [images for images, _, _ in gathered], time.perf_counter_ns()
+        try:
+            outputs, failure = self._outputs(parts), None
+        except ModelFailed as err:
+            outputs, failure = (), err
+        run_ns = time.perf_counter_ns() - started_ns
+        waits = tuple([started_ns - since_ns for _, answer, since_ns in gathered if not answer.done()])
+        self._on_batch(BatchDone(sum(map(len, parts)), waits, run_ns, failure is not None))
+        start = 0
+        for images, answer, _ in gathered:
+            stop = start + len(images)
+            if answer.done():  # its caller has left
+                pass
+            elif failure is None:
+                answer.set_result(tuple([output[start:stop] for output in outputs]))
+            else:
+                answer.set_exception(failure)
+            start = stop
 
     def _run_alone(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
-        """One whole request, on the event loop; as `_run_here`, less all that several need."""
+        """One request, on the event loop."""
         started_ns = time.perf_counter_ns()
         try:
             outputs = self._outputs([images])
@@ -227,17 +249,6 @@ class Batcher:
             return failed
         self._on_batch(BatchDone(len(images), (0,), time.perf_counter_ns() - started_ns))
         return outputs
-
-    def _run_here(self, requests: list[Request]) -> None:
-        """Whole requests together, on the event loop."""
-        batch = [Slice(request, request.images) for request in requests]
-        started_ns = time.perf_counter_ns()
-        try:
-            outputs = self._outputs([part.images for part in batch])
-        except ModelFailed as failure:
-            self._failed(batch, started_ns, failure)
-        else:
-            self._answered(batch, started_ns, outputs)
 
     async def _run_there(self, batch: list[Slice]) -> None:
         """In the batcher's thread."""

@@ -120,12 +120,12 @@ class Classifier:
         def encode_best(outputs: Rows) -> Parts:
             best = outputs[0].argmax(axis=1)
             labels = b"".join([entries[k] for k in best.tolist()])
-            return (head, labels, before_probabilities, outputs[0].max(axis=1).astype("<f4", copy=False).data)
+            return (head, labels, before_probabilities, outputs[0].max(axis=1).data.cast("B"))
 
         def encode(outputs: Rows) -> Parts:
             classes, probabilities = most_probable(outputs[0], top_k)
             labels = b"".join([entries[k] for k in classes.ravel().tolist()])
-            return (head, labels, before_probabilities, np.ascontiguousarray(probabilities, "<f4").data)
+            return (head, labels, before_probabilities, np.ascontiguousarray(probabilities).data.cast("B"))
 
         if top_k == 1:
             return Plan(served, images.shape, encode_one if len(images) == 1 else encode_best)

@@ -63,9 +63,9 @@ def raw_encoder(manifest: Manifest, wanted: Sequence[RequestedOutput], images: i
     before_first = head.SerializeToString() + before_each
 
     def encode(outputs: Rows) -> Parts:
-        parts: list[bytes | memoryview] = [before_first, outputs[first].data]
+        parts: list[bytes | memoryview] = [before_first, outputs[first].data.cast("B")]
         for other in others:
-            parts += (before_each, outputs[other].data)
+            parts += (before_each, outputs[other].data.cast("B"))
         return tuple(parts)
 
     return encode

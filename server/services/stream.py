@@ -31,23 +31,26 @@ async def answer_pieces(
 
     Closing the generator, or cancelling the caller, cancels what is at work.
     """
-    places = asyncio.Semaphore(STREAM_WINDOW)  # taken before a request is read: unread answers hold back the stream
     answers: deque[Awaitable[Response] | Exception | None] = deque()
-    more = asyncio.Event()
+    more, room = asyncio.Event(), asyncio.Event()
+    at_work = 0
 
     def put(answer: Awaitable[Response] | Exception | None) -> None:
         answers.append(answer)
         more.set()
 
     async def read() -> None:
+        nonlocal at_work
         end: Exception | None = None
         try:
-            await places.acquire()
             async for piece in pieces:
                 for request in piece:
                     work = answer(request)
                     put(work if isinstance(work, Soon) else asyncio.ensure_future(work))
-                    await places.acquire()
+                    at_work += 1
+                    while at_work >= STREAM_WINDOW:  # before more is read: unread answers hold back the stream
+                        room.clear()
+                        await room.wait()
         except Exception as err:
             end = err
         put(end)
@@ -73,8 +76,8 @@ async def answer_pieces(
                     ready.append(await following)
                     answers.popleft()
                 yield ready
-                for _ in ready:
-                    places.release()
+                at_work -= len(ready)
+                room.set()
     finally:
         reader.cancel()
         for unsent in answers:

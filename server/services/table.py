@@ -19,7 +19,7 @@ from server.statistics import Requests
 
 Serialized = bytes | memoryview
 Parts = tuple[bytes | memoryview, ...]
-"""A serialized message in pieces, which the transport joins."""
+"""A serialized message in pieces, which the transport joins; the length of each is its bytes'."""
 
 
 OK, CANCELLED = 0, 1

@@ -19,6 +19,7 @@ from server.services.wire import FastPath, read_varint, varint
 
 ID_TAG = 1 << 3 | 2
 INNER_TAG = 2 << 3 | 2
+INNER_HEAD = bytes([INNER_TAG])
 
 
 @dataclass(frozen=True)
@@ -110,5 +111,4 @@ def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:
 
 def close_named(name: bytes, inner: Parts) -> Parts:
     """The same the other way round."""
-    size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in inner)
-    return (name, bytes([INNER_TAG]) + varint(size), *inner)
+    return (name, INNER_HEAD, varint(sum(map(len, inner))), *inner)

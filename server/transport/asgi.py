@@ -213,7 +213,7 @@ class _Call:
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""
-        await self._put(*self._beginning(), _body(b"".join(map(_framed, messages)), more=True))
+        await self._put(*self._beginning(), _body(_framed(*messages), more=True))
 
     async def finish(self, last: Parts | None = None) -> None:
         """The end, with a last message perhaps."""
@@ -349,6 +349,9 @@ def timeout_s(value: bytes) -> float:
     return int(digits) * unit
 
 
-def _framed(parts: Parts) -> bytes:
-    size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in parts)
-    return b"".join((b"\0", size.to_bytes(4, "big"), *parts))
+def _framed(*messages: Parts) -> bytes:
+    pieces: list[bytes | memoryview] = []
+    for parts in messages:
+        pieces.append(b"\0" + sum(map(len, parts)).to_bytes(4, "big"))
+        pieces += parts
+    return b"".join(pieces)
