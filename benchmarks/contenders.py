@@ -47,11 +47,14 @@ def vouch(transport: str, workers: int) -> Contender:
     return Contender(f"vouch, {transport}, {workers} worker{'s' * (workers > 1)}", command, {METRICS_PORT: "0"})
 
 
-def echo() -> Contender:
-    """Grpcio's asyncio server with nothing behind it."""
-    return Contender(
-        "grpcio echo", lambda bundle, port: [sys.executable, "-m", "benchmarks.echo", str(port)], echoes=True
-    )
+def echo(with_model: bool = False) -> Contender:
+    """Grpcio's asyncio server with nothing behind it, or nothing but a run of the model."""
+
+    def command(bundle: Path, port: int) -> list[str]:
+        model = [str(bundle / "model.onnx")] if with_model else []
+        return [sys.executable, "-m", "benchmarks.echo", str(port), *model]
+
+    return Contender("grpcio echo that runs the model" if with_model else "grpcio echo", command, echoes=True)
 
 
 def peer(script: Path, which: str, name: str, environment: dict[str, str]) -> Contender:

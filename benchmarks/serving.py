@@ -103,12 +103,13 @@ def contenders(peers: Path) -> list[Contender]:
     ours = [vouch(transport, workers) for transport in ("grpcio", "envoy") for workers in (1, 2)]
     if not peers.exists():
         say(f"{peers} is not there: Triton and MLServer are left out")
-        return [*ours, echo()]
+        return [*ours, echo(), echo(with_model=True)]
     return [
         *ours,
         peer(peers, "triton", "Triton, 2 instances", {"TRITON_INSTANCES": "2"}),
         peer(peers, "mlserver", "MLServer", {}),
         echo(),
+        echo(with_model=True),
     ]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-TRITON, MLSERVER, ECHO, BARE = "Triton, 2 instances", "MLServer", "grpcio echo", "bare ONNX Runtime"
+TRITON, MLSERVER, BARE = "Triton, 2 instances", "MLServer", "bare ONNX Runtime"
+ECHO, ECHO_WITH_MODEL = "grpcio echo", "grpcio echo that runs the model"
 TARGETS = {1: (1.0, 9, 0.8), 32: (1.25, 14, 0.75), 128: (1.15, 15, 0.75), 1024: (1.25, 20, 0.75)}
 """Batch size -> at least this many times Triton and MLServer with the better transport, grpcio's echo with grpcio."""
 Rows = list[dict[str, Any]]
@@ -94,7 +95,7 @@ def _ratios(rows: Rows) -> str:
     names = _names(rows, "contender")
     ours = [name for name in names if name.startswith("vouch")]
     pairs = [(name, other) for name in ours for other in (TRITON, MLSERVER) if other in names]
-    pairs += [(name, ECHO) for name in ours if "grpcio" in name and ECHO in names]
+    pairs += [(name, echo) for name in ours if "grpcio" in name for echo in (ECHO, ECHO_WITH_MODEL) if echo in names]
     batches = _names(rows, "batch")
     lines = ["| | " + " | ".join(f"batch {batch}" for batch in batches) + " |", "|---|" + "---|" * len(batches)]
     for name, other in pairs:
