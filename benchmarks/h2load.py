@@ -28,9 +28,8 @@ class Load:
 
 MOST_STREAMS = 100
 """On a connection of an open loop, as gRPC's servers allow by default."""
-TRIES = 3
-CLOSE_ENOUGH = 0.03
-"""Of the calls a second that are meant."""
+LEAST_CALLS = 50
+"""On each connection of an open loop."""
 SATURATED = Load(8, 8)
 ALONE = Load(1, 1)
 
@@ -46,7 +45,8 @@ class Loaded:
     data_bytes: int
     """Of all answers' messages; an answer that is an error has none."""
     latencies_s: np.ndarray
-    """From when each was sent; float64, one a call, sorted; empty unless they were asked for."""
+    """From when each was sent; float64, sorted; one a call but for those at the ends of an open loop; empty unless they
+    were asked for."""
 
     @property
     def calls_a_second(self) -> float:
@@ -81,50 +81,48 @@ def open_loop(address: str, path: str, message: bytes, calls_a_second: float, se
     """Calls at random moments (a Poisson process), whether or not earlier answers are back.
 
     There is an h2load for each connection, with a script of moments of its own: one alone plays the same script on all
-    its connections, eight calls at a time, and its own `--rps` sends ten milliseconds' calls at once. A moment
-    comes a little late, and all that follow with it; by how much is found in tries of a second, and the scripts are
-    shortened by it. How many calls a second it came to stands in the result. What was sent before all had begun, or
-    after the first had ended, counts as calls, not as latencies.
+    its connections, eight calls at a time, and its own `--rps` sends ten milliseconds' calls at once. A moment comes a
+    little late, and all that follow with it; by how much is found in a first second, and the scripts are shortened by
+    it. How many calls a second it came to stands in the result. What was sent before all had begun, or after the first
+    had ended, counts as calls and not as latencies.
 
     Raises:
         RuntimeError: h2load failed; its output is in the message.
     """
     gap_s = SATURATED.connections / calls_a_second
-    script_gap_s = gap_s
-    for seed in range(TRIES):
-        tried = _at_random(address, path, message, script_gap_s, max(2, round(WARM_UP_S / gap_s)), seed)
-        if abs(tried.calls_a_second / calls_a_second - 1) < CLOSE_ENOUGH:
-            break
-        late_s = SATURATED.connections / tried.calls_a_second - gap_s
-        script_gap_s = max(gap_s / 10, script_gap_s - late_s)
-    return _at_random(address, path, message, script_gap_s, max(2, round(seconds / gap_s)), TRIES)
-
-
-def _at_random(address: str, path: str, message: bytes, gap_s: float, calls: int, seed: int) -> Loaded:
-    """So many calls on each connection, this mean time apart."""
-    rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(_framed([message]))
-        logs = [Path(folder) / f"log-{number}" for number in range(SATURATED.connections)]
-        commands = []
-        for log in logs:
-            script = log.with_suffix(".script")
-            moments_s = rng.exponential(gap_s, calls).cumsum()
-            script.write_text("".join(f"{moment * 1000:.3f}\thttp://{address}{path}\n" for moment in moments_s))
-            command = _command(1, MOST_STREAMS, body)
-            commands.append([*command, f"--timing-script-file={script}", f"--log-file={log}"])
-        with ThreadPoolExecutor(len(commands)) as all_at_once:
-            outputs = list(all_at_once.map(_run, commands))
-        sent = [np.loadtxt(log, ndmin=2) for log in logs]  # when, with which status, how long it took: microseconds
-    began, ended = max(one[0, 0] for one in sent), min(one[-1, 0] for one in sent)
+
+        def run(mean_gap_s: float, seconds: float, seed: int) -> tuple[list[str], list[np.ndarray], float]:
+            rng, calls = np.random.default_rng(seed), max(LEAST_CALLS, round(seconds / gap_s))
+            moments_s = rng.exponential(mean_gap_s, (SATURATED.connections, calls)).cumsum(axis=1)
+            logs = [Path(folder) / f"log-{number}" for number in range(len(moments_s))]
+            commands = []
+            for log, its_moments_s in zip(logs, moments_s, strict=True):
+                script = log.with_suffix(".script")
+                script.write_text("".join(f"{one * 1000:.3f}\thttp://{address}{path}\n" for one in its_moments_s))
+                log.unlink(missing_ok=True)
+                command = _command(1, MOST_STREAMS, body)
+                commands.append([*command, f"--timing-script-file={script}", f"--log-file={log}"])
+            with ThreadPoolExecutor(len(commands)) as all_at_once:
+                outputs = list(all_at_once.map(_run, commands))
+            sent = [np.loadtxt(log, ndmin=2) for log in logs]  # when, its status, how long it took: microseconds
+            took_s = np.array([np.ptp(one[:, 0]) for one in sent]) / 1e6
+            return outputs, sent, float((took_s - np.ptp(moments_s, axis=1)).mean()) / (calls - 1)
+
+        *_, late_s = run(gap_s, WARM_UP_S, seed=0)
+        outputs, sent, _ = run(max(gap_s / 10, gap_s - max(0.0, late_s)), seconds, seed=1)
+    began, ended = max(one[:, 0].min() for one in sent), min(one[:, 0].max() for one in sent)
     together = np.concatenate(sent)
     together = together[(together[:, 0] >= began) & (together[:, 0] <= ended)]
-    seconds_a_call = (ended - began) / 1e6 / max(1, len(together))
     parts = [read(output, 0, np.empty(0)) for output in outputs]
-    answered = sum(part.calls for part in parts)
-    failed, data_bytes = sum(part.failed for part in parts), sum(part.data_bytes for part in parts)
-    return Loaded(answered, answered * seconds_a_call, failed, data_bytes, np.sort(together[:, 2] / 1e6))
+    calls = sum(part.calls for part in parts)
+    return Loaded(
+        *(calls, calls * (ended - began) / 1e6 / len(together)),
+        *(sum(part.failed for part in parts), sum(part.data_bytes for part in parts)),
+        np.sort(together[:, 2] / 1e6),
+    )
 
 
 def _framed(messages: Sequence[bytes]) -> bytes:

@@ -1,7 +1,7 @@
 """Speed of serving, beside the peers and the limits, in one run on the same cores.
 
-    make benchmark          Vouch over both transports with 1 and 2 workers, Triton, MLServer, a bare grpcio echo, and
-                            bare ONNX Runtime in process, with a linear model and a cnn
+    make benchmark          Vouch over both transports with 1 and 2 workers, Triton, MLServer, a bare grpcio echo with
+                            and without a run of the model, and bare ONNX Runtime in process; a linear model and a cnn
 
 Takes about an hour on two cores; `--quick` takes minutes and is no result. The servers take turns, round after round,
 so that a busy minute of the machine meets all of them. The table goes to standard output, all figures to

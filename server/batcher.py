@@ -240,14 +240,14 @@ class Batcher:
     def _run_alone(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
         """One request, on the event loop."""
         started_ns = time.perf_counter_ns()
+        outputs: Rows | asyncio.Future[Rows]
         try:
             outputs = self._outputs([images])
         except ModelFailed as failure:
-            self._on_batch(BatchDone(len(images), (0,), time.perf_counter_ns() - started_ns, failed=True))
-            failed: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
-            failed.set_exception(failure)
-            return failed
-        self._on_batch(BatchDone(len(images), (0,), time.perf_counter_ns() - started_ns))
+            outputs = asyncio.get_running_loop().create_future()
+            outputs.set_exception(failure)
+        run_ns, failed = time.perf_counter_ns() - started_ns, isinstance(outputs, asyncio.Future)
+        self._on_batch(BatchDone(len(images), (0,), run_ns, failed))
         return outputs
 
     async def _run_there(self, batch: list[Slice]) -> None:
@@ -284,14 +284,13 @@ class Batcher:
         count = sum(map(len, parts))
         try:
             outputs = self._run_all(parts[0] if len(parts) == 1 else np.concatenate(parts))
+            rows = list(map(len, outputs))
         except ModelFailed:
             raise
         except Exception as err:
             raise ModelFailed(f"the model failed on {count} images") from err
-        for output in outputs:
-            if len(output) != count:
-                rows = [len(output) for output in outputs]
-                raise ModelFailed(f"the model answered {count} images with {rows} rows")
+        if rows != [count] * len(rows):
+            raise ModelFailed(f"the model answered {count} images with {rows} rows")
         return outputs
 
     def _run_all(self, images: np.ndarray) -> Rows:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -13,10 +14,23 @@ MAX_BLOCKING_S = 2e-3
 MIN_RUNS = 5
 MEASURED_S = 0.01
 """For how long each size is run at least: a machine that is busy for a moment is not so for as long."""
+TURNS = 2
+"""In which two are compared: a busy moment of the machine meets both, or there is another."""
 COMPARED_IMAGES = 32
+"""In a batch by which models are judged that take too long for larger ones to be timed."""
 THREADS_PAY = 0.8
 """Of the time that one thread takes, more of them may take at most so much. What they save less they cost elsewhere:
 they wait for each other, on cores that a transport or another program has work for."""
+
+
+class Runs(Protocol):
+    """A model."""
+
+    def run(self, images: np.ndarray, /) -> object:
+        """Its outputs for images, uint8, shape (N, ...)."""
+
+
+Opened = TypeVar("Opened", bound=Runs)
 
 
 def at_once_images(
@@ -41,6 +55,9 @@ def at_once_images(
         times.append(_shortest(run, np.zeros((1 << power, *image_shape), np.uint8), clock))
         if len(times) > 1 and min(times[-2:]) > MAX_BLOCKING_S:  # one size may have been disturbed throughout
             break
+    if sizes[-1] < max_batch_size and min(times) <= MAX_BLOCKING_S:  # what an image costs in a batch of some size
+        sizes.append(min(COMPARED_IMAGES, max_batch_size))
+        times.append(_shortest(run, np.zeros((sizes[-1], *image_shape), np.uint8), clock))
     share = min(seconds / size for seconds, size in zip(times, sizes, strict=True))
     best = 0
     for place, size in enumerate(sizes):
@@ -48,32 +65,35 @@ def at_once_images(
         if seconds > MAX_BLOCKING_S or seconds - size * share > HANDING_OVER_S:
             break
         best = size
-    if best == sizes[-1]:  # the largest there is: several of the largest runs, one after the other
+    if best == sizes[-1]:  # several of the largest runs, one after the other
         best *= max(1, int(MAX_BLOCKING_S / times[-1]))
     return best
 
 
-def is_fast(
-    run: Callable[[np.ndarray], object], image_shape: tuple[int, ...], clock: Callable[[], float] = time.perf_counter
-) -> bool:
-    """Whether an image could be answered on the event loop; arguments as `at_once_images` has them."""
-    return _shortest(run, np.zeros((1, *image_shape), np.uint8), clock) <= MAX_BLOCKING_S
-
-
-def threads_pay(
-    run: Callable[[np.ndarray], object],
-    run_on_one: Callable[[np.ndarray], object],
+def on_threads_that_pay(
+    opened: Callable[[int], Opened],
+    threads: int,
     image_shape: tuple[int, ...],
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> bool:
-    """Whether a batch is done so much sooner on all threads than on one that they are worth it.
+) -> Opened:
+    """A model on so many threads, or on one, where more do not get a batch done so much sooner that they are worth it.
+
+    A model whose image takes too long for the event loop has them all without a comparison.
 
     Args:
-        run, run_on_one: the same model, on all threads and on one.
+        opened: the model on a number of threads, warm.
+        clock: tells seconds.
     """
+    several = opened(threads)
+    one_image = np.zeros((1, *image_shape), np.uint8)
+    if threads == 1 or _shortest(several.run, one_image, clock) > MAX_BLOCKING_S:
+        return several
+    alone = opened(1)
     images = np.zeros((min(COMPARED_IMAGES, max_batch_size), *image_shape), np.uint8)
-    return _shortest(run, images, clock) <= THREADS_PAY * _shortest(run_on_one, images, clock)
+    times = [(_shortest(several.run, images, clock), _shortest(alone.run, images, clock)) for _ in range(TURNS)]
+    together_s, alone_s = map(min, zip(*times, strict=True))
+    return several if together_s <= THREADS_PAY * alone_s else alone
 
 
 def _shortest(run: Callable[[np.ndarray], object], images: np.ndarray, clock: Callable[[], float]) -> float:

@@ -20,7 +20,7 @@ class RuntimeSettings(CommandSettings):
     provider: Provider = "cpu"
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
-    """Threads of a run; 0: as many as this process has cores, or one where more of them are no faster."""
+    """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=65_536)] = 256
     """Images in one run of the model; a larger request is answered in several runs."""
     max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0

@@ -18,7 +18,7 @@ from server.batcher import Batcher, Limits, start_batcher
 from server.bound_session import BoundSession
 from server.cores import available_cores
 from server.errors import DomainError, Refused
-from server.pace import is_fast, threads_pay
+from server.pace import on_threads_that_pay
 from server.session import Outputs, Session, open_session
 from server.settings import RuntimeSettings
 
@@ -66,25 +66,30 @@ def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session |
     """The bundle's graph, loaded, held against the manifest and warmed up.
 
     Args:
-        cores: threads of a run, at most, where the settings leave that open; 0: all there are. A model that is no
-            faster on several has one.
+        cores: threads of a run, at most, where the settings leave that open; 0: all there are. On a CPU a fast model
+            that is hardly faster on several has one.
 
     Raises:
         Refused, InvalidBundle, StartFailed: as `verify`.
     """
     manifest, model = bundle.manifest, bundle.read_model()
-    threads = settings.threads or cores or available_cores()
-    session = open_session(model, settings.provider, threads)
-    session.check_signature(manifest.input, len(manifest.labels))
-    if settings.provider != "cpu":
-        bound = BoundSession(session, settings.provider, settings.max_batch_size)
-        return _warm(bound, bound.sizes, manifest)
-    sizes, shape = [1, settings.max_batch_size], manifest.input.shape
-    session = _warm(session, sizes, manifest)
-    if threads == 1 or settings.threads or not is_fast(session.run, shape):
+    sizes = [1, settings.max_batch_size]
+
+    def opened(threads: int) -> Session:
+        session = open_session(model, settings.provider, threads)
+        session.check_signature(manifest.input, len(manifest.labels))
         return session
-    on_one = _warm(open_session(model, settings.provider, 1), sizes, manifest)
-    return session if threads_pay(session.run, on_one.run, shape, settings.max_batch_size) else on_one
+
+    threads = settings.threads or cores or available_cores()
+    if settings.provider != "cpu":
+        bound = BoundSession(opened(threads), settings.provider, settings.max_batch_size)
+        return _warm(bound, bound.sizes, manifest)
+    if settings.threads:
+        return _warm(opened(threads), sizes, manifest)
+    shape = manifest.input.shape
+    return on_threads_that_pay(
+        lambda threads: _warm(opened(threads), sizes, manifest), threads, shape, settings.max_batch_size
+    )
 
 
 def _warm(session: Warmed, sizes: list[int], manifest: Manifest) -> Warmed:

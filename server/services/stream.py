@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import TypeVar
 
 from server.gate import Gate
-from server.services.table import Soon
+from server.services.table import Soon, has_succeeded
 
 STREAM_WINDOW = 64
 """Requests of one stream at work at once; more are not read from it before answers have gone out."""
@@ -101,7 +101,7 @@ async def answer_in_order(
 def _there(answer: Awaitable[Response] | Exception | None) -> Awaitable[Response] | None:
     """The answer, if it can be had without waiting and is no error."""
     if isinstance(answer, Soon):
-        return answer if answer.done() else None
-    if not isinstance(answer, asyncio.Future) or not answer.done() or answer.cancelled() or answer.exception():
-        return None
-    return answer
+        return answer if answer.succeeds() else None
+    if isinstance(answer, asyncio.Future):
+        return answer if has_succeeded(answer) else None
+    return None

@@ -29,6 +29,11 @@ T = TypeVar("T")
 Metadata = Mapping[str, str | bytes]
 
 
+def has_succeeded(future: "asyncio.Future[Any]") -> bool:
+    """Whether it has a result."""
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
 class Soon:
     """Parts that are there within a turn or two of the event loop: not worth watching the caller or a deadline."""
 
@@ -60,9 +65,9 @@ class Soon:
                 return self._failed(err)
         return self._encode(outputs)
 
-    def done(self) -> bool:
-        """Whether awaiting it takes no turn of the loop any more."""
-        return not isinstance(self._outputs, asyncio.Future) or self._outputs.done()
+    def succeeds(self) -> bool:
+        """Whether awaiting it takes no turn of the loop any more, and raises nothing."""
+        return not isinstance(self._outputs, asyncio.Future) or has_succeeded(self._outputs)
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""

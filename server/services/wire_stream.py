@@ -65,9 +65,10 @@ class StreamPath:
         return answer_pieces(pieces, partial(self._one, context=context), self._gate)
 
     def _one(self, message: Serialized, context: CallContext) -> Awaitable[Parts]:
+        began_ns = perf_counter_ns()
         if (opened := self._envelope.open(message)) is None or (begun := self._fast.begin(opened[1])) is None:
             return self._slowly(message, context)
-        name, (outputs, plan), envelope, began_ns = opened[0], begun, self._envelope, perf_counter_ns()
+        name, (outputs, plan), envelope = opened[0], begun, self._envelope
 
         def answered(rows: Rows) -> Parts:
             parts = envelope.close(name, plan.encode(rows))

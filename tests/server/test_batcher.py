@@ -165,6 +165,28 @@ async def test_a_failed_run_on_the_loop_fails_all_who_shared_it_and_nobody_else(
         assert (await submit(batcher, 3))[0].tolist() == [3]
 
 
+@pytest.mark.parametrize("fails", ["raises", "loses rows", "gives no rows"])
+async def test_a_request_that_is_run_alone_and_fails_is_told_once(fails: str) -> None:
+    """Its error is in a future, as that of a run with others; the next request is answered."""
+    done: list[BatchDone] = []
+
+    def run(images: np.ndarray) -> Rows:
+        if images[0]:
+            return (images,)
+        if fails == "raises":
+            raise ValueError("nought")
+        return (images[1:],) if fails == "loses rows" else (7,)  # type: ignore[return-value]
+
+    large = np.zeros(GATHERED_BYTES, np.uint8)
+    async with batching(run, len(large), on_batch=done.append, at_once_images=len(large)) as batcher:
+        failed = batcher.run_soon(large)
+
+        assert isinstance(failed, asyncio.Future)
+        assert isinstance(failed.exception(), ModelFailed)
+        assert [(one.images, one.waits_ns, one.failed) for one in done] == [(len(large), (0,), True)]
+        assert isinstance(batcher.run_soon(large + 1), tuple)
+
+
 async def test_a_caller_who_leaves_within_the_turn_disturbs_nobody() -> None:
     """Its images run with the others', and nobody is told."""
     model = HeldModel(held=False)

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from server.pace import HANDING_OVER_S, MAX_BLOCKING_S, THREADS_PAY, at_once_images, is_fast, threads_pay
+from server.pace import (
+    COMPARED_IMAGES,
+    HANDING_OVER_S,
+    MAX_BLOCKING_S,
+    THREADS_PAY,
+    at_once_images,
+    on_threads_that_pay,
+)
 
 
 class Model:
@@ -26,6 +33,7 @@ class Model:
         (MAX_BLOCKING_S / 100, MAX_BLOCKING_S / 100, 64),  # longer ones would hold up the loop
         (2 * HANDING_OVER_S, 1e-6, 0),  # worth waiting for others
         (0.0, 2 * MAX_BLOCKING_S, 0),
+        (1.2 * HANDING_OVER_S, MAX_BLOCKING_S / 2, 0),  # worth it, though no larger batch could run on the loop
     ],
 )
 def test_what_is_cheap_by_itself_is_run_at_once(a_run: float, an_image: float, expected: int) -> None:
@@ -58,39 +66,53 @@ def test_a_disturbed_run_does_not_count() -> None:
 
 
 def test_a_slow_model_is_not_measured_at_every_size() -> None:
-    """Sizes above those that could run on the event loop would take a server's start, and decide nothing."""
-    model, largest = Model(MAX_BLOCKING_S, MAX_BLOCKING_S), 0
+    """Batches far above those that could run on the event loop would hold up a server's start."""
+    slow, slower, sizes = Model(0.0, MAX_BLOCKING_S / 3), Model(0.0, MAX_BLOCKING_S * 2), [0]
 
     def run(images: np.ndarray) -> None:
-        nonlocal largest
-        largest = max(largest, len(images))
-        model.run(images)
+        sizes.append(len(images))
+        (slow if max(sizes) <= COMPARED_IMAGES else slower).run(images)
 
-    assert at_once_images(run, (4, 4), 256, model.clock) == 0
-    assert largest == 2
-
-
-@pytest.mark.parametrize(("seconds", "fast"), [(MAX_BLOCKING_S / 2, True), (MAX_BLOCKING_S * 2, False)])
-def test_a_model_is_fast_whose_image_could_be_answered_on_the_event_loop(seconds: float, fast: bool) -> None:
-    """For others nobody needs to ask whether threads pay."""
-    model = Model(seconds, 0.0)
-
-    assert is_fast(model.run, (4, 4), model.clock) == fast
+    assert at_once_images(run, (4, 4), 256, slow.clock) == 2
+    assert max(sizes) == COMPARED_IMAGES
 
 
-@pytest.mark.parametrize(("share", "pay"), [(THREADS_PAY - 0.05, True), (THREADS_PAY + 0.05, False), (1.5, False)])
-def test_threads_pay_where_a_batch_is_done_much_sooner(share: float, pay: bool) -> None:
-    """A little sooner is not worth a core that a transport has work for."""
-    one, clock = Model(1e-5, 1e-5), Model(0.0, 0.0)
+class Threaded:
+    """A model that takes a share of the time on several threads; keeps how it was opened."""
 
-    def run_on_one(images: np.ndarray) -> None:
-        before = one.now
-        one.run(images)
-        clock.now += one.now - before
+    def __init__(self, image_s: float, share: float) -> None:
+        self.now, self.opened = 0.0, list[int]()
+        self._image_s, self._share = image_s, share
 
-    def run(images: np.ndarray) -> None:
-        before = one.now
-        one.run(images)
-        clock.now += share * (one.now - before)
+    def open(self, threads: int) -> "Threaded.On":
+        self.opened.append(threads)
+        return Threaded.On(self, threads)
 
-    assert threads_pay(run, run_on_one, (4, 4), 256, clock.clock) == pay
+    class On:
+        def __init__(self, model: "Threaded", threads: int) -> None:
+            self.model, self.threads = model, threads
+
+        def run(self, images: np.ndarray) -> None:
+            model = self.model
+            model.now += len(images) * model._image_s * (model._share if self.threads > 1 else 1)
+
+
+@pytest.mark.parametrize(
+    ("image_s", "share", "asked", "expected", "opened"),
+    [
+        (1e-5, THREADS_PAY - 0.05, 4, 4, [4, 1]),
+        (1e-5, THREADS_PAY + 0.05, 4, 1, [4, 1]),  # a little sooner is not worth cores that a transport has work for
+        (1e-5, 1.5, 2, 1, [2, 1]),
+        (1e-5, 1.5, 1, 1, [1]),
+        (3 * MAX_BLOCKING_S, 1.0, 4, 4, [4]),  # not compared: that would take as long as it is slow
+    ],
+)
+def test_a_model_has_several_threads_where_they_pay(
+    image_s: float, share: float, asked: int, expected: int, opened: list[int]
+) -> None:
+    """And is opened a second time only to find that out."""
+    model = Threaded(image_s, share)
+
+    found = on_threads_that_pay(model.open, asked, (4, 4), 256, lambda: model.now)
+
+    assert (found.threads, model.opened) == (expected, opened)

@@ -8,6 +8,7 @@ import pytest
 from server.errors import Closed, InvalidRequest
 from server.gate import Gate
 from server.services.stream import STREAM_WINDOW, answer_in_order, answer_pieces
+from server.services.table import Parts, Soon
 
 
 class Source:
@@ -54,6 +55,33 @@ async def test_answers_keep_the_order_though_later_ones_are_ready_first() -> Non
         answers = [value async for value in answer_in_order(aiter(Source(5)), answer, Gate())]
 
     assert answers == [0, 2, 4, 6, 8]
+
+
+async def test_what_is_ready_before_an_error_that_ends_the_stream_goes_out() -> None:
+    """Also where both came together and the error is there as soon as the answer."""
+
+    def answer(number: int) -> Soon:
+        outputs: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if number == 2:
+            outputs.set_exception(InvalidRequest("two"))
+        else:
+            outputs.set_result(number)
+        ready: int | asyncio.Future[int] = outputs if number else number
+        return Soon(ready, lambda value: (bytes([value]),))
+
+    async def pieces() -> AsyncIterator[list[int]]:
+        yield [0, 1, 2, 3]
+
+    given: list[list[Parts]] = []
+
+    async def keep() -> None:
+        async for ready in answer_pieces(pieces(), answer, Gate()):
+            given.append(ready)
+
+    with pytest.raises(InvalidRequest, match="two"):
+        await keep()
+
+    assert given == [[(b"\0",), (b"\1",)]]
 
 
 async def test_no_more_than_a_window_is_read_ahead_of_what_was_taken() -> None:

@@ -22,7 +22,7 @@ from server.services.inference import Inference
 from server.services.table import CallContext, Method
 from server.services.wire import MAX_KNOWN, FastPath, Surrounded, find_field, read_varint, varint
 from server.session import open_session
-from tests.tiny import publish_tiny, tiny_images
+from tests.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
 
 IMAGES = tiny_images(60)[0]
 MAX_REQUEST_IMAGES = 50
@@ -192,13 +192,42 @@ async def test_a_model_that_needs_a_name_is_not_taken_for_the_only_one(house: Ho
         await fast(house.predict, predict(IMAGES[:2]))
 
 
+async def test_kinds_of_the_same_length_are_told_apart(house: House) -> None:
+    """Behind the pixels, before them, and in another model's name of as many letters; again and again in turn."""
+    house.install(publish_tiny(house.folder, "tuny", graph=tiny_graph(ROTATED)))
+    predicts = [predict(IMAGES[:3], top_k=top_k, model=name) for top_k in (1, 2) for name in ("tiny", "tuny")]
+    infers = [infer(IMAGES[:3], (name,), model_name=model) for name in ("logits",) for model in ("tiny", "tuny")]
+    infers += [infer(IMAGES[:3], model_version="1"), infer(IMAGES[:3], id="1")]
+    expected = [await slow(house.predict, one) for one in predicts] + [await slow(house.infer, one) for one in infers]
+
+    for _ in range(3):
+        answers = [await fast(house.predict, one) for one in predicts] + [
+            await fast(house.infer, one) for one in infers
+        ]
+        assert answers == expected
+
+
+async def test_a_request_that_comes_alone_is_answered_as_the_slow_path_does(house: House) -> None:
+    """Once nobody has come together with others for a while, its answer is there at once where the model is fast."""
+    for method, request in ((house.infer, infer(IMAGES[:3])), (house.predict, predict(IMAGES[:3]))):
+        expected, at_once = await slow(method, request), 0
+        assert method.wire is not None
+        for _ in range(100):
+            parts = method.wire(request.SerializeToString(), CallContext())
+            at_once += isinstance(parts, tuple)
+            whole = b"".join(parts if isinstance(parts, tuple) else await parts)
+            assert method.response.FromString(whole) == expected
+
+        assert bool(at_once) == bool(house.at_once_images)
+
+
 async def test_kinds_of_request_are_not_remembered_without_end(house: House) -> None:
     """A caller who never asks twice alike costs no memory."""
     assert isinstance(house.predict.wire, FastPath)
     for top_k in range(2 * MAX_KNOWN):
         await fast(house.predict, predict(IMAGES[:1], top_k=top_k))
 
-    assert len(house.predict.wire._known) <= MAX_KNOWN
+    assert len(house.predict.wire._last) <= len(house.predict.wire._known) <= MAX_KNOWN
 
 
 @settings(max_examples=30)
