@@ -41,10 +41,10 @@ def plot(figures: dict[str, Any]) -> str:
         )
         for style, name in enumerate(_names(rows, "contender")):
             of_it = [row for row in rows if (row["kind"], row["contender"]) == (kind, name)]
-            mark = {"marker": "osD^vP*X<"[style % 9], "label": name, "linewidth": 1}
-            batches = [batch for batch in _names(of_it, "batch") if _values(of_it, batch, "saturated")]
-            images = [median(_values(of_it, batch, "saturated")) * batch for batch in batches]
-            throughput.plot(batches, images, **mark)
+            mark = {"marker": "osD^vP*X<"[style % 9], "color": f"C{style}", "label": name, "linewidth": 1}
+            images = {batch: median(_values(of_it, batch, "saturated")) * batch for batch in _names(of_it, "batch")}
+            answered = {batch: speed for batch, speed in images.items() if speed}
+            throughput.plot(list(answered), list(answered.values()), **mark)
             loads = [load for load in _names(of_it, "load") if load.endswith("%")]
             if not loads:
                 continue
