@@ -49,20 +49,20 @@ def at_once_images(
         run: what answers images, uint8, shape (N, *image_shape).
         clock: tells seconds.
     """
-    sizes, times = [], list[float]()
-    for power in range(max_batch_size.bit_length()):
-        sizes.append(1 << power)
-        times.append(_shortest(run, np.zeros((1 << power, *image_shape), np.uint8), clock))
+    sizes = [1 << power for power in range(max_batch_size.bit_length())]
+    times: list[float] = []
+    for size in sizes:
+        times.append(_shortest(run, np.zeros((size, *image_shape), np.uint8), clock))
         if len(times) > 1 and min(times[-2:]) > MAX_BLOCKING_S:  # one size may have been disturbed throughout
             break
-    if sizes[-1] < max_batch_size and min(times) <= MAX_BLOCKING_S:  # what an image costs in a batch of some size
-        sizes.append(min(COMPARED_IMAGES, max_batch_size))
-        times.append(_shortest(run, np.zeros((sizes[-1], *image_shape), np.uint8), clock))
-    share = min(seconds / size for seconds, size in zip(times, sizes, strict=True))
+    shares = [seconds / size for seconds, size in zip(times, sizes, strict=False)]
+    if len(times) < min(len(sizes), COMPARED_IMAGES.bit_length()) and min(times) <= MAX_BLOCKING_S:
+        images = np.zeros((min(COMPARED_IMAGES, max_batch_size), *image_shape), np.uint8)
+        shares.append(_shortest(run, images, clock) / len(images))
     best = 0
-    for place, size in enumerate(sizes):
-        seconds = min(times[place:])  # fewer images take no longer: where they seem to, the machine was busy
-        if seconds > MAX_BLOCKING_S or seconds - size * share > HANDING_OVER_S:
+    for place, size in enumerate(sizes[: len(times)]):
+        shortest = min(times[place:])  # fewer images take no longer: the machine may have been busy
+        if shortest > MAX_BLOCKING_S or shortest - size * min(shares) > HANDING_OVER_S:
             break
         best = size
     if best == sizes[-1]:  # several of the largest runs, one after the other

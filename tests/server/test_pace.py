@@ -43,6 +43,14 @@ def test_what_is_cheap_by_itself_is_run_at_once(a_run: float, an_image: float, e
     assert at_once_images(model.run, (4, 4), 256, model.clock) == expected
 
 
+@pytest.mark.parametrize(("an_image", "expected"), [(20e-6, 64), (60e-6, 32), (150e-6, 8), (400e-6, 4)])
+def test_sizes_that_take_too_long_are_none_wherever_timing_stops(an_image: float, expected: int) -> None:
+    """Below, at or above the batch by which slow models are judged."""
+    model = Model(0.0, an_image)
+
+    assert at_once_images(model.run, (4, 4), 1024, model.clock) == expected
+
+
 def test_a_size_that_was_disturbed_throughout_does_not_decide_for_the_others() -> None:
     """A worker that starts while the machine is busy runs as fast as its neighbour afterwards."""
     model = Model(8e-6, 0.5e-6)
