@@ -23,8 +23,8 @@ def tables(figures: dict[str, Any]) -> str:
         of_kind = [row for row in rows if row["kind"] == kind]
         parts += [f"**{kind}**: calls a second, median of the rounds", _throughput(of_kind)]
         parts += ["Images a second at the best batch size, and the share of bare ONNX Runtime's", _best(of_kind)]
-        if kind == "linear":
-            parts += ["Against the peers and the limit, median of the rounds' ratios", _ratios(of_kind)]
+        targets = _targets(of_kind) if kind == "linear" else []
+        parts += ["Against the peers and the limits, median of the rounds' ratios", _ratios(of_kind, targets)]
         parts += [f"**{kind}**: latency and what it takes", _latency(of_kind)]
     return "\n\n".join([*parts, figures["machine"]])
 
@@ -91,20 +91,28 @@ def _best(rows: Rows) -> str:
     return "\n".join(lines)
 
 
-def _ratios(rows: Rows) -> str:
+def _ratios(rows: Rows, targets: list[str]) -> str:
     names = _names(rows, "contender")
     ours = [name for name in names if name.startswith("vouch")]
     pairs = [(name, other) for name in ours for other in (TRITON, MLSERVER) if other in names]
     pairs += [(name, echo) for name in ours if "grpcio" in name for echo in (ECHO, ECHO_WITH_MODEL) if echo in names]
+    pairs += [(one, other) for one in ours if "envoy" in one and (other := one.replace("envoy", "grpcio")) in ours]
+    pairs += [(ECHO_WITH_MODEL, ECHO)] if {ECHO_WITH_MODEL, ECHO} <= set(names) else []
     batches = _names(rows, "batch")
     lines = ["| | " + " | ".join(f"batch {batch}" for batch in batches) + " |", "|---|" + "---|" * len(batches)]
     for name, other in pairs:
         cells = [_ratio(rows, name, other, batch) for batch in batches]
         lines.append(f"| {name} / {other} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, *targets])
+
+
+def _targets(rows: Rows) -> list[str]:
+    """What is to be reached, as the last lines of such a table."""
+    lines = []
     for place, other in enumerate((TRITON, MLSERVER, ECHO)):
-        cells = [f"{TARGETS[batch][place]:g}" if batch in TARGETS else "" for batch in batches]
+        cells = [f"{TARGETS[batch][place]:g}" if batch in TARGETS else "" for batch in _names(rows, "batch")]
         lines.append(f"| *to reach against {other}* | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return lines
 
 
 def _ratio(rows: Rows, name: str, other: str, batch: int) -> str:

@@ -102,9 +102,7 @@ class FastPath:
 
     def _plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:
         if self._generation != self._catalog.generation:
-            self._known.clear()
-            self._last.clear()
-            self._generation = self._catalog.generation
+            self._forget()
         last = self._last.get(len(request))
         if last is None or not _is_of(request, last[0]):
             last = self._recognised(request)
@@ -126,10 +124,15 @@ class FastPath:
         plan = self._known.get(kind)
         if plan is None and (plan := self._read(request)) is not None:
             if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-                self._last.clear()
+                self._forget()
             self._known[kind] = plan
         return None if plan is None else (kind, plan)
+
+    def _forget(self) -> None:
+        """All kinds: there are too many, or others answer them now."""
+        self._known.clear()
+        self._last.clear()
+        self._generation = self._catalog.generation
 
     def _read(self, request: Serialized) -> Plan | None:
         try:

@@ -196,7 +196,7 @@ async def test_kinds_of_the_same_length_are_told_apart(house: House) -> None:
     """Behind the pixels, before them, and in another model's name of as many letters; again and again in turn."""
     house.install(publish_tiny(house.folder, "tuny", graph=tiny_graph(ROTATED)))
     predicts = [predict(IMAGES[:3], top_k=top_k, model=name) for top_k in (1, 2) for name in ("tiny", "tuny")]
-    infers = [infer(IMAGES[:3], (name,), model_name=model) for name in ("logits",) for model in ("tiny", "tuny")]
+    infers = [infer(IMAGES[:3], ("logits",), model_name=model) for model in ("tiny", "tuny")]
     infers += [infer(IMAGES[:3], model_version="1"), infer(IMAGES[:3], id="1")]
     expected = [await slow(house.predict, one) for one in predicts] + [await slow(house.infer, one) for one in infers]
 
