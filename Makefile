@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MNIST ?= mnist
-PROTOS := protos/vouch/v1/classifier.proto protos/inference/inference.proto
+PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean

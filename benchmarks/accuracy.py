@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs import keep, machine, run_vouch
-from client import CallFailed, Client
+from vouch.client import CallFailed, Client
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("linear", "mlp", "cnn")

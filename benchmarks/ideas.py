@@ -24,13 +24,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.runs import keep, machine
-from sources.load import load
-from trainer.augment import Augmentation, warp
-from trainer.fit import Step, as_tensors, fit
-from trainer.losses import measure
-from trainer.models import Classifier
-from trainer.recipes import RECIPES, Recipe
-from trainer.splits import Splits
+from vouch.sources.load import load
+from vouch.trainer.augment import Augmentation, warp
+from vouch.trainer.fit import Step, as_tensors, fit
+from vouch.trainer.losses import measure
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import RECIPES, Recipe
+from vouch.trainer.splits import Splits
 
 HELD_ASIDE = 10_000
 DEFAULT = RECIPES["default", "cnn"]

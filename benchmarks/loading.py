@@ -23,10 +23,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.runs import keep, machine
-from sources.errors import SourceError
-from sources.examples import Examples
-from sources.idx import header
-from sources.load import load
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples
+from vouch.sources.idx import header
+from vouch.sources.load import load
 
 COUNT, SIDE, CLASSES = 60_000, 28, 10
 BROKEN = 5

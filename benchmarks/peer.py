@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sources.examples import Examples, Source
+from vouch.sources.examples import Examples, Source
 
 EPOCHS = 14
 BATCH = 64

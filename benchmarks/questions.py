@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.contenders import INFER
-from bundle.store import Bundle
-from protos.inference import inference_pb2 as pb
+from vouch.bundle.store import Bundle
+from vouch.protos.inference import inference_pb2 as pb
 
 SAMPLE_EVERY_S = 0.05
 

@@ -17,11 +17,11 @@ from benchmarks.contenders import running, vouch
 from benchmarks.questions import question
 from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, trained
-from bundle.accuracy import COUNTING_BATCH
-from bundle.store import Bundle
-from server.batcher import Limits, start_batcher
-from server.settings import RuntimeSettings
-from server.verify import load, recount
+from vouch.bundle.accuracy import COUNTING_BATCH
+from vouch.bundle.store import Bundle
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.settings import RuntimeSettings
+from vouch.server.verify import load, recount
 
 TRANSPORTS = ("grpcio", "envoy")
 

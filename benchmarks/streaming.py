@@ -23,9 +23,9 @@ from benchmarks.h2load import SATURATED, h2load
 from benchmarks.questions import Question, question
 from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, say, trained
-from bundle.store import Bundle, open_bundle
-from protos.inference import inference_pb2
-from protos.vouch.v1 import classifier_pb2
+from vouch.bundle.store import Bundle, open_bundle
+from vouch.protos.inference import inference_pb2
+from vouch.protos.vouch.v1 import classifier_pb2
 
 STREAM_LENGTH = 50
 INFER_STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"

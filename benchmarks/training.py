@@ -21,8 +21,8 @@ import torch
 
 from benchmarks.peer import EPOCHS, PeerEpoch, train_peer
 from benchmarks.runs import keep, machine, run_vouch
-from bundle.store import open_bundle
-from sources.load import load
+from vouch.bundle.store import open_bundle
+from vouch.sources.load import load
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from bundle.accuracy import Accuracy, Tally
-from bundle.multi_label import MultiLabelTally, Task
-from bundle.part import Part
+from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.multi_label import MultiLabelTally, Task
+from vouch.bundle.part import Part
 
 Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final, Literal, get_args
 import numpy as np
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
-from bundle.accuracy import Accuracy, Tally
-from bundle.claims import AnyClaim, MultiLabelClaim
-from bundle.errors import InvalidBundle
-from bundle.multi_label import MultiLabelTally, Task
-from bundle.part import Part
-from bundle.pixel_settings import PixelSettings
+from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.claims import AnyClaim, MultiLabelClaim
+from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.multi_label import MultiLabelTally, Task
+from vouch.bundle.part import Part
+from vouch.bundle.pixel_settings import PixelSettings
 
 FORMAT_VERSION: Final = 2
 """What is written; 1, which had neither calibration nor several labels, is still read."""

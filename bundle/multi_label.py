@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from bundle.accuracy import Accuracy
+from vouch.bundle.accuracy import Accuracy
 
 Task = Literal["single_label", "multi_label"]
 """Whether an image has exactly one of the labels, or any number of them."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from bundle.errors import InvalidImage
-from bundle.pixel_settings import PixelSettings
+from vouch.bundle.errors import InvalidImage
+from vouch.bundle.pixel_settings import PixelSettings
 
 FORMATS = ("PNG", "JPEG")
 MAX_PIXELS = 64_000_000  # of the encoded image; a small file can claim to be enormous

@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundle.digest import bytes_digest
-from bundle.errors import BundleError, InvalidBundle
-from bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
-from bundle.validation import Validation, unpack
+from vouch.bundle.digest import bytes_digest
+from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
+from vouch.bundle.validation import Validation, unpack
 
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 """A confusion matrix of 10,000 classes has 10^8 entries; mostly zeros, at two or more bytes each."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.errors import InvalidBundle
-from bundle.multi_label import Task
+from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.multi_label import Task
 
 
 @dataclass(frozen=True, eq=False)

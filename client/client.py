@@ -12,8 +12,8 @@ from typing import Self
 
 import grpc
 
-from client.errors import CallFailed, call_failed
-from client.messages import (
+from vouch.client.errors import CallFailed, call_failed
+from vouch.client.messages import (
     Evaluation,
     Images,
     Model,
@@ -24,9 +24,9 @@ from client.messages import (
     read_model,
     read_predictions,
 )
-from client.tls import Options, Tls, open_async_channel, open_channel
-from protos.vouch.v1 import classifier_pb2 as pb
-from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from vouch.client.tls import Options, Tls, open_async_channel, open_channel
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 
 DEFAULT_SERVER = "127.0.0.1:8081"
 DEFAULT_TIMEOUT_S = 30.0

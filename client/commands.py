@@ -10,22 +10,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bundle.errors import BundleError
-from cli.console import DONE, FAILED, exit_code, output, print_json, progress_bar
-from cli.settings import parse
-from client.bench.images import Reference, take_reference
-from client.bench.measure import measure, run
-from client.bench.points import Measured
-from client.bench.recommend import recommend
-from client.bench.report import as_json, notes, tables
-from client.client import Client
-from client.errors import BenchFailed, CallFailed, UnusableCertificate
-from client.messages import Evaluation, Images, Model, Prediction
-from client.recount import recount
-from client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
-from client.waiting import until_served
-from sources.errors import SourceError
-from sources.load import load_as
+from vouch.bundle.errors import BundleError
+from vouch.cli.console import DONE, FAILED, exit_code, output, print_json, progress_bar
+from vouch.cli.settings import parse
+from vouch.client.bench.images import Reference, take_reference
+from vouch.client.bench.measure import measure, run
+from vouch.client.bench.points import Measured
+from vouch.client.bench.recommend import recommend
+from vouch.client.bench.report import as_json, notes, tables
+from vouch.client.client import Client
+from vouch.client.errors import BenchFailed, CallFailed, UnusableCertificate
+from vouch.client.messages import Evaluation, Images, Model, Prediction
+from vouch.client.recount import recount
+from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
+from vouch.client.waiting import until_served
+from vouch.sources.errors import SourceError
+from vouch.sources.load import load_as
 
 EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed, UnusableCertificate)
 
@@ -230,11 +230,11 @@ def _bench(settings: BenchSettings) -> None:
 def _check_out(folder: Path) -> None:
     """Finds out before anything is measured whether the files can be written."""
     try:
-        import_module("client.bench.plot")
+        import_module("vouch.client.bench.plot")
     except ModuleNotFoundError as err:
         raise BenchFailed(
-            f"--out draws with {err.name}, which is not installed: pip install 'vouch[trainer]', or leave --out away, "
-            "--json gives the same numbers"
+            f"--out draws with {err.name}, which is not installed: pip install 'vouch-onnx[trainer]', or leave --out "
+            "away, --json gives the same numbers"
         ) from err
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -258,4 +258,4 @@ def _show_measured(settings: BenchSettings, reference: Reference, measured: Meas
         output().print(f"\n{recommendation.sentence}", style="bold")
     if settings.out is not None:
         (settings.out / "bench.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        (settings.out / "bench.svg").write_text(import_module("client.bench.plot").plot(measured), "utf-8")
+        (settings.out / "bench.svg").write_text(import_module("vouch.client.bench.plot").plot(measured), "utf-8")

@@ -7,10 +7,10 @@ from itertools import islice
 import grpc
 import numpy as np
 
-from bundle.accuracy import Accuracy
-from bundle.manifest import Calibration, Coverage
-from client.errors import CallFailed
-from protos.vouch.v1 import classifier_pb2 as pb
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.manifest import Calibration, Coverage
+from vouch.client.errors import CallFailed
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 Images = np.ndarray | Sequence[bytes]
 """uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N PNG or JPEG files."""

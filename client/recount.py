@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bundle.accuracy import Accuracy
-from bundle.multi_label import task_of
-from client.client import Client
-from client.messages import Evaluation
-from sources.errors import SourceError
-from sources.examples import Examples, Source
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.multi_label import task_of
+from vouch.client.client import Client
+from vouch.client.messages import Evaluation
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples, Source
 
 
 def recount(client: Client, model: str, source: Source, batch_size: int, progress: Callable[[int], None]) -> Evaluation:

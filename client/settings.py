@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from cli.settings import CommandSettings, Flag
-from client.client import DEFAULT_SERVER
-from client.tls import Tls
+from vouch.cli.settings import CommandSettings, Flag
+from vouch.client.client import DEFAULT_SERVER
+from vouch.client.tls import Tls
 
 
 class StatusSettings(CommandSettings):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from client.errors import UnusableCertificate
+from vouch.client.errors import UnusableCertificate
 
 Options = list[tuple[str, str | int]]
 

@@ -2,9 +2,9 @@
 
 import time
 
-from cli.console import say
-from client.client import Client
-from client.errors import CallFailed
+from vouch.cli.console import say
+from vouch.client.client import Client
+from vouch.client.errors import CallFailed
 
 INTERVAL_S = 0.5
 

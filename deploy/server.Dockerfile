@@ -14,7 +14,8 @@ RUN python -m venv /opt/build \
  && pip install --require-hashes -r /locks/build.txt \
  && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/server-${PROVIDER}.txt \
       $(test "${TRANSPORT}" = grpcio || echo "-r /locks/server-${TRANSPORT}.txt")
-COPY pyproject.toml README.md vouch.py /house/
+COPY pyproject.toml README.md /house/
+COPY vouch /house/vouch
 COPY bundle /house/bundle
 COPY cli /house/cli
 COPY client /house/client
@@ -24,7 +25,7 @@ COPY sources /house/sources
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
  && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl \
  && if test "${TRANSPORT}" = envoy; then \
-      /opt/vouch/bin/python -c "from server.transport.envoy import why_not; raise SystemExit(why_not() or 0)"; fi
+      /opt/vouch/bin/python -c "from vouch.server.transport.envoy import why_not; raise SystemExit(why_not() or 0)"; fi
 
 FROM ${PYTHON_IMAGE}
 ARG PROVIDER=cpu

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle.store import open_bundle
-from bundle.validation import Validation
-from cli.console import output
-from client import CallFailed, Client, Predictions
+from vouch.bundle.store import open_bundle
+from vouch.bundle.validation import Validation
+from vouch.cli.console import output
+from vouch.client import CallFailed, Client, Predictions
 
 MODELS = Path("models")
 SHOWN = 6

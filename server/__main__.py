@@ -1,11 +1,11 @@
-"""`python -m server serve|verify`, which is how the server starts its probe."""
+"""`python -m vouch.server serve|verify`, which is how the server starts its probe."""
 
 import sys
 
-from cli.loading import loading
+from vouch.cli.loading import loading
 
 with loading():
-    from server import commands
+    from vouch.server import commands
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]

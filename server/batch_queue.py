@@ -2,8 +2,8 @@
 
 from collections import OrderedDict
 
-from server.batch_request import Request, Slice
-from server.errors import DeadlineExpired
+from vouch.server.batch_request import Request, Slice
+from vouch.server.errors import DeadlineExpired
 
 TOO_LATE = "the deadline passed before the images reached the model"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from server.errors import DomainError
+from vouch.server.errors import DomainError
 
 Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""

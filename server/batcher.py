@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.batch_queue import TOO_LATE, BatchQueue
-from server.batch_request import Request, Rows, Slice
-from server.budget import Budget, Share
-from server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
+from vouch.server.batch_queue import TOO_LATE, BatchQueue
+from vouch.server.batch_request import Request, Rows, Slice
+from vouch.server.budget import Budget, Share
+from vouch.server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
 
 GATHERED_BYTES = 1 << 17
 """A request of fewer is copied beside others' in less time than a run of its own would cost: the run itself, and that

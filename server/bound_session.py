@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime as ort
 
-from server.errors import ModelFailed
-from server.session import PROVIDERS, Outputs, Session
-from server.settings import Provider
+from vouch.server.errors import ModelFailed
+from vouch.server.session import PROVIDERS, Outputs, Session
+from vouch.server.settings import Provider
 
 
 class Bucket(NamedTuple):

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bundle.accuracy import Accuracy
-from bundle.store import Bundle
-from server.batcher import Batcher
-from server.errors import NotReady, UnknownModel
-from server.statistics import Statistics
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.store import Bundle
+from vouch.server.batcher import Batcher
+from vouch.server.errors import NotReady, UnknownModel
+from vouch.server.statistics import Statistics
 
 log = logging.getLogger("vouch.server")
 

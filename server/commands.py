@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import uvloop
 
-from bundle.accuracy import Accuracy
-from bundle.errors import BundleError
-from bundle.store import open_bundle
-from cli.console import exit_code, output, print_json, progress_bar
-from cli.loading import loading
-from cli.settings import parse
-from server.errors import DomainError
-from server.logs import event, start_log
-from server.settings import ServeSettings, VerifySettings
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.errors import BundleError
+from vouch.bundle.store import open_bundle
+from vouch.cli.console import exit_code, output, print_json, progress_bar
+from vouch.cli.loading import loading
+from vouch.cli.settings import parse
+from vouch.server.errors import DomainError
+from vouch.server.logs import event, start_log
+from vouch.server.settings import ServeSettings, VerifySettings
 
 EXPECTED = (DomainError, BundleError)
 
@@ -22,7 +22,7 @@ EXPECTED = (DomainError, BundleError)
 def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
     with loading():
-        from server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
+        from vouch.server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
 
     settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
     start_log()
@@ -53,7 +53,7 @@ def verify(arguments: Sequence[str]) -> int:
 
 def _verify(settings: VerifySettings) -> None:
     with loading():
-        from server.verify import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without
+        from vouch.server.verify import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without
 
     started = time.perf_counter()
     bundle = open_bundle(settings.bundle)

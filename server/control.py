@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from bundle.accuracy import Accuracy
-from server.counts import Counts
-from server.settings import ServeSettings
+from vouch.bundle.accuracy import Accuracy
+from vouch.server.counts import Counts
+from vouch.server.settings import ServeSettings
 
 log = logging.getLogger("vouch.server")
 

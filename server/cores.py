@@ -4,7 +4,7 @@ import os
 from math import ceil
 from pathlib import Path
 
-from server.errors import StartFailed
+from vouch.server.errors import StartFailed
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 

@@ -5,7 +5,7 @@ Knows no protocol. What has been counted never becomes less: the last counts of 
 
 from dataclasses import dataclass, field
 
-from server.statistics import Requests, Statistics
+from vouch.server.statistics import Requests, Statistics
 
 KEPT_VERSIONS = 2
 """Of a model: the served one, and the one before it, whose last calls may still end. Counts of a server that is told of

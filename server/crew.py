@@ -4,16 +4,16 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
-from bundle.accuracy import Accuracy
-from bundle.store import Bundle
-from server.catalog import Refusal
-from server.control import Forget, NotServed, Order, Serve, Verifying
-from server.counts import Counts, total
-from server.errors import Refused, StartFailed
-from server.member import Company, Member
-from server.settings import ServeSettings
-from server.state import ServedModel, State
-from server.workplace import Workplace
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.store import Bundle
+from vouch.server.catalog import Refusal
+from vouch.server.control import Forget, NotServed, Order, Serve, Verifying
+from vouch.server.counts import Counts, total
+from vouch.server.errors import Refused, StartFailed
+from vouch.server.member import Company, Member
+from vouch.server.settings import ServeSettings
+from vouch.server.state import ServedModel, State
+from vouch.server.workplace import Workplace
 
 LISTENING_INTERVAL_S = 0.02
 

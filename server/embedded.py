@@ -1,17 +1,17 @@
-"""A worker within Envoy: the ASGI application `server.embedded:app`, in the process that the supervisor started."""
+"""A worker within Envoy: the ASGI application `vouch.server.embedded:app`, in a process of the supervisor's."""
 
 import asyncio
 import os
 import signal
 import socket
 
-from cli.loading import loading
+from vouch.cli.loading import loading
 
 with loading():
-    from server.control import Assignment, Channel, Ready, assignment, channel
-    from server.errors import StartFailed
-    from server.transport.asgi import GrpcApp, Receive, Scope, Send
-    from server.worker import worker_of
+    from vouch.server.control import Assignment, Channel, Ready, assignment, channel
+    from vouch.server.errors import StartFailed
+    from vouch.server.transport.asgi import GrpcApp, Receive, Scope, Send
+    from vouch.server.worker import worker_of
 
 
 class Embedded:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Self
 
-from server.errors import StartFailed
+from vouch.server.errors import StartFailed
 
 log = logging.getLogger("vouch.server")
 

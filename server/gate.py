@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
-from server.errors import Closed
+from vouch.server.errors import Closed
 
 QUIET_S = 0.1
 """Nobody knocking for so long means that callers have heard."""

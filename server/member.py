@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from server.control import (
+from vouch.server.control import (
     AskTotal,
     Broken,
     Channel,
@@ -22,11 +22,11 @@ from server.control import (
     Total,
     channel,
 )
-from server.counts import Counts, total
-from server.errors import StartFailed
-from server.logs import event
-from server.questions import Questions
-from server.workplace import Workplace
+from vouch.server.counts import Counts, total
+from vouch.server.errors import StartFailed
+from vouch.server.logs import event
+from vouch.server.questions import Questions
+from vouch.server.workplace import Workplace
 
 log = logging.getLogger("vouch.server")
 

@@ -12,9 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 from prometheus_client.registry import Collector
 
-from server.counts import Counts
-from server.state import ServedModel, State
-from server.statistics import BOUNDS_NS, Requests, Statistics
+from vouch.server.counts import Counts
+from vouch.server.state import ServedModel, State
+from vouch.server.statistics import BOUNDS_NS, Requests, Statistics
 
 CODE_NAMES = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),

@@ -4,7 +4,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from server.errors import StartFailed
+from vouch.server.errors import StartFailed
 
 
 class ReservedPort:

@@ -7,12 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
-from bundle.accuracy import Accuracy
-from server.errors import Refused, Undecided
-from server.settings import RuntimeSettings
+from vouch.bundle.accuracy import Accuracy
+from vouch.server.errors import Refused, Undecided
+from vouch.server.import_path import import_path
+from vouch.server.settings import RuntimeSettings
 
-HOUSE = str(Path(__file__).resolve().parent.parent)
-"""Where the probe finds this code; -P keeps it from importing what lies in the working directory."""
 PROBE_TIMEOUT_S = 900.0
 """A model that is still counting then is refused; 10,000 images take seconds."""
 
@@ -34,11 +33,10 @@ async def probe(bundle: Path, settings: RuntimeSettings) -> tuple[str, Accuracy]
         "--max-lost-answers": settings.max_lost_answers,
     }
     words = [str(word) for pair in flags.items() for word in pair]
-    paths = [HOUSE, *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "server", "verify", str(bundle), "--json", *words),
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            *(sys.executable, "-P", "-m", "vouch.server", "verify", str(bundle), "--json", *words),
+            env=os.environ | {"PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 
-from server.counts import Counts
+from vouch.server.counts import Counts
 
 
 class Questions:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime as ort
 
-from bundle.pixel_settings import PixelSettings
-from server.errors import ModelFailed, Refused, StartFailed
-from server.settings import Provider
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.server.errors import ModelFailed, Refused, StartFailed
+from vouch.server.settings import Provider
 
 PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PROVIDER_OPTIONS: dict[Provider, dict[str, str]] = {

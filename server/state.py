@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from importlib import metadata
 
-from bundle.accuracy import Accuracy
-from server.counts import Counts
+from vouch.bundle.accuracy import Accuracy
+from vouch.server.counts import Counts
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from server.batcher import BatchDone
+from vouch.server.batcher import BatchDone
 
 BOUNDS_NS = [step * 10**power // 10 for power in range(4, 10) for step in (10, 25, 50)] + [10**10]
 """Upper ends of the buckets that times are counted in, themselves included: 10 us to 10 s. One more has the rest."""

@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from bundle.store import ModelsFolder
-from server.crew import Crew
-from server.errors import StartFailed
-from server.exposition import Exposition
-from server.logs import event
-from server.port import ReservedPort
-from server.probe import probe
-from server.settings import ServeSettings
-from server.state import build_info
-from server.transport.tls import read_checked, tls_files
-from server.watcher import Watcher
-from server.workplace import chosen_transport, workplaces
+from vouch.bundle.store import ModelsFolder
+from vouch.server.crew import Crew
+from vouch.server.errors import StartFailed
+from vouch.server.exposition import Exposition
+from vouch.server.logs import event
+from vouch.server.port import ReservedPort
+from vouch.server.probe import probe
+from vouch.server.settings import ServeSettings
+from vouch.server.state import build_info
+from vouch.server.transport.tls import read_checked, tls_files
+from vouch.server.watcher import Watcher
+from vouch.server.workplace import chosen_transport, workplaces
 
 log = logging.getLogger("vouch.server")
 
@@ -116,7 +116,7 @@ class Supervisor:
 
 
 async def _metrics(crew: Crew, build: Mapping[str, str], accepted: str) -> tuple[str, bytes]:
-    from server.metrics import StateCollector, exposed  # noqa: PLC0415 - workers are started sooner without
+    from vouch.server.metrics import StateCollector, exposed  # noqa: PLC0415 - workers are started sooner without
 
     return exposed(StateCollector(await crew.state(), build), accepted)
 

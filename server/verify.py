@@ -9,18 +9,18 @@ from typing import TypeVar
 
 import numpy as np
 
-from bundle.accuracy import COUNTING_BATCH, Accuracy
-from bundle.errors import BundleError
-from bundle.manifest import Manifest
-from bundle.store import Bundle
-from bundle.validation import Validation
-from server.batcher import Batcher, Limits, start_batcher
-from server.bound_session import BoundSession
-from server.cores import available_cores
-from server.errors import DomainError, Refused
-from server.pace import on_threads_that_pay
-from server.session import Outputs, Session, open_session
-from server.settings import RuntimeSettings
+from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.store import Bundle
+from vouch.bundle.validation import Validation
+from vouch.server.batcher import Batcher, Limits, start_batcher
+from vouch.server.bound_session import BoundSession
+from vouch.server.cores import available_cores
+from vouch.server.errors import DomainError, Refused
+from vouch.server.pace import on_threads_that_pay
+from vouch.server.session import Outputs, Session, open_session
+from vouch.server.settings import RuntimeSettings
 
 Warmed = TypeVar("Warmed", Session, BoundSession)
 Progress = Callable[[Accuracy], None]

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from bundle.accuracy import Accuracy
-from bundle.errors import BundleError
-from bundle.store import Bundle, ModelsFolder
-from server.catalog import Refusal
-from server.errors import DomainError, Refused, Undecided
-from server.logs import event
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.errors import BundleError
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.server.catalog import Refusal
+from vouch.server.errors import DomainError, Refused, Undecided
+from vouch.server.logs import event
 
 log = logging.getLogger("vouch.server")
 

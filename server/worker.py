@@ -4,13 +4,13 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 
-from bundle.accuracy import Accuracy
-from bundle.errors import BundleError
-from bundle.store import Bundle, open_bundle
-from server.batcher import Limits, start_batcher
-from server.budget import Budget
-from server.catalog import Catalog, Refusal, Served
-from server.control import (
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.errors import BundleError
+from vouch.bundle.store import Bundle, open_bundle
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.budget import Budget
+from vouch.server.catalog import Catalog, Refusal, Served
+from vouch.server.control import (
     AskTotal,
     Assignment,
     Broken,
@@ -29,24 +29,24 @@ from server.control import (
     Total,
     Verifying,
 )
-from server.cores import keep_to
-from server.counts import Counts
-from server.errors import CountsUnknown, DomainError
-from server.gate import Gate
-from server.logs import start_log
-from server.pace import at_once_images
-from server.questions import Questions
-from server.readiness import Readiness
-from server.services.classifier import Classifier
-from server.services.decoder import Decoder
-from server.services.health import Health
-from server.services.inference import Inference
-from server.services.reflection import Reflection
-from server.services.table import Method
-from server.session import require_provider
-from server.settings import ServeSettings
-from server.statistics import Requests
-from server.verify import load
+from vouch.server.cores import keep_to
+from vouch.server.counts import Counts
+from vouch.server.errors import CountsUnknown, DomainError
+from vouch.server.gate import Gate
+from vouch.server.logs import start_log
+from vouch.server.pace import at_once_images
+from vouch.server.questions import Questions
+from vouch.server.readiness import Readiness
+from vouch.server.services.classifier import Classifier
+from vouch.server.services.decoder import Decoder
+from vouch.server.services.health import Health
+from vouch.server.services.inference import Inference
+from vouch.server.services.reflection import Reflection
+from vouch.server.services.table import Method
+from vouch.server.session import require_provider
+from vouch.server.settings import ServeSettings
+from vouch.server.statistics import Requests
+from vouch.server.verify import load
 
 TOTAL_WITHIN_S = 3.0
 """What all workers counted; the supervisor waits a part of this for those that do not answer."""

@@ -1,19 +1,19 @@
-"""A worker on grpcio: `python -m server.worker_process`, started by the supervisor."""
+"""A worker on grpcio: `python -m vouch.server.worker_process`, started by the supervisor."""
 
 import asyncio
 import signal
 import socket
 
-from cli.loading import loading
+from vouch.cli.loading import loading
 
 with loading():
     import uvloop
 
-    from server.control import Assignment, Channel, Ready, assignment, channel
-    from server.errors import StartFailed
-    from server.transport.grpcio import Listening, start_grpcio
-    from server.transport.tls import tls_files
-    from server.worker import worker_of
+    from vouch.server.control import Assignment, Channel, Ready, assignment, channel
+    from vouch.server.errors import StartFailed
+    from vouch.server.transport.grpcio import Listening, start_grpcio
+    from vouch.server.transport.tls import tls_files
+    from vouch.server.worker import worker_of
 
 
 async def run(assigned: Assignment) -> None:

@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from server.control import VARIABLE, Assignment
-from server.cores import available_cores, shares
-from server.settings import ServeSettings, Transport
-from server.transport.envoy import envoy_launch, why_not
-from server.transport.envoy_tls import EnvoyTls, write_secrets
-from server.transport.tls import tls_files
+from vouch.server.control import VARIABLE, Assignment
+from vouch.server.cores import available_cores, shares
+from vouch.server.import_path import import_path
+from vouch.server.settings import ServeSettings, Transport
+from vouch.server.transport.envoy import envoy_launch, why_not
+from vouch.server.transport.envoy_tls import EnvoyTls, write_secrets
+from vouch.server.transport.tls import tls_files
 
 log = logging.getLogger("vouch.server")
 
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """What glibc does not give back to the kernel at once: messages of 100 kB and more would otherwise be paid for in page
 faults, each time anew. Bytes; the first is the most that glibc takes."""
-HOUSE = str(Path(__file__).resolve().parent.parent)
-"""Where workers find this code, whatever the working directory has."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ def workplaces(transport: Transport, settings: ServeSettings, port: int, folder:
             write_secrets(tls)
         command, extra = envoy_launch(settings.host, port, settings.max_message_bytes, tls=tls)
     else:
-        command, extra = (sys.executable, "-P", "-m", "server.worker_process"), {}
-    paths = [HOUSE, *filter(None, [extra.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
-    environment = {**ALLOCATION, **os.environ, **extra, "PYTHONPATH": os.pathsep.join(paths)}
+        command, extra = (sys.executable, "-P", "-m", "vouch.server.worker_process"), {}
+    path = import_path(extra.get("PYTHONPATH", os.environ.get("PYTHONPATH")))
+    environment = {**ALLOCATION, **os.environ, **extra, "PYTHONPATH": path}
 
     def launch(pinned_to: frozenset[int], end: int) -> Launch:
         assignment = Assignment(settings=settings, port=port, cores=cores, pinned_to=pinned_to, socket=end)

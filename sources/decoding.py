@@ -20,12 +20,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from bundle.errors import InvalidImage
-from bundle.pixel_settings import PixelSettings
-from bundle.pixels import Content, look, look_and_decode
-from cli.console import progress_bar, say
-from sources.errors import SourceError
-from sources.storage import room_for
+from vouch.bundle.errors import InvalidImage
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixels import Content, look, look_and_decode
+from vouch.cli.console import progress_bar, say
+from vouch.sources.errors import SourceError
+from vouch.sources.storage import room_for
 
 LOOKED_AT = 32
 """Files, spread over all, that the first guess is made from."""

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sources.errors import SourceError
-from sources.examples import Source
-from sources.labels import make_source
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
+from vouch.sources.labels import make_source
 
 FULL_INK = 16  # scikit-learn's pixels count from 0 to 16
 
@@ -19,7 +19,7 @@ def load_digits(name: str) -> Source:
         from sklearn import datasets  # noqa: PLC0415  # takes a second, and only digits needs it
     except ImportError as err:
         raise SourceError(
-            f"{name} comes with scikit-learn, which is missing ({err}): pip install 'vouch[trainer]'"
+            f"{name} comes with scikit-learn, which is missing ({err}): pip install 'vouch-onnx[trainer]'"
         ) from err
     digits = datasets.load_digits()
     images = np.rint(digits.images * 255 / FULL_INK).astype(np.uint8)

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from bundle.multi_label import Task, task_of
-from sources.errors import SourceError
-from sources.storage import rows_of
+from vouch.bundle.multi_label import Task, task_of
+from vouch.sources.errors import SourceError
+from vouch.sources.storage import rows_of
 
 SplitName = Literal["fit", "tune", "validation", "all"]
 

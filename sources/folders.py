@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bundle.pixel_settings import PixelSettings
-from sources.decoding import read_images
-from sources.examples import Source, SplitName
-from sources.label_lists import find_lists, read_lists
-from sources.labels import make_multi_label_source, make_source, ordered_classes
-from sources.layout import SUFFIXES, list_files
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.sources.decoding import read_images
+from vouch.sources.examples import Source, SplitName
+from vouch.sources.label_lists import find_lists, read_lists
+from vouch.sources.labels import make_multi_label_source, make_source, ordered_classes
+from vouch.sources.layout import SUFFIXES, list_files
 
 
 def read_image_folder(

@@ -14,9 +14,9 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from sources.errors import SourceError
-from sources.examples import Source, SplitName
-from sources.labels import make_source, shape_text
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source, SplitName
+from vouch.sources.labels import make_source, shape_text
 
 IMAGES, LABELS = 3, 1  # numbers of axes: (N, H, W) and (N,)
 UNSIGNED_BYTE = 0x08

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sources.errors import SourceError
-from sources.examples import SplitName
-from sources.layout import SPLITS, images_below, split_folders
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import SplitName
+from vouch.sources.layout import SPLITS, images_below, split_folders
 
 LIST = "labels.csv"
 SEPARATOR = ";"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bundle.manifest import is_class_name
-from sources.errors import SourceError
-from sources.examples import Examples, Source, SplitName
+from vouch.bundle.manifest import is_class_name
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples, Source, SplitName
 
 MAX_CLASSES = 10_000
 

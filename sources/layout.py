@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sources.errors import SourceError
-from sources.examples import SplitName
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import SplitName
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SPLITS: dict[str, SplitName] = {

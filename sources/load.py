@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bundle.pixel_settings import PixelSettings
-from sources.arrays import read_npz
-from sources.digits import load_digits
-from sources.errors import SourceError
-from sources.examples import Source
-from sources.folders import read_image_folder
-from sources.idx import find_files, read_folder
-from sources.mnist import load_mnist
-from sources.tables import read_csv
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.sources.arrays import read_npz
+from vouch.sources.digits import load_digits
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
+from vouch.sources.folders import read_image_folder
+from vouch.sources.idx import find_files, read_folder
+from vouch.sources.mnist import load_mnist
+from vouch.sources.tables import read_csv
 
 ACCEPTED = (
     "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png, "

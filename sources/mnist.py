@@ -17,11 +17,11 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from cli.console import progress_bar
-from sources import idx
-from sources.errors import SourceError
-from sources.examples import Source
-from sources.labels import make_source
+from vouch.cli.console import progress_bar
+from vouch.sources import idx
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
+from vouch.sources.labels import make_source
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 FILES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sources.errors import SourceError
+from vouch.sources.errors import SourceError
 
 SHARE_IN_MEMORY = 0.25
 """Of the memory that is to be had: splitting may copy the images once, and fitting needs room as well."""

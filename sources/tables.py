@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from sources.errors import SourceError
-from sources.examples import Source
-from sources.labels import make_source
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
+from vouch.sources.labels import make_source
 
 MAX_LABEL = 200  # characters; labels become an array as wide as the longest
 ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that spreadsheets write first

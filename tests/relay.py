@@ -16,11 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from server.gate import Gate
-from server.port import ReservedPort
-from server.services.table import Method
-from server.transport.asgi import Event, GrpcApp, Receive, Scope, Send
-from server.transport.envoy import envoy_launch
+from vouch.server.gate import Gate
+from vouch.server.port import ReservedPort
+from vouch.server.services.table import Method
+from vouch.server.transport.asgi import Event, GrpcApp, Receive, Scope, Send
+from vouch.server.transport.envoy import envoy_launch
 
 VARIABLE = "VOUCH_TEST_RELAY"
 ROOT = Path(__file__).resolve().parent.parent

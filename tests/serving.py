@@ -7,25 +7,25 @@ from pathlib import Path
 import grpc
 import pytest
 
-from bundle.store import Bundle, ModelsFolder
-from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
-from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
-from server.batcher import Limits, start_batcher
-from server.catalog import Catalog, Served
-from server.gate import Gate
-from server.readiness import Readiness
-from server.services.classifier import Classifier
-from server.services.decoder import Decoder
-from server.services.health import Health
-from server.services.inference import Inference
-from server.services.reflection import Reflection
-from server.services.table import Method
-from server.session import open_session
-from server.statistics import Statistics
-from server.transport.envoy import why_not
-from server.transport.grpcio import start_grpcio
 from tests.relay import Envoy, Start, envoy
 from tests.tiny import publish_tiny
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Catalog, Served
+from vouch.server.gate import Gate
+from vouch.server.readiness import Readiness
+from vouch.server.services.classifier import Classifier
+from vouch.server.services.decoder import Decoder
+from vouch.server.services.health import Health
+from vouch.server.services.inference import Inference
+from vouch.server.services.reflection import Reflection
+from vouch.server.services.table import Method
+from vouch.server.session import open_session
+from vouch.server.statistics import Statistics
+from vouch.server.transport.envoy import why_not
+from vouch.server.transport.grpcio import start_grpcio
 
 MAX_REQUEST_IMAGES = 500
 

@@ -81,7 +81,7 @@ def files(room: str) -> list[Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """Dotted names of all that a file imports, inside functions too."""
+    """Dotted names of all that a file imports, inside functions too; ours without `vouch.` in front."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -89,7 +89,8 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             found |= {f"{node.module}.{name.name}" for name in node.names}
-    return found
+    assert not {name.split(".")[0] for name in found} & set(ROOMS), f"{path} imports a room past the package vouch"
+    return {ours if (ours := name.removeprefix("vouch.")).split(".")[0] in ROOMS else name for name in found}
 
 
 def steps(path: Path, room: str) -> set[str]:
@@ -102,7 +103,8 @@ def steps(path: Path, room: str) -> set[str]:
 def test_a_room_imports_only_what_its_arrows_allow(room: str) -> None:
     """Rooms and libraries that are not listed are not imported."""
     for path in files(room):
-        tops = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {room}
+        known = {*sys.stdlib_module_names, room, "vouch"}
+        tops = {name.split(".")[0] for name in imports(path)} - known
 
         assert tops & set(ROOMS) <= ARROWS[room], path
         assert tops - set(ROOMS) <= LIBRARIES[room], path
@@ -156,17 +158,19 @@ def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
 
 def test_the_vouch_command_imports_no_program() -> None:
     """It picks one; `vouch serve` never loads torch, nor `vouch predict` the server."""
-    ours = {"cli.loading", "cli.loading.loading"}
-    assert {name.split(".")[0] for name in imports(ROOT / "vouch.py") - ours} <= set(sys.stdlib_module_names)
+    ours = {"cli.loading.loading", "vouch.__version__"}
+    for path in (ROOT / "vouch").glob("*.py"):
+        if path.name not in ("__init__.py", "__main__.py"):
+            assert {name.split(".")[0] for name in imports(path) - ours} <= set(sys.stdlib_module_names)
     assert {name.split(".")[0] for name in imports(ROOT / "cli/loading.py")} <= set(sys.stdlib_module_names)
 
 
 def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_they_are_needed() -> None:
     """A server starts sooner without; a worker has Pillow, because callers send files."""
     for parts, unwanted in (
-        ("server.commands, server.supervisor", "rich PIL prometheus_client onnxruntime grpc"),
-        ("server.commands, server.verify", "rich PIL prometheus_client grpc server.supervisor"),
-        ("server.worker_process", "rich prometheus_client"),
+        ("vouch.server.commands, vouch.server.supervisor", "rich PIL prometheus_client onnxruntime grpc vouch.client"),
+        ("vouch.server.commands, vouch.server.verify", "rich PIL prometheus_client grpc vouch.server.supervisor"),
+        ("vouch.server.worker_process", "rich prometheus_client"),
     ):
         asked = f"import sys, {parts}; print(*set({unwanted.split()}) & set(sys.modules))"
         found = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from bundle.accuracy import Tally
-from bundle.claims import Claim, MultiLabelClaim, claim_from
-from bundle.manifest import (
+from vouch.bundle.accuracy import Tally
+from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
+from vouch.bundle.manifest import (
     CARD,
     MODEL,
     VALIDATION,
@@ -25,10 +25,10 @@ from bundle.manifest import (
     SplitEntry,
     Training,
 )
-from bundle.multi_label import MultiLabelTally, Task, task_of
-from bundle.pixel_settings import PixelSettings
-from bundle.store import Bundle, ModelsFolder
-from bundle.validation import Validation, pack
+from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.validation import Validation, pack
 
 SIDE = 4
 LABELS = ("first", "second", "third")

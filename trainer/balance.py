@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sources.examples import images_of_each
+from vouch.sources.examples import images_of_each
 
 UNEVEN = 3.0
 """From this ratio of the largest class to the smallest on, it is said."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.label_sets import COVERAGES, label_sets, threshold_for
-from bundle.manifest import Calibration, Coverage
-from trainer.thresholds import best_thresholds
+from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
+from vouch.bundle.manifest import Calibration, Coverage
+from vouch.trainer.thresholds import best_thresholds
 
 BINS = 15
 """Of equal width, as in the paper."""

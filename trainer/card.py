@@ -2,10 +2,10 @@
 
 import json
 
-from bundle.accuracy import Accuracy
-from bundle.claims import Claim, MultiLabelClaim
-from bundle.manifest import Calibration, Quantization, Training
-from trainer.exam import Exam
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.manifest import Calibration, Quantization, Training
+from vouch.trainer.exam import Exam
 
 
 def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exam, known: int = 0) -> str:

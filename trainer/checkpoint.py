@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import torch
 
-from bundle.digest import bytes_digest
-from trainer.errors import TrainError
+from vouch.bundle.digest import bytes_digest
+from vouch.trainer.errors import TrainError
 
 DIGEST_LENGTH = 64
 """A checkpoint begins with the SHA-256 of all that follows, in hexadecimal: torch reads damaged weights in silence."""

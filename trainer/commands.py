@@ -5,18 +5,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundle.errors import BundleError
-from bundle.manifest import MODEL
-from bundle.store import open_bundle
-from cli.console import exit_code, output, print_json, say
-from cli.settings import parse
-from sources.errors import SourceError
-from trainer.errors import TrainError
-from trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import MODEL
+from vouch.bundle.store import open_bundle
+from vouch.cli.console import exit_code, output, print_json, say
+from vouch.cli.settings import parse
+from vouch.sources.errors import SourceError
+from vouch.trainer.errors import TrainError
+from vouch.trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
 
 if TYPE_CHECKING:  # torch is not loaded for --help
-    from bundle.manifest import Training
-    from trainer.run import Trained
+    from vouch.bundle.manifest import Training
+    from vouch.trainer.run import Trained
 
 EXPECTED = (SourceError, TrainError, BundleError)
 EXAMPLES = """\

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundle.accuracy import Accuracy
-from bundle.manifest import Manifest
-from bundle.multi_label import Task
-from bundle.store import Bundle, open_bundle
-from cli.console import progress_bar
-from trainer.differing_settings import differing_settings
-from trainer.mcnemar import holm, mcnemar
-from trainer.right_answers import RightAnswers, right_answers
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.multi_label import Task
+from vouch.bundle.store import Bundle, open_bundle
+from vouch.cli.console import progress_bar
+from vouch.trainer.differing_settings import differing_settings
+from vouch.trainer.mcnemar import holm, mcnemar
+from vouch.trainer.right_answers import RightAnswers, right_answers
 
 QUESTIONS: dict[Task, str] = {"single_label": "for the one label of an image", "multi_label": "for all its labels"}
 

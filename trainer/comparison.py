@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bundle.manifest import MODEL, Manifest, Training
-from trainer.compare import Comparison, Difference
-from trainer.differing_settings import recipe_of
-from trainer.mcnemar import SIGNIFICANT
+from vouch.bundle.manifest import MODEL, Manifest, Training
+from vouch.trainer.compare import Comparison, Difference
+from vouch.trainer.differing_settings import recipe_of
+from vouch.trainer.mcnemar import SIGNIFICANT
 
 FACTS: dict[str, Callable[[Manifest], object]] = {
     "model": lambda manifest: manifest.training.settings.get("model"),

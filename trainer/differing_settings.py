@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bundle.manifest import Training
+from vouch.bundle.manifest import Training
 
 RECORDS = ("epochs_seen", "best_epoch", "recipe_in_full", "name")
 """Entries of a manifest's settings that nobody has set, or that decide nothing."""

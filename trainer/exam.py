@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.claims import Claim, MultiLabelClaim
-from bundle.manifest import Calibration
-from trainer.calibrate import assess, settle
-from trainer.export import check_agreement, export
-from trainer.fit import as_tensors
-from trainer.losses import logits_of
-from trainer.models import Classifier
-from trainer.quantize import Quantized, quantize
-from trainer.splits import Splits
-from trainer.temperature import best_temperature
-from trainer.validate import answers, answers_and_logits, count_claim
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.manifest import Calibration
+from vouch.trainer.calibrate import assess, settle
+from vouch.trainer.export import check_agreement, export
+from vouch.trainer.fit import as_tensors
+from vouch.trainer.losses import logits_of
+from vouch.trainer.models import Classifier
+from vouch.trainer.quantize import Quantized, quantize
+from vouch.trainer.splits import Splits
+from vouch.trainer.temperature import best_temperature
+from vouch.trainer.validate import answers, answers_and_logits, count_claim
 
 
 @dataclass(frozen=True, eq=False)

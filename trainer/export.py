@@ -14,9 +14,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import TrainError
-from trainer.models import Classifier
-from trainer.validate import run_graph
+from vouch.trainer.errors import TrainError
+from vouch.trainer.models import Classifier
+from vouch.trainer.validate import run_graph
 
 OPSET = 20
 CHECKED_BATCHES = (1, 2, 3, 64)

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from sources.examples import Examples
-from trainer.augment import warp
-from trainer.balance import class_weights
-from trainer.checkpoint import Checkpoint
-from trainer.errors import TrainError
-from trainer.losses import Criterion, measure, right_answers
-from trainer.models import Classifier
-from trainer.optimizers import optimizers_for, set_rate
-from trainer.order import Order
-from trainer.processes import ALONE, CPU, Processes
-from trainer.recipes import Recipe
-from trainer.splits import Splits
+from vouch.sources.examples import Examples
+from vouch.trainer.augment import warp
+from vouch.trainer.balance import class_weights
+from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.errors import TrainError
+from vouch.trainer.losses import Criterion, measure, right_answers
+from vouch.trainer.models import Classifier
+from vouch.trainer.optimizers import optimizers_for, set_rate
+from vouch.trainer.order import Order
+from vouch.trainer.processes import ALONE, CPU, Processes
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.splits import Splits
 
 SMALL_STEP_PIXELS = 50_000
 """A step over fewer pixels than this runs in one thread: two are no faster on it, and on a busy machine the time they

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.settings import Loss
-from trainer.temperature import calibrated_loss
+from vouch.trainer.settings import Loss
+from vouch.trainer.temperature import calibrated_loss
 
 MEASURE_BATCH = 1024
 

@@ -9,8 +9,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from bundle.multi_label import Task
-from trainer.settings import ModelKind
+from vouch.bundle.multi_label import Task
+from vouch.trainer.settings import ModelKind
 
 CNN_WIDTH = 64
 

@@ -7,7 +7,7 @@ epoch has as many images as ever, but the hard ones come several times, each tim
 import torch
 from torch import Tensor
 
-from trainer.processes import Processes
+from vouch.trainer.processes import Processes
 
 
 class Order:

@@ -13,7 +13,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed
 
-from trainer.errors import TrainError
+from vouch.trainer.errors import TrainError
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others."""

@@ -5,12 +5,15 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("vouch", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
+from vouch import __version__
+
+LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
 
 
 def library_versions() -> dict[str, str]:
     """Name -> version, Python's own among them."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    installed = {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "vouch": __version__, **installed}
 
 
 def source_revision() -> str | None:

@@ -13,14 +13,14 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
-from bundle.accuracy import COUNTING_BATCH
-from bundle.manifest import Count, Quantization, points_lost
-from bundle.multi_label import decide
-from sources.examples import Examples
-from trainer.calibrate import settle
-from trainer.errors import TrainError
-from trainer.export import forget_origin, quiet_libraries
-from trainer.validate import answers, count_claim
+from vouch.bundle.accuracy import COUNTING_BATCH
+from vouch.bundle.manifest import Count, Quantization, points_lost
+from vouch.bundle.multi_label import decide
+from vouch.sources.examples import Examples
+from vouch.trainer.calibrate import settle
+from vouch.trainer.errors import TrainError
+from vouch.trainer.export import forget_origin, quiet_libraries
+from vouch.trainer.validate import answers, count_claim
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "ReduceMax", "Reshape")
 """Operators between which values stay bytes."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Literal
 
-from trainer.augment import Augmentation
-from trainer.errors import TrainError
-from trainer.models import CNN_WIDTH
-from trainer.settings import Loss, ModelKind, RecipeName, TrainSettings
+from vouch.trainer.augment import Augmentation
+from vouch.trainer.errors import TrainError
+from vouch.trainer.models import CNN_WIDTH
+from vouch.trainer.settings import Loss, ModelKind, RecipeName, TrainSettings
 
 
 @dataclass(frozen=True)

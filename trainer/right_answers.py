@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.accuracy import Accuracy
-from bundle.digest import image_digests
-from bundle.manifest import MODEL, Manifest
-from bundle.multi_label import decide
-from bundle.store import Bundle
-from bundle.validation import Validation
-from trainer.errors import TrainError
-from trainer.validate import answers
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.digest import image_digests
+from vouch.bundle.manifest import MODEL, Manifest
+from vouch.bundle.multi_label import decide
+from vouch.bundle.store import Bundle
+from vouch.bundle.validation import Validation
+from vouch.trainer.errors import TrainError
+from vouch.trainer.validate import answers
 
 Example = tuple[bytes, tuple[str, ...], int]
 """An image's digest, the names of its labels, and how many like it came before: a split may hold it several times."""

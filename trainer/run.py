@@ -10,31 +10,31 @@ from typing import Any
 
 import torch
 
-from bundle.digest import array_digest
-from bundle.label_sets import enough_for
-from bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
-from bundle.multi_label import task_of
-from bundle.pixel_settings import PixelSettings
-from bundle.store import Bundle, ModelsFolder, open_bundle
-from bundle.validation import Validation, pack
-from cli.console import be_quiet, progress_bar, say
-from cli.settings import flag_name
-from sources.load import load
-from trainer.card import model_card
-from trainer.checkpoint import Checkpoint
-from trainer.errors import TrainError
-from trainer.exam import Exam, examine
-from trainer.fit import Fitted, Step, fit
-from trainer.models import Classifier
-from trainer.processes import Processes, joined
-from trainer.provenance import library_versions, source_revision
-from trainer.recipes import Recipe, recipe_for, recorded_recipe
-from trainer.report.finished import Digests, Run
-from trainer.report.opposite import wanted_class
-from trainer.report.page import report_html
-from trainer.report.recorder import Recorder
-from trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, TrainSettings
-from trainer.splits import Part, Splits, data_digest, make_splits
+from vouch.bundle.digest import array_digest
+from vouch.bundle.label_sets import enough_for
+from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from vouch.bundle.multi_label import task_of
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
+from vouch.bundle.validation import Validation, pack
+from vouch.cli.console import be_quiet, progress_bar, say
+from vouch.cli.settings import flag_name
+from vouch.sources.load import load
+from vouch.trainer.card import model_card
+from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.errors import TrainError
+from vouch.trainer.exam import Exam, examine
+from vouch.trainer.fit import Fitted, Step, fit
+from vouch.trainer.models import Classifier
+from vouch.trainer.processes import Processes, joined
+from vouch.trainer.provenance import library_versions, source_revision
+from vouch.trainer.recipes import Recipe, recipe_for, recorded_recipe
+from vouch.trainer.report.finished import Digests, Run
+from vouch.trainer.report.opposite import wanted_class
+from vouch.trainer.report.page import report_html
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, TrainSettings
+from vouch.trainer.splits import Part, Splits, data_digest, make_splits
 
 
 @dataclass(frozen=True)

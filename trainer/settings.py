@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from bundle.manifest import NAME_PATTERN
-from cli.settings import CommandSettings, Flag
+from vouch.bundle.manifest import NAME_PATTERN
+from vouch.cli.settings import CommandSettings, Flag
 
 ModelKind = Literal["linear", "mlp", "cnn"]
 RecipeName = Literal["default", "best"]

@@ -11,13 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from bundle.digest import array_digest, bytes_digest, image_digests
-from bundle.multi_label import Task
-from sources.examples import Examples, Source, images_of_each
-from trainer.balance import uneven_classes
-from trainer.errors import TrainError
-from trainer.near_duplicates import Hashed, near_duplicates
-from trainer.stratify import stratify
+from vouch.bundle.digest import array_digest, bytes_digest, image_digests
+from vouch.bundle.multi_label import Task
+from vouch.sources.examples import Examples, Source, images_of_each
+from vouch.trainer.balance import uneven_classes
+from vouch.trainer.errors import TrainError
+from vouch.trainer.near_duplicates import Hashed, near_duplicates
+from vouch.trainer.stratify import stratify
 
 Part = Literal["fit", "tune", "validation"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import onnxruntime as ort
 
-from bundle.accuracy import COUNTING_BATCH, Tally
-from bundle.claims import Claim, MultiLabelClaim, claim_from
-from bundle.multi_label import MultiLabelTally
+from vouch.bundle.accuracy import COUNTING_BATCH, Tally
+from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
+from vouch.bundle.multi_label import MultiLabelTally
 
 
 def answers(graph: bytes, images: np.ndarray) -> np.ndarray:

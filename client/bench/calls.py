@@ -11,13 +11,13 @@ from typing import Any, Self
 import grpc
 import numpy as np
 
-from client.bench.images import Reference, answer_of
-from client.bench.load import RIGHT, WRONG, Send
-from client.client import CHANNEL_OPTIONS
-from client.errors import CallFailed, call_failed
-from client.messages import Model, predict_request, read_predictions
-from client.tls import Options, Tls, open_async_channel
-from protos.vouch.v1 import classifier_pb2 as pb
+from vouch.client.bench.images import Reference, answer_of
+from vouch.client.bench.load import RIGHT, WRONG, Send
+from vouch.client.client import CHANNEL_OPTIONS
+from vouch.client.errors import CallFailed, call_failed
+from vouch.client.messages import Model, predict_request, read_predictions
+from vouch.client.tls import Options, Tls, open_async_channel
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 CONNECTIONS = 4
 METHOD = f"/{pb.DESCRIPTOR.services_by_name['Classifier'].full_name}/Predict"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from client.client import Client
-from client.messages import Model, Prediction
-from client.recount import examples_to_count
-from sources.load import load_as
+from vouch.client.client import Client
+from vouch.client.messages import Model, Prediction
+from vouch.client.recount import examples_to_count
+from vouch.sources.load import load_as
 
 COUNT = 64
 """Images that are sent again and again."""

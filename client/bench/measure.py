@@ -4,11 +4,11 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 
-from client.bench.calls import Calls
-from client.bench.images import Reference
-from client.bench.load import WARM_UP, Send, open_loop, rising
-from client.bench.points import ClosedPoint, Measured, OpenPoint
-from client.settings import BenchSettings
+from vouch.client.bench.calls import Calls
+from vouch.client.bench.images import Reference
+from vouch.client.bench.load import WARM_UP, Send, open_loop, rising
+from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
+from vouch.client.settings import BenchSettings
 
 SEED = 0
 """The moments of the calls in the open loop follow from it."""

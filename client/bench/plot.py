@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
-from client.bench.points import Measured, OpenPoint, shown_ms
+from vouch.client.bench.points import Measured, OpenPoint, shown_ms
 
 SIZE = 10.0, 4.6
 """Inches."""

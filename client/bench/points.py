@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from client.bench.load import Load
-from client.messages import Model
+from vouch.client.bench.load import Load
+from vouch.client.messages import Model
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from client.bench.points import ClosedPoint, shown_ms
+from vouch.client.bench.points import ClosedPoint, shown_ms
 
 TIMES_ALONE = 10
 """Without a limit of the user's own, 99 in 100 calls may take so many times as long as half of all lone ones."""

@@ -6,12 +6,12 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from client.bench.images import Reference
-from client.bench.load import Load
-from client.bench.measure import SEED
-from client.bench.points import Measured, shown_ms
-from client.bench.recommend import Recommendation
-from client.settings import BenchSettings
+from vouch.client.bench.images import Reference
+from vouch.client.bench.load import Load
+from vouch.client.bench.measure import SEED
+from vouch.client.bench.points import Measured, shown_ms
+from vouch.client.bench.recommend import Recommendation
+from vouch.client.settings import BenchSettings
 
 WIDTH = 80
 """Columns of the tables, which are not squeezed where standard output is no terminal."""

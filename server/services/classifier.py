@@ -8,24 +8,24 @@ from struct import Struct
 
 import numpy as np
 
-from bundle.accuracy import Accuracy
-from bundle.errors import BundleError
-from bundle.manifest import Calibration
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.batch_request import Rows
-from server.catalog import Catalog, Entry, Served
-from server.errors import BundleGone, InvalidRequest
-from server.gate import Gate
-from server.services.decoder import Decoder
-from server.services.images import check_count, raw_images
-from server.services.label_sets import ranked, set_rule
-from server.services.status import status_of
-from server.services.stream import answer_in_order
-from server.services.table import CallContext, Method, Parts, Serialized, methods
-from server.services.wire import FastPath, Plan, Surrounded, find_field, varint
-from server.services.wire_stream import Envelope, StreamPath, close_named, open_named
-from server.session import Outputs
-from server.verify import recount
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import Calibration
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.batch_request import Rows
+from vouch.server.catalog import Catalog, Entry, Served
+from vouch.server.errors import BundleGone, InvalidRequest
+from vouch.server.gate import Gate
+from vouch.server.services.decoder import Decoder
+from vouch.server.services.images import check_count, raw_images
+from vouch.server.services.label_sets import ranked, set_rule
+from vouch.server.services.status import status_of
+from vouch.server.services.stream import answer_in_order
+from vouch.server.services.table import CallContext, Method, Parts, Serialized, methods
+from vouch.server.services.wire import FastPath, Plan, Surrounded, find_field, varint
+from vouch.server.services.wire_stream import Envelope, StreamPath, close_named, open_named
+from vouch.server.session import Outputs
+from vouch.server.verify import recount
 
 PROBABILITIES_TAG = bytes([5 << 3 | 2])
 FLOAT = Struct("<f")

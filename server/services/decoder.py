@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bundle.errors import InvalidImage
-from bundle.pixel_settings import PixelSettings
-from bundle.pixels import decode
-from server.errors import InvalidRequest, Overloaded
+from vouch.bundle.errors import InvalidImage
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixels import decode
+from vouch.server.errors import InvalidRequest, Overloaded
 
 
 class Decoder:

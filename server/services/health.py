@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterable
 
 from grpc_health.v1 import health_pb2 as pb
 
-from server.errors import UnknownModel
-from server.readiness import Readiness
-from server.services.table import CallContext, Method, methods
+from vouch.server.errors import UnknownModel
+from vouch.server.readiness import Readiness
+from vouch.server.services.table import CallContext, Method, methods
 
 
 class Health:

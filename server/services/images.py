@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bundle.pixel_settings import PixelSettings
-from server.errors import InvalidRequest
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.server.errors import InvalidRequest
 
 
 def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:

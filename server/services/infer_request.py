@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.pixel_settings import PixelSettings
-from protos.inference import inference_pb2 as pb
-from server.errors import InvalidRequest
-from server.services.images import check_shape, raw_images
-from server.services.table import Serialized
-from server.services.wire import Surrounded, find_field
-from server.session import Outputs
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.services.images import check_shape, raw_images
+from vouch.server.services.table import Serialized
+from vouch.server.services.wire import Surrounded, find_field
+from vouch.server.session import Outputs
 
 INPUT, INPUT_TYPE = "images", "UINT8"
 CLASSIFICATION = "classification"

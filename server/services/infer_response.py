@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bundle.manifest import Manifest
-from protos.inference import inference_pb2 as pb
-from server.batch_request import Rows
-from server.errors import InvalidRequest
-from server.services.infer_request import RequestedOutput
-from server.services.table import Parts
-from server.services.wire import varint
-from server.session import Outputs
+from vouch.bundle.manifest import Manifest
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.batch_request import Rows
+from vouch.server.errors import InvalidRequest
+from vouch.server.services.infer_request import RequestedOutput
+from vouch.server.services.table import Parts
+from vouch.server.services.wire import varint
+from vouch.server.session import Outputs
 
 OUTPUT_TYPE, CLASSES_TYPE = "FP32", "BYTES"
 RAW_OUTPUT_TAG = bytes([6 << 3 | 2])

@@ -5,23 +5,28 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version as installed_version
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Catalog
-from server.errors import InvalidRequest
-from server.gate import Gate
-from server.readiness import Readiness
-from server.services.infer_request import check_request_parameters, find_pixels, requested_images, requested_outputs
-from server.services.infer_response import check_ranked, infer_response, raw_encoder
-from server.services.metadata import model_metadata
-from server.services.model_config import model_config
-from server.services.repository import check_repository, index, loading_not_allowed
-from server.services.statistics import Total, counted_here, model_statistics, served_versions
-from server.services.status import status_of
-from server.services.stream import answer_in_order
-from server.services.table import CallContext, Method, Parts, Serialized, methods
-from server.services.wire import FastPath, Plan
-from server.services.wire_stream import Envelope, StreamPath, close_named
-from server.session import Outputs
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Catalog
+from vouch.server.errors import InvalidRequest
+from vouch.server.gate import Gate
+from vouch.server.readiness import Readiness
+from vouch.server.services.infer_request import (
+    check_request_parameters,
+    find_pixels,
+    requested_images,
+    requested_outputs,
+)
+from vouch.server.services.infer_response import check_ranked, infer_response, raw_encoder
+from vouch.server.services.metadata import model_metadata
+from vouch.server.services.model_config import model_config
+from vouch.server.services.repository import check_repository, index, loading_not_allowed
+from vouch.server.services.statistics import Total, counted_here, model_statistics, served_versions
+from vouch.server.services.status import status_of
+from vouch.server.services.stream import answer_in_order
+from vouch.server.services.table import CallContext, Method, Parts, Serialized, methods
+from vouch.server.services.wire import FastPath, Plan
+from vouch.server.services.wire_stream import Envelope, StreamPath, close_named
+from vouch.server.session import Outputs
 
 EXTENSIONS = ("classification", "model_configuration", "model_repository", "statistics")
 """What there is of Triton's extensions, as Triton spells them."""

@@ -6,10 +6,10 @@ from math import isclose
 
 import numpy as np
 
-from bundle.label_sets import label_sets
-from bundle.manifest import Manifest
-from bundle.multi_label import decide
-from server.errors import InvalidRequest
+from vouch.bundle.label_sets import label_sets
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.multi_label import decide
+from vouch.server.errors import InvalidRequest
 
 SetRule = Callable[[np.ndarray], np.ndarray]
 """From probabilities, floats of shape (N, K), to the members of each image's set, bool of shape (N, K)."""

@@ -1,10 +1,10 @@
 """What a served model tells of itself: its tensors, and the facts that the protocol has no fields for."""
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Served
-from server.services.infer_request import INPUT, INPUT_TYPE
-from server.services.infer_response import OUTPUT_TYPE
-from server.session import Outputs
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Served
+from vouch.server.services.infer_request import INPUT, INPUT_TYPE
+from vouch.server.services.infer_response import OUTPUT_TYPE
+from vouch.server.session import Outputs
 
 PLATFORM = "onnxruntime_onnx"
 

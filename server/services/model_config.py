@@ -1,10 +1,10 @@
 """A served model as Triton's ModelConfig, which its clients and perf_analyzer ask for before they send anything."""
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Served
-from server.services.infer_request import INPUT
-from server.services.metadata import PLATFORM, facts
-from server.session import Outputs
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Served
+from vouch.server.services.infer_request import INPUT
+from vouch.server.services.metadata import PLATFORM, facts
+from vouch.server.session import Outputs
 
 BACKEND = "onnxruntime"
 

@@ -6,7 +6,7 @@ from typing import Any
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 from grpc_reflection.v1alpha.reflection import aio
 
-from server.services.table import CallContext, Method, methods
+from vouch.server.services.table import CallContext, Method, methods
 
 
 class Reflection:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Catalog, Entry
-from server.errors import LoadNotAllowed, Unsupported
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Catalog, Entry
+from vouch.server.errors import LoadNotAllowed, Unsupported
 
 READY, UNAVAILABLE, LOADING = "READY", "UNAVAILABLE", "LOADING"
 

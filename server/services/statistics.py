@@ -6,11 +6,11 @@ perf_analyzer takes the version whose queue count grew, and wants the three coun
 
 from collections.abc import Awaitable, Callable
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Catalog, Served
-from server.counts import Counts
-from server.errors import InvalidRequest, NotReady, UnknownModel
-from server.statistics import Span, Statistics
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Catalog, Served
+from vouch.server.counts import Counts
+from vouch.server.errors import InvalidRequest, NotReady, UnknownModel
+from vouch.server.statistics import Span, Statistics
 
 Total = Callable[[], Awaitable[Counts]]
 """What all workers have counted. Raises CountsUnknown."""

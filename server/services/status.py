@@ -5,8 +5,8 @@ import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bundle.errors import InvalidImage
-from server.errors import (
+from vouch.bundle.errors import InvalidImage
+from vouch.server.errors import (
     BundleGone,
     Closed,
     CountsUnknown,
@@ -20,7 +20,7 @@ from server.errors import (
     UnknownModel,
     Unsupported,
 )
-from server.logs import event
+from vouch.server.logs import event
 
 log = logging.getLogger("vouch.server")
 

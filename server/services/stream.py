@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from server.gate import Gate
-from server.services.table import Soon, has_succeeded
+from vouch.server.gate import Gate
+from vouch.server.services.table import Soon, has_succeeded
 
 STREAM_WINDOW = 64
 """Requests of one stream at work at once; more are not read from it before answers have gone out."""

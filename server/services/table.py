@@ -14,8 +14,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from server.errors import InvalidRequest
-from server.statistics import Requests
+from vouch.server.errors import InvalidRequest
+from vouch.server.statistics import Requests
 
 Serialized = bytes | memoryview
 Parts = tuple[bytes | memoryview, ...]

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from google.protobuf.message import Message
 
-from server.batch_request import Rows
-from server.catalog import Catalog, Served
-from server.errors import DomainError
-from server.services.table import CallContext, Method, Parts, Serialized, Soon
+from vouch.server.batch_request import Rows
+from vouch.server.catalog import Catalog, Served
+from vouch.server.errors import DomainError
+from vouch.server.services.table import CallContext, Method, Parts, Serialized, Soon
 
 MAX_KNOWN = 256
 """Kinds of request that are remembered; a client that never asks twice alike would fill any number."""

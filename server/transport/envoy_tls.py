@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.transport.tls import TlsFiles
+from vouch.server.transport.tls import TlsFiles
 
 TLS_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 CERTIFICATE, CLIENT_CA = "certificate", "client_ca"

@@ -12,12 +12,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from server.errors import StartFailed
-from server.gate import Gate
-from server.services.status import status_of
-from server.services.table import CANCELLED, OK, CallContext, Method
-from server.transport.limits import MAX_CONCURRENT_STREAMS
-from server.transport.tls import TlsContents, TlsFiles, TlsRotation
+from vouch.server.errors import StartFailed
+from vouch.server.gate import Gate
+from vouch.server.services.status import status_of
+from vouch.server.services.table import CANCELLED, OK, CallContext, Method
+from vouch.server.transport.limits import MAX_CONCURRENT_STREAMS
+from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 MIN_PING_INTERVAL_MS = 10_000

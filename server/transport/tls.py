@@ -8,8 +8,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.errors import StartFailed
-from server.logs import event
+from vouch.server.errors import StartFailed
+from vouch.server.logs import event
 
 log = logging.getLogger("vouch.server")
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from bundle.accuracy import wilson_interval
-from bundle.claims import Claim
-from bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
-from bundle.pixel_settings import PixelSettings
-from bundle.store import Bundle, ModelsFolder
-from bundle.validation import Validation, pack
+from vouch.bundle.accuracy import wilson_interval
+from vouch.bundle.claims import Claim
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.validation import Validation, pack
 
 DIGEST = "0" * 64
 LABELS = ("cat", "dog", "ant")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import binomtest
 
-from bundle.accuracy import Accuracy, Tally, wilson_interval
+from vouch.bundle.accuracy import Accuracy, Tally, wilson_interval
 
 COUNTS = st.integers(1, 1_000_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bundle.digest import array_digest, bytes_digest, image_digests
+from vouch.bundle.digest import array_digest, bytes_digest, image_digests
 
 
 def test_bytes_have_their_sha256() -> None:

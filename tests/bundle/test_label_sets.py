@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mapie.classification import SplitConformalClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from bundle.label_sets import COVERAGES, label_sets, threshold_for
+from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
 
 
 class Known(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

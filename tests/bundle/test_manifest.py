@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.accuracy import Tally, wilson_interval
-from bundle.claims import Claim, MultiLabelClaim
-from bundle.errors import InvalidBundle
-from bundle.manifest import FORMAT_VERSION, is_class_name, read_manifest
-from bundle.multi_label import MultiLabelTally
 from tests.bundle.made_up import DIGEST, LABELS, made_up_manifest
+from vouch.bundle.accuracy import Tally, wilson_interval
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.manifest import FORMAT_VERSION, is_class_name, read_manifest
+from vouch.bundle.multi_label import MultiLabelTally
 
 FILE = {"sha256": DIGEST, "size": 1}
 MISSING = object()

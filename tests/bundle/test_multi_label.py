@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, multilabel_confusion_matrix
 
-from bundle.claims import MultiLabelClaim, claim_from
-from bundle.multi_label import MultiLabelTally, decide, task_of
+from vouch.bundle.claims import MultiLabelClaim, claim_from
+from vouch.bundle.multi_label import MultiLabelTally, decide, task_of
 
 THRESHOLDS = (0.5, 0.25, 0.75)
 PROBABILITIES = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]) | st.floats(0, 1, width=32)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, PngImagePlugin
 
-from bundle.errors import InvalidImage
-from bundle.pixel_settings import PixelSettings
-from bundle.pixels import Content, decode, look, look_and_decode
+from vouch.bundle.errors import InvalidImage
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixels import Content, decode, look, look_and_decode
 
 ORIENTATION = 0x0112
 GREY = np.arange(6 * 8, dtype=np.uint8).reshape(6, 8) * 5

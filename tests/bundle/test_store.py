@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle.errors import BundleError, InvalidBundle
-from bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
-from bundle.store import Bundle, ModelsFolder, open_bundle
 from tests.bundle.made_up import FILES, IMAGES, made_up_manifest, publish_made_up
+from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 
 VERSIONS_EACH = 20
 BAD_NAMES = ["..", "../pets", "a/b", "/pets", "", ".pets", "Pets", "pets\n"]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bundle.errors import InvalidBundle
-from bundle.validation import Validation, pack, unpack
+from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.validation import Validation, pack, unpack
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 LABELS = np.array([0, 1, 2, 1, 0])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cli.console import exit_code, output, print_json, progress_bar, say
+from vouch.cli.console import exit_code, output, print_json, progress_bar, say
 
 AWKWARD = "[bold]models[/bold] :smile: [1] \\[x] " + "long " * 50
 
@@ -83,7 +83,7 @@ def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_bar_on_a_terminal() -> None:
     """On a terminal the bar shows its title and how many are done, and standard output stays free of it."""
     script = (
-        "from cli.console import print_json, progress_bar\n"
+        "from vouch.cli.console import print_json, progress_bar\n"
         "with progress_bar('fitting', 30) as show:\n"
         "    show(30)\n"
         "print_json({'done': 30})\n"

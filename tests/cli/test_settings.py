@@ -5,7 +5,7 @@ import pytest
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from cli.settings import SETTINGS_FILE, CommandSettings, Flag, flag_name, parse
+from vouch.cli.settings import SETTINGS_FILE, CommandSettings, Flag, flag_name, parse
 
 
 class BakeSettings(CommandSettings):

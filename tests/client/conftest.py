@@ -1,8 +1,8 @@
 import pytest
 
-from server.transport.grpcio import start_grpcio
 from tests.relay import Start
 from tests.serving import running_envoy, serving
+from vouch.server.transport.grpcio import start_grpcio
 
 __all__ = ["running_envoy", "serving"]
 

@@ -7,14 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import AsyncClient, CallFailed, Client, Predictions
-from client.messages import Images
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.catalog import Refusal
-from server.errors import NotReady
-from server.gate import Gate
-from server.services.table import CallContext, methods
-from server.transport.grpcio import start_grpcio
 from tests.serving import Serving, start  # noqa: F401 - a fixture
 from tests.tiny import (
     LABELS,
@@ -26,6 +18,14 @@ from tests.tiny import (
     tiny_several,
     tiny_validation,
 )
+from vouch.client import AsyncClient, CallFailed, Client, Predictions
+from vouch.client.messages import Images
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.catalog import Refusal
+from vouch.server.errors import NotReady
+from vouch.server.gate import Gate
+from vouch.server.services.table import CallContext, methods
+from vouch.server.transport.grpcio import start_grpcio
 
 NOBODY = "127.0.0.1:1"
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import client.waiting
-from client.commands import bench, evaluate, health, predict, status
-from server.batcher import Limits, start_batcher
-from server.catalog import Refusal, Served
-from server.session import open_session
+import vouch.client.waiting
 from tests.serving import Serving
 from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, tiny_images
+from vouch.client.commands import bench, evaluate, health, predict, status
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Refusal, Served
+from vouch.server.session import open_session
 
 
 @pytest.fixture
@@ -218,8 +218,8 @@ async def test_who_is_willing_to_wait_is_told_for_what_and_gets_the_answer(
         said.append(text)
         loop.call_soon_threadsafe(told.set)
 
-    monkeypatch.setattr(client.waiting, "say", say)
-    monkeypatch.setattr(client.waiting, "INTERVAL_S", 0.05)
+    monkeypatch.setattr(vouch.client.waiting, "say", say)
+    monkeypatch.setattr(vouch.client.waiting, "INTERVAL_S", 0.05)
     words = ["--server", serving.address, "--wait-s", "30"]
     running = [
         asyncio.create_task(asyncio.to_thread(command, given))
@@ -363,12 +363,12 @@ def test_bench_looks_for_matplotlib_before_it_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only --out needs it; without a server one line about it comes first."""
-    monkeypatch.delitem(sys.modules, "client.bench.plot", raising=False)
+    monkeypatch.delitem(sys.modules, "vouch.client.bench.plot", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
     assert bench(["--server", "127.0.0.1:1", "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        "error: --out draws with matplotlib, which is not installed: pip install 'vouch[trainer]', or leave --out "
+        "error: --out draws with matplotlib, which is not installed: pip install 'vouch-onnx[trainer]', or leave --out "
         "away, --json gives the same numbers\n"
     )
 

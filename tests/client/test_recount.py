@@ -3,13 +3,13 @@ import asyncio
 import numpy as np
 import pytest
 
-from client.client import Client
-from client.messages import Evaluation
-from client.recount import recount
-from sources.errors import SourceError
-from sources.examples import Examples, Source
 from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, several_validation, tiny_images, tiny_several, tiny_validation
+from vouch.client.client import Client
+from vouch.client.messages import Evaluation
+from vouch.client.recount import recount
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples, Source
 
 
 def counted(serving: Serving, model: str, images: np.ndarray, labels: np.ndarray, *names: str) -> Evaluation:

@@ -5,16 +5,16 @@ from pathlib import Path
 import grpc
 import pytest
 
-from client import AsyncClient, CallFailed, Client, Tls, UnusableCertificate
-from client.bench.calls import Calls
-from client.bench.images import Reference, take_reference
-from client.commands import status
-from client.messages import Model
-from client.settings import StatusSettings
-from server.transport.grpcio import Listening, start_grpcio
-from server.transport.tls import TlsFiles
 from tests.certificates import Authority, Pair
 from tests.serving import Serving
+from vouch.client import AsyncClient, CallFailed, Client, Tls, UnusableCertificate
+from vouch.client.bench.calls import Calls
+from vouch.client.bench.images import Reference, take_reference
+from vouch.client.commands import status
+from vouch.client.messages import Model
+from vouch.client.settings import StatusSettings
+from vouch.server.transport.grpcio import Listening, start_grpcio
+from vouch.server.transport.tls import TlsFiles
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from typing import Self
 import grpc
 import numpy as np
 
-from protos.vouch.v1 import classifier_pb2 as pb
-from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 
 OPTIONS = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]
 DEADLINE_S = 10.0

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from client import CallFailed, Client
 from tests.compose.callers import Callers
 from tests.compose.engine import (
     PROJECT,
@@ -34,6 +33,7 @@ from tests.compose.engine import (
     why_not,
 )
 from tests.compose.monitoring import expressions, firing, query, without_series
+from vouch.client import CallFailed, Client
 
 RULES = "/etc/prometheus/rules_test.yml"
 CORRUPT = """

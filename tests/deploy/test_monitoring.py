@@ -12,10 +12,10 @@ from socket import socket
 
 import pytest
 
-from bundle.store import ModelsFolder
-from client import Client
 from tests.compose.monitoring import ask, expressions, firing, query, without_series
 from tests.tiny import publish_tiny, tiny_images
+from vouch.bundle.store import ModelsFolder
+from vouch.client import Client
 
 FILES = Path(__file__).resolve().parents[2] / "deploy/prometheus"
 needs_prometheus = pytest.mark.skipif(

@@ -16,9 +16,9 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from bundle.store import ModelsFolder, open_bundle
-from client import CallFailed, Client
 from tests.tiny import publish_tiny
+from vouch.bundle.store import ModelsFolder, open_bundle
+from vouch.client import CallFailed, Client
 
 MNIST_PLACES = [
     Path(os.environ.get("VOUCH_DATA", "nowhere")) / "mnist",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.batch_queue import BatchQueue
-from server.batch_request import Request
-from server.errors import DeadlineExpired
+from vouch.server.batch_queue import BatchQueue
+from vouch.server.batch_request import Request
+from vouch.server.errors import DeadlineExpired
 
 loop = asyncio.new_event_loop()
 

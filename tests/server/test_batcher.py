@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batch_request import Rows
-from server.batcher import GATHERED_BYTES, MEMORY, BatchDone, Batcher, Limits, start_batcher
-from server.errors import Closed, DeadlineExpired, ModelFailed, Overloaded
+from vouch.server.batch_request import Rows
+from vouch.server.batcher import GATHERED_BYTES, MEMORY, BatchDone, Batcher, Limits, start_batcher
+from vouch.server.errors import Closed, DeadlineExpired, ModelFailed, Overloaded
 
 
 class HeldModel:

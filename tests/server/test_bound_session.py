@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.bound_session import BoundSession, bucket_sizes
-from server.errors import ModelFailed
-from server.session import open_session
-from server.settings import Provider
 from tests.tiny import tiny_graph, tiny_images
+from vouch.server.bound_session import BoundSession, bucket_sizes
+from vouch.server.errors import ModelFailed
+from vouch.server.session import open_session
+from vouch.server.settings import Provider
 
 HERE: list[Provider] = ["cpu"]
 if "CUDAExecutionProvider" in ort.get_available_providers():

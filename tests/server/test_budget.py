@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batch_request import Rows
-from server.batcher import Batcher, Limits, start_batcher
-from server.budget import Budget, Share
-from server.errors import DomainError, Overloaded
+from vouch.server.batch_request import Rows
+from vouch.server.batcher import Batcher, Limits, start_batcher
+from vouch.server.budget import Budget, Share
+from vouch.server.errors import DomainError, Overloaded
 
 
 def test_each_model_may_always_hold_its_part() -> None:

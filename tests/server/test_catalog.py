@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle.store import ModelsFolder
-from server.batcher import Limits, start_batcher
-from server.catalog import Catalog, Refusal, Served
-from server.errors import Closed, NotReady, UnknownModel
 from tests.tiny import publish_tiny
+from vouch.bundle.store import ModelsFolder
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Catalog, Refusal, Served
+from vouch.server.errors import Closed, NotReady, UnknownModel
 
 
 def serve(folder: ModelsFolder, name: str = "tiny") -> Served:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bundle.accuracy import Accuracy
-from server.control import (
+from vouch.bundle.accuracy import Accuracy
+from vouch.server.control import (
     VARIABLE,
     AskTotal,
     Assignment,
@@ -26,9 +26,9 @@ from server.control import (
     assignment,
     channel,
 )
-from server.counts import Counts
-from server.settings import ServeSettings
-from server.statistics import Span, Statistics
+from vouch.server.counts import Counts
+from vouch.server.settings import ServeSettings
+from vouch.server.statistics import Span, Statistics
 
 COUNTS = Counts({"a": {3: Statistics(queue=Span(4, 5 << 40), runs={8: Span(1, 2), 256: Span(3, 4)}, images=9)}})
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.cores import available_cores, shares
-from server.errors import StartFailed
+from vouch.server.cores import available_cores, shares
+from vouch.server.errors import StartFailed
 
 HOST = len(os.sched_getaffinity(0))
 
@@ -53,7 +53,7 @@ def test_a_process_keeps_all_its_threads_to_its_cores() -> None:
     """Those that ran before as well as those that start later."""
     code = """
 import os, threading
-from server.cores import keep_to
+from vouch.server.cores import keep_to
 go, seen = threading.Event(), []
 def look():
     go.wait()

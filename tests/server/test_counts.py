@@ -1,5 +1,5 @@
-from server.counts import Counts, total
-from server.statistics import Span, Statistics
+from vouch.server.counts import Counts, total
+from vouch.server.statistics import Span, Statistics
 
 
 def counted(success: int) -> Statistics:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-import server.member
-from bundle.accuracy import Accuracy
-from bundle.store import Bundle, ModelsFolder
-from server.catalog import Refusal
-from server.crew import Crew
-from server.errors import Refused, StartFailed
-from server.port import ReservedPort
-from server.settings import ServeSettings
-from server.workplace import Launch
+import vouch.server.member
 from tests.tiny import publish_tiny
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.server.catalog import Refusal
+from vouch.server.crew import Crew
+from vouch.server.errors import Refused, StartFailed
+from vouch.server.port import ReservedPort
+from vouch.server.settings import ServeSettings
+from vouch.server.workplace import Launch
 
 COUNTED = Accuracy(correct=270, total=300)
 WORKER = """
@@ -76,7 +76,7 @@ class Place:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.member, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(vouch.server.member, "FIRST_PAUSE_S", 0.001)
 
 
 @asynccontextmanager
@@ -154,7 +154,7 @@ async def test_a_successor_that_cannot_serve_what_is_served_is_told_again(
     tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What kept it passes, a disk that is away for a minute say; it does not stay empty for good, nor is it ready."""
-    monkeypatch.setattr(server.member, "TELL_AGAIN_AFTER_S", 0.2)
+    monkeypatch.setattr(vouch.server.member, "TELL_AGAIN_AFTER_S", 0.2)
     async with crew(tmp_path, "willing", "reluctant", workers=1) as (members, place):
         await members.install(bundle, COUNTED)
         with caplog.at_level(logging.ERROR):
@@ -196,7 +196,7 @@ async def test_models_that_are_gone_are_forgotten_by_all(tmp_path: Path) -> None
 async def test_one_that_does_not_stop_within_the_grace_is_ended(tmp_path: Path) -> None:
     """A server always ends."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server.member, "STOP_SLACK_S", 0.0)
+        patch.setattr(vouch.server.member, "STOP_SLACK_S", 0.0)
         async with asyncio.timeout(20), crew(tmp_path, "deaf", grace_s=0):
             pass
 
@@ -205,11 +205,11 @@ async def test_one_that_gives_no_sign_of_life_is_replaced(
     tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would let its callers wait until their deadlines."""
-    monkeypatch.setattr(server.member, "PING_INTERVAL_S", 0.01)
+    monkeypatch.setattr(vouch.server.member, "PING_INTERVAL_S", 0.01)
     async with crew(tmp_path, "stuck") as (members, place):
         await members.install(bundle, COUNTED)
         with caplog.at_level(logging.ERROR):
-            monkeypatch.setattr(server.member, "SILENCE_S", 0.05)
+            monkeypatch.setattr(vouch.server.member, "SILENCE_S", 0.05)
             await place.until_told("serve", times=2)
 
         assert "gave no sign of life" in caplog.text
@@ -217,7 +217,7 @@ async def test_one_that_gives_no_sign_of_life_is_replaced(
 
 async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some workers that all ended soon, with the reason; a server that only seems to be there helps nobody."""
-    monkeypatch.setattr(server.member, "MAX_TRIES", 3)
+    monkeypatch.setattr(vouch.server.member, "MAX_TRIES", 3)
     async with crew(tmp_path, "mortal") as (members, _), asyncio.timeout(30):
         members.begin_verifying("tiny", [1])  # each ends with the first word that it hears
 

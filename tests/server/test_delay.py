@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server.batch_request import Rows
-from server.batcher import Batcher, Limits, start_batcher
-from server.errors import DeadlineExpired
 from tests.virtual_time import busy, run_virtually
+from vouch.server.batch_request import Rows
+from vouch.server.batcher import Batcher, Limits, start_batcher
+from vouch.server.errors import DeadlineExpired
 
 
 class Inline(Executor):
@@ -27,7 +27,7 @@ class Inline(Executor):
 
 @pytest.fixture(autouse=True)
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.batcher.ThreadPoolExecutor", Inline)
+    monkeypatch.setattr("vouch.server.batcher.ThreadPoolExecutor", Inline)
 
 
 def delaying(delay_s: float, batches: list[int] | None = None) -> Batcher:

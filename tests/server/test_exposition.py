@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-import server.exposition
-from server.errors import StartFailed
-from server.exposition import MAX_HEAD_BYTES, Exposition
+import vouch.server.exposition
+from vouch.server.errors import StartFailed
+from vouch.server.exposition import MAX_HEAD_BYTES, Exposition
 
 
 async def one(_: str) -> tuple[str, bytes]:
@@ -15,7 +15,9 @@ async def one(_: str) -> tuple[str, bytes]:
 
 
 @asynccontextmanager
-async def exposing(told: server.exposition.Told = one, ready: Callable[[], bool] = lambda: True) -> AsyncIterator[int]:
+async def exposing(
+    told: vouch.server.exposition.Told = one, ready: Callable[[], bool] = lambda: True
+) -> AsyncIterator[int]:
     exposition = await Exposition.start("127.0.0.1", 0, told, ready)
     try:
         yield exposition.port
@@ -92,11 +94,11 @@ async def test_one_who_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch
     async def much(_: str) -> tuple[str, bytes]:
         return "text/plain", bytes(20_000_000)
 
-    monkeypatch.setattr(server.exposition, "WITHIN_S", 0.5)
+    monkeypatch.setattr(vouch.server.exposition, "WITHIN_S", 0.5)
     async with exposing(much) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
         writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
-        await asyncio.sleep(server.exposition.WITHIN_S + 0.5)
+        await asyncio.sleep(vouch.server.exposition.WITHIN_S + 0.5)
         async with asyncio.timeout(20):
             head, _, content = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
@@ -108,7 +110,7 @@ async def test_one_who_says_nothing_or_leaves_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A silent connection is closed after a while, and is no error of ours."""
-    monkeypatch.setattr(server.exposition, "WITHIN_S", 0.05)
+    monkeypatch.setattr(vouch.server.exposition, "WITHIN_S", 0.05)
     with caplog.at_level(logging.ERROR):
         async with exposing() as port:
             _, gone = await asyncio.open_connection("127.0.0.1", port)

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from server.errors import Closed
-from server.gate import Gate
+from vouch.server.errors import Closed
+from vouch.server.gate import Gate
 
 
 async def test_a_closing_gate_waits_for_those_inside_and_turns_others_away() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from server.logs import JsonFormatter, event
+from vouch.server.logs import JsonFormatter, event
 
 
 def record(message: str, *values: object, **fields: object) -> logging.LogRecord:
@@ -60,7 +60,7 @@ def test_a_traceback_stays_within_its_line() -> None:
 def test_who_looks_decides(terminal: bool) -> None:
     """A process whose standard error is a terminal, or not."""
     code = (
-        "import sys, logging; from server.logs import start_log; "
+        "import sys, logging; from vouch.server.logs import start_log; "
         f"sys.stderr.isatty = lambda: {terminal}; start_log(); logging.getLogger('vouch.server').info('hello')"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr

@@ -7,15 +7,15 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from bundle.accuracy import Accuracy, wilson_interval
-from protos.inference import inference_pb2
-from protos.vouch.v1 import classifier_pb2
-from server.batcher import BatchDone
-from server.counts import Counts
-from server.metrics import BATCH_BOUNDS, CODE_NAMES, FAILURES, PREDICTIONS, REQUEST, StateCollector, exposed
-from server.services.status import CODES
-from server.state import ServedModel, State, build_info
-from server.statistics import BOUNDS_NS, Requests, Statistics
+from vouch.bundle.accuracy import Accuracy, wilson_interval
+from vouch.protos.inference import inference_pb2
+from vouch.protos.vouch.v1 import classifier_pb2
+from vouch.server.batcher import BatchDone
+from vouch.server.counts import Counts
+from vouch.server.metrics import BATCH_BOUNDS, CODE_NAMES, FAILURES, PREDICTIONS, REQUEST, StateCollector, exposed
+from vouch.server.services.status import CODES
+from vouch.server.state import ServedModel, State, build_info
+from vouch.server.statistics import BOUNDS_NS, Requests, Statistics
 
 PREDICT = "/vouch.v1.Classifier/Predict"
 LABELS = {"model": "a", "version": "3"}

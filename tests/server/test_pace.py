@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from server.pace import (
+from vouch.server.pace import (
     COMPARED_IMAGES,
     HANDING_OVER_S,
     MAX_BLOCKING_S,

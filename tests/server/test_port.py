@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from server.errors import StartFailed
-from server.port import ReservedPort
+from vouch.server.errors import StartFailed
+from vouch.server.port import ReservedPort
 
 
 def listening(port: int, shared: bool) -> socket.socket:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bundle.store import ModelsFolder
-from server.errors import Refused, Undecided
-from server.probe import probe
-from server.settings import RuntimeSettings
 from tests.tiny import ROTATED, publish_tiny, tiny_graph
+from vouch.bundle.store import ModelsFolder
+from vouch.server.errors import Refused, Undecided
+from vouch.server.probe import probe
+from vouch.server.settings import RuntimeSettings
 
 
 async def test_a_probe_tells_digest_and_served_accuracy(tmp_path: Path) -> None:

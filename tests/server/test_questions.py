@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from server.counts import Counts
-from server.questions import Questions
-from server.statistics import Statistics
+from vouch.server.counts import Counts
+from vouch.server.questions import Questions
+from vouch.server.statistics import Statistics
 
 
 async def test_answers_reach_whoever_asked_in_whatever_order_they_come() -> None:

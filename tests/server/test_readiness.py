@@ -1,6 +1,6 @@
 import asyncio
 
-from server.readiness import Readiness
+from vouch.server.readiness import Readiness
 
 
 async def test_changes_tell_the_value_now_and_each_new_one_once() -> None:

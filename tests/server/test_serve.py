@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bundle.store import ModelsFolder
-from client.client import Client
-from server.settings import Transport
 from tests.server.test_supervisor import transport
 from tests.tiny import publish_tiny
+from vouch.bundle.store import ModelsFolder
+from vouch.client.client import Client
+from vouch.server.settings import Transport
 
 __all__ = ["transport"]  # a fixture
 

@@ -6,10 +6,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from bundle.pixel_settings import PixelSettings
-from server.errors import ModelFailed, Refused, StartFailed
-from server.session import IDENTITY_GRAPH, open_session, require_provider
 from tests.tiny import tiny_graph, tiny_images
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.server.errors import ModelFailed, Refused, StartFailed
+from vouch.server.session import IDENTITY_GRAPH, open_session, require_provider
 
 SHAPE = PixelSettings(height=4, width=4)
 

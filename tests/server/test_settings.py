@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import parse
-from server.settings import ServeSettings
+from vouch.cli.settings import parse
+from vouch.server.settings import ServeSettings
 
 
 def test_the_defaults_let_ten_thousand_mnist_images_through() -> None:

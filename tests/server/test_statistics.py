@@ -2,8 +2,8 @@ import time
 from copy import deepcopy
 from dataclasses import replace
 
-from server.batcher import BatchDone
-from server.statistics import Span, Statistics
+from vouch.server.batcher import BatchDone
+from vouch.server.statistics import Span, Statistics
 
 
 def test_runs_add_up_by_request_by_image_and_by_size() -> None:

@@ -13,18 +13,18 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-import server.member
-from bundle.manifest import VALIDATION
-from bundle.store import ModelsFolder
-from protos.inference import inference_pb2
-from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
-from protos.vouch.v1 import classifier_pb2 as pb
-from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
-from server.errors import StartFailed
-from server.settings import ServeSettings, Transport
-from server.supervisor import Supervisor
-from server.transport.envoy import why_not
+import vouch.server.member
 from tests.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
+from vouch.bundle.manifest import VALIDATION
+from vouch.bundle.store import ModelsFolder
+from vouch.protos.inference import inference_pb2
+from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from vouch.server.errors import StartFailed
+from vouch.server.settings import ServeSettings, Transport
+from vouch.server.supervisor import Supervisor
+from vouch.server.transport.envoy import why_not
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -223,7 +223,7 @@ async def test_a_new_worker_serves_nothing_but_what_was_verified(
     tmp_path: Path, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever lies in the version's folder by then, with hashes that are in order."""
-    monkeypatch.setattr(server.member, "TELL_AGAIN_AFTER_S", 0.2)
+    monkeypatch.setattr(vouch.server.member, "TELL_AGAIN_AFTER_S", 0.2)
     folder = ModelsFolder(tmp_path / "models")
     bundle = publish_tiny(folder)
     other = publish_tiny(ModelsFolder(tmp_path / "other"), graph=tiny_graph(ROTATED))

@@ -11,14 +11,14 @@ from typing import Any
 import grpc
 import pytest
 
-from bundle.store import ModelsFolder
-from client import AsyncClient, CallFailed, Tls
-from server.errors import StartFailed
-from server.settings import ServeSettings, Transport
-from server.supervisor import Supervisor
-from server.transport.envoy import why_not
 from tests.certificates import Authority, Pair
 from tests.tiny import LABELS, publish_tiny, tiny_images
+from vouch.bundle.store import ModelsFolder
+from vouch.client import AsyncClient, CallFailed, Tls
+from vouch.server.errors import StartFailed
+from vouch.server.settings import ServeSettings, Transport
+from vouch.server.supervisor import Supervisor
+from vouch.server.transport.envoy import why_not
 
 
 @pytest.fixture(params=["grpcio", "envoy"])

@@ -13,15 +13,15 @@ import pytest
 from google.protobuf.message import Message
 from prometheus_client.parser import text_string_to_metric_families
 
-from bundle.store import ModelsFolder
-from protos.inference import inference_pb2
-from protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
-from protos.vouch.v1 import classifier_pb2
-from protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
-from server.settings import Transport
 from tests.server.services.infer_calls import raw_request
 from tests.server.test_supervisor import House, children, environment, transport, working
 from tests.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
+from vouch.bundle.store import ModelsFolder
+from vouch.protos.inference import inference_pb2
+from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from vouch.protos.vouch.v1 import classifier_pb2
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from vouch.server.settings import Transport
 
 __all__ = ["transport"]  # a fixture
 CONNECTIONS = 16

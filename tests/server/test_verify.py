@@ -4,14 +4,14 @@ import numpy as np
 import onnx
 import pytest
 
-from bundle.accuracy import Accuracy
-from bundle.manifest import MODEL, VALIDATION
-from bundle.store import ModelsFolder
-from server.errors import Refused
-from server.session import Session
-from server.settings import VerifySettings
-from server.verify import check_claim, load, verify
 from tests.tiny import ROTATED, publish_tiny, tiny_graph
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.manifest import MODEL, VALIDATION
+from vouch.bundle.store import ModelsFolder
+from vouch.server.errors import Refused
+from vouch.server.session import Session
+from vouch.server.settings import VerifySettings
+from vouch.server.verify import check_claim, load, verify
 
 
 def settings(**fields: int) -> VerifySettings:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bundle.accuracy import Accuracy
-from bundle.store import Bundle, ModelsFolder, open_bundle
-from server.batcher import Limits, start_batcher
-from server.catalog import Catalog, Served
-from server.errors import Refused, Undecided
-from server.watcher import TRY_AGAIN_AFTER_S, Watcher
 from tests.tiny import publish_tiny
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Catalog, Served
+from vouch.server.errors import Refused, Undecided
+from vouch.server.watcher import TRY_AGAIN_AFTER_S, Watcher
 
 
 class House:

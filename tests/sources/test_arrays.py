@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sources.arrays import read_npz
-from sources.errors import SourceError
+from vouch.sources.arrays import read_npz
+from vouch.sources.errors import SourceError
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
 LABELS = np.array([3, 12, 3, 5])

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import sources.decoding
-from bundle.pixel_settings import PixelSettings
-from sources.decoding import read_images
-from sources.errors import SourceError
-from sources.load import load
+import vouch.sources.decoding
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.sources.decoding import read_images
+from vouch.sources.errors import SourceError
+from vouch.sources.load import load
 
 ONE, SEVERAL = 1e9, 0.0
 """Seconds of work left from which other processes are started: never, at once."""
@@ -24,7 +24,7 @@ ONE, SEVERAL = 1e9, 0.0
 @pytest.fixture
 def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the machine that runs this has a single one."""
-    monkeypatch.setattr("sources.decoding.os.sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr("vouch.sources.decoding.os.sched_getaffinity", lambda pid: {0, 1})
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_killed_processes_cost_time_and_no_image(
 
         yield show
 
-    monkeypatch.setattr(sources.decoding, "progress_bar", killing)
+    monkeypatch.setattr(vouch.sources.decoding, "progress_bar", killing)
 
     read = read_images(tmp_path, paths, worth_processes_s=SEVERAL)
 
@@ -97,7 +97,7 @@ def test_killed_processes_cost_time_and_no_image(
 
 def test_no_process_is_left_where_reading_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt ends the other processes too."""
-    monkeypatch.setattr("sources.decoding.os.sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr("vouch.sources.decoding.os.sched_getaffinity", lambda pid: {0, 1})
     paths = write(tmp_path, noise(300, 3, 3))
 
     @contextmanager
@@ -108,7 +108,7 @@ def test_no_process_is_left_where_reading_stops(tmp_path: Path, monkeypatch: pyt
 
         yield show
 
-    monkeypatch.setattr(sources.decoding, "progress_bar", interrupting)
+    monkeypatch.setattr(vouch.sources.decoding, "progress_bar", interrupting)
 
     with pytest.raises(KeyboardInterrupt):
         read_images(tmp_path, paths, worth_processes_s=SEVERAL)

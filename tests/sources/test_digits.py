@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn import datasets
 
-from sources.digits import load_digits
+from vouch.sources.digits import load_digits
 
 
 def test_digits_are_1797_images_from_no_ink_to_full_ink() -> None:

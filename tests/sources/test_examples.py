@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sources.errors import SourceError
-from sources.examples import Examples, Source
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples, Source
 
 
 def numbered(labels: list[int]) -> Examples:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundle.pixel_settings import PixelSettings
-from bundle.pixels import decode
-from sources.errors import SourceError
-from sources.folders import read_image_folder
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixels import decode
+from vouch.sources.errors import SourceError
+from vouch.sources.folders import read_image_folder
 
 
 def save(path: Path, value: int | tuple[int, int, int] = 0, size: tuple[int, int] = (4, 3)) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sources import idx
-from sources.errors import SourceError
+from vouch.sources import idx
+from vouch.sources.errors import SourceError
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
 LABELS = np.array([0, 7, 10, 7], dtype=np.uint8)

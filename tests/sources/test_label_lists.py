@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sources.errors import SourceError
-from sources.examples import Source
-from sources.load import load
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
+from vouch.sources.load import load
 
 
 def save(path: Path, value: int = 0) -> None:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.errors import SourceError
-from sources.labels import make_source, ordered_classes
+from vouch.sources.errors import SourceError
+from vouch.sources.labels import make_source, ordered_classes
 
 
 def images(count: int, *shape: int) -> np.ndarray:

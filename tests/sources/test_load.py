@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sources import idx
-from sources.errors import SourceError
-from sources.load import load
-from trainer.errors import TrainError
-from trainer.splits import make_splits
+from vouch.sources import idx
+from vouch.sources.errors import SourceError
+from vouch.sources.load import load
+from vouch.trainer.errors import TrainError
+from vouch.trainer.splits import make_splits
 
 IMAGES = np.zeros((2, 2, 2), dtype=np.uint8)
 LABELS = np.array([0, 1], dtype=np.uint8)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sources.errors import SourceError
-from sources.load import load
-from sources.mnist import FILES, load_mnist
+from vouch.sources.errors import SourceError
+from vouch.sources.load import load
+from vouch.sources.mnist import FILES, load_mnist
 
 Answer = tuple[int, bytes]
 Mirror = Callable[[Callable[[str], Answer]], str]

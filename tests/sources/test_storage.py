@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sources.storage
-from sources.errors import SourceError
-from sources.examples import Examples
-from sources.load import load
-from sources.storage import available_memory, room_for, rows_of
+import vouch.sources.storage
 from tests.sources.test_load import write_images
-from trainer.splits import make_splits
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples
+from vouch.sources.load import load
+from vouch.sources.storage import available_memory, room_for, rows_of
+from vouch.trainer.splits import make_splits
 
 
 def is_mapped(array: np.ndarray) -> bool:
@@ -66,7 +66,7 @@ def test_chosen_rows_are_numpys(
     rows: np.ndarray | slice, in_memory_bytes: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Positions, masks and slices, in chunks of any size, mapped or not; the oracle is numpy's own indexing."""
-    monkeypatch.setattr(sources.storage, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(vouch.sources.storage, "CHUNK_BYTES", chunk)
     images = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
 
     np.testing.assert_array_equal(rows_of(images, rows, in_memory_bytes), images[rows], strict=True)
@@ -111,8 +111,8 @@ def test_available_memory_is_what_the_system_says(
     for name, value in (("memory.max", limit), ("memory.current", used)):
         if value is not None:
             (tmp_path / name).write_text(f"{value}\n")
-    monkeypatch.setattr(sources.storage, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(sources.storage, "_CONTAINER", tmp_path)
+    monkeypatch.setattr(vouch.sources.storage, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(vouch.sources.storage, "_CONTAINER", tmp_path)
 
     assert available_memory() == expected
 
@@ -121,7 +121,7 @@ def test_available_memory_is_what_the_system_says(
 def test_images_too_large_for_memory_are_split_as_others_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A folder whose images are mapped loads, and its splits are mapped too, with the same pixels."""
     in_memory = load(str(write_images(tmp_path / "pictures"))).splits["all"].images
-    monkeypatch.setattr(sources.storage, "SHARE_IN_MEMORY", 0.0)
+    monkeypatch.setattr(vouch.sources.storage, "SHARE_IN_MEMORY", 0.0)
     mapped = load(str(tmp_path / "pictures")).splits["all"].images
     digits = load("digits")
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sources.errors import SourceError
-from sources.tables import read_csv
+from vouch.sources.errors import SourceError
+from vouch.sources.tables import read_csv
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from sources.digits import load_digits
-from sources.examples import Examples, Source
-from trainer.export import export
-from trainer.fit import Fitted, fit
-from trainer.models import Classifier
-from trainer.recipes import Recipe
-from trainer.splits import Splits, make_splits
+from vouch.sources.digits import load_digits
+from vouch.sources.examples import Examples, Source
+from vouch.trainer.export import export
+from vouch.trainer.fit import Fitted, fit
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.splits import Splits, make_splits
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.augment import Augmentation
-from trainer.augment import warp as warp_by
+from vouch.trainer.augment import Augmentation
+from vouch.trainer.augment import warp as warp_by
 
 ALL = Augmentation(bend=0.05)
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from sources.examples import Examples
-from trainer.balance import class_weights, uneven_classes
-from trainer.fit import fit
-from trainer.models import Classifier
-from trainer.recipes import Recipe
-from trainer.splits import Splits
+from vouch.sources.examples import Examples
+from vouch.trainer.balance import class_weights, uneven_classes
+from vouch.trainer.fit import fit
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.splits import Splits
 
 
 def test_the_weights_are_scikit_learns() -> None:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from bundle.label_sets import COVERAGES, label_sets
-from trainer.calibrate import assess, calibration_error, settle, uncalibrated
-from trainer.report.outcome import reliability
+from vouch.bundle.label_sets import COVERAGES, label_sets
+from vouch.trainer.calibrate import assess, calibration_error, settle, uncalibrated
+from vouch.trainer.report.outcome import reliability
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

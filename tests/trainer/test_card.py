@@ -3,12 +3,12 @@ from typing import Any
 
 import numpy as np
 
-from bundle.accuracy import wilson_interval
-from bundle.claims import Claim, MultiLabelClaim
-from bundle.manifest import Calibration, Count, Coverage, Quantization, SplitEntry, Training
-from trainer.card import model_card
-from trainer.exam import Exam
-from trainer.quantize import Quantized
+from vouch.bundle.accuracy import wilson_interval
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization, SplitEntry, Training
+from vouch.trainer.card import model_card
+from vouch.trainer.exam import Exam
+from vouch.trainer.quantize import Quantized
 
 DIGEST = "0" * 64
 CALIBRATION = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=())

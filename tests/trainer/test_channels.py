@@ -7,9 +7,9 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-from sources.load import load
-from trainer.run import train
-from trainer.settings import TrainSettings
+from vouch.sources.load import load
+from vouch.trainer.run import train
+from vouch.trainer.settings import TrainSettings
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 

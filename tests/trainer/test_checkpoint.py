@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.digest import bytes_digest
-from trainer.augment import Augmentation
-from trainer.checkpoint import Checkpoint
-from trainer.errors import TrainError
-from trainer.fit import Fitted, Step, fit
-from trainer.models import Classifier
-from trainer.recipes import Recipe
-from trainer.settings import ModelKind
-from trainer.splits import Splits
+from vouch.bundle.digest import bytes_digest
+from vouch.trainer.augment import Augmentation
+from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.errors import TrainError
+from vouch.trainer.fit import Fitted, Step, fit
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.settings import ModelKind
+from vouch.trainer.splits import Splits
 
 RECIPE = Recipe(
     epochs=4, batch_size=200, learning_rate=0.01, optimizer="muon", muon_rate=0.02, augment=Augmentation(), focus=0.5

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from bundle.manifest import MODEL
-from bundle.store import ModelsFolder
 from tests.tiny import publish_tiny
-from trainer.commands import train
+from vouch.bundle.manifest import MODEL
+from vouch.bundle.store import ModelsFolder
+from vouch.trainer.commands import train
 
 QUICK = ("--data", "digits", "--model", "linear", "--epochs", "1", "--device", "cpu")
 
@@ -130,7 +130,7 @@ def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
     """`--help` shows the examples and exits with 0 without loading what training needs."""
     script = (
         "import sys\n"
-        "from trainer.commands import train\n"
+        "from vouch.trainer.commands import train\n"
         "try:\n"
         "    train(['--help'])\n"
         "except SystemExit as err:\n"

@@ -6,11 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle.errors import BundleError
-from bundle.manifest import CARD
-from bundle.pixel_settings import PixelSettings
-from bundle.store import Bundle, ModelsFolder
-from bundle.validation import Validation
 from tests.tiny import (
     ROTATED,
     publish_tiny,
@@ -20,11 +15,16 @@ from tests.tiny import (
     tiny_probabilities,
     tiny_validation,
 )
-from trainer.commands import compare as command
-from trainer.compare import Difference, compare
-from trainer.comparison import as_json, text
-from trainer.mcnemar import mcnemar
-from trainer.right_answers import RightAnswers
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import CARD
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.validation import Validation
+from vouch.trainer.commands import compare as command
+from vouch.trainer.compare import Difference, compare
+from vouch.trainer.comparison import as_json, text
+from vouch.trainer.mcnemar import mcnemar
+from vouch.trainer.right_answers import RightAnswers
 
 SWAPPED = (1, 0, 2)
 

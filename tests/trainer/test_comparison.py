@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from bundle.store import ModelsFolder
 from tests.tiny import ROTATED, publish_tiny, tiny_graph
-from trainer.compare import Comparison, Difference, compare
-from trainer.comparison import WIDEST, as_json, in_words, name_of, text
+from vouch.bundle.store import ModelsFolder
+from vouch.trainer.compare import Comparison, Difference, compare
+from vouch.trainer.comparison import WIDEST, as_json, in_words, name_of, text
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from typing import Any
 
-from bundle.manifest import SplitEntry, Training
-from trainer.differing_settings import differing_settings, recipe_of
+from vouch.bundle.manifest import SplitEntry, Training
+from vouch.trainer.differing_settings import differing_settings, recipe_of
 
 
 def training(settings: dict[str, Any], fit_digest: str = "0" * 64) -> Training:

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bundle.multi_label import MultiLabelTally, task_of
-from trainer.calibrate import calibration_error
-from trainer.exam import examine
-from trainer.models import Classifier
-from trainer.splits import Splits
-from trainer.validate import answers
+from vouch.bundle.multi_label import MultiLabelTally, task_of
+from vouch.trainer.calibrate import calibration_error
+from vouch.trainer.exam import examine
+from vouch.trainer.models import Classifier
+from vouch.trainer.splits import Splits
+from vouch.trainer.validate import answers
 
 
 @pytest.mark.parametrize("kind", ["splits", "several"])

@@ -7,11 +7,11 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from bundle.multi_label import Task
-from trainer.errors import TrainError
-from trainer.export import OPSET, check_agreement, export
-from trainer.models import Classifier
-from trainer.settings import ModelKind
+from vouch.bundle.multi_label import Task
+from vouch.trainer.errors import TrainError
+from vouch.trainer.export import OPSET, check_agreement, export
+from vouch.trainer.models import Classifier
+from vouch.trainer.settings import ModelKind
 
 
 @dataclass(frozen=True)

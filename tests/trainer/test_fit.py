@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.digest import array_digest
-from sources.examples import Examples
-from trainer.augment import Augmentation
-from trainer.errors import TrainError
-from trainer.fit import Fitted, Step, fit
-from trainer.losses import measure
-from trainer.models import Classifier
-from trainer.recipes import Recipe
-from trainer.settings import Loss, ModelKind
-from trainer.splits import Splits
+from vouch.bundle.digest import array_digest
+from vouch.sources.examples import Examples
+from vouch.trainer.augment import Augmentation
+from vouch.trainer.errors import TrainError
+from vouch.trainer.fit import Fitted, Step, fit
+from vouch.trainer.losses import measure
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.settings import Loss, ModelKind
+from vouch.trainer.splits import Splits
 
 QUICK = Recipe(epochs=2, batch_size=8, learning_rate=0.02, optimizer="sgd")
 

@@ -4,10 +4,10 @@ import torch
 from sklearn.metrics import log_loss
 from torch import nn
 
-from sources.examples import Examples
-from trainer.losses import Criterion, measure, right_answers
-from trainer.models import Classifier
-from trainer.temperature import calibrated_loss
+from vouch.sources.examples import Examples
+from vouch.trainer.losses import Criterion, measure, right_answers
+from vouch.trainer.models import Classifier
+from vouch.trainer.temperature import calibrated_loss
 
 
 def scores(count: int = 20, classes: int = 5) -> torch.Tensor:

@@ -1,7 +1,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from trainer.mcnemar import holm, mcnemar
+from vouch.trainer.mcnemar import holm, mcnemar
 
 
 @pytest.mark.parametrize(

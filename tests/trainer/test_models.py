@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from bundle.digest import array_digest
-from trainer.models import Classifier, Linear
-from trainer.settings import ModelKind
+from vouch.bundle.digest import array_digest
+from vouch.trainer.models import Classifier, Linear
+from vouch.trainer.settings import ModelKind
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from sources.digits import load_digits
-from trainer.near_duplicates import Hashed, near_duplicates
+from vouch.sources.digits import load_digits
+from vouch.trainer.near_duplicates import Hashed, near_duplicates
 
 RANDOM = np.random.default_rng(0)
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.models import Classifier
-from trainer.optimizers import FIRST_SHARE, WARM_UP, Muon, optimizers_for, orthogonalised, schedule, set_rate
-from trainer.recipes import Recipe
-from trainer.settings import ModelKind
+from vouch.trainer.models import Classifier
+from vouch.trainer.optimizers import FIRST_SHARE, WARM_UP, Muon, optimizers_for, orthogonalised, schedule, set_rate
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.settings import ModelKind
 
 MUON = Recipe(epochs=1, batch_size=8, learning_rate=0.01, optimizer="muon", muon_rate=0.05, weight_decay=0.1)
 

@@ -1,7 +1,7 @@
 import torch
 
-from trainer.order import Order
-from trainer.processes import ALONE
+from vouch.trainer.order import Order
+from vouch.trainer.processes import ALONE
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bundle.store import ModelsFolder
-from trainer.processes import ALONE, Processes, joined
+from vouch.bundle.store import ModelsFolder
+from vouch.trainer.processes import ALONE, Processes, joined
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,8 +37,8 @@ def test_a_batch_is_shared_without_remainder(count: int) -> None:
 
 INTERRUPTED = """
 import sys
-from trainer.checkpoint import Checkpoint
-from trainer.commands import train
+from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.commands import train
 
 save = Checkpoint.save
 
@@ -77,7 +77,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(models: Path) -> "subprocess.CompletedProcess[str]":
     """A training in two processes, as it ended."""
-    return torchrun("-m", "trainer", "--models", str(models))
+    return torchrun("-m", "vouch.trainer", "--models", str(models))
 
 
 def test_two_processes_fit_one_model(uninterrupted: "subprocess.CompletedProcess[str]", models: Path) -> None:
@@ -97,7 +97,7 @@ def test_two_processes_go_on_after_an_interruption(tmp_path: Path, models: Path)
     arguments = ["--models", str(tmp_path / "models")]
 
     ended = torchrun(str(tmp_path / "interrupted.py"), *arguments)
-    resumed = torchrun("-m", "trainer", *arguments, "--resume")
+    resumed = torchrun("-m", "vouch.trainer", *arguments, "--resume")
 
     assert ended.returncode != 0
     assert resumed.returncode == 0, resumed.stderr

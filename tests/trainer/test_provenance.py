@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer import provenance
+from vouch import __version__
+from vouch.trainer import provenance
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_the_libraries_that_matter_are_listed() -> None:
     versions = provenance.library_versions()
 
     assert versions["python"] == platform.python_version()
-    for name in ("vouch", "torch", "onnx", "onnxruntime", "numpy", "pillow"):
+    assert versions["vouch"] == __version__
+    for name in ("torch", "onnx", "onnxruntime", "numpy", "pillow"):
         assert versions[name] == version(name)
 
 

@@ -6,19 +6,19 @@ import onnxruntime as ort
 import pytest
 import torch
 
-import trainer.quantize
-from bundle.manifest import Count
-from sources.examples import Examples
-from trainer.errors import TrainError
-from trainer.exam import examine
-from trainer.export import OPSET, export
-from trainer.fit import Fitted, fit
-from trainer.models import Classifier
-from trainer.quantize import in_int8, quantize
-from trainer.recipes import Recipe
-from trainer.settings import ModelKind
-from trainer.splits import Splits
-from trainer.validate import answers
+import vouch.trainer.quantize
+from vouch.bundle.manifest import Count
+from vouch.sources.examples import Examples
+from vouch.trainer.errors import TrainError
+from vouch.trainer.exam import examine
+from vouch.trainer.export import OPSET, export
+from vouch.trainer.fit import Fitted, fit
+from vouch.trainer.models import Classifier
+from vouch.trainer.quantize import in_int8, quantize
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.settings import ModelKind
+from vouch.trainer.splits import Splits
+from vouch.trainer.validate import answers
 
 
 def random_graph(splits: Splits, seed: int = 1) -> bytes:
@@ -102,7 +102,7 @@ def test_the_cost_is_a_naive_count(graph: bytes, splits: Splits) -> None:
 def test_a_graph_that_loses_too_much_is_refused(graph: bytes, splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has both counts, and how to go on; a drop of just what is allowed is allowed."""
     worse = random_graph(splits)
-    monkeypatch.setattr(trainer.quantize, "in_int8", lambda graph, images: worse)
+    monkeypatch.setattr(vouch.trainer.quantize, "in_int8", lambda graph, images: worse)
     of_float, of_int8 = (
         int((answers(one, splits.tune.images).argmax(axis=1) == splits.tune.labels).sum()) for one in (graph, worse)
     )
@@ -122,9 +122,9 @@ def test_what_is_allowed_to_the_image_is_not_refused(
     total = 1000 * lost if max_drop == 0.1 else 3000
     counts = iter([correct, correct - lost])
     said = np.zeros((1, 1))
-    monkeypatch.setattr(trainer.quantize, "in_int8", lambda graph, images: b"")
+    monkeypatch.setattr(vouch.trainer.quantize, "in_int8", lambda graph, images: b"")
     monkeypatch.setattr(
-        trainer.quantize, "_count", lambda graph, tune: (Count(correct=next(counts), total=total), said)
+        vouch.trainer.quantize, "_count", lambda graph, tune: (Count(correct=next(counts), total=total), said)
     )
 
     facts = quantize(b"", Examples(np.zeros((1, 1, 1), np.uint8), np.zeros(1, np.int64)), max_drop).facts

@@ -5,9 +5,9 @@ from math import ceil
 import pytest
 from pydantic import ValidationError
 
-from trainer.errors import TrainError
-from trainer.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for, recorded_recipe
-from trainer.settings import ModelKind, RecipeName, TrainSettings
+from vouch.trainer.errors import TrainError
+from vouch.trainer.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for, recorded_recipe
+from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")

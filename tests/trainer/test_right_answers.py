@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundle.errors import BundleError
-from bundle.manifest import MODEL
-from bundle.store import ModelsFolder
-from bundle.validation import Validation
 from tests.tiny import publish_tiny, several_validation, tiny_graph, tiny_validation
-from trainer.errors import TrainError
-from trainer.right_answers import right_answers
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import MODEL
+from vouch.bundle.store import ModelsFolder
+from vouch.bundle.validation import Validation
+from vouch.trainer.errors import TrainError
+from vouch.trainer.right_answers import right_answers
 
 
 @pytest.fixture

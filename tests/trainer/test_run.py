@@ -12,18 +12,18 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from bundle.digest import array_digest
-from bundle.errors import BundleError
-from bundle.manifest import CARD, MODEL, REPORT, VALIDATION
-from bundle.store import ModelsFolder
-from sources.errors import SourceError
-from trainer.checkpoint import Checkpoint
-from trainer.errors import TrainError
-from trainer.models import Classifier
-from trainer.recipes import RECIPES
-from trainer.run import Trained, choose_device, read_splits, weights_digest
-from trainer.run import train as train_here
-from trainer.settings import TrainSettings
+from vouch.bundle.digest import array_digest
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
+from vouch.bundle.store import ModelsFolder
+from vouch.sources.errors import SourceError
+from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.errors import TrainError
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import RECIPES
+from vouch.trainer.run import Trained, choose_device, read_splits, weights_digest
+from vouch.trainer.run import train as train_here
+from vouch.trainer.settings import TrainSettings
 
 
 def train(settings: TrainSettings) -> Trained:

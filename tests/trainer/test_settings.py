@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import parse
-from trainer.settings import TrainSettings
+from vouch.cli.settings import parse
+from vouch.trainer.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 

@@ -6,13 +6,13 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-import trainer.run
-from bundle.claims import MultiLabelClaim
-from bundle.manifest import CARD, REPORT, Manifest
-from bundle.store import Bundle
-from trainer.run import train
-from trainer.settings import TrainSettings
-from trainer.splits import Splits
+import vouch.trainer.run
+from vouch.bundle.claims import MultiLabelClaim
+from vouch.bundle.manifest import CARD, REPORT, Manifest
+from vouch.bundle.store import Bundle
+from vouch.trainer.run import train
+from vouch.trainer.settings import TrainSettings
+from vouch.trainer.splits import Splits
 
 NAMES = ("odd", "round", "large")
 
@@ -23,7 +23,7 @@ def bundle(several: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("several")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(trainer.run, "read_splits", lambda settings: several)
+        patch.setattr(vouch.trainer.run, "read_splits", lambda settings: several)
         trained = train(TrainSettings(data="digits", model="linear", epochs=4, models=folder / "models", device="cpu"))
     assert trained is not None
     return trained.bundle

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.examples import Examples, Source, SplitName
-from trainer.errors import TrainError
-from trainer.splits import Part, Splits, data_digest, make_splits
+from vouch.sources.examples import Examples, Source, SplitName
+from vouch.trainer.errors import TrainError
+from vouch.trainer.splits import Part, Splits, data_digest, make_splits
 
 CLASSES = ("a", "b", "c")
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.examples import Examples, Source
-from trainer.errors import TrainError
-from trainer.splits import make_splits
-from trainer.stratify import stratify
+from vouch.sources.examples import Examples, Source
+from vouch.trainer.errors import TrainError
+from vouch.trainer.splits import make_splits
+from vouch.trainer.stratify import stratify
 
 
 def drawn(count: int, frequencies: list[float], seed: int = 0) -> np.ndarray:

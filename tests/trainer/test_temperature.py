@@ -5,7 +5,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 from torch import Tensor
 
-from trainer.temperature import LARGEST, SMALLEST, best_temperature, calibrated_loss
+from vouch.trainer.temperature import LARGEST, SMALLEST, best_temperature, calibrated_loss
 
 
 def said_at(temperature: float, count: int = 4000, classes: int = 6) -> tuple[Tensor, Tensor]:

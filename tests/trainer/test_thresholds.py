@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from bundle.multi_label import decide
-from trainer.thresholds import best_thresholds
+from vouch.bundle.multi_label import decide
+from vouch.trainer.thresholds import best_thresholds
 
 SHARES = st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0]) | st.floats(0, 1, width=32)
 

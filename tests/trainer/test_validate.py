@@ -3,12 +3,12 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from bundle.accuracy import wilson_interval
-from bundle.claims import Claim, MultiLabelClaim
-from trainer.export import export
-from trainer.models import Classifier
-from trainer.splits import Splits
-from trainer.validate import answers, count_claim, run_graph
+from vouch.bundle.accuracy import wilson_interval
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.trainer.export import export
+from vouch.trainer.models import Classifier
+from vouch.trainer.splits import Splits
+from vouch.trainer.validate import answers, count_claim, run_graph
 
 
 def test_the_claim_is_a_naive_count(graph: bytes, splits: Splits) -> None:

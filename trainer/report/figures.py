@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from trainer.calibrate import BINS
-from trainer.report.outcome import Reliability
+from vouch.trainer.calibrate import BINS
+from vouch.trainer.report.outcome import Reliability
 
 INK, SOFT, PAPER = "#010101", "#020202", "#030303"
 SERIES = tuple(f"#0404{number:02x}" for number in range(1, 9))

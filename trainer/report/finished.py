@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from bundle.accuracy import Accuracy
-from bundle.manifest import Training
-from trainer.exam import Exam
-from trainer.fit import Fitted
-from trainer.models import Classifier
-from trainer.recipes import Recipe
-from trainer.splits import Splits
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.manifest import Training
+from vouch.trainer.exam import Exam
+from vouch.trainer.fit import Fitted
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.splits import Splits
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainer.report.figures import course_figure, curves_figure
-from trainer.report.finished import Run
-from trainer.report.looks import Look, averaged
-from trainer.report.opposite import MAX_CHANGES, Opposite
-from trainer.report.pictures import Tile, image_tile, weights_tile
-from trainer.report.recorder import Moment, Recorder
-from trainer.report.story import Story
-from trainer.report.wording import short
+from vouch.trainer.report.figures import course_figure, curves_figure
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.looks import Look, averaged
+from vouch.trainer.report.opposite import MAX_CHANGES, Opposite
+from vouch.trainer.report.pictures import Tile, image_tile, weights_tile
+from vouch.trainer.report.recorder import Moment, Recorder
+from vouch.trainer.report.story import Story
+from vouch.trainer.report.wording import short
 
 TILE = 112
 """CSS pixels; five fit side by side."""

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.losses import Criterion
-from trainer.models import Classifier
-from trainer.models import Linear as SingleLayer
-from trainer.settings import Loss
+from vouch.trainer.losses import Criterion
+from vouch.trainer.models import Classifier
+from vouch.trainer.models import Linear as SingleLayer
+from vouch.trainer.settings import Loss
 
 MAX_SHOWN = 10
 """Classes that get a picture of their own; ten fit side by side on a phone."""

@@ -5,14 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from bundle.label_sets import enough_for
-from bundle.multi_label import decide
-from trainer.report.figures import curves_figure, rate_figure, reliability_figure
-from trainer.report.finished import Run
-from trainer.report.gallery import choose_images
-from trainer.report.outcome import ClassScore, Pair, class_scores, label_scores, pairs_of, reliability, worst_mistakes
-from trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, shown_size
-from trainer.report.recorder import Recorder
+from vouch.bundle.label_sets import enough_for
+from vouch.bundle.multi_label import decide
+from vouch.trainer.report.figures import curves_figure, rate_figure, reliability_figure
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.gallery import choose_images
+from vouch.trainer.report.outcome import (
+    ClassScore,
+    Pair,
+    class_scores,
+    label_scores,
+    pairs_of,
+    reliability,
+    worst_mistakes,
+)
+from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, shown_size
+from vouch.trainer.report.recorder import Recorder
 
 WHOLE_MATRIX = 20
 """Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""

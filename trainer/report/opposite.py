@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.models import Classifier
-from trainer.report.looks import probabilities_of
+from vouch.trainer.models import Classifier
+from vouch.trainer.report.looks import probabilities_of
 
 LARGEST_CHANGE = 4.0  # grey levels of 255, of the pixel that matters most, in one step
 MAX_CHANGES = 250

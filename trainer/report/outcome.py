@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bundle.multi_label import decide
-from trainer.calibrate import BINS, calibration_error, certainty
+from vouch.bundle.multi_label import decide
+from vouch.trainer.calibrate import BINS, calibration_error, certainty
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from typing import Any
 import jinja2
 from torch import nn
 
-from trainer.models import Linear as SingleLayer
-from trainer.report.finished import Run
-from trainer.report.learned import VARIANT, learned
-from trainer.report.measured import gallery, measured
-from trainer.report.opposite import LARGEST_CHANGE
-from trainer.report.pictures import image_tile
-from trainer.report.recorder import Recorder
-from trainer.report.story import Story, tell
-from trainer.report.wording import count, seconds, share, short, signed, speed
+from vouch.trainer.models import Linear as SingleLayer
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.learned import VARIANT, learned
+from vouch.trainer.report.measured import gallery, measured
+from vouch.trainer.report.opposite import LARGEST_CHANGE
+from vouch.trainer.report.pictures import image_tile
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.report.story import Story, tell
+from vouch.trainer.report.wording import count, seconds, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
 GALLERY_SIZES = (1200, 600, 300, 150, 0)

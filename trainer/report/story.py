@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trainer.augment import Augmentation, warp
-from trainer.losses import Criterion
-from trainer.models import Classifier
-from trainer.models import Linear as SingleLayer
-from trainer.report.looks import Look, look
-from trainer.report.opposite import Opposite, opposite_experiment, wanted_class
-from trainer.report.recorder import Recorder, true_classes
-from trainer.splits import Splits
+from vouch.trainer.augment import Augmentation, warp
+from vouch.trainer.losses import Criterion
+from vouch.trainer.models import Classifier
+from vouch.trainer.models import Linear as SingleLayer
+from vouch.trainer.report.looks import Look, look
+from vouch.trainer.report.opposite import Opposite, opposite_experiment, wanted_class
+from vouch.trainer.report.recorder import Recorder, true_classes
+from vouch.trainer.splits import Splits
 
 RATES = tuple(digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5))
 """Step sizes that are tried for the step to be shown."""

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from protos.vouch.v1 import classifier_pb2 as protos_dot_vouch_dot_v1_dot_classifier__pb2
+from vouch.protos.vouch.v1 import classifier_pb2 as vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in protos/vouch/v1/classifier_pb2_grpc.py depends on'
+        + ' but the generated code in vouch/protos/vouch/v1/classifier_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -41,28 +41,28 @@ class ClassifierStub:
         """
         self.Predict = channel.unary_unary(
                 '/vouch.v1.Classifier/Predict',
-                request_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictRequest.SerializeToString,
-                response_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictResponse.FromString,
+                request_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictRequest.SerializeToString,
+                response_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictResponse.FromString,
                 _registered_method=True)
         self.PredictStream = channel.stream_stream(
                 '/vouch.v1.Classifier/PredictStream',
-                request_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamRequest.SerializeToString,
-                response_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamResponse.FromString,
+                request_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamRequest.SerializeToString,
+                response_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamResponse.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/vouch.v1.Classifier/ListModels',
-                request_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsRequest.SerializeToString,
-                response_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsResponse.FromString,
+                request_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/vouch.v1.Classifier/GetModel',
-                request_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelRequest.SerializeToString,
-                response_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelResponse.FromString,
+                request_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelResponse.FromString,
                 _registered_method=True)
         self.Evaluate = channel.unary_stream(
                 '/vouch.v1.Classifier/Evaluate',
-                request_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateRequest.SerializeToString,
-                response_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateResponse.FromString,
+                request_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
 
 
@@ -115,28 +115,28 @@ def add_ClassifierServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Predict': grpc.unary_unary_rpc_method_handler(
                     servicer.Predict,
-                    request_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictRequest.FromString,
-                    response_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictResponse.SerializeToString,
+                    request_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictRequest.FromString,
+                    response_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictResponse.SerializeToString,
             ),
             'PredictStream': grpc.stream_stream_rpc_method_handler(
                     servicer.PredictStream,
-                    request_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamRequest.FromString,
-                    response_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamResponse.SerializeToString,
+                    request_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamRequest.FromString,
+                    response_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
-                    request_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsRequest.FromString,
-                    response_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsResponse.SerializeToString,
+                    request_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsRequest.FromString,
+                    response_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsResponse.SerializeToString,
             ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
-                    request_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelRequest.FromString,
-                    response_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelResponse.SerializeToString,
+                    request_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelRequest.FromString,
+                    response_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelResponse.SerializeToString,
             ),
             'Evaluate': grpc.unary_stream_rpc_method_handler(
                     servicer.Evaluate,
-                    request_deserializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateRequest.FromString,
-                    response_serializer=protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateResponse.SerializeToString,
+                    request_deserializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateRequest.FromString,
+                    response_serializer=vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -169,8 +169,8 @@ class Classifier:
             request,
             target,
             '/vouch.v1.Classifier/Predict',
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictRequest.SerializeToString,
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictResponse.FromString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictRequest.SerializeToString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -196,8 +196,8 @@ class Classifier:
             request_iterator,
             target,
             '/vouch.v1.Classifier/PredictStream',
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamRequest.SerializeToString,
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamResponse.FromString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamRequest.SerializeToString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.PredictStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -223,8 +223,8 @@ class Classifier:
             request,
             target,
             '/vouch.v1.Classifier/ListModels',
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsRequest.SerializeToString,
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsResponse.FromString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsRequest.SerializeToString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -250,8 +250,8 @@ class Classifier:
             request,
             target,
             '/vouch.v1.Classifier/GetModel',
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelRequest.SerializeToString,
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelResponse.FromString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelRequest.SerializeToString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -277,8 +277,8 @@ class Classifier:
             request,
             target,
             '/vouch.v1.Classifier/Evaluate',
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateRequest.SerializeToString,
-            protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateResponse.FromString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateRequest.SerializeToString,
+            vouch_dot_protos_dot_vouch_dot_v1_dot_classifier__pb2.EvaluateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from client.bench.load import Load
-from client.bench.points import ClosedPoint, Measured, OpenPoint
-from client.messages import Model
 from tests.tiny import LABELS, SIDE
+from vouch.client.bench.load import Load
+from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
+from vouch.client.messages import Model
 
 TINY = Model("tiny", "serving", 1, LABELS, (SIDE, SIDE), "0" * 64, None, None, ())
 

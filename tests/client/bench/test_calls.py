@@ -7,19 +7,19 @@ import grpc
 import numpy as np
 import pytest
 
-from client import AsyncClient, CallFailed
-from client.bench.calls import CONNECTIONS, Calls, requests_of
-from client.bench.images import Reference
-from client.bench.load import RIGHT, WRONG
-from client.messages import Model
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.errors import DomainError, InvalidRequest, ModelFailed, NotReady, Overloaded
-from server.gate import Gate
-from server.services.table import CallContext, methods
-from server.transport.grpcio import start_grpcio
 from tests.client.bench.made_up import TINY
 from tests.serving import MAX_REQUEST_IMAGES, Serving
 from tests.tiny import LABELS, THRESHOLDS, publish_tiny, several_probabilities, tiny_images, tiny_several
+from vouch.client import AsyncClient, CallFailed
+from vouch.client.bench.calls import CONNECTIONS, Calls, requests_of
+from vouch.client.bench.images import Reference
+from vouch.client.bench.load import RIGHT, WRONG
+from vouch.client.messages import Model
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import DomainError, InvalidRequest, ModelFailed, NotReady, Overloaded
+from vouch.server.gate import Gate
+from vouch.server.services.table import CallContext, methods
+from vouch.server.transport.grpcio import start_grpcio
 
 IMAGES, TRUE = tiny_images(10)
 REFERENCE = Reference(IMAGES, tuple((LABELS[k],) for k in TRUE))

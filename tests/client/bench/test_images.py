@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.bench.images import COUNT, Reference, answer_of, take_reference
-from client.client import Client
-from client.messages import Prediction
-from sources.errors import SourceError
 from tests.serving import Serving
 from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, several_probabilities, tiny_images, tiny_probabilities
+from vouch.client.bench.images import COUNT, Reference, answer_of, take_reference
+from vouch.client.client import Client
+from vouch.client.messages import Prediction
+from vouch.sources.errors import SourceError
 
 
 async def reference_of(serving: Serving, model: str = "tiny", data: str = "") -> Reference:

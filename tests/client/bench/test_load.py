@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from client.bench.load import MAX_CONCURRENCY, RIGHT, WRONG, Load, Send, closed_loop, open_loop, rising
 from tests.virtual_time import busy, run_virtually
+from vouch.client.bench.load import MAX_CONCURRENCY, RIGHT, WRONG, Load, Send, closed_loop, open_loop, rising
 
 
 class Counter:

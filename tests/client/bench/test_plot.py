@@ -2,9 +2,9 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from client.bench.plot import plot
-from client.bench.points import ClosedPoint, Measured, OpenPoint
 from tests.client.bench.made_up import closed, measured_of, opened
+from vouch.client.bench.plot import plot
+from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
 
 POINTS: list[ClosedPoint | OpenPoint] = [
     closed(1, 1),

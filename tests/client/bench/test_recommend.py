@@ -1,7 +1,7 @@
 import pytest
 
-from client.bench.recommend import recommend
 from tests.client.bench.made_up import closed
+from vouch.client.bench.recommend import recommend
 
 LONE = closed(1, 1, calls=500, p50_s=1e-3, p99_s=2e-3)
 FAST = closed(32, 4, calls=900, p99_s=9e-3)

@@ -4,12 +4,12 @@ import json
 import numpy as np
 from rich.console import Console
 
-from client.bench.images import Reference
-from client.bench.points import ClosedPoint, Measured, OpenPoint
-from client.bench.recommend import recommend
-from client.bench.report import as_json, notes, tables
-from client.settings import BenchSettings
 from tests.client.bench.made_up import closed, measured_of, opened
+from vouch.client.bench.images import Reference
+from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
+from vouch.client.bench.recommend import recommend
+from vouch.client.bench.report import as_json, notes, tables
+from vouch.client.settings import BenchSettings
 
 REFERENCE = Reference(np.zeros((3, 4, 4), np.uint8), (("a",), ("b",), ("a",)))
 POINTS: list[ClosedPoint | OpenPoint] = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protos.vouch.v1 import classifier_pb2 as pb
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 
 def raw(images: np.ndarray, **fields: float | str) -> pb.PredictRequest:

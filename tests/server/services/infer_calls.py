@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from protos.inference import inference_pb2 as pb
+from vouch.protos.inference import inference_pb2 as pb
 
 
 def raw_request(images: np.ndarray, **fields: Any) -> pb.ModelInferRequest:

@@ -7,15 +7,15 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.batcher import Limits, start_batcher
-from server.catalog import Refusal, Served
-from server.services.classifier import most_probable
-from server.services.stream import STREAM_WINDOW
-from server.session import Outputs
 from tests.server.services.calls import png, raw, refusal
 from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, tiny_images
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Refusal, Served
+from vouch.server.services.classifier import most_probable
+from vouch.server.services.stream import STREAM_WINDOW
+from vouch.server.session import Outputs
 
 
 async def test_predict_names_the_class_of_each_image(serving: Serving) -> None:

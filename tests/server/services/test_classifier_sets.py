@@ -4,7 +4,6 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.vouch.v1 import classifier_pb2 as pb
 from tests.server.services.calls import raw, refusal
 from tests.serving import Serving
 from tests.tiny import (
@@ -19,6 +18,7 @@ from tests.tiny import (
     tiny_several,
     tiny_validation,
 )
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 
 @pytest.mark.parametrize(("coverage", "threshold"), PROMISES.items())

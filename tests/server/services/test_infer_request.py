@@ -1,9 +1,9 @@
 import pytest
 
-from protos.inference import inference_pb2 as pb
-from server.errors import InvalidRequest
-from server.services.infer_request import RequestedOutput, check_request_parameters, requested_outputs
 from tests.server.services.infer_calls import asking
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.services.infer_request import RequestedOutput, check_request_parameters, requested_outputs
 
 Parameter = pb.InferParameter
 

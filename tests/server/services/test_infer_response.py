@@ -4,13 +4,13 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.inference import inference_pb2 as pb
-from server.errors import InvalidRequest
-from server.services.infer_request import RequestedOutput
-from server.services.infer_response import MAX_RANKED, check_ranked, classes_of
 from tests.server.services.infer_calls import asking, raw_request, typed_request
 from tests.serving import Serving
 from tests.tiny import LABELS, tiny_images
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.services.infer_request import RequestedOutput
+from vouch.server.services.infer_response import MAX_RANKED, check_ranked, classes_of
 
 
 def byte_elements(raw: bytes) -> list[bytes]:

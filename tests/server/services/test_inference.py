@@ -4,11 +4,11 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Refusal
 from tests.server.services.infer_calls import raw_request, typed_request
 from tests.serving import Serving
 from tests.tiny import LABELS, tiny_images
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Refusal
 
 
 def one_tensor(**fields: Any) -> pb.ModelInferRequest:

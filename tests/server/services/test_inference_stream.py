@@ -6,11 +6,11 @@ import grpc
 import numpy as np
 import pytest
 
-from protos.inference import inference_pb2 as pb
-from server.services.stream import STREAM_WINDOW
 from tests.server.services.infer_calls import raw_request
 from tests.serving import Serving
 from tests.tiny import publish_tiny, tiny_images
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.services.stream import STREAM_WINDOW
 
 
 async def sending(*requests: pb.ModelInferRequest) -> AsyncIterator[pb.ModelInferRequest]:

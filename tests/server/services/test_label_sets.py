@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bundle.label_sets import label_sets
-from bundle.store import ModelsFolder
-from server.errors import InvalidRequest
-from server.services.label_sets import ranked, set_rule
 from tests.tiny import PROMISES, THRESHOLDS, publish_tiny, tiny_images, tiny_probabilities
+from vouch.bundle.label_sets import label_sets
+from vouch.bundle.store import ModelsFolder
+from vouch.server.errors import InvalidRequest
+from vouch.server.services.label_sets import ranked, set_rule
 
 
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2), elements=st.sampled_from([0.0, 0.25, 0.5])), st.data())

@@ -1,8 +1,8 @@
 import grpc
 import pytest
 
-from protos.inference import inference_pb2 as pb
 from tests.serving import MAX_REQUEST_IMAGES, Serving
+from vouch.protos.inference import inference_pb2 as pb
 
 
 async def test_the_configuration_is_what_tritons_clients_need(serving: Serving) -> None:

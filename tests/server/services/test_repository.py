@@ -1,10 +1,10 @@
 import grpc
 import pytest
 
-from protos.inference import inference_pb2 as pb
-from server.catalog import Refusal
 from tests.server.services.calls import refusal
 from tests.serving import Serving
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.catalog import Refusal
 
 
 async def index(serving: Serving, ready: bool = False) -> list[tuple[str, str, str, str]]:

@@ -4,13 +4,13 @@ import time
 import grpc
 import pytest
 
-from protos.inference import inference_pb2 as pb
-from protos.vouch.v1 import classifier_pb2
-from server.catalog import Refusal
 from tests.server.services.calls import raw
 from tests.server.services.infer_calls import raw_request
 from tests.serving import Serving
 from tests.tiny import publish_tiny, tiny_images
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.protos.vouch.v1 import classifier_pb2
+from vouch.server.catalog import Refusal
 
 
 async def statistics(serving: Serving, **request: str) -> list[pb.ModelStatistics]:

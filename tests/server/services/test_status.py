@@ -2,9 +2,9 @@ import logging
 
 import pytest
 
-from server import errors
-from server.errors import DomainError, InvalidRequest, ModelFailed
-from server.services.status import CODES, Code, status_of
+from vouch.server import errors
+from vouch.server.errors import DomainError, InvalidRequest, ModelFailed
+from vouch.server.services.status import CODES, Code, status_of
 
 NEVER_REACH_A_CALLER = {errors.Refused, errors.StartFailed, errors.Undecided}
 """Raised before a version or the server is there to be called."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from server.errors import Closed, InvalidRequest
-from server.gate import Gate
-from server.services.stream import STREAM_WINDOW, answer_in_order, answer_pieces
-from server.services.table import Parts, Soon
+from vouch.server.errors import Closed, InvalidRequest
+from vouch.server.gate import Gate
+from vouch.server.services.stream import STREAM_WINDOW, answer_in_order, answer_pieces
+from vouch.server.services.table import Parts, Soon
 
 
 class Source:

@@ -8,21 +8,21 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundle.store import Bundle, ModelsFolder
-from protos.inference import inference_pb2
-from protos.vouch.v1 import classifier_pb2
-from server.batcher import Limits, start_batcher
-from server.catalog import Catalog, Served
-from server.errors import InvalidRequest, UnknownModel
-from server.gate import Gate
-from server.readiness import Readiness
-from server.services.classifier import Classifier
-from server.services.decoder import Decoder
-from server.services.inference import Inference
-from server.services.table import CallContext, Method
-from server.services.wire import MAX_KNOWN, FastPath, Surrounded, find_field, read_varint, varint
-from server.session import open_session
 from tests.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.protos.inference import inference_pb2
+from vouch.protos.vouch.v1 import classifier_pb2
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Catalog, Served
+from vouch.server.errors import InvalidRequest, UnknownModel
+from vouch.server.gate import Gate
+from vouch.server.readiness import Readiness
+from vouch.server.services.classifier import Classifier
+from vouch.server.services.decoder import Decoder
+from vouch.server.services.inference import Inference
+from vouch.server.services.table import CallContext, Method
+from vouch.server.services.wire import MAX_KNOWN, FastPath, Surrounded, find_field, read_varint, varint
+from vouch.server.session import open_session
 
 IMAGES = tiny_images(60)[0]
 MAX_REQUEST_IMAGES = 50

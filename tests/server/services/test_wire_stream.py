@@ -9,21 +9,21 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundle.store import ModelsFolder
-from protos.inference import inference_pb2
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.batcher import Limits, start_batcher
-from server.catalog import Catalog, Served
-from server.errors import InvalidRequest, ModelFailed
-from server.gate import Gate
-from server.readiness import Readiness
-from server.services.classifier import Classifier
-from server.services.decoder import Decoder
-from server.services.inference import END_STREAM_BY_ERROR, Inference
-from server.services.table import CallContext, Method
-from server.services.wire_stream import close_named, open_named
-from server.session import Outputs, open_session
 from tests.tiny import publish_tiny, tiny_images
+from vouch.bundle.store import ModelsFolder
+from vouch.protos.inference import inference_pb2
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.batcher import Limits, start_batcher
+from vouch.server.catalog import Catalog, Served
+from vouch.server.errors import InvalidRequest, ModelFailed
+from vouch.server.gate import Gate
+from vouch.server.readiness import Readiness
+from vouch.server.services.classifier import Classifier
+from vouch.server.services.decoder import Decoder
+from vouch.server.services.inference import END_STREAM_BY_ERROR, Inference
+from vouch.server.services.table import CallContext, Method
+from vouch.server.services.wire_stream import close_named, open_named
+from vouch.server.session import Outputs, open_session
 
 IMAGES = tiny_images(60)[0]
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.errors import InvalidRequest
-from server.gate import Gate
-from server.services.table import CallContext, methods
-from server.transport.asgi import Event, GrpcApp, timeout_s
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.gate import Gate
+from vouch.server.services.table import CallContext, methods
+from vouch.server.transport.asgi import Event, GrpcApp, timeout_s
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 PREDICT = f"/{SERVICE.full_name}/Predict"

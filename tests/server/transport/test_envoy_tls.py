@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from server.transport.envoy_tls import EnvoyTls, transport_socket, write_secrets
-from server.transport.tls import TlsFiles
+from vouch.server.transport.envoy_tls import EnvoyTls, transport_socket, write_secrets
+from vouch.server.transport.tls import TlsFiles
 
 CERTIFICATE, KEY, CLIENT_CA = Path("/tls/server.pem"), Path("/tls/server.key"), Path("/callers/ca.pem")
 

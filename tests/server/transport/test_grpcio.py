@@ -1,9 +1,9 @@
 import pytest
 
-from server.errors import StartFailed
-from server.gate import Gate
-from server.services.table import Method
-from server.transport.grpcio import start_grpcio
+from vouch.server.errors import StartFailed
+from vouch.server.gate import Gate
+from vouch.server.services.table import Method
+from vouch.server.transport.grpcio import start_grpcio
 
 
 async def test_a_second_server_on_the_port_fails_at_once() -> None:

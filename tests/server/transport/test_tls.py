@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StartFailed
-from server.transport.tls import TlsFiles, TlsRotation, read_checked
 from tests.certificates import Authority, Pair
+from vouch.server.errors import StartFailed
+from vouch.server.transport.tls import TlsFiles, TlsRotation, read_checked
 
 
 @pytest.fixture

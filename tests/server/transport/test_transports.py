@@ -7,12 +7,12 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from protos.vouch.v1 import classifier_pb2 as pb
-from server.errors import Overloaded
-from server.gate import Gate
-from server.services.table import CallContext, methods
 from tests.relay import Start
 from tests.serving import Serving
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import Overloaded
+from vouch.server.gate import Gate
+from vouch.server.services.table import CallContext, methods
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 

@@ -1,10 +1,10 @@
 import pytest
 
 from tests.trainer.report.runs import finished
-from trainer.report.finished import Run
-from trainer.report.page import report_html
-from trainer.report.recorder import Recorder
-from trainer.splits import Splits
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.page import report_html
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.splits import Splits
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from bundle.manifest import Calibration, SplitEntry, Training
-from sources.examples import Examples
-from trainer.exam import Exam
-from trainer.fit import fit
-from trainer.models import Classifier
-from trainer.recipes import Recipe
-from trainer.report.finished import Digests, Run
-from trainer.report.opposite import wanted_class
-from trainer.report.recorder import Recorder
-from trainer.settings import ModelKind
-from trainer.splits import Splits
-from trainer.validate import count_claim
+from vouch.bundle.manifest import Calibration, SplitEntry, Training
+from vouch.sources.examples import Examples
+from vouch.trainer.exam import Exam
+from vouch.trainer.fit import fit
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import Recipe
+from vouch.trainer.report.finished import Digests, Run
+from vouch.trainer.report.opposite import wanted_class
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.settings import ModelKind
+from vouch.trainer.splits import Splits
+from vouch.trainer.validate import count_claim
 
 RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.02, optimizer="sgd")
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.trainer.report.runs import RECIPE, finished, named
-from trainer.report.page import report_html
-from trainer.splits import Splits
+from vouch.trainer.report.page import report_html
+from vouch.trainer.splits import Splits
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")

@@ -6,8 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from trainer.report.figures import VARIABLES, course_figure, curves_figure, rate_figure, reliability_figure
-from trainer.report.outcome import reliability
+from vouch.trainer.report.figures import VARIABLES, course_figure, curves_figure, rate_figure, reliability_figure
+from vouch.trainer.report.outcome import reliability
 
 LINES = [("fit", [nan, 0.5, 0.7]), ("tune", [0.1, 0.6, 0.8])]
 STEPS = [(number, 0.01 * number, 1.0) for number in range(1, 50)]

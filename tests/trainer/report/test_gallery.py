@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.report.gallery import PER_CELL, choose_images
+from vouch.trainer.report.gallery import PER_CELL, choose_images
 
 LABELS = np.repeat([0, 1], 50)
 SHARES = np.linspace(0.51, 0.99, 100)

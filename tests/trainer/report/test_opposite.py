@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.models import Classifier
-from trainer.report.finished import Run
-from trainer.report.opposite import MAX_CHANGES, opposite_experiment, wanted_class
-from trainer.report.recorder import Recorder
+from vouch.trainer.models import Classifier
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.opposite import MAX_CHANGES, opposite_experiment, wanted_class
+from vouch.trainer.report.recorder import Recorder
 
 
 def test_the_wanted_class_is_a_three_where_there_is_one() -> None:

@@ -4,16 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bundle.manifest import Count, Coverage, Quantization
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
-from trainer.augment import Augmentation
-from trainer.quantize import Quantized
-from trainer.report.finished import Run
-from trainer.report.page import report_html
-from trainer.report.recorder import Recorder
-from trainer.splits import Splits
-from trainer.validate import count_claim
+from vouch.bundle.manifest import Count, Coverage, Quantization
+from vouch.trainer.augment import Augmentation
+from vouch.trainer.quantize import Quantized
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.page import report_html
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.splits import Splits
+from vouch.trainer.validate import count_claim
 
 ONE_EPOCH = replace(RECIPE, epochs=1)
 HOSTILE = ("<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "'\" &amp; {{ 7*7 }}", "Ünïcode 😀")

@@ -4,8 +4,8 @@ import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, noise_splits
-from trainer.report.page import MAX_BYTES, report_html
-from trainer.settings import ModelKind
+from vouch.trainer.report.page import MAX_BYTES, report_html
+from vouch.trainer.settings import ModelKind
 
 ONE_EPOCH = replace(RECIPE, epochs=1)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.report.pictures import (
+from vouch.trainer.report.pictures import (
     AGAINST,
     FOR,
     THUMBNAIL_SIDE,

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.report.series import Thinned
+from vouch.trainer.report.series import Thinned
 
 
 def record(count: int, capacity: int) -> Thinned[int]:

@@ -1,4 +1,4 @@
-from trainer.report.wording import count, seconds, share, signed, speed
+from vouch.trainer.report.wording import count, seconds, share, signed, speed
 
 
 def test_a_share_is_never_rounded_to_all_or_nothing() -> None:

@@ -5,7 +5,8 @@ import os
 import sys
 from importlib import import_module
 
-from cli.loading import loading
+from vouch import __version__
+from vouch.cli.loading import loading
 
 COMMANDS = {
     "train": ("trainer", "fit a classifier to labelled images and publish it as a bundle"),
@@ -18,7 +19,7 @@ COMMANDS = {
     "status": ("client", "what is served, and what was refused"),
     "health": ("client", "whether a server is ready, as an exit code"),
 }
-EXTRAS = {"trainer": "vouch[trainer]", "server": "vouch[server]", "client": "vouch"}
+EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,13 +50,16 @@ def _run(arguments: list[str] | None) -> int:
     if command in ("-h", "--help"):
         print(usage())
         return 0
+    if command in ("-V", "--version"):
+        print(f"vouch {__version__}")
+        return 0
     if command not in COMMANDS:
         print(f"{usage()}\n\nvouch: error: there is no command {command!r}", file=sys.stderr)
         return 2
     program = COMMANDS[command][0]
     try:
         with loading():
-            commands = import_module(f"{program}.commands")
+            commands = import_module(f"vouch.{program}.commands")
         code: int = getattr(commands, command)(rest)
     except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
         print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
@@ -74,10 +78,6 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "vouch COMMAND --help tells the options of a command.",
+            "vouch COMMAND --help shows the options of a command, vouch --version the version.",
         ]
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Trains an image classifier, exports it to ONNX, serves it over gRPC, and vouches for its accuracy.
+
+from vouch import Client
+
+with Client("localhost:8081") as client:
+    for prediction in client.predict(images):  # uint8, shape (N, H, W) or (N, H, W, C), or PNG/JPEG bytes
+        print(prediction.label, prediction.probability)
+
+What is named here is for programs to import. The packages below are ours and may change.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vouch.client import (
+        AsyncClient,
+        CallFailed,
+        Client,
+        Evaluation,
+        Model,
+        Prediction,
+        Predictions,
+        Tls,
+        UnusableCertificate,
+    )
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "AsyncClient",
+    "CallFailed",
+    "Client",
+    "Evaluation",
+    "Model",
+    "Prediction",
+    "Predictions",
+    "Tls",
+    "UnusableCertificate",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the client when a name of it is first asked for: `vouch serve` never needs it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("vouch.client"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
