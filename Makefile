@@ -8,10 +8,10 @@ MNIST ?= mnist
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-fast test-wheel test-versions compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Set up .venv with everything, at the versions of constraints.txt
 
@@ -29,6 +29,12 @@ test: lint ## Everything CI runs: lint, types, tests with branch coverage
 
 test-fast: $(INSTALLED) ## The tests alone, without coverage
 	$(BIN)/pytest -x -q
+
+test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
+	$(BIN)/python -m tests.versions.prove pinned
+
+test-versions: $(INSTALLED) ## The same with the newest and with the lowest versions: before each release
+	$(BIN)/python -m tests.versions.prove newest lowest
 
 compose-test: $(INSTALLED) ## Bring the deployment up on a Docker engine and check it from outside (ten minutes; as root)
 	$(BIN)/python -m tests.compose.prove

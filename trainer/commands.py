@@ -55,8 +55,8 @@ def compare(arguments: Sequence[str]) -> int:
     settings = parse(CompareSettings, "vouch compare", arguments, COMPARE_EXAMPLES)
 
     def run() -> None:
-        comparison = import_module("trainer.compare").compare(settings.bundles)
-        shown = import_module("trainer.comparison")
+        comparison = import_module("vouch.trainer.compare").compare(settings.bundles)
+        shown = import_module("vouch.trainer.comparison")
         if settings.json_output:
             print_json(shown.as_json(comparison))
         else:
@@ -102,7 +102,7 @@ def _circumstances(training: "Training") -> dict[str, object]:
 
 
 def _train(settings: TrainSettings) -> "Trained | None":
-    trained: Trained | None = import_module("trainer.run").train(
+    trained: Trained | None = import_module("vouch.trainer.run").train(
         settings
     )  # brings torch, for which --help and errors need not wait
     if trained is None:  # torchrun started several processes; the leading one tells

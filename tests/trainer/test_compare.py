@@ -144,8 +144,8 @@ def test_images_of_another_shape_are_no_common_question(folder: ModelsFolder, mo
     first, second = publish_tiny(folder), publish_tiny(folder)
     turned = second.manifest.model_copy(update={"input": PixelSettings(height=2, width=8)})
     opened = {first.path: first, second.path: Bundle(second.path, turned, second.digest)}
-    monkeypatch.setattr("trainer.compare.open_bundle", opened.__getitem__)
-    monkeypatch.setattr("trainer.compare.right_answers", lambda bundle: RightAnswers({(b"", ("first",), 0): True}))
+    monkeypatch.setattr("vouch.trainer.compare.open_bundle", opened.__getitem__)
+    monkeypatch.setattr("vouch.trainer.compare.right_answers", lambda bundle: RightAnswers({(b"", ("first",), 0): True}))
 
     assert of(first, second) == ("its images are of 2 x 8, those of the first of 4 x 4, so none can be the same",)
 
@@ -171,7 +171,7 @@ def test_what_was_counted_is_told_beside_what_is_claimed(folder: ModelsFolder) -
 def test_nothing_is_run_before_every_file_is_checked(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A changed card of the last bundle keeps the first from being run, as `vouch verify` has it."""
     ran_bundles: list[Bundle] = []
-    monkeypatch.setattr("trainer.compare.right_answers", ran_bundles.append)
+    monkeypatch.setattr("vouch.trainer.compare.right_answers", ran_bundles.append)
     first, second = publish_tiny(folder), publish_tiny(folder)
     (second.path / CARD).write_bytes(b"# tinY\n")
 

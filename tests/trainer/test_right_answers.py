@@ -74,7 +74,7 @@ def test_answers_that_are_none_are_not_counted(
     folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch, answered: np.ndarray, message: str
 ) -> None:
     """A probability short, or no number, would still have a largest one."""
-    monkeypatch.setattr("trainer.right_answers.answers", lambda graph, images: answered)
+    monkeypatch.setattr("vouch.trainer.right_answers.answers", lambda graph, images: answered)
 
     with pytest.raises(TrainError, match=message):
         right_answers(publish_tiny(folder))

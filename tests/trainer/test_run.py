@@ -199,10 +199,10 @@ def test_int8_that_loses_too_much_keeps_the_fitted_weights(
         raise TrainError("it loses too much")
 
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.exam.quantize", refuse)
+        patch.setattr("vouch.trainer.exam.quantize", refuse)
         with pytest.raises(TrainError, match="loses too much"):
             train(quantized)
-    monkeypatch.setattr("trainer.fit._Fit.epoch", refuse)
+    monkeypatch.setattr("vouch.trainer.fit._Fit.epoch", refuse)
     manifest = train(quantized.model_copy(update={"resume": True})).bundle.manifest
 
     assert manifest.quantization

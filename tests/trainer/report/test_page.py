@@ -101,8 +101,8 @@ def test_the_gallery_gives_way_where_the_page_would_be_too_large(monkeypatch: py
     """Fewer images stand behind the cells of large pictures of noise, until all fits."""
     run, recorder = finished(noise_splits(("a", "b", "c"), (60, 60, 3)), recipe=ONE_EPOCH)
     whole = report_html(run, recorder)
-    monkeypatch.setattr("trainer.report.page.MAX_BYTES", len(whole) - 1)
-    monkeypatch.setattr("trainer.report.page.GALLERY_SIZES", (1200, 5))
+    monkeypatch.setattr("vouch.trainer.report.page.MAX_BYTES", len(whole) - 1)
+    monkeypatch.setattr("vouch.trainer.report.page.GALLERY_SIZES", (1200, 5))
     smaller = report_html(run, recorder)
 
     assert sum(map(len, data_of(whole)["cells"].values())) == len(run.splits.validation)

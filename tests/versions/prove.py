@@ -1,0 +1,78 @@
+"""The wheel, built and tried as a stranger would: in empty environments, from a folder with files named as ours.
+
+    make test-versions                                  with the newest and with the lowest versions that it admits
+    .venv/bin/python -m tests.versions.prove pinned     with the versions of constraints.txt, as CI does
+
+Each set of versions is tried in two environments: one trains and serves the digits, one has the server extra alone,
+without torch. Everything is downloaded and installed: some minutes for each set.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+
+from tests.versions.environment import ROOT, Environment, build_wheel, metadata_of
+from tests.versions.trials import serve_without_torch, train_and_serve
+
+TRIALS: dict[str, Callable[[Environment, Path], str]] = {
+    "server,trainer": train_and_serve,
+    "server": serve_without_torch,
+}
+"""Extras -> what is tried with them, in this order: the second serves what the first has trained."""
+SETS = ("pinned", "newest", "lowest")
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Tries these sets of versions. The first failure ends it, with what the failed command printed."""
+    if not wanted or set(wanted) - set(SETS):
+        sys.exit(f"expected some of {', '.join(SETS)}")
+    with TemporaryDirectory(prefix="vouch-wheel-") as name:
+        folder = Path(name)
+        wheel = build_wheel(folder / "wheel")
+        print(f"built {wheel.name}, {wheel.stat().st_size / 1e3:.0f} kB", flush=True)
+        for versions in wanted:
+            constraints = folder / f"{versions}.txt"
+            constraints.write_text(constraints_of(versions, metadata_of(wheel)), "utf-8")
+            for extras, trial in TRIALS.items():
+                began = time.monotonic()
+                with Environment(folder, f"{wheel}[{extras}]", constraints) as environment:
+                    seconds = time.monotonic() - began
+                    print(f"{versions} [{extras}], installed in {seconds:.0f} s: {environment.versions()}", flush=True)
+                    print(f"  {trial(environment, folder / f'models-{versions}')}", flush=True)
+
+
+def constraints_of(versions: str, metadata: Metadata) -> str:
+    """What pip is held to, as the text of a constraints file; empty for the newest versions."""
+    if versions == "pinned":
+        return (ROOT / "constraints.txt").read_text("utf-8")
+    if versions == "newest":
+        return ""
+    needed = [each for each in metadata.requires_dist or [] if is_tried(each)]
+    return "".join(f"{each.name}=={lowest(each)}\n" for each in needed)
+
+
+def is_tried(needed: Requirement) -> bool:
+    """Whether the requirement belongs to an environment that is tried, rather than to developers."""
+    extras = ("", *",".join(TRIALS).split(","))
+    return needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras)
+
+
+def lowest(needed: Requirement) -> str:
+    """The lowest version that a requirement admits.
+
+    Raises:
+        ValueError: it names none, so that nobody could say what was tried.
+    """
+    floors = [each.version for each in needed.specifier if each.operator in (">=", "==")]
+    if len(floors) != 1:
+        raise ValueError(f"{needed} has no single lowest version")
+    return floors[0]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
