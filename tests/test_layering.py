@@ -99,6 +99,17 @@ def steps(path: Path, room: str) -> set[str]:
     return {name.removeprefix(prefix).split(".")[0] for name in imports(path) if name.startswith(prefix)}
 
 
+def test_a_module_that_is_named_in_a_string_is_named_in_full() -> None:
+    """`import_module("vouch.trainer.run")`: without `vouch.` it works beside a checkout alone, and is a second copy."""
+    folders = ("tests", "benchmarks", "examples", *ROOMS, "vouch")
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            top, _, rest = named.partition(".")
+            file = ROOT / top / rest.split(".")[0]
+            assert not (top in ROOMS and rest and (file.is_dir() or file.with_suffix(".py").exists())), (path, named)
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_what_its_arrows_allow(room: str) -> None:
     """Rooms and libraries that are not listed are not imported."""
