@@ -145,7 +145,9 @@ def test_images_of_another_shape_are_no_common_question(folder: ModelsFolder, mo
     turned = second.manifest.model_copy(update={"input": PixelSettings(height=2, width=8)})
     opened = {first.path: first, second.path: Bundle(second.path, turned, second.digest)}
     monkeypatch.setattr("vouch.trainer.compare.open_bundle", opened.__getitem__)
-    monkeypatch.setattr("vouch.trainer.compare.right_answers", lambda bundle: RightAnswers({(b"", ("first",), 0): True}))
+    monkeypatch.setattr(
+        "vouch.trainer.compare.right_answers", lambda bundle: RightAnswers({(b"", ("first",), 0): True})
+    )
 
     assert of(first, second) == ("its images are of 2 x 8, those of the first of 4 x 4, so none can be the same",)
 
