@@ -14,7 +14,7 @@ RUN python -m venv /opt/build \
  && pip install --require-hashes -r /locks/build.txt \
  && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/server-${PROVIDER}.txt \
       $(test "${TRANSPORT}" = grpcio || echo "-r /locks/server-${TRANSPORT}.txt")
-COPY pyproject.toml README.md /house/
+COPY pyproject.toml README.md LICENSE /house/
 COPY vouch /house/vouch
 COPY bundle /house/bundle
 COPY cli /house/cli

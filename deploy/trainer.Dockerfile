@@ -13,7 +13,7 @@ RUN python -m venv /opt/build \
  && pip install --require-hashes -r /locks/build.txt \
  && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/trainer.txt \
  && pip --python /opt/vouch/bin/python install --no-deps --index-url ${TORCH_INDEX_URL} torch==${TORCH_VERSION}
-COPY pyproject.toml README.md /house/
+COPY pyproject.toml README.md LICENSE /house/
 COPY vouch /house/vouch
 COPY bundle /house/bundle
 COPY cli /house/cli
