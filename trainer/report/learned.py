@@ -79,7 +79,6 @@ def _numbers(image: np.ndarray) -> dict[str, Any]:
         "top": starts[0] + 1,
         "left": starts[1] + 1,
         "whole": part.shape == pixels.shape,
-        "channels": 1 if image.ndim == 2 else image.shape[2],
     }
 
 
@@ -103,6 +102,7 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
         pixel = story.image[row, column] if story.image.ndim == 2 else story.image[row, column, channel]
         terms.append(
             {
+                "channel": int(channel),
                 "row": int(row) + 1,
                 "column": int(column) + 1,
                 "pixel": int(pixel),

@@ -26,6 +26,10 @@ GALLERY_SIZES = (1200, 600, 300, 150, 0)
 TEMPLATES = Path(__file__).parent / "template"
 KINDS = {"linear": "A single layer of weights", "mlp": "A network with hidden layers", "cnn": "A convolutional network"}
 OPTIMIZERS = {"sgd": "stochastic gradient descent", "adamw": "AdamW", "muon": "Muon and AdamW"}
+CHANNELS = {2: ("grey", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
+"""Number of channels -> their names; a single one needs none."""
+FEW_CLASSES = 4
+"""So few have room for their names in one line above the confusion matrix, on a phone too."""
 LEARNED = {
     "image": "A thing and its label",
     "weights": "Random weights",
@@ -90,6 +94,8 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
     image = story.image
     contents = _contents(story, run)
     titles = {section["key"]: section["title"] for _, sections in contents for section in sections}
+    channels = CHANNELS.get(image.shape[-1], ()) if image.ndim == 3 else ()
+    longest = max(map(len, run.splits.classes))
     steps_an_epoch = -(-len(run.splits.fit) // run.recipe.batch_size)
     return {
         "run": run,
@@ -108,7 +114,10 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "contents": contents,
         "numbered": titles.__getitem__,
         "interval": _interval(run),
-        "long_names": max(map(len, run.splits.classes)) > 3,
+        "long_names": longest > 3,
+        "upright_names": longest > 3 and len(run.splits.classes) > FEW_CLASSES,
+        "channels": channels,
+        "mean_over_channels": " The pictures show the mean over the channels." if channels else "",
         "tables": _tables(run),
     }
 

@@ -4,11 +4,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from tests.trainer.report.runs import RECIPE, finished, named
+from tests.trainer.report.runs import RECIPE, finished, named, noise_splits
 from vouch.trainer.report.page import report_html
 from vouch.trainer.splits import Splits
 
@@ -35,6 +37,15 @@ def file(digits_page: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def colour_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another report: two classes of colour images."""
+    run = finished(noise_splits(("ants", "bees"), (12, 12, 3)), "cnn", replace(RECIPE, epochs=1))
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_bytes(report_html(*run))
+    return path
+
+
 @pytest.fixture(params=[(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")], ids=str)
 def page(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Page]:
     """The report, open; complaints and requests are held against it at the end."""
@@ -57,6 +68,32 @@ def test_nothing_is_wider_than_the_window(page: Page) -> None:
     width = page.evaluate("document.documentElement.scrollWidth")
 
     assert width == page.evaluate("window.innerWidth")
+
+
+def test_axe_finds_nothing(page: Page) -> None:
+    """No rule of axe-core's is broken: for who cannot see the page, or sees it badly."""
+    assert complaints_of_axe(page) == ""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")])
+def test_axe_finds_nothing_where_two_classes_have_colour(
+    browser: Browser, colour_pair: Path, width: int, scheme: Literal["dark", "light"]
+) -> None:
+    """Nor is anything wider than the window: names above the counts lie flat where classes are few."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.goto(colour_pair.as_uri())
+
+    assert complaints_of_axe(page) == ""
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator(".confusion thead th span").first.evaluate("e => e.offsetWidth > e.offsetHeight")
+    page.close()
+
+
+def complaints_of_axe(page: Page) -> str:
+    """What axe-core has to say of the page, all of it unfolded; empty where that is nothing."""
+    page.locator("details").evaluate_all("all => all.forEach(details => { details.open = true; })")
+    found = Axe().run(page)
+    return found.generate_report() if found.violations_count else ""
 
 
 def test_every_picture_is_drawn(page: Page) -> None:

@@ -175,4 +175,4 @@ def test_long_names_stay_out_of_each_others_way(splits: Splits) -> None:
     names = tuple(f"a rather long name of a class, number {number}" for number in range(10))
     run, recorder = finished(named(splits, names), recipe=ONE_EPOCH)
 
-    assert b'class="confusion long"' in report_html(run, recorder)
+    assert b'class="confusion long upright"' in report_html(run, recorder)

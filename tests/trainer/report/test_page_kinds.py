@@ -1,9 +1,11 @@
+import re
 from dataclasses import replace
 
 import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, noise_splits
+from vouch.trainer.augment import Augmentation
 from vouch.trainer.report.page import MAX_BYTES, report_html
 from vouch.trainer.settings import ModelKind
 
@@ -41,3 +43,35 @@ def test_many_classes_have_a_picture_in_place_of_a_table() -> None:
     assert 'class="confusion' not in content.decode()
     assert "500 classes are too many" in Page(content).text
     assert 0 < len(data_of(content)["cells"]) <= 40
+
+
+@pytest.fixture(scope="module")
+def colour_pair() -> Page:
+    """The report of a network for two classes of colour images."""
+    recipe = replace(ONE_EPOCH, augment=Augmentation())
+    return Page(report_html(*finished(noise_splits(("ants", "bees"), (12, 12, 3)), "cnn", recipe)))
+
+
+def test_two_classes_have_one_score_and_every_sentence_says_so(colour_pair: Page) -> None:
+    """One picture of weights: what speaks against the second class speaks for the first."""
+    text = " ".join(colour_pair.text.split())
+
+    assert "counts for bees counts for ants" in text
+    assert "counts against it" not in text
+    assert "Two classes need no second score: that of ants is always 0." in text
+    assert "divided by the sum of both (softmax)" in text
+    assert "each class's score" not in text
+    assert "What it shows stays what it is: ants." in text
+
+
+def test_colour_is_said_where_numbers_are_of_one_channel(colour_pair: Page) -> None:
+    """A pixel has three numbers; those that are written out are the red ones, and a product names its channel."""
+    text = " ".join(colour_pair.text.split())
+
+    assert (
+        "a grid of 12 \N{MULTIPLICATION SIGN} 12 pixels, each of 3 numbers from 0 to 255: red, green, blue. The red ones from row"
+        in text
+    )
+    assert "pixel (row, column, channel)" in text
+    assert re.search(r"\d+, \d+, (red|green|blue)", text)
+    assert "The pictures show the mean over the channels." in text
