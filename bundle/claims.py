@@ -1,8 +1,10 @@
 """What a bundle claims: how many right answers, and which ones were right and wrong.
 
-For either task one count an image, so that claim, interval and recount mean the same.
+For either task one count an image, so that claim, interval and recount mean the same. Beside each claim its baseline:
+what would be right by one and the same answer to every image.
 """
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -50,6 +52,17 @@ class Claim(_Counted):
         """The count for the images of each class, in the order of the labels."""
         return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
 
+    @cached_property
+    def commonest_class(self) -> int:
+        """The class that most images are of, the first of equals."""
+        images = [sum(row) for row in self.confusion]
+        return images.index(max(images))
+
+    @cached_property
+    def baseline(self) -> Accuracy:
+        """What always answering the commonest class gets right."""
+        return Accuracy(correct=sum(self.confusion[self.commonest_class]), total=self.total)
+
     @model_validator(mode="after")
     def _figures_agree(self) -> "Claim":
         rows = self.confusion
@@ -66,11 +79,30 @@ class MultiLabelClaim(_Counted):
 
     per_label: tuple[tuple[Pair, Pair], ...]
     """For each of the K labels ((true negatives, false positives), (false negatives, true positives))."""
+    commonest_set: Annotated[int, Field(ge=1)] | None = None
+    """Images that have the commonest set of labels; None in bundles from before it was counted."""
 
     @property
     def classes(self) -> int:
         """K."""
         return len(self.per_label)
+
+    @cached_property
+    def baseline(self) -> Accuracy:
+        """What always answering the commonest set of labels gets right; at least so much where it was not counted."""
+        return Accuracy(correct=self.commonest_set or self._commonest_bounds[0], total=self.total)
+
+    @property
+    def _commonest_bounds(self) -> tuple[int, int]:
+        """Between what numbers the images with the commonest set are, going by the counts of each label.
+
+        The set of what most images have and lack is missed by no more images than miss a part of it; K labels make
+        2^K sets, of which one is not below the mean; and no set is on more images than each of its parts.
+        """
+        present = [true_positives + false_negatives for _, (false_negatives, true_positives) in self.per_label]
+        commoner = [max(images, self.total - images) for images in present]
+        missed = sum(self.total - images for images in commoner)
+        return max(self.total - missed, -(-self.total // 2**self.classes)), min(commoner, default=self.total)
 
     @model_validator(mode="after")
     def _figures_agree(self) -> "MultiLabelClaim":
@@ -79,6 +111,9 @@ class MultiLabelClaim(_Counted):
             raise ValueError("the counts of a label do not add up to the images of the claim")
         if not max(wrong, default=0) <= self.total - self.correct <= sum(wrong):
             raise ValueError("the counts of the labels do not go with as many right images as claimed")
+        least, most = self._commonest_bounds
+        if self.commonest_set is not None and not least <= self.commonest_set <= most:
+            raise ValueError("the counts of the labels do not go with as many images of the commonest set as stated")
         self._check_interval()
         return self
 
@@ -101,6 +136,13 @@ def claim_from(tally: Tally | MultiLabelTally) -> Claim | MultiLabelClaim:
     low, high = count.low, count.high
     if isinstance(tally, MultiLabelTally):
         per_label = tuple(((tn, fp), (fn, tp)) for (tn, fp), (fn, tp) in tally.per_label.tolist())
-        return MultiLabelClaim(correct=count.correct, total=count.total, low=low, high=high, per_label=per_label)
+        return MultiLabelClaim(
+            correct=count.correct,
+            total=count.total,
+            low=low,
+            high=high,
+            per_label=per_label,
+            commonest_set=tally.commonest_set,
+        )
     confusion = tuple(tuple(row) for row in tally.confusion.tolist())
     return Claim(correct=count.correct, total=count.total, low=low, high=high, confusion=confusion)

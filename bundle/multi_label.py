@@ -3,6 +3,7 @@
 Each label has a probability of its own, and is answered from a threshold of its own on.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -45,6 +46,7 @@ class MultiLabelTally:
         self.per_label = np.zeros((len(self.thresholds), 2, 2), dtype=np.int64)
         """Shape (K, 2, 2): for each label a row for absent, one for present; columns for not answered, answered."""
         self._correct, self._total = 0, 0
+        self._sets: Counter[bytes] = Counter()
 
     def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Counts a batch; an image is right when all its labels were answered and no others.
@@ -59,8 +61,14 @@ class MultiLabelTally:
                 self.per_label[:, int(truth), int(answer)] += ((labels == truth) & (answers == answer)).sum(axis=0)
         self._correct += int((answers == labels).all(axis=1).sum())
         self._total += len(labels)
+        self._sets.update(map(bytes, np.packbits(labels, axis=1)))
 
     @property
     def accuracy(self) -> Accuracy:
         """The images that were wholly right so far."""
         return Accuracy(correct=self._correct, total=self._total)
+
+    @property
+    def commonest_set(self) -> int:
+        """Images so far that have the commonest set of labels, which may be none at all."""
+        return max(self._sets.values(), default=0)

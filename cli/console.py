@@ -6,7 +6,7 @@ Rich is loaded when something is shown: it takes longer than the rest of the hou
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
+AGAINST = "bold red"
+"""How a line looks that speaks against a result, where colours are shown; its words say it too."""
 
 
 def output() -> "Console":
@@ -54,6 +56,12 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
 def say(text: str) -> None:
     """One line of progress on standard error."""
     _console(stderr=True).print(text)
+
+
+def print_caveats(title: str, texts: Iterable[str]) -> None:
+    """What is to be said against a result, a line each; in red where standard output is a terminal."""
+    for text in texts:
+        output().print(f"  {title}  {text}", style=AGAINST)
 
 
 def be_quiet() -> None:

@@ -10,8 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vouch.bundle.caveats import CHANCE, calibration_in_words, promise_in_words
 from vouch.bundle.errors import BundleError
-from vouch.cli.console import DONE, FAILED, exit_code, output, print_json, progress_bar
+from vouch.bundle.manifest import Calibration
+from vouch.cli.console import AGAINST, DONE, FAILED, exit_code, output, print_caveats, print_json, progress_bar
 from vouch.cli.settings import parse
 from vouch.client.bench.images import Reference, take_reference
 from vouch.client.bench.measure import measure, run
@@ -184,10 +186,18 @@ def _status(settings: StatusSettings) -> None:
 
 def _as_json(result: Evaluation | Model) -> dict[str, Any]:
     counts = {"claim": result.claim, "served": result.served}
+    if isinstance(result, Model):
+        counts["baseline"] = result.baseline
     values = asdict(result) | {name: count.model_dump() if count else None for name, count in counts.items()}
     if isinstance(result, Model):
-        values["calibration"] = result.calibration.model_dump() if result.calibration else None
+        values["calibration"] = _calibration_as_json(result.calibration) if result.calibration else None
+        values["no_better_than_chance"] = any(caveat.kind == CHANCE for caveat in result.caveats)
     return values
+
+
+def _calibration_as_json(calibration: Calibration) -> dict[str, Any]:
+    coverages = [one.model_dump() | {"kept": one.kept} for one in calibration.coverages]
+    return calibration.model_dump() | {"coverages": coverages}
 
 
 def _print_model(model: Model) -> None:
@@ -195,6 +205,7 @@ def _print_model(model: Model) -> None:
     output().print(f"\n{model.name}{version}: {model.state}", style="bold", markup=False)
     if model.claim is not None:
         output().print(f"  claim    {model.claim}")
+        print_caveats("warning", [caveat.text for caveat in model.caveats])
         output().print(f"  served   {model.served}")
         output().print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
         output().print(f"  labels   {', '.join(model.labels)}", markup=False)
@@ -202,8 +213,11 @@ def _print_model(model: Model) -> None:
             lowest, highest = min(model.thresholds), max(model.thresholds)
             output().print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
         output().print(f"  digest   {model.digest}")
+    if model.calibration:
+        output().print(f"  scores   {calibration_in_words(model.calibration)}")
     for one in model.calibration.coverages if model.calibration else ():
-        output().print(f"  sets     {one.promised:g} promised, kept {one.counted}, {one.mean_size:.2f} labels a set")
+        kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
+        output().print(f"  sets     {promise_in_words(one)} promised, {kept}", style=None if one.kept else AGAINST)
     for version_number, reason in model.refusals:
         output().print(f"  refused  version {version_number}: {reason}", markup=False)
 

@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.client.errors import CallFailed
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -72,6 +73,10 @@ class Model:
     """`single_label` or `multi_label`."""
     thresholds: tuple[float, ...] = ()
     """Multi-label: for each label the probability from which on it is answered."""
+    baseline: Accuracy | None = None
+    """What always answering the commonest class, or set of labels, gets right; None where the server does not say."""
+    caveats: tuple[Caveat, ...] = ()
+    """What the figures say against the model; none of a good one."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ def read_model(model: pb.Model) -> Model:
         calibration=read_calibration(model.calibration) if model.HasField("calibration") else None,
         task="multi_label" if model.task == pb.TASK_MULTI_LABEL else "single_label",
         thresholds=tuple(model.thresholds),
+        baseline=read_accuracy(model.baseline) if model.HasField("baseline") else None,
+        caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in model.caveats),
     )
 
 

@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import uvloop
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import open_bundle
-from vouch.cli.console import exit_code, output, print_json, progress_bar
+from vouch.cli.console import exit_code, output, print_caveats, print_json, progress_bar
 from vouch.cli.loading import loading
 from vouch.cli.settings import parse
 from vouch.server.errors import DomainError
@@ -57,7 +59,8 @@ def _verify(settings: VerifySettings) -> None:
 
     started = time.perf_counter()
     bundle = open_bundle(settings.bundle)
-    claim = bundle.manifest.claim.accuracy
+    manifest = bundle.manifest
+    claim, against = manifest.claim.accuracy, caveats(manifest.claim, manifest.calibration, manifest.labels)
     with progress_bar("recounting", claim.total) as show:
 
         def counted(count: Accuracy) -> None:
@@ -67,15 +70,17 @@ def _verify(settings: VerifySettings) -> None:
     if settings.json_output:
         print_json(
             {
-                "model": bundle.manifest.name,
-                "version": bundle.manifest.version,
+                "model": manifest.name,
+                "version": manifest.version,
                 "digest": bundle.digest,
                 "claim": claim.model_dump(),
                 "served": verified.served.model_dump(),
+                "caveats": [asdict(caveat) for caveat in against],
                 "seconds": round(time.perf_counter() - started, 3),
             }
         )
         return
     output().print(f"{bundle} vouches for itself: files, graph and count hold.")
     output().print(f"  claim      {claim}")
+    print_caveats("warning  ", [caveat.text for caveat in against])
     output().print(f"  recounted  {verified.served}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.server.catalog import Refusal
@@ -155,6 +156,12 @@ class Watcher:
                 served=served.model_dump(),
             ),
         )
+        for caveat in caveats(bundle.manifest.claim, bundle.manifest.calibration, bundle.manifest.labels):
+            log.warning(
+                "%s: %s",
+                *(bundle, caveat.text),
+                extra=event("caveat", model=name, version=version, kind=caveat.kind, reason=caveat.text),
+            )
         return True
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:

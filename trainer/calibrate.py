@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be relied on: settled on tune, counted on validation."""
+"""How far a model's probabilities are off, and its label sets' promises: chosen on tune, counted on validation."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
 from vouch.bundle.manifest import Calibration, Coverage
-from vouch.trainer.thresholds import best_thresholds
+from vouch.trainer.thresholds import chosen_thresholds
 
 BINS = 15
 """Of equal width, as in the paper."""
@@ -70,7 +70,7 @@ class Settled:
 def settle(probabilities: np.ndarray, labels: np.ndarray) -> Settled:
     """From the exported graph's answers to tune; arguments as `calibration_error`."""
     if labels.ndim == 2:
-        return Settled({}, best_thresholds(probabilities, labels))
+        return Settled({}, chosen_thresholds(probabilities, labels))
     return Settled({coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}, None)
 
 
@@ -81,7 +81,7 @@ def assess(
     temperature: float,
     promises: dict[float, float],
 ) -> Calibration:
-    """What temperature and promises, settled before, come to on validation.
+    """What temperature and promises, chosen before, come to on validation.
 
     Args:
         probabilities: the exported graph's answers to the validation split, shape (N, K).
@@ -89,7 +89,7 @@ def assess(
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
         promises: coverage -> threshold.
     """
-    without = uncalibrated(logits, temperature, several=labels.ndim == 2)
+    without = probabilities if temperature == 1 else uncalibrated(logits, temperature, several=labels.ndim == 2)
     return Calibration(
         temperature=temperature,
         error_before=calibration_error(without, labels),

@@ -1,8 +1,10 @@
 """The model card, README.md of a bundle, in the Hugging Face form with its `model-index`."""
 
 import json
+from collections.abc import Sequence
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import Caveat, baseline_in_words, calibration_in_words, caveats, promise_in_words
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.manifest import Calibration, Quantization, Training
 from vouch.trainer.exam import Exam
@@ -29,8 +31,8 @@ def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exa
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
 **{count}** on images that were {_seen(known)}; `validation.npz` holds them, so that anybody can recount:
-`vouch verify` on this folder.
-
+`vouch verify` on this folder. For comparison: {_cell(baseline_in_words(claim, labels))}.
+{_warnings(caveats(claim, exam.calibration, labels))}
 {table}
 {_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}
 Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
@@ -40,6 +42,13 @@ setting and the digests of the data.
 
 def _seen(known: int) -> str:
     return f"never seen in training, {known:,} of them excepted" if known else "never seen in training"
+
+
+def _warnings(found: Sequence[Caveat]) -> str:
+    """What speaks against the model, as a box that GitHub and Hugging Face colour."""
+    if not found:
+        return ""
+    return "\n".join(["", "> [!WARNING]", *(f"> - **Warning:** {_cell(caveat.text)}" for caveat in found), ""])
 
 
 def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:
@@ -71,17 +80,20 @@ def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds
 
 def _reliability(calibration: Calibration) -> str:
     said = f"""
-The probabilities are calibrated (temperature {calibration.temperature:.2f}, inside the graph): expected calibration
-error {calibration.error_after:.2%}, without it {calibration.error_before:.2%}."""
+Probabilities (expected calibration error): {calibration_in_words(calibration)}.
+"""
     if not calibration.coverages:
-        return f"{said}\n"
-    kept = "\n".join(f"| {one.promised:.0%} | {one.counted} | {one.mean_size:.2f} |" for one in calibration.coverages)
-    return f"""{said} Label sets with a promise, and how
-it was kept:
+        return said
+    rows = "\n".join(
+        f"| {promise_in_words(one)} | {one.counted} | {'yes' if one.kept else '**no**'} | {one.mean_size:.2f} |"
+        for one in calibration.coverages
+    )
+    return f"""{said}
+Label sets with a promise, and whether it was kept (no: the interval lies below the promise):
 
-| promised | sets that contain the truth | labels a set |
-|---|---|---|
-{kept}
+| promised | sets that contain the truth | kept | labels a set |
+|---|---|---|---|
+{rows}
 """
 
 

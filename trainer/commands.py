@@ -1,14 +1,16 @@
 """`vouch train` and `vouch compare`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vouch.bundle.caveats import CHANCE, caveats
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import MODEL
 from vouch.bundle.store import open_bundle
-from vouch.cli.console import exit_code, output, print_json, say
+from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
 from vouch.sources.errors import SourceError
 from vouch.trainer.errors import TrainError
@@ -108,7 +110,7 @@ def _train(settings: TrainSettings) -> "Trained | None":
     if trained is None:  # torchrun started several processes; the leading one tells
         return None
     manifest = trained.bundle.manifest
-    claim = manifest.claim.accuracy
+    claim, against = manifest.claim.accuracy, caveats(manifest.claim, manifest.calibration, manifest.labels)
     if settings.json_output:
         print_json(
             {
@@ -120,6 +122,9 @@ def _train(settings: TrainSettings) -> "Trained | None":
                 "accuracy": claim.accuracy,
                 "low": claim.low,
                 "high": claim.high,
+                "baseline": manifest.claim.baseline.accuracy,
+                "no_better_than_chance": any(caveat.kind == CHANCE for caveat in against),
+                "caveats": [asdict(caveat) for caveat in against],
                 "seconds": manifest.training.seconds,
                 "new": trained.new,
                 "digest": trained.bundle.digest,
@@ -127,6 +132,7 @@ def _train(settings: TrainSettings) -> "Trained | None":
         )
         return trained
     output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
-    output().print(f"  claim  {claim}")
-    output().print(f"  next   vouch serve {settings.models}")
+    output().print(f"  claim    {claim}")
+    print_caveats("warning", [caveat.text for caveat in against])
+    output().print(f"  next     vouch serve {settings.models}")
     return trained

@@ -13,7 +13,7 @@ from vouch.trainer.losses import logits_of
 from vouch.trainer.models import Classifier
 from vouch.trainer.quantize import Quantized, quantize
 from vouch.trainer.splits import Splits
-from vouch.trainer.temperature import best_temperature
+from vouch.trainer.temperature import chosen_temperature
 from vouch.trainer.validate import answers, answers_and_logits, count_claim
 
 
@@ -46,7 +46,7 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
     """
     tune, validation = splits.tune, splits.validation
     images, labels = as_tensors(tune)
-    temperature = best_temperature(logits_of(classifier, images), labels)
+    temperature = chosen_temperature(logits_of(classifier, images), labels)
     graph = export(classifier, tune.images.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tune.images, temperature)
     quantized = None if max_drop is None else quantize(graph, tune, max_drop)

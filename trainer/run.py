@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
+import numpy as np
 import torch
 
+from vouch.bundle.caveats import calibration_in_words, promise_in_words
 from vouch.bundle.digest import array_digest
 from vouch.bundle.label_sets import enough_for
 from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
@@ -223,9 +225,10 @@ def _fit(
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
         fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
-    chance = f" (chance is {100 / len(splits.classes):.2g}%)" if task_of(splits.fit.labels) == "single_label" else ""
+    commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)
     say(
-        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights{chance}, "
+        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "
+        f"{commonest:.2%} by always answering the commonest, "
         f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
         f"in {fitted.seconds:.1f} s on {processes.device.type}"
     )
@@ -240,11 +243,7 @@ def _fit(
 
 
 def _tell(exam: Exam, tuned_on: int) -> None:
-    calibration = exam.calibration
-    say(
-        f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by "
-        f"{calibration.error_after:.2%} on average, without it by {calibration.error_before:.2%}"
-    )
+    say(calibration_in_words(exam.calibration))
     if exam.quantized:
         facts = exam.quantized.facts
         say(
@@ -253,10 +252,11 @@ def _tell(exam: Exam, tuned_on: int) -> None:
         )
     if exam.thresholds:
         say(f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}")
-    for coverage in calibration.coverages:
-        promise = f"label sets for {coverage.promised:.0%}"
+    for coverage in exam.calibration.coverages:
+        promise = f"label sets for {promise_in_words(coverage)}"
         if enough_for(tuned_on, coverage.promised):
-            say(f"{promise}: {coverage.covered / coverage.total:.2%} kept, {coverage.mean_size:.2f} labels a set")
+            found = f"{coverage.covered / coverage.total:.2%} contain the truth, {coverage.mean_size:.2f} labels a set"
+            say(f"{promise}: {found}{'' if coverage.kept else '; the promise was not kept'}")
         else:
             say(f"{promise}: all labels, because {tuned_on} tune images are too few for that promise")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.errors import BundleError
+from vouch.bundle.caveats import caveats
 from vouch.bundle.manifest import Calibration
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.batch_request import Rows
@@ -189,19 +190,25 @@ def describe(entry: Entry) -> pb.Model:
         state = pb.STATE_VERIFYING if entry.verifying else pb.STATE_REFUSED
         return pb.Model(name=entry.name, state=state, refusals=refusals)
     bundle = entry.served.bundle
+    manifest = bundle.manifest
     return pb.Model(
         name=entry.name,
         state=pb.STATE_SERVING,
-        version=bundle.manifest.version,
-        labels=bundle.manifest.labels,
-        input_shape=bundle.manifest.input.shape,
+        version=manifest.version,
+        labels=manifest.labels,
+        input_shape=manifest.input.shape,
         digest=bundle.digest,
-        claim=_accuracy(bundle.manifest.claim.accuracy),
+        claim=_accuracy(manifest.claim.accuracy),
         served=_accuracy(entry.served.served),
         refusals=refusals,
-        task=f"TASK_{bundle.manifest.task.upper()}",
-        thresholds=bundle.manifest.thresholds,
-        calibration=_calibration(bundle.manifest.calibration) if bundle.manifest.calibration else None,
+        task=f"TASK_{manifest.task.upper()}",
+        thresholds=manifest.thresholds,
+        calibration=_calibration(manifest.calibration) if manifest.calibration else None,
+        baseline=_accuracy(manifest.claim.baseline),
+        caveats=[
+            pb.Caveat(kind=caveat.kind, text=caveat.text)
+            for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
+        ],
     )
 
 

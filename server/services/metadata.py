@@ -1,5 +1,6 @@
 """What a served model tells of itself: its tensors, and the facts that the protocol has no fields for."""
 
+from vouch.bundle.caveats import caveats
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.catalog import Served
 from vouch.server.services.infer_request import INPUT, INPUT_TYPE
@@ -24,7 +25,7 @@ def model_metadata(served: Served) -> pb.ModelMetadataResponse:
 
 
 def facts(served: Served) -> dict[str, str]:
-    """Labels, one a line; the digest; the claim, and what serving made of it."""
+    """Labels, one a line; the digest; the claim, its baseline, what serving made of it; caveats, one a line."""
     manifest = served.bundle.manifest
     claim, recount = manifest.claim.accuracy, served.served
     return {
@@ -33,7 +34,11 @@ def facts(served: Served) -> dict[str, str]:
         "claim.correct": str(claim.correct),
         "claim.total": str(claim.total),
         "claim.accuracy": f"{claim.accuracy:.6f}",
+        "claim.baseline": f"{manifest.claim.baseline.accuracy:.6f}",
         "served.correct": str(recount.correct),
         "served.total": str(recount.total),
         "served.accuracy": f"{recount.accuracy:.6f}",
+        "caveats": "\n".join(
+            caveat.text for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
+        ),
     }

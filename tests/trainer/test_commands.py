@@ -83,8 +83,8 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
     assert again.code == 0
     assert again.result == {**first.result, "new": False}
     assert again.err == ""
-    assert for_people.out.startswith(f"already there: {models}/digits/1\n  claim  {first.result['correct']} of ")
-    assert for_people.out.endswith(f"  next   vouch serve {models}\n")
+    assert for_people.out.startswith(f"already there: {models}/digits/1\n  claim    {first.result['correct']} of ")
+    assert for_people.out.endswith(f"  next     vouch serve {models}\n")
     assert ModelsFolder(models).versions("digits") == [1]
 
 

@@ -5,7 +5,16 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 from torch import Tensor
 
-from vouch.trainer.temperature import LARGEST, SMALLEST, best_temperature, calibrated_loss
+from vouch.trainer.one_thread import one_thread
+from vouch.trainer.temperature import (
+    LARGEST,
+    SMALLEST,
+    best_temperature,
+    calibrated_loss,
+    chosen_temperature,
+    cross_validated_loss,
+    loss_at,
+)
 
 
 def said_at(temperature: float, count: int = 4000, classes: int = 6) -> tuple[Tensor, Tensor]:
@@ -71,3 +80,77 @@ def test_temperatures_are_bounded() -> None:
 
     assert best_temperature(logits, torch.tensor([1, 0])) == pytest.approx(LARGEST, rel=1e-3)
     assert SMALLEST <= best_temperature(torch.zeros(3, 4), torch.tensor([0, 1, 2])) <= LARGEST
+
+
+@pytest.mark.parametrize("temperature", [0.3, 2.5])
+@pytest.mark.parametrize("count", [40, 4000])
+def test_a_temperature_that_helps_is_applied(temperature: float, count: int) -> None:
+    """Also one fitted to forty images, where it is far from 1."""
+    logits, labels = said_at(temperature, count)
+
+    assert chosen_temperature(logits, labels) == best_temperature(logits, labels) != 1
+
+
+def of_two(right: int, wrong: int, said: float, several: bool = False) -> tuple[Tensor, Tensor]:
+    """Scores of two classes that give each answer this probability, so many of them right; or of one yes or no."""
+    score = float(np.log(said / (1 - said)))
+    labels = torch.tensor([0] * right + [1] * wrong)
+    if several:
+        return torch.full((right + wrong, 1), score), (labels == 0)[:, None]
+    return torch.tensor([[score, 0.0]]).repeat(right + wrong, 1), labels
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_temperature_fitted_to_twelve_accidents_is_not_applied(several: bool) -> None:
+    """Ten of twelve are right, said with 70 %: the best one says more, and where 70 % are right it is farther off."""
+    tune, others = of_two(10, 2, 0.7, several), of_two(700, 300, 0.7, several)
+    best = best_temperature(*tune)
+
+    assert best < 1
+    assert loss_at(*tune, best) < loss_at(*tune)
+    assert loss_at(*others, best) > loss_at(*others)
+    assert chosen_temperature(*tune) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_loss_is_of_images_that_the_temperature_was_not_fitted_to(several: bool) -> None:
+    """Leave-one-out with twelve images: each at the best temperature of the eleven others."""
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(12, 3, generator=random)
+    labels = torch.rand(12, 3, generator=random) < 0.5 if several else torch.arange(12) % 3
+    losses = []
+    for row in range(12):
+        others = torch.arange(12) != row
+        losses.append(loss_at(logits[~others], labels[~others], best_temperature(logits[others], labels[others])))
+
+    assert cross_validated_loss(logits, labels) == pytest.approx(np.mean(losses))
+
+
+def test_of_many_images_a_fifth_is_held_out_at_a_time() -> None:
+    """Five folds of interleaved images, so that classes in order are spread over all."""
+    logits, labels = said_at(1.5, 103)
+    total = 0.0
+    for fold in range(5):
+        held = torch.arange(103) % 5 == fold
+        at = best_temperature(logits[~held], labels[~held])
+        total += loss_at(logits[held], labels[held], at) * int(held.sum())
+
+    assert cross_validated_loss(logits, labels) == pytest.approx(total / 103)
+
+
+def test_on_average_what_is_chosen_is_no_worse_on_new_images() -> None:
+    """Twelve tune images forty times, of scores that are honest: most are left as they are."""
+    logits, labels = said_at(1.0, 2000, classes=3)
+    best, chosen = [], []
+    with one_thread():
+        for start in range(0, 480, 12):
+            few = logits[start : start + 12], labels[start : start + 12]
+            best.append(loss_at(logits[480:], labels[480:], best_temperature(*few)))
+            chosen.append(loss_at(logits[480:], labels[480:], chosen_temperature(*few)))
+
+    assert np.mean(chosen) < np.mean(best)
+
+
+def test_one_image_chooses_nothing() -> None:
+    """There is no other to try it on."""
+    assert chosen_temperature(torch.tensor([[3.0, 0.0]]), torch.tensor([0])) == 1

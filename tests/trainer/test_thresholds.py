@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from vouch.bundle.multi_label import decide
-from vouch.trainer.thresholds import best_thresholds
+from vouch.trainer.thresholds import best_thresholds, chosen_thresholds
 
 SHARES = st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0]) | st.floats(0, 1, width=32)
 
@@ -61,3 +61,33 @@ def test_neighbours_among_the_float32_are_told_apart() -> None:
     (threshold,) = best_thresholds(column([float(low), float(high)]), np.array([[False], [True]]))
 
     assert threshold == float(high)
+
+
+def test_a_threshold_that_helps_images_it_was_not_fitted_to_is_chosen() -> None:
+    """A label that is answered far too seldom at one half; of another, which one half parts, one half is kept."""
+    present = np.arange(40)[:, None] % 4 == 0
+    low, parted = np.where(present, 0.3, 0.1).astype(np.float32), np.where(present, 0.9, 0.2).astype(np.float32)
+
+    chosen = chosen_thresholds(np.hstack([low, parted]), np.hstack([present, present]))
+
+    assert chosen == pytest.approx((0.2, 0.5))
+
+
+def test_a_threshold_fitted_to_twelve_accidents_is_not_chosen() -> None:
+    """The best of twelve lies at a single image, without which another would be the best."""
+    probabilities = column([0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8])
+    labels = np.array([0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1], np.bool_)[:, None]
+
+    assert best_thresholds(probabilities, labels) != (0.5,)
+    assert chosen_thresholds(probabilities, labels) == (0.5,)
+
+
+@pytest.mark.parametrize("count", [1, 12, 200])
+def test_what_is_chosen_is_the_best_or_one_half(count: int) -> None:
+    """Whichever folds there are."""
+    random = np.random.default_rng(count)
+    probabilities, labels = random.random((count, 5), np.float32), random.random((count, 5)) < 0.3
+
+    best, chosen = best_thresholds(probabilities, labels), chosen_thresholds(probabilities, labels)
+
+    assert all(one in (0.5, other) for one, other in zip(chosen, best, strict=True))

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from torch import nn
 
+from vouch.bundle.caveats import CHANCE, baseline_in_words, calibration_in_words, caveats
 from vouch.trainer.models import Linear as SingleLayer
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.learned import VARIANT, learned
@@ -18,7 +19,7 @@ from vouch.trainer.report.opposite import LARGEST_CHANGE
 from vouch.trainer.report.pictures import image_tile
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story, tell
-from vouch.trainer.report.wording import count, seconds, share, short, signed, speed
+from vouch.trainer.report.wording import count, seconds, sentence, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
 GALLERY_SIZES = (1200, 600, 300, 150, 0)
@@ -84,6 +85,7 @@ def _environment() -> jinja2.Environment:
         "seconds": seconds,
         "short": short,
         "speed": speed,
+        "sentence": sentence,
     }
     return environment
 
@@ -119,6 +121,7 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "channels": channels,
         "mean_over_channels": " The pictures show the mean over the channels." if channels else "",
         "tables": _tables(run),
+        **_honesty(run),
     }
 
 
@@ -150,6 +153,17 @@ def _interval(run: Run) -> dict[str, str]:
         "left": f"{place[0]:.2f}",
         "point": f"{place[1]:.2f}",
         "width": f"{place[2] - place[0]:.2f}",
+    }
+
+
+def _honesty(run: Run) -> dict[str, Any]:
+    """What speaks against the model, and what its numbers are to be held against."""
+    found = caveats(run.exam.claim, run.exam.calibration, run.splits.classes)
+    return {
+        "caveats": found,
+        "no_better_than_chance": any(caveat.kind == CHANCE for caveat in found),
+        "baseline": baseline_in_words(run.exam.claim, run.splits.classes),
+        "calibration": calibration_in_words(run.exam.calibration),
     }
 
 

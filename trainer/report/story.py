@@ -1,7 +1,5 @@
 """The numbers of the story: one image, random weights, scores, a loss, one step, and what came of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +9,7 @@ from vouch.trainer.augment import Augmentation, warp
 from vouch.trainer.losses import Criterion
 from vouch.trainer.models import Classifier
 from vouch.trainer.models import Linear as SingleLayer
+from vouch.trainer.one_thread import one_thread
 from vouch.trainer.report.looks import Look, look
 from vouch.trainer.report.opposite import Opposite, opposite_experiment, wanted_class
 from vouch.trainer.report.recorder import Recorder, true_classes
@@ -66,19 +65,8 @@ def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmenta
         kept: the classifier with the weights that were kept, on the CPU.
         augment: how variants of the images were made, where they were.
     """
-    with _one_thread():
+    with one_thread():  # one image at a time is answered
         return _tell(recorder, kept, splits, augment)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One image at a time is answered: several threads would wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:

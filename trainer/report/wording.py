@@ -31,6 +31,11 @@ def count(value: float) -> str:
     return f"{round(value):,}"
 
 
+def sentence(words: str) -> str:
+    """The words with a capital letter and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def seconds(value: float) -> str:
     """A duration, in its natural unit."""
     if value < 1:

@@ -157,9 +157,11 @@ async def test_metadata_describes_tensors_and_carries_claim_and_served_accuracy(
         "claim.correct": "270",
         "claim.total": "300",
         "claim.accuracy": "0.900000",
+        "claim.baseline": "0.350000",
         "served.correct": "270",
         "served.total": "300",
         "served.accuracy": "0.900000",
+        "caveats": "",
     }
 
 
