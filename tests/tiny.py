@@ -94,6 +94,12 @@ def tiny_validation(count: int = 300, wrong: int = 30) -> Validation:
     return Validation(images, labels)
 
 
+def random_validation(count: int = 300) -> Validation:
+    """A validation split whose labels have nothing to do with the images."""
+    images, _ = tiny_images(count, seed=1)
+    return Validation(images, np.random.default_rng(3).integers(0, len(LABELS), count))
+
+
 def tiny_several(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """uint8 images of shape (count, 4, 4), and which of the first three rows are bright: bool, shape (count, 3)."""
     random = np.random.default_rng(seed)

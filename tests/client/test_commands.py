@@ -14,7 +14,7 @@ from PIL import Image
 
 import vouch.client.waiting
 from tests.serving import Serving
-from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, tiny_images
+from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, random_validation, tiny_images
 from vouch.client.commands import bench, evaluate, health, predict, status
 from vouch.server.batcher import Limits, start_batcher
 from vouch.server.catalog import Refusal, Served
@@ -172,11 +172,40 @@ async def test_status_shows_what_is_served_and_what_was_refused(
         "270 of 300",
         "first, second, third",
         "version 2: its hash is [w",
-        "sets     0.99 promised, kept",
+        "scores   temperature 1.50: on validation the probabilities are off by 1.00% on average, without it by 2.00%",
+        "sets     99% promised, kept",
     ):
         assert part in shown
     assert (result["ready"], result["models"][0]["name"], result["models"][0]["state"]) == (True, "tiny", "serving")
     assert result["models"][0]["refusals"] == [[2, "its hash is [wrong]"]]
+    assert "warning" not in shown
+    assert (result["models"][0]["caveats"], result["models"][0]["no_better_than_chance"]) == ([], False)
+
+
+async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    """No better than chance and promises that were not kept, in words and as JSON."""
+    serving.install(publish_tiny(serving.folder, "tossed", validation=random_validation()))
+
+    await asyncio.to_thread(status, ["--server", serving.address])
+    shown = capsys.readouterr().out
+    await asyncio.to_thread(status, ["--server", serving.address, "--json"])
+    _, tossed = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+
+    for part in (
+        "  warning  no better than chance: its 95 % interval begins at 28.87%, and always answering",
+        "is right for 104 of 300 = 34.67%",
+        "  warning  the promised coverage of 90% was not kept: ",
+        "  sets     99% promised, not kept: 290 of 300",
+    ):
+        assert shown.count(part) == 1, part
+    assert tossed["no_better_than_chance"] is True
+    assert (tossed["baseline"]["correct"], tossed["baseline"]["total"]) == (104, 300)
+    assert [caveat["kind"] for caveat in tossed["caveats"]] == [
+        "no_better_than_chance",
+        "coverage_not_kept",
+        "coverage_not_kept",
+    ]
+    assert [one["kept"] for one in tossed["calibration"]["coverages"]] == [False, False]
 
 
 async def test_status_shows_how_a_multi_label_model_answers(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import publish_tiny
+from tests.tiny import publish_tiny, random_validation
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.server.batcher import Limits, start_batcher
@@ -63,6 +63,26 @@ async def test_the_newest_version_that_vouches_for_itself_is_served(tmp_path: Pa
     assert house.verified == [3, 2]
     assert house.catalog.served_version("tiny") == 2
     assert house.refusals() == {3: "too good to be true"}
+    await house.catalog.close()
+
+
+async def test_what_speaks_against_a_served_version_is_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning each, with the model; none of a good one."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    publish_tiny(house.folder, "tossed", validation=random_validation())
+    with caplog.at_level(logging.WARNING):
+        await house.look()
+
+    chance, *promises = [record.getMessage() for record in caplog.records]
+    assert chance.startswith("tossed version 1: no better than chance: ")
+    assert len(promises) == 2
+    assert {(record.__dict__["event"]["event"], record.__dict__["event"]["model"]) for record in caplog.records} == {
+        ("caveat", "tossed")
+    }
+    assert caplog.records[0].__dict__["event"]["kind"] == "no_better_than_chance"
     await house.catalog.close()
 
 

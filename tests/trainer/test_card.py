@@ -103,14 +103,49 @@ def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
 
 
 def test_the_card_tells_how_far_to_rely_on_it() -> None:
-    """Calibration error with and without the temperature, and every promise beside what was kept of it."""
+    """Calibration error with and without the temperature, and every promise beside what was counted of it."""
     sets = Coverage(promised=0.95, threshold=0.4, covered=191, total=200, mean_size=1.25)
     calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=(sets,))
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
-    assert "temperature 0.50" in card
-    assert "error 2.00%, without it 10.00%" in card
-    assert f"| 95% | {sets.counted} | 1.25 |" in card
+    assert "temperature 0.50: on validation the probabilities are off by 2.00% on average, without it by 10.00%" in card
+    assert f"| 95% | {sets.counted} | yes | 1.25 |" in card
+    assert "WARNING" not in card
+
+
+def test_the_card_of_a_model_no_better_than_chance_says_so() -> None:
+    """In a box of its own below the claim, which GitHub and Hugging Face colour."""
+    card = model_card("pets", ("cat", "dog|s"), training(), exam(claim(((10, 90), (100, 800)))))
+    _, below = card.split("`vouch verify` on this folder.")
+
+    assert below.startswith(" For comparison: always answering dog\\|s is right for 900 of 1,000 = 90.00%.\n\n> [!WARNING]\n")
+    assert "> - **Warning:** no better than chance: its 95 % interval begins at 78.45%, and" in card
+    assert "no better than chance" not in CARD
+    assert "For comparison: always answering cat is right for 1,000 of 2,000 = 50.00%." in CARD
+
+
+def test_the_card_of_a_broken_promise_says_so() -> None:
+    """In the table and in the box."""
+    sets = Coverage(promised=0.95, threshold=0.4, covered=150, total=200, mean_size=1.25)
+    broken = CALIBRATION.model_copy(update={"coverages": (sets,)})
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), broken))
+
+    assert f"| 95% | {sets.counted} | **no** | 1.25 |" in card
+    assert "> - **Warning:** the promised coverage of 95% was not kept: " in card
+
+
+def test_nothing_is_called_calibrated() -> None:
+    """Where the temperature made it worse on validation the card says that, and where none is applied, why."""
+    worse = CALIBRATION.model_copy(update={"error_before": 0.09, "error_after": 0.15})
+    unapplied = CALIBRATION.model_copy(update={"temperature": 1.0, "error_before": 0.02})
+    cards = [
+        model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
+        for calibration in (CALIBRATION, worse, unapplied)
+    ]
+
+    assert "made it worse on validation: the probabilities are off by 15.00% on average, without it by 9.00%" in cards[1]
+    assert "no temperature is applied, because none lowered the cross-validated log loss on tune" in cards[2]
+    assert not any("calibrated" in card for card in cards)
 
 
 def test_the_card_of_several_labels_tells_each() -> None:

@@ -3,16 +3,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from tests.tiny import publish_tiny
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.manifest import CARD, MODEL, REPORT
 from vouch.bundle.store import ModelsFolder
 from vouch.trainer.commands import train
 
@@ -73,6 +75,53 @@ def test_an_epoch_is_better_than_chance(first: Ran) -> None:
     """Of the 1,797 digits about a fifth is claimed on, and after a single epoch far more than a tenth is right."""
     assert 350 <= first.result["total"] <= 370
     assert first.result["accuracy"] > 0.3
+
+
+def test_a_good_model_has_nothing_against_it(first: Ran, models: Path) -> None:
+    """Neither in the result, nor in card or report."""
+    bundle = ModelsFolder(models).open("digits", 1)
+    card, report = bundle.read(CARD).decode(), bundle.read(REPORT).decode()
+
+    assert (first.result["caveats"], first.result["no_better_than_chance"]) == ([], False)
+    assert 0.09 < first.result["baseline"] < 0.12
+    assert "than chance" not in first.err + card + report
+    assert "WARNING" not in card
+
+
+def noise(random: np.random.Generator, count: int) -> np.ndarray:
+    """Images that nothing can be learned of."""
+    return random.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+
+
+def constant(random: np.random.Generator, count: int) -> np.ndarray:
+    """Images of one grey each, of which there are 256."""
+    return np.tile(random.integers(0, 256, (count, 1, 1), dtype=np.uint8), (1, 8, 8))
+
+
+@pytest.mark.usefixtures("no_settings")
+@pytest.mark.parametrize(
+    ("images_of", "share"), [(noise, 0.75), (constant, 0.75), (noise, 0.9)], ids=["random", "constant", "uneven"]
+)
+def test_a_model_no_better_than_chance_is_called_so(
+    tmp_path: Path, images_of: Callable[[np.random.Generator, int], np.ndarray], share: float
+) -> None:
+    """Labels that have nothing to do with the images: in the output, as JSON, in card and in report."""
+    random = np.random.default_rng(0)
+    labels = np.where(random.random(400) < share, "cat", "dog")
+    np.savez(tmp_path / "made.npz", images=images_of(random, 400), labels=labels)
+    words = (*QUICK[2:], "--data", str(tmp_path / "made.npz"), "--models", str(tmp_path), "--allow-duplicates")
+    trained, shown = ran(*words, "--json"), ran(*words, "--if-absent")
+    bundle = ModelsFolder(tmp_path).open("made", 1)
+
+    assert trained.code == 0, trained.err
+    assert trained.result["no_better_than_chance"] is True
+    assert trained.result["low"] <= trained.result["baseline"] == pytest.approx(share, abs=0.05)
+    (caveat,) = [one for one in trained.result["caveats"] if one["kind"] == "no_better_than_chance"]
+    assert f"  warning  {caveat['text']}\n" in shown.out
+    assert caveat["text"].startswith("no better than chance: ")
+    assert f"**Warning:** {caveat['text']}\n" in bundle.read(CARD).decode()
+    assert f"<strong>Warning:</strong> {caveat['text']}." in bundle.read(REPORT).decode()
+    assert "by always answering the commonest" in trained.err
 
 
 def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:

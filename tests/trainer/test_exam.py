@@ -2,12 +2,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from vouch.bundle.multi_label import MultiLabelTally, task_of
+from vouch.sources.examples import Examples
 from vouch.trainer.calibrate import calibration_error
 from vouch.trainer.exam import examine
+from vouch.trainer.fit import as_tensors
+from vouch.trainer.losses import logits_of
 from vouch.trainer.models import Classifier
 from vouch.trainer.splits import Splits
+from vouch.trainer.temperature import best_temperature
 from vouch.trainer.validate import answers
 
 
@@ -24,6 +29,33 @@ def test_what_is_served_is_settled_on_tune_alone(kind: str, request: pytest.Fixt
         sets.threshold for sets in two.calibration.coverages
     ]
     assert one.claim != two.claim
+
+
+def one_answer(right: int, wrong: int, several: bool) -> Examples:
+    """Made-up images, so many of which are of the second class (or have both labels), the others of the first (none)."""
+    count = right + wrong
+    labels = np.arange(count) < right
+    images = np.random.default_rng(count).integers(0, 256, (count, 8, 8), dtype=np.uint8)
+    return Examples(images, np.stack([labels, labels], axis=1) if several else labels.astype(np.int64))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_temperature_that_twelve_images_do_not_favour_is_not_applied(several: bool) -> None:
+    """A model that says 70 % of everything and is right so often is off by nothing; ten of twelve right ones change
+    nothing."""
+    tune, validation = one_answer(10, 2, several), one_answer(70, 30, several)
+    splits = Splits(("no", "yes"), tune, tune, validation, ())
+    classifier = Classifier("linear", (8, 8), 2, task=splits.task).eval()
+    with torch.no_grad():
+        for weights in classifier.parameters():
+            weights.fill_(np.log(7 / 3) if weights.ndim == 1 else 0)
+    images, labels = as_tensors(tune)
+    exam = examine(classifier, splits)
+
+    assert best_temperature(logits_of(classifier, images), labels) < 0.8
+    assert exam.calibration.temperature == 1
+    assert exam.calibration.error_before == exam.calibration.error_after == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(exam.probabilities[:, 1], 0.7, atol=1e-6)
 
 
 def test_everything_is_counted_from_the_same_answers(several: Splits) -> None:

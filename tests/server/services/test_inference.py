@@ -157,12 +157,24 @@ async def test_metadata_describes_tensors_and_carries_claim_and_served_accuracy(
         "claim.correct": "270",
         "claim.total": "300",
         "claim.accuracy": "0.900000",
-        "claim.baseline": "0.350000",
+        "claim.baseline": "0.353333",
         "served.correct": "270",
         "served.total": "300",
         "served.accuracy": "0.900000",
         "caveats": "",
     }
+
+
+async def test_metadata_says_what_speaks_against_a_model(serving: Serving) -> None:
+    """A line for each caveat."""
+    serving.install(publish_tiny(serving.folder, "tossed", validation=random_validation()))
+
+    properties = (await serving.inference.ModelMetadata(pb.ModelMetadataRequest(name="tossed"))).properties
+
+    chance, *promises = properties["caveats"].splitlines()
+    assert chance.startswith("no better than chance: ")
+    assert [line[:33] for line in promises] == ["the promised coverage of 90% was ", "the promised coverage of 99% was "]
+    assert properties["claim.baseline"] == "0.346667"
 
 
 async def test_health_calls_tell_live_ready_and_which_model(serving: Serving) -> None:

@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from tests.trainer.report.runs import RECIPE, finished, named, noise_splits
+from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
+from vouch.bundle.manifest import Coverage
+from vouch.trainer.report.finished import Run
 from vouch.trainer.report.page import report_html
+from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits import Splits
+from vouch.trainer.validate import count_claim
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
@@ -142,6 +147,27 @@ def test_text_can_be_told_from_its_ground(page: Page) -> None:
     assert page.evaluate(ratio, "section p") >= 7
     assert page.evaluate(ratio, "figcaption") >= 4.5
     assert page.evaluate(ratio, "a[href='#weights']") >= 4.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_where_there_are_warnings(
+    browser: Browser, learned_digits: tuple[Run, Recorder], tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    """Their colour can be told from page and card, and none is wider than a phone."""
+    run, recorder = learned_digits
+    promise = Coverage(promised=0.99, threshold=0.1, covered=50, total=100, mean_size=1.5)
+    calibration = run.exam.calibration.model_copy(update={"coverages": (promise,)})
+    claim = count_claim(np.roll(run.exam.probabilities, 1, axis=0), run.splits.validation.labels)
+    path = tmp_path / "report.html"
+    path.write_bytes(report_html(with_exam(run, claim=claim, calibration=calibration), recorder))
+    page = browser.new_page(viewport={"width": PHONE, "height": 800}, color_scheme=scheme)
+    page.goto(path.as_uri())
+
+    assert complaints_of_axe(page) == ""
+    assert page.locator(".warn").count() == 3  # beside the claim, where it is explained, and in the table
+    assert page.locator(".caveats p").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    page.close()
 
 
 def test_the_page_follows_the_readers_light(browser: Browser, file: Path) -> None:

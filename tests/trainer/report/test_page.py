@@ -134,10 +134,65 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
     text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)
     without = re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)
 
-    for words in ("1.234", "4.56%", "1.23%", "93 of 100", "1.35", "0.0789", "3.2e-07", "7 of 100 tune images"):
+    for words in ("Temperature 1.23:", "4.56%", "1.23%", "93 of 100", "1.35", "0.0789", "3.2e-07", "7 of 100 tune images"):
         assert words in text, words
     assert "Label sets" not in without
     assert "int8" not in without
+
+
+def text_of(run: Run, recorder: Recorder) -> str:
+    """A page's words, with single spaces."""
+    return re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)
+
+
+def test_a_model_no_better_than_chance_is_called_so(learned_digits: tuple[Run, Recorder]) -> None:
+    """At the top beside the claim, in a box of warnings and where the claim is explained; nowhere of a good model."""
+    run, recorder = learned_digits
+    labels = run.splits.validation.labels
+    chance = with_exam(run, claim=count_claim(np.roll(run.exam.probabilities, 1, axis=0), labels))
+    page = report_html(chance, recorder)
+    text = text_of(chance, recorder)
+
+    assert chance.claim.accuracy < 0.2
+    assert b'<dd class="note warn">no better than chance</dd>' in page
+    assert "Warning: no better than chance: its 95 % interval begins at" in text
+    assert "nothing shows that this model is better than chance" in text
+    assert b'role="note"' in page
+    good = text_of(run, recorder)
+    assert "than chance" not in good
+    assert "Warning" not in good
+    assert f"For comparison: always answering {np.bincount(labels).argmax()} is right for" in good
+
+
+def test_a_broken_promise_is_called_so(learned_digits: tuple[Run, Recorder]) -> None:
+    """In the box at the top and in its row of the table."""
+    run, recorder = learned_digits
+    kept, broken = (
+        Coverage(promised=promised, threshold=0.1, covered=90, total=100, mean_size=1.5) for promised in (0.9, 0.99)
+    )
+    with_both = with_exam(run, calibration=run.exam.calibration.model_copy(update={"coverages": (kept, broken)}))
+    page, text = report_html(with_both, recorder), text_of(with_both, recorder)
+
+    assert "Warning: the promised coverage of 99% was not kept: " in text
+    assert "the promised coverage of 90%" not in text
+    assert page.count(b'<span class="warn">not kept</span>') == 1
+
+
+def test_the_page_says_what_the_temperature_did(learned_digits: tuple[Run, Recorder]) -> None:
+    """Better, worse or none applied, by the errors on validation; scores are only divided where there is one."""
+    run, recorder = learned_digits
+    worse = run.exam.calibration.model_copy(update={"error_after": 0.0789})
+    unapplied = worse.model_copy(update={"temperature": 1.0, "error_before": 0.0789})
+    better, made_worse, none = (
+        text_of(with_exam(run, calibration=calibration), recorder)
+        for calibration in (run.exam.calibration, worse, unapplied)
+    )
+
+    assert "Temperature 1.23: on validation the probabilities are off by 1.23% on average, without it by 4.56%." in better
+    assert "Temperature 1.23 made it worse on validation: the probabilities are off by 7.89% on average" in made_worse
+    assert "No temperature is applied, because none lowered the cross-validated log loss on tune" in none
+    assert "scores are divided" in better
+    assert "scores are divided" not in none
 
 
 def test_an_augmented_run_shows_variants(splits: Splits) -> None:
