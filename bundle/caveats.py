@@ -5,7 +5,6 @@ Training's output, `vouch status`, model card and report say the same, because t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.manifest import Calibration, Coverage

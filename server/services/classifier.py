@@ -9,8 +9,8 @@ from struct import Struct
 import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.errors import BundleError
 from vouch.bundle.caveats import caveats
+from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Calibration
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.batch_request import Rows

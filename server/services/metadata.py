@@ -38,7 +38,5 @@ def facts(served: Served) -> dict[str, str]:
         "served.correct": str(recount.correct),
         "served.total": str(recount.total),
         "served.accuracy": f"{recount.accuracy:.6f}",
-        "caveats": "\n".join(
-            caveat.text for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
-        ),
+        "caveats": "\n".join(caveat.text for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)),
     }

@@ -95,7 +95,9 @@ def test_of_several_labels_the_commonest_set_is_the_measure() -> None:
 
 
 @given(st.data(), st.integers(1, 30), st.integers(1, 4))
-def test_an_older_claim_of_several_labels_says_no_more_than_is_so(data: st.DataObject, count: int, classes: int) -> None:
+def test_an_older_claim_of_several_labels_says_no_more_than_is_so(
+    data: st.DataObject, count: int, classes: int
+) -> None:
     """Without the count of the commonest set, what the labels' counts show of it is a lower bound, and called so."""
     labels = data.draw(arrays(np.bool_, (count, classes)))
     counted = several(labels, data.draw(arrays(np.bool_, (count, classes))))

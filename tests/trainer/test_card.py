@@ -118,7 +118,9 @@ def test_the_card_of_a_model_no_better_than_chance_says_so() -> None:
     card = model_card("pets", ("cat", "dog|s"), training(), exam(claim(((10, 90), (100, 800)))))
     _, below = card.split("`vouch verify` on this folder.")
 
-    assert below.startswith(" For comparison: always answering dog\\|s is right for 900 of 1,000 = 90.00%.\n\n> [!WARNING]\n")
+    assert below.startswith(
+        " For comparison: always answering dog\\|s is right for 900 of 1,000 = 90.00%.\n\n> [!WARNING]\n"
+    )
     assert "> - **Warning:** no better than chance: its 95 % interval begins at 78.45%, and" in card
     assert "no better than chance" not in CARD
     assert "For comparison: always answering cat is right for 1,000 of 2,000 = 50.00%." in CARD
@@ -143,7 +145,9 @@ def test_nothing_is_called_calibrated() -> None:
         for calibration in (CALIBRATION, worse, unapplied)
     ]
 
-    assert "made it worse on validation: the probabilities are off by 15.00% on average, without it by 9.00%" in cards[1]
+    assert (
+        "made it worse on validation: the probabilities are off by 15.00% on average, without it by 9.00%" in cards[1]
+    )
     assert "no temperature is applied, because none lowered the cross-validated log loss on tune" in cards[2]
     assert not any("calibrated" in card for card in cards)
 

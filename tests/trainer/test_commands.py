@@ -115,7 +115,7 @@ def test_a_model_no_better_than_chance_is_called_so(
 
     assert trained.code == 0, trained.err
     assert trained.result["no_better_than_chance"] is True
-    assert trained.result["low"] <= trained.result["baseline"] == pytest.approx(share, abs=0.05)
+    assert trained.result["low"] <= trained.result["baseline"] == pytest.approx(share, abs=0.1)
     (caveat,) = [one for one in trained.result["caveats"] if one["kind"] == "no_better_than_chance"]
     assert f"  warning  {caveat['text']}\n" in shown.out
     assert caveat["text"].startswith("no better than chance: ")

@@ -32,7 +32,7 @@ def test_what_is_served_is_settled_on_tune_alone(kind: str, request: pytest.Fixt
 
 
 def one_answer(right: int, wrong: int, several: bool) -> Examples:
-    """Made-up images, so many of which are of the second class (or have both labels), the others of the first (none)."""
+    """Made-up images, the right ones of the second class (with both labels), the others of the first (with none)."""
     count = right + wrong
     labels = np.arange(count) < right
     images = np.random.default_rng(count).integers(0, 256, (count, 8, 8), dtype=np.uint8)

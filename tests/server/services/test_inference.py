@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.services.infer_calls import raw_request, typed_request
 from tests.serving import Serving
-from tests.tiny import LABELS, tiny_images
+from tests.tiny import LABELS, publish_tiny, random_validation, tiny_images
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.catalog import Refusal
 
@@ -173,7 +173,10 @@ async def test_metadata_says_what_speaks_against_a_model(serving: Serving) -> No
 
     chance, *promises = properties["caveats"].splitlines()
     assert chance.startswith("no better than chance: ")
-    assert [line[:33] for line in promises] == ["the promised coverage of 90% was ", "the promised coverage of 99% was "]
+    assert [line[:33] for line in promises] == [
+        "the promised coverage of 90% was ",
+        "the promised coverage of 99% was ",
+    ]
     assert properties["claim.baseline"] == "0.346667"
 
 

@@ -134,7 +134,16 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
     text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)
     without = re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)
 
-    for words in ("Temperature 1.23:", "4.56%", "1.23%", "93 of 100", "1.35", "0.0789", "3.2e-07", "7 of 100 tune images"):
+    for words in (
+        "Temperature 1.23:",
+        "4.56%",
+        "1.23%",
+        "93 of 100",
+        "1.35",
+        "0.0789",
+        "3.2e-07",
+        "7 of 100 tune images",
+    ):
         assert words in text, words
     assert "Label sets" not in without
     assert "int8" not in without
@@ -188,7 +197,9 @@ def test_the_page_says_what_the_temperature_did(learned_digits: tuple[Run, Recor
         for calibration in (run.exam.calibration, worse, unapplied)
     )
 
-    assert "Temperature 1.23: on validation the probabilities are off by 1.23% on average, without it by 4.56%." in better
+    assert (
+        "Temperature 1.23: on validation the probabilities are off by 1.23% on average, without it by 4.56%." in better
+    )
     assert "Temperature 1.23 made it worse on validation: the probabilities are off by 7.89% on average" in made_worse
     assert "No temperature is applied, because none lowered the cross-validated log loss on tune" in none
     assert "scores are divided" in better
