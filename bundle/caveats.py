@@ -22,6 +22,11 @@ class Caveat:
     """The same for people, with the numbers."""
 
 
+def no_better_than_chance(claim: Claim | MultiLabelClaim) -> bool:
+    """Whether the claim's interval does not lie above what always answering the commonest class, or set, gets right."""
+    return claim.accuracy.low <= claim.baseline.accuracy
+
+
 def caveats(
     claim: Claim | MultiLabelClaim, calibration: Calibration | None, labels: Sequence[str]
 ) -> tuple[Caveat, ...]:
@@ -31,7 +36,7 @@ def caveats(
         labels: names of the K classes, in their order.
     """
     found = []
-    if claim.accuracy.low <= claim.baseline.accuracy:
+    if no_better_than_chance(claim):
         begins = f"its 95 % interval begins at {claim.accuracy.low:.2%}"
         found.append(Caveat(CHANCE, f"no better than chance: {begins}, and {baseline_in_words(claim, labels)}"))
     promises = calibration.coverages if calibration else ()

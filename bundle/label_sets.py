@@ -1,4 +1,4 @@
-"""Label sets that contain the truth as often as was promised, by split conformal prediction.
+"""Label sets that are to contain the truth as often as was promised, by split conformal prediction.
 
 Source: M. Sadinle, J. Lei and L. Wasserman, Least Ambiguous Set-Valued Classifiers with Bounded Error Levels, JASA 114
 (2019). The promise holds on average over images like those that the threshold was taken from.

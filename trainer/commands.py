@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vouch.bundle.caveats import CHANCE, caveats
+from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import MODEL
 from vouch.bundle.store import open_bundle
@@ -123,7 +123,7 @@ def _train(settings: TrainSettings) -> "Trained | None":
                 "low": claim.low,
                 "high": claim.high,
                 "baseline": manifest.claim.baseline.accuracy,
-                "no_better_than_chance": any(caveat.kind == CHANCE for caveat in against),
+                "no_better_than_chance": no_better_than_chance(manifest.claim),
                 "caveats": [asdict(caveat) for caveat in against],
                 "seconds": manifest.training.seconds,
                 "new": trained.new,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vouch.bundle.caveats import no_better_than_chance
 from vouch.bundle.manifest import MODEL, Manifest, Training
 from vouch.trainer.compare import Comparison, Difference
 from vouch.trainer.differing_settings import recipe_of
@@ -15,6 +16,7 @@ FACTS: dict[str, Callable[[Manifest], object]] = {
     "to": lambda manifest: f"{manifest.claim.accuracy.high:.2%}",
     "right answers": lambda manifest: f"{manifest.claim.correct:,}",
     "of": lambda manifest: f"{manifest.claim.total:,}",
+    "better than chance": lambda manifest: "no" if no_better_than_chance(manifest.claim) else "yes",
     "calibration error": lambda manifest: f"{manifest.calibration.error_after:.2%}" if manifest.calibration else None,
     "graph, kB": lambda manifest: f"{manifest.files[MODEL].size / 1000:,.0f}",
     "numbers": lambda manifest: manifest.quantization.kind if manifest.quantization else "float32",
@@ -74,6 +76,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "digest": bundle.digest,
                 "model": bundle.manifest.training.settings.get("model"),
                 "claim": bundle.manifest.claim.accuracy.model_dump(),
+                "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
                 "counted": counted.model_dump(),
                 "calibration_error": bundle.manifest.calibration and bundle.manifest.calibration.error_after,
                 "graph_bytes": bundle.manifest.files[MODEL].size,

@@ -100,3 +100,20 @@ def test_a_bar_on_a_terminal() -> None:
     assert "fitting" in shown
     assert "30/30" in shown
     assert done.stdout == b'{"done": 30}\n'
+
+
+def test_what_speaks_against_a_result_is_red_on_a_terminal_alone() -> None:
+    """The words are the same; elsewhere they come without colours."""
+    script = "from vouch.cli.console import print_caveats\nprint_caveats('warning', ['no better than [chance]'])\n"
+    terminal, end = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
+    environment.pop("NO_COLOR", None)
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, stdout=end, env=environment, check=True, timeout=60)
+    piped = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True, timeout=60)
+    os.close(end)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+
+    assert shown == "\x1b[1;31m  warning  no better than [chance]\x1b[0m\r\n"
+    assert piped.stdout == b"  warning  no better than [chance]\n"

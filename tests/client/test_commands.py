@@ -14,7 +14,7 @@ from PIL import Image
 
 import vouch.client.waiting
 from tests.serving import Serving
-from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, random_validation, tiny_images
+from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, random_validation, several_validation, tiny_images
 from vouch.client.commands import bench, evaluate, health, predict, status
 from vouch.server.batcher import Limits, start_batcher
 from vouch.server.catalog import Refusal, Served
@@ -222,6 +222,8 @@ async def test_status_shows_how_a_multi_label_model_answers(
     assert shown.count("answers  all labels from their thresholds on, 0.12 to 0.75") == 1
     assert (several["task"], several["thresholds"]) == ("multi_label", list(THRESHOLDS))
     assert (tiny["task"], tiny["thresholds"]) == ("single_label", [])
+    sets = np.unique(several_validation().labels, axis=0, return_counts=True)[1]
+    assert several["baseline"]["correct"] == sets.max()
 
 
 async def test_health_is_an_exit_code(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:

@@ -255,3 +255,30 @@ def test_a_recipe_that_this_version_does_not_know_is_refused(models: Path, tmp_p
 
     assert result.code == 1
     assert "error: the recorded recipe is not of this version of vouch" in result.err
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_training_says_what_validation_has_shown_to_be_untrue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A validation split whose labels are not those of fit and tune: its images are answered as the others, wrongly."""
+    random = np.random.default_rng(0)
+
+    def part(name: str, count: int, *, wrong: bool = False) -> dict[str, np.ndarray]:
+        labels = np.arange(count) % 2
+        images = random.integers(0, 100, (count, 8, 8), dtype=np.uint8)
+        images[labels == 1, :4] += 150
+        return {f"{name}_images": images, f"{name}_labels": 1 - labels if wrong else labels}
+
+    parts = part("fit", 200) | part("tune", 120) | part("validation", 100, wrong=True)
+    np.savez(tmp_path / "turned.npz", **parts)
+    monkeypatch.chdir(tmp_path)
+    words = (*QUICK[2:-4], "--epochs", "8", "--device", "cpu", "--data", "turned.npz", "--models", str(tmp_path))
+    trained, shown = ran(*words, "--json"), ran(*words, "--if-absent")
+    kinds = [caveat["kind"] for caveat in trained.result["caveats"]]
+
+    assert kinds == ["no_better_than_chance", *["coverage_not_kept"] * 3]
+    assert shown.out.count("  warning  the promised coverage of ") == 3
+    assert "; the promise was not kept\n" in trained.err
+    assert "made it worse on validation: " in trained.err
+    assert "calibrated" not in trained.err + shown.out
+    bundle = ModelsFolder(tmp_path).open("turned", 1)
+    assert "calibrated" not in bundle.read(CARD).decode() + bundle.read(REPORT).decode()

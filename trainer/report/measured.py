@@ -98,7 +98,7 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
     losses = [
         ("fit", [epoch.fit_loss for epoch in epochs]),
         ("tune", [epoch.tune_loss for epoch in epochs]),
-        ("tune, calibrated", [epoch.tune_loss_calibrated for epoch in epochs]),
+        ("tune, best temperature", [epoch.tune_loss_calibrated for epoch in epochs]),
     ]
     shares = [("fit", [epoch.fit_accuracy for epoch in epochs]), ("tune", [epoch.tune_accuracy for epoch in epochs])]
     timed = [epoch for epoch in epochs if epoch.seconds > 0]

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from torch import nn
 
-from vouch.bundle.caveats import CHANCE, baseline_in_words, calibration_in_words, caveats
+from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
 from vouch.trainer.models import Linear as SingleLayer
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.learned import VARIANT, learned
@@ -158,10 +158,9 @@ def _interval(run: Run) -> dict[str, str]:
 
 def _honesty(run: Run) -> dict[str, Any]:
     """What speaks against the model, and what its numbers are to be held against."""
-    found = caveats(run.exam.claim, run.exam.calibration, run.splits.classes)
     return {
-        "caveats": found,
-        "no_better_than_chance": any(caveat.kind == CHANCE for caveat in found),
+        "caveats": caveats(run.exam.claim, run.exam.calibration, run.splits.classes),
+        "no_better_than_chance": no_better_than_chance(run.exam.claim),
         "baseline": baseline_in_words(run.exam.claim, run.splits.classes),
         "calibration": calibration_in_words(run.exam.calibration),
     }
