@@ -262,14 +262,22 @@ def test_training_says_what_validation_has_shown_to_be_untrue(tmp_path: Path, mo
     """A validation split whose labels are not those of fit and tune: its images are answered as the others, wrongly."""
     random = np.random.default_rng(0)
 
-    def part(name: str, count: int, *, wrong: bool = False) -> dict[str, np.ndarray]:
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
         labels = np.arange(count) % 2
         images = random.integers(0, 100, (count, 8, 8), dtype=np.uint8)
         images[labels == 1, :4] += 150
-        return {f"{name}_images": images, f"{name}_labels": 1 - labels if wrong else labels}
+        return images, labels
 
-    parts = part("fit", 200) | part("tune", 120) | part("validation", 100, wrong=True)
-    np.savez(tmp_path / "turned.npz", **parts)
+    (fit, fit_labels), (tune, tune_labels), (validation, labels) = part(200), part(120), part(100)
+    np.savez(
+        tmp_path / "turned.npz",
+        fit_images=fit,
+        fit_labels=fit_labels,
+        tune_images=tune,
+        tune_labels=tune_labels,
+        validation_images=validation,
+        validation_labels=1 - labels,
+    )
     monkeypatch.chdir(tmp_path)
     words = (*QUICK[2:-4], "--epochs", "8", "--device", "cpu", "--data", "turned.npz", "--models", str(tmp_path))
     trained, shown = ran(*words, "--json"), ran(*words, "--if-absent")
