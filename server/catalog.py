@@ -22,6 +22,8 @@ log = logging.getLogger("vouch.server")
 LONGEST_NAME = 63
 LISTED = 10
 """Models that a message names."""
+COMPARED = 100
+"""Models that a name is compared with: a millisecond's work, which callers can ask for as often as they like."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,8 @@ class Catalog:
             name = self._only(set(self._served) or known)
         if name not in known:
             shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "..."
-            raise UnknownModel(
-                f"there is no model {shown!r}{did_you_mean(name, sorted(known)[:LISTED])}; there {_listed(known)}"
-            )
+            meant = did_you_mean(name, sorted(known)[:COMPARED])
+            raise UnknownModel(f"there is no model {shown!r}{meant}; there {_listed(known)}")
         refusals = self._refusals.get(name, {})
         ordered = tuple(refusals[version] for version in sorted(refusals))
         return Entry(name, self._served.get(name), ordered, tuple(sorted(self._verifying.get(name, ()))))

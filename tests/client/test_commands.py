@@ -179,6 +179,33 @@ async def test_status_shows_what_is_served_and_what_was_refused(
     assert result["models"][0]["refusals"] == [[2, "its hash is [wrong]"]]
 
 
+async def test_status_says_that_there_is_no_model_where_none_was_published_and_none_refused(
+    serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is refused is shown with its reason instead, and only what the folder holds is said."""
+    serving.catalog.withdraw(serving.catalog.find("tiny"), "its file is gone")
+    await asyncio.to_thread(status, ["--server", serving.address])
+    refused = capsys.readouterr().out
+    serving.catalog.forget_all_but(set())
+    await asyncio.to_thread(status, ["--server", serving.address])
+    empty = capsys.readouterr().out
+
+    sentence = "The models folder of this server holds no model"
+    assert "refused  version 1: its file is gone" in refused
+    assert sentence not in refused
+    assert sentence in empty
+
+
+async def test_an_unknown_model_is_answered_with_the_nearest(
+    serving: Serving, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the server, which knows."""
+    code = await asyncio.to_thread(predict, [*files, "--server", serving.address, "--model", "tinny"])
+
+    assert code == 1
+    assert "there is no model 'tinny'; did you mean tiny?; there is tiny" in capsys.readouterr().err
+
+
 async def test_status_shows_how_a_multi_label_model_answers(
     serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
