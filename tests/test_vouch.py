@@ -11,6 +11,7 @@ import pytest
 
 from tests.certificates import Authority
 from vouch import commands
+from vouch.cli.programs import COMMANDS
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +20,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     shown = capsys.readouterr().out
     assert codes == [0] * 4
-    assert all(shown.count(f"\n  {command} ") == 4 for command in commands.COMMANDS)
+    assert all(shown.count(f"\n  {command} ") == 4 for command in COMMANDS)
 
 
 @pytest.mark.parametrize(

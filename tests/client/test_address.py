@@ -1,6 +1,7 @@
 import pytest
 
 from vouch.client.address import server_address
+from vouch.client.client import Client
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,11 @@ def test_what_is_no_address_is_refused(written: str, words: str) -> None:
         server_address(written)
 
     assert words in str(refused.value)
+
+
+def test_programs_call_a_server_by_the_same_names() -> None:
+    """Without a port gRPC would call 443."""
+    with Client("localhost") as client:
+        assert client.server == "localhost:8081"
+    with pytest.raises(ValueError, match="not a URL; did you mean localhost:8081[?]"):
+        Client("http://localhost:8081")
