@@ -15,7 +15,9 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "train": Command("trainer", "train", "fit a classifier to labelled images and publish it as a bundle"),
-    "compare": Command("trainer", "compare", "published models side by side, and whether chance explains it"),
+    "compare": Command(
+        "trainer", "compare", "published models side by side, and whether chance explains the difference"
+    ),
     "serve": Command("server", "serve", "serve a models folder over gRPC"),
     "verify": Command("server", "serve", "recount a bundle's claim offline"),
     "predict": Command("client", "client", "classify PNG and JPEG files"),

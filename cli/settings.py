@@ -153,8 +153,8 @@ def _describe(fields: Fields, places: Mapping[str, str], detail: Any) -> str:
     words = own_words if detail["type"] == "value_error" else expected(field)
     got = repr(str(value) if isinstance(value, Path) else value)
     got = got if len(got) <= SHOWN else got[:SHOWN] + "..."
-    meant = did_you_mean(str(value), choices_of(field))
-    return f"{places[name]}: {words}, got {got}{meant}{link_remedy(places[name], value)}"
+    words, question, meant = (words + did_you_mean(str(value), choices_of(field))).partition("; did you mean ")
+    return f"{places[name]}: {words}, got {got}{question}{meant}{link_remedy(places[name], value)}"
 
 
 def _in_order(settings: type[Settings]) -> Fields:

@@ -64,7 +64,7 @@ def _load(spec: str, size: tuple[int, int] | None) -> Source:
         _check_no_size(spec, size)
         return load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
-        raise SourceError(f"there is no {spec or 'path given'}{_meant(spec, path)}; --data takes {ACCEPTED}")
+        raise SourceError(f"there is no {spec or 'path given'}; {_meant(spec, path)}--data takes {ACCEPTED}")
     if path.is_dir():
         if not find_files(path):
             return read_image_folder(spec, path, size)
@@ -81,7 +81,7 @@ def _load(spec: str, size: tuple[int, int] | None) -> Source:
 def _meant(spec: str, path: Path) -> str:
     beside = {one.name: str(one) for one in path.parent.iterdir()} if path.parent.is_dir() else {}
     meant = nearest(spec, ("digits", "mnist")) or beside.get(nearest(path.name, beside), "")
-    return f"; did you mean {meant}?" if meant else ""
+    return f"did you mean {meant}? " if meant else ""
 
 
 def _check_no_size(spec: str, size: tuple[int, int] | None) -> None:

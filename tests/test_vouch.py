@@ -122,7 +122,7 @@ def test_grpc_itself_says_nothing(tmp_path: Path, variable: dict[str, str], alon
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
         thread.submit(_shake_hands, listening, context)
         done = subprocess.run(
-            [sys.executable, "-m", "vouch", "status", "--tls", "--server", f"localhost:{listening.getsockname()[1]}"],
+            [sys.executable, "-m", "vouch", "status", "--tls", "--server", f"127.0.0.1:{listening.getsockname()[1]}"],
             capture_output=True,
             text=True,
             check=False,
@@ -132,7 +132,7 @@ def test_grpc_itself_says_nothing(tmp_path: Path, variable: dict[str, str], alon
         listening.shutdown(socket.SHUT_RDWR)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].startswith("error: no connection with localhost:")
+    assert done.stderr.splitlines()[-1].startswith("error: no connection with 127.0.0.1:")
     assert (len(done.stderr.splitlines()) == 1) is alone
 
 

@@ -99,8 +99,8 @@ def test_a_slip_is_answered_with_what_was_meant(
     with pytest.raises(SourceError) as refused:
         load(spec)
 
-    hint = f"; did you mean {meant}?" if meant else ""
-    assert str(refused.value).startswith(f"there is no {spec}{hint}; --data takes ")
+    hint = f"did you mean {meant}? " if meant else ""
+    assert str(refused.value).startswith(f"there is no {spec}; {hint}--data takes ")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
