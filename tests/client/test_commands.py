@@ -417,7 +417,7 @@ def test_bench_looks_whether_it_can_write_before_it_measures(
         (["--batches", "0"], "--batches (or VOUCH_CLIENT_BATCHES): expected numbers of images"),
         (["--loads", "50%"], "--loads (or VOUCH_CLIENT_LOADS): expected shares of the capacity"),
         (["--loads", "0"], "--loads (or VOUCH_CLIENT_LOADS): expected shares of the capacity"),
-        (["--slo-ms", "0"], "--slo-ms (or VOUCH_CLIENT_SLO_MS): Input should be greater than 0"),
+        (["--slo-ms", "0"], "--slo-ms (or VOUCH_CLIENT_SLO_MS): expected a number, above 0 and at most 86,400,000"),
     ],
 )
 def test_bench_says_which_setting_is_wrong(
