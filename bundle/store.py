@@ -18,11 +18,11 @@ from pathlib import Path
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
+from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.validation import Validation, unpack
 
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 """A confusion matrix of 10,000 classes has 10^8 entries; mostly zeros, at two or more bytes each."""
-VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def open_bundle(path: Path) -> Bundle:
             raise InvalidBundle(f"{path / MANIFEST} has {size:,} bytes; at most {MAX_MANIFEST_BYTES:,} are read")
         content = (path / MANIFEST).read_bytes()
     except OSError as err:
-        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror})") from err
+        found = not_a_bundle(path)
+        hint = f"; {found}" if found else ""
+        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err
     return Bundle(path, read_manifest(content), bytes_digest(content))
 
 
@@ -104,12 +106,23 @@ class ModelsFolder:
         self.path = path
 
     def names(self) -> list[str]:
-        """Models that have at least one version, sorted.
+        """Models that have at least one version, sorted; with those that cannot be opened because of their name.
 
         Raises:
             BundleError: the folder cannot be read.
         """
-        return [name for name in _entries(self.path) if re.fullmatch(NAME_PATTERN, name) and self._has_versions(name)]
+        return [
+            name
+            for name in _entries(self.path)
+            if (self._has_versions(name) if re.fullmatch(NAME_PATTERN, name) else self._is_misnamed(name))
+        ]
+
+    def _is_misnamed(self, name: str) -> bool:
+        """A folder `Pets` with a bundle in it, that whoever put it there expects to see; its name can be shown."""
+        with suppress(BundleError):
+            found = (self.path / name / str(version) / MANIFEST for version in self.versions(name))
+            return name.isprintable() and any(os.access(manifest, os.F_OK) for manifest in found)
+        return False
 
     def _has_versions(self, name: str) -> bool:
         try:
@@ -132,7 +145,8 @@ class ModelsFolder:
         """
         found = open_bundle(self.path / name / str(version))
         if (found.manifest.name, found.manifest.version) != (name, version):
-            raise InvalidBundle(f"{found.path} says it is {found}")
+            place = self.path / found.manifest.name / str(found.manifest.version)
+            raise InvalidBundle(f"{found.path} says it is {found}, whose place is {place}")
         return found
 
     def latest(self, name: str) -> Bundle | None:

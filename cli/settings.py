@@ -4,66 +4,70 @@ A program declares one `Settings` class a command; its fields, with their defaul
 variables and the keys of `vouch.toml`. Nothing else reads the command line, the environment or the file.
 """
 
-import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from inspect import get_annotations
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, NoReturn, TypeVar
 
-from pydantic import ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+
+from vouch.cli.console import WRONG_USAGE
+from vouch.cli.errors import WrongUsage
+from vouch.cli.expected import expected
+from vouch.cli.flags import (
+    Fields,
+    Flag,
+    choices_of,
+    flag_name,
+    flag_of,
+    help_text,
+    metavar_of,
+    read_words,
+    takes_several,
 )
+from vouch.cli.nearest import did_you_mean
+from vouch.cli.outside import SETTINGS_FILE, as_list, link_remedy, read_environment, read_file, variable_of
+from vouch.cli.programs import TABLES
 
-SETTINGS_FILE = "vouch.toml"
+__all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "flag_name", "parse"]
 
-
-@dataclass(frozen=True)
-class Flag:
-    """How a field looks on the command line, where its name and type do not say it.
-
-    Args:
-        metavar: the word that stands for the value in the help.
-        positional: the value stands by itself, without a flag.
-    """
-
-    metavar: str | None = None
-    positional: bool = False
+SHOWN = 100
+"""Characters of a wrong value."""
 
 
-class Settings(BaseSettings):
-    """Base of a program's settings; `env_prefix` and `toml_table_header` are set by each program."""
+class Settings(BaseModel):
+    """Base of a program's settings."""
 
-    model_config = SettingsConfigDict(
-        toml_file=SETTINGS_FILE, extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
+    table: ClassVar[str]
+    """Of vouch.toml; variables begin with VOUCH_ and this name. The commands of a program may share one."""
+
+    @field_validator("*", mode="before")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags (given as arguments), then environment, then file."""
-        return init_settings, env_settings, _settings_file(settings_cls)
+    def _nothing_is_none(cls, value: Any, info: ValidationInfo) -> Any:
+        """A setting that may be left out is left out by an empty value too: `VOUCH_SERVE_TLS_KEY=`."""
+        field = cls.model_fields[info.field_name or ""]
+        return None if value == "" and field.default is None else value
 
 
 class CommandSettings(Settings):
     """Settings that every command has."""
 
-    json_output: Annotated[bool, Flag()] = False
+    json_output: bool = False
     """Print one JSON object on the last line of standard output."""
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def warn(message: str) -> None:
+    """One line on standard error."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def parse(
@@ -72,82 +76,114 @@ def parse(
     arguments: Sequence[str],
     epilog: str = "",
     base: Mapping[str, Any] | None = None,
+    warned: Callable[[str], None] = warn,
 ) -> AnySettings:
     """The settings that these arguments, the environment and the file give.
 
     Args:
         base: values that stand where no flag says otherwise, over environment and file.
+        warned: called with each thing that is worth a warning, in a sentence.
 
     Raises:
-        SystemExit: 2 with one line for each wrong setting on standard error; 0 after `--help`.
+        SystemExit: 2 with one line for each wrong setting on standard error and one that names the help; 0 after
+            `--help`.
     """
-    parser = _parser(settings, program, epilog)
-    given = vars(parser.parse_args(arguments))
+    fields = _in_order(settings)
+    if {"-h", "--help"} & set(takewhile(lambda word: word != "--", arguments)):
+        epilog = _other_ways(settings.table, fields) + epilog
+        print(help_text(fields, program, settings.__doc__ or "", epilog), end="")
+        raise SystemExit(0)
     try:
-        return settings(**(dict(base or {}) | given))
+        flags = read_words(fields, arguments)
+        known = _settings_of(settings.table)
+        file = read_file(settings.table, known, _tables_with)
+        environment, warnings = read_environment(settings.table, known)
+        for warning in warnings:
+            warned(warning)
+        return _checked(settings, flags, dict(base or {}), environment, file)
+    except WrongUsage as err:
+        _refuse(program, err.lines)
+
+
+def _refuse(program: str, lines: Sequence[str]) -> NoReturn:
+    for line in lines:
+        print(f"{program}: error: {line}", file=sys.stderr)
+    print(f"{program} --help shows the options", file=sys.stderr)
+    raise SystemExit(WRONG_USAGE)
+
+
+def _checked(
+    settings: type[AnySettings],
+    flags: Mapping[str, Any],
+    base: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: Mapping[str, Any],
+) -> AnySettings:
+    """The first of these that says something about a field decides it."""
+    table, fields = settings.table, settings.model_fields
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for name, field in fields.items():
+        variable = variable_of(table, name)
+        if name in flags or name in base:
+            values[name] = flags[name] if name in flags else base[name]
+            places[name] = f"{flag_name(name)} (or {variable})"
+        elif name in environment:
+            text = environment[name]
+            values[name] = as_list(variable, text) if takes_several(field) else text
+            places[name] = variable
+        elif name in file:
+            values[name] = file[name]
+            places[name] = f"{SETTINGS_FILE}: [{table}] {name}"
+    try:
+        return settings(**values)
     except ValidationError as err:
-        prefix = settings.model_config.get("env_prefix", "")
-        parser.error("\n".join(_describe(settings, prefix, detail) for detail in err.errors()))
-    except SettingsError as err:  # a variable that should hold a list does not
-        parser.error(str(err))
-    except (OSError, ValueError) as err:  # the settings file cannot be read, or is not TOML
-        parser.error(f"{SETTINGS_FILE}: {err}")
+        lines = [_describe(fields, places, detail) for detail in err.errors(include_url=False)]
+        raise WrongUsage(*dict.fromkeys(lines)) from err
 
 
-def _settings_file(settings: type[BaseSettings]) -> TomlConfigSettingsSource:
-    try:
-        return TomlConfigSettingsSource(settings)
-    except KeyError:  # the file has no table of this program
-        return TomlConfigSettingsSource(settings, toml_file=None)
-    except (AttributeError, TypeError) as err:
-        table = ".".join(settings.model_config.get("toml_table_header", ()))
-        raise ValueError(f"{table} is not a table") from err
-
-
-def _parser(settings: type[Settings], program: str, epilog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        program,
-        description=settings.__doc__,
-        epilog=epilog,
-        argument_default=argparse.SUPPRESS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    for name, field in settings.model_fields.items():
-        flag = next((item for item in field.metadata if isinstance(item, Flag)), Flag())
-        options = _options(field, flag)
-        if flag.positional:
-            parser.add_argument(name, **options)
-        else:
-            parser.add_argument(flag_name(name), dest=name, **options)
-    return parser
-
-
-def flag_name(field_name: str) -> str:
-    """`max_batch_size` -> `--max-batch-size`; `json_output` -> `--json`."""
-    return "--json" if field_name == "json_output" else "--" + field_name.replace("_", "-")
-
-
-def _options(field: FieldInfo, flag: Flag) -> dict[str, Any]:
-    about = " ".join((field.description or "").split()).replace("%", "%%")
-    if field.annotation is bool:
-        return {"action": "store_true", "help": about}
-    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    metavar = "{" + ",".join(map(str, choices)) + "}" if choices else flag.metavar
-    if field.default is not None and not field.is_required() and str(field.default):
-        about += f" (default: {field.default})".replace("%", "%%")
-    options: dict[str, Any] = {"metavar": metavar, "help": about}
-    if flag.positional:
-        several = get_origin(field.annotation) in (list, tuple)
-        options["nargs"] = ("+" if several else None) if field.is_required() else "?"
-    return options
-
-
-def _describe(settings: type[Settings], prefix: str, detail: Any) -> str:
+def _describe(fields: Fields, places: Mapping[str, str], detail: Any) -> str:
     name = str(detail["loc"][0]) if detail["loc"] else ""
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if name not in settings.model_fields:
-        return message
-    value = detail["input"]
-    got = "" if isinstance(value, dict) else f", got {str(value) if isinstance(value, Path) else value!r}"
-    return f"{flag_name(name)} (or {(prefix + name).upper()}): {message}{got}"
+    own_words = str(detail["msg"]).removeprefix("Value error, ")
+    if name not in fields:  # several settings do not go together
+        return own_words
+    if detail["type"] == "missing":
+        return f"{metavar_of(name, fields[name])} is missing"
+    field, value = fields[name], detail["input"]
+    words = own_words if detail["type"] == "value_error" else expected(field)
+    got = repr(str(value) if isinstance(value, Path) else value)
+    got = got if len(got) <= SHOWN else got[:SHOWN] + "..."
+    words, question, meant = (words + did_you_mean(str(value), choices_of(field))).partition("; did you mean ")
+    return f"{places[name]}: {words}, got {got}{question}{meant}{link_remedy(places[name], value)}"
+
+
+def _in_order(settings: type[Settings]) -> Fields:
+    """Its fields: a command's own before those that it shares with others."""
+    names = [name for one in settings.__mro__ for name in get_annotations(one) if name in settings.model_fields]
+    return {name: settings.model_fields[name] for name in dict.fromkeys(names)}
+
+
+def _other_ways(table: str, fields: Fields) -> str:
+    example = next(name for name, field in fields.items() if not flag_of(field).positional)
+    return (
+        f"An option may also be a variable ({variable_of(table, example)} for {flag_name(example)}) or a line below\n"
+        f"[{table}] in {SETTINGS_FILE} ({example} = ...); options win over variables, and variables over the file.\n\n"
+    )
+
+
+def _settings_of(table: str) -> set[str]:
+    """All settings of the commands that share a table, as far as they are loaded: a program has them in one file."""
+    classes, names = [Settings], set()
+    while classes:
+        one = classes.pop()
+        classes += one.__subclasses__()
+        names |= set(one.model_fields) if getattr(one, "table", None) == table else set()
+    return names
+
+
+def _tables_with(name: str) -> list[str]:
+    """The tables of vouch.toml that have this setting; one whose program cannot be loaded here is left out."""
+    for program in set(TABLES.values()):
+        with suppress(ImportError):
+            import_module(f"vouch.{program}.settings")
+    return [table for table in TABLES if name in _settings_of(table)]

@@ -12,6 +12,7 @@ from typing import Self
 
 import grpc
 
+from vouch.client.address import server_address
 from vouch.client.errors import CallFailed, call_failed
 from vouch.client.messages import (
     Evaluation,
@@ -66,16 +67,17 @@ class Client:
     ) -> None:
         """
         Args:
-            server: HOST:PORT, or any name that gRPC resolves. It is not contacted before the first call.
+            server: HOST or HOST:PORT, or any name that gRPC resolves. It is not contacted before the first call.
             timeout_s: the deadline of a call that sets none; a stream's, of the whole stream.
             tls: None for a server that speaks plaintext.
 
         Raises:
+            ValueError: `server` is no such name.
             UnusableCertificate: a file of `tls` cannot be read, or is not what it should be.
         """
-        self.server = server
+        self.server = server_address(server)
         self._timeout_s = timeout_s
-        self._channel = open_channel(server, CHANNEL_OPTIONS, tls)
+        self._channel = open_channel(self.server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
         self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
 
@@ -179,9 +181,9 @@ class AsyncClient:
         self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
     ) -> None:
         """As `Client`."""
-        self.server = server
+        self.server = server_address(server)
         self._timeout_s = timeout_s
-        self._channel = open_async_channel(server, CHANNEL_OPTIONS, tls)
+        self._channel = open_async_channel(self.server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
         self._health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
 

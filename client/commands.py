@@ -181,7 +181,9 @@ def _status(settings: StatusSettings) -> None:
     for model in models:
         _print_model(model)
     if not models:
-        output().print("No model has been published yet; vouch train makes one.")
+        output().print(
+            "The models folder of this server holds no model; vouch train publishes one. The server's log says more."
+        )
 
 
 def _as_json(result: Evaluation | Model) -> dict[str, Any]:

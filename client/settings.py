@@ -1,12 +1,12 @@
 """Settings of the client's commands: the single place where outside values enter the client."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from vouch.cli.settings import CommandSettings, Flag
+from vouch.client.address import server_address
 from vouch.client.client import DEFAULT_SERVER
 from vouch.client.tls import Tls
 
@@ -14,13 +14,13 @@ from vouch.client.tls import Tls
 class StatusSettings(CommandSettings):
     """Show what a server serves, with claim and served accuracy, and what it refused."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_CLIENT_", toml_table_header=("client",))
+    table: ClassVar = "client"
 
     server: Annotated[str, Flag("HOST:PORT")] = DEFAULT_SERVER
-    """The server to call."""
+    """The server to call; the port may be left out where it is 8081."""
     timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 60.0
     """How long to wait for an answer."""
-    tls: Annotated[bool, Flag()] = False
+    tls: bool = False
     """Speak TLS; the server's certificate has to lead to a root that gRPC knows, or to --tls-ca."""
     tls_ca: Annotated[Path | None, Flag("FILE")] = None
     """Speak TLS with a server whose certificate one of these has signed, in PEM."""
@@ -30,6 +30,11 @@ class StatusSettings(CommandSettings):
     """The certificate's private key in PEM, without a password."""
     tls_server_name: Annotated[str, Flag("NAME")] = ""
     """With --tls or --tls-ca: the name in the server's certificate, where it is not the host that is called."""
+
+    @field_validator("server")
+    @classmethod
+    def _has_a_port(cls, value: str) -> str:
+        return server_address(value)
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

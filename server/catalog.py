@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle
+from vouch.cli.nearest import did_you_mean
 from vouch.server.batcher import Batcher
 from vouch.server.errors import NotReady, UnknownModel
 from vouch.server.statistics import Statistics
 
 log = logging.getLogger("vouch.server")
+
+LONGEST_NAME = 63
+LISTED = 10
+"""Models that a message names."""
+COMPARED = 100
+"""Models that a name is compared with: a millisecond's work, which callers can ask for as often as they like."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,9 @@ class Catalog:
         if not name:
             name = self._only(set(self._served) or known)
         if name not in known:
-            raise UnknownModel(f"there is no model {name!r}; there {_listed(known)}")
+            shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "..."
+            meant = did_you_mean(name, sorted(known)[:COMPARED])
+            raise UnknownModel(f"there is no model {shown!r}{meant}; there {_listed(known)}")
         refusals = self._refusals.get(name, {})
         ordered = tuple(refusals[version] for version in sorted(refusals))
         return Entry(name, self._served.get(name), ordered, tuple(sorted(self._verifying.get(name, ()))))
@@ -196,11 +205,12 @@ class Catalog:
         if len(known) == 1:
             return next(iter(known))
         if not known:
-            raise NotReady("no model has been published yet")
+            raise NotReady("the models folder of this server holds no model yet; vouch train publishes one")
         raise UnknownModel(f"a model has to be named; there {_listed(known)}")
 
 
 def _listed(names: set[str]) -> str:
     if not names:
         return "are none"
-    return ("is " if len(names) == 1 else "are ") + ", ".join(sorted(names))
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ("is " if len(names) == 1 else "are ") + ", ".join(sorted(names)[:LISTED]) + more

@@ -26,9 +26,14 @@ def serve(arguments: Sequence[str]) -> int:
     with loading():
         from vouch.server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
 
-    settings = parse(ServeSettings, "vouch serve", arguments, epilog="Example: vouch serve models --port 8081")
     start_log()
     log = logging.getLogger("vouch.server")
+
+    def warned(message: str) -> None:
+        log.warning("%s", message, extra=event("setting_ignored"))
+
+    epilog = "Example: vouch serve models --port 8081"
+    settings = parse(ServeSettings, "vouch serve", arguments, epilog, warned=warned)
 
     def started(supervisor: Supervisor) -> None:
         address, metrics = (f"{settings.host}:{port}" for port in (supervisor.port, supervisor.metrics_port))

@@ -1,10 +1,9 @@
 """Settings of `vouch serve` and `vouch verify`: the single place where outside values enter the server."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from vouch.cli.settings import CommandSettings, Flag
 
@@ -15,7 +14,7 @@ Transport = Literal["auto", "grpcio", "envoy"]
 class RuntimeSettings(CommandSettings):
     """How a graph is run: the same for serving and for verifying, or the recount would vouch for another path."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_SERVE_", toml_table_header=("serve",))
+    table: ClassVar = "serve"
 
     provider: Provider = "cpu"
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from vouch.bundle.misplaced import not_a_models_folder
 from vouch.bundle.store import ModelsFolder
 from vouch.server.crew import Crew
 from vouch.server.errors import StartFailed
@@ -65,8 +66,8 @@ class Supervisor:
             StartFailed: models folder, certificate, transport, provider or address is not to be had.
         """
         settings = self._settings
-        if not settings.models.is_dir():
-            raise StartFailed(f"there is no models folder {settings.models}; vouch train makes one")
+        if wrong := not_a_models_folder(settings.models):
+            raise StartFailed(wrong)
         if files := tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca):
             read_checked(files)
         transport = chosen_transport(settings.transport)

@@ -14,6 +14,7 @@ from typing import Protocol
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
+from vouch.bundle.misplaced import without_models
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.server.catalog import Refusal
 from vouch.server.errors import DomainError, Refused, Undecided
@@ -64,6 +65,7 @@ class Watcher:
         self._decided: dict[tuple[str, int], Fingerprint] = {}
         self._try_again_at: dict[tuple[str, int], float] = {}
         self._trouble: dict[str, str] = {}
+        self._without_models = ""
 
     async def watch(self, interval_s: float) -> None:
         """Looks now and then every `interval_s` seconds, until cancelled."""
@@ -84,6 +86,7 @@ class Watcher:
             self._tell("", err)
             return
         self._trouble.pop("", None)
+        self._tell_of_none("" if names else await asyncio.to_thread(without_models, self._folder.path))
         self._record.forget_all_but(set(names))
         for name in names:
             if name not in self._at_work:
@@ -166,6 +169,12 @@ class Watcher:
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._at_work[name]
+
+    def _tell_of_none(self, found: str) -> None:
+        """Says what the folder holds in place of models, where it holds none: it may be meant, and may be a slip."""
+        if found and found != self._without_models:
+            log.warning("no model yet: %s", found, extra=event("no_model", models=str(self._folder.path)))
+        self._without_models = found
 
     def _tell(self, name: str, err: Exception) -> None:
         if self._trouble.get(name) != repr(err):

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vouch.bundle.multi_label import Task, task_of
+from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
 from vouch.sources.storage import rows_of
 
@@ -74,7 +75,9 @@ class Source:
         unknown = [name for name in wanted if name not in self.classes]
         if unknown:
             known = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
-            raise SourceError(f"{self.name} has no class {', '.join(unknown)}; it has {known}")
+            meant = ", ".join(filter(None, (nearest(name, self.classes) for name in unknown)))
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise SourceError(f"{self.name} has no class {', '.join(unknown)}; it has {known}{hint}")
         if len(set(wanted)) != len(wanted):
             raise SourceError(f"a class is named twice in {','.join(wanted)}")
         columns = np.array([self.classes.index(name) for name in wanted])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.cli.nearest import nearest
 from vouch.sources.arrays import read_npz
 from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
@@ -63,7 +64,7 @@ def _load(spec: str, size: tuple[int, int] | None) -> Source:
         _check_no_size(spec, size)
         return load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
-        raise SourceError(f"there is no {spec or 'path given'}; --data takes {ACCEPTED}")
+        raise SourceError(f"there is no {spec or 'path given'}; {_meant(spec, path)}--data takes {ACCEPTED}")
     if path.is_dir():
         if not find_files(path):
             return read_image_folder(spec, path, size)
@@ -75,6 +76,12 @@ def _load(spec: str, size: tuple[int, int] | None) -> Source:
         _check_no_size(spec, size)
         return read_npz(spec, path)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
+
+
+def _meant(spec: str, path: Path) -> str:
+    beside = {one.name: str(one) for one in path.parent.iterdir()} if path.parent.is_dir() else {}
+    meant = nearest(spec, ("digits", "mnist")) or beside.get(nearest(path.name, beside), "")
+    return f"did you mean {meant}? " if meant else ""
 
 
 def _check_no_size(spec: str, size: tuple[int, int] | None) -> None:

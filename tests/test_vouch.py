@@ -1,25 +1,45 @@
+import os
+import socket
+import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.certificates import Authority
 from vouch import commands
+from vouch.cli.programs import COMMANDS
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Alone or asked for, the overview is shown and nothing has failed."""
-    codes = [commands.main([]), commands.main(["--help"])]
+    codes = [commands.main(words) for words in ([], ["--help"], ["-h"], ["help"])]
 
     shown = capsys.readouterr().out
-    assert codes == [0, 0]
-    assert all(shown.count(f"\n  {command} ") == 2 for command in commands.COMMANDS)
+    assert codes == [0] * 4
+    assert all(shown.count(f"\n  {command} ") == 4 for command in COMMANDS)
 
 
-def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the overview, on standard error."""
-    assert commands.main(["guess"]) == 2
-    assert "there is no command 'guess'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["guess"], "there is no command 'guess'"),
+        (["tran"], "there is no command 'tran'; did you mean train?"),
+        (["Serve", "models"], "there is no command 'Serve'; did you mean serve?"),
+        (["help", "evalute"], "there is no command 'evalute'; did you mean evaluate?"),
+        (["hlep"], "there is no command 'hlep'; did you mean help?"),
+        (["--json", "train"], "expected a command before '--json', as in vouch train --json"),
+    ],
+)
+def test_an_unknown_command_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], wrong: str
+) -> None:
+    """In two lines on standard error, with the nearest one."""
+    assert commands.main(arguments) == 2
+    assert capsys.readouterr().err == f"vouch: error: {wrong}\nvouch --help shows the commands\n"
 
 
 def test_a_command_gets_its_arguments_and_gives_its_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,11 +86,12 @@ def test_an_interrupt_is_said_in_a_word(capsys: pytest.CaptureFixture[str], monk
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_output_that_nobody_takes_leaves_no_traceback() -> None:
+@pytest.mark.parametrize("words", [["--help"], ["serve", "--help"]])
+def test_output_that_nobody_takes_leaves_no_traceback(words: list[str]) -> None:
     """A full disk is said; a reader that has gone is not worth a word. Both end with 1."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "vouch", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "vouch", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
 
     assert done.returncode == 1
@@ -89,3 +110,37 @@ def test_a_files_fault_is_not_taken_for_standard_outputs(
 
     assert commands.main(["status"]) == 1
     assert capsys.readouterr().err == "error: No space left on device: /somewhere/model.onnx\n"
+
+
+@pytest.mark.parametrize(("variable", "alone"), [({}, True), ({"GRPC_VERBOSITY": "INFO"}, False)])
+def test_grpc_itself_says_nothing(tmp_path: Path, variable: dict[str, str], alone: bool) -> None:
+    """A call that fails is one line of ours, unless the user has asked gRPC for more."""
+    pair = Authority(tmp_path, "nobody").issue("server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    context.set_alpn_protocols(["h2"])
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        thread.submit(_shake_hands, listening, context)
+        done = subprocess.run(
+            [sys.executable, "-m", "vouch", "status", "--tls", "--server", f"127.0.0.1:{listening.getsockname()[1]}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={key: value for key, value in os.environ.items() if key != "GRPC_VERBOSITY"} | variable,
+        )
+        listening.shutdown(socket.SHUT_RDWR)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("error: no connection with 127.0.0.1:")
+    assert (len(done.stderr.splitlines()) == 1) is alone
+
+
+def _shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
+    """With everybody who comes, until the socket is shut down."""
+    with suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            connection.settimeout(10)
+            with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as encrypted:
+                encrypted.recv(1)

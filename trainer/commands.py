@@ -1,14 +1,15 @@
 """`vouch train` and `vouch compare`."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.manifest import MODEL, REPORT
 from vouch.bundle.store import open_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
@@ -24,11 +25,11 @@ EXPECTED = (SourceError, TrainError, BundleError)
 EXAMPLES = """\
 examples:
   vouch train                                       the 1,797 digits that scikit-learn ships
-  vouch train --data mnist --model cnn --name mnist
-  vouch train --data mnist --classes 3,7 --model linear --name threes-and-sevens
-  vouch train --data photos/ --size 64x64           photos/LABEL/*.jpg
+  vouch train mnist --model cnn --name mnist
+  vouch train mnist --classes 3,7 --model linear --name threes-and-sevens
+  vouch train photos/ --size 64                     photos/LABEL/*.jpg
   vouch train --like models/mnist/1                 the same once more
-  torchrun --nproc-per-node 2 -m trainer --data mnist"""
+  torchrun --nproc-per-node 2 -m vouch.trainer mnist"""
 
 COMPARE_EXAMPLES = """\
 examples:
@@ -67,8 +68,8 @@ def compare(arguments: Sequence[str]) -> int:
     return exit_code(run, EXPECTED)
 
 
-def _parse(arguments: Sequence[str], base: Mapping[str, Any] | None = None) -> TrainSettings:
-    return parse(TrainSettings, "vouch train", arguments, EXAMPLES, base)
+def _parse(arguments: Sequence[str]) -> TrainSettings:
+    return parse(TrainSettings, "vouch train", arguments, EXAMPLES)
 
 
 def _train_like(path: Path, arguments: Sequence[str]) -> None:
@@ -79,7 +80,8 @@ def _train_like(path: Path, arguments: Sequence[str]) -> None:
     if "recipe_in_full" not in recorded:
         raise TrainError(f"{path} was made by an earlier version of vouch, whose recipe this one does not have")
     base = {key: value for key, value in recorded.items() if key in deciding}
-    trained = _train(_parse(arguments, base | {"name": before.name}))
+    base["name"] = before.name
+    trained = _train(parse(TrainSettings, "vouch train", arguments, base=base, warned=lambda warning: None))
     if trained is None or not trained.new:
         return
     after = trained.bundle.manifest
@@ -111,6 +113,7 @@ def _train(settings: TrainSettings) -> "Trained | None":
         return None
     manifest = trained.bundle.manifest
     claim, against = manifest.claim.accuracy, caveats(manifest.claim, manifest.calibration, manifest.labels)
+    report = (trained.bundle.path.resolve() / REPORT).as_uri() if REPORT in manifest.files else None
     if settings.json_output:
         print_json(
             {
@@ -128,11 +131,15 @@ def _train(settings: TrainSettings) -> "Trained | None":
                 "seconds": manifest.training.seconds,
                 "new": trained.new,
                 "digest": trained.bundle.digest,
+                "report": report,
             }
         )
         return trained
     output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
     output().print(f"  claim    {claim}")
     print_caveats("warning", [caveat.text for caveat in against])
-    output().print(f"  next     vouch serve {settings.models}")
+    output().print(f"  next     vouch serve {shlex.quote(str(settings.models))}")
+    if report:
+        output().print("  report  ", end=" ")
+        output().print(report, style=f"link {report}")  # plain text where it is no terminal
     return trained

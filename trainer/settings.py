@@ -2,10 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from vouch.bundle.manifest import NAME_PATTERN
 from vouch.cli.settings import CommandSettings, Flag
@@ -26,7 +25,7 @@ AFTER_FITTING = ("quantize", "max_drop")
 class CompareSettings(CommandSettings):
     """Published models side by side, and whether a difference in accuracy is more than chance (McNemar's test)."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_COMPARE_", toml_table_header=("compare",))
+    table: ClassVar = "compare"
 
     bundles: Annotated[list[Path], Flag("BUNDLE", positional=True)]
     """The bundles' folders, such as models/digits/1; two or more, each is held against the first."""
@@ -41,9 +40,9 @@ class CompareSettings(CommandSettings):
 class TrainSettings(CommandSettings):
     """Fit a classifier to labelled images, count what it gets right on images it has never seen, and publish both."""
 
-    model_config = SettingsConfigDict(env_prefix="VOUCH_TRAIN_", toml_table_header=("train",))
+    table: ClassVar = "train"
 
-    data: Annotated[str, Flag("SPEC")] = "digits"
+    data: Annotated[str, Flag("DATA", positional=True)] = "digits"
     """What to learn from: digits (1,797 images that scikit-learn ships), mnist (found in $VOUCH_DATA/mnist, or
     fetched), or a path: a folder of IDX files, a folder of images (LABEL/*.png or SPLIT/LABEL/*.png), an .npz or
     a .csv file."""
@@ -53,8 +52,8 @@ class TrainSettings(CommandSettings):
     """How it is trained: default, or best, a wider cnn that takes about twice as long."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
-    size: Annotated[str, Flag("HxW"), Field(pattern=r"^([1-9][0-9]{0,3}x[1-9][0-9]{0,3})?$")] = ""
-    """Resize a folder's images to this height and width; needed where they differ in size."""
+    size: Annotated[str, Flag("HxW")] = ""
+    """Resize a folder's images to this height and width; 64 is 64x64. Needed where they differ in size."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
     """How often all images are gone through; 0: as the recipe of the network says."""
     batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
@@ -97,6 +96,16 @@ class TrainSettings(CommandSettings):
         if value and not re.fullmatch(NAME_PATTERN, value):
             raise ValueError("expected 1 to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit")
         return value
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _one_number_is_a_square(cls, value: object) -> object:
+        if value in ("", None):
+            return value
+        sides = re.fullmatch(r"\s*([1-9][0-9]{0,3})(?:\s*[xX\u00d7*,]\s*([1-9][0-9]{0,3}))?\s*", str(value))
+        if not sides:
+            raise ValueError("expected HEIGHTxWIDTH or one number for both, from 1 to 9999, such as 64x48 or 64")
+        return f"{sides[1]}x{sides[2] or sides[1]}"
 
     @field_validator("classes")
     @classmethod

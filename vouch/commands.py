@@ -7,19 +7,8 @@ from importlib import import_module
 
 from vouch import __version__
 from vouch.cli.loading import loading
-
-COMMANDS = {
-    "train": ("trainer", "fit a classifier to labelled images and publish it as a bundle"),
-    "compare": ("trainer", "published models side by side, and whether the difference is more than chance"),
-    "serve": ("server", "serve a models folder over gRPC"),
-    "verify": ("server", "recount a bundle's claim offline"),
-    "predict": ("client", "classify PNG and JPEG files"),
-    "evaluate": ("client", "claim and served accuracy side by side"),
-    "bench": ("client", "how fast a server answers, and how best to call it"),
-    "status": ("client", "what is served, and what was refused"),
-    "health": ("client", "whether a server is ready, as an exit code"),
-}
-EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx"}
+from vouch.cli.nearest import did_you_mean
+from vouch.cli.programs import COMMANDS, EXTRAS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's own lines say, errors of ours say in plain words
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -47,20 +37,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if command in ("-h", "--help"):
+    if command in ("help", "-h", "--help") and rest:
+        command, rest = rest[0], [*rest[1:], "--help"]
+    if command in ("help", "-h", "--help"):
         print(usage())
         return 0
     if command in ("-V", "--version"):
         print(f"vouch {__version__}")
         return 0
     if command not in COMMANDS:
-        print(f"{usage()}\n\nvouch: error: there is no command {command!r}", file=sys.stderr)
+        wrong = f"there is no command {command!r}{did_you_mean(command, [*COMMANDS, 'help'])}"
+        if command.startswith("-"):
+            wrong = f"expected a command before {command!r}, as in vouch train --json"
+        print(f"vouch: error: {wrong}\nvouch --help shows the commands", file=sys.stderr)
         return 2
-    program = COMMANDS[command][0]
+    program = COMMANDS[command].program
     try:
         with loading():
             commands = import_module(f"vouch.{program}.commands")
         code: int = getattr(commands, command)(rest)
+    except SystemExit as end:  # after --help, and after wrong usage
+        return int(end.code or 0)
     except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
         print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
         return 1
@@ -69,7 +66,7 @@ def _run(arguments: list[str] | None) -> int:
 
 def usage() -> str:
     """The overview of the commands."""
-    lines = [f"  {name:<10}{about}" for name, (_, about) in COMMANDS.items()]
+    lines = [f"  {name:<10}{about}" for name, (_, _, about) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: vouch COMMAND [OPTION ...]",
@@ -78,6 +75,6 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "vouch COMMAND --help shows the options of a command, vouch --version the version.",
+            "vouch help COMMAND, or vouch COMMAND --help, shows the options of a command; vouch --version the version.",
         ]
     )

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version as installed_version
 
+from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.catalog import Catalog
 from vouch.server.errors import InvalidRequest
@@ -114,7 +114,7 @@ class Inference:
         self, request: pb.ServerMetadataRequest, context: CallContext
     ) -> pb.ServerMetadataResponse:
         """Name and version of this software, and which extensions it has."""
-        return pb.ServerMetadataResponse(name="vouch", version=installed_version("vouch"), extensions=EXTENSIONS)
+        return pb.ServerMetadataResponse(name="vouch", version=__version__, extensions=EXTENSIONS)
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: CallContext) -> pb.ModelMetadataResponse:
         """Tensors, and as properties the labels, the claim and the served accuracy."""

@@ -54,8 +54,8 @@ CODES: dict[type[Exception], Code] = {
 }
 """Errors whose message is meant for the caller. Everything else is our fault."""
 
-MAX_MESSAGE = 1000
-"""Characters; a message travels in a header, which gRPC bounds, and may quote what the caller sent."""
+MAX_MESSAGE_BYTES = 1000
+"""A message travels in a header, which gRPC bounds and where a byte may take three; it may quote the caller."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,17 @@ def status_of(err: Exception, path: str) -> Status:
     """
     code = CODES.get(type(err))
     if code is not None:
-        message = str(err)
-        return Status(code, message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "...")
+        return Status(code, _shortened(str(err)))
     error_id = secrets.token_hex(4)
     log.error(
         "%s failed, error %s", path, error_id, exc_info=err, extra=event("call_failed", method=path, error_id=error_id)
     )
     what = "the model failed" if isinstance(err, ModelFailed) else "the server failed"
     return Status(Code.INTERNAL, f"{what}; its log has the reason under error {error_id}")
+
+
+def _shortened(message: str) -> str:
+    encoded = message.encode(errors="backslashreplace")
+    if len(encoded) <= MAX_MESSAGE_BYTES:
+        return encoded.decode()
+    return encoded[:MAX_MESSAGE_BYTES].decode(errors="ignore") + "..."

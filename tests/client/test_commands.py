@@ -208,6 +208,33 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
     assert [one["kept"] for one in tossed["calibration"]["coverages"]] == [False, False]
 
 
+async def test_status_says_that_there_is_no_model_where_none_was_published_and_none_refused(
+    serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is refused is shown with its reason instead, and only what the folder holds is said."""
+    serving.catalog.withdraw(serving.catalog.find("tiny"), "its file is gone")
+    await asyncio.to_thread(status, ["--server", serving.address])
+    refused = capsys.readouterr().out
+    serving.catalog.forget_all_but(set())
+    await asyncio.to_thread(status, ["--server", serving.address])
+    empty = capsys.readouterr().out
+
+    sentence = "The models folder of this server holds no model"
+    assert "refused  version 1: its file is gone" in refused
+    assert sentence not in refused
+    assert sentence in empty
+
+
+async def test_an_unknown_model_is_answered_with_the_nearest(
+    serving: Serving, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the server, which knows."""
+    code = await asyncio.to_thread(predict, [*files, "--server", serving.address, "--model", "tinny"])
+
+    assert code == 1
+    assert "there is no model 'tinny'; did you mean tiny?; there is tiny" in capsys.readouterr().err
+
+
 async def test_status_shows_how_a_multi_label_model_answers(
     serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -421,7 +448,7 @@ def test_bench_looks_whether_it_can_write_before_it_measures(
         (["--batches", "0"], "--batches (or VOUCH_CLIENT_BATCHES): expected numbers of images"),
         (["--loads", "50%"], "--loads (or VOUCH_CLIENT_LOADS): expected shares of the capacity"),
         (["--loads", "0"], "--loads (or VOUCH_CLIENT_LOADS): expected shares of the capacity"),
-        (["--slo-ms", "0"], "--slo-ms (or VOUCH_CLIENT_SLO_MS): Input should be greater than 0"),
+        (["--slo-ms", "0"], "--slo-ms (or VOUCH_CLIENT_SLO_MS): expected a number, above 0 and at most 86,400,000"),
     ],
 )
 def test_bench_says_which_setting_is_wrong(

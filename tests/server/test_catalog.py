@@ -37,7 +37,7 @@ async def test_what_is_not_served_says_why() -> None:
     """Unknown, being verified and refused are told apart."""
     catalog = Catalog()
 
-    with pytest.raises(NotReady, match="no model has been published yet"):
+    with pytest.raises(NotReady, match="the models folder of this server holds no model yet"):
         catalog.find("")
     with pytest.raises(UnknownModel, match="there is no model 'tiny'; there are none"):
         catalog.find("tiny")
@@ -48,6 +48,21 @@ async def test_what_is_not_served_says_why() -> None:
     catalog.end_verifying("tiny")
     with pytest.raises(NotReady, match="no version of model tiny is served: its hash is wrong"):
         catalog.find("")
+
+
+def test_a_name_that_nobody_serves_is_answered_with_the_nearest() -> None:
+    """In a message that stays short, however long the name and however many models there are."""
+    catalog = Catalog()
+    for name in ("mnist", *(f"pets-{number:03}" for number in range(100))):
+        catalog.begin_verifying(name, [1])
+
+    with pytest.raises(
+        UnknownModel, match="there is no model 'mnits'; did you mean mnist[?]; there are mnist, pets-000"
+    ):
+        catalog.find("mnits")
+    with pytest.raises(UnknownModel, match="no model 'q{63}[.]{3}'; there are mnist, .* and 91 more") as refused:
+        catalog.find("q" * 5000)
+    assert len(str(refused.value)) < 250
 
 
 def test_a_version_is_being_verified_until_it_is_refused() -> None:

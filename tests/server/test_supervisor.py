@@ -340,3 +340,11 @@ async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
     """A typing mistake does not become a server that waits for ever."""
     with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):
         await Supervisor(ServeSettings(models=tmp_path / "nowhere", port=0, metrics_port=0)).start()
+
+
+@pytest.mark.parametrize("deep", ["tiny", "tiny/1", "tiny/1/model.onnx"])
+async def test_a_models_folder_that_is_none_is_told_at_once(tmp_path: Path, deep: str) -> None:
+    """One folder too deep would serve nothing, and wait for ever."""
+    publish_tiny(ModelsFolder(tmp_path))
+    with pytest.raises(StartFailed, match="expected a models folder, which holds NAME/VERSION"):
+        await Supervisor(ServeSettings(models=tmp_path / deep, port=0, metrics_port=0)).start()

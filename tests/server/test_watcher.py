@@ -174,6 +174,40 @@ async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
     await house.catalog.close()
 
 
+async def test_a_folder_without_models_is_told_once_with_what_it_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be meant: the first model is served when it comes."""
+    house = House(tmp_path / "models")
+    house.folder.path.mkdir()
+    with caplog.at_level(logging.WARNING):
+        await house.look()
+        await house.look()
+        (house.folder.path / "photos").mkdir()
+        await house.look()
+        publish_tiny(house.folder)
+        await house.look()
+
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert "models is empty; vouch train publishes there" in told[0]
+    assert "models holds no model, but photos; expected a models folder, which holds NAME/VERSION" in told[1]
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_bundle_in_a_folder_of_another_name_is_refused_with_its_place(tmp_path: Path) -> None:
+    """Nobody is told that nothing was published."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    (tmp_path / "tiny").rename(tmp_path / "Tiny")
+    await house.look()
+
+    (entry,) = house.catalog.entries()
+    assert (entry.name, entry.served) == ("Tiny", None)
+    assert entry.refusals[0].reason.endswith(f"says it is tiny version 1, whose place is {tmp_path / 'tiny' / '1'}")
+
+
 async def test_a_version_that_could_not_be_looked_at_is_not_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

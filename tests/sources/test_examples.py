@@ -39,7 +39,12 @@ def test_classes_can_be_chosen_and_ordered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"), [(("a", "x"), "data has no class x; it has a, b"), (("a", "a"), "named twice in a,a")]
+    ("wanted", "message"),
+    [
+        (("a", "x"), "data has no class x; it has a, b"),
+        (("A", "b"), "no class A; it has a, b; did you mean a[?]"),
+        (("a", "a"), "named twice in a,a"),
+    ],
 )
 def test_classes_that_cannot_be_chosen_are_named(wanted: tuple[str, ...], message: str) -> None:
     """Unknown and repeated names are refused with those there are."""

@@ -85,6 +85,24 @@ def test_the_list_of_what_is_accepted_is_complete() -> None:
         load("nowhere")
 
 
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [("digts", "digits"), ("MNIST", "mnist"), ("photo", "photos"), ("there/phtos", "there/photos"), ("there/qwxz", "")],
+)
+def test_a_slip_is_answered_with_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, meant: str
+) -> None:
+    """One of our own sets, or what lies beside the place that was named."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "there/photos"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(SourceError) as refused:
+        load(spec)
+
+    hint = f"did you mean {meant}? " if meant else ""
+    assert str(refused.value).startswith(f"there is no {spec}; {hint}--data takes ")
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     """A single IDX file or a picture is not enough."""
     path = write_idx(tmp_path / "idx") / "train-images-idx3-ubyte"

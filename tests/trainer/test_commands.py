@@ -8,6 +8,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -69,6 +71,25 @@ def test_the_result_is_one_json_object(first: Ran, models: Path) -> None:
     assert result["seconds"] > 0
     assert result["digest"] == bundle.digest
     assert "epoch   1: loss " in first.err
+
+
+def test_the_last_line_leads_to_the_report(first: Ran, models: Path) -> None:
+    """As a URL, which terminals open although there are blanks and brackets in the path; with `--json` too."""
+    for_people = ran(*QUICK, "--models", str(models), "--if-absent")
+    last = for_people.out.splitlines()[-1]
+
+    assert last.startswith("  report   file:///")
+    assert first.result["report"] == last.split()[1]
+    assert Path(url2pathname(urlsplit(last.split()[1]).path)) == (models / "digits" / "1" / "report.html").resolve()
+
+
+def test_a_bundle_without_a_report_has_no_link_to_one(tmp_path: Path) -> None:
+    """Older ones have none."""
+    publish_tiny(ModelsFolder(tmp_path), "digits")
+    arguments = (*QUICK, "--models", str(tmp_path), "--if-absent")
+
+    assert "file:" not in ran(*arguments).out
+    assert ran(*arguments, "--json").result["report"] is None
 
 
 def test_an_epoch_is_better_than_chance(first: Ran) -> None:
@@ -133,7 +154,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
     assert again.result == {**first.result, "new": False}
     assert again.err == ""
     assert for_people.out.startswith(f"already there: {models}/digits/1\n  claim    {first.result['correct']} of ")
-    assert for_people.out.endswith(f"  next     vouch serve {models}\n")
+    assert f"\n  next     vouch serve '{models}'\n" in for_people.out
     assert ModelsFolder(models).versions("digits") == [1]
 
 
@@ -166,7 +187,7 @@ def test_what_cannot_be_done_is_one_message(
 
 
 @pytest.mark.usefixtures("no_settings")
-@pytest.mark.parametrize("arguments", [("--epochs", "-1"), ("--classes", "3"), ("--modle", "cnn"), ("digits",)])
+@pytest.mark.parametrize("arguments", [("--epochs", "-1"), ("--classes", "3"), ("--modle", "cnn"), ("digits", "mnist")])
 def test_wrong_usage_is_told_apart(arguments: tuple[str, ...]) -> None:
     """What is wrong in the arguments themselves ends with exit code 2."""
     with pytest.raises(SystemExit) as exit_info, redirect_stderr(io.StringIO()):
@@ -189,7 +210,7 @@ def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "--learning-rate RATE" in done.stdout
-    assert "vouch train --data mnist --model cnn --name mnist" in done.stdout
+    assert "vouch train mnist --model cnn --name mnist" in done.stdout
 
 
 @pytest.mark.usefixtures("no_settings", "first")

@@ -56,6 +56,13 @@ def test_the_folder_one_is_in_has_a_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert parsed("--data", "..").model_name == "flowers"
 
 
+def test_data_may_stand_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """`vouch train photos/` is `vouch train --data photos/`; two different ones are wrong usage."""
+    assert parsed("photos/", "--seed", "3") == parsed("--seed", "3", "--data", "photos/")
+    assert parsed("photos/", "--data", "photos/").data == "photos/"
+    assert "'photos/' and --data 'mnist' differ" in refusal(capsys, "--data", "mnist", "photos/")
+
+
 def test_a_given_name_is_taken() -> None:
     """The user's own name is not changed."""
     assert parsed("--data", "mnist", "--name", "threes-and-sevens").model_name == "threes-and-sevens"
@@ -77,14 +84,35 @@ def test_one_class_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--classes (or VOUCH_TRAIN_CLASSES): expected two or more" in refusal(capsys, "--classes", "3")
 
 
-def test_a_size_is_height_and_width() -> None:
-    """`--size` says height, then width."""
-    assert parsed("--size", "64x48").image_size == (64, 48)
+@pytest.mark.parametrize(
+    ("size", "written"),
+    [
+        ("64x48", "64x48"),
+        ("64", "64x64"),
+        ("64X48", "64x48"),
+        ("64\u00d748", "64x48"),
+        ("64,48", "64x48"),
+        ("64 x 48", "64x48"),
+        (" 64\n", "64x64"),
+    ],
+)
+def test_a_size_is_height_and_width(size: str, written: str) -> None:
+    """`--size` says height, then width, or one number for both; however it is written, the setting is the same."""
+    settings = parsed("--size", size)
+
+    assert (settings.size, settings.image_size) == (written, tuple(map(int, written.split("x"))))
 
 
-@pytest.mark.parametrize("size", ["64", "x", "64x", "0x8", "64x-8", "64X64", "64 x 64", "99999x1", "8x8x3", "8x8\n"])
+def test_a_size_may_be_a_number_in_the_file() -> None:
+    """`size = 64` in vouch.toml is what `--size 64` is."""
+    Path("vouch.toml").write_text("[train]\nsize = 64\n")
+
+    assert parsed().size == "64x64"
+
+
+@pytest.mark.parametrize("size", ["x", "64x", "0x8", "0", "64x-8", "-64", "99999x1", "8x8x3", "big", "6.5"])
 def test_a_size_of_another_form_is_refused(capsys: pytest.CaptureFixture[str], size: str) -> None:
-    """Anything but two numbers from 1 to 9999 with an x between is wrong usage."""
+    """Anything but one or two numbers from 1 to 9999 is wrong usage."""
     assert "--size (or VOUCH_TRAIN_SIZE)" in refusal(capsys, "--size", size)
 
 

@@ -39,3 +39,11 @@ def test_our_fault_is_an_id_for_the_caller_and_a_traceback_in_our_log(
     assert error_id in caplog.text
     assert "secret" in caplog.text
     assert "/vouch.v1.Classifier/Predict" in caplog.text
+
+
+def test_a_message_is_bounded_in_bytes() -> None:
+    """It travels in a header, where a letter of another alphabet takes up to twelve."""
+    message = status_of(InvalidRequest("\u540d" * 2000), "/path").message
+
+    assert 900 < len(message.encode()) <= 1003
+    assert message.endswith("\u540d...")

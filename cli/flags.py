@@ -1,0 +1,146 @@
+"""The command line of a settings class: its words read, its help, and how a field is called there.
+
+argparse reads the flags and lays out the help; what a value may be is checked later, for all sources alike.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from vouch.cli.errors import WrongUsage
+from vouch.cli.nearest import did_you_mean
+
+Fields = Mapping[str, FieldInfo]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a field looks on the command line, where its name and type do not say it.
+
+    Args:
+        metavar: the word that stands for the value in the help.
+        positional: the value may be written without a flag. Where it has a default, the flag is there too.
+    """
+
+    metavar: str | None = None
+    positional: bool = False
+
+
+def flag_of(field: FieldInfo) -> Flag:
+    """What was declared beside the field's type."""
+    return next((item for item in field.metadata if isinstance(item, Flag)), Flag())
+
+
+def flag_name(field_name: str) -> str:
+    """`max_batch_size` -> `--max-batch-size`; `json_output` -> `--json`."""
+    return "--json" if field_name == "json_output" else "--" + field_name.replace("_", "-")
+
+
+def metavar_of(name: str, field: FieldInfo) -> str:
+    """The word that stands for a field's value."""
+    choices = choices_of(field)
+    return "{" + ",".join(choices) + "}" if choices else flag_of(field).metavar or name.upper()
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """The values that a field of a few words may have; empty for any other."""
+    return tuple(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else ()
+
+
+def takes_several(field: FieldInfo) -> bool:
+    """Whether the field is a list."""
+    return get_origin(field.annotation) in (list, tuple)
+
+
+def read_words(fields: Fields, words: Sequence[str]) -> dict[str, Any]:
+    """The values that are on the command line, as text, by the names of their fields; flags and others in any order.
+
+    Raises:
+        WrongUsage: a flag is not known, has no value or has one too many, or there are too many words without a flag.
+    """
+    before, after = list(words), []
+    if "--" in before:  # what follows are no flags, whatever it looks like
+        at = before.index("--")
+        before, after = before[:at], before[at + 1 :]
+    parser = _parser(fields)
+    parser.add_argument("_words", nargs="*")
+    try:
+        found, unknown = parser.parse_known_intermixed_args(before)
+    except argparse.ArgumentError as err:
+        wrong = "expected a value" if "expected" in err.message else "takes no value"
+        raise WrongUsage(f"{err.argument_name}: {wrong}") from err
+    if unknown:
+        _refuse_unknown(fields, unknown[0])
+    given = vars(found)
+    loose = [*given.pop("_words", []), *after]
+    if loose:
+        name, value = _positional(fields, loose)
+        if given.get(name, value) != value:
+            raise WrongUsage(f"{loose[0]!r} and {flag_name(name)} {given[name]!r} differ; expected one of them")
+        given[name] = value
+    return given
+
+
+def help_text(fields: Fields, program: str, about: str, epilog: str) -> str:
+    """What `--help` shows."""
+    words = [metavar_of(name, field) + "..." * takes_several(field) for name, field in _positionals(fields)]
+    optional = [not field.is_required() for _, field in _positionals(fields)]
+    shown = [f"[{word}]" if may_miss else word for word, may_miss in zip(words, optional, strict=True)]
+    parser = _parser(fields)
+    parser.prog, parser.description, parser.epilog = program, about, epilog
+    parser.usage = " ".join([program, *shown, "[OPTION ...]"])
+    for name, field in _positionals(fields):
+        parser.add_argument(name, metavar=metavar_of(name, field), help=_about(field))
+    parser.add_argument("-h", "--help", action="store_true", help="Show this.")
+    return parser.format_help()
+
+
+def _parser(fields: Fields) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    for name, field in fields.items():
+        if field.annotation is bool:
+            parser.add_argument(flag_name(name), dest=name, action=argparse.BooleanOptionalAction, help=_about(field))
+        elif not (flag_of(field).positional and field.is_required()):
+            about = f"The same as {metavar_of(name, field)}." if flag_of(field).positional else _about(field)
+            parser.add_argument(flag_name(name), dest=name, metavar=metavar_of(name, field), help=about)
+    return parser
+
+
+def _about(field: FieldInfo) -> str:
+    about = " ".join((field.description or "").split())
+    if not (field.is_required() or field.default in (None, "") or field.default is False):
+        about += f" (default: {'yes' if field.default is True else field.default})"
+    return about.replace("%", "%%")
+
+
+def _positionals(fields: Fields) -> list[tuple[str, FieldInfo]]:
+    return [(name, field) for name, field in fields.items() if flag_of(field).positional]
+
+
+def _positional(fields: Fields, loose: Sequence[str]) -> tuple[str, Any]:
+    """Words without a flag as the value of the one field that takes them."""
+    places = _positionals(fields)
+    if not places:
+        raise WrongUsage(f"{loose[0]!r} is not expected: this command takes flags alone")
+    (name, field) = places[0]
+    if takes_several(field):
+        return name, list(loose)
+    if len(loose) > 1:
+        raise WrongUsage(f"expected one {metavar_of(name, field)}, got {len(loose)}: {' '.join(loose[:5])}")
+    return name, loose[0]
+
+
+def _refuse_unknown(fields: Fields, word: str) -> None:
+    flag = word.partition("=")[0]
+    names = [flag_name(name) for name in fields]
+    opposites = [f"--no-{flag_name(name)[2:]}" for name, field in fields.items() if field.annotation is bool]
+    raise WrongUsage(f"there is no {flag}{did_you_mean(flag, [*names, *opposites, '--help'])}")

@@ -1,0 +1,120 @@
+"""What the environment and vouch.toml say about a table of settings, and what in them means nothing.
+
+Of the environment, only variables of the table are looked at; the file is looked at as a whole.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from vouch.cli.errors import WrongUsage
+from vouch.cli.nearest import did_you_mean, nearest
+from vouch.cli.programs import COMMANDS, TABLES
+
+SETTINGS_FILE = "vouch.toml"
+LINK = re.compile(r"(tcp|udp|sctp)://")
+"""How Kubernetes writes where a service is; Docker's links do too."""
+OF_LINKS = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+"""What else Kubernetes sets for each service, behind the service's name."""
+
+
+def variable_of(table: str, name: str) -> str:
+    """The variable of a setting: `serve` and `max_batch_size` make `VOUCH_SERVE_MAX_BATCH_SIZE`."""
+    return f"VOUCH_{table}_{name}".upper()
+
+
+def read_environment(table: str, known: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """The settings that are variables, as text, and a warning for each variable of the table that is no setting.
+
+    Args:
+        known: the settings of all commands that share the table.
+    """
+    names = {variable_of(table, name): name for name in known}
+    values: dict[str, str] = {}
+    warnings: list[str] = []
+    for variable, value in sorted(os.environ.items()):
+        if (name := names.get(variable.upper())) is not None:
+            values[name] = value
+        elif variable.upper().startswith(variable_of(table, "")) and not _is_link(variable, value):
+            meant = nearest(variable[len(variable_of(table, "")) :], names.values())
+            hint = f"; did you mean {variable_of(table, meant)}?" if meant else ""
+            warnings.append(f"{variable} is no setting and is ignored{hint}")
+    return values, warnings
+
+
+def as_list(variable: str, text: str) -> list[Any]:
+    """A variable's value as the list that it should be. Raises WrongUsage."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, list):
+        raise WrongUsage(f'{variable}: expected a list in JSON such as ["one", "two"], got {text!r}')
+    return values
+
+
+def link_remedy(variable: str, value: object) -> str:
+    """What to do where Kubernetes has set the variable for a service whose name makes it; empty where it has not."""
+    if not (isinstance(value, str) and LINK.match(value) and variable.endswith("_PORT")):
+        return ""
+    service = variable.removesuffix("_PORT").lower().replace("_", "-")
+    return (
+        f"; Kubernetes sets this for a service named {service}: set enableServiceLinks: false in the pod, or give the "
+        "service another name"
+    )
+
+
+def read_file(table: str, known: Iterable[str], elsewhere: Callable[[str], list[str]]) -> dict[str, Any]:
+    """The table's settings in vouch.toml of the working directory; none where there is no such file.
+
+    Args:
+        known: the settings of all commands that share the table.
+        elsewhere: asked which other tables have a setting of this name, where this one has not.
+
+    Raises:
+        WrongUsage: the file cannot be read or is not TOML, or holds a table or a setting that is not known.
+    """
+    try:
+        content = tomllib.loads(Path(SETTINGS_FILE).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as err:
+        raise WrongUsage(f"{SETTINGS_FILE} cannot be read: {err.strerror}") from err
+    except ValueError as err:
+        raise WrongUsage(f"{SETTINGS_FILE} is not TOML: {err}") from err
+    tables = dict.fromkeys([table, *TABLES])
+    wrong = [_wrong_table(name, value, tables) for name, value in content.items()]
+    values = content.get(table, {})
+    if isinstance(values, dict):
+        wrong += [_wrong_key(table, name, known, elsewhere) for name in values if name not in known]
+    if lines := [line for line in wrong if line]:
+        raise WrongUsage(*lines)
+    return dict(values)
+
+
+def _is_link(variable: str, value: str) -> bool:
+    upper = variable.upper()
+    return bool(OF_LINKS.fullmatch(upper) or (upper.endswith("_PORT") and LINK.match(value)))
+
+
+def _wrong_table(name: str, value: object, tables: Iterable[str]) -> str:
+    """Empty where a name of the file's top level is one of the tables."""
+    if name in tables:
+        return "" if isinstance(value, dict) else f"{SETTINGS_FILE}: {name} is not a table; expected [{name}]"
+    if not isinstance(value, dict):
+        expected = ", ".join(f"[{table}]" for table in tables)
+        return f"{SETTINGS_FILE}: {name} is in no table; expected it below one of {expected}"
+    if name in COMMANDS:
+        return f"{SETTINGS_FILE}: there is no table [{name}]; vouch {name} reads [{COMMANDS[name].table}]"
+    meant = nearest(name, tables)
+    return f"{SETTINGS_FILE}: there is no table [{name}]" + (f"; did you mean [{meant}]?" if meant else "")
+
+
+def _wrong_key(table: str, name: str, known: Iterable[str], elsewhere: Callable[[str], list[str]]) -> str:
+    others = " or ".join(f"[{other}]" for other in elsewhere(name))
+    belongs = f"; it belongs to {others}" if others else ""
+    return f"{SETTINGS_FILE}: [{table}] has no setting {name}{belongs}{did_you_mean(name, known)}"
