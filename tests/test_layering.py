@@ -58,7 +58,7 @@ TRAINER_ORDER = (
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )
 """Steps of the trainer; likewise."""
-CLIENT_ORDER = ("errors", "messages", "tls", "client", "settings", "recount", "waiting", "bench", "commands")
+CLIENT_ORDER = ("proxies", "errors", "messages", "tls", "client", "settings", "recount", "waiting", "bench", "commands")
 """Steps of the client; likewise."""
 BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
 """Steps of a measurement; likewise."""
