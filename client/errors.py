@@ -8,7 +8,8 @@ from vouch.client.proxies import Proxy, proxy_of
 
 MAY_PASS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.DEADLINE_EXCEEDED)
 ON_THE_WAY = (
-    *("failed to connect to", "errors resolving", "resolution failed", "connection refused", "connection reset"),
+    *("connections to all backends", "failed to connect to", "handshake failed", "network is unreachable"),
+    *("errors resolving", "resolution failed", "connection refused", "connection reset"),
     *("timed out", "socket closed", "broken pipe", "endpoint closing", "stream removed", "goaway", "ping timeout"),
     *("keepalive watchdog", "http2 header with status"),
 )
@@ -52,8 +53,8 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
         return CallFailed(f"{server} did not answer in time; --timeout-s allows it more{through}", code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and ("larger than max" in said or "the message has" in said):
         return CallFailed(
-            f"the message is too large for {server}: {details}; send fewer images at a time, or smaller ones "
-            "(--max-message-bytes of `vouch serve` is the limit)",
+            f"too large for {server}: {details}; send fewer images at a time, or smaller ones, or raise "
+            "--max-message-bytes of `vouch serve`",
             code,
         )
     return CallFailed(f"{server} answered {code.name}: {details}", code, details)

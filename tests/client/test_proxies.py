@@ -66,8 +66,9 @@ async def test_the_rules_are_those_of_grpc(
     server = f"{host}:{serving.address.partition(':')[2]}"
 
     async with grpc.aio.insecure_channel(server) as channel:  # a client's own would try again, four times
+        health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(HEALTH)
         try:
-            answered = await channel.unary_unary(HEALTH)(b"", timeout=10) == SERVING
+            answered = await health(b"", timeout=10) == SERVING
         except grpc.aio.AioRpcError:
             answered = False
 
