@@ -53,7 +53,7 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
         return CallFailed(f"{server} did not answer in time; --timeout-s allows it more{through}", code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and ("larger than max" in said or "the message has" in said):
         return CallFailed(
-            f"too large for {server}: {details}; send fewer images at a time, or smaller ones, or raise "
+            f"the message is too large for {server}: {details}; send fewer images at a time, or smaller ones, or raise "
             "--max-message-bytes of `vouch serve`",
             code,
         )
