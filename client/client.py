@@ -4,6 +4,7 @@ One channel for the client's life, a deadline on every call, and retries where n
 free of side effects, so one that met an unavailable server is sent again, by gRPC itself.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,13 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+import numpy as np
 
 from vouch.client.address import server_address
 from vouch.client.errors import CallFailed, call_failed
+from vouch.client.images import Content, Images, take
 from vouch.client.messages import (
     Evaluation,
-    Images,
     Model,
     Predictions,
     predict_request,
@@ -26,6 +28,7 @@ from vouch.client.messages import (
     read_predictions,
 )
 from vouch.client.tls import Options, Tls, open_async_channel, open_channel
+from vouch.client.turns import UNSENDABLE, Turns
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 
@@ -53,6 +56,7 @@ SERVICE_CONFIG = {
 CHANNEL_OPTIONS: Options = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
+    ("grpc.per_rpc_retry_buffer_size", 64 << 20),  # by default no message over 256 KiB is sent again
     ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
     ("grpc.max_receive_message_length", -1),
     ("grpc.keepalive_time_ms", 30_000),
@@ -80,6 +84,7 @@ class Client:
         self._channel = open_channel(self.server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
         self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
+        self._input_shapes: dict[str, tuple[int, ...]] = {}
 
     def predict(  # a keyword for each field of the request
         self,
@@ -90,20 +95,27 @@ class Client:
         coverage: float = 0.0,
         timeout_s: float | None = None,
     ) -> Predictions:
-        """Labels and probabilities, an image each.
+        """Labels and probabilities for one image or several.
 
         Args:
-            images: uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N PNG or JPEG files.
+            images: an array of uint8 pixels, of shape (H, W) or (H, W, C) for one image, (N, H, W) or (N, H, W, C) for
+                several; or the bytes of a PNG or JPEG file, or its path; or several of one kind. Where an array of
+                three axes could be either, the model's input shape decides.
             model: may be empty where one model is served.
             version: 0 for whichever is served.
             top_k: how many classes to name for each image.
             coverage: also ask for label sets that contain the truth this often; one that the model promises.
 
+        Returns:
+            one Prediction for each image, in their order; for one image too: `client.predict("new.jpg")[0]`.
+
         Raises:
             CallFailed: with the gRPC status code and the server's reason.
-            ValueError: the array is not uint8 pixels.
+            ValueError: no image, or no uint8 pixels, or another shape than the model's; nothing was sent.
+            TypeError: something else than images.
+            OSError: a file cannot be read.
         """
-        request = predict_request(images, model, version, top_k, coverage)
+        request = predict_request(self._content(images, model), model, version, top_k, coverage)
         with _explained(self.server):
             return read_predictions(self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
@@ -118,21 +130,35 @@ class Client:
         """Predict for many requests over one stream, answered in order.
 
         Args:
-            requests: pairs of an id and images, read as the stream takes them.
+            requests: pairs of an id and images, as for `predict`, read as the stream takes them.
 
         Yields:
             the id, with the answer or with what was wrong with that request; the others go on.
 
         Raises:
-            CallFailed: the stream as a whole ended by an error.
+            CallFailed: the stream as a whole ended by an error; a message over the server's limit ends it too.
+            Exception: what `requests` raised, after the answers to what came before.
         """
-        messages = (
-            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k, coverage))
-            for name, images in requests
-        )
+        turns = Turns()
+
+        def messages() -> Iterator[pb.PredictStreamRequest]:
+            try:
+                for name, images in requests:
+                    try:
+                        request = predict_request(self._content(images, model), model, 0, top_k, coverage)
+                    except UNSENDABLE as err:
+                        turns.unsendable(name, err)
+                        continue
+                    turns.sent()
+                    yield pb.PredictStreamRequest(id=name, request=request)
+            except Exception as err:  # raised here it would end in a thread of gRPC's
+                turns.broken(err)
+
         with _explained(self.server):
-            for answer in self._classifier.PredictStream(messages, timeout=timeout_s or self._timeout_s):
+            for answer in self._classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
+                yield from turns.before_an_answer()
                 yield answer.id, read_answer(answer, self.server)
+            yield from turns.at_the_end()
 
     def evaluate(self, model: str = "", timeout_s: float | None = None) -> Iterator[Evaluation]:
         """Claim and recount so far, after each batch of the bundle's validation split; the last one is the whole.
@@ -161,6 +187,13 @@ class Client:
         with _explained(self.server):
             return bool(self._health(b"", timeout=self._timeout_s) == SERVING)
 
+    def _content(self, images: Images, model: str) -> Content:
+        """What to send; asks for the model's input shape where that decides, once, and again where it does not fit."""
+        taken = take(images)
+        if not taken.fits(self._input_shapes.get(model, ())):
+            self._input_shapes[model] = self.model(model).input_shape
+        return taken.settled(self._input_shapes.get(model, ()))
+
     def close(self) -> None:
         """Ends the connection and the calls on it."""
         self._channel.close()
@@ -186,6 +219,7 @@ class AsyncClient:
         self._channel = open_async_channel(self.server, CHANNEL_OPTIONS, tls)
         self._classifier = ClassifierStub(self._channel)
         self._health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
+        self._input_shapes: dict[str, tuple[int, ...]] = {}
 
     async def predict(  # as above
         self,
@@ -197,7 +231,7 @@ class AsyncClient:
         timeout_s: float | None = None,
     ) -> Predictions:
         """As `Client.predict`; cancelling it cancels the call."""
-        request = predict_request(images, model, version, top_k, coverage)
+        request = predict_request(await self._content(images, model), model, version, top_k, coverage)
         with _explained(self.server):
             return read_predictions(await self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
@@ -210,13 +244,28 @@ class AsyncClient:
         timeout_s: float | None = None,
     ) -> AsyncIterator[tuple[str, Predictions | CallFailed]]:
         """As `Client.predict_stream`."""
-        messages = (
-            pb.PredictStreamRequest(id=name, request=predict_request(images, model, 0, top_k, coverage))
-            async for name, images in requests
-        )
+        turns = Turns()
+
+        async def messages() -> AsyncIterator[pb.PredictStreamRequest]:
+            try:
+                async for name, images in requests:
+                    try:
+                        request = predict_request(await self._content(images, model), model, 0, top_k, coverage)
+                    except UNSENDABLE as err:
+                        turns.unsendable(name, err)
+                        continue
+                    turns.sent()
+                    yield pb.PredictStreamRequest(id=name, request=request)
+            except Exception as err:
+                turns.broken(err)
+
         with _explained(self.server):
-            async for answer in self._classifier.PredictStream(messages, timeout=timeout_s or self._timeout_s):
+            async for answer in self._classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
+                for turn in turns.before_an_answer():
+                    yield turn
                 yield answer.id, read_answer(answer, self.server)
+            for turn in turns.at_the_end():
+                yield turn
 
     async def evaluate(self, model: str = "", timeout_s: float | None = None) -> AsyncIterator[Evaluation]:
         """As `Client.evaluate`."""
@@ -241,6 +290,13 @@ class AsyncClient:
         """As `Client.ready`."""
         with _explained(self.server):
             return bool(await self._health(b"", timeout=self._timeout_s) == SERVING)
+
+    async def _content(self, images: Images, model: str) -> Content:
+        """As `Client._content`; files are read in a thread."""
+        taken = take(images) if isinstance(images, np.ndarray) else await asyncio.to_thread(take, images)
+        if not taken.fits(self._input_shapes.get(model, ())):
+            self._input_shapes[model] = (await self.model(model)).input_shape
+        return taken.settled(self._input_shapes.get(model, ()))
 
     async def close(self) -> None:
         """As `Client.close`."""

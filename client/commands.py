@@ -2,9 +2,7 @@
 
 import json
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +20,8 @@ from vouch.client.bench.recommend import recommend
 from vouch.client.bench.report import as_json, notes, tables
 from vouch.client.client import Client
 from vouch.client.errors import BenchFailed, CallFailed, UnusableCertificate
-from vouch.client.messages import Evaluation, Images, Model, Prediction
+from vouch.client.messages import Evaluation, Model
+from vouch.client.predicting import predict_files
 from vouch.client.recount import recount
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
 from vouch.client.waiting import until_served
@@ -34,8 +33,10 @@ EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed, UnusableCertifica
 
 def predict(arguments: Sequence[str]) -> int:
     """Classifies files; returns the exit code: 1 where any of them could not be."""
-    settings = parse(PredictSettings, "vouch predict", arguments, epilog="Example: vouch predict seven.png --top 3")
-    return exit_code(lambda: _predict(settings), EXPECTED)
+    settings = parse(
+        PredictSettings, "vouch predict", arguments, epilog="Example: vouch predict seven.png photos/ --top 3"
+    )
+    return exit_code(lambda: predict_files(settings), EXPECTED)
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -60,77 +61,6 @@ def bench(arguments: Sequence[str]) -> int:
     """Measures throughput and latency; returns the exit code: 1 also where answers were wrong."""
     settings = parse(BenchSettings, "vouch bench", arguments, epilog="Example: vouch bench --data mnist --out measured")
     return exit_code(lambda: _bench(settings), EXPECTED)
-
-
-def _predict(settings: PredictSettings) -> int:
-    failed: dict[int, str] = {}
-    found: dict[int, tuple[int, Prediction]] = {}
-    model, broken_off = "", None
-    with ExitStack() as stack:
-        client = stack.enter_context(Client(settings.server, settings.timeout_s, settings.trust))
-        until_served(client, settings.model, settings.wait_s)
-        show = stack.enter_context(progress_bar("predicting", len(settings.files)))
-        try:
-            requests = _read_files(settings.files, failed)
-            for number, answer in client.predict_stream(requests, settings.model, settings.top, settings.coverage):
-                if isinstance(answer, CallFailed):
-                    failed[int(number)] = str(answer)
-                else:
-                    model, found[int(number)] = answer.model, (answer.version, answer[0])
-                show(len(found) + len(failed))
-        except CallFailed as err:
-            broken_off = err  # what was answered before is shown all the same
-    if settings.json_output:
-        _print_predictions_json(settings.files, model, found, failed)
-    elif found:
-        _print_predictions(settings.files, model, found)
-    for row, reason in sorted(failed.items()):
-        print(f"error: {settings.files[row]}: {reason}", file=sys.stderr)
-    if broken_off is not None:
-        raise broken_off
-    return FAILED if failed else 0
-
-
-def _read_files(files: Sequence[Path], failed: dict[int, str]) -> Iterator[tuple[str, Images]]:
-    """One request a file, under its number, so that one bad file fails alone; the unreadable go into `failed`."""
-    for row, file in enumerate(files):
-        try:
-            yield str(row), [file.read_bytes()]
-        except OSError as err:
-            failed[row] = f"cannot be read: {err.strerror}"
-
-
-def _print_predictions_json(
-    files: Sequence[Path], model: str, found: dict[int, tuple[int, Prediction]], failed: dict[int, str]
-) -> None:
-    rows = [
-        {
-            "file": str(files[row]),
-            "version": version,
-            "label": prediction.label,
-            "probability": prediction.probability,
-            "top": [{"label": label, "probability": probability} for label, probability in prediction.top],
-            "label_set": None if prediction.label_set is None else list(prediction.label_set),
-        }
-        for row, (version, prediction) in found.items()
-    ]
-    errors = [{"file": str(files[row]), "error": reason} for row, reason in sorted(failed.items())]
-    version = max((version for version, _ in found.values()), default=0)
-    print_json({"model": model, "version": version, "predictions": rows, "errors": errors})
-
-
-def _print_predictions(files: Sequence[Path], model: str, found: dict[int, tuple[int, Prediction]]) -> None:
-    versions = sorted({version for version, _ in found.values()})
-    output().print(f"{model} version {' and '.join(map(str, versions))}", style="bold")
-    widest_name = max(len(str(files[row])) for row in found)
-    widest_label = max(len(prediction.label) for _, prediction in found.values())
-    for row, (_, prediction) in found.items():
-        others = ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:])
-        line = f"  {files[row]!s:<{widest_name}}  {prediction.label:<{widest_label}}  {prediction.probability:6.1%}"
-        line += f"  or {others}" if others else ""
-        if prediction.label_set is not None:
-            line += f"  set: {', '.join(prediction.label_set) or 'none of the labels'}"
-        output().print(line)
 
 
 def _evaluate(settings: EvaluateSettings) -> None:

@@ -1,17 +1,30 @@
 """How a call can fail, with messages meant for the user."""
 
+import os
+
 import grpc
 
+from vouch.client.proxies import Proxy, proxy_of
+
 MAY_PASS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.DEADLINE_EXCEEDED)
+ON_THE_WAY = (
+    *("connections to all backends", "failed to connect to", "handshake failed", "network is unreachable"),
+    *("errors resolving", "resolution failed", "connection refused", "connection reset"),
+    *("timed out", "socket closed", "broken pipe", "endpoint closing", "stream removed", "goaway", "ping timeout"),
+    *("keepalive watchdog", "http2 header with status"),
+)
+"""How gRPC's own reasons read, in small letters, when no answer of the server arrived."""
 
 
 class CallFailed(Exception):
     """A call was not answered, or was answered by an error."""
 
-    def __init__(self, message: str, code: grpc.StatusCode) -> None:
+    def __init__(self, message: str, code: grpc.StatusCode, details: str = "") -> None:
         super().__init__(message)
         self.code = code
         """The gRPC status code."""
+        self.details = details or message
+        """The server's own words, without who said them."""
 
     @property
     def may_pass(self) -> bool:
@@ -31,16 +44,33 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     """The error that a user is shown for one of gRPC's."""
     code: grpc.StatusCode = err.code()
     details: str = err.details() or ""
-    if code is grpc.StatusCode.UNAVAILABLE and "connect" in details.lower():
-        if "refused" in details.lower():
-            return CallFailed(f"no server can be reached at {server}; is `vouch serve` running there?", code)
+    said = details.lower()
+    if code is grpc.StatusCode.UNAVAILABLE and any(word in said for word in ON_THE_WAY):
+        return CallFailed(_unreachable(server, details, proxy_of(server, os.environ)), code)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        proxy = proxy_of(server, os.environ)
+        through = f"; {proxy}" if proxy else ""
+        return CallFailed(f"{server} did not answer in time; --timeout-s allows it more{through}", code)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and ("larger than max" in said or "the message has" in said):
         return CallFailed(
-            f"no connection with {server}: {details}; is `vouch serve` running there, and is it called as it speaks, "
-            "over TLS (--tls, --tls-ca) or in plaintext?",
+            f"the message is too large for {server}: {details}; send fewer images at a time, or smaller ones, or raise "
+            "--max-message-bytes of `vouch serve`",
             code,
         )
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return CallFailed(f"{server} did not answer in time; --timeout-s allows it more", code)
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
-        return CallFailed(f"the message is too large for {server}: {details}; send fewer images at a time", code)
-    return CallFailed(f"{server} answered {code.name}: {details}", code)
+    return CallFailed(f"{server} answered {code.name}: {details}", code, details)
+
+
+def _unreachable(server: str, details: str, proxy: Proxy | None) -> str:
+    """No proxy's user and password are in it: gRPC's own words hold them only where the URL is one that it cannot read,
+    and then they are left out.
+    """
+    refused = "refused" in details.lower()
+    if proxy is not None:
+        reason = f" ({details})" if proxy.url and not refused else ""
+        return f"no server can be reached at {server}{reason}; {proxy}"
+    if refused:
+        return f"no server can be reached at {server}; is `vouch serve` running there?"
+    return (
+        f"no connection with {server}: {details}; is `vouch serve` running there, and is it called as it speaks, "
+        "over TLS (--tls, --tls-ca) or in plaintext?"
+    )

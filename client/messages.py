@@ -1,6 +1,6 @@
 """Between what a caller has and what goes over the wire. Pure: no channel, no clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,10 +11,8 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.client.errors import CallFailed
+from vouch.client.images import Content
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-
-Images = np.ndarray | Sequence[bytes]
-"""uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N PNG or JPEG files."""
 
 STATUS_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -90,19 +88,11 @@ class Evaluation:
 
 
 def predict_request(
-    images: Images, model: str, version: int = 0, top_k: int = 1, coverage: float = 0.0
+    images: Content, model: str, version: int = 0, top_k: int = 1, coverage: float = 0.0
 ) -> pb.PredictRequest:
-    """
-    Raises:
-        ValueError: an array that is not uint8 pixels.
-    """
+    """The message that asks for predictions of N images."""
     request = pb.PredictRequest(model=model, version=version, top_k=top_k, coverage=coverage)
     if isinstance(images, np.ndarray):
-        if images.dtype != np.uint8 or images.ndim not in (3, 4):
-            raise ValueError(
-                f"expected uint8 pixels of shape (N, H, W) or (N, H, W, C), got {images.dtype} of {images.shape}; "
-                "send pixels as they are in the file, the model scales them itself"
-            )
         request.raw.pixels = images.tobytes()
         request.raw.shape.extend(images.shape)
     else:
@@ -126,7 +116,8 @@ def read_answer(answer: pb.PredictStreamResponse, server: str) -> Predictions | 
     """What a stream answered to one of its requests."""
     if answer.WhichOneof("result") == "failure":
         code = STATUS_CODES[answer.failure.code]
-        return CallFailed(f"{server} answered {code.name}: {answer.failure.message}", code)
+        message = answer.failure.message
+        return CallFailed(f"{server} answered {code.name}: {message}", code, message)
     return read_predictions(answer.response)
 
 

@@ -58,7 +58,24 @@ TRAINER_ORDER = (
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )
 """Steps of the trainer; likewise."""
-CLIENT_ORDER = ("address", "errors", "messages", "tls", "client", "settings", "recount", "waiting", "bench", "commands")
+CLIENT_ORDER = (
+    "address",
+    "proxies",
+    "errors",
+    "images",
+    "files",
+    "messages",
+    "tls",
+    "turns",
+    "client",
+    "settings",
+    "recount",
+    "waiting",
+    "answers",
+    "predicting",
+    "bench",
+    "commands",
+)
 """Steps of the client; likewise."""
 BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
 """Steps of a measurement; likewise."""
@@ -70,6 +87,7 @@ ONLY_IN = {
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
         *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py", "client/tls.py"),
+        *("client/predicting.py", "client/turns.py"),
         "server/transport/grpcio.py",
     },
 }

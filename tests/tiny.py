@@ -45,12 +45,15 @@ DARK = 450
 
 
 @cache
-def tiny_graph(rows: tuple[int, ...] = RIGHT, inputs: str = "images", task: Task = "single_label") -> bytes:
+def tiny_graph(
+    rows: tuple[int, ...] = RIGHT, inputs: str = "images", task: Task = "single_label", channels: int | None = None
+) -> bytes:
     """An ONNX file as the contract wants it: raw pixels in, probabilities and logits out."""
     several = task == "multi_label"
-    weights = np.zeros((SIDE * SIDE, len(LABELS)), np.float32)
+    width = SIDE * (channels or 1)
+    weights = np.zeros((SIDE * width, len(LABELS)), np.float32)
     for row, label in enumerate(rows):
-        weights[row * SIDE : (row + 1) * SIDE, label] = 1 / 64
+        weights[row * width : (row + 1) * width, label] = 1 / 64
     nodes = [
         helper.make_node("Cast", [inputs], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["pixels"], ["x"]),
@@ -62,7 +65,11 @@ def tiny_graph(rows: tuple[int, ...] = RIGHT, inputs: str = "images", task: Task
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info(inputs, TensorProto.UINT8, ["N", SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(
+                inputs, TensorProto.UINT8, ["N", SIDE, SIDE, *([channels] if channels else [])]
+            )
+        ],
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(LABELS)])
             for name in ("probabilities", "logits")
@@ -167,16 +174,19 @@ def publish_tiny(
     calibrated: bool = True,
     task: Task = "single_label",
     validation: Validation | None = None,
+    *,
+    channels: int | None = None,
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
     Args:
         calibrated: False for a bundle of format 1, which has no calibration.
         validation: its split; None for the usual one.
+        channels: of its input; a bundle with any cannot be recounted, since its split has none.
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
-    files = {MODEL: graph or tiny_graph(task=task), VALIDATION: pack(validation), CARD: b"# tiny\n"}
+    files = {MODEL: graph or tiny_graph(task=task, channels=channels), VALIDATION: pack(validation), CARD: b"# tiny\n"}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -185,7 +195,7 @@ def publish_tiny(
             created=datetime(2026, 1, 1, tzinfo=UTC),
             task=task,
             labels=LABELS,
-            input=PixelSettings(height=SIDE, width=SIDE),
+            input=PixelSettings(height=SIDE, width=SIDE, channels=channels),
             claim=claim_of(validation),
             thresholds=THRESHOLDS if several else None,
             format_version=2 if calibrated else 1,

@@ -3,7 +3,7 @@
 from vouch import Client
 
 with Client("localhost:8081") as client:
-    for prediction in client.predict(images):  # uint8, shape (N, H, W) or (N, H, W, C), or PNG/JPEG bytes
+    for prediction in client.predict(["new.jpg", "other.png"]):  # or their bytes, or arrays of uint8 pixels
         print(prediction.label, prediction.probability)
 
 What is named here is for programs to import. The packages below are ours and may change.

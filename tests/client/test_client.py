@@ -1,6 +1,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from tests.serving import Serving, start  # noqa: F401 - a fixture
 from tests.tiny import (
     LABELS,
+    SIDE,
     THRESHOLDS,
     calibration_of,
     publish_tiny,
@@ -19,7 +21,7 @@ from tests.tiny import (
     tiny_validation,
 )
 from vouch.client import AsyncClient, CallFailed, Client, Predictions
-from vouch.client.messages import Images
+from vouch.client.images import Images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.catalog import Refusal
 from vouch.server.errors import NotReady
@@ -139,6 +141,67 @@ async def test_a_stream_answers_each_request_under_its_name(serving: Serving) ->
         assert [prediction.label for prediction in [*first, *last]] == [LABELS[label] for label in labels]
 
 
+async def test_what_cannot_be_sent_fails_in_its_place_on_a_stream(serving: Serving, tmp_path: Path) -> None:
+    """Pixels of another type, a file that is not there: the requests around them are answered, by both clients."""
+    images, labels = tiny_images(2)
+    requests: list[tuple[str, Images]] = [
+        *(("a", images[:1] / 255), ("b", images[0]), ("c", tmp_path / "none.png"), ("d", [])),
+        *(("e", images[1:]), ("f", np.zeros((SIDE, SIDE, 3), np.uint8))),
+    ]
+
+    async def asynchronous() -> AsyncIterator[tuple[str, Images]]:
+        for request in requests:
+            yield request
+
+    def synchronous() -> list[tuple[str, Predictions | CallFailed]]:
+        with Client(serving.address) as client:
+            return list(client.predict_stream(requests))
+
+    async with AsyncClient(serving.address) as client:
+        both = [
+            [answer async for answer in client.predict_stream(asynchronous())],
+            await asyncio.to_thread(synchronous),
+        ]
+
+    for answers in both:
+        assert [name for name, _ in answers] == list("abcdef")
+        assert [one[0].label for _, one in answers if isinstance(one, Predictions)] == [LABELS[k] for k in labels]
+        reasons = [str(one) for _, one in answers if isinstance(one, CallFailed)]
+        for reason, part in zip(reasons, ("got float64", "No such file", "got none", "got (4, 4, 3)"), strict=True):
+            assert part in reason
+
+
+async def test_what_the_callers_own_requests_raise_reaches_the_caller(
+    serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the answers to what came before, and not as a traceback in gRPC's log."""
+    images, _ = tiny_images(1)
+
+    def requests() -> Iterator[tuple[str, Images]]:
+        yield "a", images
+        raise LookupError("no more cameras")
+
+    async def asynchronous() -> AsyncIterator[tuple[str, Images]]:
+        for request in requests():
+            yield request
+
+    def synchronous() -> None:
+        with Client(serving.address) as client:
+            answers = client.predict_stream(requests())
+            assert next(answers)[0] == "a"
+            with pytest.raises(LookupError, match="no more cameras"):
+                next(answers)
+
+    async with AsyncClient(serving.address) as client:
+        answers = client.predict_stream(asynchronous())
+        assert (await anext(answers))[0] == "a"
+        with pytest.raises(LookupError, match="no more cameras"):
+            await anext(answers)
+
+    await asyncio.to_thread(synchronous)
+    assert not caplog.records
+
+
 async def test_models_are_told_with_claim_state_and_refusals(serving: Serving) -> None:
     """What status shows; both clients read it alike."""
     serving.catalog.refuse("broken", Refusal(4, "its hash is wrong"))
@@ -194,6 +257,53 @@ async def test_an_error_keeps_code_and_reason(serving: Serving) -> None:
     assert failure.value.code is grpc.StatusCode.NOT_FOUND
 
 
+async def test_one_image_is_answered_however_it_is_given(serving: Serving, tmp_path: Path) -> None:
+    """An array without a batch, an image of Pillow's, a file's bytes, and its path: one prediction each."""
+    image = tiny_images(1)[0][0]
+    (tmp_path / "one.png").write_bytes(png(image))
+    given: list[Images] = [
+        *(image, [image], image[None], Image.fromarray(image), png(image), [png(image)]),
+        *(tmp_path / "one.png", str(tmp_path / "one.png"), [tmp_path / "one.png"]),
+    ]
+    expected = [[LABELS[tiny_images(1)[1][0]]]] * len(given)
+
+    def synchronous() -> list[list[str]]:
+        with Client(serving.address) as client:
+            return [[prediction.label for prediction in client.predict(one)] for one in given]
+
+    async with AsyncClient(serving.address) as client:
+        answers = [[prediction.label for prediction in await client.predict(one)] for one in given]
+
+    assert answers == expected
+    assert await asyncio.to_thread(synchronous) == expected
+
+
+async def test_the_served_model_decides_what_three_axes_mean(serving: Serving) -> None:
+    """A colour image is one image of a model of colour, also after another version has other channels; the model that
+    is served now is named where neither fits.
+    """
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    image[1] = 200
+    serving.install(publish_tiny(serving.folder, "colour", channels=3))
+
+    def synchronous() -> list[str]:
+        with Client(serving.address) as client:
+            return [
+                client.predict(image, "colour")[0].label,
+                *(one.label for one in client.predict([image] * 2, "colour")),
+            ]
+
+    async with AsyncClient(serving.address) as client:
+        assert (await client.predict(image, "colour"))[0].label == "second"
+        assert len(await client.predict(np.zeros((7, SIDE, SIDE), np.uint8), "tiny")) == 7
+        with pytest.raises(ValueError, match=r"expected pixels of shape \(4, 4\) for one .* got \(4, 4, 3\)"):
+            await client.predict(image, "tiny")
+        serving.install(publish_tiny(serving.folder, "tiny", channels=3))
+        assert (await client.predict(image, "tiny"))[0].label == "second"
+
+    assert await asyncio.to_thread(synchronous) == ["second"] * 3
+
+
 def test_pixels_that_are_not_bytes_never_leave() -> None:
     """Scaled floats are the commonest mistake; the message says what is wanted."""
     with (
@@ -221,13 +331,13 @@ class Moody:
 
 
 async def test_an_unavailable_server_is_asked_again() -> None:
-    """gRPC itself sends the call again, a few times, and then gives up with the reason."""
+    """gRPC itself sends the call again, a photo's too, a few times, and then gives up with the reason."""
     moody = Moody(iter([False, False, True, *[False] * 10]))
     server = await start_grpcio(
-        methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), Gate(), "127.0.0.1", 0, 10_000
+        methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), Gate(), "127.0.0.1", 0, 10_000_000
     )
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
-        answer = await client.predict([b"png"])
+        answer = await client.predict(bytes(5_000_000))
         assert (answer.model, moody.calls) == ("moody", 3)
 
         with pytest.raises(CallFailed, match="answered UNAVAILABLE: not yet"):

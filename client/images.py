@@ -1,0 +1,245 @@
+"""From what a caller has to what a request carries: pixels, or the bytes of PNG and JPEG files.
+
+A caller has one image or several: an array, the bytes of a file, or a file's path. Knows no channel and no message.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+
+
+class GivesArray(Protocol):
+    """What NumPy makes an array of, such as a tensor of PyTorch."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+class ShowsArray(Protocol):
+    """Likewise, such as an image of Pillow."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+Image = np.ndarray | bytes | bytearray | memoryview | str | os.PathLike[str] | GivesArray | ShowsArray
+"""One image: uint8 pixels of shape (H, W) or (H, W, C), the bytes of a PNG or JPEG file, or its path."""
+Images = Image | Iterable[Image]
+"""One image or several; an array may also hold several, of shape (N, H, W) or (N, H, W, C)."""
+Content = np.ndarray | list[bytes]
+"""What a request carries: uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N files."""
+
+MAX_FILE_BYTES = 512_000_000
+"""64 million pixels, the most that Vouch decodes, in four channels of 16 bits. A server takes less, unless it is
+started otherwise; this is for what is no image at all."""
+PIECE_BYTES = 1 << 20
+MOST_CHANNELS = 4
+PILLOW_MODES = ("L", "LA", "RGB", "RGBA")
+"""Pillow's images whose numbers are light and colour; those of other modes are indices of a palette, inks or bits."""
+SHAPES = "(H, W) or (H, W, C) for one image, (N, H, W) or (N, H, W, C) for several"
+URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+
+
+class UnusableFile(ValueError):
+    """A file that holds no image that could be sent; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a caller gave, read and checked as far as that goes without the model."""
+
+    content: Content
+    ambiguous: bool = False
+    """An array of three axes, which may be several images without channels, or one with them."""
+
+    def fits(self, image_shape: tuple[int, ...]) -> bool:
+        """Whether the model's input shape tells which; where nothing is ambiguous, always."""
+        return not self.ambiguous or image_shape in (self._shape, self._shape[1:])
+
+    def settled(self, image_shape: tuple[int, ...]) -> Content:
+        """What to send.
+
+        Args:
+            image_shape: (H, W) or (H, W, C) of the model that will answer; empty where it is not known: then three axes
+                are N images.
+
+        Raises:
+            ValueError: an array of three axes fits the model neither way.
+        """
+        if isinstance(self.content, np.ndarray) and self.ambiguous and image_shape:
+            if self._shape == image_shape:
+                return self.content[np.newaxis]
+            if self._shape[1:] != image_shape:
+                one, several = (_spoken(shape) for shape in (image_shape, ("N", *image_shape)))
+                raise ValueError(
+                    f"expected pixels of shape {one} for one image or {several} for several, as the model takes them, "
+                    f"got {_spoken(self._shape)}; arrays are not resized by the server, PNG and JPEG files are"
+                )
+        return self.content
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.content.shape if isinstance(self.content, np.ndarray) else ()
+
+
+def take(images: Images) -> Taken:
+    """One image or several, read where they are files.
+
+    Raises:
+        ValueError: says what was expected and what came: no image, no uint8 pixels, another shape, an empty file.
+        TypeError: something else than an image.
+        OSError: a file cannot be read.
+    """
+    array = _as_array(images)
+    if array is not None:
+        return _take_array(array)
+    if (file := _as_file(images)) is not None:
+        return Taken([file])
+    if isinstance(images, Mapping | Set):
+        raise TypeError(f"expected images in an order, got a {type(images).__name__}; give them as a list")
+    if not isinstance(images, Iterable):
+        raise TypeError(_no_image(images))
+    return _take_several(list(images))
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """An image file's bytes.
+
+    Raises:
+        UnusableFile: it is empty, too large for an image, or no file but a URL.
+        OSError: it cannot be read.
+    """
+    if is_url(os.fspath(path)):
+        raise UnusableFile("is a URL, and files are read; download it first")
+    with Path(path).open("rb") as file:
+        return read_bounded(file, os.fstat(file.fileno()).st_size)
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is a URL, and not that of a file which is there."""
+    try:
+        return URL.match(name) is not None and not Path(name).exists()
+    except OSError:  # too long for a file, as a whole image in a URL is
+        return True
+
+
+def read_bounded(file: IO[bytes], size: int = 0) -> bytes:
+    """All that there is to read, if it may be an image.
+
+    Args:
+        size: in bytes, as far as it is known before.
+
+    Raises:
+        UnusableFile: there is nothing, or more than an image has; no more than that is read.
+    """
+    pieces: list[bytes] = []
+    read = 0
+    while max(read, size) <= MAX_FILE_BYTES and (piece := file.read(PIECE_BYTES)):
+        pieces.append(piece)
+        read += len(piece)
+    if max(read, size) > MAX_FILE_BYTES:
+        raise UnusableFile(f"has over {MAX_FILE_BYTES:,} bytes, more than any image that Vouch decodes")
+    if not read:
+        raise UnusableFile("is empty; expected a PNG or JPEG image")
+    return b"".join(pieces)
+
+
+def _take_array(array: np.ndarray) -> Taken:
+    if array.ndim == 1 and array.dtype.kind in "OU" and array.size:  # a column of names from a table
+        return _take_several(array.tolist())
+    if array.dtype != np.uint8 or not 2 <= array.ndim <= 4:
+        raise ValueError(_no_pixels(array))
+    if not array.size:
+        raise ValueError(f"expected at least one image, got an array of shape {_spoken(array.shape)}")
+    if array.ndim == 2:
+        return Taken(array[np.newaxis])
+    return Taken(array, ambiguous=array.ndim == 3 and array.shape[2] <= MOST_CHANNELS)
+
+
+def _take_several(images: Sequence[Any]) -> Taken:
+    if not images:
+        raise ValueError("expected at least one image, got none")
+    arrays = [_as_array(image) for image in images]
+    pixels = [array for array in arrays if array is not None]
+    if not pixels:
+        return Taken([_file_at(place, image) for place, image in enumerate(images)])
+    if len(pixels) < len(images):
+        raise ValueError(
+            f"expected arrays or files, got {len(pixels)} arrays among {len(images)} images; send each alone"
+        )
+    for place, array in enumerate(pixels):
+        if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
+            raise ValueError(f"image {place}: {_no_pixels(array, 'shape (H, W) or (H, W, C) each')}")
+        if array.shape != pixels[0].shape:
+            raise ValueError(
+                f"expected images of one shape, got image {place} of {_spoken(array.shape)} after "
+                f"{_spoken(pixels[0].shape)}; send them in calls of their own"
+            )
+    return Taken(np.stack(pixels))
+
+
+def _file_at(place: int, image: Any) -> bytes:
+    try:
+        file = _as_file(image)
+    except ValueError as err:
+        raise ValueError(f"image {place}: {err}") from err
+    if file is None:
+        raise TypeError(f"image {place}: {_no_image(image)}")
+    return file
+
+
+def _as_array(image: Any) -> np.ndarray | None:
+    arrays = ("__array__", "__array_interface__")
+    if isinstance(image, str | bytes) or not any(hasattr(image, name) for name in arrays):  # NumPy's strings are both
+        return None
+    mode = getattr(image, "mode", "L")
+    if isinstance(mode, str) and mode not in PILLOW_MODES:
+        raise ValueError(
+            f'expected an image of mode {", ".join(PILLOW_MODES)}, got {mode}; image.convert("RGB") makes one'
+        )
+    return np.asarray(image)
+
+
+def _as_file(image: Any) -> bytes | None:
+    if isinstance(image, bytes | bytearray | memoryview):
+        if not len(image):
+            raise ValueError("expected the bytes of a PNG or JPEG file, got none")
+        return bytes(image)
+    if isinstance(image, str | os.PathLike):
+        try:
+            return read_file(image)
+        except UnusableFile as err:
+            raise ValueError(f"{os.fspath(image)} {err}") from err
+    return None
+
+
+def _no_image(image: object) -> str:
+    return (
+        "expected an image: an array of uint8 pixels, the bytes of a PNG or JPEG file, or its path; "
+        f"got {type(image).__name__}"
+    )
+
+
+def _no_pixels(array: np.ndarray, shapes: str = f"shape {SHAPES}") -> str:
+    expected = f"expected uint8 pixels of {shapes}, got {array.dtype} of {_spoken(array.shape)}"
+    if array.dtype == np.uint8:
+        return expected
+    wanted = f"{expected}; send pixels as they are in the file, 0 to 255: the model scales them itself"
+    if array.dtype.kind not in "bifu" or not array.size:
+        return wanted
+    lowest, highest = array.min(), array.max()
+    if lowest >= 0 and highest <= 1:
+        return f"{wanted}. These are 0 to 1: (255 * images).round().astype(numpy.uint8) makes them 0 to 255"
+    if lowest >= 0 and highest <= 255:
+        return (
+            f"{wanted}. These are {lowest:g} to {highest:g}: images.round().astype(numpy.uint8), if that is their scale"
+        )
+    return f"{wanted}. These are {lowest:g} to {highest:g}"
+
+
+def _spoken(shape: Iterable[object]) -> str:
+    return f"({', '.join(map(str, shape))})"
