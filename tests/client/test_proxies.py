@@ -142,7 +142,10 @@ def test_a_proxy_that_cannot_be_found_is_named_too(proxy: str, monkeypatch: pyte
 
 def test_a_name_that_is_no_machine_is_said_without_a_proxy() -> None:
     """It is not the server that answered."""
-    with Client("dns:///no host:8081") as client, pytest.raises(CallFailed, match="no connection with no host") as err:
+    with (
+        Client("dns:///no host:8081") as client,
+        pytest.raises(CallFailed, match="no connection with dns:///no host") as err,
+    ):
         client.ready()
 
     assert "answered" not in str(err.value)
