@@ -111,11 +111,7 @@ class ModelsFolder:
         Raises:
             BundleError: the folder cannot be read.
         """
-        return [
-            name
-            for name in _entries(self.path)
-            if (self._has_versions(name) if re.fullmatch(NAME_PATTERN, name) else self._is_misnamed(name))
-        ]
+        return [name for name, versions in self.contents().items() if versions != []]
 
     def _is_misnamed(self, name: str) -> bool:
         """A folder `Pets` with a bundle in it, that whoever put it there expects to see; its name can be shown."""
@@ -124,11 +120,23 @@ class ModelsFolder:
             return name.isprintable() and any(os.access(manifest, os.F_OK) for manifest in found)
         return False
 
-    def _has_versions(self, name: str) -> bool:
+    def contents(self) -> dict[str, list[int] | None]:
+        """Each model's folder with its versions, ascending: none where it was emptied, None where it cannot be read.
+
+        Raises:
+            BundleError: the folder itself cannot be read.
+        """
+        return {
+            name: self._readable(name)
+            for name in _entries(self.path)
+            if re.fullmatch(NAME_PATTERN, name) or self._is_misnamed(name)
+        }
+
+    def _readable(self, name: str) -> list[int] | None:
         try:
-            return bool(self.versions(name))
+            return self.versions(name)
         except BundleError:
-            return True  # whoever asks for them is told why they cannot be read
+            return None  # whoever asks for them is told why
 
     def versions(self, name: str) -> list[int]:
         """Versions of a model, ascending; none where there is no such model."""

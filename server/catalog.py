@@ -6,7 +6,7 @@ does, so a call never loses the model it began with.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,6 +24,9 @@ LISTED = 10
 """Models that a message names."""
 COMPARED = 100
 """Models that a name is compared with: a millisecond's work, which callers can ask for as often as they like."""
+
+There = Mapping[str, frozenset[int] | None]
+"""Model -> its versions in the models folder; None where they cannot be read, so that all of them may be there."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +169,9 @@ class Catalog:
         self._verifying.get(name, set()).discard(refusal.version)
         self._refusals.setdefault(name, {})[refusal.version] = refusal
 
-    def forget_all_but(self, names: set[str]) -> None:
-        """Drops what is remembered of models that are neither served nor there any more."""
-        for name in set(self._refusals) - set(self._served) - names:
-            del self._refusals[name]
+    def forget_all_but(self, there: There) -> None:
+        """Drops what is remembered of versions that are neither served nor there any more."""
+        self._refusals = still_refused(self._refusals, there)
 
     def install(self, served: Served) -> None:
         """Swaps a version in; the one before it ends when its last call has."""
@@ -207,6 +209,21 @@ class Catalog:
         if not known:
             raise NotReady("the models folder of this server holds no model yet; vouch train publishes one")
         raise UnknownModel(f"a model has to be named; there {_listed(known)}")
+
+
+def is_there(name: str, version: int, there: There) -> bool:
+    """Whether the version lies in the models folder, or may do so."""
+    versions = there.get(name, frozenset())
+    return versions is None or version in versions
+
+
+def still_refused(refusals: Mapping[str, Mapping[int, Refusal]], there: There) -> dict[str, dict[int, Refusal]]:
+    """The refusals of versions that are still there; no entry for a model that has none."""
+    kept = {
+        name: {version: one for version, one in versions.items() if is_there(name, version, there)}
+        for name, versions in refusals.items()
+    }
+    return {name: versions for name, versions in kept.items() if versions}
 
 
 def _listed(names: set[str]) -> str:

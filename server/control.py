@@ -58,10 +58,11 @@ class NotServed(Message):
 
 
 class Forget(Message):
-    """Of models that are neither served nor among these, nothing is to be remembered."""
+    """Of versions that are neither served nor there, nothing is to be remembered."""
 
     kind: Literal["forget"] = "forget"
-    names: frozenset[str]
+    there: dict[str, frozenset[int] | None]
+    """Model -> its versions in the models folder; None where they cannot be read."""
 
 
 class Serve(Message):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle
-from vouch.server.catalog import Refusal
+from vouch.server.catalog import Refusal, There, still_refused
 from vouch.server.control import Forget, NotServed, Order, Serve, Verifying
 from vouch.server.counts import Counts, total
 from vouch.server.errors import Refused, StartFailed
@@ -95,7 +95,7 @@ class Crew:
             served=tuple(model for _, (model, _) in sorted(self._served.items())),
             installs=self._installs,
             refusals=self._refused_ever,
-            refused=sum(map(len, self._refusals.values())),
+            refused=tuple((name, version) for name in sorted(self._refusals) for version in self._refusals[name]),
             workers=sum(member.alive for member in self._members),
             ready_workers=self.ready_workers,
             restarts=sum(member.restarts for member in self._members),
@@ -114,7 +114,10 @@ class Crew:
         problems = [answer for answer in answers if answer]
         if len(problems) == len(answers):
             raise Refused(problems[0])
-        self._served[name] = (ServedModel(name, version, bundle.manifest.claim.accuracy, served), order)
+        self._served[name] = (
+            ServedModel(name, version, bundle.manifest.claim.accuracy, served, bundle.digest),
+            order,
+        )
         self._installs += 1
         self._refusals[name] = {key: value for key, value in self._refusals.get(name, {}).items() if key > version}
         for member, answer in zip(self._members, answers, strict=True):
@@ -143,13 +146,12 @@ class Crew:
         self._refused_ever += 1
         self._tell(NotServed(name=name, version=refusal.version, reason=refusal.reason))
 
-    def forget_all_but(self, names: set[str]) -> None:
-        """Drops what is remembered of models that are neither served nor there any more."""
-        gone = set(self._refusals) - set(self._served) - names
-        for name in gone:
-            del self._refusals[name]
-        if gone:
-            self._tell(Forget(names=frozenset(names)))
+    def forget_all_but(self, there: There) -> None:
+        """Drops what is remembered of versions that are neither served nor there any more."""
+        kept = still_refused(self._refusals, there)
+        if kept != {name: versions for name, versions in self._refusals.items() if versions}:
+            self._tell(Forget(there=dict(there)))
+        self._refusals = kept
 
     def _tell(self, order: Order) -> None:
         for member in self._members:

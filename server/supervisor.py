@@ -22,8 +22,8 @@ from vouch.server.logs import event
 from vouch.server.port import ReservedPort
 from vouch.server.probe import probe
 from vouch.server.settings import ServeSettings
-from vouch.server.state import build_info
-from vouch.server.transport.tls import read_checked, tls_files
+from vouch.server.state import Surroundings, build_info
+from vouch.server.transport.tls import TlsRotation, tls_files
 from vouch.server.watcher import Watcher
 from vouch.server.workplace import chosen_transport, workplaces
 
@@ -68,8 +68,8 @@ class Supervisor:
         settings = self._settings
         if wrong := not_a_models_folder(settings.models):
             raise StartFailed(wrong)
-        if files := tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca):
-            read_checked(files)
+        files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        tls = TlsRotation(files) if files else None
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
         port = self._reserved.port
@@ -78,10 +78,11 @@ class Supervisor:
             places = workplaces(transport, settings, port, Path(self._folder.name))
             self._crew = Crew(places, settings, port)
             self.build = build_info(transport, settings.provider)
-            told = partial(_metrics, self._crew, self.build), lambda: self.ready
-            self._exposition = await Exposition.start(settings.host, settings.metrics_port, *told)
             verify = partial(probe, settings=settings)
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
+            around = partial(_surroundings, watcher, tls, settings.expected_servers)
+            told = partial(_metrics, self._crew, around, self.build), lambda: self.ready
+            self._exposition = await Exposition.start(settings.host, settings.metrics_port, *told)
             self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
             await self._crew.start()  # the first version is being verified meanwhile
         except BaseException:
@@ -116,10 +117,18 @@ class Supervisor:
             self._folder.cleanup()
 
 
-async def _metrics(crew: Crew, build: Mapping[str, str], accepted: str) -> tuple[str, bytes]:
+def _surroundings(watcher: Watcher, tls: TlsRotation | None, expected_servers: int) -> Surroundings:
+    if tls:
+        tls.renewed()
+    return Surroundings(watcher.found, tls.contents.validities if tls else {}, expected_servers)
+
+
+async def _metrics(
+    crew: Crew, around: Callable[[], Surroundings], build: Mapping[str, str], accepted: str
+) -> tuple[str, bytes]:
     from vouch.server.metrics import StateCollector, exposed  # noqa: PLC0415 - workers are started sooner without
 
-    return exposed(StateCollector(await crew.state(), build), accepted)
+    return exposed(StateCollector(await crew.state(), around(), build), accepted)
 
 
 async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:

@@ -6,7 +6,9 @@ unreadable changes nothing for callers.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +18,10 @@ from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
 from vouch.bundle.misplaced import without_models
 from vouch.bundle.store import Bundle, ModelsFolder
-from vouch.server.catalog import Refusal
+from vouch.server.catalog import Refusal, There, is_there
 from vouch.server.errors import DomainError, Refused, Undecided
 from vouch.server.logs import event
+from vouch.server.presence import Fingerprint, Found, Presence, fingerprint
 
 log = logging.getLogger("vouch.server")
 
@@ -29,8 +32,8 @@ Install = Callable[[Bundle, Accuracy], Awaitable[None]]
 VERIFIED_AT_ONCE = 2
 TRY_AGAIN_AFTER_S = 30.0
 """After a probe could not be started or was killed."""
-
-Fingerprint = tuple[tuple[str, int, int], ...]
+STALE_AFTER_S = 30.0
+"""A models folder that could not be looked at for so long, and for two intervals, counts as one that cannot be read."""
 
 
 class Record(Protocol):
@@ -48,8 +51,8 @@ class Record(Protocol):
     def refuse(self, name: str, refusal: Refusal) -> None:
         """Why a version is not served."""
 
-    def forget_all_but(self, names: set[str]) -> None:
-        """Of models that are neither served nor among these, nothing is to be remembered."""
+    def forget_all_but(self, there: There) -> None:
+        """Of versions that are neither served nor there, nothing is to be remembered."""
 
 
 class Watcher:
@@ -66,9 +69,19 @@ class Watcher:
         self._try_again_at: dict[tuple[str, int], float] = {}
         self._trouble: dict[str, str] = {}
         self._without_models = ""
+        self._presence = Presence()
+        self._found = Found()
+        self._looked_at, self._interval_s = time.monotonic(), 0.0
+
+    @property
+    def found(self) -> Found:
+        """What the folder holds, as far as anybody knows at this moment."""
+        stale = time.monotonic() - self._looked_at > STALE_AFTER_S + 2 * self._interval_s
+        return replace(self._found, readable=False) if stale else self._found
 
     async def watch(self, interval_s: float) -> None:
         """Looks now and then every `interval_s` seconds, until cancelled."""
+        self._interval_s = interval_s
         try:
             while True:
                 await self.look()
@@ -81,18 +94,30 @@ class Watcher:
     async def look(self) -> None:
         """Sets every model that has something new to work; says once what cannot be read while that does not change."""
         try:
-            names = await asyncio.to_thread(self._folder.names)
+            contents = await asyncio.to_thread(self._folder.contents)
         except BundleError as err:
+            self._found = replace(self._found, readable=False, there=await asyncio.to_thread(self._presence.look))
             self._tell("", err)
             return
+        versions = {name: 1 if found is None else len(found) for name, found in contents.items()}
+        self._found = Found(True, versions, await asyncio.to_thread(self._presence.look))
+        self._looked_at = time.monotonic()
         self._trouble.pop("", None)
+        names = [name for name, found in contents.items() if found != []]
         self._tell_of_none("" if names else await asyncio.to_thread(without_models, self._folder.path))
-        self._record.forget_all_but(set(names))
+        self._forget_all_but({name: None if found is None else frozenset(found) for name, found in contents.items()})
         for name in names:
             if name not in self._at_work:
                 task = asyncio.get_running_loop().create_task(self._bring_up(name), name=f"watch {name}")
                 self._at_work[name] = task
                 task.add_done_callback(partial(self._ended, name))
+
+    def _forget_all_but(self, there: There) -> None:
+        self._record.forget_all_but(there)
+        for name, version in set(self._decided) | set(self._try_again_at):
+            if not is_there(name, version, there):
+                self._decided.pop((name, version), None)
+                self._try_again_at.pop((name, version), None)
 
     async def settled(self) -> None:
         """Returns when what was found so far is served or refused."""
@@ -104,9 +129,9 @@ class Watcher:
             versions = await self._candidates(name)
             if versions:
                 self._record.begin_verifying(name, [version for version, _ in versions])
-            for version, fingerprint in versions:
+            for version, seen in versions:
                 async with self._at_once:
-                    if await self._try(name, version, fingerprint):
+                    if await self._try(name, version, seen):
                         break
             self._trouble.pop(name, None)
         except Exception as err:
@@ -121,12 +146,12 @@ class Watcher:
         for version in await asyncio.to_thread(self._folder.versions, name):
             if version <= served or self._try_again_at.get((name, version), now) > now:
                 continue
-            fingerprint = await asyncio.to_thread(_fingerprint, self._folder.path / name / str(version))
-            if self._decided.get((name, version)) != fingerprint:
-                found.insert(0, (version, fingerprint))
+            seen = await asyncio.to_thread(fingerprint, self._folder.path / name / str(version))
+            if self._decided.get((name, version)) != seen:
+                found.insert(0, (version, seen))
         return found
 
-    async def _try(self, name: str, version: int, fingerprint: Fingerprint) -> bool:
+    async def _try(self, name: str, version: int, seen: Fingerprint) -> bool:
         """Verifies and installs a version; False where it is refused."""
         try:
             bundle = await asyncio.to_thread(self._folder.open, name, version)
@@ -134,11 +159,12 @@ class Watcher:
             if digest != bundle.digest:
                 raise Refused("it changed while it was verified")
             await self._install(bundle, served)
+            self._presence.keep(bundle, seen)
         except (DomainError, BundleError) as err:
             if isinstance(err, Undecided):
                 self._try_again_at[name, version] = asyncio.get_running_loop().time() + TRY_AGAIN_AFTER_S
             else:
-                self._decided[name, version] = fingerprint
+                self._decided[name, version] = seen
             log.error(
                 "%s version %d is refused: %s",
                 *(name, version, err),
@@ -183,12 +209,3 @@ class Watcher:
                 "%s; what is served stays served", err, exc_info=bug, extra=event("models_folder_trouble", model=name)
             )
         self._trouble[name] = repr(err)
-
-
-def _fingerprint(path: Path) -> Fingerprint:
-    """Names, sizes and times of a version's files: a version that is still being copied is looked at again."""
-    try:
-        entries = [(entry, entry.stat()) for entry in sorted(path.iterdir())]
-    except OSError:
-        return ()
-    return tuple((entry.name, stat.st_size, stat.st_mtime_ns) for entry, stat in entries)

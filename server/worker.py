@@ -157,7 +157,7 @@ class Worker:
             case NotServed():
                 self.catalog.refuse(order.name, Refusal(order.version, order.reason))
             case Forget():
-                self.catalog.forget_all_but(set(order.names))
+                self.catalog.forget_all_but(order.there)
 
     async def _serve(self, order: Serve) -> str:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""

@@ -25,18 +25,20 @@ class Pair:
 class Authority:
     """Signs certificates for localhost and 127.0.0.1."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, days: int = 2) -> None:
         self._folder = folder / name
         self._folder.mkdir(parents=True)
         self.certificate, self._key = self._folder / "ca.pem", self._folder / "ca.key"
-        _openssl("req", "-x509", *_new_key(self._key), "-subj", f"/CN={name}", "-days", "2", "-out", self.certificate)
+        _openssl(
+            "req", "-x509", *_new_key(self._key), "-subj", f"/CN={name}", "-days", str(days), "-out", self.certificate
+        )
 
-    def issue(self, name: str, days: int = 2) -> Pair:
+    def issue(self, name: str, days: int = 2, extended: str = EXTENSIONS) -> Pair:
         """A fresh key with its certificate; negative days: one that ended so long ago."""
         made = Pair(self._folder / name / "server.pem", self._folder / name / "server.key")
         made.key.parent.mkdir()
         request, extensions = self._folder / f"{name}.csr", self._folder / "extensions"
-        extensions.write_text(EXTENSIONS)
+        extensions.write_text(extended)
         _openssl("req", *_new_key(made.key), "-subj", f"/CN={name}", "-out", request)
         by = ("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-extfile", extensions)
         _openssl("x509", "-req", "-in", request, *by, "-days", str(days), "-out", made.certificate)

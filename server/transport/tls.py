@@ -5,8 +5,11 @@ Knows neither gRPC nor Envoy. What is checked here is what Python's own `ssl` sa
 
 import logging
 import ssl
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vouch.server.errors import StartFailed
 from vouch.server.logs import event
@@ -35,12 +38,23 @@ class TlsFiles:
 
 
 @dataclass(frozen=True)
+class Validity:
+    """From when to when a certificate can be used, in seconds since 1970."""
+
+    not_before_s: float
+    not_after_s: float
+
+
+@dataclass(frozen=True)
 class TlsContents:
     """What the files hold: PEM."""
 
     certificate: bytes
     key: bytes
     client_ca: bytes | None
+    validities: Mapping[str, Validity]
+    """Of "server", the first of its chain, and "client_ca", of several the one that ends next; without one whose dates
+    Python's ssl does not say."""
 
 
 def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -55,14 +69,13 @@ def read_checked(files: TlsFiles) -> TlsContents:
         StartFailed: a file cannot be read or is not PEM, the key is of another certificate or encrypted, or the
             certificate is out of date. The message names the file.
     """
-    contents = TlsContents(
-        _read(files.certificate), _read(files.key), _read(files.client_ca) if files.client_ca else None
-    )
-    if files.client_ca:
-        _require_certificates(files.client_ca)
+    certificate, key = _read(files.certificate), _read(files.key)
+    client_ca = _read(files.client_ca) if files.client_ca else None
+    validities = {"client_ca": _of_authorities(_require_certificates(files.client_ca))} if files.client_ca else {}
     _require_certificates(files.certificate)
-    _require_in_date(_server_context(files), files.certificate)
-    return contents
+    validities["server"] = _require_in_date(_server_context(files), files.certificate)
+    known = {whose: validity for whose, validity in validities.items() if validity is not None}
+    return TlsContents(certificate, key, client_ca, known)
 
 
 class TlsRotation:
@@ -125,11 +138,27 @@ def _read(path: Path) -> bytes:
         raise StartFailed(f"{path} cannot be read: {err.strerror}") from err
 
 
-def _require_certificates(path: Path) -> None:
+def _require_certificates(path: Path) -> ssl.SSLContext:
+    """That trusts those of the file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        context.load_verify_locations(cafile=path)
     except (ssl.SSLError, OSError) as err:
         raise StartFailed(f"{path} holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----") from err
+    return context
+
+
+def _of_authorities(trusting: ssl.SSLContext) -> Validity | None:
+    found = sorted(filter(None, map(_validity, trusting.get_ca_certs())), key=lambda one: one.not_after_s)
+    return next((one for one in found if one.not_after_s > time.time()), found[-1] if found else None)
+
+
+def _validity(certificate: Mapping[str, Any] | None) -> Validity | None:
+    """Of a certificate as Python's ssl tells of it."""
+    if not certificate:
+        return None
+    begins, ends = (ssl.cert_time_to_seconds(certificate[field]) for field in ("notBefore", "notAfter"))
+    return Validity(begins, ends)
 
 
 def _server_context(files: TlsFiles) -> ssl.SSLContext:
@@ -150,7 +179,7 @@ def _server_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
-def _require_in_date(server: ssl.SSLContext, certificate: Path) -> None:
+def _require_in_date(server: ssl.SSLContext, certificate: Path) -> Validity | None:
     """Shakes hands in memory with a client that trusts this very certificate: Python has no other way to read dates."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
@@ -167,4 +196,5 @@ def _require_in_date(server: ssl.SSLContext, certificate: Path) -> None:
         except ssl.SSLCertVerificationError as err:
             if err.verify_code in (NOT_YET_VALID, EXPIRED):
                 raise StartFailed(f"{certificate}: {err.verify_message}; have it renewed") from err
-            return  # whom callers trust is theirs to say
+            return None  # whom callers trust is theirs to say
+    return _validity(caller.getpeercert())

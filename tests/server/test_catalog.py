@@ -76,6 +76,19 @@ def test_a_version_is_being_verified_until_it_is_refused() -> None:
     assert catalog.entry("tiny").verifying == (2,)
 
 
+async def test_a_refusal_lasts_as_long_as_its_version_lies_there(tmp_path: Path) -> None:
+    """Of a model that is served and of one that is not; a folder that cannot be read may still hold all of them."""
+    catalog = Catalog()
+    catalog.install(serve(ModelsFolder(tmp_path)))
+    for name, version in (("tiny", 2), ("tiny", 3), ("other", 1), ("hidden", 1)):
+        catalog.refuse(name, Refusal(version, "why"))
+    catalog.forget_all_but({"tiny": frozenset({1, 3}), "hidden": None})
+
+    refused = {entry.name: [one.version for one in entry.refusals] for entry in catalog.entries()}
+    assert refused == {"hidden": [1], "tiny": [3]}
+    await catalog.close()
+
+
 async def test_a_newer_version_makes_older_refusals_history(tmp_path: Path) -> None:
     """Only refusals above the served version still matter."""
     folder, catalog = ModelsFolder(tmp_path), Catalog()

@@ -43,7 +43,7 @@ async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> N
     said: list[Order | Report] = [
         Verifying(name="a", versions=(2, 3)),
         NotServed(name="a", version=3, reason='not "right"\nat all'),
-        Forget(names=frozenset({"a", "b"})),
+        Forget(there={"a": frozenset({1, 4}), "b": None}),
         Serve(name="a", version=1, path=Path("models/a/1"), digest="d", served=Accuracy(correct=9, total=10)),
         Serving(path=Path("models/a/1"), problem="no"),
         Ping(number=7),

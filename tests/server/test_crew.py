@@ -183,14 +183,30 @@ async def test_a_place_is_filled_when_processes_can_be_had_again(
 
 
 async def test_models_that_are_gone_are_forgotten_by_all(tmp_path: Path) -> None:
-    """What was refused of a folder that somebody removed is no longer told to anybody."""
+    """What was refused of a folder that somebody removed is no longer told to anybody, once."""
     async with crew(tmp_path, "willing") as (members, place):
         members.refuse("gone", Refusal(1, "why"))
-        members.forget_all_but({"other"})
-        members.forget_all_but({"other"})
+        members.forget_all_but({"other": frozenset({1})})
+        members.forget_all_but({"other": frozenset({1})})
         await place.until_told("forget")
+        assert (await members.state()).refused == ()
 
     assert [one[1] for one in place.told()] == ["not_served", "forget", "stop"]
+
+
+async def test_a_refused_version_that_was_taken_away_is_forgotten_beside_one_that_serves(
+    tmp_path: Path, bundle: Bundle
+) -> None:
+    """Whoever looks for refused versions finds those that lie there; all of a folder that cannot be read may."""
+    async with crew(tmp_path, "willing") as (members, _):
+        await members.install(bundle, COUNTED)
+        for version in (2, 3):
+            members.refuse("tiny", Refusal(version, "why"))
+        members.forget_all_but({"tiny": None})
+        assert (await members.state()).refused == (("tiny", 2), ("tiny", 3))
+        members.forget_all_but({"tiny": frozenset({1, 3})})
+
+        assert (await members.state()).refused == (("tiny", 3),)
 
 
 async def test_one_that_does_not_stop_within_the_grace_is_ended(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from prometheus_client.core import Metric
@@ -7,15 +8,28 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from vouch import __version__
 from vouch.bundle.accuracy import Accuracy, wilson_interval
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.batcher import BatchDone
 from vouch.server.counts import Counts
-from vouch.server.metrics import BATCH_BOUNDS, CODE_NAMES, FAILURES, PREDICTIONS, REQUEST, StateCollector, exposed
+from vouch.server.metrics import (
+    BATCH_BOUNDS,
+    CODE_NAMES,
+    LOOKED_AT,
+    NAMED,
+    NEWEST,
+    PREDICTIONS,
+    REQUEST,
+    StateCollector,
+    exposed,
+)
+from vouch.server.presence import Found
 from vouch.server.services.status import CODES
-from vouch.server.state import ServedModel, State, build_info
+from vouch.server.state import ServedModel, State, Surroundings, build_info
 from vouch.server.statistics import BOUNDS_NS, Requests, Statistics
+from vouch.server.transport.tls import Validity
 
 PREDICT = "/vouch.v1.Classifier/Predict"
 LABELS = {"model": "a", "version": "3"}
@@ -35,18 +49,29 @@ def state() -> State:
     return State(
         started_s=1_790_000_000.25,
         counts=Counts({"a": {3: version}}, others, {"a": 7}),
-        served=(ServedModel("a", 3, Accuracy(correct=97, total=100), Accuracy(correct=98, total=100)),),
+        served=(
+            ServedModel(
+                "a", 3, Accuracy(correct=97, total=100), Accuracy(correct=98, total=100), "1234567890ab" + "c" * 52
+            ),
+        ),
         installs=3,
         refusals=2,
-        refused=1,
+        refused=(("a", 4), ("a", 5)),
         workers=4,
         ready_workers=3,
         restarts=5,
     )
 
 
-def parsed(of: State) -> dict[str, Metric]:
-    text = generate_latest(StateCollector(of, BUILD)).decode()
+AROUND = Surroundings(
+    Found(True, {"a": 2, "b": 1, "emptied": 0}, {("a", 3): False, ("b", 1): True}),
+    {"server": Validity(1_700_000_000.0, 1_800_000_000.0), "client_ca": Validity(1.0, 2.0)},
+    3,
+)
+
+
+def parsed(of: State, around: Surroundings = AROUND) -> dict[str, Metric]:
+    text = generate_latest(StateCollector(of, around, BUILD)).decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -84,7 +109,9 @@ def test_what_alerts_look_at_is_told_from_nought_on() -> None:
 
     assert values(requests, "_total", method=PREDICTIONS[3], model="a", version="3", code="INTERNAL") == [0]
     assert values(requests, "_total", method=PREDICTIONS[0], model="", version="", code="UNAVAILABLE") == [0]
-    assert set(FAILURES) <= set(CODE_NAMES)
+    assert values(requests, "_total", method=PREDICTIONS[0], model="", version="", code="NOT_FOUND") == [1]
+    assert set(LOOKED_AT) <= set(CODE_NAMES)
+    assert {CODE_NAMES[code] for code in CODES.values()} <= set(LOOKED_AT)
 
 
 def test_the_methods_that_alerts_look_at_are_the_ones_that_predict() -> None:
@@ -133,27 +160,73 @@ def test_the_server_itself_is_told_of() -> None:
     assert values(families["vouch_start_time_seconds"]) == [1_790_000_000.25]
     assert values(families["vouch_installs"], "_total") == [3]
     assert values(families["vouch_refusals"], "_total") == [2]
-    assert values(families["vouch_refused_versions"]) == [1]
+    assert values(families["vouch_refused_versions"]) == [2]
     assert values(families["vouch_workers"]) == [4]
     assert values(families["vouch_ready_workers"]) == [3]
     assert values(families["vouch_worker_restarts"], "_total") == [5]
     assert values(families["vouch_build_info"], **BUILD) == [1]
 
 
+def test_versions_are_named() -> None:
+    """The one that answers with its digest, those that are refused, and whether what is served lies on disk."""
+    families = parsed(state())
+
+    served = [(sample.labels, sample.value) for sample in families["vouch_served_version"].samples]
+    assert served == [({"model": "a", "digest": "1234567890ab"}, 3)]
+    assert versions_of(families["vouch_refused_version"]) == {("a", "4"): 1, ("a", "5"): 1}
+    assert versions_of(families["vouch_served_folder_there"]) == {("a", "3"): 0, ("b", "1"): 1}
+
+
+def versions_of(family: Metric) -> dict[tuple[str, str], float]:
+    return {(sample.labels["model"], sample.labels["version"]): sample.value for sample in family.samples}
+
+
+def test_however_many_versions_are_refused_a_bounded_number_is_named() -> None:
+    """The newest few of each model, so that none crowds the others out; all of them are counted."""
+    one = [("a", version) for version in range(1, 31)]
+    many = [(f"b{number}", 1) for number in range(2 * NAMED)]
+    folders = {f"b{number}": 1 for number in range(2 * NAMED)}
+    families = parsed(replace(state(), refused=(*one, *many)), replace(AROUND, found=Found(True, folders)))
+
+    named = versions_of(families["vouch_refused_version"])
+    assert len(named) == NAMED
+    assert [int(version) for model, version in named if model == "a"] == list(range(31 - NEWEST, 31))
+    assert values(families["vouch_refused_versions"]) == [30 + 2 * NAMED]
+    assert len(families["vouch_model_versions"].samples) == NAMED
+    assert values(families["vouch_models_found"]) == [2 * NAMED]
+
+
+def test_what_the_server_depends_on_is_told() -> None:
+    """The models folder, the certificates, and how many servers there should be."""
+    families = parsed(state())
+
+    assert values(families["vouch_models_folder_readable"]) == [1]
+    assert values(families["vouch_models_found"]) == [2]
+    assert {sample.labels["model"]: sample.value for sample in families["vouch_model_versions"].samples} == {
+        "a": 2,
+        "b": 1,
+        "emptied": 0,
+    }
+    assert values(families["vouch_certificate_not_before_seconds"], of="server") == [1_700_000_000]
+    assert values(families["vouch_certificate_not_after_seconds"], of="server") == [1_800_000_000]
+    assert values(families["vouch_certificate_not_after_seconds"], of="client_ca") == [2]
+    assert values(families["vouch_expected_servers"]) == [3]
+
+
 def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openmetrics() -> None:
     """That one checks names, units, order of buckets and that histograms agree with themselves."""
-    families = list(openmetrics_families(openmetrics_text(StateCollector(state(), BUILD)).decode()))
+    families = list(openmetrics_families(openmetrics_text(StateCollector(state(), AROUND, BUILD)).decode()))
 
-    assert len(families) == 21
+    assert len(families) == 30
     assert all(family.documentation.endswith(".") for family in families)
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 
 
 def test_a_server_that_serves_nothing_yet_has_the_families_all_the_same() -> None:
     """An alert on one of them must not fail because there was no request yet."""
-    empty = State(0.0, Counts(), (), 0, 0, 0, 0, 0, 0)
+    empty = State(0.0, Counts(), (), 0, 0, (), 0, 0, 0)
 
-    assert set(parsed(empty)) == set(parsed(state()))
+    assert set(parsed(empty, Surroundings(Found(), {}, 1))) == set(parsed(state()))
 
 
 def test_every_code_has_its_name() -> None:
@@ -172,6 +245,7 @@ def test_what_runs_here_is_told_without_loading_it() -> None:
     """Versions of what is installed."""
     build = build_info("grpcio", "cpu")
 
+    assert build["version"] == __version__
     assert build["onnxruntime"].count(".") >= 1
     assert (build["transport"], build["provider"]) == ("grpcio", "cpu")
 
@@ -189,7 +263,7 @@ def test_what_runs_here_is_told_without_loading_it() -> None:
 )
 def test_the_format_is_the_one_that_is_asked_for(accept: str, content_type: str) -> None:
     """OpenMetrics where that is accepted; what makes no sense gets the plain text."""
-    told, content = exposed(StateCollector(state(), BUILD), accept)
+    told, content = exposed(StateCollector(state(), AROUND, BUILD), accept)
 
     assert told.startswith(content_type)
     assert content.endswith(b"# EOF\n") == (content_type == "application/openmetrics-text")

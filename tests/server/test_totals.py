@@ -158,6 +158,10 @@ async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path, transp
 
         assert await scraped(house, "vouch_refusals_total") == [1]
         assert await scraped(house, "vouch_refused_versions") == [1]
+        assert await scraped(house, "vouch_refused_version", model="tiny", version="2") == [1]
+        assert await scraped(house, "vouch_served_version", model="tiny") == [1]
+        assert await scraped(house, "vouch_served_folder_there", model="tiny", version="1") == [1]
+        assert await scraped(house, "vouch_model_versions", model="tiny") == [2]
         assert await scraped(house, "vouch_installs_total") == [1]
         assert await scraped(house, "vouch_accuracy_claim", model="tiny", version="1") == [0.9]
         assert await scraped(house, "vouch_accuracy_served") == [0.9]

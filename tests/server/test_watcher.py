@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import publish_tiny, random_validation
+from tests.tiny import ROTATED, publish_tiny, random_validation, tiny_graph
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.server.batcher import Limits, start_batcher
 from vouch.server.catalog import Catalog, Served
 from vouch.server.errors import Refused, Undecided
-from vouch.server.watcher import TRY_AGAIN_AFTER_S, Watcher
+from vouch.server.presence import Found
+from vouch.server.watcher import STALE_AFTER_S, TRY_AGAIN_AFTER_S, Watcher
 
 
 class House:
@@ -243,6 +244,90 @@ async def test_no_model_waits_for_another(tmp_path: Path) -> None:
     assert house.catalog.find("").bundle.manifest.name == "tiny"
     house.let_go.set()
     await house.watcher.settled()
+    await house.catalog.close()
+
+
+async def test_a_refused_version_that_was_taken_away_is_forgotten_and_looked_at_if_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    """The one that serves goes on; what comes back is looked at even if no byte of it has changed."""
+    house = House(tmp_path / "models")
+    for _ in range(2):
+        publish_tiny(house.folder)
+    house.refused[2] = "why"
+    await house.look()
+    aside = (tmp_path / "models/tiny/2").rename(tmp_path / "2")
+    await house.look()
+    assert house.refusals() == {}
+
+    aside.rename(tmp_path / "models/tiny/2")
+    await house.look()
+
+    assert house.verified == [2, 1, 2]
+    assert house.refusals() == {2: "why"}
+    await house.catalog.close()
+
+
+async def test_what_the_folder_holds_is_found(tmp_path: Path) -> None:
+    """Models with their versions, those that were emptied too, and whether what is served lies there."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    (tmp_path / "emptied").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "a file").touch()
+    await house.look()
+    await house.look()
+
+    assert house.watcher.found == Found(True, {"tiny": 1, "emptied": 0}, {("tiny", 1): True})
+    await house.catalog.close()
+
+
+async def test_a_served_folder_that_vanishes_or_becomes_another_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once in the log, with the reason; it is there again when the very bundle is, whenever it was copied."""
+    house = House(tmp_path / "models")
+    bundle = publish_tiny(house.folder)
+    await house.look()
+
+    async def there() -> bool:
+        await house.look()
+        return house.watcher.found.there[("tiny", 1)]
+
+    aside = bundle.path.rename(tmp_path / "aside")
+    with caplog.at_level(logging.INFO):
+        assert [await there(), await there()] == [False, False]
+        assert caplog.text.count("tiny version 1 is served from memory and no longer lies on disk") == 1
+        shutil.copytree(aside, bundle.path, copy_function=shutil.copyfile)
+        assert await there()
+        assert "tiny version 1 lies on disk again" in caplog.text
+    (bundle.path / "model.onnx").write_bytes(b"another one")
+    assert not await there()
+    shutil.rmtree(bundle.path)
+    other = publish_tiny(ModelsFolder(tmp_path / "others"), graph=tiny_graph(ROTATED))
+    other.path.rename(bundle.path)
+    assert not await there()
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_folder_that_cannot_be_read_or_does_not_answer_is_not_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once where it is gone, after a while where looking does not end; the served folder is gone with it."""
+    house = House(tmp_path / "models")
+    publish_tiny(house.folder)
+    await house.look()
+    aside = (tmp_path / "models").rename(tmp_path / "aside")
+    await house.look()
+    assert house.watcher.found == Found(False, {"tiny": 1}, {("tiny", 1): False})
+
+    aside.rename(tmp_path / "models")
+    await house.look()
+    assert house.watcher.found == Found(True, {"tiny": 1}, {("tiny", 1): True})
+    now = time.monotonic()
+    monkeypatch.setattr("vouch.server.watcher.time.monotonic", lambda: now + 2 * STALE_AFTER_S)
+    assert not house.watcher.found.readable
     await house.catalog.close()
 
 

@@ -1,13 +1,14 @@
 import logging
 import subprocess
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import Authority, Pair
 from vouch.server.errors import StartFailed
-from vouch.server.transport.tls import TlsFiles, TlsRotation, read_checked
+from vouch.server.transport.tls import TlsFiles, TlsRotation, Validity, read_checked
 
 
 @pytest.fixture
@@ -28,6 +29,27 @@ def test_what_the_files_hold_is_handed_on_as_it_is(authority: Authority, pair: P
 
     assert contents.certificate == pair.certificate.read_bytes()
     assert (contents.key, contents.client_ca) == (pair.key.read_bytes(), authority.certificate.read_bytes())
+
+
+def test_the_dates_of_what_is_in_use_are_known(authority: Authority, pair: Pair, tmp_path: Path) -> None:
+    """As openssl writes them; of several authorities the one that ends next, and none that has ended."""
+    later, ended = Authority(tmp_path, "later", days=9), authority.issue("ended", -1, "basicConstraints=CA:TRUE\n")
+    together = tmp_path / "together.pem"
+    together.write_bytes(b"".join(one.certificate.read_bytes() for one in (later, ended, authority)))
+
+    dates = read_checked(TlsFiles(pair.certificate, pair.key, together)).validities
+
+    assert dates == {"server": dates_of(pair.certificate), "client_ca": dates_of(authority.certificate)}
+    assert read_checked(TlsFiles(pair.certificate, pair.key)).validities == {"server": dates_of(pair.certificate)}
+    only_ended = read_checked(TlsFiles(pair.certificate, pair.key, ended.certificate)).validities
+    assert only_ended["client_ca"] == dates_of(ended.certificate)
+
+
+def dates_of(certificate: Path) -> Validity:
+    words = ("openssl", "x509", "-in", certificate, "-noout", "-dateopt", "iso_8601", "-dates")
+    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    begins, ends = (datetime.fromisoformat(line.split("=", 1)[1]).timestamp() for line in told.splitlines())
+    return Validity(begins, ends)
 
 
 @pytest.mark.parametrize("which", ["certificate", "key", "client_ca"])
