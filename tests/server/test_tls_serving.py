@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import ssl
+import time
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.certificates import Authority, Pair
 from tests.tiny import LABELS, publish_tiny, tiny_images
@@ -173,6 +176,35 @@ async def test_a_replaced_certificate_is_shown_to_new_connections_and_a_broken_o
                 await asyncio.sleep(0.02)
 
         assert len(await client.predict(tiny_images(2)[0])) == 2
+
+
+async def test_the_metrics_say_when_the_certificate_in_use_ends(tmp_path: Path, pair: Pair, ours: Authority) -> None:
+    """Of a new one as soon as it is there, of the last good one after a broken one; and of the authority of callers."""
+    publish_tiny(ModelsFolder(tmp_path / "models"))
+    fields = {"tls_client_ca": ours.certificate, "expected_servers": 3}
+    supervisor = Supervisor(settings_of(tmp_path / "models", pair, **fields))
+    await supervisor.start()
+    try:
+        first = await asyncio.to_thread(scraped, supervisor.metrics_port)
+        pair.replace(ours.issue("longer", days=9))
+        longer = await asyncio.to_thread(scraped, supervisor.metrics_port)
+        pair.certificate.write_bytes(b"half of it")
+        broken = await asyncio.to_thread(scraped, supervisor.metrics_port)
+    finally:
+        await supervisor.stop()
+
+    ends = "vouch_certificate_not_after_seconds", (("of", "server"),)
+    assert 0 < first[ends] - time.time() < 2 * 86_400 < 8 * 86_400 < longer[ends] - time.time() < 9 * 86_400
+    assert broken[ends] == longer[ends]
+    assert abs(first["vouch_certificate_not_after_seconds", (("of", "client_ca"),)] - first[ends]) < 600
+    assert first["vouch_expected_servers", ()] == 3
+
+
+def scraped(port: int) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """(name, labels) of each metric -> value."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return {(one.name, tuple(one.labels.items())): one.value for family in families for one in family.samples}
 
 
 async def test_a_server_does_not_start_with_a_key_that_does_not_fit(
