@@ -30,7 +30,7 @@ RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /hou
 FROM ${PYTHON_IMAGE}
 ARG PROVIDER=cpu
 ARG TRANSPORT=grpcio
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Vouch server" \
       org.opencontainers.image.description="Serves image classifiers that have vouched for their accuracy, over gRPC." \

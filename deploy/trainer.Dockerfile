@@ -24,7 +24,7 @@ RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /hou
  && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
 
 FROM ${PYTHON_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Vouch trainer" \
       org.opencontainers.image.description="Fits an image classifier, counts its claim, and publishes both as a bundle." \

@@ -33,8 +33,13 @@ def query(prometheus: str, expression: str) -> list[dict[str, Any]]:
 
 def firing(prometheus: str) -> set[str]:
     """Names of alerts."""
-    alerts = ask(prometheus, "alerts")["alerts"]
-    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+    return {alert["labels"]["alertname"] for alert in alerts(prometheus) if alert["state"] == "firing"}
+
+
+def alerts(prometheus: str) -> list[dict[str, Any]]:
+    """All that fire, or will when they have lasted."""
+    found: list[dict[str, Any]] = ask(prometheus, "alerts")["alerts"]
+    return found
 
 
 def ask(prometheus: str, what: str) -> dict[str, Any]:

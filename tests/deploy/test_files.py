@@ -1,9 +1,17 @@
 """The deployment's files among each other: what one names, the other has."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+
+import vouch
+from vouch.cli.settings import CommandSettings, parse
+from vouch.client.settings import EvaluateSettings, StatusSettings
+from vouch.server.settings import ServeSettings
+from vouch.trainer.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"\$\{([A-Z_0-9]+):-([^}]*)\}")
@@ -49,6 +57,60 @@ def test_every_dependency_of_an_image_is_locked_by_hash(image: str) -> None:
     assert "torch==" not in lock("server-cpu") + lock("server-cuda") + lock("server-envoy")
     dockerfile = (ROOT / "deploy/trainer.Dockerfile").read_text()
     assert f"ARG TORCH_VERSION={tested['torch']}\n" in dockerfile
+
+
+def test_images_are_called_by_the_version_of_the_package() -> None:
+    """Wherever a default of it is written."""
+    files = [*COMPOSE, ".env.example", "deploy/server.Dockerfile", "deploy/trainer.Dockerfile"]
+    versions = {name: set(re.findall(r"VERSION(?:=|:-)(\d+\.[\w.]+)", (ROOT / name).read_text())) for name in files}
+
+    torch = set(re.findall(r"TORCH_VERSION=(\S+)", (ROOT / "deploy/trainer.Dockerfile").read_text()))
+    assert {name: found - torch for name, found in versions.items()} == {name: {vouch.__version__} for name in files}
+
+
+@pytest.mark.parametrize("settings", [ServeSettings, StatusSettings, TrainSettings], ids=lambda one: one.__name__)
+def test_what_compose_hands_on_is_a_setting_and_its_default_is_good(
+    settings: type[CommandSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one is one that was not given."""
+    prefix = {ServeSettings: "VOUCH_SERVE_", StatusSettings: "VOUCH_CLIENT_", TrainSettings: "VOUCH_TRAIN_"}[settings]
+    handed = re.findall(rf"^ +({prefix}\w+): \${{\w+:-(.*)}}$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    for name, value in handed:
+        monkeypatch.setenv(name, value)
+    given = parse(settings, "vouch", [])
+
+    assert len(handed) > 4
+    fields = {*settings.model_fields, *EvaluateSettings.model_fields}
+    assert {name for name, _ in handed if name.removeprefix(prefix).lower() not in fields} == set()
+    files = {name: value for name, value in given if name.startswith("tls_") and "name" not in name}
+    assert set(files.values()) <= {None, False}
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 1), ("correct horse", 0)])
+def test_grafana_does_not_start_without_a_password(password: str, code: int) -> None:
+    """Its own default is known to everybody. What compose runs in its place says what is missing."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    (script,) = re.findall(r"entrypoint:\n +- sh\n +- -c\n +- >-\n((?: {6}.*\n)+)", text)
+    done = subprocess.run(
+        ["sh", "-c", " ".join(script.replace("$$", "$").split()), "sh", "echo", "started"],
+        env={"PATH": os.environ["PATH"], "GF_SECURITY_ADMIN_PASSWORD": password},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert done.returncode == code
+    assert done.stdout == ("" if code else "started\n")
+    assert ("error: VOUCH_GRAFANA_PASSWORD is empty" in done.stderr) == bool(code)
+
+
+def test_what_opens_the_server_opens_nothing_else() -> None:
+    """Published ports that are not the callers' have addresses of their own, on this machine alone by default."""
+    found = re.findall(r"ports: \[\"\$\{(\w+):-127\.0\.0\.1\}:", (ROOT / "docker-compose.yml").read_text())
+
+    assert sorted(found) == ["VOUCH_BIND", "VOUCH_BIND", "VOUCH_GRAFANA_BIND", "VOUCH_PROMETHEUS_BIND"]
+    assert (ROOT / "docker-compose.yml").read_text().count("ports:") == len(found)
 
 
 def lock(name: str) -> str:

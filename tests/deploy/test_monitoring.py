@@ -12,7 +12,7 @@ from socket import socket
 
 import pytest
 
-from tests.compose.monitoring import ask, expressions, firing, query, without_series
+from tests.compose.monitoring import alerts, ask, expressions, query, without_series
 from tests.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client import Client
@@ -28,7 +28,7 @@ needs_prometheus = pytest.mark.skipif(
 def test_each_alert_fires_when_it_should_and_is_quiet_when_it_should_be() -> None:
     """Promtool's own tests, and its checks of rules and configuration."""
     for words in (("test", "rules", "rules_test.yml"), ("check", "config", "prometheus.yml")):
-        done = subprocess.run(["promtool", *words], cwd=FILES, capture_output=True, text=True, check=False)
+        done = subprocess.run(["promtool", *words], cwd=FILES, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -39,7 +39,7 @@ def process(*words: str) -> Iterator["subprocess.Popen[str]"]:
         yield started
     finally:
         started.terminate()
-        started.wait()
+        started.wait(30)
         assert started.stdout is not None
         started.stdout.close()
 
@@ -53,7 +53,7 @@ def free_port() -> int:
 
 @needs_prometheus
 def test_every_expression_of_the_dashboard_returns_a_series(tmp_path: Path) -> None:
-    """From a server that was called; the alert of a refused version fires there too."""
+    """From a server that was called; alerts name the version that is refused there, and the folder that vanishes."""
     folder = ModelsFolder(tmp_path / "models")
     publish_tiny(folder)
     serve = (sys.executable, "-m", "vouch", "serve", str(folder.path), "--port", "0", "--metrics-port", "0", "--json")
@@ -81,8 +81,19 @@ def test_every_expression_of_the_dashboard_returns_a_series(tmp_path: Path) -> N
             assert float(served["value"][1]) == 0.9
 
             (folder.path / "tiny" / "2").mkdir()
-            until(lambda: "VouchVersionRefused" in firing(prometheus))
+            until(lambda: ("VouchVersionRefused", "tiny", "2") in named(prometheus))
+            (folder.path / "tiny" / "1").rename(tmp_path / "aside")
+            until(lambda: ("VouchServedFolderGone", "tiny", "1") in named(prometheus))
+            (tmp_path / "aside").rename(folder.path / "tiny" / "1")
+            (folder.path / "tiny" / "2").rmdir()
+            until(lambda: not named(prometheus))
     assert len(expressions()) > 20
+
+
+def named(prometheus: str) -> set[tuple[str, str, str]]:
+    """Alert, model and version of alerts that are about one; they fire when they have lasted."""
+    labels = [alert["labels"] for alert in alerts(prometheus)]
+    return {(one["alertname"], one["model"], one["version"]) for one in labels if "version" in one}
 
 
 def targets(prometheus: str) -> list[object]:
