@@ -21,6 +21,7 @@ SETTINGS = {
     "VOUCH_PORT": str(PORT),
     "VOUCH_PROXY_PORT": str(PROXY_PORT),
     "VOUCH_PROMETHEUS_PORT": str(PROMETHEUS_PORT),
+    "VOUCH_SERVER_CPUS": "1.5",
 }
 SERVER = f"127.0.0.1:{PORT}"
 PROXY = f"127.0.0.1:{PROXY_PORT}"
@@ -81,7 +82,23 @@ def until(holds: Callable[[], bool], within_s: float) -> float:
     return time.monotonic() - began
 
 
+def compose_fails(*words: str, **settings: str) -> str:
+    """What a compose command prints that has to fail. Raises AssertionError where it does not."""
+    command = [*compose_command(), "--project-name", PROJECT, *words]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | SETTINGS | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode, f"{' '.join(command)} did not fail"
+    return done.stdout + done.stderr
+
+
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1800)
     assert not done.returncode, f"{' '.join(command)}: {done.stderr.strip()[-2000:]}"
     return done.stdout

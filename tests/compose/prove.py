@@ -1,6 +1,6 @@
 """docker-compose.yml, run for real on a Docker engine and checked from outside; prints a Markdown table.
 
-    make compose-test       some ten minutes, most of them for building the images
+    make compose-test       some twenty minutes, most of them for building the images and waiting for alerts
 
 Everything is brought up from nothing, in a project of its own, and taken down again. Grafana is left out: its
 dashboard's expressions are asked of the Prometheus that runs here. Needs root on the engine's machine, to kill a
@@ -11,10 +11,12 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.certificates import Authority
 from tests.compose.callers import Callers
 from tests.compose.engine import (
     PROJECT,
@@ -25,6 +27,7 @@ from tests.compose.engine import (
     THREE_SERVERS,
     TRAINER_IMAGE,
     compose,
+    compose_fails,
     containers,
     docker,
     inspect,
@@ -33,7 +36,7 @@ from tests.compose.engine import (
     why_not,
 )
 from tests.compose.monitoring import expressions, firing, query, without_series
-from vouch.client import CallFailed, Client
+from vouch.client import CallFailed, Client, Tls
 
 RULES = "/etc/prometheus/rules_test.yml"
 CORRUPT = """
@@ -97,13 +100,15 @@ def contained() -> str:
         assert host["ReadonlyRootfs"], told["Name"]
         assert host["CapDrop"] == ["ALL"], told["Name"]
         assert host["Memory"], told["Name"]
+        assert host["Tmpfs"] == {"/tmp": "size=128m"}, told["Name"]
+    assert inspect(server)["HostConfig"]["NanoCpus"] == 1_500_000_000
     assert docker("exec", server, "id", "-u").strip() == "10001"
     tried = "for place in /x /opt/vouch/x /models/x; do touch $place 2> /dev/null && echo $place; done; touch /tmp/x"
     assert not docker("exec", server, "sh", "-c", tried), "the root or the models can be written"
     assert "CapEff:\t0000000000000000" in docker("exec", server, "cat", "/proc/1/status")
     bound = inspect(server)["NetworkSettings"]["Ports"]
     assert {one["HostIp"] for places in bound.values() for one in places or ()} == {"127.0.0.1"}, bound
-    return "uid 10001, read-only root and models, no capabilities, ports on 127.0.0.1"
+    return "uid 10001, read-only root and models, no capabilities, 1.5 processors, 128 MB of /tmp, ports on 127.0.0.1"
 
 
 def second_start() -> str:
@@ -137,13 +142,14 @@ def corrupted() -> str:
     with Callers(SERVER) as callers, Client(SERVER) as client:
         in_the_volume("python", "-c", CORRUPT)
         until(lambda: bool(client.model().refusals), 30)
-        alert_s = until(lambda: "VouchVersionRefused" in firing(PROMETHEUS), 60)
+        alert_s = until(lambda: "VouchVersionRefused" in firing(PROMETHEUS), 240)
         model = client.model()
     assert (model.version, model.refusals[0][0]) == (2, 3)
     assert set(callers.versions) == {2}
     in_the_volume("rm", "-r", "/models/digits/3")
+    until(lambda: not firing(PROMETHEUS), 60)
     reason = model.refusals[0][1].split(":")[0]
-    return f"version 2 stays ({callers.told()}); alert after {alert_s:.0f} s; refused: {reason}"
+    return f"version 2 stays ({callers.told()}); alert after {alert_s:.0f} s, gone with the version; refused: {reason}"
 
 
 def killed() -> str:
@@ -197,9 +203,70 @@ def scaled() -> str:
     return f"shares {parts}; one stopped: {callers.told()}"
 
 
+def missing() -> str:
+    """The server that was stopped is missed; the others answer."""
+    alert_s = until(lambda: "VouchServersMissing" in firing(PROMETHEUS), 480)
+    return f"alert {alert_s:.0f} s after the check above"
+
+
+def alone() -> str:
+    """`docker compose up server`: with a folder of models from somewhere else, and no trainer."""
+    compose("down")
+    with tempfile.TemporaryDirectory(prefix="vouch-proof-") as folder:
+        models = Path(folder) / "models"
+        copied = ("-v", f"{PROJECT}_models:/from:ro", "-v", f"{folder}:/to", "--user", "0", "--entrypoint", "cp")
+        docker("run", "--rm", *copied, SERVER_IMAGE, "-r", "/from", "/to/models")
+        Path(folder).chmod(0o755)
+        compose("up", "--detach", "server", VOUCH_MODELS_FOLDER=str(models))
+        (server,) = containers("server")
+        healthy_s = until(lambda: is_healthy(server), 60)
+        with Callers(SERVER) as callers:
+            time.sleep(2)
+        assert not compose("ps", "--all", "--quiet", "trainer").split()
+        compose("down", VOUCH_MODELS_FOLDER=str(models))
+    return f"healthy after {healthy_s:.0f} s, no trainer; {callers.told()}"
+
+
+def encrypted() -> str:
+    """Mutual TLS from a folder of certificates: healthy, whoever shows a certificate is answered, nobody else is."""
+    with tempfile.TemporaryDirectory(prefix="vouch-proof-") as folder:
+        Path(folder).chmod(0o755)
+        tls = folder_of_certificates(Path(folder))
+        compose("up", "--detach", "server", "prometheus", **tls)
+        (server,) = containers("server")
+        until(lambda: is_healthy(server), 60)
+        asked = "vouch_certificate_not_after_seconds"
+        until(lambda: {one["metric"]["of"] for one in query(PROMETHEUS, asked)} == {"server", "client_ca"}, 60)
+        told = json.loads(compose("run", "--rm", "client", "evaluate", "--json", **tls).splitlines()[-1])
+        assert told["claim"] == told["served"], told
+        shown = Tls(Path(folder) / "ca.pem", Path(folder) / "client.pem", Path(folder) / "client.key", "server")
+        for trust, answered in ((shown, True), (Tls(shown.ca, server_name="server"), False), (None, False)):
+            assert answers(SERVER, trust) == answered, trust
+        scale = THREE_SERVERS | tls | {"VOUCH_PROXY_CONFIG": "haproxy-tls.cfg"}
+        compose("up", "--detach", "server", "proxy", **scale)
+        until(lambda: answers(PROXY, shown), 60)
+        assert not answers(PROXY, None)
+        compose("down", **scale)
+    return "healthy; evaluate, and calls past the proxy, with a certificate; plain text and strangers are refused"
+
+
+def unprotected() -> str:
+    """Grafana does not start without a password, and `up` says so; nothing else asks for one."""
+    images = {"GRAFANA_IMAGE": os.environ.get("PYTHON_IMAGE", "python:3.11-slim-bookworm")}
+    said = compose_fails("up", "--detach", "grafana", **images)
+    log = compose("logs", "--no-color", "grafana-password", **images)
+    assert "error: VOUCH_GRAFANA_PASSWORD is empty" in log, log
+    assert "grafana-password" in said, said
+    compose("rm", "--force", "--stop", "grafana", "grafana-password", **images)
+    compose("run", "--rm", "grafana-password", **images, VOUCH_GRAFANA_PASSWORD="correct horse")
+    return "`up grafana` fails: VOUCH_GRAFANA_PASSWORD is empty"
+
+
 def down() -> str:
     """All stop within their grace, by themselves."""
+    compose("up", "--detach", **THREE_SERVERS)
     servers = containers("server")
+    until(lambda: all(map(is_healthy, servers)), 120)
     began = time.monotonic()
     compose("stop", **THREE_SERVERS)
     seconds = time.monotonic() - began
@@ -222,6 +289,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("Alert rules", rules),
     ("Dashboard", dashboard),
     ("Three servers behind HAProxy", scaled),
+    ("One server fewer", missing),
+    ("`up server` alone", alone),
+    ("Mutual TLS", encrypted),
+    ("Grafana without a password", unprotected),
     ("Down", down),
 )
 
@@ -270,17 +341,39 @@ def in_the_volume(*words: str) -> str:
     )
 
 
+def folder_of_certificates(folder: Path) -> dict[str, str]:
+    """Of a server named `server`, and of a caller; what .env says of them."""
+    authority = Authority(folder, "authority")
+    (folder / "ca.pem").write_bytes(authority.certificate.read_bytes())
+    for whose in ("server", "client"):
+        pair = authority.issue(whose, extended="subjectAltName=DNS:server\nbasicConstraints=CA:FALSE\n")
+        (folder / f"{whose}.pem").write_bytes(pair.certificate.read_bytes())
+        (folder / f"{whose}.key").write_bytes(pair.key.read_bytes())
+        os.chown(folder / f"{whose}.key", 10001, 10001)
+    return {
+        "VOUCH_TLS_FOLDER": str(folder),
+        "VOUCH_SERVE_TLS_CERTIFICATE": "/tls/server.pem",
+        "VOUCH_SERVE_TLS_KEY": "/tls/server.key",
+        "VOUCH_SERVE_TLS_CLIENT_CA": "/tls/ca.pem",
+        "VOUCH_CLIENT_TLS_FOLDER": str(folder),
+        "VOUCH_CLIENT_TLS_CA": "/tls/ca.pem",
+        "VOUCH_CLIENT_TLS_CERTIFICATE": "/tls/client.pem",
+        "VOUCH_CLIENT_TLS_KEY": "/tls/client.key",
+    }
+
+
+def answers(address: str, tls: Tls | None) -> bool:
+    """Whether a caller who trusts and shows this is answered."""
+    try:
+        with Client(address, timeout_s=5, tls=tls) as client:
+            return client.ready()
+    except CallFailed:
+        return False
+
+
 def until_ready(address: str) -> None:
     """Asks for the server's health until it is good."""
-
-    def ready() -> bool:
-        try:
-            with Client(address, timeout_s=2) as client:
-                return client.ready()
-        except CallFailed:
-            return False
-
-    until(ready, 60)
+    until(lambda: answers(address, None), 60)
 
 
 if __name__ == "__main__":
