@@ -36,7 +36,7 @@ test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, wi
 test-versions: $(INSTALLED) ## The same with the newest and with the lowest versions: before each release
 	$(BIN)/python -m tests.versions.prove newest lowest
 
-compose-test: $(INSTALLED) ## Bring the deployment up on a Docker engine and check it from outside (ten minutes; as root)
+compose-test: $(INSTALLED) ## Bring the deployment up on a Docker engine and check it from outside (twenty minutes; as root)
 	$(BIN)/python -m tests.compose.prove
 
 browser: ## Install Debian's Chromium, in which the report is tested (as root)
