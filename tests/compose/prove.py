@@ -227,6 +227,20 @@ def alone() -> str:
     return f"healthy after {healthy_s:.0f} s, no trainer; {callers.told()}"
 
 
+def lost() -> str:
+    """The models volume is empty after a redeploy: somebody is woken up, and the right volume ends it."""
+    compose("up", "--detach", "server", "prometheus")
+    until(lambda: bool(query(PROMETHEUS, "vouch:served_before")), 180)
+    with tempfile.TemporaryDirectory(prefix="vouch-proof-") as empty:
+        Path(empty).chmod(0o755)
+        compose("up", "--detach", "server", VOUCH_MODELS_FOLDER=empty)
+        alert_s = until(lambda: "VouchNoReadyWorker" in firing(PROMETHEUS), 300)
+        compose("up", "--detach", "server")
+        until(lambda: not firing(PROMETHEUS), 120)
+        compose("down")
+    return f"alert after {alert_s:.0f} s, gone with the right volume"
+
+
 def encrypted() -> str:
     """Mutual TLS from a folder of certificates: healthy, whoever shows a certificate is answered, nobody else is."""
     with tempfile.TemporaryDirectory(prefix="vouch-proof-") as folder:
@@ -291,6 +305,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("Three servers behind HAProxy", scaled),
     ("One server fewer", missing),
     ("`up server` alone", alone),
+    ("An empty volume after a redeploy", lost),
     ("Mutual TLS", encrypted),
     ("Grafana without a password", unprotected),
     ("Down", down),
