@@ -215,7 +215,7 @@ async def test_status_says_that_there_is_no_model_where_none_was_published_and_n
     serving.catalog.withdraw(serving.catalog.find("tiny"), "its file is gone")
     await asyncio.to_thread(status, ["--server", serving.address])
     refused = capsys.readouterr().out
-    serving.catalog.forget_all_but(set())
+    serving.catalog.forget_all_but({})
     await asyncio.to_thread(status, ["--server", serving.address])
     empty = capsys.readouterr().out
 
