@@ -4,14 +4,14 @@ import unicodedata
 from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, field_validator, model_validator
 
 from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.claims import AnyClaim, MultiLabelClaim
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
-from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 
 FORMAT_VERSION: Final = 2
 """What is written; 1, which had neither calibration nor several labels, is still read."""
@@ -195,6 +195,12 @@ class Manifest(Part):
     def new_tally(self) -> Tally | MultiLabelTally:
         """An empty count of answers, of the kind that the claim was made by."""
         return Tally(len(self.labels)) if self.thresholds is None else MultiLabelTally(self.thresholds)
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _rules_of_old(cls, value: Any) -> Any:
+        """A manifest that names no decoding rules keeps those that it was trained with."""
+        return {"rules": FIRST_RULES} | value if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _labels_agree(self) -> "Manifest":

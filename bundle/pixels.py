@@ -1,7 +1,7 @@
-"""From an encoded image to the pixels a model takes: decode, orient, colour, resize.
+"""From an encoded image to the pixels a model takes: decode, orient, reduce to 8 bits, colour, resize.
 
 The one copy of these steps: the trainer reads folders of images with it and the server answers with it, under the
-settings that the manifest carries, so that training and serving cannot differ.
+settings and the rules that the manifest carries, so that training and serving cannot differ.
 """
 
 import io
@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from vouch.bundle.errors import InvalidImage
-from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, on_ground, raw_mode
 
 FORMATS = ("PNG", "JPEG")
 MAX_PIXELS = 64_000_000  # of the encoded image; a small file can claim to be enormous
@@ -31,23 +32,35 @@ class Content:
     height: int
     width: int
     """Of the image that stands upright."""
-    channels: int
-    """1: grey; 2: grey and alpha; 3: red, green and blue; 4: these and alpha."""
+    colour: bool
+    """False: it is grey."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What came of a file."""
+
+    content: Content
+    pixels: np.ndarray
+    """uint8, as `decode` returns them."""
+    depth: Depth | None
+    """The lowest and the highest of its 16-bit samples; None: it has none."""
     transparent: bool
-    """Whether its alpha is below 255 anywhere."""
+    """Whether any part of it is."""
 
 
 def look(encoded: bytes) -> Content:
-    """What an encoded image holds.
+    """What an encoded image holds, without decoding its pixels where its header says it.
 
     Raises:
-        InvalidImage: as `decode`, as far as it is found: pixels are looked at only where there is alpha.
+        InvalidImage: as `decode`, as far as it is found.
     """
     with _opened(encoded) as image:
+        grey = is_grey(image, raw_mode(image))
         with _refusing():
             turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # these lie on their side
-        content = _content(image)
-        return Content(content.width, content.height, content.channels, content.transparent) if turned else content
+        width, height = reversed(image.size) if turned else image.size
+        return Content(height, width, not grey)
 
 
 def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
@@ -57,18 +70,21 @@ def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
         uint8, shape `settings.shape`.
 
     Raises:
-        InvalidImage: not a PNG or JPEG image, truncated, animated, or over 64 million pixels; found before its pixels
-            are allocated where the header tells.
+        InvalidImage: not a PNG or JPEG image, truncated, animated, over 64 million pixels, which is found before they
+            are allocated where the header tells; or 16-bit samples over the bits of the settings.
     """
     with _opened(encoded) as image:
-        return _pixels(_upright(image), settings)
+        picture, _ = _picture(encoded, image, settings)
+        return _pixels(picture, settings)
 
 
-def look_and_decode(encoded: bytes, settings: PixelSettings) -> tuple[Content, np.ndarray]:
+def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
     """Both at once, for whoever finds out the settings on the way. Raises as `decode`."""
     with _opened(encoded) as image:
-        upright = _upright(image)
-        return _content(upright), _pixels(upright, settings)
+        grey = is_grey(image, raw_mode(image))
+        picture, depth = _picture(encoded, image, settings)
+        content = Content(picture.height, picture.width, not grey)
+        return Decoded(content, _pixels(picture, settings), depth, is_transparent(picture))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -77,22 +93,30 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
 
 
-def _pixels(upright: Image.Image, settings: PixelSettings) -> np.ndarray:
-    coloured = _eight_bits(upright).convert(MODES[settings.channels or 1])
+def _picture(encoded: bytes, image: Image.Image, settings: PixelSettings) -> tuple[Image.Image, Depth | None]:
+    """The upright picture in 8 bits, with its alpha; and how far 16-bit samples go, under rules that look at them."""
+
+    def read_again(raw: str) -> Image.Image:
+        with _opened(encoded) as again:
+            again.tile = [again.tile[0]._replace(args=raw)]
+            return _upright(again)
+
+    raw = raw_mode(image)
+    upright = _upright(image)
+    if settings.rules == FIRST_RULES:
+        return _first_rules(upright), None
+    with _refusing():
+        return eight_bits(upright, raw, settings.bits, read_again)
+
+
+def _pixels(picture: Image.Image, settings: PixelSettings) -> np.ndarray:
+    if settings.rules != FIRST_RULES and settings.channels not in (2, 4):
+        picture = on_ground(picture, settings.ground)
+    coloured = picture.convert(MODES[settings.channels or 1])
     size = (settings.width, settings.height)
     if coloured.size != size:
         coloured = coloured.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(coloured, dtype=np.uint8).reshape(settings.shape)
-
-
-def _content(image: Image.Image) -> Content:
-    width, height = image.size
-    grey = image.mode in ("1", "L", "LA", "I", "I;16", "I;16B")
-    if image.mode.startswith("I") or not image.has_transparency_data:
-        return Content(height, width, 1 if grey else 3, transparent=False)
-    with _refusing():
-        opaque = image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
-    return Content(height, width, 2 if grey else 4, transparent=not opaque)
 
 
 def _opened(encoded: bytes) -> Image.Image:
@@ -114,14 +138,17 @@ def _opened(encoded: bytes) -> Image.Image:
 def _refusing() -> Iterator[None]:
     try:
         yield
+    except InvalidImage:
+        raise
     except Exception as err:  # Pillow raises a dozen types for broken or hostile content
         raise InvalidImage(f"the image cannot be decoded: {err}") from err
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey scaled to 8 bits; Pillow's own conversion would cut off above 255.
+def _first_rules(image: Image.Image) -> Image.Image:
+    """Rules 1: 16-bit grey scaled to 8 bits, which Pillow's own conversion would cut off above 255.
 
-    A palette with transparency becomes colour here, because Pillow warns about going on to grey from it.
+    A palette with transparency becomes colour here, because Pillow warns about going on to grey from it. Alpha is
+    dropped by the conversion to the model's channels.
     """
     if image.mode == "P" and "transparency" in image.info:
         return image.convert("RGBA")

@@ -10,6 +10,7 @@ import numpy as np
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
+from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -75,6 +76,8 @@ class Model:
     """What always answering the commonest class, or set of labels, gets right; None where the server does not say."""
     caveats: tuple[Caveat, ...] = ()
     """What the figures say against the model; none of a good one."""
+    pixels: PixelSettings | None = None
+    """What an image file becomes; None while no version is served."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,18 @@ def read_model(model: pb.Model) -> Model:
         thresholds=tuple(model.thresholds),
         baseline=read_accuracy(model.baseline) if model.HasField("baseline") else None,
         caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in model.caveats),
+        pixels=read_pixels(model) if model.input_shape else None,
     )
+
+
+def read_pixels(model: pb.Model) -> PixelSettings:
+    """What files become; a server that says nothing of it knows the first rules alone."""
+    height, width, *channels = model.input_shape
+    shape = {"height": height, "width": width, "channels": channels[0] if channels else None}
+    if not model.HasField("decoding"):
+        return PixelSettings(rules=FIRST_RULES, **shape)
+    said = model.decoding
+    return PixelSettings(rules=said.rules, bits=said.bits, ground=said.ground, **shape)
 
 
 def read_calibration(message: pb.Calibration) -> Calibration:

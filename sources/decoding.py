@@ -25,7 +25,9 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
 from vouch.sources.errors import SourceError
+from vouch.sources.origins import ORIGIN, Origin, origin_of
 from vouch.sources.storage import room_for
+from vouch.sources.wanted import NOTHING, Wanted
 
 LOOKED_AT = 32
 """Files, spread over all, that the first guess is made from."""
@@ -36,9 +38,19 @@ WORTH_PROCESSES_S = 2.0
 EXPLAINED, NAMED = 3, 20
 """Broken files that a message gives a reason for, and a name."""
 
-Outcome = tuple[Content, np.ndarray] | str
-"""What an image file holds and its pixels, or why it cannot be read."""
+Outcome = tuple[Content, np.ndarray, Origin] | str
+"""What an image file holds, its pixels and what they were, or why it cannot be read."""
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class ReadImages:
+    """Images with what each of them was."""
+
+    images: np.ndarray
+    """uint8, shape (N, H, W) or (N, H, W, C)."""
+    origins: np.ndarray
+    """Shape (N,), as `ORIGIN` says."""
 
 
 @dataclass
@@ -46,6 +58,7 @@ class _Pass:
     """All files, gone through once under one guess."""
 
     images: np.ndarray
+    origins: np.ndarray
     contents: set[Content] = field(default_factory=set)
     broken: dict[Path, str] = field(default_factory=dict)
 
@@ -53,57 +66,63 @@ class _Pass:
 def read_images(
     folder: Path,
     paths: Sequence[Path],
-    size: tuple[int, int] | None = None,
+    wanted: Wanted = NOTHING,
     exactly: PixelSettings | None = None,
     worth_processes_s: float = WORTH_PROCESSES_S,
-) -> np.ndarray:
-    """The images in these files, uint8 of shape (N, H, W) or (N, H, W, C), in their order.
-
-    Grey where all images are, else red, green and blue; with alpha where every image has an alpha channel and at least
-    one makes use of it. Images with alpha among others without lose it, as they do in serving.
+) -> ReadImages:
+    """The images in these files, in their order.
 
     Args:
         folder: what messages call them all.
         paths: at least one.
-        size: height and width to resize to; None: the images have one size.
-        exactly: what they become, whatever they hold; `size` is not looked at then.
+        wanted: what they become, as far as it is asked for.
+        exactly: what they become, whatever they hold; `wanted` is not looked at then.
         worth_processes_s: for how many seconds of work left other processes are started.
 
     Raises:
         SourceError: sizes that differ where none is given, images that fit neither into memory nor on the disk, or
             files that cannot be decoded: one message counts them all and names up to 20, three with the reason.
     """
-    settings = exactly or common_settings(folder, _first_look(folder, paths), size)
-    images, again = _decode_all(folder, paths, settings, worth_processes_s), settings
+    settings = exactly or common_settings(folder, _first_look(folder, paths), wanted)
+    done, again = _decode_all(folder, paths, settings, worth_processes_s), settings
     if not exactly:
-        again = common_settings(folder, images.contents, size)
+        again = common_settings(folder, done.contents, wanted)
     if again != settings:
-        del images.images  # its room is needed
-        images = _decode_all(folder, paths, again, worth_processes_s)
-    return images.images
+        del done.images  # its room is needed
+        done = _decode_all(folder, paths, again, worth_processes_s)
+    return ReadImages(done.images, done.origins)
 
 
-def common_settings(folder: Path, contents: set[Content], size: tuple[int, int] | None) -> PixelSettings:
-    """What images that hold these become, as `read_images` says.
+def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> PixelSettings:
+    """What images that hold these become.
 
     Raises:
         SourceError: they differ in size and none is given.
     """
     sizes = {(content.height, content.width) for content in contents}
-    if size is None and len(sizes) > 1:
+    if wanted.size is None and len(sizes) > 1:
         found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
         more = ", ..." if len(sizes) > 3 else ""
         raise SourceError(f"the images in {folder} differ in size ({found}{more}); pass --size HxW for all")
-    height, width = size or next(iter(sizes))
-    colour = any(content.channels >= 3 for content in contents)
-    alpha = all(content.channels in (2, 4) for content in contents) and any(c.transparent for c in contents)
-    channels = {(False, False): None, (False, True): 2, (True, False): 3, (True, True): 4}[colour, alpha]
-    return PixelSettings(height=height, width=width, channels=channels)
+    height, width = wanted.size or next(iter(sizes))
+    channels = wanted.channels or (3 if any(content.colour for content in contents) else 1)
+    return PixelSettings(
+        height=height,
+        width=width,
+        channels=None if channels == 1 else channels,
+        bits=wanted.bits,
+        ground=wanted.ground,
+    )
 
 
 def read_batch(paths: Sequence[Path], settings: PixelSettings) -> list[Outcome]:
     """What comes of each file; a piece of work for a process."""
-    return [_read(path, lambda encoded: look_and_decode(encoded, settings)) for path in paths]
+
+    def read(encoded: bytes) -> tuple[Content, np.ndarray, Origin]:
+        decoded = look_and_decode(encoded, settings)
+        return decoded.content, decoded.pixels, origin_of(encoded, decoded, settings.bits)
+
+    return [_read(path, read) for path in paths]
 
 
 def _first_look(folder: Path, paths: Sequence[Path]) -> set[Content]:
@@ -129,13 +148,13 @@ def _first_look(folder: Path, paths: Sequence[Path]) -> set[Content]:
 
 
 def _decode_all(folder: Path, paths: Sequence[Path], settings: PixelSettings, worth_processes_s: float) -> _Pass:
-    done = _Pass(room_for((len(paths), *settings.shape)))
+    done = _Pass(room_for((len(paths), *settings.shape)), np.zeros(len(paths), ORIGIN))
     with progress_bar("decoding images", len(paths)) as show:
         for row, outcome in enumerate(_outcomes(paths, settings, worth_processes_s)):
             if isinstance(outcome, str):
                 done.broken[paths[row]] = outcome
             else:
-                content, done.images[row] = outcome
+                content, done.images[row], done.origins[row] = outcome
                 done.contents.add(content)
             if row % BATCH == 0 or row + 1 == len(paths):
                 show(row + 1)

@@ -1,7 +1,7 @@
 """Examples as two arrays, and a source of them with its splits. Knows no file format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,8 @@ class Examples:
     """uint8, shape (N, H, W) or (N, H, W, C): pixels as they are in the file."""
     labels: np.ndarray
     """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K), which of them it has."""
+    origins: np.ndarray | None = None
+    """Of images from files, shape (N,): what they were before they became pixels, as `origins.ORIGIN` has it."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -42,7 +44,8 @@ class Examples:
         return task_of(self.labels)
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Examples":
-        return Examples(rows_of(self.images, rows), self.labels[rows])
+        origins = None if self.origins is None else self.origins[rows]
+        return Examples(rows_of(self.images, rows), self.labels[rows], origins)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +87,7 @@ class Source:
         chosen: dict[SplitName, Examples] = {}
         for split, examples in self.splits.items():
             kept, labels = _chosen(examples.labels, columns, len(self.classes))
-            chosen[split] = Examples(examples[kept].images, labels)
+            chosen[split] = replace(examples[kept], labels=labels)
         return Source(self.name, wanted, chosen, self.warnings)
 
 

@@ -1,55 +1,73 @@
 """What `--data` may say, and which reader each kind goes to. Knows no file format."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.cli.nearest import nearest
 from vouch.sources.arrays import read_npz
 from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
-from vouch.sources.folders import read_image_folder
+from vouch.sources.folders import LabelledFiles, find_labelled_files, read_image_folder
 from vouch.sources.idx import find_files, read_folder
 from vouch.sources.mnist import load_mnist
 from vouch.sources.tables import read_csv
+from vouch.sources.wanted import NOTHING, Wanted
 
+Read = TypeVar("Read")
 ACCEPTED = (
     "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png, "
     "<split>/<label>/*.png, or any with a labels.csv), of an .npz or of a .csv file"
 )
 
 
-def load(spec: str, size: tuple[int, int] | None = None) -> Source:
+def load(spec: str, wanted: Wanted = NOTHING) -> Source:
     """The labelled images that a `--data` argument names.
 
     Args:
         spec: `digits`, `mnist` or a path; a folder of that name is `./mnist`.
-        size: height and width, for folders of images and .csv files alone; nothing else is resized.
+        wanted: what images become. The size is for folders of images and .csv files alone: nothing else is resized;
+            channels and bits are for folders of images alone; the ground is that of a transparent image wherever one
+            is met, so it means something beside any source.
 
     Raises:
-        SourceError: there is no such source, it cannot be read, or `size` is given where it means nothing.
+        SourceError: there is no such source, it cannot be read, or something is wanted that means nothing there.
     """
-    return _speaking(spec, lambda: _load(spec, size))
+    return _speaking(spec, lambda: _load(spec, wanted))
 
 
-def load_as(spec: str, image_shape: tuple[int, ...]) -> Source:
-    """The same, with the images of a folder or a .csv file as a model takes them, in size and colour.
+def load_as(spec: str, pixels: PixelSettings | None) -> Source:
+    """The same, with the images of a folder or a .csv file as a model takes them.
 
     Args:
-        image_shape: (H, W) or (H, W, C); empty where it is not known.
+        pixels: what the model takes; None where it is not known.
     """
-    path = Path(spec)
-    if not image_shape or spec in ("digits", "mnist"):
+    if pixels is None or spec in ("digits", "mnist"):
         return load(spec)
-    if path.is_dir() and not find_files(path):
-        channels = image_shape[2] if len(image_shape) == 3 else None
-        exactly = PixelSettings(height=image_shape[0], width=image_shape[1], channels=channels)
-        return _speaking(spec, lambda: read_image_folder(spec, path, exactly=exactly))
-    return load(spec, (image_shape[0], image_shape[1]) if path.suffix.lower() == ".csv" else None)
+    if is_image_folder(spec):
+        return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels))
+    of_csv = Path(spec).suffix.lower() == ".csv"
+    return load(spec, Wanted(size=(pixels.height, pixels.width)) if of_csv else NOTHING)
 
 
-def _speaking(spec: str, read: Callable[[], Source]) -> Source:
+def labelled_files(spec: str) -> LabelledFiles | None:
+    """The image files that a `--data` argument names, with their labels; None where it names arrays.
+
+    Raises:
+        SourceError: as `load`.
+    """
+    return _speaking(spec, lambda: find_labelled_files(Path(spec)) if is_image_folder(spec) else None)
+
+
+def is_image_folder(spec: str) -> bool:
+    """Whether it names a folder of image files."""
+    return bool(spec) and spec not in ("digits", "mnist") and Path(spec).is_dir() and not find_files(Path(spec))
+
+
+def _speaking(spec: str, read: Callable[[], Read]) -> Read:
     try:
         return read()
     except OSError as err:
@@ -58,22 +76,23 @@ def _speaking(spec: str, read: Callable[[], Source]) -> Source:
         raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
 
 
-def _load(spec: str, size: tuple[int, int] | None) -> Source:
+def _load(spec: str, wanted: Wanted) -> Source:
     path = Path(spec)
     if spec in ("digits", "mnist"):
-        _check_no_size(spec, size)
+        _check_arrays(spec, wanted)
         return load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
         raise SourceError(f"there is no {spec or 'path given'}; {_meant(spec, path)}--data takes {ACCEPTED}")
     if path.is_dir():
-        if not find_files(path):
-            return read_image_folder(spec, path, size)
-        _check_no_size(spec, size)
+        if is_image_folder(spec):
+            return read_image_folder(spec, path, wanted)
+        _check_arrays(spec, wanted)
         return read_folder(spec, path)
     if path.suffix.lower() == ".csv" and path.is_file():
-        return read_csv(spec, path, size)
+        _check_arrays(spec, replace(wanted, size=None))
+        return read_csv(spec, path, wanted.size)
     if path.suffix.lower() == ".npz" and path.is_file():
-        _check_no_size(spec, size)
+        _check_arrays(spec, wanted)
         return read_npz(spec, path)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
@@ -84,9 +103,16 @@ def _meant(spec: str, path: Path) -> str:
     return f"did you mean {meant}? " if meant else ""
 
 
-def _check_no_size(spec: str, size: tuple[int, int] | None) -> None:
-    if size:
+def _check_arrays(spec: str, wanted: Wanted) -> None:
+    """Of arrays the pixels are taken as they are."""
+    if wanted.size:
         raise SourceError(
-            f"--size {size[0]}x{size[1]} does not apply to {spec}: it resizes folders of images, and says the shape of "
-            "the lines of a .csv file; leave it out"
+            f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and "
+            "says the shape of the lines of a .csv file; leave it out"
         )
+    for flag, given, usual in (("--bits", wanted.bits, ALL_BITS), ("--channels", wanted.channels, 0)):
+        if given != usual:
+            raise SourceError(
+                f"{flag} {given} does not apply to {spec}, whose pixels are taken as they are; it is for folders of "
+                "images: leave it out"
+            )

@@ -7,14 +7,23 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat, baseline_in_words, calibration_in_words, caveats, promise_in_words
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.manifest import Calibration, Quantization, Training
+from vouch.bundle.pixel_settings import PixelSettings
 from vouch.trainer.exam import Exam
 
 
-def model_card(name: str, labels: tuple[str, ...], training: Training, exam: Exam, known: int = 0) -> str:
+def model_card(
+    name: str,
+    labels: tuple[str, ...],
+    training: Training,
+    exam: Exam,
+    known: int = 0,
+    pixels: PixelSettings | None = None,
+) -> str:
     """What the model is, what it was trained on and how often it is right, for people and for tools.
 
     Args:
         known: validation images that are among those of fit or tune too.
+        pixels: what files become; None where it is not told.
     """
     claim, count = exam.claim, exam.claim.accuracy
     if isinstance(claim, MultiLabelClaim):
@@ -34,9 +43,18 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 `vouch verify` on this folder. For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
-{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}
+{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}
 Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
 setting and the digests of the data.
+"""
+
+
+def _files(pixels: PixelSettings | None) -> str:
+    if pixels is None:
+        return ""
+    shape = " x ".join(map(str, pixels.shape))
+    return f"""
+PNG and JPEG files become {shape} pixels by {pixels}.
 """
 
 

@@ -21,7 +21,9 @@ from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.bundle.validation import Validation, pack
 from vouch.cli.console import be_quiet, progress_bar, say
 from vouch.cli.settings import flag_name
+from vouch.sources.examples import Source
 from vouch.sources.load import load
+from vouch.sources.origins import decoding_warnings, transparency
 from vouch.trainer.card import model_card
 from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.errors import TrainError
@@ -88,7 +90,8 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
         _tell(exam, len(splits.tune))
         training = _describe(settings, processes, recipe, splits, before, fitted)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
-        published = _publish(folder, run, report_html(run, recorder))
+        pixels = PixelSettings.of(splits.validation.images, settings.bits, settings.decoding.ground)
+        published = _publish(folder, run, pixels, report_html(run, recorder))
     checkpoint.remove()
     return Trained(published, new=True)
 
@@ -113,9 +116,9 @@ def _check_unchanged(images: Digests, weights: Digests) -> None:
     )
 
 
-def _publish(folder: ModelsFolder, run: Run, report: bytes) -> Bundle:
+def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: bytes) -> Bundle:
     splits, exam = run.splits, run.exam
-    card = model_card(run.name, splits.classes, run.training, exam, splits.known)
+    card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
     validation = Validation(splits.validation.images, splits.validation.labels)
     files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
@@ -126,7 +129,7 @@ def _publish(folder: ModelsFolder, run: Run, report: bytes) -> Bundle:
             created=datetime.now(UTC).replace(microsecond=0),
             task=run.classifier.task,
             labels=splits.classes,
-            input=PixelSettings.of(validation.images),
+            input=pixels,
             claim=exam.claim,
             thresholds=exam.thresholds,
             calibration=exam.calibration,
@@ -151,16 +154,21 @@ def choose_device(wanted: str) -> torch.device:
 
 def read_splits(settings: TrainSettings) -> Splits:
     """The examples that the settings name, split. Raises SourceError and TrainError."""
-    source = load(settings.data, settings.image_size)
+    source = load(settings.data, settings.decoding)
     if settings.chosen_classes:
         source = source.with_classes(settings.chosen_classes)
+    source = replace(source, warnings=source.warnings + decoding_warnings(source))
+    for warning in source.warnings:  # before what may be wrong because of them
+        say(f"warning: {warning}")
+    for note in transparency(source, settings.decoding):
+        say(note)
     splits = make_splits(
         source, settings.tune_share, settings.validation_share, settings.seed, settings.allow_duplicates
     )
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items())
     shape = " x ".join(map(str, splits.fit.images.shape[1:]))
     say(f"{settings.data}: {len(splits.classes)} classes, images of {shape}; {sizes}")
-    for warning in splits.warnings:
+    for warning in splits.warnings[len(source.warnings) :]:
         say(f"warning: {warning}")
     return splits
 

@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vouch.bundle.manifest import NAME_PATTERN
+from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.cli.settings import CommandSettings, Flag
+from vouch.sources.wanted import Wanted
 
 ModelKind = Literal["linear", "mlp", "cnn"]
 RecipeName = Literal["default", "best"]
@@ -18,6 +20,7 @@ NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", 
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
 """Settings from which a recipe is made."""
+GROUNDS = {"white": WHITE, "black": "#000000"}
 AFTER_FITTING = ("quantize", "max_drop")
 """Settings that decide about the graph, after the weights are found."""
 
@@ -54,6 +57,13 @@ class TrainSettings(CommandSettings):
     """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
     size: Annotated[str, Flag("HxW")] = ""
     """Resize a folder's images to this height and width; 64 is 64x64. Needed where they differ in size."""
+    channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
+    """What a folder's images become: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and alpha); 0: grey where
+    all of them are, else colour."""
+    bits: Annotated[int, Flag("N"), Field(ge=8, le=ALL_BITS)] = ALL_BITS
+    """How many bits the samples of a folder's 16-bit files hold, such as 10 or 12; the server takes them likewise."""
+    ground: Annotated[str, Flag("COLOUR")] = "white"
+    """What transparent images lie on, here and in the server: white, black, or a colour as ff8000."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
     """How often all images are gone through; 0: as the recipe of the network says."""
     batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
@@ -114,6 +124,13 @@ class TrainSettings(CommandSettings):
             raise ValueError("expected two or more class names with commas between, such as 3,7")
         return value
 
+    @field_validator("ground")
+    @classmethod
+    def _a_colour(cls, value: str) -> str:
+        if value not in GROUNDS and not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
+            raise ValueError("expected white, black, or a colour as six hexadecimal digits, such as ff8000")
+        return value
+
     @model_validator(mode="after")
     def _best_is_a_cnn(self) -> "TrainSettings":
         if self.recipe == "best" and self.model != "cnn":
@@ -130,6 +147,12 @@ class TrainSettings(CommandSettings):
         """`size` as (height, width)."""
         height, _, width = self.size.partition("x")
         return (int(height), int(width)) if self.size else None
+
+    @property
+    def decoding(self) -> Wanted:
+        """What images are to become."""
+        ground = GROUNDS.get(self.ground, f"#{self.ground.lower().removeprefix('#')}")
+        return Wanted(self.image_size, self.channels, self.bits, ground)
 
     @property
     def model_name(self) -> str:

@@ -209,6 +209,7 @@ def describe(entry: Entry) -> pb.Model:
             pb.Caveat(kind=caveat.kind, text=caveat.text)
             for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
         ],
+        decoding=pb.Decoding(**manifest.input.model_dump(include={"rules", "bits", "ground"})),
     )
 
 

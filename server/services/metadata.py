@@ -25,12 +25,17 @@ def model_metadata(served: Served) -> pb.ModelMetadataResponse:
 
 
 def facts(served: Served) -> dict[str, str]:
-    """Labels, one a line; the digest; the claim, its baseline, what serving made of it; caveats, one a line."""
+    """Labels, one a line; the digest; how files are decoded; the claim, its baseline, what serving made of it; caveats,
+    one a line.
+    """
     manifest = served.bundle.manifest
     claim, recount = manifest.claim.accuracy, served.served
     return {
         "labels": "\n".join(manifest.labels),
         "digest": served.bundle.digest,
+        "decoding.rules": str(manifest.input.rules),
+        "decoding.bits": str(manifest.input.bits),
+        "decoding.ground": manifest.input.ground,
         "claim.correct": str(claim.correct),
         "claim.total": str(claim.total),
         "claim.accuracy": f"{claim.accuracy:.6f}",

@@ -11,6 +11,7 @@ from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.manifest import FORMAT_VERSION, is_class_name, read_manifest
 from vouch.bundle.multi_label import MultiLabelTally
+from vouch.bundle.pixel_settings import FIRST_RULES, RULES, PixelSettings
 
 FILE = {"sha256": DIGEST, "size": 1}
 MISSING = object()
@@ -67,6 +68,27 @@ def test_an_unknown_field_is_refused(place: str) -> None:
     """What this program does not know is refused instead of dropped."""
     with pytest.raises(InvalidBundle, match=place):
         read_manifest(edited(place, 1))
+
+
+@pytest.mark.parametrize("rules", [3, 99])
+def test_unknown_decoding_rules_are_refused(rules: int) -> None:
+    """A model is right only under the rules that it was trained with; no others are guessed at."""
+    with pytest.raises(InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one knows .* 2"):
+        read_manifest(edited("input.rules", rules))
+
+
+def test_a_manifest_without_rules_keeps_the_first() -> None:
+    """That is how its model was trained; they have neither a ground nor bits."""
+    content = json.loads(made_up_manifest().to_json())
+    for newer in ("rules", "bits", "ground"):
+        del content["input"][newer]
+    old = json.dumps(content).encode()
+
+    assert made_up_manifest().input.rules == RULES == 2
+    assert read_manifest(old).input == PixelSettings(rules=FIRST_RULES, height=4, width=5)
+    for newer in ({"bits": 10}, {"ground": "#000000"}):
+        with pytest.raises(InvalidBundle, match="decoding rules 1 have neither bits nor a ground"):
+            read_manifest(json.dumps(content | {"input": content["input"] | newer}).encode())
 
 
 @pytest.mark.parametrize("labels", [("cat", "dog", "cat"), ("cat",), (), ("cat", "dog")])
@@ -136,6 +158,10 @@ def test_a_name_that_is_no_plain_folder_name_is_refused(name: str) -> None:
         ("input.height", 0),
         ("input.channels", 5),
         ("input.resample", "nearest"),
+        ("input.rules", 0),
+        ("input.bits", 7),
+        ("input.bits", 17),
+        ("input.ground", "white"),
         ("training.data_digest", "abc"),
         ("training.data_digest", DIGEST.replace("0", "G")),
         ("training.splits", {"test": {"size": 1, "digest": DIGEST}}),

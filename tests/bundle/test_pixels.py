@@ -116,7 +116,7 @@ def test_an_image_is_put_upright(kind: str, orientation: int) -> None:
     file = encoded(np.ascontiguousarray(stored), kind, exif=lying(orientation))
 
     np.testing.assert_array_equal(decode(file, PixelSettings(height=16, width=32)) > 127, upright > 127)
-    assert look(file) == look_and_decode(file, AS_GREY)[0] == Content(16, 32, 1, transparent=False)
+    assert look(file) == look_and_decode(file, AS_GREY).content == Content(16, 32, colour=False)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -125,7 +125,7 @@ def test_an_unknown_orientation_is_none(orientation: int) -> None:
     file = encoded(GREY, exif=lying(orientation))
 
     np.testing.assert_array_equal(decode(file, AS_GREY), GREY)
-    assert look(file) == Content(6, 8, 1, transparent=False)
+    assert look(file) == Content(6, 8, colour=False)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -137,7 +137,7 @@ def test_a_broken_orientation_is_none() -> None:
     file = whole[:length] + (18).to_bytes(2, "big") + whole[length + 2 : length + 18] + whole[length + exif_size :]
 
     assert decode(file, AS_GREY).shape == (6, 8)
-    assert look(file) == Content(6, 8, 1, transparent=False)
+    assert look(file) == Content(6, 8, colour=False)
 
 
 def test_sixteen_bits_are_scaled() -> None:
@@ -157,10 +157,10 @@ def test_sixteen_bits_may_lie_on_their_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "channels"),
-    [("1", 1), ("L", 1), ("LA", 2), ("I;16", 1), ("P", 3), ("RGB", 3), ("RGBA", 4)],
+    ("mode", "colour"),
+    [("1", False), ("L", False), ("LA", False), ("I;16", False), ("P", True), ("RGB", True), ("RGBA", True)],
 )
-def test_every_mode_of_png_is_read(mode: str, channels: int) -> None:
+def test_every_mode_of_png_is_read(mode: str, colour: bool) -> None:
     """One bit to sixteen, palette, transparency: black and white are the same in all, and each tells if it is grey."""
     picture = np.where(GREY > 120, 255, 0).astype(np.uint8)
     sixteen = Image.fromarray(picture.astype(np.uint16) * 257)
@@ -170,7 +170,7 @@ def test_every_mode_of_png_is_read(mode: str, channels: int) -> None:
         assert image.mode == mode
     np.testing.assert_array_equal(decode(file, AS_GREY), picture)
     np.testing.assert_array_equal(decode(file, AS_COLOUR), np.stack([picture] * 3, axis=2))
-    assert look(file) == look_and_decode(file, AS_GREY)[0] == Content(6, 8, channels, transparent=False)
+    assert look(file) == look_and_decode(file, AS_GREY).content == Content(6, 8, colour)
 
 
 def test_a_palette_is_looked_up() -> None:
@@ -181,16 +181,6 @@ def test_a_palette_is_looked_up() -> None:
     expected = np.array([[[255, 0, 0], [0, 0, 255]], [[0, 0, 255], [255, 0, 0]]], np.uint8)
 
     np.testing.assert_array_equal(decode(encoded(image), settings), expected)
-    np.testing.assert_array_equal(decode(encoded(image, transparency=bytes([0, 128])), settings), expected)
-    np.testing.assert_array_equal(decode(encoded(image, transparency=1), settings), expected)
-
-
-def test_alpha_is_kept_where_the_model_takes_it() -> None:
-    """A model of four channels sees the transparency; one of three sees the colours as they are without it."""
-    pixels = np.dstack([COLOUR, GREY])
-
-    np.testing.assert_array_equal(decode(encoded(pixels), PixelSettings(height=6, width=8, channels=4)), pixels)
-    np.testing.assert_array_equal(decode(encoded(pixels), AS_COLOUR), COLOUR)
 
 
 def test_a_cmyk_jpeg_is_read() -> None:
@@ -199,7 +189,7 @@ def test_a_cmyk_jpeg_is_read() -> None:
     decoded = decode(encoded(red, "JPEG", quality=95), AS_COLOUR)
 
     assert np.abs(decoded.astype(int) - (255, 0, 0)).max() <= 8
-    assert look(encoded(red, "JPEG")) == Content(6, 8, 3, transparent=False)
+    assert look(encoded(red, "JPEG")) == Content(6, 8, colour=True)
 
 
 def test_a_camera_may_add_a_preview() -> None:
@@ -297,4 +287,4 @@ def test_damage_is_refused_or_harmless(kind: str, data: st.DataObject) -> None:
         return
 
     assert shape == (6, 8, 3)
-    assert look(bytes(file)).channels in (1, 2, 3, 4)
+    assert min(look(bytes(file)).height, look(bytes(file)).width) > 0

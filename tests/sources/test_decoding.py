@@ -16,6 +16,7 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.sources.decoding import read_images
 from vouch.sources.errors import SourceError
 from vouch.sources.load import load
+from vouch.sources.wanted import Wanted
 
 ONE, SEVERAL = 1e9, 0.0
 """Seconds of work left from which other processes are started: never, at once."""
@@ -48,8 +49,9 @@ def test_several_processes_read_what_one_reads(tmp_path: Path) -> None:
 
     one, several = (read_images(tmp_path, paths, worth_processes_s=worth) for worth in (ONE, SEVERAL))
 
-    assert one.shape == (300, 5, 4, 3)
-    np.testing.assert_array_equal(one, several, strict=True)
+    assert one.images.shape == (300, 5, 4, 3)
+    np.testing.assert_array_equal(one.images, several.images, strict=True)
+    np.testing.assert_array_equal(one.origins, several.origins, strict=True)
 
 
 @pytest.mark.usefixtures("_two_cores")
@@ -88,7 +90,7 @@ def test_killed_processes_cost_time_and_no_image(
 
     monkeypatch.setattr(vouch.sources.decoding, "progress_bar", killing)
 
-    read = read_images(tmp_path, paths, worth_processes_s=SEVERAL)
+    read = read_images(tmp_path, paths, worth_processes_s=SEVERAL).images
 
     assert killed
     assert "a process that decoded images was killed; going on in one process" in capsys.readouterr().err
@@ -128,33 +130,62 @@ def clear(mode: str) -> Image.Image:
     return picture(mode, 7)
 
 
+def in_classes(folder: Path, images: list[Image.Image]) -> str:
+    """A class each."""
+    for name, image in zip("abcdef", images, strict=False):
+        (folder / name).mkdir(parents=True)
+        image.save(folder / name / "1.png")
+    return str(folder)
+
+
 @pytest.mark.parametrize(
     ("images", "channels"),
     [
         ([opaque("L"), opaque("L")], None),
-        ([opaque("LA"), opaque("LA")], None),
-        ([clear("LA"), opaque("LA")], 2),
+        ([opaque("LA"), clear("LA")], None),
         ([clear("LA"), opaque("L")], None),
         ([opaque("RGB"), opaque("L")], 3),
-        ([opaque("RGBA"), opaque("RGB")], 3),
+        ([opaque("RGBA"), opaque("RGBA")], 3),
         ([clear("RGBA"), opaque("RGB")], 3),
-        ([clear("RGBA"), opaque("RGBA")], 4),
-        ([clear("RGBA"), clear("LA")], 4),
-        ([clear("RGBA"), opaque("L")], 3),
+        ([clear("RGBA"), clear("LA")], 3),
         ([opaque("RGB"), clear("LA")], 3),
     ],
 )
-def test_channels_are_what_all_images_have(tmp_path: Path, images: list[Image.Image], channels: int | None) -> None:
-    """Colour where one has it, alpha where all have it and one uses it; each as Pillow converts it."""
-    for name, image in zip("ab", images, strict=True):
-        (tmp_path / name).mkdir()
-        image.save(tmp_path / name / "1.png")
+def test_colour_where_one_has_it_and_no_alpha(tmp_path: Path, images: list[Image.Image], channels: int | None) -> None:
+    """What is transparent lies on white, whatever the other files hold."""
+    found = load(in_classes(tmp_path, images)).splits["all"].images
 
-    found = load(str(tmp_path)).splits["all"].images
+    on_white = [
+        Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
+        for image in images
+    ]
+    expected = [np.asarray(image if channels else image.convert("L"), np.int16) for image in on_white]
+    assert found.shape == (2, 4, 3) + ((channels,) if channels else ())
+    assert np.abs(found - np.stack(expected)).max() <= 1  # Pillow's own compositing rounds otherwise
 
-    mode = {None: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-    expected = np.stack([np.asarray(image.convert(mode)) for image in images])
-    np.testing.assert_array_equal(found, expected, strict=True)
+
+def test_one_file_does_not_change_what_the_others_mean(tmp_path: Path) -> None:
+    """Transparent images become the same pixels with and without an opaque one among them."""
+    alone = load(in_classes(tmp_path / "alone", [clear("RGBA"), opaque("RGBA")])).splits["all"].images
+    beside = load(in_classes(tmp_path / "beside", [clear("RGBA"), opaque("RGBA"), opaque("RGB")])).splits["all"].images
+
+    np.testing.assert_array_equal(alone, beside[:2])
+    assert alone[0].min() > 240
+    assert alone[1].max() == 30
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_channels_can_be_asked_for(tmp_path: Path, channels: int, mode: str) -> None:
+    """Alpha only then; grey has no axis of its own."""
+    spec = in_classes(tmp_path, [opaque("RGB"), opaque("LA"), clear("RGBA")])
+
+    found = load(spec, Wanted(channels=channels, ground="#0a141e")).splits["all"].images
+
+    expected = np.stack(
+        [np.asarray(picture(kind, alpha).convert(mode)) for kind, alpha in [("RGB", 255), ("LA", 255), ("RGBA", 7)]]
+    )  # on its own colour a picture is whole
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 1
 
 
 def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
@@ -177,6 +208,6 @@ def test_images_become_exactly_what_is_asked_for(tmp_path: Path, channels: int |
     paths = write(tmp_path, noise(3, 6, 5))
     Image.fromarray(noise(9, 9, 4)).save(paths[1])
 
-    read = read_images(tmp_path, paths, exactly=PixelSettings(height=4, width=3, channels=channels))
+    read = read_images(tmp_path, paths, exactly=PixelSettings(height=4, width=3, channels=channels)).images
 
     assert read.shape == (3, 4, 3) + ((channels,) if channels else ())

@@ -9,6 +9,7 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode
 from vouch.sources.errors import SourceError
 from vouch.sources.folders import read_image_folder
+from vouch.sources.wanted import Wanted
 
 
 def save(path: Path, value: int | tuple[int, int, int] = 0, size: tuple[int, int] = (4, 3)) -> None:
@@ -76,7 +77,7 @@ def test_pixels_are_those_that_the_server_would_decode(tmp_path: Path) -> None:
         Image.fromarray(noise).save(tmp_path / name / "1.jpeg", exif=turned)
 
     own_size = read_image_folder("here", tmp_path)
-    resized = read_image_folder("here", tmp_path, size=(5, 6))
+    resized = read_image_folder("here", tmp_path, Wanted(size=(5, 6)))
 
     assert own_size.splits["all"].images.shape == (2, 12, 9)
     expected = decode((tmp_path / "a" / "1.jpeg").read_bytes(), PixelSettings(height=5, width=6))
@@ -91,7 +92,7 @@ def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"differ in size \(4x3, 5x3\); pass --size HxW"):
         read_image_folder("here", tmp_path)
 
-    assert read_image_folder("here", tmp_path, size=(2, 2)).splits["all"].images.shape == (2, 2, 2)
+    assert read_image_folder("here", tmp_path, Wanted(size=(2, 2))).splits["all"].images.shape == (2, 2, 2)
 
 
 def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_images_that_fit_into_no_memory_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "b" / "1.png")
 
     with pytest.raises(SourceError, match="do not fit into memory; pass a smaller --size"):
-        read_image_folder("here", tmp_path, size=(2**31, 2**31))
+        read_image_folder("here", tmp_path, Wanted(size=(2**31, 2**31)))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from PIL import Image
 from vouch.sources import idx
 from vouch.sources.errors import SourceError
 from vouch.sources.load import load
+from vouch.sources.wanted import Wanted
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits import make_splits
 
@@ -132,13 +133,25 @@ def test_size_is_refused_where_nothing_is_resized(tmp_path: Path, kind: str) -> 
     spec = str(makers[kind](tmp_path / "data")) if kind in makers else kind
 
     with pytest.raises(SourceError, match=r"--size 4x4 does not apply to .*folders of images.*csv"):
-        load(spec, size=(4, 4))
+        load(spec, Wanted(size=(4, 4)))
+
+
+@pytest.mark.parametrize(("wanted", "says"), [(Wanted(bits=10), "--bits 10"), (Wanted(channels=4), "--channels 4")])
+@pytest.mark.parametrize("kind", ["digits", "npz", "csv"])
+def test_arrays_are_taken_as_they_are(tmp_path: Path, kind: str, wanted: Wanted, says: str) -> None:
+    """What decoding files means nothing to them, and is refused; a ground is for what is served later."""
+    makers = {"npz": write_npz, "csv": write_csv}
+    spec = str(makers[kind](tmp_path / f"a.{kind}")) if kind in makers else kind
+
+    with pytest.raises(SourceError, match=rf"{says} does not apply to .*folders of images: leave it out"):
+        load(spec, wanted)
+    assert load(spec, Wanted(ground="#000000")).splits["all"].images.dtype == np.uint8
 
 
 def test_size_reaches_the_readers_that_take_one(tmp_path: Path) -> None:
     """Image folders are resized; a table's lines are given their shape."""
-    pictures = load(str(write_images(tmp_path / "pictures")), size=(3, 5))
-    table = load(str(write_csv(tmp_path / "a.csv")), size=(1, 4))
+    pictures = load(str(write_images(tmp_path / "pictures")), Wanted(size=(3, 5)))
+    table = load(str(write_csv(tmp_path / "a.csv")), Wanted(size=(1, 4)))
 
     assert pictures.splits["all"].images.shape == (2, 3, 5)
     assert table.splits["all"].images.shape == (2, 1, 4)

@@ -124,7 +124,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals", "calibration", "task", "thresholds", "baseline", "caveats")
+    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals", "calibration", "task", "thresholds", "baseline", "caveats", "decoding")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class Model(_message.Message):
     THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
     BASELINE_FIELD_NUMBER: _ClassVar[int]
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
+    DECODING_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
     version: int
@@ -153,7 +154,8 @@ class Model(_message.Message):
     thresholds: _containers.RepeatedScalarFieldContainer[float]
     baseline: Accuracy
     caveats: _containers.RepeatedCompositeFieldContainer[Caveat]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., task: _Optional[_Union[Task, str]] = ..., thresholds: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ...) -> None: ...
+    decoding: Decoding
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., task: _Optional[_Union[Task, str]] = ..., thresholds: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ...) -> None: ...
 
 class Caveat(_message.Message):
     __slots__ = ("kind", "text")
@@ -162,6 +164,16 @@ class Caveat(_message.Message):
     kind: str
     text: str
     def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Decoding(_message.Message):
+    __slots__ = ("rules", "bits", "ground")
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    GROUND_FIELD_NUMBER: _ClassVar[int]
+    rules: int
+    bits: int
+    ground: str
+    def __init__(self, rules: _Optional[int] = ..., bits: _Optional[int] = ..., ground: _Optional[str] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "error_before", "error_after", "coverages")

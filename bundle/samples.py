@@ -1,0 +1,129 @@
+"""From a decoded file to a picture of 8 bits in grey or colour, with or without alpha: the second decoding rules.
+
+Samples of 16 bits hold as many as the settings say; the highest 8 of these are taken. A colour that stands for
+"transparent" (PNG's tRNS) is looked for among the whole samples, before any bit is dropped. A ground is laid under a
+picture before it is resized: each channel is (value * alpha + ground * (255 - alpha)) / 255, rounded to the nearest.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+
+import numpy as np
+from PIL import Image
+
+from vouch.bundle.errors import InvalidImage
+from vouch.bundle.pixel_settings import ALL_BITS
+
+GREY_16 = "I;16B"
+GREY_ALPHA_16 = "LA;16B"
+LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", GREY_ALPHA_16: "RGBA"}
+"""How Pillow reads the high bytes of 16-bit samples in colour or with alpha -> how it is made to read the low ones.
+
+PNG is big-endian, so the byte that is kept when it is read as little-endian is the low one. Grey with alpha has no such
+name: its four bytes are read as they are, the low one of grey second.
+"""
+GREY_SCALE = {"L;2": 85, "L;4": 17}
+"""What Pillow multiplies samples of 2 and 4 bits by; it leaves their tRNS as it is."""
+
+Depth = tuple[int, int]
+"""The lowest and the highest sample of a 16-bit file."""
+ReadAgain = Callable[[str], Image.Image]
+"""The same file, read under another raw mode and put upright."""
+
+
+def raw_mode(image: Image.Image) -> str:
+    """How the samples of a PNG file lie in it, in Pillow's words; to be asked before it is loaded."""
+    arguments = image.tile[0].args if image.format == "PNG" and image.tile else ""
+    return arguments if isinstance(arguments, str) else ""
+
+
+def is_grey(image: Image.Image, raw: str) -> bool:
+    """Whether it has no colour."""
+    return image.mode in ("1", "L", "LA", "I", "I;16", "I;16B") or raw == GREY_ALPHA_16
+
+
+def eight_bits(upright: Image.Image, raw: str, bits: int, read_again: ReadAgain) -> tuple[Image.Image, Depth | None]:
+    """The picture as L, LA, RGB or RGBA, and of a 16-bit file how far its samples go.
+
+    Args:
+        raw: the file's `raw_mode`.
+        bits: how many of 16 the samples hold.
+
+    Raises:
+        InvalidImage: a 16-bit sample needs more bits.
+    """
+    key = upright.info.get("transparency")
+    if raw == GREY_16:
+        samples = np.asarray(upright)
+        picture, depth = _reduced(samples, bits)
+        return (picture if key is None else _with_alpha(picture, samples != key)), depth
+    if raw in LOW_BYTES and (bits < ALL_BITS or key is not None):
+        return _whole_samples(upright, raw, bits, key, read_again)
+    if raw in LOW_BYTES:
+        return _high_bytes(upright, raw)
+    if upright.mode in ("1", "L"):
+        grey = upright.convert("L")
+        return (grey if key is None else _with_alpha(grey, np.asarray(grey) != key * GREY_SCALE.get(raw, 1))), None
+    if upright.mode in ("LA", "RGBA"):
+        return upright, None
+    return upright.convert("RGBA" if upright.has_transparency_data else "RGB"), None
+
+
+def on_ground(picture: Image.Image, ground: str) -> Image.Image:
+    """The picture without alpha, as it looks on a ground of this colour (#rrggbb); grey where both are."""
+    if picture.mode not in ("LA", "RGBA"):
+        return picture
+    red, green, blue = bytes.fromhex(ground[1:])
+    grey = picture.mode == "LA" and red == green == blue
+    laid = Image.new("L", picture.size, red) if grey else Image.new("RGB", picture.size, (red, green, blue))
+    laid.paste(picture.convert(laid.mode), mask=picture.getchannel("A"))
+    return laid
+
+
+def is_transparent(picture: Image.Image) -> bool:
+    """Whether any of it is."""
+    return picture.mode in ("LA", "RGBA") and picture.getchannel("A").getextrema() != (255, 255)
+
+
+def _high_bytes(upright: Image.Image, raw: str) -> tuple[Image.Image, Depth]:
+    """Where all 16 bits count, the high bytes, which Pillow has read, are the picture."""
+    picture = upright.convert("LA") if raw == GREY_ALPHA_16 else upright
+    extremes = [band.getextrema() for band in picture.split()[: 1 if picture.mode == "LA" else 3]]
+    return picture, (min(low for low, _ in extremes) << 8, max(high for _, high in extremes) << 8 | 255)
+
+
+def _whole_samples(
+    upright: Image.Image, raw: str, bits: int, key: tuple[int, ...] | None, read_again: ReadAgain
+) -> tuple[Image.Image, Depth]:
+    high, low = upright.split(), read_again(LOW_BYTES[raw]).split()
+    low = low[1:2] if raw == GREY_ALPHA_16 else low[:3]
+    bands, depths, differs = [], [], []
+    for k, (upper, lower) in enumerate(zip(high, low, strict=False)):
+        samples = np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower)
+        band, depth = _reduced(samples, bits)
+        bands.append(band)
+        depths.append(depth)
+        if key is not None:
+            differs.append(samples != key[k])
+    picture = Image.merge("RGB", bands) if len(bands) == 3 else bands[0]
+    if len(high) == 4:
+        picture.putalpha(high[3])
+    if differs:
+        picture = _with_alpha(picture, reduce(np.logical_or, differs))
+    return picture, (min(low for low, _ in depths), max(high for _, high in depths))
+
+
+def _reduced(samples: np.ndarray, bits: int) -> tuple[Image.Image, Depth]:
+    """The highest 8 of the bits that are in use, and how far these samples go."""
+    depth = int(samples.min()), int(samples.max())
+    if depth[1] >> bits:
+        raise InvalidImage(
+            f"it has a 16-bit sample of {depth[1]:,}; files of {bits} bits (--bits {bits}) hold at most {2**bits - 1:,}"
+        )
+    return Image.fromarray((samples >> (bits - 8)).astype(np.uint8)), depth
+
+
+def _with_alpha(picture: Image.Image, opaque: np.ndarray) -> Image.Image:
+    """The grey or RGB picture, transparent where it is not opaque."""
+    alpha = Image.fromarray(opaque.astype(np.uint8) * np.uint8(255))
+    return Image.merge(f"{picture.mode}A", [*picture.split(), alpha])

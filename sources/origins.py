@@ -1,0 +1,168 @@
+"""What images were before they became pixels: how far their samples go, what is transparent, which files differ.
+
+Pixels no longer say it, and it decides whether they can be learned from. Judged class by class: where files differ in
+scale between classes, the scale alone tells them apart. Reads no file.
+"""
+
+from hashlib import blake2b
+
+import numpy as np
+
+from vouch.bundle.pixels import Decoded
+from vouch.sources.examples import Source
+from vouch.sources.wanted import Wanted
+
+ORIGIN = np.dtype(
+    [
+        ("lowest", np.uint16),
+        ("highest", np.uint16),
+        ("full", np.uint16),
+        ("deep", np.bool_),
+        ("transparent", np.bool_),
+        ("file", np.uint64),
+        ("pixels", np.uint64),
+    ]
+)
+"""Of one image: the range of its samples, the largest that there can be, whether they have 16 bits, whether it is
+transparent anywhere, and hashes of its file and of its pixels, 0 where there is no file of its own."""
+Origin = tuple[int, int, int, bool, bool, int, int]
+PART = 4
+"""Samples that use less than one part in four of what they could are warned of."""
+BITS_APART = 2
+"""Classes whose highest samples differ by so many bits may differ in scale."""
+SHOWN = 3
+"""Classes that such a warning names, beside the one of the largest range."""
+CHUNK_PIXELS = 1 << 24
+
+
+def origin_of(encoded: bytes, decoded: Decoded, bits: int) -> Origin:
+    """What a file was."""
+    low, high = decoded.depth or (int(decoded.pixels.min()), int(decoded.pixels.max()))
+    full = 2**bits - 1 if decoded.depth else 255
+    hashes = (
+        int.from_bytes(blake2b(content, digest_size=8).digest()) for content in (encoded, decoded.pixels.tobytes())
+    )
+    return (low, high, full, decoded.depth is not None, decoded.transparent, *hashes)
+
+
+def origins_of_arrays(images: np.ndarray) -> np.ndarray:
+    """The same of images that came as arrays of bytes, shape (N,): no files of their own."""
+    origins = np.zeros(len(images), ORIGIN)
+    origins["full"] = 255
+    step = max(1, CHUNK_PIXELS // images[0].size)
+    for start in range(0, len(images), step):
+        part = images[start : start + step].reshape(-1, images[0].size)
+        origins["lowest"][start : start + step] = part.min(axis=1)
+        origins["highest"][start : start + step] = part.max(axis=1)
+    return origins
+
+
+def decoding_warnings(source: Source) -> tuple[str, ...]:
+    """What of it a model may learn, or miss, because of how the images are stored: a sentence each."""
+    parts = list(source.splits.values())
+    origins = np.concatenate(
+        [part.origins if part.origins is not None else origins_of_arrays(part.images) for part in parts]
+    )
+    labels = np.concatenate([part.labels for part in parts])
+    rows, classes = labels.nonzero() if labels.ndim == 2 else (np.arange(len(labels)), labels)
+    deep = origins["deep"]
+    return (
+        *_narrow(origins[deep]),
+        *_narrow(origins[~deep]),
+        *_scales_apart(origins[rows], classes, source.classes),
+        *_depths_apart(deep[rows], classes, source.classes),
+        *_became_equal(origins),
+    )
+
+
+def transparency(source: Source, wanted: Wanted) -> tuple[str, ...]:
+    """What becomes of transparent images, where there are any."""
+    parts = [part.origins for part in source.splits.values() if part.origins is not None]
+    count = sum(int(part["transparent"].sum()) for part in parts)
+    if not count:
+        return ()
+    images = f"{count:,} of {sum(map(len, parts)):,} images {'is' if count == 1 else 'are'} transparent in places"
+    if wanted.channels in (2, 4):
+        return (f"{images}: alpha is a channel of its own",)
+    return (f"{images}: they lie on {wanted.ground} (--ground for another, --channels 4 for alpha as a channel)",)
+
+
+def _narrow(origins: np.ndarray) -> tuple[str, ...]:
+    """A warning where images of one depth use little of it."""
+    if not len(origins):
+        return ()
+    low, high, full = int(origins["lowest"].min()), int(origins["highest"].max()), int(origins["full"][0])
+    if (high - low) * PART >= full:
+        return ()
+    deep = bool(origins["deep"][0])
+    images = f"the {len(origins):,} {'16-bit files' if deep else 'images of 8 bits'}"
+    needed = max(8, high.bit_length())
+    if deep and 2**needed - 1 < full:
+        remedy = f"if they hold {needed} bits, pass --bits {needed}"
+        dark = ", so they become nearly black"
+    else:
+        remedy = f"spread them over 0 to {full:,} where they are written, for training and for callers"
+        dark = ""
+    return (f"the samples of {images} go from {low:,} to {high:,}, of 0 to {full:,}{dark}: {remedy}",)
+
+
+def _scales_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A warning where a class ends far below another.
+
+    Args:
+        origins: of an image for each of its classes.
+        classes: their positions.
+    """
+    share = origins["highest"] / origins["full"]
+    order = np.argsort(share, kind="stable")
+    highest = np.full(len(names), -1)
+    highest[classes[order]] = order  # the last one stays, which is the largest
+    present = np.flatnonzero(highest >= 0)
+    present = present[np.argsort(share[highest[present]], kind="stable")]
+    bits = [int(share[highest[k]] * (2**16 - 1)).bit_length() for k in present[[0, -1]]]
+    if bits[1] - bits[0] < BITS_APART:
+        return ()
+    shown = dict.fromkeys([*present[:SHOWN].tolist(), int(present[-1])])
+    ranges = ", ".join(f"{names[k]} at {_end(origins[highest[k]])}" for k in shown)
+    return (
+        f"the samples of the classes end far apart, {ranges}: where that is how files were written and not what "
+        "they show, the scale alone tells the classes apart; bring all files to one scale",
+    )
+
+
+def _end(origin: np.void) -> str:
+    return f"{int(origin['highest']):,} of {int(origin['full']):,} ({16 if origin['deep'] else 8}-bit)"
+
+
+def _depths_apart(deep: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A warning where one class has files of 16 bits only and another has none."""
+    images = np.bincount(classes, minlength=len(names))
+    deep_images = np.bincount(classes[deep], minlength=len(names))
+    all_deep, none_deep = np.flatnonzero((deep_images == images) & (images > 0)), np.flatnonzero(deep_images == 0)
+    if not (len(all_deep) and len(none_deep)):
+        return ()
+    return (
+        f"all files of class {names[all_deep[0]]} have 16 bits and all of class {names[none_deep[0]]} have 8: the "
+        "way they were written may tell the classes apart; write all files in one depth",
+    )
+
+
+def _became_equal(origins: np.ndarray) -> tuple[str, ...]:
+    """A warning where files that differ are the same pixels."""
+    files, first = np.unique(origins["file"][origins["file"] > 0], return_index=True)
+    origins = origins[origins["file"] > 0][first]
+    pixels, group, count = np.unique(origins["pixels"], return_inverse=True, return_counts=True)
+    equal = origins[count[group] > 1]
+    if not len(equal):
+        return ()
+    reasons = [
+        "16-bit samples differed in low bits (--bits)" if equal["deep"].any() else "",
+        "what is transparent lies on a ground of one colour (--ground, --channels 4)"
+        if equal["transparent"].any()
+        else "",
+    ]
+    why = " or ".join(filter(None, reasons)) or "they show the same, or --size left too few pixels"
+    return (
+        f"{len(equal):,} of {len(files):,} different files became equal to another through decoding, "
+        f"which leaves {len(pixels):,} that differ: {why}",
+    )
