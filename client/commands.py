@@ -22,11 +22,10 @@ from vouch.client.client import Client
 from vouch.client.errors import BenchFailed, CallFailed, UnusableCertificate
 from vouch.client.messages import Evaluation, Model
 from vouch.client.predicting import predict_files
-from vouch.client.recount import recount
+from vouch.client.recount import find_labelled, recount
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
 from vouch.client.waiting import until_served
 from vouch.sources.errors import SourceError
-from vouch.sources.load import load_as
 
 EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed, UnusableCertificate)
 
@@ -83,11 +82,11 @@ def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluatio
 
 
 def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
-    source = load_as(settings.data, client.model(settings.model).input_shape)
+    labelled = find_labelled(settings.data, client.model(settings.model))
     if settings.classes:
-        source = source.with_classes(tuple(settings.classes.split(",")))
+        labelled = labelled.with_classes(tuple(settings.classes.split(",")))
     with progress_bar("predicting", None) as show:
-        return recount(client, settings.model, source, settings.batch_size, show)
+        return recount(client, settings.model, labelled, settings.batch_size, show)
 
 
 def _health(settings: HealthSettings) -> int:
@@ -124,6 +123,7 @@ def _as_json(result: Evaluation | Model) -> dict[str, Any]:
     if isinstance(result, Model):
         values["calibration"] = _calibration_as_json(result.calibration) if result.calibration else None
         values["no_better_than_chance"] = any(caveat.kind == CHANCE for caveat in result.caveats)
+        values["pixels"] = result.pixels.model_dump() if result.pixels else None
     return values
 
 
@@ -140,6 +140,8 @@ def _print_model(model: Model) -> None:
         print_caveats("warning", [caveat.text for caveat in model.caveats])
         output().print(f"  served   {model.served}")
         output().print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
+        if model.pixels is not None:
+            output().print(f"  files    {model.pixels}")
         output().print(f"  labels   {', '.join(model.labels)}", markup=False)
         if model.thresholds:
             lowest, highest = min(model.thresholds), max(model.thresholds)

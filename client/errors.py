@@ -31,6 +31,11 @@ class CallFailed(Exception):
         """Whether the same call may succeed when a server has started, or a model has been published."""
         return self.code in MAY_PASS
 
+    @property
+    def is_of_the_request(self) -> bool:
+        """Whether what was sent is at fault, so that the server answers the same to it whenever it is asked."""
+        return self.code is grpc.StatusCode.INVALID_ARGUMENT
+
 
 class UnusableCertificate(Exception):
     """A file that TLS needs cannot be read, or is not what it should be."""

@@ -10,7 +10,7 @@ import numpy as np
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
-from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.pixel_settings import FIRST_RULES, RULES, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -77,7 +77,7 @@ class Model:
     caveats: tuple[Caveat, ...] = ()
     """What the figures say against the model; none of a good one."""
     pixels: PixelSettings | None = None
-    """What an image file becomes; None while no version is served."""
+    """What an image file becomes; None while no version is served, or where its rules are not known here."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,14 @@ def read_model(model: pb.Model) -> Model:
     )
 
 
-def read_pixels(model: pb.Model) -> PixelSettings:
-    """What files become; a server that says nothing of it knows the first rules alone."""
+def read_pixels(model: pb.Model) -> PixelSettings | None:
+    """What files become; a server that says nothing of it knows the first rules alone. None: rules unknown here."""
     height, width, *channels = model.input_shape
     shape = {"height": height, "width": width, "channels": channels[0] if channels else None}
     if not model.HasField("decoding"):
         return PixelSettings(rules=FIRST_RULES, **shape)
     said = model.decoding
-    return PixelSettings(rules=said.rules, bits=said.bits, ground=said.ground, **shape)
+    return PixelSettings(rules=said.rules, bits=said.bits, ground=said.ground, **shape) if said.rules <= RULES else None
 
 
 def read_calibration(message: pb.Calibration) -> Calibration:

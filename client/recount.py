@@ -1,23 +1,84 @@
-"""Counting a server's right answers on labelled images of the caller's own."""
+"""Counting a server's right answers on labelled images of the caller's own.
 
-from collections.abc import Callable
+PNG and JPEG files are sent as they are, so that what is counted is what serves: the server's own decoder, under the
+rules that the model was trained with. Arrays go as pixels.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.multi_label import task_of
+from vouch.bundle.multi_label import Task
 from vouch.client.client import Client
-from vouch.client.messages import Evaluation
+from vouch.client.errors import CallFailed
+from vouch.client.images import Content, UnusableFile, read_file
+from vouch.client.messages import Evaluation, Model, Prediction
+from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Examples, Source
+from vouch.sources.examples import Examples, Source, SplitName, check_chosen
+from vouch.sources.load import list_files, load_as
+
+MESSAGE_BYTES = 4 << 20
+"""A call has no more of images, if it has more than one: what gRPC servers take unless they are told otherwise."""
 
 
-def recount(client: Client, model: str, source: Source, batch_size: int, progress: Callable[[int], None]) -> Evaluation:
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images to count on, with the labels of each by name."""
+
+    name: str
+    classes: tuple[str, ...]
+    task: Task
+    images: np.ndarray | Sequence[Path]
+    """Pixels, uint8 of shape (N, H, W) or (N, H, W, C); or the paths of N files."""
+    truth: Sequence[frozenset[str]]
+
+    def with_classes(self, wanted: tuple[str, ...]) -> "Labelled":
+        """The files of these classes only; of several labels these only, and files that had none of any.
+
+        Raises:
+            SourceError: a class is not there, or is named twice.
+        """
+        check_chosen(self.name, self.classes, wanted)
+        chosen = frozenset(wanted)
+        rows = [row for row, labels in enumerate(self.truth) if labels & chosen or not labels]
+        images = self.images[rows] if isinstance(self.images, np.ndarray) else [self.images[row] for row in rows]
+        return Labelled(self.name, wanted, self.task, images, [self.truth[row] & chosen for row in rows])
+
+
+def find_labelled(spec: str, model: Model) -> Labelled:
+    """The images that `--data` names: their validation split, or all of them where they are not split.
+
+    Raises:
+        SourceError: there are none.
+    """
+    listed = list_files(spec)
+    if listed is None:
+        return labelled_arrays(load_as(spec, model.pixels))
+    split = split_to_count(spec, listed.files)
+    paths, labels = zip(*listed.files[split], strict=True)
+    classes = {label: None for part in listed.files.values() for _, names in part for label in names}
+    return Labelled(spec, tuple(classes), listed.task, paths, [frozenset(names) for names in labels])
+
+
+def labelled_arrays(source: Source) -> Labelled:
+    """The same of a source that is in memory."""
+    examples = examples_to_count(source)
+    return Labelled(
+        source.name, source.classes, examples.task, examples.images, _names(source.classes, examples.labels)
+    )
+
+
+def recount(
+    client: Client, model: str, labelled: Labelled, batch_size: int, progress: Callable[[int], None]
+) -> Evaluation:
     """Sends the images through Predict and holds the labels against the answers.
 
     Args:
-        source: its validation split is counted, or all of it where it does not split.
-        batch_size: images a call.
+        batch_size: images a call, at most.
         progress: told how many are done.
 
     Returns:
@@ -25,38 +86,22 @@ def recount(client: Client, model: str, source: Source, batch_size: int, progres
 
     Raises:
         CallFailed: a call failed.
-        SourceError: a class that the model does not know, or one label an image where the model answers several, or
-            the other way round.
+        SourceError: a class that the model does not know, one label an image where the model answers several, or the
+            other way round; or files that cannot be read, all of them in one message.
     """
     about = client.model(model)
-    unknown = sorted(set(source.classes) - set(about.labels))
-    if unknown and about.labels:
-        raise SourceError(
-            f"model {about.name} does not know class {', '.join(unknown[:5])} of {source.name}; "
-            f"choose among {', '.join(about.labels[:20])} with --classes"
-        )
-    examples = examples_to_count(source)
-    several = task_of(examples.labels) == "multi_label"
-    if several != (about.task == "multi_label") and about.labels:
-        has, answers_with = ("any number of labels", "one") if several else ("one label", "any number")
-        raise SourceError(f"{source.name} has {has} an image, model {about.name} answers with {answers_with}")
-    truth = _names(source.classes, examples.labels)
-    correct = 0
-    for start in range(0, len(examples), batch_size):
-        rows = slice(start, start + batch_size)
-        answers = client.predict(examples.images[rows], about.name, about.version)
-        for answer, names in zip(answers, truth[rows], strict=True):
-            correct += names == (frozenset(answer.label_set or ()) if several else {answer.label})
-        progress(start + len(answers))
+    _check_labels(labelled, about)
+    correct, done, broken = 0, 0, dict[Path, str]()
+    for rows, images in _batches(labelled.images, batch_size, broken):
+        for row, answer in _answers(client, about, labelled, rows, images, broken):
+            answered = answer.label_set if labelled.task == "multi_label" else (answer.label,)
+            correct += labelled.truth[row] == frozenset(answered or ())
+        done += len(rows)
+        progress(done)
+    if broken:
+        raise broken_files(Path(labelled.name), broken, len(labelled.truth))
     assert about.claim is not None  # it has just answered, so it is served
-    return Evaluation(about.name, about.version, about.claim, Accuracy(correct=correct, total=len(examples)))
-
-
-def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
-    """The labels of each image by their names."""
-    if labels.ndim == 1:
-        return [frozenset((classes[label],)) for label in labels.tolist()]
-    return [frozenset(classes[k] for k in np.flatnonzero(row)) for row in labels]
+    return Evaluation(about.name, about.version, about.claim, Accuracy(correct=correct, total=len(labelled.truth)))
 
 
 def examples_to_count(source: Source) -> Examples:
@@ -64,7 +109,80 @@ def examples_to_count(source: Source) -> Examples:
     Raises:
         SourceError: the source has neither a validation split nor one for all.
     """
-    for split in ("validation", "all"):
-        if split in source.splits and len(source.splits[split]):
-            return source.splits[split]
-    raise SourceError(f"{source.name} has no validation split to count on; it has {', '.join(source.splits)}")
+    return source.splits[split_to_count(source.name, source.splits)]
+
+
+def split_to_count(name: str, splits: Mapping[SplitName, Sized]) -> SplitName:
+    """Which of the splits is counted on. Raises as `examples_to_count`."""
+    wanted: tuple[SplitName, ...] = ("validation", "all")
+    for split in wanted:
+        if split in splits and len(splits[split]):
+            return split
+    raise SourceError(f"{name} has no validation split to count on; it has {', '.join(splits)}")
+
+
+def _check_labels(labelled: Labelled, about: Model) -> None:
+    if not about.labels:  # none is served; the first call says why
+        return
+    if unknown := sorted(set(labelled.classes) - set(about.labels)):
+        raise SourceError(
+            f"model {about.name} does not know class {', '.join(unknown[:5])} of {labelled.name}; "
+            f"choose among {', '.join(about.labels[:20])} with --classes"
+        )
+    if labelled.task != about.task:
+        several = labelled.task == "multi_label"
+        has, answers_with = ("any number of labels", "one") if several else ("one label", "any number")
+        raise SourceError(f"{labelled.name} has {has} an image, model {about.name} answers with {answers_with}")
+
+
+def _batches(
+    images: np.ndarray | Sequence[Path], batch_size: int, broken: dict[Path, str]
+) -> Iterator[tuple[list[int], Content]]:
+    """Positions and what is sent of them; files that cannot be read go into `broken`."""
+    if isinstance(images, np.ndarray):
+        step = min(batch_size, max(1, MESSAGE_BYTES // images[0].nbytes))
+        for start in range(0, len(images), step):
+            part = images[start : start + step]
+            yield list(range(start, start + len(part))), part
+        return
+    rows, files = list[int](), list[bytes]()
+    for row, path in enumerate(images):
+        try:
+            if not path.is_file():  # a pipe would never end
+                raise UnusableFile("is no plain file, or a link to nothing")
+            file = read_file(path)
+        except (OSError, UnusableFile) as err:
+            broken[path] = str(getattr(err, "strerror", None) or err)
+            continue
+        if files and (len(files) == batch_size or sum(map(len, files)) + len(file) > MESSAGE_BYTES):
+            yield rows, files
+            rows, files = [], []
+        rows.append(row)
+        files.append(file)
+    if files:
+        yield rows, files
+
+
+def _answers(
+    client: Client, about: Model, labelled: Labelled, rows: list[int], images: Content, broken: dict[Path, str]
+) -> Iterator[tuple[int, Prediction]]:
+    """Each position with its answer. Where a call is refused, its files are sent one by one: these are in `broken`."""
+    try:
+        answers = client.predict(images, about.name, about.version)
+    except CallFailed as err:
+        if not err.is_of_the_request or isinstance(labelled.images, np.ndarray):
+            raise
+        if len(rows) == 1:
+            broken[labelled.images[rows[0]]] = err.details.removeprefix("file 0: ")
+            return
+        for row, file in zip(rows, images, strict=True):
+            yield from _answers(client, about, labelled, [row], [file], broken)
+    else:
+        yield from zip(rows, answers, strict=True)
+
+
+def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
+    """The labels of each image by their names."""
+    if labels.ndim == 1:
+        return [frozenset((classes[label],)) for label in labels.tolist()]
+    return [frozenset(classes[k] for k in np.flatnonzero(row)) for row in labels]

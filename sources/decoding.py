@@ -143,7 +143,7 @@ def _first_look(folder: Path, paths: Sequence[Path]) -> set[Content]:
         else:
             contents.add(found)
     if not contents:
-        raise _broken(folder, broken, len(paths))
+        raise broken_files(folder, broken, len(paths))
     return contents
 
 
@@ -159,7 +159,7 @@ def _decode_all(folder: Path, paths: Sequence[Path], settings: PixelSettings, wo
             if row % BATCH == 0 or row + 1 == len(paths):
                 show(row + 1)
     if done.broken:
-        raise _broken(folder, done.broken, len(paths))
+        raise broken_files(folder, done.broken, len(paths))
     return done
 
 
@@ -214,7 +214,8 @@ def _read(path: Path, read: Callable[[bytes], Result]) -> Result | str:
         return str(err)
 
 
-def _broken(folder: Path, broken: dict[Path, str], total: int) -> SourceError:
+def broken_files(folder: Path, broken: dict[Path, str], total: int) -> SourceError:
+    """The error that counts them, names up to 20, and says of three why they cannot be read."""
     files = [(path.relative_to(folder), reason) for path, reason in sorted(broken.items())]
     explained = "; ".join(f"{path}: {reason}" for path, reason in files[:EXPLAINED])
     named = ", ".join(str(path) for path, _ in files[EXPLAINED:NAMED])

@@ -75,20 +75,28 @@ class Source:
         Raises:
             SourceError: a class is not in the source, or is named twice.
         """
-        unknown = [name for name in wanted if name not in self.classes]
-        if unknown:
-            known = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
-            meant = ", ".join(filter(None, (nearest(name, self.classes) for name in unknown)))
-            hint = f"; did you mean {meant}?" if meant else ""
-            raise SourceError(f"{self.name} has no class {', '.join(unknown)}; it has {known}{hint}")
-        if len(set(wanted)) != len(wanted):
-            raise SourceError(f"a class is named twice in {','.join(wanted)}")
+        check_chosen(self.name, self.classes, wanted)
         columns = np.array([self.classes.index(name) for name in wanted])
         chosen: dict[SplitName, Examples] = {}
         for split, examples in self.splits.items():
             kept, labels = _chosen(examples.labels, columns, len(self.classes))
             chosen[split] = replace(examples[kept], labels=labels)
-        return Source(self.name, wanted, chosen, self.warnings)
+        return replace(self, classes=wanted, splits=chosen)
+
+
+def check_chosen(name: str, classes: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """Whether these classes can be chosen among the source's.
+
+    Raises:
+        SourceError: one is not there, or is named twice.
+    """
+    if unknown := [one for one in wanted if one not in classes]:
+        known = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+        meant = ", ".join(filter(None, (nearest(one, classes) for one in unknown)))
+        hint = f"; did you mean {meant}?" if meant else ""
+        raise SourceError(f"{name} has no class {', '.join(unknown)}; it has {known}{hint}")
+    if len(set(wanted)) != len(wanted):
+        raise SourceError(f"a class is named twice in {','.join(wanted)}")
 
 
 def images_of_each(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.sources.decoding import read_images
 from vouch.sources.examples import Source, SplitName
@@ -16,18 +17,18 @@ from vouch.sources.wanted import NOTHING, Wanted
 
 
 @dataclass(frozen=True)
-class LabelledFiles:
-    """Image files with their labels, none of them read."""
+class ListedFiles:
+    """The image files of a folder with their labels, none of them read."""
 
-    splits: dict[SplitName, list[tuple[Path, tuple[str, ...]]]]
+    files: dict[SplitName, list[tuple[Path, tuple[str, ...]]]]
     """In the order of their names, or of the list."""
-    several: bool
-    """Whether a file may have any number of labels; else it has exactly one."""
+    task: Task
+    """Whether each has exactly one label, or any number of them."""
     warnings: tuple[str, ...]
     """What is left out, a sentence each."""
 
 
-def find_labelled_files(folder: Path) -> LabelledFiles:
+def list_image_folder(folder: Path) -> ListedFiles:
     """The image files in a folder, and what they are.
 
     Raises:
@@ -36,10 +37,10 @@ def find_labelled_files(folder: Path) -> LabelledFiles:
     """
     if lists := find_lists(folder):
         listed = read_lists(lists)
-        return LabelledFiles(listed.splits, True, tuple(listed.warnings))
+        return ListedFiles(listed.splits, "multi_label", tuple(listed.warnings))
     listing = list_files(folder)
-    splits = {split: [(path, (label,)) for path, label in part] for split, part in listing.files.items()}
-    return LabelledFiles(splits, False, _left_out(folder, listing.left_out))
+    files = {split: [(path, (label,)) for path, label in part] for split, part in listing.files.items()}
+    return ListedFiles(files, "single_label", _left_out(folder, listing.left_out))
 
 
 def read_image_folder(
@@ -52,16 +53,16 @@ def read_image_folder(
         exactly: what the images become, instead of what suits them all.
 
     Raises:
-        SourceError: as `find_labelled_files` and `read_images`.
+        SourceError: as `list_image_folder` and `read_images`.
         OSError: a folder cannot be read.
     """
-    files = find_labelled_files(folder)
-    of_each = {split: [labels for _, labels in part] for split, part in files.splits.items()}
+    listed = list_image_folder(folder)
+    of_each = {split: [labels for _, labels in part] for split, part in listed.files.items()}
     ordered_classes(name, (label for part in of_each.values() for labels in part for label in labels))  # before reading
-    read = read_images(folder, [path for part in files.splits.values() for path, _ in part], wanted, exactly)
+    read = read_images(folder, [path for part in listed.files.values() for path, _ in part], wanted, exactly)
     ends = np.cumsum([0, *map(len, of_each.values())]).tolist()
     rows = {split: slice(start, end) for split, (start, end) in zip(of_each, pairwise(ends), strict=True)}
-    if files.several:
+    if listed.task == "multi_label":
         source = make_multi_label_source(
             name, {split: (read.images[rows[split]], labels) for split, labels in of_each.items()}
         )
@@ -74,7 +75,7 @@ def read_image_folder(
             },
         )
     splits = {split: replace(part, origins=read.origins[rows[split]]) for split, part in source.splits.items()}
-    return replace(source, splits=splits, warnings=files.warnings)
+    return replace(source, splits=splits, warnings=listed.warnings)
 
 
 def _left_out(folder: Path, paths: list[Path]) -> tuple[str, ...]:

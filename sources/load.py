@@ -11,7 +11,7 @@ from vouch.sources.arrays import read_npz
 from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
-from vouch.sources.folders import LabelledFiles, find_labelled_files, read_image_folder
+from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
 from vouch.sources.idx import find_files, read_folder
 from vouch.sources.mnist import load_mnist
 from vouch.sources.tables import read_csv
@@ -53,13 +53,13 @@ def load_as(spec: str, pixels: PixelSettings | None) -> Source:
     return load(spec, Wanted(size=(pixels.height, pixels.width)) if of_csv else NOTHING)
 
 
-def labelled_files(spec: str) -> LabelledFiles | None:
+def list_files(spec: str) -> ListedFiles | None:
     """The image files that a `--data` argument names, with their labels; None where it names arrays.
 
     Raises:
         SourceError: as `load`.
     """
-    return _speaking(spec, lambda: find_labelled_files(Path(spec)) if is_image_folder(spec) else None)
+    return _speaking(spec, lambda: list_image_folder(Path(spec)) if is_image_folder(spec) else None)
 
 
 def is_image_folder(spec: str) -> bool:

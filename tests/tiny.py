@@ -38,6 +38,7 @@ PROMISES = {0.9: 3e-4, 0.99: 1e-5}
 """Coverage -> threshold of the label sets."""
 
 
+PIXELS = PixelSettings(height=SIDE, width=SIDE)
 THRESHOLDS = (0.5, 0.125, 0.75)
 """From which probability on the multi-label model answers each label."""
 DARK = 450
@@ -175,18 +176,18 @@ def publish_tiny(
     task: Task = "single_label",
     validation: Validation | None = None,
     *,
-    channels: int | None = None,
+    pixels: PixelSettings = PIXELS,
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
     Args:
         calibrated: False for a bundle of format 1, which has no calibration.
         validation: its split; None for the usual one.
-        channels: of its input; a bundle with any cannot be recounted, since its split has none.
+        pixels: what files become; a bundle with channels cannot be recounted, since its split has none.
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
-    files = {MODEL: graph or tiny_graph(task=task, channels=channels), VALIDATION: pack(validation), CARD: b"# tiny\n"}
+    files = {MODEL: graph or tiny_graph(task=task, pixels.channels=channels), VALIDATION: pack(validation), CARD: b"# tiny\n"}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -195,7 +196,7 @@ def publish_tiny(
             created=datetime(2026, 1, 1, tzinfo=UTC),
             task=task,
             labels=LABELS,
-            input=PixelSettings(height=SIDE, width=SIDE, channels=channels),
+            input=pixels,
             claim=claim_of(validation),
             thresholds=THRESHOLDS if several else None,
             format_version=2 if calibrated else 1,

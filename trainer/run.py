@@ -21,7 +21,6 @@ from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.bundle.validation import Validation, pack
 from vouch.cli.console import be_quiet, progress_bar, say
 from vouch.cli.settings import flag_name
-from vouch.sources.examples import Source
 from vouch.sources.load import load
 from vouch.sources.origins import decoding_warnings, transparency
 from vouch.trainer.card import model_card

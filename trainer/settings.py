@@ -127,7 +127,7 @@ class TrainSettings(CommandSettings):
     @field_validator("ground")
     @classmethod
     def _a_colour(cls, value: str) -> str:
-        if value not in GROUNDS and not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
+        if value.lower() not in GROUNDS and not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
             raise ValueError("expected white, black, or a colour as six hexadecimal digits, such as ff8000")
         return value
 
@@ -151,7 +151,8 @@ class TrainSettings(CommandSettings):
     @property
     def decoding(self) -> Wanted:
         """What images are to become."""
-        ground = GROUNDS.get(self.ground, f"#{self.ground.lower().removeprefix('#')}")
+        named = self.ground.lower()
+        ground = GROUNDS.get(named, f"#{named.removeprefix('#')}")
         return Wanted(self.image_size, self.channels, self.bits, ground)
 
     @property

@@ -66,7 +66,7 @@ def _random(model: Model) -> np.ndarray:
 
 def _labelled(data: str, model: Model) -> np.ndarray:
     """From all over the data: they may be in the order of their labels."""
-    examples = examples_to_count(load_as(data, model.input_shape))
+    examples = examples_to_count(load_as(data, model.pixels))
     rows = np.unique(np.linspace(0, len(examples) - 1, COUNT).astype(np.int64))
     return examples[rows].images
 

@@ -20,6 +20,7 @@ from tests.tiny import (
     tiny_several,
     tiny_validation,
 )
+from vouch.bundle.pixel_settings import PixelSettings
 from vouch.client import AsyncClient, CallFailed, Client, Predictions
 from vouch.client.images import Images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -29,6 +30,7 @@ from vouch.server.gate import Gate
 from vouch.server.services.table import CallContext, methods
 from vouch.server.transport.grpcio import start_grpcio
 
+COLOUR = PixelSettings(height=SIDE, width=SIDE, channels=3)
 NOBODY = "127.0.0.1:1"
 
 
@@ -284,7 +286,7 @@ async def test_the_served_model_decides_what_three_axes_mean(serving: Serving) -
     """
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     image[1] = 200
-    serving.install(publish_tiny(serving.folder, "colour", channels=3))
+    serving.install(publish_tiny(serving.folder, "colour", pixels=COLOUR))
 
     def synchronous() -> list[str]:
         with Client(serving.address) as client:
@@ -298,7 +300,7 @@ async def test_the_served_model_decides_what_three_axes_mean(serving: Serving) -
         assert len(await client.predict(np.zeros((7, SIDE, SIDE), np.uint8), "tiny")) == 7
         with pytest.raises(ValueError, match=r"expected pixels of shape \(4, 4\) for one .* got \(4, 4, 3\)"):
             await client.predict(image, "tiny")
-        serving.install(publish_tiny(serving.folder, "tiny", channels=3))
+        serving.install(publish_tiny(serving.folder, "tiny", pixels=COLOUR))
         assert (await client.predict(image, "tiny"))[0].label == "second"
 
     assert await asyncio.to_thread(synchronous) == ["second"] * 3

@@ -1,13 +1,17 @@
 import asyncio
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, several_validation, tiny_images, tiny_several, tiny_validation
+from vouch.bundle.accuracy import Accuracy
 from vouch.client.client import Client
 from vouch.client.messages import Evaluation
-from vouch.client.recount import recount
+from vouch.client.recount import find_labelled, labelled_arrays, recount
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source
 
@@ -15,7 +19,7 @@ from vouch.sources.examples import Examples, Source
 def counted(serving: Serving, model: str, images: np.ndarray, labels: np.ndarray, *names: str) -> Evaluation:
     source = Source("own", names or LABELS, {"validation": Examples(images, labels)})
     with Client(serving.address) as client:
-        return recount(client, model, source, batch_size=64, progress=lambda done: None)
+        return recount(client, model, labelled_arrays(source), batch_size=64, progress=lambda done: None)
 
 
 async def test_the_client_counts_as_the_trainer_did(serving: Serving) -> None:
@@ -56,3 +60,116 @@ async def test_data_of_another_task_is_no_measure(serving: Serving, model: str, 
 
     with pytest.raises(SourceError, match=says):
         await asyncio.to_thread(counted, serving, model, images, labels)
+
+
+def write_files(folder: Path, count: int = 12) -> list[int]:
+    """PNG files of the tiny model's images, a folder a class; the sizes of the files."""
+    images, labels = tiny_images(count)
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / LABELS[label] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return sorted(path.stat().st_size for path in folder.rglob("*.png"))
+
+
+def counted_on(serving: Serving, spec: str, *classes: str) -> Evaluation:
+    with Client(serving.address) as client:
+        labelled = find_labelled(spec, client.model("tiny"))
+        return recount(
+            client, "tiny", labelled.with_classes(classes) if classes else labelled, batch_size=64, progress=len_of
+        )
+
+
+def len_of(done: int) -> None:
+    assert done > 0
+
+
+def calls(serving: Serving) -> int:
+    """Answered calls of Predict so far."""
+    counted = serving.catalog.find("tiny").statistics.requests.methods.get("/vouch.v1.Classifier/Predict", {})
+    return sum(sum(times.buckets) for times in counted.values())
+
+
+async def test_files_go_as_they_are(serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is decoded here; the server's decoder is part of what is counted."""
+    write_files(tmp_path / "data")
+    monkeypatch.setattr("vouch.sources.decoding.look_and_decode", None)
+
+    whole = await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+    two = await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"), "third", "first")
+
+    _, labels = tiny_images(12)
+    assert (whole.served.correct, whole.served.total) == (12, 12)
+    assert (two.served.correct, two.served.total) == ((labels != 1).sum(),) * 2
+
+
+async def test_files_of_one_class_can_be_counted(serving: Serving, tmp_path: Path) -> None:
+    """Two are needed to learn, not to count."""
+    write_files(tmp_path / "data")
+    for label in LABELS[1:]:
+        shutil.rmtree(tmp_path / "data" / label)
+
+    found = await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+
+    assert found.served.correct == found.served.total > 0
+
+
+async def test_files_with_any_number_of_labels_are_counted(serving: Serving, tmp_path: Path) -> None:
+    """From a list; an answer is right when it has all labels and no others."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    images, labels = tiny_several(20)
+    lines = []
+    for row, (image, which) in enumerate(zip(images, labels, strict=True)):
+        Image.fromarray(image).save(tmp_path / f"{row}.png")
+        lines.append(f"{row}.png,{';'.join(LABELS[k] for k in np.flatnonzero(which))}\n")
+    lines[3] = "3.png," + ("first;second;third\n" if not labels[3].all() else "first\n")
+    (tmp_path / "labels.csv").write_text("".join(lines))
+
+    def count() -> Evaluation:
+        with Client(serving.address) as client:
+            labelled = find_labelled(str(tmp_path), client.model("several"))
+            return recount(client, "several", labelled, batch_size=64, progress=len_of)
+
+    assert (await asyncio.to_thread(count)).served == Accuracy(correct=19, total=20)
+
+
+async def test_a_call_has_a_bounded_number_of_bytes(
+    serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and pixels alike, whatever the batch size is; a single file may have more."""
+    sizes = write_files(tmp_path / "data")
+    images, labels = tiny_images(60)
+
+    monkeypatch.setattr("vouch.client.recount.MESSAGE_BYTES", 2 * sizes[-1])
+    await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+    of_pairs = calls(serving)
+    monkeypatch.setattr("vouch.client.recount.MESSAGE_BYTES", 1)
+    await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+    of_each = calls(serving) - of_pairs
+    monkeypatch.setattr("vouch.client.recount.MESSAGE_BYTES", 16 * 20)
+    await asyncio.to_thread(counted, serving, "tiny", images, labels)
+
+    assert (of_pairs, of_each, calls(serving) - of_pairs - of_each) == (6, 12, 3)
+
+
+async def test_files_that_cannot_be_read_are_named_in_one_message(serving: Serving, tmp_path: Path) -> None:
+    """By the server's reason, or by ours; the others were sent all the same, and no count is made up."""
+    write_files(tmp_path / "data")
+    folder = tmp_path / "data" / LABELS[0]
+    (folder / "broken.png").write_bytes(b"no image")
+    (folder / "gone.png").symlink_to("nowhere")
+
+    with pytest.raises(
+        SourceError,
+        match=r"2 of the 14 images in .*first/broken.png: expected a PNG or JPEG image.*not one; first/gone.png: is no",
+    ):
+        await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+    assert calls(serving) == 12 + 1 + 1
+
+
+async def test_classes_are_chosen_among_those_of_the_files(serving: Serving, tmp_path: Path) -> None:
+    """As among those of any source."""
+    write_files(tmp_path / "data")
+
+    with pytest.raises(SourceError, match="has no class fourth; it has first, second, third"):
+        await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"), "first", "fourth")

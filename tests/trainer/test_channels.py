@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from vouch.sources.load import load
+from vouch.sources.wanted import Wanted
 from vouch.trainer.run import train
 from vouch.trainer.settings import TrainSettings
 
@@ -46,9 +47,11 @@ def test_every_kind_of_image_comes_to_a_bundle(tmp_path: Path, kind: str, channe
     """Shape and pixels stay what they are in the file; what the graph answers is what the claim counts."""
     data = write(kind, tmp_path, channels)
     images, _ = made_up(channels)
-    read = load(str(data)).splits["all"].images
+    asked = channels if kind == "folders" else 0  # alpha of files is a channel only then
+    read = load(str(data), Wanted(channels=asked)).splits["all"].images
+    settings = TrainSettings(data=str(data), model="linear", epochs=1, models=tmp_path / "models", device="cpu")
 
-    trained = train(TrainSettings(data=str(data), model="linear", epochs=1, models=tmp_path / "models", device="cpu"))
+    trained = train(settings.model_copy(update={"channels": asked}))
 
     assert trained is not None
     manifest, validation = trained.bundle.manifest, trained.bundle.read_validation()

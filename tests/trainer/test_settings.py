@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from vouch.cli.settings import parse
+from vouch.sources.wanted import Wanted
 from vouch.trainer.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -144,3 +145,18 @@ def test_what_is_out_of_range_is_refused(capsys: pytest.CaptureFixture[str], arg
 def test_the_largest_seed_is_taken() -> None:
     """Every seed of 32 bits is one."""
     assert parsed("--seed", str(2**32 - 1)).seed == 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "ground"),
+    [("white", "#ffffff"), ("Black", "#000000"), ("ff8000", "#ff8000"), ("#FF8000", "#ff8000")],
+)
+def test_a_ground_is_a_colour(typed: str, ground: str) -> None:
+    """By name or in hexadecimal digits; a shell takes what follows a # for a comment, so that it may be left out."""
+    assert TrainSettings(ground=typed).decoding == Wanted(ground=ground)
+
+
+@pytest.mark.parametrize("words", [("--ground", "grue"), ("--bits", "7"), ("--bits", "17"), ("--channels", "5")])
+def test_what_cannot_be_decoded_is_refused(capsys: pytest.CaptureFixture[str], words: tuple[str, str]) -> None:
+    """With the setting's name."""
+    assert words[0] in refusal(capsys, *words)

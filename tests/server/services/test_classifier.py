@@ -200,6 +200,7 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
     assert model.claim.low < 0.9 < model.claim.high
     assert model.served == model.claim
     assert (model.baseline.correct, model.baseline.total, list(model.caveats)) == (106, 300, [])
+    assert model.decoding == pb.Decoding(rules=2, bits=16, ground="#ffffff")
     assert [(refused.version, refused.reason) for refused in model.refusals] == [
         (2, "it claims 9 of 10 right and reproduces 3")
     ]
