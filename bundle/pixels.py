@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
@@ -93,7 +93,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
 
 
-def _picture(encoded: bytes, image: Image.Image, settings: PixelSettings) -> tuple[Image.Image, Depth | None]:
+def _picture(encoded: bytes, image: ImageFile.ImageFile, settings: PixelSettings) -> tuple[Image.Image, Depth | None]:
     """The upright picture in 8 bits, with its alpha; and how far 16-bit samples go, under rules that look at them."""
 
     def read_again(raw: str) -> Image.Image:
@@ -119,7 +119,7 @@ def _pixels(picture: Image.Image, settings: PixelSettings) -> np.ndarray:
     return np.asarray(coloured, dtype=np.uint8).reshape(settings.shape)
 
 
-def _opened(encoded: bytes) -> Image.Image:
+def _opened(encoded: bytes) -> ImageFile.ImageFile:
     try:
         image = Image.open(io.BytesIO(encoded), formats=FORMATS)
     except Exception as err:  # as in _refusing

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.pixel_settings import ALL_BITS
@@ -31,7 +31,7 @@ ReadAgain = Callable[[str], Image.Image]
 """The same file, read under another raw mode and put upright."""
 
 
-def raw_mode(image: Image.Image) -> str:
+def raw_mode(image: ImageFile.ImageFile) -> str:
     """How the samples of a PNG file lie in it, in Pillow's words; to be asked before it is loaded."""
     arguments = image.tile[0].args if image.format == "PNG" and image.tile else ""
     return arguments if isinstance(arguments, str) else ""
@@ -63,7 +63,10 @@ def eight_bits(upright: Image.Image, raw: str, bits: int, read_again: ReadAgain)
         return _high_bytes(upright, raw)
     if upright.mode in ("1", "L"):
         grey = upright.convert("L")
-        return (grey if key is None else _with_alpha(grey, np.asarray(grey) != key * GREY_SCALE.get(raw, 1))), None
+        if key is None:
+            return grey, None
+        scaled = 255 * bool(key) if raw == "1" else key * GREY_SCALE.get(raw, 1)  # of 1 bit Pillow 11 has 1, 13 has 255
+        return _with_alpha(grey, np.asarray(grey) != scaled), None
     if upright.mode in ("LA", "RGBA"):
         return upright, None
     return upright.convert("RGBA" if upright.has_transparency_data else "RGB"), None
@@ -88,8 +91,8 @@ def is_transparent(picture: Image.Image) -> bool:
 def _high_bytes(upright: Image.Image, raw: str) -> tuple[Image.Image, Depth]:
     """Where all 16 bits count, the high bytes, which Pillow has read, are the picture."""
     picture = upright.convert("LA") if raw == GREY_ALPHA_16 else upright
-    extremes = [band.getextrema() for band in picture.split()[: 1 if picture.mode == "LA" else 3]]
-    return picture, (min(low for low, _ in extremes) << 8, max(high for _, high in extremes) << 8 | 255)
+    bands = [np.asarray(band) for band in picture.split()[: 1 if picture.mode == "LA" else 3]]
+    return picture, (min(int(band.min()) for band in bands) << 8, max(int(band.max()) for band in bands) << 8 | 255)
 
 
 def _whole_samples(

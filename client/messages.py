@@ -10,7 +10,7 @@ import numpy as np
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
-from vouch.bundle.pixel_settings import FIRST_RULES, RULES, PixelSettings
+from vouch.bundle.pixel_settings import ALL_BITS, FIRST_RULES, RULES, WHITE, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -147,12 +147,20 @@ def read_model(model: pb.Model) -> Model:
 
 def read_pixels(model: pb.Model) -> PixelSettings | None:
     """What files become; a server that says nothing of it knows the first rules alone. None: rules unknown here."""
+    rules, said = FIRST_RULES, model.decoding
+    if model.HasField("decoding"):
+        rules = said.rules
+    if rules > RULES:
+        return None
     height, width, *channels = model.input_shape
-    shape = {"height": height, "width": width, "channels": channels[0] if channels else None}
-    if not model.HasField("decoding"):
-        return PixelSettings(rules=FIRST_RULES, **shape)
-    said = model.decoding
-    return PixelSettings(rules=said.rules, bits=said.bits, ground=said.ground, **shape) if said.rules <= RULES else None
+    return PixelSettings(
+        rules=rules,
+        height=height,
+        width=width,
+        channels=channels[0] if channels else None,
+        bits=said.bits or ALL_BITS,
+        ground=said.ground or WHITE,
+    )
 
 
 def read_calibration(message: pb.Calibration) -> Calibration:

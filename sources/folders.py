@@ -39,7 +39,9 @@ def list_image_folder(folder: Path) -> ListedFiles:
         listed = read_lists(lists)
         return ListedFiles(listed.splits, "multi_label", tuple(listed.warnings))
     listing = list_files(folder)
-    files = {split: [(path, (label,)) for path, label in part] for split, part in listing.files.items()}
+    files: dict[SplitName, list[tuple[Path, tuple[str, ...]]]] = {
+        split: [(path, (label,)) for path, label in part] for split, part in listing.files.items()
+    }
     return ListedFiles(files, "single_label", _left_out(folder, listing.left_out))
 
 

@@ -39,10 +39,12 @@ def origin_of(encoded: bytes, decoded: Decoded, bits: int) -> Origin:
     """What a file was."""
     low, high = decoded.depth or (int(decoded.pixels.min()), int(decoded.pixels.max()))
     full = 2**bits - 1 if decoded.depth else 255
-    hashes = (
-        int.from_bytes(blake2b(content, digest_size=8).digest()) for content in (encoded, decoded.pixels.tobytes())
-    )
-    return (low, high, full, decoded.depth is not None, decoded.transparent, *hashes)
+    file, pixels = _hash(encoded), _hash(decoded.pixels.tobytes())
+    return low, high, full, decoded.depth is not None, decoded.transparent, file, pixels
+
+
+def _hash(content: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=8).digest())
 
 
 def origins_of_arrays(images: np.ndarray) -> np.ndarray:

@@ -86,8 +86,8 @@ def _train_like(path: Path, arguments: Sequence[str]) -> None:
         return
     after = trained.bundle.manifest
     if after.training.data_digest != before.training.data_digest:
-        theirs, ours = before.input.rules, after.input.rules
-        rules = f"; files were decoded by rules {theirs} there and by rules {ours} here" if theirs != ours else ""
+        there, here = before.input.rules, after.input.rules
+        rules = f"; files were decoded by rules {there} there and by rules {here} here" if there != here else ""
         say(f"the images are not those of {path}: fit, tune or validation differ from them{rules}")
     elif after.files[MODEL] == before.files[MODEL]:
         say(f"{MODEL} is that of {path}, byte for byte")

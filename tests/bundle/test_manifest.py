@@ -86,9 +86,9 @@ def test_a_manifest_without_rules_keeps_the_first() -> None:
 
     assert made_up_manifest().input.rules == RULES == 2
     assert read_manifest(old).input == PixelSettings(rules=FIRST_RULES, height=4, width=5)
-    for newer in ({"bits": 10}, {"ground": "#000000"}):
+    for added in ({"bits": 10}, {"ground": "#000000"}):
         with pytest.raises(InvalidBundle, match="decoding rules 1 have neither bits nor a ground"):
-            read_manifest(json.dumps(content | {"input": content["input"] | newer}).encode())
+            read_manifest(json.dumps(content | {"input": content["input"] | added}).encode())
 
 
 @pytest.mark.parametrize("labels", [("cat", "dog", "cat"), ("cat",), (), ("cat", "dog")])

@@ -121,6 +121,7 @@ def test_a_palette_may_be_transparent() -> None:
         (GREY, 2, [[0, 1, 2, 3]], (2,), [0, 85, 255, 255]),
         (GREY, 4, [[0, 1, 14, 15]], (1,), [0, 255, 238, 255]),
         (GREY, 8, [[0, 7, 200]], (7,), [0, 255, 200]),
+        (GREY, 8, [[0, 44, 255]], (0,), [255, 44, 255]),
         (GREY, 16, [[256, 257, 258]], (257,), [1, 255, 1]),
         (COLOUR, 8, [[[9, 9, 9], [9, 9, 8]]], (9, 9, 9), [255, 9]),
         (COLOUR, 16, [[[2304, 2304, 2304], [2304, 2304, 2305]]], (2304, 2304, 2305), [9, 255]),
@@ -135,6 +136,13 @@ def test_a_colour_may_stand_for_transparent(
 
     assert decode(file, settings_for(pixels)).tolist() == [expected]
     assert look_and_decode(file, settings_for(pixels)).transparent
+
+
+def test_a_colour_that_cannot_be_is_none() -> None:
+    """A tRNS beyond the depth of the file makes nothing transparent."""
+    pixels = np.array([[0, 44, 255]])
+
+    assert decode(png(pixels, GREY, 8, (300,)), settings_for(pixels)).tolist() == pixels.tolist()
 
 
 @pytest.mark.parametrize("kind", [GREY, GREY_ALPHA, COLOUR, COLOUR_ALPHA])
@@ -222,9 +230,9 @@ def test_the_first_rules_are_kept() -> None:
     """Alpha is dropped where the model has no channel for it, as it was before rules had a number."""
     pixels = np.array([[[10, 10, 10, 0], [40, 50, 60, 128]]], np.uint8)
     file = encoded(Image.fromarray(pixels))
-    first = {"rules": FIRST_RULES, "height": 1, "width": 2}
+    first = PixelSettings(rules=FIRST_RULES, height=1, width=2)
 
-    assert decode(file, PixelSettings(**first)).tolist() == [[10, 48]]
-    np.testing.assert_array_equal(decode(file, PixelSettings(**first, channels=3)), pixels[:, :, :3])
-    np.testing.assert_array_equal(decode(file, PixelSettings(**first, channels=4)), pixels)
-    assert decode(png(np.array([[256, 65535]]), GREY), PixelSettings(**first)).tolist() == [[1, 255]]
+    assert decode(file, first).tolist() == [[10, 48]]
+    np.testing.assert_array_equal(decode(file, first.model_copy(update={"channels": 3})), pixels[:, :, :3])
+    np.testing.assert_array_equal(decode(file, first.model_copy(update={"channels": 4})), pixels)
+    assert decode(png(np.array([[256, 65535]]), GREY), first).tolist() == [[1, 255]]

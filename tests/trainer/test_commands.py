@@ -311,3 +311,19 @@ def test_training_says_what_validation_has_shown_to_be_untrue(tmp_path: Path, mo
     assert "calibrated" not in trained.err + shown.out
     bundle = ModelsFolder(tmp_path).open("turned", 1)
     assert "calibrated" not in bundle.read(CARD).decode() + bundle.read(REPORT).decode()
+
+
+@pytest.mark.usefixtures("no_settings", "first")
+def test_images_that_were_decoded_by_other_rules_are_said_to_be(models: Path, tmp_path: Path) -> None:
+    """A bundle from before rules had a number is repeated by today's; where its images differ, that may be why."""
+    other = tmp_path / "other"
+    shutil.copytree(models / "digits" / "1", other)
+    content = json.loads((other / "manifest.json").read_text())
+    for newer in ("rules", "bits", "ground"):
+        del content["input"][newer]
+    content["training"]["data_digest"] = "0" * 64
+    (other / "manifest.json").write_text(json.dumps(content))
+
+    result = ran("--like", str(other), "--models", str(tmp_path / "models"))
+
+    assert "differ from them; files were decoded by rules 1 there and by rules 2 here" in result.err
