@@ -62,11 +62,7 @@ def eight_bits(upright: Image.Image, raw: str, bits: int, read_again: ReadAgain)
     if raw in LOW_BYTES:
         return _high_bytes(upright, raw)
     if upright.mode in ("1", "L"):
-        grey = upright.convert("L")
-        if key is None:
-            return grey, None
-        scaled = 255 * bool(key) if raw == "1" else key * GREY_SCALE.get(raw, 1)  # of 1 bit Pillow 11 has 1, 13 has 255
-        return _with_alpha(grey, np.asarray(grey) != scaled), None
+        return _grey(upright, raw, key), None
     if upright.mode in ("LA", "RGBA"):
         return upright, None
     return upright.convert("RGBA" if upright.has_transparency_data else "RGB"), None
@@ -86,6 +82,14 @@ def on_ground(picture: Image.Image, ground: str) -> Image.Image:
 def is_transparent(picture: Image.Image) -> bool:
     """Whether any of it is."""
     return picture.mode in ("LA", "RGBA") and picture.getchannel("A").getextrema() != (255, 255)
+
+
+def _grey(upright: Image.Image, raw: str, key: int | None) -> Image.Image:
+    picture = upright.convert("L")
+    if key is None:
+        return picture
+    scaled = 255 * bool(key) if raw == "1" else key * GREY_SCALE.get(raw, 1)  # of 1 bit Pillow 11 says 1, 13 says 255
+    return _with_alpha(picture, np.asarray(picture) != scaled)
 
 
 def _high_bytes(upright: Image.Image, raw: str) -> tuple[Image.Image, Depth]:
