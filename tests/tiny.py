@@ -187,7 +187,11 @@ def publish_tiny(
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
-    files = {MODEL: graph or tiny_graph(task=task, pixels.channels=channels), VALIDATION: pack(validation), CARD: b"# tiny\n"}
+    files = {
+        MODEL: graph or tiny_graph(task=task, channels=pixels.channels),
+        VALIDATION: pack(validation),
+        CARD: b"# tiny\n",
+    }
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
