@@ -145,7 +145,7 @@ def _batches(
             part = images[start : start + step]
             yield list(range(start, start + len(part))), part
         return
-    rows, files = list[int](), list[bytes]()
+    rows, files, size = list[int](), list[bytes](), 0
     for row, path in enumerate(images):
         try:
             if not path.is_file():  # a pipe would never end
@@ -154,11 +154,12 @@ def _batches(
         except (OSError, UnusableFile) as err:
             broken[path] = str(getattr(err, "strerror", None) or err)
             continue
-        if files and (len(files) == batch_size or sum(map(len, files)) + len(file) > MESSAGE_BYTES):
+        if files and (len(files) == batch_size or size + len(file) > MESSAGE_BYTES):
             yield rows, files
-            rows, files = [], []
+            rows, files, size = [], [], 0
         rows.append(row)
         files.append(file)
+        size += len(file)
     if files:
         yield rows, files
 

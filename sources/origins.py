@@ -4,6 +4,7 @@ Pixels no longer say it, and it decides whether they can be learned from. Judged
 scale between classes, the scale alone tells them apart. Reads no file.
 """
 
+import math
 from hashlib import blake2b
 
 import numpy as np
@@ -51,9 +52,10 @@ def origins_of_arrays(images: np.ndarray) -> np.ndarray:
     """The same of images that came as arrays of bytes, shape (N,): no files of their own."""
     origins = np.zeros(len(images), ORIGIN)
     origins["full"] = 255
-    step = max(1, CHUNK_PIXELS // images[0].size)
+    pixels = math.prod(images.shape[1:])
+    step = max(1, CHUNK_PIXELS // pixels)
     for start in range(0, len(images), step):
-        part = images[start : start + step].reshape(-1, images[0].size)
+        part = images[start : start + step].reshape(-1, pixels)
         origins["lowest"][start : start + step] = part.min(axis=1)
         origins["highest"][start : start + step] = part.max(axis=1)
     return origins
@@ -65,6 +67,8 @@ def decoding_warnings(source: Source) -> tuple[str, ...]:
     origins = np.concatenate(
         [part.origins if part.origins is not None else origins_of_arrays(part.images) for part in parts]
     )
+    if not len(origins):
+        return ()
     labels = np.concatenate([part.labels for part in parts])
     rows, classes = labels.nonzero() if labels.ndim == 2 else (np.arange(len(labels)), labels)
     deep = origins["deep"]
@@ -115,6 +119,8 @@ def _scales_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ..
         origins: of an image for each of its classes.
         classes: their positions.
     """
+    if not len(origins):
+        return ()
     share = origins["highest"] / origins["full"]
     order = np.argsort(share, kind="stable")
     highest = np.full(len(names), -1)

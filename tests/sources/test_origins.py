@@ -169,3 +169,14 @@ def test_shapes_of_the_grounds_colour_are_reported(tmp_path: Path) -> None:
         for text in decoding_warnings(on_white)
     )
     assert decoding_warnings(on_black) == ()
+
+
+def test_a_split_may_be_empty() -> None:
+    """After classes were chosen; so may all of them, or no image have any label."""
+    source = arrays(cat=shallow(0, 255), dog=shallow(0, 255))
+    none = Source("made up", source.classes, {"fit": source.splits["all"][:0], "validation": source.splits["all"]})
+    unlabelled = Examples(source.splits["all"].images, np.zeros((6, 2), np.bool_))
+
+    assert decoding_warnings(none) == ()
+    assert decoding_warnings(Source("made up", source.classes, {"all": source.splits["all"][:0]})) == ()
+    assert decoding_warnings(Source("made up", source.classes, {"all": unlabelled})) == ()
