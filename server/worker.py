@@ -81,8 +81,7 @@ class Worker:
             *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
-        health = Health(self._readiness, names).methods()
-        self._methods = [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
+        self._methods = [*services, *Health(self._readiness, names).methods(), *Reflection(names).methods()]
         return self._methods
 
     async def work(self, channel: Channel, stop_listening: Callable[[], Awaitable[None]]) -> None:
