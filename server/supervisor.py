@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vouch.bundle.store import ModelsFolder
 from vouch.server.crew import Crew
+from vouch.server.ending import end_within
 from vouch.server.errors import StartFailed
 from vouch.server.exposition import Exposition
 from vouch.server.logs import event
@@ -27,6 +28,9 @@ from vouch.server.watcher import Watcher
 from vouch.server.workplace import chosen_transport, workplaces
 
 log = logging.getLogger("vouch.server")
+
+EXIT_WITHIN_S = 10.0
+"""When nothing is served any more; a look at a models folder that is away may never return."""
 
 
 class Supervisor:
@@ -145,6 +149,7 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
         extra=event("draining", delay_s=settings.drain_delay_s, grace_s=settings.grace_s),
     )
     await supervisor.stop()
+    end_within(EXIT_WITHIN_S)
     log.info("stopped", extra=event("stopped"))
     if given_up.done():
         raise StartFailed(given_up.result())
