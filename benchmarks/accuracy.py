@@ -7,6 +7,7 @@ Takes some minutes. The table and the versions go to standard output, all figure
 
 import argparse
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -16,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import keep, machine, run_vouch
+from benchmarks.runs import RUN_WITHIN_S, keep, machine, run_vouch
 from vouch.client import CallFailed, Client
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("linear", "mlp", "cnn")
+START_WITHIN_S = END_WITHIN_S = 60.0
 
 
 def main() -> int:
@@ -50,7 +52,8 @@ def count(row: dict[str, Any], address: str, data: str, other_python: str, model
     row["predicted"] = run_vouch(*ask, "--data", data)["served"]["correct"]
     validation = models / row["name"] / "1" / "validation.npz"
     script = [other_python, str(HERE / "independent_client.py"), address, row["name"], str(validation)]
-    row["independent"] = int(subprocess.run(script, capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run(script, capture_output=True, text=True, check=True, timeout=RUN_WITHIN_S)
+    row["independent"] = int(done.stdout)
 
 
 def report(rows: list[dict[str, Any]]) -> None:
@@ -75,10 +78,12 @@ def serving(models: Path) -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
+        if not select.select([server.stdout], [], [], START_WITHIN_S)[0]:
+            raise SystemExit(f"the server did not start within {START_WITHIN_S:g} s")
         yield json.loads(server.stdout.readline())["address"]
     finally:
         server.terminate()
-        server.wait()
+        server.wait(END_WITHIN_S)
 
 
 def wait_until_served(address: str, name: str, timeout_s: float = 120.0) -> None:

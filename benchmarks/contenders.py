@@ -144,7 +144,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
         except subprocess.TimeoutExpired:
             continue
-    process.wait()
+    process.wait(60)
 
 
 def family(pid: int) -> list[int]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.runs import RUN_WITHIN_S
+
 WARM_UP_S = 1
 HEADERS = ("content-type: application/grpc", "te: trailers")
 
@@ -136,7 +138,7 @@ def _command(connections: int, streams: int, body: Path) -> list[str]:
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_WITHIN_S)
     if done.returncode:
         raise RuntimeError(f"h2load ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.contenders import INFER, Contender, Running, family, running, vouch
 from benchmarks.h2load import SATURATED, h2load
 from benchmarks.questions import question
-from benchmarks.runs import machine
+from benchmarks.runs import RUN_WITHIN_S, machine
 from benchmarks.serving import bare_session, trained
 
 BATCHES = (1, 128)
@@ -134,7 +134,7 @@ def cpu_ticks(pid: int) -> int:
 
 def run(*command: str) -> str:
     """What it prints. Raises RuntimeError where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_WITHIN_S)
     if done.returncode:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout

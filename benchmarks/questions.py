@@ -88,4 +88,4 @@ def sampling(address: str, asked: Question, echoes: bool) -> Iterator[Sampled]:
         yield sampled
     finally:
         over.set()
-        thread.join()
+        thread.join(60)

@@ -3,6 +3,7 @@
 Every step is a command that you could type; the demo prints it before it runs it.
 """
 
+import select
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from vouch.client import CallFailed, Client, Predictions
 
 MODELS = Path("models")
 SHOWN = 6
-START_TIMEOUT_S = 30.0
+TRAIN_TIMEOUT_S, START_TIMEOUT_S, END_TIMEOUT_S = 1800.0, 60.0, 60.0
 SHADES = " .:-=+*#%@"
 """From no ink to full ink."""
 
@@ -58,7 +59,8 @@ def main() -> int:
 
 def train() -> int:
     """`vouch train` as a command."""
-    return subprocess.run(typed("train", "--data", "digits", "--models", str(MODELS)), check=False).returncode
+    command = typed("train", "--data", "digits", "--models", str(MODELS))
+    return subprocess.run(command, check=False, timeout=TRAIN_TIMEOUT_S).returncode
 
 
 def newest_bundle() -> Path:
@@ -73,13 +75,14 @@ def serving() -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdout is not None
     try:
-        line = server.stdout.readline()
+        said = select.select([server.stdout], [], [], START_TIMEOUT_S)[0]
+        line = server.stdout.readline() if said else ""
         if not line:
             raise SystemExit("the server did not start; `vouch serve models` says why")
         yield line.split('"address": "')[1].split('"')[0]
     finally:
         server.terminate()
-        server.wait()
+        server.wait(END_TIMEOUT_S)
 
 
 def wait_until_served(client: Client, version: int) -> None:

@@ -149,6 +149,7 @@ class Stopped(Message):
 Order = Verifying | NotServed | Forget | Serve | Ping | Total | Stop
 Report = Ready | Serving | Pong | AskTotal | Broken | Stopped
 _MESSAGE: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
+CLOSE_WITHIN_S = 2.0
 MAX_LINE_BYTES = 1 << 24
 """Counts take some 20 bytes for each size that runs of a version had, and 10 kB are usual."""
 
@@ -176,11 +177,14 @@ class Channel:
             log.exception("what came over the channel is not understood; it is given up")
 
     async def close(self) -> None:
-        """Sends what is still to be sent."""
+        """Sends what is still to be sent, as far as the other end takes it in time."""
         try:
-            await self._writer.drain()
-            self._writer.close()
-            await self._writer.wait_closed()
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self._writer.drain()
+                self._writer.close()
+                await self._writer.wait_closed()
+        except TimeoutError:
+            self._writer.transport.abort()
         except ConnectionError:
             return
 

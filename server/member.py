@@ -58,6 +58,8 @@ class Company:
     """Told the reason when the place cannot be filled."""
     total: Callable[[], Awaitable[Counts]]
     """What all workers have counted."""
+    drain_s: float
+    """How long a worker that drains may take, less some seconds for closing."""
 
 
 class Member:
@@ -141,7 +143,7 @@ class Member:
             _, unfinished = await asyncio.wait((self._keeping,), timeout=delay_s + grace_s + STOP_SLACK_S)
             if unfinished:
                 self.kill()
-                await asyncio.wait((self._keeping,))
+                await asyncio.wait((self._keeping,), timeout=STOP_SLACK_S)
 
     def kill(self) -> None:
         """Ends the worker at once, if there is one."""
@@ -293,4 +295,13 @@ class Member:
                 )
                 self.kill()
             self.tell(Ping())
-        return f"ended with {await process.wait()}"
+        return f"ended with {await self._exit_code(process)}"
+
+    async def _exit_code(self, process: asyncio.subprocess.Process) -> int:
+        """Of a worker that is not heard any more: it has drained or drains now, and is ended where that takes long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._company.drain_s + STOP_SLACK_S):
+                return await process.wait()
+        log.error("a worker that is not heard any more is ended", extra=event("worker_silent"))
+        process.kill()
+        return await process.wait()

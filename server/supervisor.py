@@ -16,6 +16,7 @@ from pathlib import Path
 from vouch.bundle.misplaced import not_a_models_folder
 from vouch.bundle.store import ModelsFolder
 from vouch.server.crew import Crew
+from vouch.server.ending import end_within
 from vouch.server.errors import StartFailed
 from vouch.server.exposition import Exposition
 from vouch.server.logs import event
@@ -28,6 +29,9 @@ from vouch.server.watcher import Watcher
 from vouch.server.workplace import chosen_transport, workplaces
 
 log = logging.getLogger("vouch.server")
+
+EXIT_WITHIN_S = 10.0
+"""When nothing is served any more; a look at a models folder that is away may never return."""
 
 
 class Supervisor:
@@ -155,6 +159,7 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
         extra=event("draining", delay_s=settings.drain_delay_s, grace_s=settings.grace_s),
     )
     await supervisor.stop()
+    end_within(EXIT_WITHIN_S)
     log.info("stopped", extra=event("stopped"))
     if given_up.done():
         raise StartFailed(given_up.result())

@@ -31,6 +31,7 @@ from vouch.server.control import (
 )
 from vouch.server.cores import keep_to
 from vouch.server.counts import Counts
+from vouch.server.ending import end_within
 from vouch.server.errors import CountsUnknown, DomainError
 from vouch.server.gate import Gate
 from vouch.server.logs import start_log
@@ -48,6 +49,10 @@ from vouch.server.settings import ServeSettings
 from vouch.server.statistics import Requests
 from vouch.server.verify import load
 
+LOAD_WITHIN_S = 900.0
+"""A version that does not load here in the time that its verification had is refused, and others get their turn."""
+CLOSE_WITHIN_S = 5.0
+"""When all calls have ended, or the grace has: less than the supervisor waits."""
 TOTAL_WITHIN_S = 3.0
 """What all workers counted; the supervisor waits a part of this for those that do not answer."""
 
@@ -81,8 +86,7 @@ class Worker:
             *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
-        health = Health(self._readiness, names).methods()
-        self._methods = [*services, *health, *Reflection([*names, "grpc.health.v1.Health"]).methods()]
+        self._methods = [*services, *Health(self._readiness, names).methods(), *Reflection(names).methods()]
         return self._methods
 
     async def work(self, channel: Channel, stop_listening: Callable[[], Awaitable[None]]) -> None:
@@ -97,6 +101,7 @@ class Worker:
         hearing = asyncio.create_task(self._hear(channel, told_to_stop), name="hear the supervisor")
         following = asyncio.create_task(self._follow_all(), name="follow orders")
         stop = await told_to_stop
+        end_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
         following.cancel()
         await asyncio.wait((following,))
         await self._drain(stop.delay_s, stop_listening)
@@ -162,10 +167,13 @@ class Worker:
     async def _serve(self, order: Serve) -> str:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
         try:
-            bundle = await asyncio.to_thread(open_bundle, order.path)
-            if bundle.digest != order.digest:
-                return "it changed since it was verified"
-            await self.install(bundle, order.served)
+            async with asyncio.timeout(LOAD_WITHIN_S):
+                bundle = await asyncio.to_thread(open_bundle, order.path)
+                if bundle.digest != order.digest:
+                    return "it changed since it was verified"
+                await self.install(bundle, order.served)
+        except TimeoutError:
+            return f"it was not loaded within {LOAD_WITHIN_S:.0f} s"
         except (DomainError, BundleError) as err:
             return str(err)
         return ""

@@ -50,4 +50,4 @@ def _new_key(path: Path) -> tuple[str | Path, ...]:
 
 
 def _openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)

@@ -1,6 +1,12 @@
 """What all tests share."""
 
+import os
+
 from hypothesis import settings
+
+# Small computations, several processes at once: more threads would only wait for each other. What tests start
+# inherits it. Before anything imports torch or numpy's BLAS.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No time limit an example: the machines that run this are shared, and a slow second is no bug.
 settings.register_profile("vouch", deadline=None)

@@ -167,12 +167,13 @@ def envoy(folder: Path) -> Iterator[Envoy]:
             _wait(process, reserved.port)
             yield Envoy(reserved.port, path)
         finally:
-            process.terminate()
-            process.wait()
+            process.kill()  # nothing of it is kept
+            process.wait(60)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    while process.poll() is None:
+    ends = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < ends:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

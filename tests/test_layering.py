@@ -36,7 +36,7 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("logs", "session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
+    *("logs", "ending", "session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
     *("statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
     *(
         "worker_process",
@@ -205,7 +205,8 @@ def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_
         ("vouch.server.worker_process", "rich prometheus_client"),
     ):
         asked = f"import sys, {parts}; print(*set({unwanted.split()}) & set(sys.modules))"
-        found = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", asked]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
         assert found.stdout.split() == [], parts
 
 

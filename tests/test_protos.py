@@ -20,7 +20,7 @@ def test_the_generated_code_is_what_the_protos_say(tmp_path: Path) -> None:
     )
     protos = [str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "vouch").rglob("*.proto"))]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", ".", "--python_out=.", "--pyi_out=."]
-    subprocess.run([*command, "--grpc_python_out=.", *protos], cwd=tmp_path, check=True)
+    subprocess.run([*command, "--grpc_python_out=.", *protos], cwd=tmp_path, check=True, timeout=60)
 
     generated, committed = generated_code(tmp_path), generated_code(ROOT)
     assert len(generated) == 3 * len(protos)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Authority
+from tests.programs import VOUCH
 from vouch import commands
 from vouch.cli.programs import COMMANDS
 
@@ -66,9 +67,8 @@ def test_a_library_that_is_loaded_late_is_missed_in_the_same_words(tmp_path: Pat
         f"import sys; sys.modules[{library!r}] = None\nfrom vouch.commands import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = {"train": ["--models", str(tmp_path)], "compare": ["one", "two"]}[command]
-    done = subprocess.run(
-        [sys.executable, "-c", script, command, *arguments], capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-c", script, command, *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: vouch {command} needs {library}: pip install 'vouch-onnx[trainer]'\n"
@@ -90,9 +90,7 @@ def test_an_interrupt_is_said_in_a_word(capsys: pytest.CaptureFixture[str], monk
 def test_output_that_nobody_takes_leaves_no_traceback(words: list[str]) -> None:
     """A full disk is said; a reader that has gone is not worth a word. Both end with 1."""
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "vouch", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run([*VOUCH, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
 
     assert done.returncode == 1
     assert done.stderr == "error: standard output cannot be written: No space left on device\n"

@@ -1,12 +1,17 @@
-"""grpc.health.v1.Health over the server's readiness: Check and Watch."""
+"""grpc.health.v1.Health over the server's readiness: Check, List and Watch."""
 
 from collections.abc import AsyncIterator, Iterable
 
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2 as pb
 
 from vouch.server.errors import UnknownModel
 from vouch.server.readiness import Readiness
+from vouch.server.services.contracts import HEALTH
 from vouch.server.services.table import CallContext, Method, methods
+
+HealthListResponse = GetMessageClass(HEALTH.file.message_types_by_name["HealthListResponse"])
 
 
 class Health:
@@ -22,13 +27,18 @@ class Health:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        return methods(pb.DESCRIPTOR.services_by_name["Health"], self, while_draining=True)
+        return methods(HEALTH, self, while_draining=True)
 
     async def Check(self, request: pb.HealthCheckRequest, context: CallContext) -> pb.HealthCheckResponse:
         """SERVING or NOT_SERVING; NOT_FOUND for a service that is not here, as the protocol wants."""
         if request.service not in self._services:
             raise UnknownModel(f"there is no service {request.service!r}")
         return _response(self._readiness.ready)
+
+    async def List(self, request: Message, context: CallContext) -> Message:
+        """What Check would answer for each service that may be asked about, by its name."""
+        status = _status(self._readiness.ready)
+        return HealthListResponse(statuses={service: {"status": status} for service in self._services})
 
     async def Watch(
         self, request: pb.HealthCheckRequest, context: CallContext
@@ -40,6 +50,8 @@ class Health:
 
 
 def _response(ready: bool) -> pb.HealthCheckResponse:
-    return pb.HealthCheckResponse(
-        status=pb.HealthCheckResponse.SERVING if ready else pb.HealthCheckResponse.NOT_SERVING
-    )
+    return pb.HealthCheckResponse(status=_status(ready))
+
+
+def _status(ready: bool) -> pb.HealthCheckResponse.ServingStatus:
+    return pb.HealthCheckResponse.SERVING if ready else pb.HealthCheckResponse.NOT_SERVING

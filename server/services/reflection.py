@@ -1,28 +1,35 @@
-"""grpc.reflection.v1alpha: what services there are, so that grpcurl and its like need no .proto files."""
+"""grpc.reflection.v1 and v1alpha: what services there are, so that grpcurl and its like need no .proto files."""
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
+from google.protobuf import descriptor_pool
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 from grpc_reflection.v1alpha.reflection import aio
 
+from vouch.server.services.contracts import HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA, pool_of
 from vouch.server.services.table import CallContext, Method, methods
+from vouch.server.statistics import Requests
 
 
 class Reflection:
-    """The service's one function; the answers are the reflection package's own."""
+    """The services' one function; the answers are the reflection package's own."""
 
     def __init__(self, services: Iterable[str]) -> None:
         """
         Args:
-            services: full names of all services but this one.
+            services: full names of all services but gRPC's own, health and reflection.
         """
-        name = pb.DESCRIPTOR.services_by_name["ServerReflection"].full_name
-        self._servicer = aio.ReflectionServicer([*services, name])
+        ours = [descriptor_pool.Default().FindServiceByName(name) for name in services]
+        served = [*ours, HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA]
+        self._servicer = aio.ReflectionServicer([service.full_name for service in served], pool_of(served))
 
     def methods(self) -> list[Method]:
-        """The service as a table."""
-        return methods(pb.DESCRIPTOR.services_by_name["ServerReflection"], self)
+        """Both services as a table. Their messages are the same in bytes, so v1 is answered with those of v1alpha."""
+        names = REFLECTION_V1ALPHA.full_name, REFLECTION_V1.full_name
+        table = methods(REFLECTION_V1ALPHA, self)
+        return [replace(method, path=method.path.replace(*names), requests=Requests()) for method in table] + table
 
     def ServerReflectionInfo(
         self, requests: AsyncIterator[pb.ServerReflectionRequest], context: CallContext

@@ -151,7 +151,10 @@ class Method:
 
 
 def methods(service: ServiceDescriptor, implementation: object, while_draining: bool = False) -> list[Method]:
-    """The table of a service: one entry an RPC of the .proto file, answered by the function of the same name."""
+    """The table of a service: one entry an RPC that the implementation has a function for, of the same name.
+
+    A transport answers all others UNIMPLEMENTED: a later release of a dependency may add RPCs to its services.
+    """
     return [
         Method(
             path=f"/{service.full_name}/{method.name}",
@@ -163,4 +166,5 @@ def methods(service: ServiceDescriptor, implementation: object, while_draining: 
             while_draining=while_draining,
         )
         for method in service.methods
+        if hasattr(implementation, method.name)
     ]

@@ -1,11 +1,10 @@
 import json
 import os
-import pty
-import subprocess
 import sys
 
 import pytest
 
+from tests.programs import run_beside
 from vouch.cli.console import exit_code, output, print_json, progress_bar, say
 
 AWKWARD = "[bold]models[/bold] :smile: [1] \\[x] " + "long " * 50
@@ -88,32 +87,26 @@ def test_a_bar_on_a_terminal() -> None:
         "    show(30)\n"
         "print_json({'done': 30})\n"
     )
-    terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=end, env=environment, check=True
-    )
-    os.close(end)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
+    with run_beside(sys.executable, "-c", script, env=environment, terminal=True) as program:
+        code = program.ended()
 
-    assert "fitting" in shown
-    assert "30/30" in shown
-    assert done.stdout == b'{"done": 30}\n'
+    assert code == 0
+    assert "fitting" in program.err.text
+    assert "30/30" in program.err.text
+    assert program.out.text == '{"done": 30}\n'
 
 
 def test_what_speaks_against_a_result_is_red_on_a_terminal_alone() -> None:
     """The words are the same; elsewhere they come without colours."""
     script = "from vouch.cli.console import print_caveats\nprint_caveats('warning', ['no better than [chance]'])\n"
-    terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
     environment.pop("NO_COLOR", None)
-    command = [sys.executable, "-c", script]
-    subprocess.run(command, stdout=end, env=environment, check=True, timeout=60)
-    piped = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True, timeout=60)
-    os.close(end)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
+    command = (sys.executable, "-c", script)
+    with run_beside(*command, env=environment, terminal=True, shell=">&2") as shown:
+        assert shown.ended() == 0
+    with run_beside(*command, env=environment) as piped:
+        assert piped.ended() == 0
 
-    assert shown == "\x1b[1;31m  warning  no better than [chance]\x1b[0m\r\n"
-    assert piped.stdout == b"  warning  no better than [chance]\n"
+    assert shown.err.text == "\x1b[1;31m  warning  no better than [chance]\x1b[0m\r\n"
+    assert piped.out.text == "  warning  no better than [chance]\n"

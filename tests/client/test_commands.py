@@ -1,7 +1,6 @@
 import asyncio
 import json
 import os
-import pty
 import re
 import signal
 import sys
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 import vouch.client.waiting
+from tests.programs import VOUCH, run_beside
 from tests.serving import Serving
 from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, random_validation, several_validation, tiny_images
 from vouch.client.commands import bench, evaluate, health, predict, status
@@ -379,32 +379,20 @@ async def test_bench_fails_where_answers_change(serving: Serving, capsys: pytest
 async def test_bench_shows_what_was_measured_before_its_end(serving: Serving, ending: str) -> None:
     """Ctrl-C is 130; a server that goes away is one sentence and 1."""
     words = ["--server", serving.address, "--batches", "1,4", "--seconds", "0.2", "--json"]
-    terminal, stderr = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vouch", "bench", *words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=stderr,
-        env=os.environ | {"TERM": "xterm"},
-    )
-    os.close(stderr)
-    told = ""
-    while not re.search(r"[2-9]/\?", told):
-        told += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
+    with run_beside(*VOUCH, "bench", *words, env=os.environ | {"TERM": "xterm"}, terminal=True) as program:
+        await asyncio.to_thread(program.err.until, r"[2-9]/\?")
+        if ending == "interrupted":
+            program.tell(signal.SIGINT)
+        else:
+            await serving.gate.close(10)
+        code = await asyncio.to_thread(program.ended)
 
-    if ending == "interrupted":
-        process.send_signal(signal.SIGINT)
-    else:
-        await serving.gate.close(10)
-    out, _ = await process.communicate()
-    told += os.read(terminal, 65_536).decode()
-    os.close(terminal)
-
-    result = json.loads(out.decode().splitlines()[-1])
+    result = json.loads(program.out.text.splitlines()[-1])
     assert not result["complete"]
     assert len(result["closed"]) >= 2
-    assert process.returncode == (130 if ending == "interrupted" else 1)
+    assert code == (130 if ending == "interrupted" else 1)
     gone = f"error: {serving.address} went away while it was measured: the server is draining; another one may answer"
-    assert told.rstrip().endswith("interrupted" if ending == "interrupted" else gone)
+    assert program.err.text.rstrip().endswith("interrupted" if ending == "interrupted" else gone)
 
 
 async def test_bench_needs_a_model_that_is_served(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,8 @@ class Callers:
     ) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in self._threads), "a call never ended"
 
     def told(self) -> str:
         """How it went. Raises AssertionError where a call failed."""

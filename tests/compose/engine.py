@@ -28,19 +28,22 @@ PROXY = f"127.0.0.1:{PROXY_PORT}"
 PROMETHEUS = f"127.0.0.1:{PROMETHEUS_PORT}"
 SERVER_IMAGE, TRAINER_IMAGE = "vouch-server:proof-cpu-grpcio", "vouch-trainer:proof"
 
+COMMAND_WITHIN_S = 1800.0
+"""The longest is the building of the images."""
+
 
 def why_not() -> str:
     """Why nothing can be tried here; empty where an engine answers."""
     if shutil.which("docker") is None:
         return "there is no docker command"
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode:
         return "no Docker engine answers"
     return "" if compose_command() else "there is neither docker compose nor docker-compose"
 
 
 def compose_command() -> list[str]:
     """`docker compose`, or the older `docker-compose`."""
-    if not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+    if not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, timeout=60).returncode:
         return ["docker", "compose"]
     return ["docker-compose"] if shutil.which("docker-compose") else []
 
@@ -99,6 +102,8 @@ def compose_fails(*words: str, **settings: str) -> str:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1800)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_WITHIN_S
+    )
     assert not done.returncode, f"{' '.join(command)}: {done.stderr.strip()[-2000:]}"
     return done.stdout

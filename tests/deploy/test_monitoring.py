@@ -1,18 +1,15 @@
 """Rules and dashboard in a real Prometheus, which scrapes a real server."""
 
-import json
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from socket import socket
 
 import pytest
 
 from tests.compose.monitoring import alerts, ask, expressions, query, without_series
+from tests.programs import WITHIN_S, run_beside, serving_beside, until
 from tests.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client import Client
@@ -28,20 +25,10 @@ needs_prometheus = pytest.mark.skipif(
 def test_each_alert_fires_when_it_should_and_is_quiet_when_it_should_be() -> None:
     """Promtool's own tests, and its checks of rules and configuration."""
     for words in (("test", "rules", "rules_test.yml"), ("check", "config", "prometheus.yml")):
-        done = subprocess.run(["promtool", *words], cwd=FILES, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            ["promtool", *words], cwd=FILES, capture_output=True, text=True, check=False, timeout=WITHIN_S
+        )
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-@contextmanager
-def process(*words: str) -> Iterator["subprocess.Popen[str]"]:
-    started = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        yield started
-    finally:
-        started.terminate()
-        started.wait(30)
-        assert started.stdout is not None
-        started.stdout.close()
 
 
 def free_port() -> int:
@@ -56,10 +43,7 @@ def test_every_expression_of_the_dashboard_returns_a_series(tmp_path: Path) -> N
     """From a server that was called; alerts name the version that is refused there, and the folder that vanishes."""
     folder = ModelsFolder(tmp_path / "models")
     publish_tiny(folder)
-    serve = (sys.executable, "-m", "vouch", "serve", str(folder.path), "--port", "0", "--metrics-port", "0", "--json")
-    with process(*serve, "--scan-interval-s", "0.1") as server:
-        assert server.stdout is not None
-        place = json.loads(server.stdout.readline())
+    with serving_beside(folder.path, "--scan-interval-s", "0.1") as (place, _):
         prometheus = f"127.0.0.1:{free_port()}"
         configuration = tmp_path / "prometheus.yml"
         configuration.write_text(
@@ -67,7 +51,7 @@ def test_every_expression_of_the_dashboard_returns_a_series(tmp_path: Path) -> N
             f"scrape_configs: [{{job_name: vouch, static_configs: [{{targets: ['{place['metrics']}']}}]}}]\n"
         )
         words = (f"--config.file={configuration}", f"--storage.tsdb.path={tmp_path / 'data'}")
-        with process("prometheus", *words, f"--web.listen-address={prometheus}"), Client(place["address"]) as client:
+        with run_beside("prometheus", *words, f"--web.listen-address={prometheus}"), Client(place["address"]) as client:
             until(client.ready)
             until(lambda: bool(targets(prometheus)))
             images = tiny_images(3)[0]
@@ -102,10 +86,3 @@ def targets(prometheus: str) -> list[object]:
         return [one for one in ask(prometheus, "targets")["activeTargets"] if one["health"] == "up"]
     except OSError:
         return []
-
-
-def until(holds: Callable[[], bool], why: Callable[[], str] = lambda: "it did not come") -> None:
-    ends = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < ends, why()
-        time.sleep(0.1)

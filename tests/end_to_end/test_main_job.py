@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from tests.programs import VOUCH, WITHIN_S, Program, serving_beside, until
 from tests.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder, open_bundle
 from vouch.client import CallFailed, Client
@@ -31,7 +31,7 @@ needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is neither in $VOU
 
 def vouch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end and checks its exit code."""
-    done = subprocess.run([sys.executable, "-m", "vouch", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([*VOUCH, *words], capture_output=True, text=True, check=False, timeout=WITHIN_S)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -44,31 +44,25 @@ def vouch_json(*words: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(models: Path, *words: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def serving(models: Path, *words: str) -> Iterator[tuple[str, Program]]:
     """`vouch serve` on a free port; yields its address and its process."""
-    command = [sys.executable, "-m", "vouch", "serve", str(models), *FREE_PORTS, "--json", *words]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["address"], server
-    finally:
-        server.kill()
-        server.communicate()
+    with serving_beside(models, *words) as (place, server):
+        yield place["address"], server
 
 
 def until_served(address: str, version: int) -> None:
     """Asks until the version is served."""
+
+    def is_served() -> bool:
+        try:
+            model = client.model()
+        except CallFailed:
+            return False
+        assert model.state != "refused", model.refusals
+        return model.version == version
+
     with Client(address) as client:
-        for _ in range(600):
-            time.sleep(0.05)  # another process has to get there
-            try:
-                model = client.model()
-            except CallFailed:
-                continue
-            assert model.state != "refused", model.refusals
-            if model.version == version:
-                return
-    raise AssertionError(f"version {version} never came")
+        until(is_served, lambda: f"version {version} never came")
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +138,10 @@ def test_serve_evaluate_predict_status_and_stop(trained: tuple[Path, dict[str, A
         status = vouch_json("status", "--server", address)
         with Client(address) as client:
             labels = [prediction.label for prediction in client.predict(validation.images)]
-        server.send_signal(signal.SIGTERM)
-        _, log = server.communicate(timeout=20)
+        server.tell(signal.SIGTERM)
 
-    assert server.returncode == 0, log
-    assert "Traceback" not in log
+        assert server.ended() == 0, server.err.text
+    assert "Traceback" not in server.err.text
     assert evaluation["claim"] == evaluation["served"]
     assert evaluation["served"]["correct"] == result["correct"]
     assert sum(int(label) == truth for label, truth in zip(labels, validation.labels, strict=True)) == result["correct"]
@@ -168,8 +161,7 @@ def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(tmp_path: Path
         (tmp_path / "tiny" / "3").mkdir()
         (tmp_path / "tiny" / "3" / "manifest.json").write_text(manifest.replace('"version": 2', '"version": 3', 1))
         with Client(address) as client:
-            while not (refusals := client.model("tiny").refusals):
-                time.sleep(0.05)
+            refusals = until(lambda: client.model("tiny").refusals)
             assert client.model("tiny").version == 2
 
     assert refusals[0][0] == 3

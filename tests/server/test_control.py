@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import vouch.server.control
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.control import (
     VARIABLE,
@@ -74,6 +75,19 @@ async def test_the_other_end_may_be_gone_without_having_read() -> None:
 
     assert [message async for message in end.heard()] == []
     await end.close()
+
+
+async def test_an_end_that_does_not_read_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing gives up what a stopped process does not take."""
+    monkeypatch.setattr(vouch.server.control, "CLOSE_WITHIN_S", 0.05)
+    ours, theirs = socket.socketpair()
+    end = await channel(ours)
+    for number in range(100_000):
+        end.say(Ping(number=number))
+
+    async with asyncio.timeout(30):
+        await end.close()
+    theirs.close()
 
 
 async def test_what_is_not_understood_ends_the_hearing_and_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -56,17 +56,19 @@ import os, threading
 from vouch.server.cores import keep_to
 go, seen = threading.Event(), []
 def look():
-    go.wait()
+    go.wait(30)
     seen.append(os.sched_getaffinity(0))
 before = threading.Thread(target=look)
 before.start()
 core = min(os.sched_getaffinity(0))
 keep_to(frozenset({core}))
 go.set()
-before.join()
+before.join(30)
 after = threading.Thread(target=look)
 after.start()
-after.join()
+after.join(30)
 print(seen == [{core}, {core}])
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout == "True\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import vouch.server.crew
 import vouch.server.member
 from tests.tiny import publish_tiny
 from vouch.bundle.accuracy import Accuracy
@@ -21,7 +22,7 @@ from vouch.server.workplace import Launch
 
 COUNTED = Accuracy(correct=270, total=300)
 WORKER = """
-import json, os, socket, sys
+import json, os, socket, sys, threading
 end = socket.socket(fileno=int(sys.argv[1]))
 log = open(sys.argv[2], "a", buffering=1)
 listening = socket.socket()
@@ -44,6 +45,9 @@ for line in end.makefile():
         say(kind="pong")
     if sys.argv[3] == "mortal" or (order["kind"] == "stop" and sys.argv[3] != "deaf"):
         break
+    if sys.argv[3] == "lingering" and order["kind"] == "serve":
+        end.shutdown(socket.SHUT_RDWR)
+        threading.Event().wait()
 """
 """A worker that keeps what it is told in a file."""
 
@@ -80,12 +84,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def crew(folder: Path, *kinds: str, workers: int = 0, grace_s: float = 10.0) -> AsyncIterator[tuple[Crew, Place]]:
+async def crew(
+    folder: Path, *kinds: str, workers: int = 0, grace_s: float = 10.0, wrong_port: bool = False
+) -> AsyncIterator[tuple[Crew, Place]]:
     """The workers are of these kinds, one of each unless it is said how many; their successors of the next ones."""
     with ReservedPort("127.0.0.1", 0) as reserved:
         place = Place(folder, reserved.port, *kinds)
         settings = ServeSettings(models=folder, workers=workers or len(kinds), grace_s=grace_s)
-        members = Crew([place] * settings.workers, settings, reserved.port)
+        members = Crew([place] * settings.workers, settings, 1 if wrong_port else reserved.port)
         try:
             await members.start()
             yield members, place
@@ -229,6 +235,28 @@ async def test_one_that_gives_no_sign_of_life_is_replaced(
             await place.until_told("serve", times=2)
 
         assert "gave no sign of life" in caplog.text
+
+
+async def test_one_that_is_not_heard_any_more_and_does_not_end_is_replaced(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place would stay empty for ever."""
+    monkeypatch.setattr(vouch.server.member, "STOP_SLACK_S", 0.1)
+    async with crew(tmp_path, "lingering", "willing", workers=1, grace_s=0) as (members, place):
+        await members.install(bundle, COUNTED)
+
+        await place.until_told("serve", place=1)
+        assert not Path(f"/proc/{place.told()[0][0]}").exists()
+
+
+async def test_a_worker_on_which_nobody_can_call_is_the_servers_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is alive, and does not listen: that is told after a while."""
+    monkeypatch.setattr(vouch.server.crew, "START_TIMEOUT_S", 0.1)
+    with pytest.raises(StartFailed, match="nothing listens on 127.0.0.1:1;"):
+        async with crew(tmp_path, "willing", wrong_port=True):
+            pass
 
 
 async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def test_who_looks_decides(terminal: bool) -> None:
         "import sys, logging; from vouch.server.logs import start_log; "
         f"sys.stderr.isatty = lambda: {terminal}; start_log(); logging.getLogger('vouch.server').info('hello')"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stderr
     if terminal:
         assert said.endswith(" INFO hello\n")
     else:

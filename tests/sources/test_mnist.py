@@ -150,10 +150,10 @@ def test_a_mirror_that_fails_is_asked_again_and_a_wrong_one_passed_over(mirror: 
 @needs_mnist
 def test_two_who_fetch_at_once_do_not_harm_each_other(mirror: Mirror, cache: Path) -> None:
     """Both get MNIST, and the cache holds the four whole files and nothing else."""
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2)
 
     def together(file: str) -> Answer:
-        barrier.wait()
+        barrier.wait(60)
         return real(file)
 
     address = mirror(together)

@@ -1,9 +1,12 @@
 import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from vouch.sources.digits import load_digits
 from vouch.sources.examples import Examples, Source
@@ -12,6 +15,15 @@ from vouch.trainer.fit import Fitted, fit
 from vouch.trainer.models import Classifier
 from vouch.trainer.recipes import Recipe
 from vouch.trainer.splits import Splits, make_splits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _exporter_reads_its_library_once() -> Iterator[None]:
+    """torch.onnx parses the source of 497 functions at each export: more than half of the second that one takes."""
+    read = cache(ONNXRegistry.from_torchlib)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(read))
+        yield
 
 
 @pytest.fixture(scope="session")

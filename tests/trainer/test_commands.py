@@ -206,7 +206,8 @@ def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
         "except SystemExit as err:\n"
         "    sys.exit(err.code or 3 * ('torch' in sys.modules))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "--learning-rate RATE" in done.stdout

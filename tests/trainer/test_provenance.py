@@ -30,7 +30,8 @@ def revision_of(checkout: Path) -> str | None:
 
 def git(checkout: Path, *words: str) -> str:
     names = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")
-    done = subprocess.run(["git", "-C", str(checkout), *names, *words], capture_output=True, text=True, check=True)
+    command = ["git", "-C", str(checkout), *names, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()
 
 

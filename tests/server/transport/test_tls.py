@@ -80,7 +80,7 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(author
     pair = authority.issue("locked")
     locked = tmp_path / "locked.key"
     words = ("ec", "-in", pair.key, "-aes128", "-passout", "pass:secret", "-out", locked)
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)
 
     with pytest.raises(StartFailed, match=f"{locked} is encrypted"):
         read_checked(TlsFiles(pair.certificate, locked))
