@@ -53,11 +53,12 @@ def find_labelled(spec: str, model: Model) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are none, or their labels are no measure of a model of this task.
     """
-    listed = list_files(spec)
+    task = model.task if model.version else None
+    listed = list_files(spec, task)
     if listed is None:
-        return labelled_arrays(load_as(spec, model.pixels))
+        return labelled_arrays(load_as(spec, model.pixels, task))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}
