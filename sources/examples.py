@@ -66,6 +66,8 @@ class Source:
     """What is odd about the files, a sentence each."""
     notes: tuple[str, ...] = ()
     """How labels were taken, a sentence each."""
+    file_sizes: frozenset[tuple[int, int]] = frozenset()
+    """Heights and widths of the image files; none of images from arrays."""
 
     @property
     def task(self) -> Task:

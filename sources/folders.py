@@ -101,7 +101,7 @@ def read_image_folder(
         }
         source = make_source(name, one, names)
     splits = {split: replace(part, origins=read.origins[rows[split]]) for split, part in source.splits.items()}
-    return replace(source, splits=splits, warnings=listed.warnings, notes=listed.notes)
+    return replace(source, splits=splits, warnings=listed.warnings, notes=listed.notes, file_sizes=read.sizes)
 
 
 def _of_lists(lists: Mapping[SplitName, Path], task: Task | None) -> ListedFiles:
