@@ -14,6 +14,7 @@ import numpy as np
 from vouch.bundle.digest import array_digest, bytes_digest, image_digests
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Examples, Source, images_of_each
+from vouch.sources.summary import Summary
 from vouch.trainer.balance import uneven_classes
 from vouch.trainer.errors import TrainError
 from vouch.trainer.near_duplicates import Hashed, near_duplicates
@@ -37,6 +38,8 @@ class Splits:
     """What is odd about the data, a sentence each."""
     known: int = 0
     """Validation images that are among those of fit or tune too, where the user allowed it."""
+    read: Summary | None = None
+    """All of them before they were split; None where nobody looked."""
 
     @property
     def task(self) -> Task:

@@ -9,6 +9,7 @@ from PIL import Image
 from vouch.sources.examples import Examples, Source
 from vouch.sources.load import load
 from vouch.sources.summary import Summary
+from vouch.sources.wanted import Wanted
 
 
 def painted(folder: Path, mode: str, counts: dict[str, int], size: tuple[int, int] = (64, 64)) -> Path:
@@ -39,7 +40,7 @@ def test_resized_files_are_told(tmp_path: Path) -> None:
     painted(tmp_path / "b", "L", {"cat": 1}, (30, 20))
     painted(tmp_path / "b", "L", {"dog": 1}, (9, 9))
 
-    one, two = (Summary.of(load(str(tmp_path / name), (8, 8))).sentence() for name in ("a", "b"))
+    one, two = (Summary.of(load(str(tmp_path / name), Wanted(size=(8, 8)))).sentence() for name in ("a", "b"))
 
     assert "8 x 8 pixels (files of 10 x 20), grey" in one
     assert "8 x 8 pixels (files of 2 sizes, 9 x 9 to 30 x 20), grey" in two
