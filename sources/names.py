@@ -42,9 +42,5 @@ class Names:
         before = np.arange(count) if self.rows is None else self.rows
         return Names(self.array, self.folder, self.files, before[rows])
 
-    def some(self, rows: Sequence[int] | np.ndarray, most: int = 3) -> str:
-        """The first few of these, with commas between."""
-        return ", ".join(self[int(row)] for row in rows[:most]) + (", ..." if len(rows) > most else "")
-
     def _at(self, row: int) -> int:
         return row if self.rows is None else int(self.rows[row])

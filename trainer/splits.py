@@ -14,6 +14,7 @@ import numpy as np
 from vouch.bundle.digest import array_digest, bytes_digest, image_digests
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Examples, Source, images_of_each
+from vouch.sources.names import Names
 from vouch.sources.summary import Summary
 from vouch.trainer.balance import uneven_classes
 from vouch.trainer.errors import TrainError
@@ -21,6 +22,8 @@ from vouch.trainer.near_duplicates import Hashed, near_duplicates
 from vouch.trainer.stratify import stratify
 
 Part = Literal["fit", "tune", "validation"]
+SHOWN = 3
+"""Images that a message names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,10 @@ class _Rows:
         return self.source.labels[self.rows]
 
     @property
+    def names(self) -> Names:
+        return self.source.names.those(self.rows, len(self.source))
+
+    @property
     def image_digests(self) -> np.ndarray:
         return self.digests[self.rows]
 
@@ -168,17 +175,20 @@ def _check_classes(source: Source, split: str, labels: np.ndarray, at_least: int
 
 
 def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool) -> tuple[str, ...]:
-    digests = {"fit": fit.image_digests, "tune": tune.image_digests}
+    parts = {"fit": fit, "tune": tune}
     unseen = validation.image_digests
     warnings: list[str] = []
-    for name, trained_on in digests.items():
-        rows = np.flatnonzero(np.isin(unseen, trained_on))
+    for name, trained_on in parts.items():
+        rows = np.flatnonzero(np.isin(unseen, trained_on.image_digests))
         if len(rows) == 0:
             continue
-        found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({_some(rows)})"
+        same = "; ".join(_same(validation, row, trained_on) for row in rows[:SHOWN].tolist())
+        more = "; ..." if len(rows) > SHOWN else ""
+        found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({same}{more})"
         if not allowed:
             raise TrainError(f"{found}; remove them there, or pass --allow-duplicates to claim on them all the same")
         warnings.append(f"{found}: the claim is partly about images that were trained on")
+    digests = {name: part.image_digests for name, part in parts.items()}
     shared = int(np.isin(digests["tune"], digests["fit"]).sum())
     if shared:
         warnings.append(f"{shared:,} of {len(digests['tune']):,} tune images are also in fit")
@@ -187,6 +197,12 @@ def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool)
             says = ", so the claim rests on fewer" if name == "validation" else ""
             warnings.append(f"{twice:,} of {len(images):,} {name} images repeat an earlier one exactly{says}")
     return tuple(warnings)
+
+
+def _same(part: _Rows, row: int, other: _Rows) -> str:
+    """`val/cat/1.png is train/cat/7.png`."""
+    equal = np.flatnonzero(other.image_digests == part.image_digests[row])
+    return f"{part.names[row]} is {other.names[int(equal[0])]}"
 
 
 def _contradictions(parts: Sequence[_Rows]) -> tuple[str, ...]:
@@ -203,7 +219,7 @@ def _contradictions(parts: Sequence[_Rows]) -> tuple[str, ...]:
 
 
 def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, ...]:
-    """A warning for each two splits that share images that are nearly the same, with their numbers in the source.
+    """A warning for each two splits that share images that are nearly the same, with their names.
 
     Never an error: which images are near is a matter of degree, and real ones may well be so alike.
     """
@@ -215,10 +231,6 @@ def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, .
     ):
         found = near_duplicates(part.hashed.only(part.rows), trained_on.hashed.only(trained_on.rows))
         if len(found.pairs):
-            warnings.append(found.sentence(name, len(part.labels), other))
+            names = part.source.names, trained_on.source.names
+            warnings.append(found.sentence(name, len(part.labels), other, names))
     return tuple(warnings)
-
-
-def _some(rows: Sequence[int] | np.ndarray) -> str:
-    listed = ", ".join(str(row) for row in rows[:3])
-    return f"number{'s' * (len(rows) > 1)} {listed}{', ...' if len(rows) > 3 else ''}"
