@@ -13,6 +13,7 @@ import numpy as np
 
 from vouch.bundle.digest import array_digest, bytes_digest, image_digests
 from vouch.bundle.multi_label import Task
+from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Examples, Source, images_of_each
 from vouch.sources.names import Names
 from vouch.sources.summary import Summary
@@ -74,18 +75,19 @@ def make_splits(
     """
     random = np.random.default_rng(seed)
     parts = {name: _Rows.of(part) for name, part in source.splits.items()}
+    equal = EqualFiles.of(source)
     if "all" in parts:
-        _check_classes(source, "the data", parts["all"].labels, at_least=3)
+        _check_classes(source, equal, "the data", parts["all"].labels, at_least=3)
         parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, 2, random)
     if missing := [name for name in ("fit", "validation") if name not in parts]:
         raise TrainError(f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}")
     if "tune" not in parts:
-        _check_classes(source, "fit", parts["fit"].labels, at_least=2)
+        _check_classes(source, equal, "fit", parts["fit"].labels, at_least=2)
         parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, 1, random)
     for name, part in parts.items():
-        _check_classes(source, name, part.labels, at_least=1)
+        _check_classes(source, equal, name, part.labels, at_least=1)
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
-    warnings = source.warnings + _check_duplicates(fit, tune, validation, allow_duplicates)
+    warnings = source.warnings + _check_duplicates(fit, tune, validation, equal, allow_duplicates)
     warnings += _contradictions([fit, tune, validation])
     warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes)
     known = int(np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests])).sum())
@@ -116,6 +118,10 @@ class _Rows:
     @property
     def labels(self) -> np.ndarray:
         return self.source.labels[self.rows]
+
+    @property
+    def origins(self) -> np.ndarray | None:
+        return None if self.source.origins is None else self.source.origins[self.rows]
 
     @property
     def names(self) -> Names:
@@ -161,20 +167,37 @@ def _draw(labels: np.ndarray, share: float, keep: int, random: np.random.Generat
     return in_second
 
 
-def _check_classes(source: Source, split: str, labels: np.ndarray, at_least: int) -> None:
+def _check_classes(source: Source, equal: EqualFiles | None, split: str, labels: np.ndarray, at_least: int) -> None:
     counts = images_of_each(labels, len(source.classes))
-    short = [(name, count) for name, count in zip(source.classes, counts.tolist(), strict=True) if count < at_least]
-    if short:
-        name, count = short[0]
-        others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
-        needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
-        raise TrainError(
-            f"class {name}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs {needs} "
-            "(equal images stay together)"
-        )
+    short = np.flatnonzero(counts < at_least)
+    if not len(short):
+        return
+    k, count = int(short[0]), int(counts[short[0]])
+    others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
+    needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
+    why = (equal.of_class(k) if equal else "") or _repeats(source, k)
+    together = f"; equal images stay together, and {why}" if why else ""
+    raise TrainError(
+        f"class {source.classes[k]}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
+        f"{needs}{together}"
+    )
 
 
-def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool) -> tuple[str, ...]:
+def _repeats(source: Source, k: int) -> str:
+    """In words, where a class has fewer different images than images."""
+    images = different = 0
+    for part in source.splits.values():
+        rows = part.labels[:, k] if part.labels.ndim == 2 else part.labels == k
+        images += int(rows.sum())
+        different += len(np.unique(image_digests(part.images[rows]))) if rows.any() else 0
+    return (
+        f"its {images:,} images are {different:,} different one{'s' * (different != 1)}" if different < images else ""
+    )
+
+
+def _check_duplicates(
+    fit: _Rows, tune: _Rows, validation: _Rows, equal: EqualFiles | None, allowed: bool
+) -> tuple[str, ...]:
     parts = {"fit": fit, "tune": tune}
     unseen = validation.image_digests
     warnings: list[str] = []
@@ -185,6 +208,7 @@ def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool)
         same = "; ".join(_same(validation, row, trained_on) for row in rows[:SHOWN].tolist())
         more = "; ..." if len(rows) > SHOWN else ""
         found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({same}{more})"
+        found += _of_other_files(validation, rows, trained_on, equal)
         if not allowed:
             raise TrainError(f"{found}; remove them there, or pass --allow-duplicates to claim on them all the same")
         warnings.append(f"{found}: the claim is partly about images that were trained on")
@@ -197,6 +221,16 @@ def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool)
             says = ", so the claim rests on fewer" if name == "validation" else ""
             warnings.append(f"{twice:,} of {len(images):,} {name} images repeat an earlier one exactly{says}")
     return tuple(warnings)
+
+
+def _of_other_files(part: _Rows, rows: np.ndarray, other: _Rows, equal: EqualFiles | None) -> str:
+    """How many of these rows are other files than those that they equal, and why they became equal; or nothing."""
+    if equal is None or part.origins is None or other.origins is None:
+        return ""
+    origins = part.origins[rows]
+    differ = ~np.isin(origins["file"], other.origins["file"])
+    why = equal.reason(origins[differ]) if differ.any() else ""
+    return f", {int(differ.sum()):,} of them different files that became equal through decoding: {why}" if why else ""
 
 
 def _same(part: _Rows, row: int, other: _Rows) -> str:
