@@ -33,6 +33,8 @@ class Summary:
     """The lowest and the highest."""
     file_sizes: tuple[tuple[int, int], ...]
     """Heights and widths of the files, in rising order; none where images come from arrays."""
+    deep: tuple[int, int, int] | None = None
+    """How many files have 16 bits, and the lowest and the highest of their samples; None: none has."""
 
     @classmethod
     def of(cls, source: Source) -> "Summary":
@@ -48,6 +50,7 @@ class Summary:
             shape=parts[0].images.shape[1:],
             values=_extremes([part.images for part in parts]),
             file_sizes=tuple(sorted(source.file_sizes)),
+            deep=_deep([part.origins for part in parts if part.origins is not None]),
         )
 
     @property
@@ -59,10 +62,14 @@ class Summary:
         """All of it."""
         height, width = self.shape[:2]
         low, high = self.values
-        files = self._files()
+        deep = ""
+        if self.deep:
+            count, lowest, highest = self.deep
+            which = "the files" if count == self.images else f"{count:,} files"
+            deep = f" ({which} have 16 bits, {lowest:,} to {highest:,})"
         return (
-            f"read {self.images:,} images: {self._classes()}, {height} x {width} pixels{files}, {self.colour}, "
-            f"values {low} to {high}"
+            f"read {self.images:,} images: {in_words(self.task, self.classes, self.unlabelled)}, {height} x {width} "
+            f"pixels{self._files()}, {self.colour}, values {low} to {high}{deep}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -77,17 +84,8 @@ class Summary:
             "channels": self.shape[2] if len(self.shape) == 3 else 1,
             "values": list(self.values),
             "file_sizes": len(self.file_sizes),
+            "files_of_16_bits": self.deep[0] if self.deep else 0,
         }
-
-    def _classes(self) -> str:
-        kind = "labels" if self.task == "multi_label" else "classes"
-        if len(self.classes) <= MOST_LISTED:
-            shown = ", ".join(map(_counted, self.classes))
-        else:
-            fewest, most = (pick(self.classes, key=lambda one: one[1]) for pick in (min, max))
-            shown = f"from {_counted(fewest)} to {_counted(most)}"
-        bare = f"; {self.unlabelled:,} images have none" if self.unlabelled else ""
-        return f"{len(self.classes):,} {kind} ({shown}{bare})"
 
     def _files(self) -> str:
         """Where the images were resized: from what."""
@@ -98,6 +96,32 @@ class Summary:
         if len(by_area) == 1:
             return f" (files of {first})"
         return f" (files of {len(by_area):,} sizes, {first} to {last})"
+
+
+def in_words(task: Task, classes: Sequence[tuple[str, int]], unlabelled: int = 0) -> str:
+    """`2 classes (cat 120, dog 96)`; of many, the smallest and the largest.
+
+    Args:
+        classes: each with how many images it has.
+        unlabelled: images that have none of several labels.
+    """
+    one, several = ("label", "labels") if task == "multi_label" else ("class", "classes")
+    if len(classes) <= MOST_LISTED:
+        shown = ", ".join(map(_counted, classes))
+    else:
+        fewest, most = (pick(classes, key=lambda one: one[1]) for pick in (min, max))
+        shown = f"from {_counted(fewest)} to {_counted(most)}"
+    bare = f"; {unlabelled:,} {'image has' if unlabelled == 1 else 'images have'} none" if unlabelled else ""
+    return f"{len(classes):,} {one if len(classes) == 1 else several} ({shown}{bare})"
+
+
+def _deep(origins: Sequence[np.ndarray]) -> tuple[int, int, int] | None:
+    deep = [part[part["deep"]] for part in origins]
+    count = sum(map(len, deep))
+    if not count:
+        return None
+    samples = np.concatenate(deep)
+    return count, int(samples["lowest"].min()), int(samples["highest"].max())
 
 
 def _counted(one: tuple[str, int]) -> str:

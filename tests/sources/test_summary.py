@@ -46,6 +46,19 @@ def test_resized_files_are_told(tmp_path: Path) -> None:
     assert "8 x 8 pixels (files of 2 sizes, 9 x 9 to 30 x 20), grey" in two
 
 
+def test_16_bits_are_told(tmp_path: Path) -> None:
+    """How many files have them, and how far their samples go."""
+    painted(tmp_path, "L", {"cat": 2, "dog": 1}, (6, 6))
+    for row in range(2):
+        samples = np.full((6, 6), 40 + row, np.uint16)
+        samples[0] = 1023
+        Image.fromarray(samples).save(tmp_path / "dog" / f"deep {row}.png")
+
+    sentence = Summary.of(load(str(tmp_path))).sentence()
+
+    assert sentence.endswith("6 x 6 pixels, grey, values 0 to 255 (2 files have 16 bits, 40 to 1,023)")
+
+
 def of_counts(counts: dict[str, int]) -> Summary:
     labels = np.repeat(np.arange(len(counts)), list(counts.values()))
     images = np.full((len(labels), 2, 3, 3), 7, np.uint8)
@@ -70,7 +83,7 @@ def test_several_labels_are_called_so() -> None:
     summary = Summary.of(Source("made up", ("red", "round"), parts))
 
     assert summary.sentence() == (
-        "read 3 images: 2 labels (red 2, round 1; 1 images have none), 1 x 1 pixels, grey with alpha, values 0 to 0"
+        "read 3 images: 2 labels (red 2, round 1; 1 image has none), 1 x 1 pixels, grey with alpha, values 0 to 0"
     )
     assert summary.as_json() == {
         "images": 3,
@@ -82,6 +95,7 @@ def test_several_labels_are_called_so() -> None:
         "channels": 2,
         "values": [0, 0],
         "file_sizes": 0,
+        "files_of_16_bits": 0,
     }
 
 
