@@ -130,8 +130,8 @@ def _joined(path: Path, entries: list[_Entry]) -> tuple[dict[str, tuple[str, ...
         if not_one or (before is None and len(labels) == 1):
             continue
         has = f"has {len(labels)} labels" if labels else "has no label"
-        said = f"{has} in line {line:,}" if before is None else f"is listed again in line {line:,}, with other labels"
-        not_one = f"{file} {said} of {path}"
+        said = has if before is None else "is listed again, with other labels,"
+        not_one = f"{file} {said} in line {line:,} of {path}"
     return labels_of, repeats, not_one
 
 

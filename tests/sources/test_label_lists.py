@@ -107,8 +107,8 @@ def test_a_list_with_one_label_for_every_file_is_single_label(tmp_path: Path, co
     [
         ("a.png,cat\nb.png,dog;big\nc.png,cat\n", "b.png has 2 labels in line 2"),
         ("a.png,cat\nb.png,dog\nc.png,\n", "c.png has no label in line 3"),
-        ("a.png,cat\nb.png,dog\na.png,dog\n", "a.png is listed again in line 3, with other labels"),
-        ("a.png,cat\nb.png,dog\na.png,\n", "a.png is listed again in line 3, with other labels"),
+        ("a.png,cat\nb.png,dog\na.png,dog\n", "a.png is listed again, with other labels, in line 3"),
+        ("a.png,cat\nb.png,dog\na.png,\n", "a.png is listed again, with other labels, in line 3"),
     ],
 )
 def test_one_file_with_several_labels_or_none_makes_a_list_multi_label(
