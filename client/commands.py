@@ -11,7 +11,7 @@ from typing import Any
 from vouch.bundle.caveats import CHANCE, calibration_in_words, promise_in_words
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Calibration
-from vouch.cli.console import AGAINST, DONE, FAILED, exit_code, output, print_caveats, print_json, progress_bar
+from vouch.cli.console import AGAINST, DONE, FAILED, exit_code, output, print_caveats, print_json, progress_bar, say
 from vouch.cli.settings import parse
 from vouch.client.bench.images import Reference, take_reference
 from vouch.client.bench.measure import measure, run
@@ -85,6 +85,8 @@ def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
     labelled = find_labelled(settings.data, client.model(settings.model))
     if settings.classes:
         labelled = labelled.with_classes(tuple(settings.classes.split(",")))
+    for line in (labelled.sentence(), *labelled.notes):
+        say(line)
     with progress_bar("predicting", None) as show:
         return recount(client, settings.model, labelled, settings.batch_size, show)
 

@@ -10,6 +10,7 @@ import numpy as np
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
+from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, FIRST_RULES, RULES, WHITE, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
@@ -68,8 +69,8 @@ class Model:
     """Versions that are not served, with the reasons."""
     calibration: Calibration | None = None
     """None where the bundle has none."""
-    task: str = "single_label"
-    """`single_label` or `multi_label`."""
+    task: Task = "single_label"
+    """Whether an image has exactly one of the labels, or any number of them."""
     thresholds: tuple[float, ...] = ()
     """Multi-label: for each label the probability from which on it is answered."""
     baseline: Accuracy | None = None

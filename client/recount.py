@@ -4,8 +4,9 @@ PNG and JPEG files are sent as they are, so that what is counted is what serves:
 rules that the model was trained with. Arrays go as pixels.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, SplitName, check_chosen
 from vouch.sources.load import list_files, load_as
+from vouch.sources.summary import in_words
 
 MESSAGE_BYTES = 4 << 20
 """A call has no more of images, if it has more than one: what gRPC servers take unless they are told otherwise."""
@@ -35,6 +37,15 @@ class Labelled:
     images: np.ndarray | Sequence[Path]
     """Pixels, uint8 of shape (N, H, W) or (N, H, W, C); or the paths of N files."""
     truth: Sequence[frozenset[str]]
+    notes: tuple[str, ...] = ()
+    """How labels were taken and what was left out, a sentence each."""
+
+    def sentence(self) -> str:
+        """How many images of which classes there are."""
+        counts = Counter(label for labels in self.truth for label in labels)
+        unlabelled = sum(not labels for labels in self.truth)
+        classes = [(name, counts[name]) for name in self.classes]
+        return f"read {len(self.truth):,} images: {in_words(self.task, classes, unlabelled)}"
 
     def with_classes(self, wanted: tuple[str, ...]) -> "Labelled":
         """The files of these classes only; of several labels these only, and files that had none of any.
@@ -46,30 +57,33 @@ class Labelled:
         chosen = frozenset(wanted)
         rows = [row for row, labels in enumerate(self.truth) if labels & chosen or not labels]
         images = self.images[rows] if isinstance(self.images, np.ndarray) else [self.images[row] for row in rows]
-        return Labelled(self.name, wanted, self.task, images, [self.truth[row] & chosen for row in rows])
+        truth = [self.truth[row] & chosen for row in rows]
+        return replace(self, classes=wanted, images=images, truth=truth)
 
 
 def find_labelled(spec: str, model: Model) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are none, or their labels are no measure of a model of this task.
     """
-    listed = list_files(spec)
+    task = model.task if model.version else None
+    listed = list_files(spec, task)
     if listed is None:
-        return labelled_arrays(load_as(spec, model.pixels))
+        return labelled_arrays(load_as(spec, model.pixels, task))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}
-    return Labelled(spec, tuple(classes), listed.task, paths, [frozenset(names) for names in labels])
+    truth = [frozenset(names) for names in labels]
+    return Labelled(spec, tuple(classes), listed.task, paths, truth, listed.notes + listed.warnings)
 
 
 def labelled_arrays(source: Source) -> Labelled:
     """The same of a source that is in memory."""
     examples = examples_to_count(source)
-    return Labelled(
-        source.name, source.classes, examples.task, examples.images, _names(source.classes, examples.labels)
-    )
+    truth = _names(source.classes, examples.labels)
+    notes = source.notes + source.warnings
+    return Labelled(source.name, source.classes, examples.task, examples.images, truth, notes)
 
 
 def recount(

@@ -51,6 +51,8 @@ class ReadImages:
     """uint8, shape (N, H, W) or (N, H, W, C)."""
     origins: np.ndarray
     """Shape (N,), as `ORIGIN` says."""
+    sizes: frozenset[tuple[int, int]]
+    """Heights and widths of the files."""
 
 
 @dataclass
@@ -69,6 +71,7 @@ def read_images(
     wanted: Wanted = NOTHING,
     exactly: PixelSettings | None = None,
     worth_processes_s: float = WORTH_PROCESSES_S,
+    check: Callable[[PixelSettings], None] = lambda settings: None,
 ) -> ReadImages:
     """The images in these files, in their order.
 
@@ -78,19 +81,22 @@ def read_images(
         wanted: what they become, as far as it is asked for.
         exactly: what they become, whatever they hold; `wanted` is not looked at then.
         worth_processes_s: for how many seconds of work left other processes are started.
+        check: told what they are expected to become before any is decoded; may raise.
 
     Raises:
         SourceError: sizes that differ where none is given, images that fit neither into memory nor on the disk, or
             files that cannot be decoded: one message counts them all and names up to 20, three with the reason.
     """
     settings = exactly or common_settings(folder, _first_look(folder, paths), wanted)
+    check(settings)
     done, again = _decode_all(folder, paths, settings, worth_processes_s), settings
     if not exactly:
         again = common_settings(folder, done.contents, wanted)
     if again != settings:
         del done.images  # its room is needed
         done = _decode_all(folder, paths, again, worth_processes_s)
-    return ReadImages(done.images, done.origins)
+    sizes = frozenset((content.height, content.width) for content in done.contents)
+    return ReadImages(done.images, done.origins, sizes)
 
 
 def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> PixelSettings:

@@ -1,7 +1,7 @@
 """Examples as two arrays, and a source of them with its splits. Knows no file format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
+from vouch.sources.names import Names
 from vouch.sources.storage import rows_of
 
 SplitName = Literal["fit", "tune", "validation", "all"]
@@ -28,6 +29,8 @@ class Examples:
     """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K), which of them it has."""
     origins: np.ndarray | None = None
     """Of images from files, shape (N,): what they were before they became pixels, as `origins.ORIGIN` has it."""
+    names: Names = field(default_factory=Names)
+    """What each is called: its file, or its place in an array."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -45,7 +48,8 @@ class Examples:
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Examples":
         origins = None if self.origins is None else self.origins[rows]
-        return Examples(rows_of(self.images, rows), self.labels[rows], origins)
+        names = self.names.those(rows, len(self))
+        return Examples(rows_of(self.images, rows), self.labels[rows], origins, names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,10 @@ class Source:
     """Either `all` alone, where the source does not split, or some of `fit`, `tune` and `validation`."""
     warnings: tuple[str, ...] = ()
     """What is odd about the files, a sentence each."""
+    notes: tuple[str, ...] = ()
+    """How labels were taken, a sentence each."""
+    file_sizes: frozenset[tuple[int, int]] = frozenset()
+    """Heights and widths of the image files; none of images from arrays."""
 
     @property
     def task(self) -> Task:
@@ -82,6 +90,27 @@ class Source:
             kept, labels = _chosen(examples.labels, columns, len(self.classes))
             chosen[split] = replace(examples[kept], labels=labels)
         return replace(self, classes=wanted, splits=chosen)
+
+    def as_single_label(self) -> "Source":
+        """The same source with one label an image.
+
+        Raises:
+            SourceError: an image has several labels, or none.
+        """
+        return replace(self, splits={split: self._one_each(part) for split, part in self.splits.items()})
+
+    def _one_each(self, part: Examples) -> Examples:
+        if part.task == "single_label":
+            return part
+        others = np.flatnonzero(part.labels.sum(axis=1) != 1)
+        if len(others):
+            row = int(others[0])
+            has = ", ".join(self.classes[k] for k in np.flatnonzero(part.labels[row])[:5]) or "none"
+            raise SourceError(
+                f"{len(others):,} of {len(part):,} images of {self.name} have several labels or none, such as "
+                f"{part.names[row]} ({has}); expected exactly one an image"
+            )
+        return replace(part, labels=part.labels.argmax(axis=1))
 
 
 def check_chosen(name: str, classes: tuple[str, ...], wanted: tuple[str, ...]) -> None:

@@ -11,16 +11,22 @@ import numpy as np
 from vouch.bundle.manifest import is_class_name
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, SplitName
+from vouch.sources.names import Names
 
 MAX_CLASSES = 10_000
 
 
-def make_source(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]]) -> Source:
+def make_source(
+    name: str,
+    parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]],
+    names: Mapping[SplitName, Names] | None = None,
+) -> Source:
     """The source of these images and labels; its classes are the labels of all splits together.
 
     Args:
         parts: split -> images, uint8 of shape (N, H, W) or (N, H, W, C), and labels, integers or strings of shape (N,),
             or bool of shape (N, K): which of K classes, then called 0, 1, 2 ..., an image has.
+        names: what the images are called; None: by their place in the split.
 
     Raises:
         SourceError: a split is empty, its images and labels differ in number, images differ in shape between splits,
@@ -31,38 +37,43 @@ def make_source(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarra
     _check_shapes(name, {split: images.shape[1:] for split, (images, _) in parts.items()})
     if any(labels.ndim == 2 for _, labels in parts.values()):
         return _source_of_columns(name, parts)
+    names = names or {split: _places(split) for split in parts}
     distinct = {split: np.unique(labels, return_inverse=True) for split, (_, labels) in parts.items()}
     classes = ordered_classes(name, (str(value) for values, _ in distinct.values() for value in values.tolist()))
     position = {label: k for k, label in enumerate(classes)}
     splits: dict[SplitName, Examples] = {}
     for split, (values, inverse) in distinct.items():
         label_of_value = np.array([position[str(value)] for value in values.tolist()], dtype=np.int64)
-        splits[split] = Examples(parts[split][0], label_of_value[inverse])
+        splits[split] = Examples(parts[split][0], label_of_value[inverse], names=names[split])
     return Source(name, classes, splits)
 
 
 def make_multi_label_source(
-    name: str, parts: Mapping[SplitName, tuple[np.ndarray, Sequence[Sequence[str]]]], warnings: tuple[str, ...] = ()
+    name: str,
+    parts: Mapping[SplitName, tuple[np.ndarray, Sequence[Sequence[str]]]],
+    names: Mapping[SplitName, Names] | None = None,
 ) -> Source:
     """The source of images that have any number of labels; its classes are the labels of all splits together.
 
     Args:
         parts: split -> images as `make_source` takes them, and the labels of each, none of them twice.
+        names: as there.
 
     Raises:
         SourceError: as `make_source`.
     """
     classes = ordered_classes(name, (label for _, lists in parts.values() for labels in lists for label in labels))
     position = {label: k for k, label in enumerate(classes)}
+    names = names or {split: _places(split) for split in parts}
     splits: dict[SplitName, Examples] = {}
     for split, (images, lists) in parts.items():
         columns = np.zeros((len(lists), len(classes)), dtype=np.bool_)
         for row, labels in enumerate(lists):
             columns[row, [position[label] for label in labels]] = True
         _check_part(_where(name, split), images, columns)
-        splits[split] = Examples(images, columns)
+        splits[split] = Examples(images, columns, names=names[split])
     _check_shapes(name, {split: part.images.shape[1:] for split, part in splits.items()})
-    return Source(name, classes, splits, warnings)
+    return Source(name, classes, splits)
 
 
 def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
@@ -89,9 +100,22 @@ def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(classes)
 
 
+def one_label_alone(name: str) -> SourceError:
+    """Several labels an image are wanted of a source that has no word for them."""
+    return SourceError(
+        f"{name} says one class of each image, and not which others it has not; several labels an image take a folder "
+        "with a labels.csv, or an .npz file with labels of type bool"
+    )
+
+
 def shape_text(shape: Iterable[int]) -> str:
     """A shape in words for messages: `28 x 28`."""
     return " x ".join(str(length) for length in shape)
+
+
+def _places(split: SplitName) -> Names:
+    """Of images in arrays: `images[17]`, or `validation[17]` where the source has splits."""
+    return Names("images" if split == "all" else split)
 
 
 def _where(name: str, split: SplitName) -> str:
@@ -104,7 +128,7 @@ def _source_of_columns(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np
         found = ", ".join(f"{labels.dtype} {labels.shape} in {split}" for split, (_, labels) in parts.items())
         raise SourceError(f"the labels of {name} differ in form between its splits: {found}; expected one form for all")
     classes = ordered_classes(name, (str(k) for k in range(forms.pop()[0])))
-    return Source(name, classes, {split: Examples(*part) for split, part in parts.items()})
+    return Source(name, classes, {split: Examples(*part, names=_places(split)) for split, part in parts.items()})
 
 
 def _check_shapes(name: str, shapes: Mapping[SplitName, tuple[int, ...]]) -> None:

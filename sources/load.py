@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.cli.nearest import nearest
 from vouch.sources.arrays import read_npz
@@ -13,7 +14,9 @@ from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
 from vouch.sources.idx import find_files, read_folder
+from vouch.sources.labels import one_label_alone
 from vouch.sources.mnist import load_mnist
+from vouch.sources.survey import Check, Survey, no_check
 from vouch.sources.tables import read_csv
 from vouch.sources.wanted import NOTHING, Wanted
 
@@ -24,7 +27,7 @@ ACCEPTED = (
 )
 
 
-def load(spec: str, wanted: Wanted = NOTHING) -> Source:
+def load(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, check: Check = no_check) -> Source:
     """The labelled images that a `--data` argument names.
 
     Args:
@@ -32,34 +35,52 @@ def load(spec: str, wanted: Wanted = NOTHING) -> Source:
         wanted: what images become. The size is for folders of images and .csv files alone: nothing else is resized;
             channels and bits are for folders of images alone; the ground is that of a transparent image wherever one
             is met, so it means something beside any source.
+        task: how labels are taken; None: as they are.
+        check: told what is known as soon as it is, for files of images before any is decoded; may raise.
 
     Raises:
-        SourceError: there is no such source, it cannot be read, or something is wanted that means nothing there.
+        SourceError: there is no such source, it cannot be read, something is wanted that means nothing there, or the
+            labels cannot be taken so.
     """
-    return _speaking(spec, lambda: _load(spec, wanted))
+    return _speaking(spec, lambda: _taken(_load(spec, wanted, task, check), task))
 
 
-def load_as(spec: str, pixels: PixelSettings | None) -> Source:
+def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None) -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
 
     Args:
         pixels: what the model takes; None where it is not known.
+        task: the model's; likewise.
     """
     if pixels is None or spec in ("digits", "mnist"):
-        return load(spec)
+        return load(spec, task=task)
     if is_image_folder(spec):
-        return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels))
+        return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels, task=task))
     of_csv = Path(spec).suffix.lower() == ".csv"
-    return load(spec, Wanted(size=(pixels.height, pixels.width)) if of_csv else NOTHING)
+    return load(spec, Wanted(size=(pixels.height, pixels.width)) if of_csv else NOTHING, task)
 
 
-def list_files(spec: str) -> ListedFiles | None:
+def _taken(source: Source, task: Task | None) -> Source:
+    """With labels as they are wanted.
+
+    Raises:
+        SourceError: an image has not exactly one, or nothing says which others it has not.
+    """
+    if task == "multi_label" and source.task != task:
+        raise one_label_alone(source.name)
+    return source.as_single_label() if task == "single_label" else source
+
+
+def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:
     """The image files that a `--data` argument names, with their labels; None where it names arrays.
+
+    Args:
+        task: as `load`.
 
     Raises:
         SourceError: as `load`.
     """
-    return _speaking(spec, lambda: list_image_folder(Path(spec)) if is_image_folder(spec) else None)
+    return _speaking(spec, lambda: list_image_folder(Path(spec), task) if is_image_folder(spec) else None)
 
 
 def is_image_folder(spec: str) -> bool:
@@ -76,16 +97,21 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
         raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
 
 
-def _load(spec: str, wanted: Wanted) -> Source:
-    path = Path(spec)
+def _load(spec: str, wanted: Wanted, task: Task | None, check: Check) -> Source:
+    if is_image_folder(spec):
+        return read_image_folder(spec, Path(spec), wanted, task=task, check=check)
+    source = _load_arrays(spec, Path(spec), wanted)
+    check(Survey.of(source))
+    return source
+
+
+def _load_arrays(spec: str, path: Path, wanted: Wanted) -> Source:
     if spec in ("digits", "mnist"):
         _check_arrays(spec, wanted)
         return load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
         raise SourceError(f"there is no {spec or 'path given'}; {_meant(spec, path)}--data takes {ACCEPTED}")
     if path.is_dir():
-        if is_image_folder(spec):
-            return read_image_folder(spec, path, wanted)
         _check_arrays(spec, wanted)
         return read_folder(spec, path)
     if path.suffix.lower() == ".csv" and path.is_file():

@@ -10,6 +10,7 @@ from hashlib import blake2b
 import numpy as np
 
 from vouch.bundle.pixels import Decoded
+from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Source
 from vouch.sources.wanted import Wanted
 
@@ -77,7 +78,7 @@ def decoding_warnings(source: Source) -> tuple[str, ...]:
         *_narrow(origins[~deep]),
         *_scales_apart(origins[rows], classes, source.classes),
         *_depths_apart(deep[rows], classes, source.classes),
-        *_became_equal(origins),
+        *_became_equal(source),
     )
 
 
@@ -155,22 +156,7 @@ def _depths_apart(deep: np.ndarray, classes: np.ndarray, names: tuple[str, ...])
     )
 
 
-def _became_equal(origins: np.ndarray) -> tuple[str, ...]:
+def _became_equal(source: Source) -> tuple[str, ...]:
     """A warning where files that differ are the same pixels."""
-    files, first = np.unique(origins["file"][origins["file"] > 0], return_index=True)
-    origins = origins[origins["file"] > 0][first]
-    pixels, group, count = np.unique(origins["pixels"], return_inverse=True, return_counts=True)
-    equal = origins[count[group] > 1]
-    if not len(equal):
-        return ()
-    reasons = [
-        "16-bit samples differed in low bits (--bits)" if equal["deep"].any() else "",
-        "what is transparent lies on a ground of one colour (--ground, --channels 4)"
-        if equal["transparent"].any()
-        else "",
-    ]
-    why = " or ".join(filter(None, reasons)) or "they show the same, or --size left too few pixels"
-    return (
-        f"{len(equal):,} of {len(files):,} different files became equal to another through decoding, "
-        f"which leaves {len(pixels):,} that differ: {why}",
-    )
+    equal = EqualFiles.of(source)
+    return tuple(filter(None, [equal.sentence()])) if equal else ()

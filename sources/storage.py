@@ -7,7 +7,9 @@ is a disk also where /tmp is memory.
 import math
 import mmap
 import os
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,29 @@ def rows_of(images: np.ndarray, rows: np.ndarray | slice, in_memory_bytes: int |
     return chosen
 
 
+def plan_room(counts: Sequence[int], shape: tuple[int, ...]) -> int:
+    """Where arrays of so many images each will be, before any of them is made.
+
+    Returns:
+        bytes that they take of the memory; the others go to the disk.
+
+    Raises:
+        SourceError: that has no room for them.
+    """
+    memory, folder = available_memory(), _folder()
+    sizes = [count * math.prod(shape) for count in counts]
+    in_memory = [size for size in sizes if size <= SHARE_IN_MEMORY * memory]
+    on_disk, free = sum(sizes) - sum(in_memory), shutil.disk_usage(folder).free
+    if on_disk > free:
+        copies = " and once more in their splits" if len(counts) > 1 else ""
+        raise SourceError(
+            f"{counts[0]:,} images of {' x '.join(map(str, shape))} take {sizes[0] / 1e9:,.1f} GB{copies}; of "
+            f"{memory / 1e9:,.1f} GB of memory a quarter is for images, and {folder} has {free / 1e9:,.1f} GB left: "
+            "pass a smaller --size HxW, or set TMPDIR to a folder with more room"
+        )
+    return sum(in_memory)
+
+
 def available_memory() -> int:
     """Bytes that may still be taken, as Linux and the container's limit say; where neither does, 4 GiB."""
     available = [
@@ -70,12 +95,25 @@ def available_memory() -> int:
         for line in (_MEMINFO.read_text().splitlines() if _MEMINFO.exists() else ())
         if line.startswith("MemAvailable:")
     ]
-    try:
-        limit, used = ((_CONTAINER / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        available += [max(0, int(limit) - int(used))] if limit != "max" else []
-    except OSError:
-        pass  # no container, or one of the older kind
-    return min(available, default=4 << 30)
+    return min([*available, *_left_in_container()], default=4 << 30)
+
+
+def _left_in_container() -> list[int]:
+    """What the control group leaves, of either version: of files that were read, the system gives memory back."""
+    for limit_file, used_file, word in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            limit, used = ((_CONTAINER / name).read_text().strip() for name in (limit_file, used_file))
+            if limit == "max":
+                return []
+            statistics = (_CONTAINER / used_file).with_name("memory.stat").read_text().split()
+        except OSError:
+            continue
+        given_back = int(dict(zip(statistics[::2], statistics[1::2], strict=True)).get(word, 0))
+        return [max(0, int(limit) - int(used) + given_back)]
+    return []
 
 
 def _folder() -> str:

@@ -53,7 +53,8 @@ SERVER_ORDER = (
 )
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
-    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "export", "thresholds"),
+    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "limits"),
+    *("export", "thresholds"),
     *("calibrate", "quantize", "exam", "card", "report", "run", "mcnemar"),
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )

@@ -46,7 +46,7 @@ def train(arguments: Sequence[str]) -> int:
 
     def run() -> None:
         if settings.like:
-            _train_like(settings.like, arguments)
+            _train_like(settings, settings.like, arguments)
         else:
             _train(settings)
 
@@ -72,7 +72,7 @@ def _parse(arguments: Sequence[str]) -> TrainSettings:
     return parse(TrainSettings, "vouch train", arguments, EXAMPLES)
 
 
-def _train_like(path: Path, arguments: Sequence[str]) -> None:
+def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> None:
     """Repeats the training of a bundle, and says whether the same came of it."""
     before = open_bundle(path).manifest
     deciding = set(TrainSettings.model_fields) - set(NOT_DECIDING)
@@ -81,6 +81,10 @@ def _train_like(path: Path, arguments: Sequence[str]) -> None:
         raise TrainError(f"{path} was made by an earlier version of vouch, whose recipe this one does not have")
     base = {key: value for key, value in recorded.items() if key in deciding}
     base["name"] = before.name
+    if asked.task:
+        base |= {"multi_label": asked.multi_label, "single_label": asked.single_label}
+    elif "multi_label" not in recorded:  # it was made when a list of one label each was multi-label too
+        base["multi_label"] = before.task == "multi_label"
     trained = _train(parse(TrainSettings, "vouch train", arguments, base=base, warned=lambda warning: None))
     if trained is None or not trained.new:
         return
@@ -134,6 +138,7 @@ def _train(settings: TrainSettings) -> "Trained | None":
                 "new": trained.new,
                 "digest": trained.bundle.digest,
                 "report": report,
+                "read": trained.read.as_json() if trained.read else None,
             }
         )
         return trained

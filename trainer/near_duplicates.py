@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.sources.names import Names
+
 SIDE = 8
 """Coefficients along each axis, and the fewest pixels along each with which images can be told apart."""
 MAX_SIDE = 64
@@ -78,13 +80,14 @@ class NearDuplicates:
     complete: bool
     """False where there were too many candidates to look at all."""
 
-    def sentence(self, first: str, total: int, second: str) -> str:
+    def sentence(self, first: str, total: int, second: str, names: tuple[Names, Names]) -> str:
         """How many images of `first`, of this total, are nearly the same as one in `second`, with a few examples.
 
-        The numbers in it are the pairs'.
+        Args:
+            names: of all the images that the pairs count in.
         """
         different, at = np.unique(self.pairs[:, 0], return_index=True)
-        examples = "; ".join(f"number {a} like {b}" for a, b in self.pairs[at[:3]].tolist())
+        examples = "; ".join(f"{names[0][a]} like {names[1][b]}" for a, b in self.pairs[at[:3]].tolist())
         more = "; ..." if len(different) > 3 else ""
         found = f"{'' if self.complete else 'at least '}{len(different):,} of {total:,} {first} images"
         return f"{found} are nearly the same as one in {second} ({examples}{more})"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ from vouch.cli.console import be_quiet, progress_bar, say
 from vouch.cli.settings import flag_name
 from vouch.sources.load import load
 from vouch.sources.origins import decoding_warnings, transparency
+from vouch.sources.summary import Summary
 from vouch.trainer.card import model_card
 from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.errors import TrainError
 from vouch.trainer.exam import Exam, examine
 from vouch.trainer.fit import Fitted, Step, fit
+from vouch.trainer.limits import check_settings, check_survey
 from vouch.trainer.models import Classifier
-from vouch.trainer.processes import Processes, joined
+from vouch.trainer.processes import CPU, Processes, joined
 from vouch.trainer.provenance import library_versions, source_revision
 from vouch.trainer.recipes import Recipe, recipe_for, recorded_recipe
 from vouch.trainer.report.finished import Digests, Run
@@ -47,6 +50,8 @@ class Trained:
     bundle: Bundle
     new: bool
     """False where `--if-absent` found one."""
+    read: Summary | None = None
+    """What it was trained on; None where nothing was read."""
 
 
 def train(settings: TrainSettings) -> Trained | None:
@@ -66,8 +71,11 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     if settings.if_absent and (found := folder.latest(settings.model_name)):
         return Trained(found, new=False)
     folder.check_writable(settings.model_name)
+    if settings.like:
+        _recorded_recipe(settings.like)
+    check_settings(settings)
 
-    splits = read_splits(settings)
+    splits = read_splits(settings, processes.device)
     before = splits.digests()
     recipe = _recipe(settings, len(splits.fit))
     torch.manual_seed(settings.seed)
@@ -92,7 +100,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
         pixels = PixelSettings.of(splits.validation.images, settings.bits, settings.decoding.ground)
         published = _publish(folder, run, pixels, report_html(run, recorder))
     checkpoint.remove()
-    return Trained(published, new=True)
+    return Trained(published, new=True, read=splits.read)
 
 
 @contextmanager
@@ -151,25 +159,30 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
-def read_splits(settings: TrainSettings) -> Splits:
-    """The examples that the settings name, split. Raises SourceError and TrainError."""
-    source = load(settings.data, settings.decoding)
+def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
+    """The examples that the settings name, split; says what they are.
+
+    Raises:
+        SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
+    """
+    source = load(
+        settings.data, settings.decoding, settings.task, lambda survey: check_survey(settings, survey, device)
+    )
     if settings.chosen_classes:
         source = source.with_classes(settings.chosen_classes)
+    read = Summary.of(source)
+    for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
+        say(line)
     source = replace(source, warnings=source.warnings + decoding_warnings(source))
     for warning in source.warnings:  # before what may be wrong because of them
         say(f"warning: {warning}")
-    for note in transparency(source, settings.decoding):
-        say(note)
     splits = make_splits(
         source, settings.tune_share, settings.validation_share, settings.seed, settings.allow_duplicates
     )
-    sizes = ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items())
-    shape = " x ".join(map(str, splits.fit.images.shape[1:]))
-    say(f"{settings.data}: {len(splits.classes)} classes, images of {shape}; {sizes}")
+    say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
     for warning in splits.warnings[len(source.warnings) :]:
         say(f"warning: {warning}")
-    return splits
+    return replace(splits, read=read)
 
 
 def weights_digest(classifier: Classifier) -> str:
@@ -181,14 +194,19 @@ def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
     """As recorded in the bundle that is to be repeated, unless a flag changes the recipe; else the network's."""
     if not settings.like:
         return recipe_for(settings, fit_size)
-    recorded = open_bundle(settings.like).manifest.training.settings
+    recorded, recipe = _recorded_recipe(settings.like)
     unsaid = _chosen(TrainSettings.model_construct())  # of settings that came later than the bundle
     asked = _chosen(settings)
     if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
         say(f"the recipe is today's, not that of {settings.like}, because {', '.join(map(flag_name, changed))} differs")
         return recipe_for(settings, fit_size)
-    recipe = recorded_recipe(recorded["recipe_in_full"])
     return replace(recipe, seed=settings.seed, balance=settings.balance)
+
+
+def _recorded_recipe(path: Path) -> tuple[dict[str, Any], Recipe]:
+    """The settings of a bundle's training, and its recipe. Raises BundleError and TrainError."""
+    recorded = open_bundle(path).manifest.training.settings
+    return recorded, recorded_recipe(recorded["recipe_in_full"])
 
 
 def _checkpoint(

@@ -1,12 +1,14 @@
 """Settings of `vouch train`: the single place where outside values enter the trainer."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from vouch.bundle.manifest import NAME_PATTERN
+from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.cli.settings import CommandSettings, Flag
 from vouch.sources.wanted import Wanted
@@ -16,6 +18,8 @@ RecipeName = Literal["default", "best"]
 Loss = Literal["cross-entropy", "mse"]
 Quantize = Literal["none", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
+MAX_SIDE = 4096
+"""Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
 NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device")
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
@@ -64,6 +68,10 @@ class TrainSettings(CommandSettings):
     """How many bits the samples of a folder's 16-bit files hold, such as 10 or 12; the server takes them likewise."""
     ground: Annotated[str, Flag("COLOUR")] = "white"
     """What transparent images lie on, here and in the server: white, black, or a colour as ff8000."""
+    multi_label: bool = False
+    """An image may have any number of labels, also where every file in labels.csv has one."""
+    single_label: bool = False
+    """An image has exactly one label; data that gives one several labels, or none, is an error."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
     """How often all images are gone through; 0: as the recipe of the network says."""
     batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
@@ -112,16 +120,19 @@ class TrainSettings(CommandSettings):
     def _one_number_is_a_square(cls, value: object) -> object:
         if value in ("", None):
             return value
-        sides = re.fullmatch(r"\s*([1-9][0-9]{0,3})(?:\s*[xX\u00d7*,]\s*([1-9][0-9]{0,3}))?\s*", str(value))
-        if not sides:
-            raise ValueError("expected HEIGHTxWIDTH or one number for both, from 1 to 9999, such as 64x48 or 64")
+        sides = re.fullmatch(r"\s*([1-9][0-9]{0,8})(?:\s*[xX\u00d7*,]\s*([1-9][0-9]{0,8}))?\s*", str(value))
+        if not sides or any(int(side) > MAX_SIDE for side in sides.groups() if side):
+            raise ValueError(f"expected HEIGHTxWIDTH or one number for both, from 1 to {MAX_SIDE}, such as 64x48 or 64")
         return f"{sides[1]}x{sides[2] or sides[1]}"
 
     @field_validator("classes")
     @classmethod
     def _at_least_two(cls, value: str) -> str:
-        if value and len(value.split(",")) < 2:
+        names = [name.strip() for name in value.split(",")]
+        if value and (len(names) < 2 or "" in names):
             raise ValueError("expected two or more class names with commas between, such as 3,7")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"expected each class once; {twice[0]} is named {names.count(twice[0])} times")
         return value
 
     @field_validator("ground")
@@ -130,6 +141,12 @@ class TrainSettings(CommandSettings):
         if value.lower() not in GROUNDS and not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
             raise ValueError("expected white, black, or a colour as six hexadecimal digits, such as ff8000")
         return value
+
+    @model_validator(mode="after")
+    def _one_label_or_any_number(self) -> "TrainSettings":
+        if self.multi_label and self.single_label:
+            raise ValueError("--multi-label and --single-label exclude each other; leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def _best_is_a_cnn(self) -> "TrainSettings":
@@ -141,6 +158,13 @@ class TrainSettings(CommandSettings):
     def chosen_classes(self) -> tuple[str, ...]:
         """The names in `classes`; empty for all."""
         return tuple(name.strip() for name in self.classes.split(",")) if self.classes else ()
+
+    @property
+    def task(self) -> Task | None:
+        """How labels are taken; None: as the data has them."""
+        if self.multi_label:
+            return "multi_label"
+        return "single_label" if self.single_label else None
 
     @property
     def image_size(self) -> tuple[int, int] | None:

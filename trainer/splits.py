@@ -13,13 +13,18 @@ import numpy as np
 
 from vouch.bundle.digest import array_digest, bytes_digest, image_digests
 from vouch.bundle.multi_label import Task
+from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Examples, Source, images_of_each
+from vouch.sources.names import Names
+from vouch.sources.summary import Summary
 from vouch.trainer.balance import uneven_classes
 from vouch.trainer.errors import TrainError
 from vouch.trainer.near_duplicates import Hashed, near_duplicates
 from vouch.trainer.stratify import stratify
 
 Part = Literal["fit", "tune", "validation"]
+SHOWN = 3
+"""Images that a message names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,8 @@ class Splits:
     """What is odd about the data, a sentence each."""
     known: int = 0
     """Validation images that are among those of fit or tune too, where the user allowed it."""
+    read: Summary | None = None
+    """All of them before they were split; None where nobody looked."""
 
     @property
     def task(self) -> Task:
@@ -68,18 +75,19 @@ def make_splits(
     """
     random = np.random.default_rng(seed)
     parts = {name: _Rows.of(part) for name, part in source.splits.items()}
+    equal = EqualFiles.of(source)
     if "all" in parts:
-        _check_classes(source, "the data", parts["all"].labels, at_least=3)
+        _check_classes(source, equal, "the data", parts["all"].labels, at_least=3)
         parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, 2, random)
     if missing := [name for name in ("fit", "validation") if name not in parts]:
         raise TrainError(f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}")
     if "tune" not in parts:
-        _check_classes(source, "fit", parts["fit"].labels, at_least=2)
+        _check_classes(source, equal, "fit", parts["fit"].labels, at_least=2)
         parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, 1, random)
     for name, part in parts.items():
-        _check_classes(source, name, part.labels, at_least=1)
+        _check_classes(source, equal, name, part.labels, at_least=1)
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
-    warnings = source.warnings + _check_duplicates(fit, tune, validation, allow_duplicates)
+    warnings = source.warnings + _check_duplicates(fit, tune, validation, equal, allow_duplicates)
     warnings += _contradictions([fit, tune, validation])
     warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes)
     known = int(np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests])).sum())
@@ -110,6 +118,14 @@ class _Rows:
     @property
     def labels(self) -> np.ndarray:
         return self.source.labels[self.rows]
+
+    @property
+    def origins(self) -> np.ndarray | None:
+        return None if self.source.origins is None else self.source.origins[self.rows]
+
+    @property
+    def names(self) -> Names:
+        return self.source.names.those(self.rows, len(self.source))
 
     @property
     def image_digests(self) -> np.ndarray:
@@ -151,31 +167,52 @@ def _draw(labels: np.ndarray, share: float, keep: int, random: np.random.Generat
     return in_second
 
 
-def _check_classes(source: Source, split: str, labels: np.ndarray, at_least: int) -> None:
+def _check_classes(source: Source, equal: EqualFiles | None, split: str, labels: np.ndarray, at_least: int) -> None:
     counts = images_of_each(labels, len(source.classes))
-    short = [(name, count) for name, count in zip(source.classes, counts.tolist(), strict=True) if count < at_least]
-    if short:
-        name, count = short[0]
-        others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
-        needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
-        raise TrainError(
-            f"class {name}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs {needs} "
-            "(equal images stay together)"
-        )
+    short = np.flatnonzero(counts < at_least)
+    if not len(short):
+        return
+    k, count = int(short[0]), int(counts[short[0]])
+    others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
+    needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
+    why = (equal.of_class(k) if equal else "") or _repeats(source, k)
+    together = f"; equal images stay together, and {why}" if why else ""
+    raise TrainError(
+        f"class {source.classes[k]}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
+        f"{needs}{together}"
+    )
 
 
-def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool) -> tuple[str, ...]:
-    digests = {"fit": fit.image_digests, "tune": tune.image_digests}
+def _repeats(source: Source, k: int) -> str:
+    """In words, where a class has fewer different images than images."""
+    images = different = 0
+    for part in source.splits.values():
+        rows = part.labels[:, k] if part.labels.ndim == 2 else part.labels == k
+        images += int(rows.sum())
+        different += len(np.unique(image_digests(part.images[rows]))) if rows.any() else 0
+    return (
+        f"its {images:,} images are {different:,} different one{'s' * (different != 1)}" if different < images else ""
+    )
+
+
+def _check_duplicates(
+    fit: _Rows, tune: _Rows, validation: _Rows, equal: EqualFiles | None, allowed: bool
+) -> tuple[str, ...]:
+    parts = {"fit": fit, "tune": tune}
     unseen = validation.image_digests
     warnings: list[str] = []
-    for name, trained_on in digests.items():
-        rows = np.flatnonzero(np.isin(unseen, trained_on))
+    for name, trained_on in parts.items():
+        rows = np.flatnonzero(np.isin(unseen, trained_on.image_digests))
         if len(rows) == 0:
             continue
-        found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({_some(rows)})"
+        same = "; ".join(_same(validation, row, trained_on) for row in rows[:SHOWN].tolist())
+        more = "; ..." if len(rows) > SHOWN else ""
+        found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({same}{more})"
+        found += _of_other_files(validation, rows, trained_on, equal)
         if not allowed:
             raise TrainError(f"{found}; remove them there, or pass --allow-duplicates to claim on them all the same")
         warnings.append(f"{found}: the claim is partly about images that were trained on")
+    digests = {name: part.image_digests for name, part in parts.items()}
     shared = int(np.isin(digests["tune"], digests["fit"]).sum())
     if shared:
         warnings.append(f"{shared:,} of {len(digests['tune']):,} tune images are also in fit")
@@ -184,6 +221,22 @@ def _check_duplicates(fit: _Rows, tune: _Rows, validation: _Rows, allowed: bool)
             says = ", so the claim rests on fewer" if name == "validation" else ""
             warnings.append(f"{twice:,} of {len(images):,} {name} images repeat an earlier one exactly{says}")
     return tuple(warnings)
+
+
+def _of_other_files(part: _Rows, rows: np.ndarray, other: _Rows, equal: EqualFiles | None) -> str:
+    """How many of these rows are other files than those that they equal, and why they became equal; or nothing."""
+    if equal is None or part.origins is None or other.origins is None:
+        return ""
+    origins = part.origins[rows]
+    differ = ~np.isin(origins["file"], other.origins["file"])
+    why = equal.reason(origins[differ]) if differ.any() else ""
+    return f", {int(differ.sum()):,} of them different files that became equal through decoding: {why}" if why else ""
+
+
+def _same(part: _Rows, row: int, other: _Rows) -> str:
+    """`val/cat/1.png is train/cat/7.png`."""
+    equal = np.flatnonzero(other.image_digests == part.image_digests[row])
+    return f"{part.names[row]} is {other.names[int(equal[0])]}"
 
 
 def _contradictions(parts: Sequence[_Rows]) -> tuple[str, ...]:
@@ -200,7 +253,7 @@ def _contradictions(parts: Sequence[_Rows]) -> tuple[str, ...]:
 
 
 def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, ...]:
-    """A warning for each two splits that share images that are nearly the same, with their numbers in the source.
+    """A warning for each two splits that share images that are nearly the same, with their names.
 
     Never an error: which images are near is a matter of degree, and real ones may well be so alike.
     """
@@ -212,10 +265,6 @@ def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, .
     ):
         found = near_duplicates(part.hashed.only(part.rows), trained_on.hashed.only(trained_on.rows))
         if len(found.pairs):
-            warnings.append(found.sentence(name, len(part.labels), other))
+            names = part.source.names, trained_on.source.names
+            warnings.append(found.sentence(name, len(part.labels), other, names))
     return tuple(warnings)
-
-
-def _some(rows: Sequence[int] | np.ndarray) -> str:
-    listed = ", ".join(str(row) for row in rows[:3])
-    return f"number{'s' * (len(rows) > 1)} {listed}{', ...' if len(rows) > 3 else ''}"

@@ -134,8 +134,12 @@ async def test_evaluate_counts_on_the_callers_own_data(
 
     code = await asyncio.to_thread(evaluate, words)
 
-    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    said = capsys.readouterr()
+    result = json.loads(said.out.splitlines()[-1])
+    counts = np.bincount([LABELS.index(name) for name in names])
     assert code == 0
+    expected = ", ".join(f"{name} {count}" for name, count in zip(LABELS, counts, strict=True))
+    assert f"read 50 images: 3 classes ({expected})" in said.err
     assert (result["served"]["correct"], result["served"]["total"]) == (45, 50)
     assert (result["claim"]["correct"], result["claim"]["total"]) == (270, 300)
 

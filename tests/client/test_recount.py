@@ -133,6 +133,44 @@ async def test_files_with_any_number_of_labels_are_counted(serving: Serving, tmp
     assert (await asyncio.to_thread(count)).served == Accuracy(correct=19, total=20)
 
 
+async def test_a_list_is_taken_as_the_model_answers(serving: Serving, tmp_path: Path) -> None:
+    """One label for every file: the whole truth for a model of several labels too; several are none for one of one."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    images, labels = tiny_several(60)
+    one = np.flatnonzero(labels.sum(axis=1) == 1)
+    for row in range(60):
+        Image.fromarray(images[row]).save(tmp_path / f"{row}.png")
+    listed = [f"{row}.png,{LABELS[int(labels[row].argmax())]}\n" for row in one]
+    (tmp_path / "labels.csv").write_text("".join(listed))
+
+    def count(model: str) -> tuple[Evaluation, str]:
+        with Client(serving.address) as client:
+            labelled = find_labelled(str(tmp_path), client.model(model))
+            return recount(client, model, labelled, batch_size=64, progress=len_of), labelled.task
+
+    several, task = await asyncio.to_thread(count, "several")
+    single, task_of_one = await asyncio.to_thread(count, "tiny")
+    (tmp_path / "labels.csv").write_text("".join([*listed, f"{one[0]}.png,first;second\n"]))
+
+    assert (several.served, task) == (Accuracy(correct=len(one), total=len(one)), "multi_label")
+    assert (single.served.total, task_of_one) == (len(one), "single_label")
+    with pytest.raises(SourceError, match=rf"expected exactly one label for every file, but {one[0]}\.png is listed"):
+        await asyncio.to_thread(count, "tiny")
+
+
+async def test_a_folder_a_class_is_no_measure_of_several_labels(serving: Serving, tmp_path: Path) -> None:
+    """Nothing says which other labels an image has not, so no answer could be called wrong."""
+    serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
+    write_files(tmp_path)
+
+    def find() -> None:
+        with Client(serving.address) as client:
+            find_labelled(str(tmp_path), client.model("several"))
+
+    with pytest.raises(SourceError, match="says one class of each image, and not which others it has not"):
+        await asyncio.to_thread(find)
+
+
 async def test_a_call_has_a_bounded_number_of_bytes(
     serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Lists of files with any number of labels each, read as the trainer reads them: through `sources.load`."""
+"""Lists of files with their labels, one or any number each, read as the trainer reads them: through `sources.load`."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.load import load
@@ -66,11 +67,121 @@ def test_a_list_gives_each_file_any_number_of_labels(tmp_path: Path) -> None:
         '"a.png","red;round"\n"b.png",""\n"c.png","red"\n',
         " a.png , red ; round \n\n b.png ,  \n\t\n c.png,red\n\n",
         "./a.png,red;round\n.//b.png,\nc.png,red\n",
+        "a.png,red\nb.png,\nc.png,red\na.png,round\n",
+        "a.png,red\nb.png,\nc.png,red\na.png,red;round\na.png,red\n",
+        "filename,label\na.png,red;round\nb.png,\nc.png,red\n",
+        "Image, Tags\na.png,red;round\nb.png,\nc.png,red\n",
     ],
 )
 def test_spellings_of_the_same_list_are_read_alike(tmp_path: Path, content: str | bytes) -> None:
-    """Header or none, quotes, spaces, blank lines, a byte order mark and the line ends of any system."""
+    """Header or none, quotes, spaces, blank lines, a byte order mark, any line ends, a line for each label."""
     assert said_of(load(str(with_list(tmp_path, content)))) == ABC
+
+
+ONE_EACH = "a.png,cat\nb.png,dog\nc.png,cat\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ONE_EACH,
+        f"file,label\n{ONE_EACH}",
+        f'"File", Class \r\n{ONE_EACH}',
+        f"image,y\n\n{ONE_EACH}\n",
+        '"a.png","cat"\n"b.png"," dog "\n"c.png","cat"\n',
+        f"{ONE_EACH}a.png,cat\n",
+    ],
+    ids=["plain", "header", "quoted header", "blank lines", "quotes", "a line twice"],
+)
+def test_a_list_with_one_label_for_every_file_is_single_label(tmp_path: Path, content: str) -> None:
+    """The commonest list there is; what was taken is noted."""
+    source = load(str(with_list(tmp_path, content)))
+
+    assert (source.task, source.classes) == ("single_label", ("cat", "dog"))
+    assert source.splits["all"].labels.tolist() == [0, 1, 0]
+    assert source.notes == (f"labels: one an image, as {tmp_path / 'labels.csv'} has it for every file",)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("a.png,cat\nb.png,dog;big\nc.png,cat\n", "b.png has 2 labels in line 2"),
+        ("a.png,cat\nb.png,dog\nc.png,\n", "c.png has no label in line 3"),
+        ("a.png,cat\nb.png,dog\na.png,dog\n", "a.png is listed again, with other labels, in line 3"),
+        ("a.png,cat\nb.png,dog\na.png,\n", "a.png is listed again, with other labels, in line 3"),
+    ],
+)
+def test_one_file_with_several_labels_or_none_makes_a_list_multi_label(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    """The file and the line that decided are noted; asking for one label an image is an error that names them."""
+    folder = with_list(tmp_path, content)
+
+    source = load(str(folder))
+
+    assert source.task == "multi_label"
+    expected = f"labels: an image may have any number of them, because {reason} of {tmp_path / 'labels.csv'}"
+    assert source.notes == (expected,)
+    with pytest.raises(SourceError, match=f"expected exactly one label for every file, but {re.escape(reason)}"):
+        load(str(folder), task="single_label")
+
+
+def test_any_list_can_be_taken_as_multi_label(tmp_path: Path) -> None:
+    """One column a class, as with several labels."""
+    source = load(str(with_list(tmp_path, ONE_EACH)), task="multi_label")
+
+    assert source.task == "multi_label"
+    assert said_of(source) == {1: {"cat"}, 2: {"dog"}, 3: {"cat"}}
+    assert source.notes == ("labels: an image may have any number of them, as was asked for",)
+
+
+def test_lines_that_repeat_others_are_told(tmp_path: Path) -> None:
+    """The file counts once."""
+    source = load(str(with_list(tmp_path, f"{ONE_EACH}a.png,cat\n./b.png,dog\n")))
+
+    assert len(source.splits["all"]) == 3
+    assert source.warnings == (f"2 lines of {tmp_path / 'labels.csv'} repeat an earlier one (a.png, b.png)",)
+
+
+@pytest.mark.parametrize("asked", [None, "single_label", "multi_label"])
+def test_several_labels_in_one_split_are_several_in_all(tmp_path: Path, asked: Task | None) -> None:
+    """One model has one task; a list of one label each beside one of several is not taken apart."""
+    with_list(tmp_path / "fit", "1.png,a\n2.png,b\n", {"1.png": 1, "2.png": 2})
+    with_list(tmp_path / "val", "1.png,a;b\n", {"1.png": 3})
+
+    if asked == "single_label":
+        with pytest.raises(SourceError, match=r"but 1\.png has 2 labels in line 1 of .*val/labels\.csv"):
+            load(str(tmp_path), task=asked)
+    else:
+        source = load(str(tmp_path), task=asked)
+        assert {part.task for part in source.splits.values()} == {"multi_label"}
+        assert said_of(source, "fit") == {1: {"a"}, 2: {"b"}}
+
+
+def test_a_question_of_labels_is_answered_before_an_image_is_read(tmp_path: Path) -> None:
+    """It takes no decoding of thousands of files to know that they have several labels, or that they have one."""
+    folder = with_list(tmp_path / "list", "a.png,cat\nb.png,dog;big\n", {})
+    folders = tmp_path / "folders"
+    for path in (folder / "a.png", folder / "b.png", folders / "cat" / "1.png", folders / "dog" / "1.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no image")
+
+    with pytest.raises(SourceError, match="expected exactly one label"):
+        load(str(folder), task="single_label")
+    with pytest.raises(SourceError, match="says one class of each image, and not which others it has not"):
+        load(str(folders), task="multi_label")
+
+
+def test_images_are_called_by_their_files(tmp_path: Path) -> None:
+    """From the data's folder on, also in a split, whatever was chosen from them."""
+    with_list(tmp_path / "fit", "1.png,a\nsub/2.png,b\n", {"1.png": 1, "sub/2.png": 2})
+    with_list(tmp_path / "val", "1.png,a\n2.png,b\n", {"1.png": 3, "2.png": 4})
+
+    source = load(str(tmp_path))
+
+    assert [source.splits["fit"].names[row] for row in (0, 1)] == ["fit/1.png", "fit/sub/2.png"]
+    assert source.with_classes(("b", "a")).splits["validation"][np.array([1])].names[0] == "val/2.png"
+    assert source.splits["validation"].names.path(1) == tmp_path / "val" / "2.png"
 
 
 def test_names_with_commas_quotes_and_other_scripts_are_read(tmp_path: Path) -> None:
@@ -126,7 +237,7 @@ def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images
     [
         (
             "a.png,x\nb.png\nc.png,y\n",
-            [r"1 line of .*labels\.csv is not FILE,LABEL;LABEL.*\(line 2: 1 value instead of 2\)$"],
+            [r"1 line of .*labels\.csv is not FILE,LABEL or FILE,LABEL;LABEL.*\(line 2: 1 value instead of 2\)$"],
         ),
         ("a.png,x,y\nb.png\nc.png,y\n", ["2 lines of .* are not", "line 1: 3 values instead of 2; line 2: 1 value"]),
         ("h\na.png,x\n\nb.png,y,z\n", ["2 lines", r"line 1: 1 value instead of 2; line 4: 3 values instead of 2"]),
@@ -144,10 +255,8 @@ def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images
         ("a.png,x\nd.png,y\n", [r"1 of the 2 files in .*labels\.csv is missing \(d\.png\)"]),
         ("a.png,x\n" + "n" * 400 + ".png,y\n", ["1 of the 2 files .* is missing"]),
         ("a.png,x\nA.PNG,y\n", [r"is missing \(A\.PNG\)"]),
-        ("a.png,x\n./a.png,y\nb.png,y\n", [r"1 file is listed more than once in .*labels\.csv \(a\.png\)"]),
-        ("a.png,x\na.png,x\nb.png,y\nb.png,y\n", [r"2 files are listed more than once in .* \(a\.png, b\.png\)"]),
-        ("a.png\nb.png,x\nb.png,y\nd.png,x\n", ["1 line of", "1 file is listed more", "1 of the 2 files"]),
-        ("", [r"labels\.csv lists no file; expected lines of FILE,LABEL;LABEL"]),
+        ("a.png\nb.png,x\nb.png,y\nd.png,x\n", ["1 line of", "1 of the 2 files"]),
+        ("", [r"labels\.csv lists no file; expected lines of FILE,LABEL or"]),
         ("file,labels\n", ["lists no file"]),
         ("\n\n", ["lists no file"]),
         ('a.png,"x\nb.png,y\n', ["is not a CSV file: line"]),

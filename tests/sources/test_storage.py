@@ -9,7 +9,7 @@ from tests.sources.test_load import write_images
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples
 from vouch.sources.load import load
-from vouch.sources.storage import available_memory, room_for, rows_of
+from vouch.sources.storage import available_memory, plan_room, room_for, rows_of
 from vouch.trainer.splits import make_splits
 
 
@@ -108,13 +108,52 @@ def test_available_memory_is_what_the_system_says(
     """The smaller of the machine's and the container's; a guess where neither tells."""
     if meminfo is not None:
         (tmp_path / "meminfo").write_text(meminfo)
-    for name, value in (("memory.max", limit), ("memory.current", used)):
+    for name, value in (("memory.max", limit), ("memory.current", used), ("memory.stat", "anon 7\ninactive_file 0\n")):
         if value is not None:
             (tmp_path / name).write_text(f"{value}\n")
     monkeypatch.setattr(vouch.sources.storage, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(vouch.sources.storage, "_CONTAINER", tmp_path)
 
     assert available_memory() == expected
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"memory.max": "5000", "memory.current": "4000", "memory.stat": "anon 900\ninactive_file 3000\nshmem 0\n"},
+        {
+            "memory/memory.limit_in_bytes": "5000",
+            "memory/memory.usage_in_bytes": "4000",
+            "memory/memory.stat": "cache 1\ninactive_file 1\ntotal_inactive_file 3000\n",
+        },
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_a_container_gives_back_what_files_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
+    """Under either version of control groups: having read many files leaves no less memory."""
+    (tmp_path / "memory").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(vouch.sources.storage, "_MEMINFO", tmp_path / "nowhere")
+    monkeypatch.setattr(vouch.sources.storage, "_CONTAINER", tmp_path)
+
+    assert available_memory() == 4000
+
+
+def test_room_is_planned_before_it_is_taken(monkeypatch: pytest.MonkeyPatch, disk: Path) -> None:
+    """A quarter of the memory for each array, the disk for the rest; where both are too small, both are named."""
+    monkeypatch.setattr(vouch.sources.storage, "available_memory", lambda: 4_000_000_000)
+
+    assert plan_room([1000, 1000], (1000, 1000)) == 2_000_000_000
+    assert plan_room([1001, 900], (1000, 1000)) == 900_000_000
+    with pytest.raises(
+        SourceError,
+        match=r"^1,000 images of 1000000 x 10000 take 10,000.0 GB; of 4.0 GB of memory .*"
+        rf" {disk} has .* GB left: pass a smaller --size",
+    ):
+        plan_room([1000], (10**6, 10**4))
 
 
 @pytest.mark.usefixtures("disk")

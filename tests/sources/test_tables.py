@@ -53,13 +53,109 @@ def test_spellings_of_the_same_table_are_read_alike(path: Path, content: str) ->
     assert source.splits["all"].images.tolist() == [[[0, 0], [0, 0]], [[9, 9], [9, 9]]]
 
 
-def test_a_header_that_counts_all_columns_is_no_example(path: Path) -> None:
-    """Column numbers from 0, as pandas writes where nobody named the columns, are not taken for pixels."""
-    path.write_text(",".join(map(str, range(17))) + "\n1" + ",0" * 16 + "\n2" + ",0" * 16 + "\n")
+PIXELS = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
+KINDS = ("cat", "dog", "cat")
+
+
+def with_header(path: Path, place: int, name: str, form: str = "p{}", kinds: tuple[str, ...] = KINDS) -> None:
+    """Three images of 4 x 4 with a header, the label in this place under this name."""
+    rows = [[form.format(number) for number in range(16)], *PIXELS.reshape(3, 16).tolist()]
+    for row, label in zip(rows, (name, *kinds), strict=True):
+        row.insert(place, label)
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", [0, 1, 7, 15, 16])
+@pytest.mark.parametrize("form", ["p{}", "{}", "pixel_{:03}", "img.{}.grey"])
+@pytest.mark.parametrize("kinds", [KINDS, ("7", "3", "7")], ids=["words", "numbers"])
+def test_the_header_says_where_the_label_is(path: Path, place: int, form: str, kinds: tuple[str, ...]) -> None:
+    """Wherever it is and however pixels are called, the other columns are the pixels in their order."""
+    with_header(path, place, "label", form, kinds)
 
     source = read_csv("data.csv", path)
 
-    assert len(source.splits["all"]) == 2
+    assert [source.classes[k] for k in source.splits["all"].labels] == list(kinds)
+    np.testing.assert_array_equal(source.splits["all"].images, PIXELS)
+    assert source.notes == (f"labels: column {place + 1} of 17, label",)
+
+
+@pytest.mark.parametrize(
+    "name", ["label", "Label", "CLASS", "target", "y", " Target ", '"label"', "'y'", "\ufeffclass"]
+)
+@pytest.mark.parametrize("place", [0, 16])
+def test_the_label_has_one_of_four_names(path: Path, name: str, place: int) -> None:
+    """In any case, with blanks, quotes or a byte order mark around it."""
+    with_header(path, place, name)
+
+    source = read_csv("data.csv", path)
+
+    assert source.classes == ("cat", "dog")
+    np.testing.assert_array_equal(source.splits["all"].images, PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "first"),
+    [
+        ("digit", "p{}", "digit, p0, p1, p2, p3, ..."),
+        ("species", "{}", "species, 0, 1, 2, 3, ..."),
+        ("0", "q{}", "0, q0, q1, q2, q3, ..."),
+        ("labels", "p{}", "labels, p0, p1, p2, p3, ..."),
+    ],
+)
+def test_a_header_without_the_label_is_refused(path: Path, name: str, form: str, first: str) -> None:
+    """Its first names are shown: no pixel is taken for a label in silence, and no example dropped."""
+    with_header(path, 0, name, form)
+
+    with pytest.raises(SourceError, match=rf"begins with a header \({first}\) .*label, class, target or y"):
+        read_csv("data.csv", path)
+
+
+def test_a_header_that_counts_all_columns_is_refused(path: Path) -> None:
+    """Column numbers from 0, as pandas writes where nobody named the columns, do not say which is the label."""
+    path.write_text(",".join(map(str, range(17))) + "\n1" + ",0" * 16 + "\n2" + ",0" * 16 + "\n")
+
+    with pytest.raises(SourceError, match=r"begins with a header \(0, 1, 2, 3, 4, \.\.\.\)"):
+        read_csv("data.csv", path)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("label,p0,p1,p2,class", r"two columns of labels, label \(column 1\) and class \(column 5\)"),
+        ("y,p0,p1,Y,p2", r"two columns of labels, y \(column 1\) and Y \(column 4\)"),
+        ("label,p0,p1,p2", "the header names 4 columns, but line 2 has 5 values"),
+        ("label,p0,p1,p2,p3,p4", "the header names 6 columns, but line 2 has 5 values"),
+        ("id,p0,p1,p2,label", "a column 'id' among columns of pixels such as p0"),
+        ("p0,p1,label,p2,fold", "a column 'fold' among columns of pixels such as p0"),
+        ("label,p0,p1,p10,p2", "pixels out of order: p2 comes behind p10"),
+        ("1x1,2x1,1x2,2x2,label", "pixels out of order: 1x2 comes behind 2x1"),
+        ("label,p0,p1,p1,p2", "pixels out of order: p1 comes behind p1"),
+    ],
+)
+def test_a_header_that_cannot_be_meant_is_refused(path: Path, header: str, message: str) -> None:
+    """Two labels, a name too few or too many, a column that is no pixel, pixels sorted as text."""
+    path.write_text(f"{header}\n1,0,0,0,2\n2,9,9,9,1\n")
+
+    with pytest.raises(SourceError, match=message):
+        read_csv("data.csv", path)
+
+
+def test_a_wrong_pixel_before_the_label_is_named(path: Path) -> None:
+    """By its place in the file."""
+    path.write_text("p0,p1,label,p2,p3\n0,0,a,0,0\n0,256,b,0,0\n")
+
+    with pytest.raises(SourceError, match="line 3, column 2: '256' is not a pixel"):
+        read_csv("data.csv", path)
+
+
+def test_a_class_may_be_called_like_the_column(path: Path) -> None:
+    """Without a header the first column is the label, whatever it says; and that is noted."""
+    path.write_text("y,0,9,2,3\nn,0,1,2,3\n")
+
+    source = read_csv("data.csv", path)
+
+    assert source.classes == ("n", "y")
+    assert source.notes == ("labels: the first column, because there is no header",)
 
 
 def test_a_first_example_that_happens_to_count_is_kept(path: Path) -> None:

@@ -70,6 +70,8 @@ def test_the_result_is_one_json_object(first: Ran, models: Path) -> None:
     assert result["low"] < result["accuracy"] < result["high"]
     assert result["seconds"] > 0
     assert result["digest"] == bundle.digest
+    assert result["read"]["classes"]["3"] == 183
+    assert (result["read"]["images"], result["read"]["values"]) == (1797, [0, 255])
     assert "epoch   1: loss " in first.err
 
 
@@ -151,7 +153,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
     for_people = ran(*QUICK, "--models", str(models), "--if-absent")
 
     assert again.code == 0
-    assert again.result == {**first.result, "new": False}
+    assert again.result == {**first.result, "new": False, "read": None}
     assert again.err == ""
     assert for_people.out.startswith(f"already there: {models}/digits/1\n  claim    {first.result['correct']} of ")
     assert f"\n  next     vouch serve '{models}'\n" in for_people.out
@@ -164,6 +166,8 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
         (("--models", "file/models"), "error: the models folder file/models cannot be written: Not a directory"),
         (("--data", "nowhere.npz"), "error: there is no nowhere.npz"),
         (("--classes", "3,eleven"), "error: digits has no class eleven"),
+        (("--multi-label",), "error: digits says one class of each image, and not which others it has not"),
+        (("--model", "cnn", "--batch-size", "1"), "error: this network needs at least 2 images in every step"),
         pytest.param(
             ("--device", "cuda"),
             "error: --device cuda was asked for",
@@ -172,7 +176,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, str], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
     """An error ends with exit code 1 and one line on standard error, before anything was fitted or published."""
     monkeypatch.chdir(tmp_path)

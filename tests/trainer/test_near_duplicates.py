@@ -7,6 +7,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from vouch.sources.digits import load_digits
+from vouch.sources.names import Names
 from vouch.trainer.near_duplicates import Hashed, near_duplicates
 
 RANDOM = np.random.default_rng(0)
@@ -63,6 +64,9 @@ def slowly_found(first: np.ndarray, second: np.ndarray) -> list[tuple[int, int]]
         for j, b in enumerate(second_bits)
         if (a != b).sum() <= 3 and near(first[i], second[j])
     ]
+
+
+NAMES = (Names("tune"), Names("fit"))
 
 
 @pytest.mark.parametrize("altered", ALTERED)
@@ -163,7 +167,9 @@ def test_too_many_candidates_are_said(max_pairs: int, max_checked_pixels: int) -
     assert whole.complete
     assert not found.complete
     assert 0 < len(found.pairs) < len(whole.pairs)
-    assert found.sentence("validation", 300, "fit").startswith(f"at least {len(found.pairs)} of 300 validation images")
+    assert found.sentence("validation", 300, "fit", NAMES).startswith(
+        f"at least {len(found.pairs)} of 300 validation images"
+    )
 
 
 def test_the_sentence_counts_images_and_shows_a_few() -> None:
@@ -172,7 +178,7 @@ def test_the_sentence_counts_images_and_shows_a_few() -> None:
     found = near_duplicates(Hashed.of(DIGITS[:6]), Hashed.of(copies))
 
     assert len(found.pairs) == 6
-    assert found.sentence("tune", 1234, "fit") == (
+    assert found.sentence("tune", 1234, "fit", NAMES) == (
         "5 of 1,234 tune images are nearly the same as one in fit "
-        "(number 0 like 0; number 1 like 1; number 2 like 2; ...)"
+        "(tune[0] like fit[0]; tune[1] like fit[1]; tune[2] like fit[2]; ...)"
     )

@@ -86,6 +86,32 @@ def test_one_class_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("classes", "message"),
+    [("3,7,3", "expected each class once; 3 is named 2 times"), ("cat,,dog", "expected two or more class names")],
+)
+def test_classes_that_no_data_has_are_refused(capsys: pytest.CaptureFixture[str], classes: str, message: str) -> None:
+    """Before any data is read."""
+    assert message in refusal(capsys, "--classes", classes)
+
+
+@pytest.mark.parametrize("size", ["9999x9999", "4097x64", "64x4097", "100000x100000", "4097"])
+def test_a_size_has_a_bound(capsys: pytest.CaptureFixture[str], size: str) -> None:
+    """It is named; the bound itself is taken."""
+    assert f"HEIGHTxWIDTH or one number for both, from 1 to 4096, such as 64x48 or 64, got '{size}'" in refusal(
+        capsys, "--size", size
+    )
+    assert parsed("--size", "4096x4096").image_size == (4096, 4096)
+
+
+def test_labels_are_taken_as_they_are_unless_a_flag_says_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    """One label an image, or any number of them; not both."""
+    assert parsed().task is None
+    assert parsed("--multi-label").task == "multi_label"
+    assert parsed("--single-label").task == "single_label"
+    assert "--multi-label and --single-label exclude each other" in refusal(capsys, "--multi-label", "--single-label")
+
+
+@pytest.mark.parametrize(
     ("size", "written"),
     [
         ("64x48", "64x48"),
@@ -113,7 +139,7 @@ def test_a_size_may_be_a_number_in_the_file() -> None:
 
 @pytest.mark.parametrize("size", ["x", "64x", "0x8", "0", "64x-8", "-64", "99999x1", "8x8x3", "big", "6.5"])
 def test_a_size_of_another_form_is_refused(capsys: pytest.CaptureFixture[str], size: str) -> None:
-    """Anything but one or two numbers from 1 to 9999 is wrong usage."""
+    """Anything but one or two numbers from 1 to 4096 is wrong usage."""
     assert "--size (or VOUCH_TRAIN_SIZE)" in refusal(capsys, "--size", size)
 
 

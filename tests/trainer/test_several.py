@@ -23,7 +23,7 @@ def bundle(several: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("several")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(vouch.trainer.run, "read_splits", lambda settings: several)
+        patch.setattr(vouch.trainer.run, "read_splits", lambda *_: several)
         trained = train(TrainSettings(data="digits", model="linear", epochs=4, models=folder / "models", device="cpu"))
     assert trained is not None
     return trained.bundle

@@ -1,4 +1,6 @@
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vouch.sources.examples import Examples, Source, SplitName
+from vouch.sources.names import Names
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits import Part, Splits, data_digest, make_splits
 
@@ -25,7 +28,8 @@ def examples(labels: list[int], start: int = 0) -> Examples:
 def of(**splits: Examples) -> Source:
     """A source with these splits."""
     names: dict[str, SplitName] = {"all": "all", "fit": "fit", "tune": "tune", "validation": "validation"}
-    return Source("made up", CLASSES, {names[name]: part for name, part in splits.items()})
+    parts = {names[name]: replace(part, names=Names(name)) for name, part in splits.items()}
+    return Source("made up", CLASSES, parts)
 
 
 def split(source: Source, seed: int = 0, allow_duplicates: bool = False) -> Splits:
@@ -142,7 +146,8 @@ def test_a_validation_image_that_was_trained_on_is_refused(seen_in: str) -> None
     parts = {"fit": examples([0, 1, 2] * 4), "tune": examples([0, 1, 2], 100), "validation": examples([0, 1, 2], 200)}
     parts["validation"].images[1:] = parts[seen_in].images[1:3]
 
-    with pytest.raises(TrainError, match=rf"2 of 3 validation images are also in {seen_in} \(numbers 1, 2\).*--allow"):
+    same = rf"validation\[1\] is {seen_in}\[1\]; validation\[2\] is {seen_in}\[2\]"
+    with pytest.raises(TrainError, match=rf"2 of 3 validation images are also in {seen_in} \({same}\); .*--allow"):
         split(of(**parts))
 
 
@@ -155,7 +160,8 @@ def test_it_can_be_allowed() -> None:
     assert contents(made.validation) == contents(parts["validation"])
     assert made.known == 1
     assert made.warnings == (
-        "1 of 3 validation images are also in fit (number 0): the claim is partly about images that were trained on",
+        "1 of 3 validation images are also in fit (validation[0] is fit[0]): "
+        "the claim is partly about images that were trained on",
     )
 
 
@@ -203,9 +209,10 @@ def test_images_that_are_nearly_the_same_are_reported() -> None:
     parts["tune"].images[0] = parts["fit"].images[4] + np.uint8(20)
 
     assert split(of(**parts)).warnings == (
-        "2 of 6 validation images are nearly the same as one in fit (number 1 like 7; number 2 like 8)",
-        "1 of 6 validation images are nearly the same as one in tune (number 5 like 2)",
-        "1 of 3 tune images are nearly the same as one in fit (number 0 like 4)",
+        "2 of 6 validation images are nearly the same as one in fit "
+        "(validation[1] like fit[7]; validation[2] like fit[8])",
+        "1 of 6 validation images are nearly the same as one in tune (validation[5] like tune[2])",
+        "1 of 3 tune images are nearly the same as one in fit (tune[0] like fit[4])",
     )
 
 
@@ -214,11 +221,33 @@ def test_near_ones_in_a_seeded_split_are_told_by_their_place_in_the_data() -> No
     everything = noise([0, 1, 2] * 20, 0)
     everything.images[30:] = everything.images[:30] + np.uint8(5)
     warnings = split(of(all=everything)).warnings
-    numbers = [(int(a), int(b)) for text in warnings for a, b in re.findall(r"number (\d+) like (\d+)", text)]
+    numbers = [(int(a), int(b)) for text in warnings for a, b in re.findall(r"all\[(\d+)\] like all\[(\d+)\]", text)]
 
     assert any("validation images are nearly the same as one in fit" in text for text in warnings)
     assert numbers
     assert all(abs(a - b) == 30 for a, b in numbers)
+
+
+def test_files_are_called_by_their_names() -> None:
+    """From files, both are named as the user knows them, also where the split is Vouch's own."""
+    parts = {"fit": noise([0, 1, 2] * 4, 0), "tune": noise([0, 1, 2], 1), "validation": noise([0, 1, 2], 2)}
+    parts["validation"].images[1] = parts["fit"].images[7] + np.uint8(9)
+    parts["validation"].images[2] = parts["fit"].images[8]
+    named = {
+        name: replace(part, names=Names(folder=Path("x"), files=[f"{name}/cat/{k}.png" for k in range(12)]))
+        for name, part in parts.items()
+    }
+    everything = named["fit"][np.arange(12).repeat(2)]
+    everything.images[1::2] += np.uint8(3)
+
+    found = split(Source("x", CLASSES, {**named}), allow_duplicates=True).warnings
+    drawn = split(Source("x", CLASSES, {"all": everything})).warnings
+
+    assert "validation/cat/2.png is fit/cat/8.png" in found[0]
+    assert "validation/cat/1.png like fit/cat/7.png" in found[1]
+    assert re.search(
+        r"validation images are nearly the same as one in fit \(fit/cat/(\d+)\.png like fit/cat/\1", drawn[0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
 
 def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     """The sheet of thumbnails behind the confusion matrix, and for each cell the numbers of its own with what the
-    model said; None for a model that has no such matrix.
+    model said and their names; None for a model that has no such matrix.
 
     Args:
         run: a finished training.
@@ -76,10 +76,11 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     chosen = choose_images(run.splits.validation.labels, shares, cells, most_images)
     rows = [row for some in chosen.values() for row in some]
     sheet = Sheet(images[rows])
-    place = {row: number for number, row in enumerate(rows)}
+    place, called = {row: number for number, row in enumerate(rows)}, run.splits.validation.names
     data = {
         f"{truth},{answer}": [
-            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4)] for row in some
+            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4), called[row]]
+            for row in some
         ]
         for (truth, answer), some in chosen.items()
     }
@@ -178,7 +179,7 @@ def _mistakes(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
         found.append(
             {
                 "image": image_tile(run.splits.validation.images[row], f"validation image {row}", 84),
-                "row": row,
+                "name": run.splits.validation.names[row],
                 "truth": ", ".join(names[k] for k in truth) or "none",
                 "bars": [{"name": names[k], "share": float(shares[k]), "true": k in truth} for k in listed],
             }

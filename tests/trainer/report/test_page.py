@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
 from vouch.bundle.manifest import Count, Coverage, Quantization
+from vouch.sources.names import Names
 from vouch.trainer.augment import Augmentation
 from vouch.trainer.quantize import Quantized
 from vouch.trainer.report.finished import Run
+from vouch.trainer.report.outcome import worst_mistakes
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits import Splits
@@ -79,10 +82,27 @@ def test_cells_hold_their_images(digits_page: bytes, learned_digits: tuple[Run, 
     )
     for key, images in cells.items():
         truth, answer = map(int, key.split(","))
-        for _, row, of_truth, of_answer in images:
+        for _, row, of_truth, of_answer, name in images:
+            assert name == run.splits.validation.names[row]
             assert (labels[row], answers[row]) == (truth, answer)
             assert of_truth == pytest.approx(run.exam.probabilities[row, truth], abs=1e-4)
             assert of_answer == pytest.approx(run.exam.probabilities[row, answer], abs=1e-4)
+
+
+def test_mistakes_name_their_files() -> None:
+    """The path from the data's folder on, in the list of the worst and behind the cells; it is never markup."""
+    splits = noise_splits(("ants", "bees"), (6, 6))
+    files = [f"val/b<i>ees/{row}.png" for row in range(len(splits.validation))]
+    called = replace(splits, validation=replace(splits.validation, names=Names(folder=Path("data"), files=files)))
+    run, recorder = finished(called, recipe=ONE_EPOCH)
+
+    content = report_html(run, recorder)
+
+    wrong = worst_mistakes(run.splits.validation.labels, run.exam.probabilities)
+    assert len(wrong)
+    assert all(files[row] in Page(content).text for row in wrong[:12])
+    shown = {image[4] for images in data_of(content)["cells"].values() for image in images}
+    assert shown == set(files)
 
 
 def test_class_names_are_never_markup() -> None:

@@ -19,15 +19,16 @@
   const element = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
   const position = (place, places) => (places > 1 ? (100 * place) / (places - 1) : 0) + "%";
 
-  const picture = ([place, row, truth, answer], t, a) => {
+  const picture = ([place, row, truth, answer, name], t, a) => {
     const item = element("li");
     const sprite = element("span");
     sprite.className = "sprite";
     sprite.role = "img";
     sprite.ariaLabel = `validation image ${row}`;
+    const file = Object.assign(element("span", name.split("/").pop()), { className: "file", title: `${name}, validation image ${row}` });
     sprite.style.backgroundPosition =
       position(place % data.columns, data.columns) + " " + position(Math.floor(place / data.columns), data.rows);
-    item.append(sprite, `no. ${row}`, element("br"), t === a ? percent(truth) : `${percent(answer)}, not ${percent(truth)}`);
+    item.append(sprite, file, t === a ? percent(truth) : `${percent(answer)}, not ${percent(truth)}`);
     return item;
   };
 

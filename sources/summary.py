@@ -1,0 +1,141 @@
+"""What was read, in one line that a person can check against what they know of their images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vouch.bundle.multi_label import Task
+from vouch.sources.examples import Source, images_of_each
+
+MOST_LISTED = 20
+"""Classes that are listed; of more, the smallest and the largest are named."""
+MOST_LETTERS = 40
+"""Of a class's name, in the line."""
+CHUNK_BYTES = 64 << 20
+CHANNELS = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Labelled images by their numbers."""
+
+    images: int
+    task: Task
+    classes: tuple[tuple[str, int], ...]
+    """Each with how many images it has."""
+    unlabelled: int
+    """Images that have none of several labels."""
+    shape: tuple[int, ...]
+    """Of one image as an array: (H, W) or (H, W, C)."""
+    values: tuple[int, int]
+    """The lowest and the highest."""
+    file_sizes: tuple[tuple[int, int], ...]
+    """Heights and widths of the files, in rising order; none where images come from arrays."""
+    deep: tuple[int, int, int] | None = None
+    """How many files have 16 bits, and the lowest and the highest of their samples; None: none has."""
+
+    @classmethod
+    def of(cls, source: Source) -> "Summary":
+        """Looks at every value once."""
+        parts = list(source.splits.values())
+        counts = np.sum([images_of_each(part.labels, len(source.classes)) for part in parts], axis=0).tolist()
+        bare = sum(int((~part.labels.any(axis=1)).sum()) for part in parts if part.task == "multi_label")
+        return cls(
+            images=sum(map(len, parts)),
+            task=source.task,
+            classes=tuple(zip(source.classes, counts, strict=True)),
+            unlabelled=bare,
+            shape=parts[0].images.shape[1:],
+            values=_extremes([part.images for part in parts]),
+            file_sizes=tuple(sorted(source.file_sizes)),
+            deep=_deep([part.origins for part in parts if part.origins is not None]),
+        )
+
+    @property
+    def colour(self) -> str:
+        """Of the pixels, in words."""
+        return CHANNELS[self.shape[2] if len(self.shape) == 3 else 1]
+
+    def sentence(self) -> str:
+        """All of it."""
+        height, width = self.shape[:2]
+        low, high = self.values
+        deep = ""
+        if self.deep:
+            count, lowest, highest = self.deep
+            which = "the files" if count == self.images else f"{count:,} files"
+            deep = f" ({which} have 16 bits, {lowest:,} to {highest:,})"
+        return (
+            f"read {self.images:,} images: {in_words(self.task, self.classes, self.unlabelled)}, {height} x {width} "
+            f"pixels{self._files()}, {self.colour}, values {low} to {high}{deep}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "images": self.images,
+            "task": self.task,
+            "classes": dict(self.classes),
+            "unlabelled": self.unlabelled,
+            "height": self.shape[0],
+            "width": self.shape[1],
+            "channels": self.shape[2] if len(self.shape) == 3 else 1,
+            "values": list(self.values),
+            "file_sizes": len(self.file_sizes),
+            "files_of_16_bits": self.deep[0] if self.deep else 0,
+        }
+
+    def _files(self) -> str:
+        """Where the images were resized: from what."""
+        if not self.file_sizes or self.file_sizes == (self.shape[:2],):
+            return ""
+        by_area = sorted(self.file_sizes, key=lambda size: (size[0] * size[1], size))
+        first, last = (f"{height} x {width}" for height, width in (by_area[0], by_area[-1]))
+        if len(by_area) == 1:
+            return f" (files of {first})"
+        return f" (files of {len(by_area):,} sizes, {first} to {last})"
+
+
+def in_words(task: Task, classes: Sequence[tuple[str, int]], unlabelled: int = 0) -> str:
+    """`2 classes (cat 120, dog 96)`; of many, the smallest and the largest.
+
+    Args:
+        classes: each with how many images it has.
+        unlabelled: images that have none of several labels.
+    """
+    one, several = ("label", "labels") if task == "multi_label" else ("class", "classes")
+    if len(classes) <= MOST_LISTED:
+        shown = ", ".join(map(_counted, classes))
+    else:
+        fewest, most = (pick(classes, key=lambda one: one[1]) for pick in (min, max))
+        shown = f"from {_counted(fewest)} to {_counted(most)}"
+    bare = f"; {unlabelled:,} {'image has' if unlabelled == 1 else 'images have'} none" if unlabelled else ""
+    return f"{len(classes):,} {one if len(classes) == 1 else several} ({shown}{bare})"
+
+
+def _deep(origins: Sequence[np.ndarray]) -> tuple[int, int, int] | None:
+    deep = [part[part["deep"]] for part in origins]
+    count = sum(map(len, deep))
+    if not count:
+        return None
+    samples = np.concatenate(deep)
+    return count, int(samples["lowest"].min()), int(samples["highest"].max())
+
+
+def _counted(one: tuple[str, int]) -> str:
+    """`cat 120`; `3: 120` where the name ends in a digit."""
+    name, count = one
+    shown = name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}..."
+    return f"{shown}{':' * shown[-1].isdigit()} {count:,}"
+
+
+def _extremes(arrays: Sequence[np.ndarray]) -> tuple[int, int]:
+    """The lowest and the highest value, looked at in parts: arrays may be larger than memory."""
+    found = []
+    for array in arrays:
+        step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
+        parts = (array[start : start + step] for start in range(0, len(array), step))
+        found += [(int(part.min()), int(part.max())) for part in parts]
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else (0, 0)

@@ -1,0 +1,41 @@
+"""What is known of a source before its images are decoded: enough to judge whether it can be learned from at all."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from vouch.bundle.multi_label import Task
+from vouch.sources.examples import Source, SplitName
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Labelled images by their numbers."""
+
+    name: str
+    """What was asked for."""
+    classes: tuple[str, ...]
+    task: Task
+    sizes: Mapping[SplitName, int]
+    """Images of each split."""
+    shape: tuple[int, ...]
+    """Of one of them as an array: (H, W) or (H, W, C)."""
+
+    @classmethod
+    def of(cls, source: Source) -> "Survey":
+        """Of one that is read already."""
+        shape = next(iter(source.splits.values())).images.shape[1:]
+        sizes = {split: len(part) for split, part in source.splits.items()}
+        return cls(source.name, source.classes, source.task, sizes, shape)
+
+    @property
+    def images(self) -> int:
+        """Of all splits together."""
+        return sum(self.sizes.values())
+
+
+Check = Callable[[Survey], None]
+"""Raises where it is of no use to go on."""
+
+
+def no_check(survey: Survey) -> None:
+    """Whatever it is, it is read."""

@@ -1,0 +1,145 @@
+"""What cannot come to a good end is said before an image is decoded."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import vouch.sources.storage
+import vouch.trainer.limits
+from vouch.bundle.multi_label import Task
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import SplitName
+from vouch.sources.survey import Survey
+from vouch.trainer.errors import TrainError
+from vouch.trainer.limits import MAX_GRAPH_BYTES, check_survey, demand_of
+from vouch.trainer.models import Classifier
+from vouch.trainer.run import read_splits, train
+from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
+
+CPU = torch.device("cpu")
+
+
+def survey(shape: tuple[int, ...] = (8, 8), classes: int = 3, task: Task = "single_label", images: int = 100) -> Survey:
+    return Survey("made up", tuple(map(str, range(classes))), task, {"all": images}, shape)
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"), [("linear", "default"), ("mlp", "default"), ("cnn", "default"), ("cnn", "best")]
+)
+@pytest.mark.parametrize(("shape", "classes", "task"), [((9, 7), 2, "single_label"), ((8, 8, 3), 5, "multi_label")])
+def test_weights_are_counted_without_making_them(
+    kind: ModelKind, recipe: RecipeName, shape: tuple[int, ...], classes: int, task: Task
+) -> None:
+    """As many as the real network has, buffers too, of every kind and width."""
+    settings = TrainSettings(model=kind, recipe=recipe)
+    real = Classifier(kind, shape, classes, 96 if recipe == "best" else 64, task)
+
+    demand = demand_of(settings, survey(shape, classes, task))
+
+    assert demand.weights == sum(value.numel() for value in real.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "classes", "gibibytes"),
+    [
+        ("mlp", (1040, 1040), 3, "2.1"),
+        ("mlp", (600, 600, 3), 3, "2.1"),
+        ("linear", (1000, 1000, 3), 200, "2.2"),
+        ("linear", (4096, 4096, 3), 1000, "187.5"),
+    ],
+)
+def test_a_graph_over_2_gib_is_refused(kind: ModelKind, shape: tuple[int, ...], classes: int, gibibytes: str) -> None:
+    """Whatever the kind, the size or the number of classes makes it so large; the remedy is named."""
+    with pytest.raises(
+        TrainError, match=rf"--model {kind} has .* weights .*: {gibibytes} GiB, and an ONNX file ends at 2 GiB; pass a"
+    ):
+        check_survey(TrainSettings(model=kind), survey(shape, classes), CPU)
+
+
+def test_the_largest_graph_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is the file's, to the mebibyte."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 1 << 50)
+    most = (MAX_GRAPH_BYTES // 4 - 2 * 3 - 10) // 3  # mean, scale, biases
+
+    check_survey(TrainSettings(model="linear"), survey((1, most)), CPU)
+    with pytest.raises(TrainError, match="ends at 2 GiB"):
+        check_survey(TrainSettings(model="linear"), survey((1, most + 10)), CPU)
+
+
+def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fitting takes, what the images take and what is left are named, and what to do."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)
+    monkeypatch.setattr(vouch.sources.storage, "available_memory", lambda: 2_000_000_000)
+
+    check_survey(TrainSettings(), survey((224, 224, 3), images=1000), CPU)
+    with pytest.raises(
+        TrainError,
+        match=r"fitting on images of 1000 x 1000 x 3 takes about \d+\.\d GB, and 100 of them take 0\.6 GB; "
+        r"this machine, or its container, has 2\.0 GB of memory left: pass a smaller --size, or a smaller --batch-size",
+    ):
+        check_survey(TrainSettings(), survey((1000, 1000, 3)), CPU)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "copied"),
+    [
+        ({"all": 100}, " and once more in their splits"),
+        ({"fit": 90, "validation": 10}, " and once more in their splits"),
+        ({"fit": 80, "tune": 10, "validation": 10}, ""),
+    ],
+)
+def test_images_that_fit_nowhere_are_refused(sizes: Mapping[SplitName, int], copied: str) -> None:
+    """Splits that Vouch makes are copies; those that come with the data are not."""
+    huge = Survey("made up", ("a", "b"), "single_label", sizes, (10**6, 10**6))
+
+    with pytest.raises(SourceError, match=rf"100 images of 1000000 x 1000000 take 100,000\.0 GB{copied}; of "):
+        check_survey(TrainSettings(model="cnn"), huge, CPU)
+
+
+def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
+    """Two classes of ten images whose headers can be read and whose pixels cannot; the size is height and width."""
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        Image.new("RGB", size[::-1]).save(folder / label / "0.jpg")
+        content = (folder / label / "0.jpg").read_bytes()
+        for number in range(10):
+            (folder / label / f"{number}.jpg").write_bytes(content[: content.index(b"\xff\xda")])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": "1100x1100", "model": "mlp"}, "ends at 2 GiB"),
+        ({"size": "700x700", "model": "mlp"}, "ends at 2 GiB"),
+        ({"size": "4096x4096", "model": "cnn"}, "of memory left: pass a smaller --size"),
+        ({"classes": "cat,owl"}, "has no class owl; it has cat, dog"),
+        ({"batch_size": 1}, "at least 2 images in every step"),
+        ({"single_label": True, "multi_label": True}, "not which others it has not"),
+    ],
+)
+def test_a_mistake_in_a_setting_costs_no_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Mapping[str, object], message: str
+) -> None:
+    """The images could not be decoded at all, and that is not what is said."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 8_000_000_000)
+    settings = TrainSettings(data=str(undecodable(tmp_path / "data")), models=tmp_path / "models", device="cpu")
+    began = time.perf_counter()
+
+    with pytest.raises((TrainError, SourceError), match=message):
+        train(settings.model_copy(update=dict(wrong)))
+
+    assert time.perf_counter() - began < 5
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_images_that_differ_from_the_first_look_are_judged_by_it(tmp_path: Path) -> None:
+    """The size of the files, where none is asked for."""
+    folder = undecodable(tmp_path, (700, 700))
+
+    with pytest.raises(TrainError, match=r"images of 700 x 700 x 3 and 2 classes"):
+        read_splits(TrainSettings(data=str(folder), model="mlp"))

@@ -1,0 +1,134 @@
+"""What cannot come to a good end, found before an image is decoded: sizes, networks and memory that do not fit.
+
+Weights and activations are counted on torch's meta device, which computes shapes and allocates nothing.
+"""
+
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from vouch.sources.examples import check_chosen
+from vouch.sources.storage import available_memory, plan_room
+from vouch.sources.survey import Survey
+from vouch.trainer.errors import TrainError
+from vouch.trainer.losses import MEASURE_BATCH
+from vouch.trainer.models import Classifier
+from vouch.trainer.recipes import recipe_for
+from vouch.trainer.settings import TrainSettings
+
+FLOAT = 4
+"""Bytes."""
+MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
+"""An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
+COPIES_OF_WEIGHTS = 17
+"""While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
+bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
+COPIES_OF_INPUT = 3
+"""Of a batch as floats: converted, normalised, varied. Measured: 3.3 for a linear model on 512 x 512 pixels."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a network takes."""
+
+    weights: int
+    """Numbers that the graph holds."""
+    input: int
+    """Numbers of an image."""
+    activations: int
+    """Numbers that all layers give for an image, which a step keeps until its end."""
+    largest: int
+    """The most that a layer gives."""
+
+
+def check_settings(settings: TrainSettings) -> None:
+    """What is known to fail whatever the data is.
+
+    Raises:
+        TrainError: a step of one image where the network needs two, or a graph over 2 GiB.
+    """
+    if settings.batch_size == 1 and settings.model != "linear":
+        raise TrainError("this network needs at least 2 images in every step: try --batch-size 3 or more")
+    if settings.image_size:  # of grey images and two classes
+        _check_graph(settings, Survey("", ("", ""), "single_label", {"all": 1}, settings.image_size))
+
+
+def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) -> None:
+    """What is known to fail with these images.
+
+    Raises:
+        SourceError: a class was chosen that is not there, or there is no room for the images.
+        TrainError: a graph over 2 GiB, or less memory than fitting takes.
+    """
+    if settings.chosen_classes:
+        check_chosen(survey.name, survey.classes, settings.chosen_classes)
+        survey = replace(survey, classes=settings.chosen_classes)
+    demand = _check_graph(settings, survey)
+    copied = survey.sizes.get("all", 0) or ("tune" not in survey.sizes and survey.sizes.get("fit", 0))
+    images = plan_room([survey.images, copied] if copied else [survey.images], survey.shape)
+    fitting = _bytes_of_fitting(settings, survey, demand)
+    if device.type == "cuda":
+        on_device = torch.cuda.mem_get_info(device)[0]
+        _check_memory(survey, fitting + survey.images * demand.input, 0, on_device, str(device))
+        fitting = 0
+    _check_memory(survey, fitting, images, available_memory(), "this machine, or its container,")
+
+
+def demand_of(settings: TrainSettings, survey: Survey) -> Demand:
+    """What the network takes for such images and classes."""
+    outputs: list[int] = []
+
+    def count(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        outputs.append(output.numel())
+
+    width = recipe_for(settings, survey.images).width
+    with torch.device("meta"), torch.no_grad():
+        classifier = Classifier(settings.model, survey.shape, len(survey.classes), width, survey.task).eval()
+        for module in classifier.modules():
+            if not any(module.children()):
+                module.register_forward_hook(count)
+        classifier(torch.empty((1, *survey.shape), dtype=torch.uint8))
+    weights = sum(value.numel() for value in classifier.state_dict().values())
+    return Demand(weights, prod(survey.shape), sum(outputs), max(outputs))
+
+
+def _check_graph(settings: TrainSettings, survey: Survey) -> Demand:
+    demand = demand_of(settings, survey)
+    if (size := demand.weights * FLOAT) > MAX_GRAPH_BYTES:
+        shape = " x ".join(map(str, survey.shape))
+        raise TrainError(
+            f"--model {settings.model} has {demand.weights:,} weights for images of {shape} and "
+            f"{len(survey.classes):,} classes: {size / 2**30:,.1f} GiB, and an ONNX file ends at 2 GiB; pass a smaller "
+            "--size, or --model cnn, whose weights do not grow with the image"
+        )
+    return demand
+
+
+def _bytes_of_fitting(settings: TrainSettings, survey: Survey, demand: Demand) -> int:
+    """About: of the weights and of a step, or of measuring on tune, whatever is more."""
+    sizes = survey.sizes
+    fit = sizes.get("fit", 0) or int(sizes.get("all", 0) * (1 - settings.validation_share))
+    tune = sizes.get("tune", 0) or int(fit * settings.tune_share)
+    recipe = recipe_for(settings, max(1, fit))
+    crop = recipe.augment.crop if recipe.augment else 1.0
+    inputs = COPIES_OF_INPUT * demand.input
+    step = min(recipe.batch_size, fit) * (inputs + crop**2 * demand.activations)
+    measuring = min(MEASURE_BATCH, tune) * (inputs + 2 * demand.largest)
+    return int(FLOAT * (COPIES_OF_WEIGHTS * demand.weights + max(step, measuring)))
+
+
+def _check_memory(survey: Survey, fitting: int, images: int, available: int, where: str) -> None:
+    if fitting + images <= available:
+        return
+    shape = " x ".join(map(str, survey.shape))
+    others = f", and {survey.images:,} of them take {_gigabytes(images)}" if images else ""
+    raise TrainError(
+        f"fitting on images of {shape} takes about {_gigabytes(fitting)}{others}; {where} has {_gigabytes(available)} "
+        "of memory left: pass a smaller --size, or a smaller --batch-size"
+    )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"
