@@ -203,7 +203,9 @@ class _Fit:
             x = warp(x, self.recipe.augment, variants)
         logits = self.scores(x)
         losses = self.criterion.each(logits, labels)
-        error = self.criterion.mean(losses, labels) * (len(own) * self.processes.count / len(rows))
+        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
+        whole = self.criterion.weight(self.labels[rows.to(self.processes.device)])
+        error = self.criterion.total(losses, labels) * self.processes.count / whole
         loss = self.processes.mean(error)
         if isfinite(loss):
             for optimizer in self.optimizers:
@@ -211,7 +213,7 @@ class _Fit:
             error.backward()  # type: ignore[no-untyped-call]
             for optimizer in self.optimizers:
                 optimizer.step()
-            self.order.saw(own, self.criterion.unweighted(losses, labels))
+            self.order.saw(own, losses.reshape(len(own), -1).mean(dim=1))
             seen.add(loss * len(rows), right_answers(logits, labels), len(own))
         return loss
 
