@@ -103,7 +103,7 @@ def test_the_focus_follows_the_loss_without_the_weights(tmp_path: Path, labels: 
 
 @pytest.mark.parametrize("several", [False, True])
 def test_balance_does_not_teach_the_rare_class_for_the_common_one(several: bool) -> None:
-    """Where classes are easy to tell apart, 300 images beside 10 with smoothed labels, balance gets all of them right."""
+    """Where classes are easy to tell apart, 300 images beside 10, balance gets all right, smoothed labels or not."""
     random = np.random.default_rng(0)
 
     def part(common: int, rare: int) -> Examples:
