@@ -11,18 +11,21 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.leftovers import held, hidden_files, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.validation import Validation, unpack
 
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 """A confusion matrix of 10,000 classes has 10^8 entries; mostly zeros, at two or more bytes each."""
+STAGING = ".staging-"
+"""What the name of a version begins with until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,13 @@ class ModelsFolder:
                 return self.open(name, version)
         return None
 
+    def remove_leftovers(self) -> list[Path]:
+        """Removes what publishers that are no more have left unfinished, of any model; returns what it was."""
+        left = [path for path in hidden_files(self.path, f"{STAGING}*") if remove_if_left(path, path / MANIFEST)]
+        for folder in {path.parent for path in left}:
+            _remove_if_empty(folder)
+        return left
+
     def check_writable(self, name: str) -> None:
         """Finds out before hours of training whether a version could be published after them.
 
@@ -212,21 +222,22 @@ class ModelsFolder:
                 f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}"
             )
         folder = self.path / name
-        try:
-            staging = _make_staging(folder)
-            _sync_folder(self.path)
-        except OSError as err:
-            raise BundleError(
-                f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})"
-            ) from err
-        try:
-            staging.chmod(0o755)  # mkdtemp's folders are for their owner alone; the server may run as somebody else
-            yield staging
-        except OSError as err:
-            raise BundleError(f"{name} cannot be published in {self.path}: {err.strerror}") from err
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            _remove_if_empty(folder)
+        with ExitStack() as locks:
+            try:
+                staging = _make_staging(folder, locks)
+                _sync_folder(self.path)
+            except OSError as err:
+                raise BundleError(
+                    f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})"
+                ) from err
+            try:
+                staging.chmod(0o755)  # mkdtemp's folders are for their owner alone; the server may run as somebody else
+                yield staging
+            except OSError as err:
+                raise BundleError(f"{name} cannot be published in {self.path}: {err.strerror}") from err
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+                _remove_if_empty(folder)
 
 
 def _entries(folder: Path) -> list[str]:
@@ -244,13 +255,16 @@ def _plain_size(path: Path) -> int:
     return status.st_size
 
 
-def _make_staging(folder: Path) -> Path:
+def _make_staging(folder: Path, locks: ExitStack) -> Path:
+    """A folder whose manifest, still empty, is there first and held: so nobody takes it for left."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            return Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
+            staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
+            locks.enter_context(held(staging / MANIFEST))
         except FileNotFoundError:
-            continue  # another publisher gave up and took the empty folder away between the two calls
+            continue  # another publisher gave up and took an empty folder away between two of these calls
+        return staging
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -67,7 +67,7 @@ def print_caveats(title: str, texts: Iterable[str]) -> None:
 def be_quiet() -> None:
     """From now on this process says nothing: another one speaks for it."""
     for stderr in (False, True):
-        _console(stderr).quiet = True
+        _console(stderr=stderr).quiet = True  # by the same word as above: the cache tells f(x) from f(x=x)
 
 
 def print_json(result: Mapping[str, Any]) -> None:

@@ -154,7 +154,8 @@ def _describe(fields: Fields, places: Mapping[str, str], detail: Any) -> str:
     got = repr(str(value) if isinstance(value, Path) else value)
     got = got if len(got) <= SHOWN else got[:SHOWN] + "..."
     words, question, meant = (words + did_you_mean(str(value), choices_of(field))).partition("; did you mean ")
-    return f"{places[name]}: {words}, got {got}{question}{meant}{link_remedy(places[name], value)}"
+    place = places.get(name, flag_name(name))  # a default that comes from elsewhere
+    return f"{place}: {words}, got {got}{question}{meant}{link_remedy(place, value)}"
 
 
 def _in_order(settings: type[Settings]) -> Fields:

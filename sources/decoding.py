@@ -6,7 +6,6 @@ small image holds Python's lock. Once it shows that much is left to do, as many 
 """
 
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import chain
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ from vouch.bundle.errors import InvalidImage
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
+from vouch.cli.stopping import deaf_children, end_with_parent
 from vouch.sources.errors import SourceError
 from vouch.sources.origins import ORIGIN, Origin, origin_of
 from vouch.sources.storage import room_for
@@ -185,10 +185,12 @@ def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, proce
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     waiting: deque[Future[list[Outcome]]] = deque()
     done = 0
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_leave_interrupts_to_the_first)
+    others = set(active_children())
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=end_with_parent)
     try:
         for batch in batches:
-            waiting.append(pool.submit(read_batch, batch, settings))
+            with deaf_children():  # some are started here
+                waiting.append(pool.submit(read_batch, batch, settings))
             if len(waiting) > 4 * processes:
                 outcomes = waiting.popleft().result()
                 done += len(outcomes)
@@ -201,13 +203,12 @@ def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, proce
         say("warning: a process that decoded images was killed; going on in one process")
         for path in paths[done:]:
             yield from read_batch([path], settings)
+    except BaseException:  # nobody waits for what is still being decoded, on Ctrl-C least of all
+        for child in set(active_children()) - others:
+            child.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_first() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that the user started ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _read(path: Path, read: Callable[[bytes], Result]) -> Result | str:

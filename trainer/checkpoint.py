@@ -1,24 +1,31 @@
 """What an interrupted training needs to go on: written after each epoch, read by `--resume`.
 
 Tensors, numbers and text alone, so that reading one runs no code. A checkpoint is named after all that decides the
-result, so one of another training is never taken for this one's.
+result, so one of another training is never taken for this one's. It stays until its model is published, or for 30 days.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
+from secrets import token_hex
 from typing import Any, Protocol
 
 import torch
 
 from vouch.bundle.digest import bytes_digest
+from vouch.bundle.leftovers import held, hidden_files, remove_if_left
 from vouch.trainer.errors import TrainError
 
+UNREADABLE = (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError, UnpicklingError)
+"""What reading a file raises that is no checkpoint, or not one of this training."""
 DIGEST_LENGTH = 64
 """A checkpoint begins with the SHA-256 of all that follows, in hexadecimal: torch reads damaged weights in silence."""
+KEPT_S = 30 * 24 * 3600.0
+"""How long a checkpoint is kept that nobody goes on from."""
 
 
 class Stateful(Protocol):
@@ -57,20 +64,28 @@ class Checkpoint:
             TrainError: it cannot be written.
         """
         state = {"fit": fit} | {name: part.state_dict() for name, part in self._parts.items()}
-        unfinished = self.path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished = self.path.with_suffix(f".{token_hex(4)}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             content = BytesIO()
             torch.save(state, content)
-            with unfinished.open("wb") as file:
+            with held(unfinished) as file:
                 file.write(bytes_digest(content.getvalue()).encode() + content.getvalue())
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(self.path)
+                unfinished.replace(self.path)
         except (OSError, RuntimeError) as err:  # RuntimeError: torch's word for a full disk
+            raise TrainError(f"the checkpoint {self.path} cannot be written: {err}") from err
+        finally:  # an interrupt ends it too
             with suppress(OSError):
                 unfinished.unlink()
-            raise TrainError(f"the checkpoint {self.path} cannot be written: {err}") from err
+
+    def epochs(self) -> int:
+        """How many epochs are in the file as it is now: 0 where there is none that can be gone on from."""
+        try:
+            return len(self._read()["fit"]["epochs"]) - 1  # before the first is one too
+        except UNREADABLE:
+            return 0
 
     def resume_into(self, fit: Stateful) -> bool:
         """Gives the fit and the parts their states back; False where it is to begin from the start.
@@ -81,21 +96,44 @@ class Checkpoint:
         if not self._resume or not self.exists():
             return False
         try:
-            content = self.path.read_bytes()
-            digest, content = content[:DIGEST_LENGTH], content[DIGEST_LENGTH:]
-            if bytes_digest(content).encode() != digest:
-                raise ValueError("it is not as it was written")
-            state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+            state = self._read()
             for name, part in {"fit": fit, **self._parts}.items():
                 part.load_state_dict(state[name])
-        except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError, UnpicklingError) as err:
+        except UNREADABLE as err:
             raise TrainError(
                 f"the checkpoint {self.path} cannot be read ({err}); remove it to begin from the start"
             ) from err
         return True
+
+    def _read(self) -> Any:
+        content = self.path.read_bytes()
+        digest, content = content[:DIGEST_LENGTH], content[DIGEST_LENGTH:]
+        if bytes_digest(content).encode() != digest:
+            raise ValueError("it is not as it was written")
+        return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
 
     def remove(self) -> None:
         """The training is done."""
         self.path.unlink(missing_ok=True)
         if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
             self.path.parent.rmdir()
+
+
+def remove_leftovers(models: Path) -> list[Path]:
+    """Removes checkpoints that were being written by a process that is no more; returns which."""
+    return [path for path in hidden_files(models, ".training-*.tmp") if remove_if_left(path)]
+
+
+def remove_expired(models: Path, but: Checkpoint) -> list[Path]:
+    """Removes checkpoints of trainings that nobody went on with for 30 days; returns which.
+
+    Args:
+        but: the one of the training that asks; it is the one to go on from.
+    """
+    expired = []
+    for path in hidden_files(models, ".training-*.pt"):
+        with suppress(OSError):  # another training was faster, or it is somebody else's
+            if path != but.path and time.time() - path.stat().st_mtime > KEPT_S:
+                path.unlink()
+                expired.append(path)
+    return expired

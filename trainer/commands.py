@@ -1,5 +1,6 @@
 """`vouch train` and `vouch compare`."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from vouch.bundle.manifest import MODEL, REPORT
 from vouch.bundle.store import open_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
+from vouch.cli.stopping import TERMINATED, Terminated, stoppable
 from vouch.sources.errors import SourceError
 from vouch.trainer.errors import TrainError
 from vouch.trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
@@ -41,8 +43,9 @@ test; the exit code is 0 all the same."""
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Trains and publishes; returns the exit code."""
+    """Trains and publishes; returns the exit code: of SIGTERM 143, of Ctrl-C, which is raised, 130."""
     settings = _parse(arguments)
+    _let_threads_sleep()
 
     def run() -> None:
         if settings.like:
@@ -50,7 +53,20 @@ def train(arguments: Sequence[str]) -> int:
         else:
             _train(settings)
 
-    return exit_code(run, EXPECTED)
+    try:
+        with stoppable():
+            return exit_code(run, EXPECTED)
+    except Terminated:
+        say("terminated")
+        return TERMINATED
+
+
+def _let_threads_sleep() -> None:
+    """Torch's threads wait for each other asleep, as OpenMP reads when torch is loaded: where all of them spin and
+    another program has a core, most of the time is spent in that (docs/decisions.md has figures).
+    """
+    if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def compare(arguments: Sequence[str]) -> int:
@@ -108,7 +124,7 @@ def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> N
 
 def _circumstances(training: "Training") -> dict[str, object]:
     """Under what a training ran, beside its settings."""
-    return training.libraries | {name: training.settings.get(name) for name in ("processes", "device")}
+    return training.libraries | {name: training.settings.get(name) for name in ("processes", "device", "threads")}
 
 
 def _train(settings: TrainSettings) -> "Trained | None":

@@ -24,10 +24,6 @@ from vouch.trainer.processes import ALONE, CPU, Processes
 from vouch.trainer.recipes import Recipe
 from vouch.trainer.splits import Splits
 
-SMALL_STEP_PIXELS = 50_000
-"""A step over fewer pixels than this runs in one thread: two are no faster on it, and on a busy machine the time they
-wait for each other made fitting 8 x 8 digits 20 times slower (measured)."""
-
 
 @dataclass(frozen=True)
 class Epoch:
@@ -120,7 +116,7 @@ class _Fit:
         self.order = Order(len(self.images), recipe.focus)
         self.steps_an_epoch = ceil(len(self.images) / recipe.batch_size)
         self.started = time.perf_counter()
-        torch.set_num_threads(_threads(recipe.batch_size * int(np.prod(self.images.shape[1:])), processes))
+        torch.set_num_threads(recipe.threads)
         _check_batches(model, len(self.images) // self.steps_an_epoch // processes.count)
         _lay_out(model.to(processes.device), torch.channels_last)  # the faster layout for convolutions
         model.see_statistics(self.images)
@@ -203,7 +199,9 @@ class _Fit:
             x = warp(x, self.recipe.augment, variants)
         logits = self.scores(x)
         losses = self.criterion.each(logits, labels)
-        error = self.criterion.mean(losses, labels) * (len(own) * self.processes.count / len(rows))
+        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
+        whole = self.criterion.weight(self.labels[rows.to(self.processes.device)])
+        error = self.criterion.total(losses, labels) * self.processes.count / whole
         loss = self.processes.mean(error)
         if isfinite(loss):
             for optimizer in self.optimizers:
@@ -211,7 +209,7 @@ class _Fit:
             error.backward()  # type: ignore[no-untyped-call]
             for optimizer in self.optimizers:
                 optimizer.step()
-            self.order.saw(own, self.criterion.unweighted(losses, labels))
+            self.order.saw(own, losses.reshape(len(own), -1).mean(dim=1))
             seen.add(loss * len(rows), right_answers(logits, labels), len(own))
         return loss
 
@@ -261,10 +259,6 @@ def _criterion(splits: Splits, recipe: Recipe) -> Criterion:
 def _mixed(*numbers: int) -> int:
     """A seed that differs wherever one of these does."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _threads(pixels_a_step: int, processes: Processes) -> int:
-    return 1 if pixels_a_step < SMALL_STEP_PIXELS else processes.cores()
 
 
 def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Tensor, Tensor]:

@@ -27,44 +27,51 @@ class Criterion:
     against its absence. None: all the same."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss, averaged over a batch; arguments as `each`."""
-        return self.mean(self.each(logits, labels), labels)
-
-    def mean(self, losses: Tensor, labels: Tensor) -> Tensor:
-        """The average of what `each` gave for these labels; of weighted classes, the weighted one."""
-        if self.weights is None or labels.ndim == 2:
-            return losses.mean()
-        return losses.sum() / self.weights[labels].sum()
-
-    def unweighted(self, losses: Tensor, labels: Tensor) -> Tensor:
-        """What `each` gave for these labels, without the weights of their classes; of several labels, as it is."""
-        return losses if self.weights is None or labels.ndim == 2 else losses / self.weights[labels]
+        """The loss of a batch: of every image as `each` gives it, averaged by their weights; arguments as `each`."""
+        return self.total(self.each(logits, labels), labels) / self.weight(labels)
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss of each image, multiplied by its weight, shape (N,).
+        """How wrong each answer is, whatever it weighs: smallest where the label is answered.
 
         Args:
             logits: float32, shape (N, K).
             labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
+
+        Returns:
+            shape (N,), or (N, K), one for each yes or no.
         """
         if labels.ndim == 2:
-            return self._of_several(logits, labels.to(logits.dtype)).mean(dim=1)
+            return self._of_several(logits, labels.to(logits.dtype))
         if self.loss == "cross-entropy":
-            return functional.cross_entropy(
-                logits, labels, weight=self.weights, reduction="none", label_smoothing=self.label_smoothing
-            )
+            return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
         wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        losses = ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
-        return losses if self.weights is None else losses * self.weights[labels]
+        return ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
+
+    def total(self, losses: Tensor, labels: Tensor) -> Tensor:
+        """The sum of what `each` gave for these labels, every loss multiplied by the weight of its truth.
+
+        Never by torch's own `weight` and `pos_weight`: these multiply what smoothing gives to the other classes by the
+        other classes' weights, so that the loss of a common class is smallest where a rare one is answered.
+        """
+        if self.weights is None:
+            return losses.sum()
+        return (losses * (self.weights[labels] if labels.ndim == 1 else self._of_presence(labels))).sum()
+
+    def weight(self, labels: Tensor) -> Tensor:
+        """What the images with these labels weigh together: the sum of `each` is divided by it to make a mean."""
+        if self.weights is None or labels.ndim == 2:
+            return torch.tensor(float(labels.numel()), device=labels.device)
+        return self.weights[labels].sum()
+
+    def _of_presence(self, labels: Tensor) -> Tensor:
+        assert self.weights is not None
+        return torch.where(labels, self.weights, 1.0)
 
     def _of_several(self, logits: Tensor, wanted: Tensor) -> Tensor:
         if self.loss == "cross-entropy":
             wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / 2
-            return functional.binary_cross_entropy_with_logits(
-                logits, wanted, pos_weight=self.weights, reduction="none"
-            )
-        squares = (logits.sigmoid() - wanted) ** 2
-        return squares if self.weights is None else squares * (1 + wanted * (self.weights - 1))
+            return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        return (logits.sigmoid() - wanted) ** 2
 
     def to(self, device: torch.device) -> "Criterion":
         """The same on a device."""

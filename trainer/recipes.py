@@ -5,7 +5,7 @@ docs/training.md tells what each choice was worth.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 from typing import Any, Literal
 
 from vouch.trainer.augment import Augmentation
@@ -37,6 +37,8 @@ class Recipe:
     balance: bool = False
     """Whether every class counts the same, however many images it has."""
     seed: int = 0
+    threads: int = 1
+    """Of each process that fits. Sums are split among them, so the weights depend on it to the last bit."""
 
 
 _CNN = Recipe(
@@ -71,22 +73,46 @@ SMALL_BATCH_SHARE = 1 / 40
 MIN_BATCH_SIZE = 32
 
 
-def recipe_for(settings: TrainSettings, fit_size: int) -> Recipe:
-    """The network's recipe, fitted to the number of images, with what the user asked for in its place."""
+MIN_CROP = 16
+"""Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
+PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 25_000, "mlp": 100_000, "linear": 1_000_000}
+"""Of a step: with fewer, threads wait for each other longer than they work. The less a network does with a pixel, the
+more it takes."""
+
+
+def recipe_for(settings: TrainSettings, shape: tuple[int, ...], cores: int = 1) -> Recipe:
+    """The network's recipe, fitted to the images, with what the user asked for in its place.
+
+    Args:
+        shape: of the fit images, (N, H, W) or (N, H, W, C).
+        cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
+    """
     base = RECIPES[settings.recipe, settings.model]
-    batch_size = settings.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(fit_size * SMALL_BATCH_SHARE)))
+    count, *image = shape
+    batch_size = settings.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
     rate = settings.learning_rate or base.learning_rate
     return replace(
         base,
-        epochs=settings.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(fit_size / batch_size))),
+        epochs=settings.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(count / batch_size))),
         batch_size=batch_size,
         learning_rate=rate,
         muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
         label_smoothing=base.label_smoothing if settings.loss == "cross-entropy" else 0.0,
+        augment=base.augment and replace(base.augment, crop=_crop(base.augment.crop, min(image[:2]))),
         loss=settings.loss,
         balance=settings.balance,
         seed=settings.seed,
+        threads=settings.threads or threads_for(settings.model, batch_size * prod(image), cores),
     )
+
+
+def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:
+    """As many threads as have enough to do, and a core each."""
+    return max(1, min(cores, pixels_a_step // PIXELS_A_THREAD[model]))
+
+
+def _crop(share: float, side: int) -> float:
+    return max(share, min(1.0, MIN_CROP / side))
 
 
 def recorded_recipe(values: Mapping[str, Any]) -> Recipe:

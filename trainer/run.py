@@ -26,7 +26,7 @@ from vouch.sources.load import load
 from vouch.sources.origins import decoding_warnings, transparency
 from vouch.sources.summary import Summary
 from vouch.trainer.card import model_card
-from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.checkpoint import Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.errors import TrainError
 from vouch.trainer.exam import Exam, examine
 from vouch.trainer.fit import Fitted, Step, fit
@@ -70,6 +70,8 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
     folder = ModelsFolder(settings.models)
     if settings.if_absent and (found := folder.latest(settings.model_name)):
         return Trained(found, new=False)
+    if processes.leads and (left := folder.remove_leftovers() + remove_leftovers(settings.models)):
+        say(f"removed what trainings that are no more had left unfinished: {', '.join(map(str, left))}")
     folder.check_writable(settings.model_name)
     if settings.like:
         _recorded_recipe(settings.like)
@@ -77,7 +79,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     splits = read_splits(settings, processes.device)
     before = splits.digests()
-    recipe = _recipe(settings, len(splits.fit))
+    recipe = _recipe(settings, splits.fit.images.shape, processes.cores())
     torch.manual_seed(settings.seed)
     shape, task = splits.fit.images.shape[1:], task_of(splits.fit.labels)
     classifier = Classifier(settings.model, shape, len(splits.classes), recipe.width, task)
@@ -85,7 +87,7 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
     checkpoint = _checkpoint(settings, recipe, before, processes, recorder)
-    with _telling_how_to_go_on(checkpoint):
+    with _telling_how_to_go_on(checkpoint, recipe.epochs):
         fitted = _fit(classifier, splits, recipe, processes, checkpoint, recorder)
         if not processes.leads:
             return None
@@ -104,12 +106,14 @@ def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
 
 
 @contextmanager
-def _telling_how_to_go_on(checkpoint: Checkpoint) -> Iterator[None]:
+def _telling_how_to_go_on(checkpoint: Checkpoint, epochs: int) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if checkpoint.exists():
-            say("interrupted: the epochs that had ended are kept; the same command with --resume goes on from there")
+        if kept := checkpoint.epochs():
+            say(f"interrupted: {kept} of {epochs} epochs are kept; the same command with --resume goes on from there")
+        else:
+            say("interrupted before an epoch could be kept: there is nothing to go on from")
         raise
 
 
@@ -190,17 +194,18 @@ def weights_digest(classifier: Classifier) -> str:
     return array_digest(*(weights.detach().cpu().numpy() for weights in classifier.parameters()))
 
 
-def _recipe(settings: TrainSettings, fit_size: int) -> Recipe:
+def _recipe(settings: TrainSettings, shape: tuple[int, ...], cores: int) -> Recipe:
     """As recorded in the bundle that is to be repeated, unless a flag changes the recipe; else the network's."""
+    today = recipe_for(settings, shape, cores)
     if not settings.like:
-        return recipe_for(settings, fit_size)
+        return today
     recorded, recipe = _recorded_recipe(settings.like)
     unsaid = _chosen(TrainSettings.model_construct())  # of settings that came later than the bundle
     asked = _chosen(settings)
     if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
         say(f"the recipe is today's, not that of {settings.like}, because {', '.join(map(flag_name, changed))} differs")
-        return recipe_for(settings, fit_size)
-    return replace(recipe, seed=settings.seed, balance=settings.balance)
+        return today
+    return replace(recipe, seed=settings.seed, balance=settings.balance, threads=today.threads)
 
 
 def _recorded_recipe(path: Path) -> tuple[dict[str, Any], Recipe]:
@@ -214,7 +219,7 @@ def _checkpoint(
 ) -> Checkpoint:
     """The file that keeps this training's epochs; says what it found there."""
     identity = {
-        "settings": _chosen(settings, without=AFTER_FITTING),
+        "settings": _chosen(settings, without=(*AFTER_FITTING, "threads")),  # which are in the recipe
         "recipe": asdict(recipe),
         "data": data_digest(digests),
         "torch": torch.__version__,
@@ -222,6 +227,8 @@ def _checkpoint(
     }
     folder = settings.models / settings.model_name
     checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), {"report": recorder}, settings.resume)
+    if processes.leads and (expired := remove_expired(settings.models, checkpoint)):
+        say(f"removed checkpoints that nobody went on from for 30 days: {', '.join(map(str, expired))}")
     if settings.resume and not checkpoint.exists():
         say("no interrupted training with these settings and images is kept: beginning from the start")
     elif settings.resume:
@@ -255,7 +262,7 @@ def _fit(
         f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "
         f"{commonest:.2%} by always answering the commonest, "
         f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
-        f"in {fitted.seconds:.1f} s on {processes.device.type}"
+        f"in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} thread{'s' * (recipe.threads > 1)}"
     )
     if fitted.best.number == 0:
         if processes.leads:
@@ -297,7 +304,7 @@ def _describe(
     epochs = [{key: value for key, value in asdict(epoch).items() if not isnan(value)} for epoch in fitted.epochs]
     return Training(
         settings=_chosen(settings)
-        | {"processes": processes.count, "device": processes.device.type}
+        | {"processes": processes.count, "device": processes.device.type, "threads": recipe.threads}
         | {"recipe_in_full": asdict(recipe), "epochs_seen": epochs, "best_epoch": fitted.best.number},
         seed=settings.seed,
         seconds=round(fitted.seconds, 3),

@@ -1,5 +1,6 @@
 """Settings of `vouch train`: the single place where outside values enter the trainer."""
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,7 @@ NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", 
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
 """Settings from which a recipe is made."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
+MAX_THREADS = 1024
 AFTER_FITTING = ("quantize", "max_drop")
 """Settings that decide about the graph, after the weights are found."""
 
@@ -99,6 +101,9 @@ class TrainSettings(CommandSettings):
     """The model's name in the models folder (default: after the data)."""
     models: Annotated[Path, Flag("DIR")] = Path("models")
     """The models folder to publish in."""
+    threads: Annotated[int, Flag("N"), Field(ge=0, le=MAX_THREADS)] = 0
+    """Of the processor, to fit with; the weights depend on it to the last bit, so it is recorded. 0: as
+    $OMP_NUM_THREADS says, or else one for each core that has enough to do."""
     device: Device = "auto"
     """Where to fit: auto takes cuda where it is to be had."""
     if_absent: bool = False
@@ -124,6 +129,17 @@ class TrainSettings(CommandSettings):
         if not sides or any(int(side) > MAX_SIDE for side in sides.groups() if side):
             raise ValueError(f"expected HEIGHTxWIDTH or one number for both, from 1 to {MAX_SIDE}, such as 64x48 or 64")
         return f"{sides[1]}x{sides[2] or sides[1]}"
+
+    @field_validator("threads")
+    @classmethod
+    def _as_openmp_is_told(cls, value: int) -> int:
+        said = os.environ.get("OMP_NUM_THREADS", "")
+        if value or not said:
+            return value
+        first = said.split(",")[0].strip()  # more are for loops within loops, which there are none of
+        if not first.isdecimal() or not 0 < int(first) <= MAX_THREADS:
+            raise ValueError(f"0 leaves it to $OMP_NUM_THREADS, which is {said!r}: expected 1 to {MAX_THREADS:,}")
+        return int(first)
 
     @field_validator("classes")
     @classmethod

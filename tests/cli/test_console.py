@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -110,3 +111,11 @@ def test_what_speaks_against_a_result_is_red_on_a_terminal_alone() -> None:
 
     assert shown.err.text == "\x1b[1;31m  warning  no better than [chance]\x1b[0m\r\n"
     assert piped.out.text == "  warning  no better than [chance]\n"
+
+
+def test_a_process_that_another_speaks_for_says_nothing() -> None:
+    """Neither a line of progress nor a result, whether or not something was said before."""
+    script = "from vouch.cli.console import *; say('1'); be_quiet(); say('2'); output().print('3')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("", "1\n")

@@ -72,7 +72,7 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variables and no settings file of somebody's are read."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
-        if name.startswith("VOUCH_"):
+        if name.startswith("VOUCH_") or name == "OMP_NUM_THREADS":
             monkeypatch.delenv(name)
 
 

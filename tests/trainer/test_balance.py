@@ -1,4 +1,6 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from vouch.sources.examples import Examples
 from vouch.trainer.balance import class_weights, uneven_classes
-from vouch.trainer.fit import fit
+from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.fit import as_tensors, fit
+from vouch.trainer.losses import measure
 from vouch.trainer.models import Classifier
 from vouch.trainer.recipes import Recipe
 from vouch.trainer.splits import Splits
@@ -68,3 +72,49 @@ def test_a_balanced_fit_finds_more_of_the_rare_class() -> None:
 
     assert found[0] < 0.3
     assert found[1] > 0.6
+
+
+class Remembered(Checkpoint):
+    """Keeps the last loss of every image."""
+
+    def save(self, fit: dict[str, Any]) -> None:
+        self.losses = fit["losses"]
+
+
+@pytest.mark.parametrize("labels", ["one", "several"])
+def test_the_focus_follows_the_loss_without_the_weights(tmp_path: Path, labels: str, several: Splits) -> None:
+    """Which images are hard is the same with and without balance, as long as the weights of the network are."""
+    parts = {name: part[:90] for name, part in several.by_name.items()}
+    if labels == "one":
+        parts = {name: Examples(part.images, (np.arange(90) < 80).astype(int)) for name, part in parts.items()}
+    splits = Splits(several.classes[: 2 if labels == "one" else 3], *parts.values(), ())
+    recipe = Recipe(epochs=1, batch_size=30, learning_rate=1e-30, optimizer="sgd", label_smoothing=0.1, focus=0.8)
+    losses = []
+    for balance in (False, True):
+        torch.manual_seed(0)
+        remembered = Remembered(tmp_path, "it", {})
+        classifier = Classifier("linear", (8, 8), len(splits.classes), task=splits.fit.task)
+        fit(classifier, splits, replace(recipe, balance=balance), checkpoint=remembered)
+        losses.append(remembered.losses)
+
+    torch.testing.assert_close(losses[1], losses[0])
+    assert float(losses[0].std()) > 0.1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_balance_does_not_teach_the_rare_class_for_the_common_one(several: bool) -> None:
+    """Where classes are easy to tell apart, 300 images beside 10, balance gets all right, smoothed labels or not."""
+    random = np.random.default_rng(0)
+
+    def part(common: int, rare: int) -> Examples:
+        labels = np.repeat([0, 1], (common, rare))
+        images = random.integers(0, 60, (len(labels), 2, 2)) + 150 * labels[:, None, None]
+        return Examples(images.astype(np.uint8), (labels[:, None] == [0, 1]) if several else labels)
+
+    splits = Splits(("common", "rare"), part(300, 10), part(30, 1), part(50, 50), ())
+    recipe = Recipe(20, 32, 0.05, "adamw", label_smoothing=0.1, focus=0.8, balance=True)
+    torch.manual_seed(0)
+    classifier = Classifier("linear", (2, 2), 2, task=splits.fit.task)
+    fit(classifier, splits, recipe)
+
+    assert measure(classifier, *as_tensors(splits.validation)).accuracy == 1

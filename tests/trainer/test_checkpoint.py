@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import torch
 
 from vouch.bundle.digest import bytes_digest
 from vouch.trainer.augment import Augmentation
-from vouch.trainer.checkpoint import Checkpoint
+from vouch.trainer.checkpoint import KEPT_S, Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.errors import TrainError
 from vouch.trainer.fit import Fitted, Step, fit
 from vouch.trainer.models import Classifier
@@ -163,3 +166,82 @@ def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(TrainError, match="cannot be written"):
         Checkpoint(tmp_path / "file" / "digits", "it", {}).save({})
+
+
+def kept(count: int) -> dict[str, Any]:
+    """A state after so many epochs."""
+    return {"epochs": [{"number": number} for number in range(count + 1)]}
+
+
+def test_an_interrupted_write_leaves_the_state_before_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the third epoch is written: two are in the file, as it says, and no unfinished one is left."""
+    checkpoint = Checkpoint(tmp_path, "it", {})
+    assert checkpoint.epochs() == 0
+    checkpoint.save(kept(2))
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(kept(3))
+
+    assert checkpoint.epochs() == 2
+    assert list(tmp_path.iterdir()) == [checkpoint.path]
+    checkpoint.path.write_bytes(b"damaged")
+    assert checkpoint.epochs() == 0
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from vouch.trainer.checkpoint import Checkpoint
+
+def wait(descriptor):
+    print("writing", flush=True)
+    sys.stdin.read()
+
+os.fsync = wait
+Checkpoint(Path(sys.argv[1]) / "digits", "it", {}).save({"epochs": [0, 1]})
+"""
+
+
+def test_what_a_killed_training_was_writing_is_removed(tmp_path: Path) -> None:
+    """As soon as it is no more; a training that is writing at that moment is left alone."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        (unfinished,) = (tmp_path / "digits").iterdir()
+        assert remove_leftovers(tmp_path) == []
+        process.kill()
+        process.wait(60)
+
+    assert remove_leftovers(tmp_path) == [unfinished]
+    assert list((tmp_path / "digits").iterdir()) == []
+
+
+def test_an_earlier_versions_leftovers_are_removed_too(tmp_path: Path) -> None:
+    """They are named after a process, which by now may be any."""
+    left = tmp_path / "digits" / f".training-0123456789abcdef.{os.getpid()}.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+
+    assert remove_leftovers(tmp_path) == [left]
+
+
+def test_a_checkpoint_is_kept_for_30_days(tmp_path: Path) -> None:
+    """Then a later training removes it, of any model, unless it is the very one to go on from."""
+    young, old, own = (Checkpoint(tmp_path / name, name, {}) for name in ("young", "old", "own"))
+    for checkpoint, days in ((young, 29), (old, 31), (own, 31)):
+        checkpoint.save({})
+        written = checkpoint.path.stat().st_mtime - days * 24 * 3600
+        os.utime(checkpoint.path, (written, written))
+
+    assert KEPT_S == 30 * 24 * 3600
+    assert remove_expired(tmp_path, but=own) == [old.path]
+    assert (young.exists(), old.exists(), own.exists()) == (True, False, True)

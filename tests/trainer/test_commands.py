@@ -1,8 +1,10 @@
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -18,8 +20,10 @@ import torch
 from tests.tiny import publish_tiny
 from vouch.bundle.manifest import CARD, MODEL, REPORT
 from vouch.bundle.store import ModelsFolder
+from vouch.trainer.checkpoint import DIGEST_LENGTH
 from vouch.trainer.commands import train
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--data", "digits", "--model", "linear", "--epochs", "1", "--device", "cpu")
 
 
@@ -200,6 +204,31 @@ def test_wrong_usage_is_told_apart(arguments: tuple[str, ...]) -> None:
     assert exit_info.value.code == 2
 
 
+@pytest.mark.usefixtures("no_settings")
+def test_sigterm_ends_it_like_ctrl_c_and_what_is_said_to_be_kept_is_kept(tmp_path: Path) -> None:
+    """As docker stop sends it: the checkpoint has as many epochs as was said, and nothing else is there."""
+    command = [sys.executable, "-m", "vouch", "train", *QUICK, "--epochs", "100000", "--models", str(tmp_path)]
+    with subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob("digits/.training-*.pt")):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+
+    (kept,) = (tmp_path / "digits").iterdir()
+    epochs = len(torch.load(io.BytesIO(kept.read_bytes()[DIGEST_LENGTH:]), weights_only=True)["fit"]["epochs"]) - 1
+    goes_on = "the same command with --resume goes on from there"
+    assert (process.returncode, out) == (143, "")
+    assert epochs > 0
+    assert err.endswith(f"\ninterrupted: {epochs} of 100000 epochs are kept; {goes_on}\nterminated\n")
+
+
 def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
     """`--help` shows the examples and exits with 0 without loading what training needs."""
     script = (
@@ -219,8 +248,11 @@ def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_settings", "first")
-def test_a_training_is_repeated_from_its_bundle(models: Path) -> None:
-    """`--like` takes over every setting that decides the result, and says that the same graph came of it."""
+def test_a_training_is_repeated_from_its_bundle(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--like` takes over every setting that decides the result, threads whatever OMP_NUM_THREADS says here, and says
+    that the same graph came of it.
+    """
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     again = ran("--like", str(models / "digits" / "1"), "--models", str(models))
     older, newer = (
         ModelsFolder(models).open("digits", version) for version in (1, ModelsFolder(models).versions("digits")[-1])
@@ -237,11 +269,13 @@ def test_a_training_is_repeated_from_its_bundle(models: Path) -> None:
 def test_a_flag_is_over_the_bundle(models: Path) -> None:
     """What a flag says is not taken from the bundle; other settings or images are said."""
     bundle = str(models / "digits" / "1")
-    longer = ran("--like", bundle, "--epochs", "2", "--models", str(models), "--json")
+    longer = ran("--like", bundle, "--epochs", "2", "--threads", "3", "--models", str(models), "--json")
     other = ran("--like", bundle, "--classes", "3,7", "--models", str(models), "--name", "others")
 
     assert "is not that of" in longer.err
-    assert ModelsFolder(models).open("digits", longer.result["version"]).manifest.training.settings["epochs"] == 2
+    assert "threads 1 there, 3 here" in longer.err
+    settings = ModelsFolder(models).open("digits", longer.result["version"]).manifest.training.settings
+    assert (settings["epochs"], settings["threads"], settings["recipe_in_full"]["threads"]) == (2, 3, 3)
     assert "the images are not those of" in other.err
 
 

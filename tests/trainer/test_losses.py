@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 from torch import nn
 
 from vouch.sources.examples import Examples
 from vouch.trainer.losses import Criterion, measure, right_answers
 from vouch.trainer.models import Classifier
+from vouch.trainer.settings import Loss
 from vouch.trainer.temperature import calibrated_loss
 
 
@@ -16,6 +19,18 @@ def scores(count: int = 20, classes: int = 5) -> torch.Tensor:
 
 def several(count: int = 20, classes: int = 5) -> torch.Tensor:
     return torch.rand(count, classes, generator=torch.Generator().manual_seed(1)) < 0.3
+
+
+WEIGHTS = st.lists(st.floats(-3, 3).map(lambda power: 10**power), min_size=2, max_size=6).map(torch.tensor)
+"""Two to six classes, from a thousandth to a thousand times the usual weight."""
+SMOOTHING = st.floats(0, 0.9)
+
+
+def wanted(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
+    """What smoothing leaves of certainty; float64, shape (N, K)."""
+    if labels.ndim == 2:
+        return labels.double() * (1 - smoothing) + smoothing / 2
+    return nn.functional.one_hot(labels, classes).double() * (1 - smoothing) + smoothing / classes
 
 
 def test_cross_entropy_is_minus_the_logarithm() -> None:
@@ -69,6 +84,58 @@ def test_weights_say_what_an_example_counts() -> None:
         Criterion("mse")(logits, labels).item()
     )
     assert Criterion("mse", weights=weights)(logits, labels) != Criterion("mse")(logits, labels)
+
+
+@given(WEIGHTS, st.floats(0.01, 0.9))
+def test_the_loss_is_smallest_at_the_truth_whatever_the_weights(weights: torch.Tensor, smoothing: float) -> None:
+    """Cross-entropy, convex in the scores, is flat just where every image is answered as smoothing wants it."""
+    classes = len(weights)
+    criterion = Criterion(label_smoothing=smoothing, weights=weights.double())
+    one, any_number = torch.arange(2 * classes) % classes, several(8, classes)
+
+    for labels, inverse in ((one, torch.log), (any_number, torch.logit)):
+        logits = inverse(wanted(labels, classes, smoothing)).requires_grad_()
+        (slope,) = torch.autograd.grad(criterion(logits, labels), logits)
+        assert float(slope.abs().max()) < 1e-9
+
+
+@given(WEIGHTS, SMOOTHING, st.sampled_from(["cross-entropy", "mse"]), st.floats(0.01, 20))
+def test_no_other_label_has_a_smaller_loss(
+    weights: torch.Tensor, smoothing: float, loss: Loss, certainty: float
+) -> None:
+    """However sure the answers are and whatever the classes weigh, an image's loss is smallest at its own label."""
+    classes = len(weights)
+    criterion = Criterion(loss, smoothing, weights.double())
+    answers = certainty * torch.eye(classes, dtype=torch.float64)
+    for label in range(classes):
+        losses = [criterion(answer[None], torch.tensor([label])).item() for answer in answers]
+        assert losses[label] < min(losses[:label] + losses[label + 1 :])
+    for present in (False, True):
+        said = torch.full((1, classes), certainty, dtype=torch.float64) * (1 if present else -1)
+        truth = torch.full((1, classes), present)
+        assert criterion(said, truth).item() < criterion(-said, truth).item()
+
+
+@given(WEIGHTS, SMOOTHING, st.sampled_from(["cross-entropy", "mse"]))
+def test_how_hard_an_image_is_does_not_depend_on_weights(weights: torch.Tensor, smoothing: float, loss: Loss) -> None:
+    """`each`, which the focus on hard images goes by, is the same with weights and without."""
+    classes = len(weights)
+    for labels in (torch.arange(20) % classes, several(20, classes)):
+        each = Criterion(loss, smoothing).each(scores(20, classes), labels)
+        assert torch.equal(Criterion(loss, smoothing, weights).each(scores(20, classes), labels), each)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5, 4.0, 1.0])])
+@pytest.mark.parametrize("labels", [torch.arange(20) % 5, several()])
+def test_a_batch_in_parts_has_the_loss_of_the_whole(labels: torch.Tensor, weights: torch.Tensor | None) -> None:
+    """Processes that share a batch, each with other classes, add up to what one process computes."""
+    criterion, logits = Criterion(label_smoothing=0.1, weights=weights), scores()
+    totals = [criterion.total(criterion.each(logits[rows], labels[rows]), labels[rows]) for rows in ([0, 5], [1, 6, 7])]
+    rows = [0, 5, 1, 6, 7]
+
+    assert (sum(totals) / criterion.weight(labels[rows])).item() == pytest.approx(
+        criterion(logits[rows], labels[rows]).item(), rel=1e-6
+    )
 
 
 def test_several_labels_are_as_many_yes_or_no_questions() -> None:

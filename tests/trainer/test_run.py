@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -119,6 +120,7 @@ def test_the_manifest_tells_how_to_repeat_it(trained: Trained, settings: TrainSe
     splits = read_splits(settings)
 
     assert (training.data, training.seed) == ("digits", 5)
+    assert training.settings["threads"] == training.settings["recipe_in_full"]["threads"] == 1
     assert (training.settings["model"], training.settings["classes"]) == ("linear", "7,3")
     assert training.settings["recipe_in_full"]["epochs"] == 2
     assert [epoch["number"] for epoch in training.settings["epochs_seen"]] == [0, 1, 2]
@@ -182,12 +184,46 @@ def test_an_interrupted_training_goes_on(
     said = capsys.readouterr().err
     again = train(settings.model_copy(update={"resume": True})).bundle
 
-    assert "the same command with --resume goes on from there" in said
+    assert "interrupted: 1 of 2 epochs are kept; the same command with --resume goes on from there" in said
     assert "going on from" in capsys.readouterr().err
     assert state["count"] == 2
     assert again.read(MODEL) == trained.bundle.read(MODEL)
     assert b"own first step" in again.read(REPORT)  # which was made before the interruption
     assert not list((settings.models / "sevens").glob(".training*"))
+
+
+def test_an_interruption_before_the_first_epoch_keeps_nothing_and_says_so(
+    settings: TrainSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where it comes while the first checkpoint is written."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings.model_copy(update={"name": "nothing"}))
+
+    assert "interrupted before an epoch could be kept: there is nothing to go on from" in capsys.readouterr().err
+    assert list((settings.models / "nothing").iterdir()) == []
+
+
+def test_what_others_left_unfinished_is_removed_and_said(
+    settings: TrainSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line for what was being written, one for checkpoints of long ago; nothing else in the folder is touched."""
+    folder = settings.models / "others"
+    (folder / ".staging-1234").mkdir(parents=True)
+    for name in (".training-12.34.tmp", ".training-0123456789abcdef.pt", ".training-young.pt", "notes.tmp"):
+        (folder / name).write_text("half")
+    os.utime(folder / ".training-0123456789abcdef.pt", (0, 0))
+
+    train(settings.model_copy(update={"name": "tidy", "epochs": 1}))
+
+    said = capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == [".training-young.pt", "notes.tmp"]
+    assert f"left unfinished: {folder}/.staging-1234, {folder}/.training-12.34.tmp\n" in said
+    assert f"nobody went on from for 30 days: {folder}/.training-0123456789abcdef.pt\n" in said
 
 
 def test_int8_that_loses_too_much_keeps_the_fitted_weights(

@@ -1,0 +1,166 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from vouch.cli.stopping import SIGNALS, stoppable
+
+WAITING_S = 60
+CLEANS_UP = """
+import os, signal, sys
+from vouch.cli import stopping
+
+stopping.ONE_WISH_S = 600
+number = getattr(signal, sys.argv[1])
+try:
+    with stopping.stoppable():
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            for again in (signal.SIGINT, signal.SIGTERM):
+                os.kill(os.getpid(), again)
+            print("cleaned up")
+except KeyboardInterrupt as err:
+    print(type(err).__name__)
+"""
+IN_C = """
+import hashlib
+from vouch.cli import stopping
+
+stopping.ONE_WISH_S = 0
+with stopping.stoppable():
+    print("ready", flush=True)
+    while True:
+        try:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)  # hours, in which no handler of Python's runs
+        except KeyboardInterrupt:
+            pass  # it came just before
+"""
+WITH_OTHERS = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children, get_context
+from vouch.cli.stopping import deaf_children, end_with_parent, stoppable
+
+if __name__ == "__main__":
+    with stoppable(), ProcessPoolExecutor(2, get_context("spawn"), initializer=end_with_parent) as pool:
+        with deaf_children():
+            work = [pool.submit(time.sleep, float(sys.argv[1])) for _ in range(2)]
+        print(*(child.pid for child in active_children()), flush=True)
+        for piece in work:
+            piece.result()
+"""
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAITING_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(script: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A script in a session of its own, ended with all that it started."""
+    process = subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=WAITING_S)
+
+
+@pytest.mark.parametrize(("name", "raised"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated")])
+def test_the_first_signal_cleans_up_undisturbed(tmp_path: Path, name: str, raised: str) -> None:
+    """It is raised where the program is; more of them at the same moment, as `timeout` sends them, change nothing."""
+    (tmp_path / "script.py").write_text(CLEANS_UP)
+
+    with running(tmp_path / "script.py", name) as process:
+        out, err = process.communicate(timeout=WAITING_S)
+
+    assert (process.returncode, out, err) == (0, f"cleaned up\n{raised}\n", "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Also where no line of Python would be run for hours."""
+    (tmp_path / "script.py").write_text(IN_C)
+
+    with running(tmp_path / "script.py") as process:
+        assert process.stdout
+        process.stdout.readline()
+        deadline = time.monotonic() + WAITING_S
+        while process.poll() is None and time.monotonic() < deadline:
+            process.send_signal(number)
+            time.sleep(0.01)
+
+        assert process.wait(WAITING_S) == code
+
+
+def test_what_was_there_before_is_there_again() -> None:
+    """Handlers are the caller's own again, and what was ignored, as by nohup, is ignored within too."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    with stoppable():
+        assert [signal.getsignal(number) for number in SIGNALS] != handlers
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
+
+
+def test_no_process_outlives_the_first_one(tmp_path: Path) -> None:
+    """Killed outright, it can end nobody: the others notice."""
+    (tmp_path / "script.py").write_text(WITH_OTHERS)
+
+    with running(tmp_path / "script.py", "600") as process:
+        assert process.stdout
+        others = [int(pid) for pid in process.stdout.readline().split()]
+        assert all(map(is_there, others))
+        process.kill()
+
+        wait_until(lambda: not any(map(is_there, others)))
+        assert len(others) == 2
+
+
+def test_a_terminals_signal_is_for_the_first_process(tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM to all processes of a group: the others do their work to its end, and say nothing."""
+    (tmp_path / "script.py").write_text(WITH_OTHERS)
+
+    with running(tmp_path / "script.py", "1") as process:
+        assert process.stdout
+        others = process.stdout.readline().split()
+        os.killpg(process.pid, signal.SIGINT)  # while they still start
+        os.killpg(process.pid, signal.SIGTERM)
+        _, err = process.communicate(timeout=WAITING_S)
+
+    assert len(others) == 2
+    assert process.returncode == -signal.SIGINT
+    assert err.count("Traceback") == 1
+    assert "BrokenProcessPool" not in err
