@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from vouch.bundle.errors import InvalidImage
-from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
 from vouch.cli.stopping import deaf_children, end_with_parent
@@ -87,14 +87,20 @@ def read_images(
         SourceError: sizes that differ where none is given, images that fit neither into memory nor on the disk, or
             files that cannot be decoded: one message counts them all and names up to 20, three with the reason.
     """
-    settings = exactly or common_settings(folder, _first_look(folder, paths), wanted)
+
+    def settings_for(contents: set[Content]) -> PixelSettings:
+        return exactly or common_settings(folder, contents, wanted)
+
+    settings = exactly or settings_for(_first_look(folder, paths))
     check(settings)
-    done, again = _decode_all(folder, paths, settings, worth_processes_s), settings
-    if not exactly:
-        again = common_settings(folder, done.contents, wanted)
+    if settings.bits < ALL_BITS:
+        _try_first(folder, paths, settings)
+    done = _decode_all(folder, paths, settings, worth_processes_s, settings_for)
+    again = settings_for(done.contents)
     if again != settings:
+        check(again)
         del done.images  # its room is needed
-        done = _decode_all(folder, paths, again, worth_processes_s)
+        done = _decode_all(folder, paths, again, worth_processes_s, settings_for)
     sizes = frozenset((content.height, content.width) for content in done.contents)
     return ReadImages(done.images, done.origins, sizes)
 
@@ -153,7 +159,29 @@ def _first_look(folder: Path, paths: Sequence[Path]) -> set[Content]:
     return contents
 
 
-def _decode_all(folder: Path, paths: Sequence[Path], settings: PixelSettings, worth_processes_s: float) -> _Pass:
+def _try_first(folder: Path, paths: Sequence[Path], settings: PixelSettings) -> None:
+    """Decodes a few of the files: where none of them can be, the settings are wrong for all.
+
+    Raises:
+        SourceError: none can.
+    """
+    few = paths[:: -(-len(paths) // LOOKED_AT)]
+    broken = {path: one for path, one in zip(few, read_batch(few, settings), strict=True) if isinstance(one, str)}
+    if len(broken) == len(few):
+        raise broken_files(folder, broken, len(few), "images that were tried first")
+
+
+def _decode_all(
+    folder: Path,
+    paths: Sequence[Path],
+    settings: PixelSettings,
+    worth_processes_s: float,
+    suits: Callable[[set[Content]], object],
+) -> _Pass:
+    """
+    Args:
+        suits: told what the files hold, whenever that is something new; raises where they do not go together.
+    """
     done = _Pass(room_for((len(paths), *settings.shape)), np.zeros(len(paths), ORIGIN))
     with progress_bar("decoding images", len(paths)) as show:
         for row, outcome in enumerate(_outcomes(paths, settings, worth_processes_s)):
@@ -161,7 +189,9 @@ def _decode_all(folder: Path, paths: Sequence[Path], settings: PixelSettings, wo
                 done.broken[paths[row]] = outcome
             else:
                 content, done.images[row], done.origins[row] = outcome
-                done.contents.add(content)
+                if content not in done.contents:
+                    done.contents.add(content)
+                    suits(done.contents)
             if row % BATCH == 0 or row + 1 == len(paths):
                 show(row + 1)
     if done.broken:
@@ -221,7 +251,7 @@ def _read(path: Path, read: Callable[[bytes], Result]) -> Result | str:
         return str(err)
 
 
-def broken_files(folder: Path, broken: dict[Path, str], total: int) -> SourceError:
+def broken_files(folder: Path, broken: dict[Path, str], total: int, what: str = "images") -> SourceError:
     """The error that counts them, names up to 20, and says of three why they cannot be read."""
     files = [(path.relative_to(folder), reason) for path, reason in sorted(broken.items())]
     explained = "; ".join(f"{path}: {reason}" for path, reason in files[:EXPLAINED])
@@ -229,5 +259,5 @@ def broken_files(folder: Path, broken: dict[Path, str], total: int) -> SourceErr
     more = f" and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
     also = f"; also {named}{more}" if named else ""
     return SourceError(
-        f"{len(files):,} of the {total:,} images in {folder} cannot be read ({explained}{also}); repair or remove them"
+        f"{len(files):,} of the {total:,} {what} in {folder} cannot be read ({explained}{also}); repair or remove them"
     )

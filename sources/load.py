@@ -68,7 +68,16 @@ def _taken(source: Source, task: Task | None) -> Source:
     """
     if task == "multi_label" and source.task != task:
         raise one_label_alone(source.name)
-    return source.as_single_label() if task == "single_label" else source
+    if task == "single_label":
+        return source.as_single_label()
+    if task is None and source.task == "multi_label" and not source.notes and _has_one_each(source):
+        note = "labels: an image may have any number of them, though each has exactly one; --single-label takes it so"
+        return replace(source, notes=(note,))
+    return source
+
+
+def _has_one_each(source: Source) -> bool:
+    return all((part.labels.sum(axis=1) == 1).all() for part in source.splits.values())
 
 
 def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:

@@ -70,6 +70,32 @@ def test_broken_images_are_counted_in_one_message(tmp_path: Path, worth_processe
 
 
 @pytest.mark.usefixtures("_two_cores")
+@pytest.mark.parametrize("worth_processes_s", [ONE, SEVERAL])
+def test_another_size_ends_reading_where_it_is_met(tmp_path: Path, worth_processes_s: float) -> None:
+    """A size that was forgotten does not cost the decoding of all: files behind are not looked at."""
+    paths = write(tmp_path, noise(300, 5, 4))
+    Image.fromarray(noise(9, 7, seed=1)).save(paths[37])  # between those that are looked at first
+    paths[299].write_bytes(b"no image")
+
+    with pytest.raises(SourceError, match=r"differ in size \(5x4, 9x7\); pass --size HxW"):
+        read_images(tmp_path, paths, worth_processes_s=worth_processes_s)
+    assert active_children() == []
+
+
+def test_bits_that_are_too_few_are_said_after_a_few_files(tmp_path: Path) -> None:
+    """All of those that are tried first need more; a single one that does is counted with the others at the end."""
+    paths = write(tmp_path, np.full((100, 4, 4), 1000, np.uint16))
+
+    with pytest.raises(
+        SourceError, match=r"^25 of the 25 images that were tried first in .* 1,000; .*--bits 8.* at most 255"
+    ):
+        read_images(tmp_path, paths, Wanted(bits=8))
+    Image.fromarray(np.full((4, 4), 200, np.uint16)).save(paths[0])
+    with pytest.raises(SourceError, match="^99 of the 100 images in .* cannot be read"):
+        read_images(tmp_path, paths, Wanted(bits=8))
+
+
+@pytest.mark.usefixtures("_two_cores")
 def test_killed_processes_cost_time_and_no_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,3 +213,24 @@ def test_classes_that_a_split_lacks_leave_it_empty(tmp_path: Path) -> None:
     assert {name: len(part) for name, part in source.splits.items()} == {"fit": 4, "tune": 0, "validation": 2}
     with pytest.raises(TrainError, match=r"class 0 \(and 1 more\) has no examples in tune"):
         make_splits(source, 0.1, 0.2, seed=0, allow_duplicates=False)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_one_column_of_bool_for_each_image_is_pointed_out(tmp_path: Path, several: bool) -> None:
+    """Such labels say any number; where it is always one, the flag that takes it so is named, and it works."""
+    columns = np.eye(3, dtype=np.bool_)
+    columns[2, 0] = several
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 2, 2), np.uint8), labels=columns)
+    spec = str(tmp_path / "a.npz")
+
+    source = load(spec)
+
+    assert source.task == "multi_label"
+    assert load(spec, task="multi_label").notes == ()
+    if several:
+        assert source.notes == ()
+        with pytest.raises(SourceError, match=r"1 of 3 images .* several labels or none, such as images\[2\] \(0, 2\)"):
+            load(spec, task="single_label")
+    else:
+        assert "though each has exactly one; --single-label takes it so" in source.notes[0]
+        assert load(spec, task="single_label").splits["all"].labels.tolist() == [0, 1, 2]

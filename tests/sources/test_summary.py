@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vouch.sources.examples import Examples, Source
+from vouch.sources.examples import Examples, Source, SplitName
 from vouch.sources.load import load
 from vouch.sources.summary import Summary
 from vouch.sources.wanted import Wanted
@@ -78,7 +78,7 @@ def test_two_classes_and_a_thousand_make_a_line_each() -> None:
 def test_several_labels_are_called_so() -> None:
     """Images with none of them are counted."""
     labels = np.array([[1, 1], [0, 0], [1, 0]], dtype=np.bool_)
-    parts = {"fit": Examples(np.zeros((3, 1, 1, 2), np.uint8), labels)}
+    parts: dict[SplitName, Examples] = {"fit": Examples(np.zeros((3, 1, 1, 2), np.uint8), labels)}
 
     summary = Summary.of(Source("made up", ("red", "round"), parts))
 
@@ -103,8 +103,11 @@ def test_all_splits_are_counted_together() -> None:
     """What was read is all of it; an empty split is no trouble."""
     dark, bright = np.full((2, 1, 1), 9, np.uint8), np.full((1, 1, 1), 200, np.uint8)
     none = Examples(np.zeros((0, 1, 1), np.uint8), np.zeros(0, np.int64))
-    parts = {"fit": Examples(dark, np.array([0, 1])), "tune": none, "validation": Examples(bright, np.array([1]))}
+    validation = Examples(bright, np.array([1]))
+    source = Source(
+        "made up", ("a", "b"), {"fit": Examples(dark, np.array([0, 1])), "tune": none, "validation": validation}
+    )
 
-    sentence = Summary.of(Source("made up", ("a", "b"), parts)).sentence()
+    sentence = Summary.of(source).sentence()
 
     assert sentence == "read 3 images: 2 classes (a 1, b 2), 1 x 1 pixels, grey, values 9 to 200"

@@ -59,10 +59,10 @@ KINDS = ("cat", "dog", "cat")
 
 def with_header(path: Path, place: int, name: str, form: str = "p{}", kinds: tuple[str, ...] = KINDS) -> None:
     """Three images of 4 x 4 with a header, the label in this place under this name."""
-    rows = [[form.format(number) for number in range(16)], *PIXELS.reshape(3, 16).tolist()]
+    rows = [[form.format(number) for number in range(16)], *PIXELS.reshape(3, 16).astype(str).tolist()]
     for row, label in zip(rows, (name, *kinds), strict=True):
         row.insert(place, label)
-    path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    path.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
 
 
 @pytest.mark.parametrize("place", [0, 1, 7, 15, 16])

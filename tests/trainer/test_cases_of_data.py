@@ -79,6 +79,22 @@ def test_a_second_label_or_a_flag_makes_it_several(tmp_path: Path) -> None:
     assert folder.versions("t") == [1, 2]
 
 
+def test_like_keeps_the_labels_of_an_older_bundle(tmp_path: Path) -> None:
+    """A list of one label each was multi-label when it was made; a flag overrules what is kept."""
+    data = listed(tmp_path / "data", *drawings(80))
+    trained(tmp_path, data, "--multi-label")
+    first = tmp_path / "models" / "t" / "1" / "manifest.json"
+    content = json.loads(first.read_text())
+    del content["training"]["settings"]["multi_label"], content["training"]["settings"]["single_label"]
+    first.write_text(json.dumps(content))
+
+    codes = [trained(tmp_path, data, "--like", str(first.parent), *words)[0] for words in ((), ("--single-label",))]
+
+    folder = ModelsFolder(tmp_path / "models")
+    assert codes == [0, 0]
+    assert [folder.open("t", version).manifest.task for version in (2, 3)] == ["multi_label", "single_label"]
+
+
 @pytest.mark.parametrize(("place", "high"), [(0, 255), (100, 254), (256, 255)])
 def test_the_column_of_labels_is_found_by_its_name(tmp_path: Path, place: int, high: int) -> None:
     """T2: black and white pixels around it are no labels."""

@@ -84,6 +84,17 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
         check_survey(TrainSettings(), survey((1000, 1000, 3)), CPU)
 
 
+def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fitting and its images are held against what the device has left, the images on the host against the host's."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)
+    monkeypatch.setattr(vouch.sources.storage, "available_memory", lambda: 2_000_000_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20_000_000_000, 20_000_000_000))
+
+    check_survey(TrainSettings(), survey((1000, 1000, 3)), torch.device("cuda"))
+    with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; cuda has 20\.0 GB of memory left"):
+        check_survey(TrainSettings(), survey((4000, 4000, 3), images=9), torch.device("cuda"))
+
+
 @pytest.mark.parametrize(
     ("sizes", "copied"),
     [

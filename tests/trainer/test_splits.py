@@ -230,17 +230,21 @@ def test_near_ones_in_a_seeded_split_are_told_by_their_place_in_the_data() -> No
 
 def test_files_are_called_by_their_names() -> None:
     """From files, both are named as the user knows them, also where the split is Vouch's own."""
-    parts = {"fit": noise([0, 1, 2] * 4, 0), "tune": noise([0, 1, 2], 1), "validation": noise([0, 1, 2], 2)}
+    parts: dict[SplitName, Examples] = {
+        "fit": noise([0, 1, 2] * 4, 0),
+        "tune": noise([0, 1, 2], 1),
+        "validation": noise([0, 1, 2], 2),
+    }
     parts["validation"].images[1] = parts["fit"].images[7] + np.uint8(9)
     parts["validation"].images[2] = parts["fit"].images[8]
-    named = {
+    named: dict[SplitName, Examples] = {
         name: replace(part, names=Names(folder=Path("x"), files=[f"{name}/cat/{k}.png" for k in range(12)]))
         for name, part in parts.items()
     }
     everything = named["fit"][np.arange(12).repeat(2)]
     everything.images[1::2] += np.uint8(3)
 
-    found = split(Source("x", CLASSES, {**named}), allow_duplicates=True).warnings
+    found = split(Source("x", CLASSES, named), allow_duplicates=True).warnings
     drawn = split(Source("x", CLASSES, {"all": everything})).warnings
 
     assert "validation/cat/2.png is fit/cat/8.png" in found[0]
