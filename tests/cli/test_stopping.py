@@ -35,9 +35,9 @@ from vouch.cli import stopping
 
 stopping.ONE_WISH_S = 0
 with stopping.stoppable():
-    print("ready", flush=True)
     while True:
         try:
+            print("ready", flush=True)
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)  # hours, in which no handler of Python's runs
         except KeyboardInterrupt:
             pass  # it came just before

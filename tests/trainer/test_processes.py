@@ -36,7 +36,7 @@ def test_a_batch_is_shared_without_remainder(count: int) -> None:
 
 
 INTERRUPTED = """
-import sys
+import os, signal, sys
 from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.commands import train
 
@@ -44,12 +44,13 @@ save = Checkpoint.save
 
 def save_and_end(checkpoint, fit):
     save(checkpoint, fit)
-    sys.exit(3)
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.pause()
 
 Checkpoint.save = save_and_end
-train(sys.argv[1:])
+sys.exit(train(sys.argv[1:]))
 """
-"""A training whose leading process ends after the first epoch, as where the machine is taken away."""
+"""A training whose torchrun gets SIGTERM after the first epoch, as where the machine is taken away."""
 
 
 def torchrun(*words: str) -> subprocess.CompletedProcess[str]:
@@ -92,7 +93,9 @@ def test_two_processes_fit_one_model(uninterrupted: "subprocess.CompletedProcess
 
 @pytest.mark.usefixtures("uninterrupted")
 def test_two_processes_go_on_after_an_interruption(tmp_path: Path, models: Path) -> None:
-    """With --resume both take up the one checkpoint, and come to the very model that an undisturbed training makes."""
+    """SIGTERM to torchrun ends both, the leading one says what is kept; with --resume both take up that checkpoint, and
+    come to the very model that an undisturbed training makes.
+    """
     (tmp_path / "interrupted.py").write_text(INTERRUPTED)
     arguments = ["--models", str(tmp_path / "models")]
 
@@ -100,6 +103,9 @@ def test_two_processes_go_on_after_an_interruption(tmp_path: Path, models: Path)
     resumed = torchrun("-m", "vouch.trainer", *arguments, "--resume")
 
     assert ended.returncode != 0
+    assert ended.stderr.count("interrupted: 1 of 10 epochs are kept; the same command with --resume") == 1
+    assert ended.stderr.count("terminated\n") == 1
+    assert "RuntimeError" not in ended.stderr
     assert resumed.returncode == 0, resumed.stderr
     assert "going on from" in resumed.stderr
     assert "epoch   1:" not in resumed.stderr
