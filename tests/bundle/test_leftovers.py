@@ -142,7 +142,8 @@ def test_links_to_elsewhere_are_not_followed(tmp_path: Path) -> None:
 
 def test_publishers_and_those_who_tidy_up_do_not_meet(tmp_path: Path) -> None:
     """While others look for leftovers without pause, every version is published whole."""
-    models, ended = ModelsFolder(tmp_path), []
+    models = ModelsFolder(tmp_path)
+    ended: list[bool] = []
 
     def tidy_up() -> None:
         while not ended:

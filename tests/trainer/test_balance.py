@@ -87,7 +87,8 @@ def test_the_focus_follows_the_loss_without_the_weights(tmp_path: Path, labels: 
     parts = {name: part[:90] for name, part in several.by_name.items()}
     if labels == "one":
         parts = {name: Examples(part.images, (np.arange(90) < 80).astype(int)) for name, part in parts.items()}
-    splits = Splits(several.classes[: 2 if labels == "one" else 3], *parts.values(), ())
+    classes = several.classes[: 2 if labels == "one" else 3]
+    splits = Splits(classes, parts["fit"], parts["tune"], parts["validation"], ())
     recipe = Recipe(epochs=1, batch_size=30, learning_rate=1e-30, optimizer="sgd", label_smoothing=0.1, focus=0.8)
     losses = []
     for balance in (False, True):
