@@ -47,7 +47,7 @@ def test_the_dates_of_what_is_in_use_are_known(authority: Authority, pair: Pair,
 
 def dates_of(certificate: Path) -> Validity:
     words = ("openssl", "x509", "-in", certificate, "-noout", "-dateopt", "iso_8601", "-dates")
-    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
     begins, ends = (datetime.fromisoformat(line.split("=", 1)[1]).timestamp() for line in told.splitlines())
     return Validity(begins, ends)
 
