@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable, Iterator
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -94,12 +94,12 @@ def test_what_is_too_late_fails_and_what_was_left_is_passed_by() -> None:
 def test_many_who_leave_at_once_cost_no_search(ends: Callable[[BatchQueue, Request], object]) -> None:
     """Of 60,000 that wait, all may be late at the same moment; a search for each would stop the server for minutes."""
     queue, requests = filled(4, *[1] * 60_000)
-    began = perf_counter()
+    began = process_time()
     for one in reversed(requests):
         ends(queue, one)
     assert queue.take(0.0) == []
     for one in requests:
         queue.remove(one)
 
-    assert perf_counter() - began < 5.0
+    assert process_time() - began < 5.0
     assert queue.images == 0

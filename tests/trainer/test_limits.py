@@ -139,12 +139,12 @@ def test_a_mistake_in_a_setting_costs_no_decoding(
     """The images could not be decoded at all, and that is not what is said."""
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 8_000_000_000)
     settings = TrainSettings(data=str(undecodable(tmp_path / "data")), models=tmp_path / "models", device="cpu")
-    began = time.perf_counter()
+    began = time.process_time()
 
     with pytest.raises((TrainError, SourceError), match=message):
         train(settings.model_copy(update=dict(wrong)))
 
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert not list((tmp_path / "models").iterdir())
 
 
