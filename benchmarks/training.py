@@ -26,7 +26,7 @@ from benchmarks.runs import keep, machine, run_vouch
 from vouch.bundle.store import open_bundle
 from vouch.sources.examples import Examples
 from vouch.sources.load import load
-from vouch.trainer.run import read_splits
+from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
 
 

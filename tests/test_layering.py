@@ -53,7 +53,7 @@ SERVER_ORDER = (
 )
 """Steps of the server; none imports one to its right."""
 TRAINER_ORDER = (
-    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "limits"),
+    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "limits", "reading"),
     *("export", "thresholds"),
     *("calibrate", "quantize", "exam", "card", "report", "run", "mcnemar"),
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),

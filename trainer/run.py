@@ -22,25 +22,24 @@ from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.bundle.validation import Validation, pack
 from vouch.cli.console import be_quiet, progress_bar, say
 from vouch.cli.settings import flag_name
-from vouch.sources.load import load
-from vouch.sources.origins import decoding_warnings, transparency
 from vouch.sources.summary import Summary
 from vouch.trainer.card import model_card
 from vouch.trainer.checkpoint import Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.errors import TrainError
 from vouch.trainer.exam import Exam, examine
 from vouch.trainer.fit import Fitted, Step, fit
-from vouch.trainer.limits import check_settings, check_survey
+from vouch.trainer.limits import check_settings
 from vouch.trainer.models import Classifier
-from vouch.trainer.processes import CPU, Processes, joined
+from vouch.trainer.processes import Processes, joined
 from vouch.trainer.provenance import library_versions, source_revision
+from vouch.trainer.reading import read_splits
 from vouch.trainer.recipes import Recipe, recipe_for, recorded_recipe
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, TrainSettings
-from vouch.trainer.splits import Part, Splits, data_digest, make_splits
+from vouch.trainer.splits import Part, Splits, data_digest
 
 
 @dataclass(frozen=True)
@@ -163,32 +162,6 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
-def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
-    """The examples that the settings name, split; says what they are.
-
-    Raises:
-        SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
-    """
-    source = load(
-        settings.data, settings.decoding, settings.task, lambda survey: check_survey(settings, survey, device)
-    )
-    if settings.chosen_classes:
-        source = source.with_classes(settings.chosen_classes)
-    read = Summary.of(source)
-    for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
-        say(line)
-    source = replace(source, warnings=source.warnings + decoding_warnings(source))
-    for warning in source.warnings:  # before what may be wrong because of them
-        say(f"warning: {warning}")
-    splits = make_splits(
-        source, settings.tune_share, settings.validation_share, settings.seed, settings.allow_duplicates
-    )
-    say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
-    for warning in splits.warnings[len(source.warnings) :]:
-        say(f"warning: {warning}")
-    return replace(splits, read=read)
-
-
 def weights_digest(classifier: Classifier) -> str:
     """SHA-256 of all weights."""
     return array_digest(*(weights.detach().cpu().numpy() for weights in classifier.parameters()))
@@ -234,7 +207,10 @@ def _checkpoint(
     elif settings.resume:
         say(f"going on from {checkpoint.path}")
     elif checkpoint.exists():
-        say("warning: an interrupted training like this one is kept and now begun anew; --resume would have gone on")
+        say(
+            "warning: an interrupted training like this one is kept; this one begins from the start, "
+            "--resume would have gone on"
+        )
     return checkpoint
 
 

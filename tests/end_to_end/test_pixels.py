@@ -15,7 +15,7 @@ from vouch.client.messages import Evaluation
 from vouch.client.recount import find_labelled, recount
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.trainer.commands import train
-from vouch.trainer.run import read_splits
+from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
 
 __all__ = ["serving"]

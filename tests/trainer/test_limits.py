@@ -17,7 +17,8 @@ from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.limits import MAX_GRAPH_BYTES, check_survey, demand_of
 from vouch.trainer.models import Classifier
-from vouch.trainer.run import read_splits, train
+from vouch.trainer.reading import read_splits
+from vouch.trainer.run import train
 from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
 
 CPU = torch.device("cpu")

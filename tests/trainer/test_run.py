@@ -21,8 +21,9 @@ from vouch.sources.errors import SourceError
 from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.errors import TrainError
 from vouch.trainer.models import Classifier
+from vouch.trainer.reading import read_splits
 from vouch.trainer.recipes import RECIPES
-from vouch.trainer.run import Trained, choose_device, read_splits, weights_digest
+from vouch.trainer.run import Trained, choose_device, weights_digest
 from vouch.trainer.run import train as train_here
 from vouch.trainer.settings import TrainSettings
 

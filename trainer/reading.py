@@ -1,0 +1,40 @@
+"""The images of a training: read, looked at, split; and what a person can check about them, said."""
+
+from dataclasses import replace
+
+import torch
+
+from vouch.cli.console import say
+from vouch.sources.load import load
+from vouch.sources.origins import decoding_warnings, transparency
+from vouch.sources.summary import Summary
+from vouch.trainer.limits import check_survey
+from vouch.trainer.processes import CPU
+from vouch.trainer.settings import TrainSettings
+from vouch.trainer.splits import Splits, make_splits
+
+
+def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
+    """The examples that the settings name, split; says what they are.
+
+    Raises:
+        SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
+    """
+    source = load(
+        settings.data, settings.decoding, settings.task, lambda survey: check_survey(settings, survey, device)
+    )
+    if settings.chosen_classes:
+        source = source.with_classes(settings.chosen_classes)
+    read = Summary.of(source)
+    for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
+        say(line)
+    source = replace(source, warnings=source.warnings + decoding_warnings(source))
+    for warning in source.warnings:  # before what may be wrong because of them
+        say(f"warning: {warning}")
+    splits = make_splits(
+        source, settings.tune_share, settings.validation_share, settings.seed, settings.allow_duplicates
+    )
+    say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
+    for warning in splits.warnings[len(source.warnings) :]:
+        say(f"warning: {warning}")
+    return replace(splits, read=read)
