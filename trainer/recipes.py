@@ -75,7 +75,7 @@ MIN_BATCH_SIZE = 32
 
 MIN_CROP = 16
 """Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
-PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 25_000, "mlp": 100_000, "linear": 1_000_000}
+PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear": 1_000_000}
 """Of a step: with fewer, threads wait for each other longer than they work. The less a network does with a pixel, the
 more it takes."""
 

@@ -162,7 +162,7 @@ def test_training_repeats(trained: Trained, settings: TrainSettings, capsys: pyt
 
 def test_a_cnn_repeats_too(tmp_path: Path) -> None:
     """Convolutions in several threads, augmentation and all: the same graph, byte for byte."""
-    settings = TrainSettings(model="cnn", epochs=1, batch_size=256, models=tmp_path, device="cpu")
+    settings = TrainSettings(model="cnn", epochs=1, batch_size=256, models=tmp_path, device="cpu", threads=2)
 
     assert train(settings).bundle.read(MODEL) == train(settings).bundle.read(MODEL)
 
