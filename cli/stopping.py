@@ -54,7 +54,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(woken_before)
         os.close(writing)
-        watcher.join()
+        watcher.join(timeout=1.0)
         os.close(reading)
 
 
@@ -90,7 +90,8 @@ def end_with_parent() -> None:
     assert parent is not None
 
     def wait() -> None:
-        parent.join()
+        while parent.is_alive():
+            parent.join(60)
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()

@@ -4,18 +4,21 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
 VOUCH = (sys.executable, "-m", "vouch")
+OURS = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+"""An environment in which a program finds this checkout, wherever it runs."""
 WITHIN_S = 60.0
 """For anything that another process has to do; tests on a busy machine wait for long."""
 
@@ -94,9 +97,18 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def tell(self, number: int) -> None:
         """Sends a signal."""
         self._process.send_signal(number)
+
+    def let_go(self) -> None:
+        """Ends its standard input, which was held open."""
+        assert self._process.stdin
+        self._process.stdin.close()
 
     def ended(self) -> int:
         """Waits for its end, and for all that it wrote; returns its exit code."""
@@ -108,26 +120,39 @@ class Program:
 
 @contextmanager
 def run_beside(
-    *command: str, env: Mapping[str, str] | None = None, shell: str = "", terminal: bool = False
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    shell: str = "",
+    terminal: bool = False,
+    held: bool = False,
+    group: bool = False,
 ) -> Iterator[Program]:
     """A program that runs as long as the block does.
 
     Args:
         shell: how a shell redirects its standard streams.
         terminal: whether its standard error is one.
+        held: whether its standard input is open and says nothing, until `let_go`; else it is empty.
+        group: whether it leads a process group of its own, all of which is ended with it.
     """
     out, out_end = os.pipe()
     err, err_end = pty.openpty() if terminal else os.pipe()
     words = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
-    process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=out_end, stderr=err_end)
+    stdin = subprocess.PIPE if held else subprocess.DEVNULL
+    process = subprocess.Popen(words, env=env, stdin=stdin, stdout=out_end, stderr=err_end, start_new_session=group)
     os.close(out_end)
     os.close(err_end)
     program = Program(process, Written(out), Written(err))
     try:
         yield program
     finally:
+        if group:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         program.ended()
+        if process.stdin:
+            process.stdin.close()
 
 
 @contextmanager
