@@ -16,6 +16,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_WISH_S = 0.5
 """Signals so close together are one: `timeout` sends its own twice, and torchrun hands on what a terminal sent too."""
 
+ENDS_WITHIN_S = 10.0
+"""For the thread that reads signals, when there are no more."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: ends whatever Ctrl-C would end."""
@@ -54,7 +57,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(woken_before)
         os.close(writing)
-        watcher.join()
+        watcher.join(ENDS_WITHIN_S)
         os.close(reading)
 
 

@@ -4,13 +4,14 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -94,9 +95,18 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
     def tell(self, number: int) -> None:
         """Sends a signal."""
         self._process.send_signal(number)
+
+    def end_input(self) -> None:
+        """Its standard input, which is empty, ends; until then it waits where it reads."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def ended(self) -> int:
         """Waits for its end, and for all that it wrote; returns its exit code."""
@@ -108,25 +118,36 @@ class Program:
 
 @contextmanager
 def run_beside(
-    *command: str, env: Mapping[str, str] | None = None, shell: str = "", terminal: bool = False
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    shell: str = "",
+    terminal: bool = False,
+    group: bool = False,
 ) -> Iterator[Program]:
     """A program that runs as long as the block does.
 
     Args:
         shell: how a shell redirects its standard streams.
         terminal: whether its standard error is one.
+        group: whether it and all that it starts are a process group, which ends as a whole.
     """
     out, out_end = os.pipe()
     err, err_end = pty.openpty() if terminal else os.pipe()
     words = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
-    process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=out_end, stderr=err_end)
+    process = subprocess.Popen(
+        words, env=env, stdin=subprocess.PIPE, stdout=out_end, stderr=err_end, start_new_session=group
+    )
     os.close(out_end)
     os.close(err_end)
     program = Program(process, Written(out), Written(err))
     try:
         yield program
     finally:
+        if group:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.kill()
+        program.end_input()
         program.ended()
 
 

@@ -1,6 +1,5 @@
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.bundle.made_up import publish_made_up
+from tests.programs import WITHIN_S, Program, run_beside
 from vouch.bundle.leftovers import held, remove_if_left
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.store import ModelsFolder
 
 ROOT = Path(__file__).resolve().parents[2]
-WAITING_S = 60
 HOLDS = """
 import sys
 from pathlib import Path
@@ -43,23 +42,11 @@ ModelsFolder(Path(sys.argv[1])).publish("pets", FILES, describe)
 
 
 @contextmanager
-def running(script: str, path: Path) -> Iterator["subprocess.Popen[str]"]:
+def running(script: str, path: Path) -> Iterator[Program]:
     """A process that is in the middle of its writing, until it is killed or its input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(path)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        assert process.stdout.readline() == "held\n"
+    with run_beside(sys.executable, "-c", script, str(path), env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+        assert process.out.line() == "held\n"
         yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=WAITING_S)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
@@ -68,11 +55,11 @@ def test_a_file_is_left_when_its_writer_is_gone(tmp_path: Path, end: signal.Sign
     path = tmp_path / "half.tmp"
     with running(HOLDS, path) as process:
         assert not remove_if_left(path)
-        process.send_signal(signal.SIGSTOP)
+        process.tell(signal.SIGSTOP)
         assert not remove_if_left(path)
-        process.send_signal(end)
-        process.send_signal(signal.SIGCONT)
-        process.wait(WAITING_S)
+        process.tell(end)
+        process.tell(signal.SIGCONT)
+        process.ended()
 
         assert path.read_bytes() == b"half of it"
         assert remove_if_left(path)
@@ -106,10 +93,11 @@ def test_a_version_is_left_when_its_publisher_is_gone(tmp_path: Path) -> None:
     models = ModelsFolder(tmp_path)
     with running(PUBLISHES, tmp_path) as process:
         assert models.remove_leftovers() == []
-        process.communicate(timeout=WAITING_S)
+        process.end_input()
+        process.ended()
     with running(PUBLISHES, tmp_path) as process:
-        process.kill()
-        process.wait(WAITING_S)
+        process.tell(signal.SIGKILL)
+        process.ended()
 
         (left,) = models.remove_leftovers()
     assert left.name.startswith(".staging-")
@@ -158,7 +146,7 @@ def test_publishers_and_those_who_tidy_up_do_not_meet(tmp_path: Path) -> None:
         finally:
             ended.append(True)
         for thread in tidying:
-            thread.result(WAITING_S)
+            thread.result(WITHIN_S)
 
     assert models.versions("pets") == list(range(1, 21))
     for version in models.versions("pets"):

@@ -1,17 +1,15 @@
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.programs import Program, run_beside, until
 from vouch.cli.stopping import SIGNALS, stoppable
 
-WAITING_S = 60
 CLEANS_UP = """
 import os, signal, sys
 from vouch.cli import stopping
@@ -66,30 +64,12 @@ def is_there(pid: int) -> bool:
         return False
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAITING_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @contextmanager
-def running(script: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def running(script: Path, *arguments: str) -> Iterator[Program]:
     """A script in a session of its own, ended with all that it started."""
-    process = subprocess.Popen(
-        [sys.executable, str(script), *arguments],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=WAITING_S)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with run_beside(sys.executable, str(script), *arguments, env=environment, group=True) as program:
+        yield program
 
 
 @pytest.mark.parametrize(("name", "raised"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated")])
@@ -98,9 +78,9 @@ def test_the_first_signal_cleans_up_undisturbed(tmp_path: Path, name: str, raise
     (tmp_path / "script.py").write_text(CLEANS_UP)
 
     with running(tmp_path / "script.py", name) as process:
-        out, err = process.communicate(timeout=WAITING_S)
+        code = process.ended()
 
-    assert (process.returncode, out, err) == (0, f"cleaned up\n{raised}\n", "")
+    assert (code, process.out.text, process.err.text) == (0, f"cleaned up\n{raised}\n", "")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -109,14 +89,14 @@ def test_the_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals, 
     (tmp_path / "script.py").write_text(IN_C)
 
     with running(tmp_path / "script.py") as process:
-        assert process.stdout
-        process.stdout.readline()
-        deadline = time.monotonic() + WAITING_S
-        while process.poll() is None and time.monotonic() < deadline:
-            process.send_signal(number)
-            time.sleep(0.01)
+        process.out.line()
 
-        assert process.wait(WAITING_S) == code
+        def has_ended() -> bool:
+            process.tell(number)
+            return not process.runs
+
+        until(has_ended)
+        assert process.ended() == code
 
 
 def test_what_was_there_before_is_there_again() -> None:
@@ -140,12 +120,11 @@ def test_no_process_outlives_the_first_one(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(WITH_OTHERS)
 
     with running(tmp_path / "script.py", "600") as process:
-        assert process.stdout
-        others = [int(pid) for pid in process.stdout.readline().split()]
+        others = [int(pid) for pid in process.out.line().split()]
         assert all(map(is_there, others))
-        process.kill()
+        process.tell(signal.SIGKILL)
 
-        wait_until(lambda: not any(map(is_there, others)))
+        until(lambda: not any(map(is_there, others)))
         assert len(others) == 2
 
 
@@ -154,13 +133,12 @@ def test_a_terminals_signal_is_for_the_first_process(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(WITH_OTHERS)
 
     with running(tmp_path / "script.py", "1") as process:
-        assert process.stdout
-        others = process.stdout.readline().split()
+        others = process.out.line().split()
         os.killpg(process.pid, signal.SIGINT)  # while they still start
         os.killpg(process.pid, signal.SIGTERM)
-        _, err = process.communicate(timeout=WAITING_S)
+        code = process.ended()
 
     assert len(others) == 2
-    assert process.returncode == -signal.SIGINT
-    assert err.count("Traceback") == 1
-    assert "BrokenProcessPool" not in err
+    assert code == -signal.SIGINT
+    assert process.err.text.count("Traceback") == 1
+    assert "BrokenProcessPool" not in process.err.text

@@ -1,6 +1,6 @@
 import io
 import os
-import subprocess
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.programs import run_beside
 from vouch.bundle.digest import bytes_digest
 from vouch.trainer.augment import Augmentation
 from vouch.trainer.checkpoint import KEPT_S, Checkpoint, remove_expired, remove_leftovers
@@ -211,15 +212,12 @@ Checkpoint(Path(sys.argv[1]) / "digits", "it", {}).save({"epochs": [0, 1]})
 
 def test_what_a_killed_training_was_writing_is_removed(tmp_path: Path) -> None:
     """As soon as it is no more; a training that is writing at that moment is left alone."""
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        process.stdout.readline()
+    with run_beside(sys.executable, "-c", KILLED, str(tmp_path)) as process:
+        process.out.line()
         (unfinished,) = (tmp_path / "digits").iterdir()
         assert remove_leftovers(tmp_path) == []
-        process.kill()
-        process.wait(60)
+        process.tell(signal.SIGKILL)
+        process.ended()
 
     assert remove_leftovers(tmp_path) == [unfinished]
     assert list((tmp_path / "digits").iterdir()) == []

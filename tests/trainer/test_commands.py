@@ -2,9 +2,9 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.programs import VOUCH, run_beside, until
 from tests.tiny import publish_tiny
 from vouch.bundle.manifest import CARD, MODEL, REPORT
 from vouch.bundle.store import ModelsFolder
@@ -207,26 +208,18 @@ def test_wrong_usage_is_told_apart(arguments: tuple[str, ...]) -> None:
 @pytest.mark.usefixtures("no_settings")
 def test_sigterm_ends_it_like_ctrl_c_and_what_is_said_to_be_kept_is_kept(tmp_path: Path) -> None:
     """As docker stop sends it: the checkpoint has as many epochs as was said, and nothing else is there."""
-    command = [sys.executable, "-m", "vouch", "train", *QUICK, "--epochs", "100000", "--models", str(tmp_path)]
-    with subprocess.Popen(
-        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while not list(tmp_path.glob("digits/.training-*.pt")):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            process.terminate()
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    command = (*VOUCH, "train", *QUICK, "--epochs", "100000", "--models", str(tmp_path))
+    with run_beside(*command, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+        until(lambda: list(tmp_path.glob("digits/.training-*.pt")) or not process.runs)
+        process.tell(signal.SIGTERM)
+        code = process.ended()
 
     (kept,) = (tmp_path / "digits").iterdir()
     epochs = len(torch.load(io.BytesIO(kept.read_bytes()[DIGEST_LENGTH:]), weights_only=True)["fit"]["epochs"]) - 1
     goes_on = "the same command with --resume goes on from there"
-    assert (process.returncode, out) == (143, "")
+    assert (code, process.out.text) == (143, "")
     assert epochs > 0
-    assert err.endswith(f"\ninterrupted: {epochs} of 100000 epochs are kept; {goes_on}\nterminated\n")
+    assert process.err.text.endswith(f"\ninterrupted: {epochs} of 100000 epochs are kept; {goes_on}\nterminated\n")
 
 
 def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
