@@ -11,7 +11,7 @@ from tests.server.services.calls import png, raw, refusal
 from tests.serving import Serving
 from tests.tiny import LABELS, publish_tiny, tiny_images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.batcher import Limits, start_batcher
+from vouch.server.batcher import Batcher, Limits, start_batcher
 from vouch.server.catalog import Refusal, Served
 from vouch.server.services.classifier import most_probable
 from vouch.server.services.stream import STREAM_WINDOW
@@ -109,6 +109,12 @@ async def test_a_model_has_to_be_named_where_there_are_several(serving: Serving)
     assert (await serving.classifier.Predict(raw(images, model="other"))).model == "other"
 
 
+async def until_waiting(batcher: Batcher, images: int) -> None:
+    async with asyncio.timeout(60):
+        while batcher.waiting_images != images:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_request_whose_deadline_passes_in_the_queue_never_reaches_the_model(serving: Serving) -> None:
     """Such a call is DEADLINE_EXCEEDED, and those before it are answered."""
     seen: list[int] = []
@@ -117,16 +123,20 @@ async def test_a_request_whose_deadline_passes_in_the_queue_never_reaches_the_mo
     def run(images: np.ndarray) -> Outputs:
         seen.append(len(images))
         running.set()
-        assert let_go.wait(10)
+        assert let_go.wait(60)
         return Outputs(*np.full((2, len(images), 3), 1 / 3, np.float32))
 
     bundle = publish_tiny(serving.folder)
-    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 2000))))
+    batcher = start_batcher(run, Limits(64, 2000))
+    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
     images, _ = tiny_images(3)
     first = asyncio.ensure_future(serving.classifier.Predict(raw(images[:1])))
-    assert await asyncio.to_thread(running.wait, 10)
+    assert await asyncio.to_thread(running.wait, 60)
 
-    code, _ = await refusal(serving.classifier.Predict(raw(images[:2]), timeout=0.05))
+    late = asyncio.ensure_future(serving.classifier.Predict(raw(images[:2]), timeout=1))
+    await until_waiting(batcher, 2)
+    code, _ = await refusal(late)
+    await until_waiting(batcher, 0)
     let_go.set()
     await first
     await serving.classifier.Predict(raw(images))
