@@ -124,8 +124,9 @@ def _opened(encoded: bytes) -> ImageFile.ImageFile:
         image = Image.open(io.BytesIO(encoded), formats=FORMATS)
     except Exception as err:  # as in _refusing
         enormous = isinstance(err, (Image.DecompressionBombError, Image.DecompressionBombWarning))
-        reason = "too many pixels" if enormous else "not one"
-        raise InvalidImage(f"expected a PNG or JPEG image; these {len(encoded):,} bytes are {reason}") from err
+        if enormous:
+            raise InvalidImage(f"the image has far more than {MAX_PIXELS:,} pixels, which are the most taken") from err
+        raise InvalidImage(f"expected a PNG or JPEG image; these {len(encoded):,} bytes are not one") from err
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise InvalidImage(f"the image has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are taken")

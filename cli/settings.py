@@ -135,6 +135,9 @@ def _checked(
         elif name in file:
             values[name] = file[name]
             places[name] = f"{SETTINGS_FILE}: [{table}] {name}"
+            if isinstance(file[name], bool) and field.annotation is not bool:  # pydantic would take true for 1
+                said = str(file[name]).lower()
+                raise WrongUsage(f"{places[name]}: {expected(field)}, got {said}")
     try:
         return settings(**values)
     except ValidationError as err:

@@ -99,6 +99,7 @@ def take(images: Images) -> Taken:
         return _take_array(array)
     if (file := _as_file(images)) is not None:
         return Taken([file])
+    _refuse_open_file(images)
     if isinstance(images, Mapping | Set):
         raise TypeError(f"expected images in an order, got a {type(images).__name__}; give them as a list")
     if not isinstance(images, Iterable):
@@ -148,6 +149,12 @@ def read_bounded(file: IO[bytes], size: int = 0) -> bytes:
     return b"".join(pieces)
 
 
+def _refuse_open_file(image: Any) -> None:
+    """A file yields lines, each of which would be taken for an image. Raises TypeError."""
+    if callable(getattr(image, "read", None)):
+        raise TypeError("expected an image, got an open file; pass its bytes: file.read()")
+
+
 def _take_array(array: np.ndarray) -> Taken:
     if array.ndim == 1 and array.dtype.kind in "OU" and array.size:  # a column of names from a table
         return _take_several(array.tolist())
@@ -188,6 +195,7 @@ def _file_at(place: int, image: Any) -> bytes:
     except ValueError as err:
         raise ValueError(f"image {place}: {err}") from err
     if file is None:
+        _refuse_open_file(image)
         raise TypeError(f"image {place}: {_no_image(image)}")
     return file
 

@@ -125,7 +125,7 @@ class Catalog:
         if name not in known:
             shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "..."
             meant = did_you_mean(name, sorted(known)[:COMPARED])
-            raise UnknownModel(f"there is no model {shown!r}{meant}; there {_listed(known)}")
+            raise UnknownModel(f"there is no model {shown!r}{meant or f'; there {_listed(known)}'}")
         refusals = self._refusals.get(name, {})
         ordered = tuple(refusals[version] for version in sorted(refusals))
         return Entry(name, self._served.get(name), ordered, tuple(sorted(self._verifying.get(name, ()))))

@@ -28,6 +28,8 @@ ORIGIN = np.dtype(
 """Of one image: the range of its samples, the largest that there can be, whether they have 16 bits, whether it is
 transparent anywhere, and hashes of its file and of its pixels, 0 where there is no file of its own."""
 Origin = tuple[int, int, int, bool, bool, int, int]
+MOST = (("lowest", 0.1), ("highest", 0.9))
+"""What nine images of ten keep to: a few with dead pixels do not count."""
 PART = 4
 """Samples that use less than one part in four of what they could are warned of."""
 BITS_APART = 2
@@ -99,8 +101,14 @@ def _narrow(origins: np.ndarray) -> tuple[str, ...]:
     if not len(origins):
         return ()
     low, high, full = int(origins["lowest"].min()), int(origins["highest"].max()), int(origins["full"][0])
-    if (high - low) * PART >= full:
-        return ()
+    besides = ""
+    if (high - low) * PART >= full:  # by all of them, a dead pixel or a marker in a few included
+        top = high
+        low, high = (int(np.quantile(origins[end], share, method="nearest")) for end, share in MOST)
+        if (high - low) * PART >= full:
+            return ()
+        beyond = int((origins["highest"] > high).sum())
+        besides = f"; {beyond:,} of them reach further, up to {top:,}: look for dead pixels and markers there first"
     deep = bool(origins["deep"][0])
     images = f"the {len(origins):,} {'16-bit files' if deep else 'images of 8 bits'}"
     needed = max(8, high.bit_length())
@@ -110,33 +118,40 @@ def _narrow(origins: np.ndarray) -> tuple[str, ...]:
     else:
         remedy = f"spread them over 0 to {full:,} where they are written, for training and for callers"
         dark = ""
-    return (f"the samples of {images} go from {low:,} to {high:,}, of 0 to {full:,}{dark}: {remedy}",)
+    return (f"the samples of {images} go from {low:,} to {high:,}, of 0 to {full:,}{dark}: {remedy}{besides}",)
 
 
 def _scales_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A warning where a class ends far below another.
+    """A warning where a class ends far below another: at its highest sample, or in its middle image, so that a dead
+    pixel in one image hides nothing.
 
     Args:
         origins: of an image for each of its classes.
         classes: their positions.
     """
-    if not len(origins):
-        return ()
-    share = origins["highest"] / origins["full"]
-    order = np.argsort(share, kind="stable")
-    highest = np.full(len(names), -1)
-    highest[classes[order]] = order  # the last one stays, which is the largest
-    present = np.flatnonzero(highest >= 0)
-    present = present[np.argsort(share[highest[present]], kind="stable")]
-    bits = [int(share[highest[k]] * (2**16 - 1)).bit_length() for k in present[[0, -1]]]
-    if bits[1] - bits[0] < BITS_APART:
-        return ()
-    shown = dict.fromkeys([*present[:SHOWN].tolist(), int(present[-1])])
-    ranges = ", ".join(f"{names[k]} at {_end(origins[highest[k]])}" for k in shown)
-    return (
-        f"the samples of the classes end far apart, {ranges}: where that is how files were written and not what "
-        "they show, the scale alone tells the classes apart; bring all files to one scale",
-    )
+    share = origins["highest"] / origins["full"] if len(origins) else np.zeros(0)
+    order = np.lexsort((share, classes))
+    for place, where in ((1.0, ""), (0.5, " in most images")):
+        ends = _ends(order, classes, place)
+        ends = ends[np.argsort(share[ends], kind="stable")]
+        bits = [int(share[row] * (2**16 - 1)).bit_length() for row in (ends[[0, -1]] if len(ends) else ())]
+        if not bits or bits[1] - bits[0] < BITS_APART:
+            continue
+        shown = dict.fromkeys([*ends[:SHOWN].tolist(), int(ends[-1])])
+        ranges = ", ".join(f"{names[classes[row]]} at {_end(origins[row])}" for row in shown)
+        return (
+            f"the samples of the classes end far apart{where}, {ranges}: where that is how files were written and not "
+            "what they show, the scale alone tells the classes apart; bring all files to one scale",
+        )
+    return ()
+
+
+def _ends(order: np.ndarray, classes: np.ndarray, place: float) -> np.ndarray:
+    """A row for each class that is there: at this place, 0 to 1, of the class's rows in rising order."""
+    if not len(order):
+        return order
+    _, starts, counts = np.unique(classes[order], return_index=True, return_counts=True)
+    return order[starts + ((counts - 1) * place).astype(int)]
 
 
 def _end(origin: np.void) -> str:

@@ -30,14 +30,14 @@ def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.where(present == 0, 1, len(labels) / (classes * np.maximum(present, 1))).astype(np.float32)
 
 
-def uneven_classes(labels: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
+def uneven_classes(labels: np.ndarray, classes: Sequence[str], balanced: bool = False) -> tuple[str, ...]:
     """A sentence where the largest class has at least three times as many images as the smallest, and one for labels
-    that all images have; arguments as `class_weights`, with the classes' names.
+    that all images have; arguments as `class_weights`, with the classes' names. `balanced`: they count the same.
     """
     counts = images_of_each(labels, len(classes))
     most, fewest = int(counts.argmax()), int(counts.argmin())
     said: list[str] = []
-    if counts[most] >= UNEVEN * max(1, counts[fewest]):
+    if not balanced and counts[most] >= UNEVEN * max(1, counts[fewest]):
         said.append(
             f"the classes are uneven: {classes[most]} has {counts[most]:,} fit images, {classes[fewest]} has "
             f"{counts[fewest]:,}; --balance lets both count the same"

@@ -32,7 +32,12 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     for warning in source.warnings:  # before what may be wrong because of them
         say(f"warning: {warning}")
     splits = make_splits(
-        source, settings.tune_share, settings.validation_share, settings.seed, settings.allow_duplicates
+        source,
+        settings.tune_share,
+        settings.validation_share,
+        settings.seed,
+        settings.allow_duplicates,
+        settings.balance,
     )
     say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
     for warning in splits.warnings[len(source.warnings) :]:

@@ -61,13 +61,19 @@ class Splits:
 
 
 def make_splits(
-    source: Source, tune_share: float, validation_share: float, seed: int, allow_duplicates: bool
+    source: Source,
+    tune_share: float,
+    validation_share: float,
+    seed: int,
+    allow_duplicates: bool,
+    balanced: bool = False,
 ) -> Splits:
     """Fit, tune and validation from whatever splits the source has.
 
     Args:
         tune_share: share of the images that are not validation's.
         validation_share: share of all images, where the source does not split.
+        balanced: whether classes will count the same, so that nobody has to be told how to make them.
 
     Raises:
         TrainError: no validation split or nothing to fit; a class with no example in a split; or a validation image
@@ -89,7 +95,7 @@ def make_splits(
     fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
     warnings = source.warnings + _check_duplicates(fit, tune, validation, equal, allow_duplicates)
     warnings += _contradictions([fit, tune, validation])
-    warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes)
+    warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes, balanced)
     known = int(np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests])).sum())
     return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings, known)
 

@@ -57,7 +57,9 @@ def _run(arguments: list[str] | None) -> int:
             commands = import_module(f"vouch.{program}.commands")
         code: int = getattr(commands, command)(rest)
     except SystemExit as end:  # after --help, and after wrong usage
-        return int(end.code or 0)
+        if isinstance(end.code, str):  # a library that cannot be used says why
+            print(end.code, file=sys.stderr)
+        return 1 if isinstance(end.code, str) else end.code or 0
     except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
         print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
         return 1

@@ -247,6 +247,13 @@ def test_a_file_that_says_what_nobody_understands_is_refused(
     assert refusal(capsys).count("\n") == 0
 
 
+def test_true_in_the_file_is_no_number(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    """Python takes true for 1, and nobody who writes it means that."""
+    (folder / SETTINGS_FILE).write_text("[bake]\nloaves = true\n")
+
+    assert refusal(capsys).splitlines() == ["vouch.toml: [bake] loaves: expected a whole number from 1 to 50, got true"]
+
+
 def test_an_unreadable_file_is_refused(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """A settings file that is there but cannot be read is not passed over in silence."""
     (folder / SETTINGS_FILE).symlink_to("/proc/self/mem")  # for root too, reading it is an error

@@ -236,7 +236,7 @@ async def test_an_unknown_model_is_answered_with_the_nearest(
     code = await asyncio.to_thread(predict, [*files, "--server", serving.address, "--model", "tinny"])
 
     assert code == 1
-    assert "there is no model 'tinny'; did you mean tiny?; there is tiny" in capsys.readouterr().err
+    assert "there is no model 'tinny'; did you mean tiny?" in capsys.readouterr().err
 
 
 async def test_status_shows_how_a_multi_label_model_answers(

@@ -129,6 +129,8 @@ def test_what_is_no_image_is_said_with_what_was_expected(given: Any, complaint: 
     [
         (None, "expected an image: .* got NoneType"),
         (7, "got int"),
+        (io.BytesIO(b"a\nb"), "got an open file; pass its bytes"),
+        ([io.BytesIO(b"a\nb")], "got an open file; pass its bytes"),
         ([[1, 2], [3, 4]], "image 0: expected an image: .* got list"),
         ({"a": GREY}, "in an order, got a dict"),
         ({FILE}, "in an order, got a set"),

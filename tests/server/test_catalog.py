@@ -56,9 +56,7 @@ def test_a_name_that_nobody_serves_is_answered_with_the_nearest() -> None:
     for name in ("mnist", *(f"pets-{number:03}" for number in range(100))):
         catalog.begin_verifying(name, [1])
 
-    with pytest.raises(
-        UnknownModel, match="there is no model 'mnits'; did you mean mnist[?]; there are mnist, pets-000"
-    ):
+    with pytest.raises(UnknownModel, match="^there is no model 'mnits'; did you mean mnist[?]$"):
         catalog.find("mnits")
     with pytest.raises(UnknownModel, match="no model 'q{63}[.]{3}'; there are mnist, .* and 91 more") as refused:
         catalog.find("q" * 5000)

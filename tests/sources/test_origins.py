@@ -169,3 +169,17 @@ def test_a_split_may_be_empty() -> None:
     assert decoding_warnings(none) == ()
     assert decoding_warnings(Source("made up", source.classes, {"all": source.splits["all"][:0]})) == ()
     assert decoding_warnings(Source("made up", source.classes, {"all": unlabelled})) == ()
+
+
+def test_a_dead_pixel_hides_nothing(tmp_path: Path) -> None:
+    """12 bits in 16-bit files, one sample of one image at the very top: most images say what they hold."""
+    dark = deep(0, 4000, count=12)
+    dark[7][2, 2] = 65535
+    spec = folder(tmp_path / "alone", cat=dark, dog=deep(0, 4000, count=12, seed=50))
+    beside = folder(tmp_path / "beside", cat=dark, dog=deep(0, 65535, count=12, seed=50))
+
+    found = decoding_warnings(load(spec))[0]
+
+    assert "go from 0 to 4,000, of 0 to 65,535" in found
+    assert "pass --bits 12; 1 of them reach further, up to 65,535" in found
+    assert "end far apart in most images, cat at 4,000 of 65,535" in decoding_warnings(load(beside))[0]
