@@ -46,6 +46,8 @@ TELL_AGAIN_AFTER_S = 5.0
 """A worker that could not serve what the others do is told again: what kept it may have passed."""
 STOP_SLACK_S = 6.0
 """For what has to be closed when all calls have ended."""
+KILLED_WITHIN_S = 10.0
+"""For the system to end a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Member:
             _, unfinished = await asyncio.wait((self._keeping,), timeout=delay_s + grace_s + STOP_SLACK_S)
             if unfinished:
                 self.kill()
-                await asyncio.wait((self._keeping,), timeout=STOP_SLACK_S)
+                await asyncio.wait((self._keeping,), timeout=KILLED_WITHIN_S)
 
     def kill(self) -> None:
         """Ends the worker at once, if there is one."""
