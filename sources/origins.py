@@ -151,7 +151,8 @@ def _ends(order: np.ndarray, classes: np.ndarray, place: float) -> np.ndarray:
     if not len(order):
         return order
     _, starts, counts = np.unique(classes[order], return_index=True, return_counts=True)
-    return order[starts + ((counts - 1) * place).astype(int)]
+    rows: np.ndarray = order[starts + ((counts - 1) * place).astype(int)]
+    return rows
 
 
 def _end(origin: np.void) -> str:
