@@ -93,7 +93,7 @@ $(VENV)-py-spy/.installed:
 	$(VENV)-py-spy/bin/pip install --quiet --disable-pip-version-check py-spy==0.4.3
 	@touch $@
 
-lock: ## Write constraints.txt anew from pyproject.toml
+lock: ## Write constraints.txt from pyproject.toml
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(VENV)-lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
@@ -103,7 +103,7 @@ lock: ## Write constraints.txt anew from pyproject.toml
 # for CPUs, whose dependencies are meant, and it is left out.
 HASHED := $(VENV)-uv/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --constraint constraints.txt \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_36
-locks: $(VENV)-uv/.installed ## Write deploy/locks anew from constraints.txt, for the images
+locks: $(VENV)-uv/.installed ## Write deploy/locks from constraints.txt, for the images
 	echo setuptools | $(HASHED) - --output-file deploy/locks/build.txt
 	$(HASHED) pyproject.toml --extra server --output-file deploy/locks/server-cpu.txt
 	$(HASHED) pyproject.toml --extra envoy --output-file deploy/locks/server-envoy.txt

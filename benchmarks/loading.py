@@ -2,7 +2,7 @@
 
     make loading                      writes MNIST in each form into a temporary folder and loads it, prints a table
 
-Takes a minute or two. Where MNIST is not to be had, images with noise in their middle take its place. The files were
+Takes a minute or two. Where MNIST is not available, images with noise in their middle take its place. The files were
 written just before, so they are in the system's cache: a slow disk adds its own time. What was loaded is compared with
 what was written. The table goes to standard output, all figures to docs/measured/loading.json.
 """

@@ -45,7 +45,7 @@ class Exposition:
             ready: whether calls should come to this server.
 
         Raises:
-            StartFailed: the address is taken or not to be had.
+            StartFailed: the address is taken or not available.
         """
         exposition = cls(told, ready)
         try:

@@ -82,7 +82,7 @@ def open_session(model: bytes, provider: Provider, threads: int) -> Session:
 
     Raises:
         Refused: ONNX Runtime does not load it.
-        StartFailed: the provider is not to be had.
+        StartFailed: the provider is not available.
     """
     require_provider(provider)
     try:

@@ -67,7 +67,7 @@ class Supervisor:
         """Listens, NOT_SERVING until the first version has vouched for itself.
 
         Raises:
-            StartFailed: models folder, certificate, transport, provider or address is not to be had.
+            StartFailed: models folder, certificate, transport, provider or address is not available.
         """
         settings = self._settings
         if wrong := not_a_models_folder(settings.models):

@@ -41,7 +41,7 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
     Raises:
         Refused: a file is not the published one, the graph is not what the manifest says, or right answers of the
             claim are lost; the message has the numbers.
-        StartFailed: the provider is not to be had.
+        StartFailed: the provider is not available.
     """
     try:
         bundle.check_files()

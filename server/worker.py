@@ -221,7 +221,7 @@ def worker_of(assignment: Assignment) -> Worker:
     """The worker that this process was started to be.
 
     Raises:
-        StartFailed: the provider is not to be had.
+        StartFailed: the provider is not available.
     """
     start_log()
     if assignment.pinned_to:

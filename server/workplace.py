@@ -36,7 +36,7 @@ Workplace = Callable[[int], Launch]
 
 
 def chosen_transport(wanted: Transport) -> Transport:
-    """Which transport serves: `auto` is Envoy where it is to be had, and else grpcio, with a line that says why."""
+    """Which transport serves: `auto` is Envoy where it is available, and else grpcio, with a line that says why."""
     if wanted != "auto":
         return wanted
     if reason := why_not():
@@ -53,7 +53,7 @@ def workplaces(transport: Transport, settings: ServeSettings, port: int, folder:
         folder: private and empty, and there as long as workers are started; Envoy reads in it where certificates lie.
 
     Raises:
-        StartFailed: the transport is not to be had, or there are too few cores to keep to.
+        StartFailed: the transport is not available, or there are too few cores to keep to.
     """
     cores = max(1, available_cores() // settings.workers)
     kept = shares(settings.workers, cores) if settings.pin_workers else [frozenset[int]()] * settings.workers

@@ -154,7 +154,7 @@ def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: byte
 def choose_device(wanted: str) -> torch.device:
     """
     Raises:
-        TrainError: cuda was asked for and is not to be had; never falls back in silence.
+        TrainError: cuda was asked for and is not available; never falls back in silence.
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:

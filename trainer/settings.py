@@ -105,7 +105,7 @@ class TrainSettings(CommandSettings):
     """Of the processor, to fit with; the weights depend on it to the last bit, so it is recorded. 0: as
     $OMP_NUM_THREADS says, or else one for each core that has enough to do."""
     device: Device = "auto"
-    """Where to fit: auto takes cuda where it is to be had."""
+    """Where to fit: auto takes cuda where it is available."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
     resume: bool = False

@@ -19,7 +19,7 @@ Send = Callable[[int], Awaitable[str]]
 before), or why it was not answered, such as RESOURCE_EXHAUSTED."""
 
 RISE = 1.05
-"""Twice the callers must give this much more throughput, or there is no more to be had."""
+"""Twice the callers must give this much more throughput, or there is no more to gain."""
 PATIENCE = 2
 """So many times in a row."""
 MAX_CONCURRENCY = 1024

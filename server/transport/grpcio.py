@@ -64,7 +64,7 @@ async def start_grpcio(
         port: 0 for a free one.
 
     Raises:
-        StartFailed: the address is taken or not to be had, or the certificate cannot be used.
+        StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     server = grpc.aio.server(
         options=[
