@@ -17,7 +17,7 @@ import numpy as np
 from vouch.sources.errors import SourceError
 
 SHARE_IN_MEMORY = 0.25
-"""Of the memory that is to be had: splitting may copy the images once, and fitting needs room as well."""
+"""Of the available memory: splitting may copy the images once, and fitting needs room as well."""
 CHUNK_BYTES = 64 << 20
 _MEMINFO, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
@@ -26,7 +26,7 @@ def room_for(shape: tuple[int, ...], in_memory_bytes: int | None = None) -> np.n
     """An array of uint8 and of this shape, with any content; writable.
 
     Args:
-        in_memory_bytes: a larger one is mapped from a file; None: a quarter of the memory that is to be had.
+        in_memory_bytes: a larger one is mapped from a file; None: a quarter of the available memory.
 
     Raises:
         SourceError: there is no such room on the disk either.
