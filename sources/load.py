@@ -11,16 +11,19 @@ from vouch.cli.nearest import nearest
 from vouch.sources.arrays import read_npz
 from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Source
+from vouch.sources.examples import Source, check_chosen
 from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
 from vouch.sources.idx import find_files, read_folder
-from vouch.sources.labels import one_label_alone
+from vouch.sources.labels import one_label_alone, ordered_classes
 from vouch.sources.mnist import load_mnist
 from vouch.sources.survey import Check, Survey, no_check
 from vouch.sources.tables import read_csv
 from vouch.sources.wanted import NOTHING, Wanted
 
 Read = TypeVar("Read")
+NAMED = ("digits", "mnist")
+DIGITS = tuple("0123456789")
+"""The classes of both."""
 ACCEPTED = (
     "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png, "
     "<split>/<label>/*.png, or any with a labels.csv), of an .npz or of a .csv file"
@@ -45,6 +48,32 @@ def load(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, check: C
     return _speaking(spec, lambda: _taken(_load(spec, wanted, task, check), task))
 
 
+def look(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, chosen: tuple[str, ...] = ()) -> None:
+    """Finds out what is wrong as far as names and lists tell: the content of no image and of no array is read.
+
+    Args:
+        spec, wanted, task: as `load`.
+        chosen: classes that are to be there; empty for all.
+
+    Raises:
+        SourceError: as `load`, or a class is not there.
+    """
+    _speaking(spec, lambda: _look(spec, wanted, task, chosen))
+
+
+def _look(spec: str, wanted: Wanted, task: Task | None, chosen: tuple[str, ...]) -> None:
+    if listed := list_files(spec, task):
+        labels = (label for part in listed.files.values() for _, labels in part for label in labels)
+        known = ordered_classes(spec, labels)
+    else:
+        _reader(spec, Path(spec), wanted)
+        known = DIGITS if spec in NAMED else ()
+        if known and task == "multi_label":
+            raise one_label_alone(spec)
+    if chosen and known:
+        check_chosen(spec, known, chosen)
+
+
 def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None) -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
 
@@ -52,7 +81,7 @@ def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None) -
         pixels: what the model takes; None where it is not known.
         task: the model's; likewise.
     """
-    if pixels is None or spec in ("digits", "mnist"):
+    if pixels is None or spec in NAMED:
         return load(spec, task=task)
     if is_image_folder(spec):
         return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels, task=task))
@@ -94,7 +123,7 @@ def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:
 
 def is_image_folder(spec: str) -> bool:
     """Whether it names a folder of image files."""
-    return bool(spec) and spec not in ("digits", "mnist") and Path(spec).is_dir() and not find_files(Path(spec))
+    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_files(Path(spec))
 
 
 def _speaking(spec: str, read: Callable[[], Read]) -> Read:
@@ -109,32 +138,33 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
 def _load(spec: str, wanted: Wanted, task: Task | None, check: Check) -> Source:
     if is_image_folder(spec):
         return read_image_folder(spec, Path(spec), wanted, task=task, check=check)
-    source = _load_arrays(spec, Path(spec), wanted)
+    source = _reader(spec, Path(spec), wanted)()
     check(Survey.of(source))
     return source
 
 
-def _load_arrays(spec: str, path: Path, wanted: Wanted) -> Source:
-    if spec in ("digits", "mnist"):
+def _reader(spec: str, path: Path, wanted: Wanted) -> Callable[[], Source]:
+    """What reads the arrays that are there. Raises SourceError where there are none, or where they cannot be so."""
+    if spec in NAMED:
         _check_arrays(spec, wanted)
-        return load_digits(spec) if spec == "digits" else load_mnist(spec)
+        return lambda: load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
         raise SourceError(f"there is no {spec or 'path given'}; {_meant(spec, path)}--data takes {ACCEPTED}")
     if path.is_dir():
         _check_arrays(spec, wanted)
-        return read_folder(spec, path)
+        return lambda: read_folder(spec, path)
     if path.suffix.lower() == ".csv" and path.is_file():
         _check_arrays(spec, replace(wanted, size=None))
-        return read_csv(spec, path, wanted.size)
+        return lambda: read_csv(spec, path, wanted.size)
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, wanted)
-        return read_npz(spec, path)
+        return lambda: read_npz(spec, path)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
 
 def _meant(spec: str, path: Path) -> str:
     beside = {one.name: str(one) for one in path.parent.iterdir()} if path.parent.is_dir() else {}
-    meant = nearest(spec, ("digits", "mnist")) or beside.get(nearest(path.name, beside), "")
+    meant = nearest(spec, NAMED) or beside.get(nearest(path.name, beside), "")
     return f"did you mean {meant}? " if meant else ""
 
 

@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import MODEL, REPORT
+from vouch.bundle.manifest import MODEL, REPORT, Training
 from vouch.bundle.store import open_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
 from vouch.cli.stopping import TERMINATED, Terminated, stoppable
 from vouch.sources.errors import SourceError
 from vouch.trainer.errors import TrainError
+from vouch.trainer.job import Trained
+from vouch.trainer.job import train as run_job
 from vouch.trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
-
-if TYPE_CHECKING:  # torch is not loaded for --help
-    from vouch.bundle.manifest import Training
-    from vouch.trainer.run import Trained
 
 EXPECTED = (SourceError, TrainError, BundleError)
 EXAMPLES = """\
@@ -122,15 +119,13 @@ def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> N
         say(f"{MODEL} is not that of {path} to the byte ({reason}); the claim was {before.claim.accuracy}")
 
 
-def _circumstances(training: "Training") -> dict[str, object]:
+def _circumstances(training: Training) -> dict[str, object]:
     """Under what a training ran, beside its settings."""
     return training.libraries | {name: training.settings.get(name) for name in ("processes", "device", "threads")}
 
 
-def _train(settings: TrainSettings) -> "Trained | None":
-    trained: Trained | None = import_module("vouch.trainer.run").train(
-        settings
-    )  # brings torch, for which --help and errors need not wait
+def _train(settings: TrainSettings) -> Trained | None:
+    trained = run_job(settings)
     if trained is None:  # torchrun started several processes; the leading one tells
         return None
     manifest = trained.bundle.manifest

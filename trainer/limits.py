@@ -47,10 +47,8 @@ def check_settings(settings: TrainSettings) -> None:
     """What is known to fail whatever the data is.
 
     Raises:
-        TrainError: a step of one image where the network needs two, or a graph over 2 GiB.
+        TrainError: a graph over 2 GiB.
     """
-    if settings.batch_size == 1 and settings.model != "linear":
-        raise TrainError("this network needs at least 2 images in every step: try --batch-size 3 or more")
     if settings.image_size:  # of grey images and two classes
         _check_graph(settings, Survey("", ("", ""), "single_label", {"all": 1}, settings.image_size))
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
@@ -20,14 +20,14 @@ from vouch.bundle.multi_label import task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.bundle.validation import Validation, pack
-from vouch.cli.console import be_quiet, progress_bar, say
+from vouch.cli.console import progress_bar, say
 from vouch.cli.settings import flag_name
-from vouch.sources.summary import Summary
 from vouch.trainer.card import model_card
 from vouch.trainer.checkpoint import Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.errors import TrainError
 from vouch.trainer.exam import Exam, examine
 from vouch.trainer.fit import Fitted, Step, fit
+from vouch.trainer.job import Trained
 from vouch.trainer.limits import check_settings
 from vouch.trainer.models import Classifier
 from vouch.trainer.processes import Processes, joined
@@ -42,36 +42,16 @@ from vouch.trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, T
 from vouch.trainer.splits import Part, Splits, data_digest
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training came to."""
-
-    bundle: Bundle
-    new: bool
-    """False where `--if-absent` found one."""
-    read: Summary | None = None
-    """What it was trained on; None where nothing was read."""
-
-
-def train(settings: TrainSettings) -> Trained | None:
-    """From labelled images to a published bundle; None in a process that only helps the leading one.
-
-    Raises:
-        SourceError, TrainError, BundleError: nothing was published.
-    """
+def run(settings: TrainSettings) -> Trained | None:
+    """The run of `vouch.trainer.job.train`, which has looked at the settings first; arguments and results are its."""
     with joined(choose_device(settings.device)) as processes:
-        if not processes.leads:
-            be_quiet()
-        return _train(settings, processes)
+        return _run(settings, processes)
 
 
-def _train(settings: TrainSettings, processes: Processes) -> Trained | None:
+def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
     folder = ModelsFolder(settings.models)
-    if settings.if_absent and (found := folder.latest(settings.model_name)):
-        return Trained(found, new=False)
     if processes.leads and (left := folder.remove_leftovers() + remove_leftovers(settings.models)):
         say(f"removed what trainings that are no more had left unfinished: {', '.join(map(str, left))}")
-    folder.check_writable(settings.model_name)
     if settings.like:
         _recorded_recipe(settings.like)
     check_settings(settings)

@@ -170,6 +170,12 @@ class TrainSettings(CommandSettings):
             raise ValueError(f"--recipe best is a cnn's; --model {self.model} has its default alone")
         return self
 
+    @model_validator(mode="after")
+    def _two_images_a_step(self) -> "TrainSettings":
+        if self.batch_size == 1 and self.model != "linear":
+            raise ValueError(f"--batch-size 1 is too small: --model {self.model} needs 2 images in every step, or more")
+        return self
+
     @property
     def chosen_classes(self) -> tuple[str, ...]:
         """The names in `classes`; empty for all."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vouch.sources.load import load
 from vouch.sources.wanted import Wanted
-from vouch.trainer.run import train
+from vouch.trainer.job import train
 from vouch.trainer.settings import TrainSettings
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

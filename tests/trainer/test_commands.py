@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -171,7 +172,9 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
         (("--data", "nowhere.npz"), "error: there is no nowhere.npz"),
         (("--classes", "3,eleven"), "error: digits has no class eleven"),
         (("--multi-label",), "error: digits says one class of each image, and not which others it has not"),
-        (("--model", "cnn", "--batch-size", "1"), "error: this network needs at least 2 images in every step"),
+        (("--data", "photos", "--classes", "cat,owl"), "error: photos has no class owl; it has cat, dog"),
+        (("--data", "listed", "--classes", "cat,owl"), "error: listed has no class owl; it has cat, dog"),
+        (("--size", "64"), "error: --size 64x64 does not apply to digits"),
         pytest.param(
             ("--device", "cuda"),
             "error: --device cuda was asked for",
@@ -182,9 +185,15 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
 def test_what_cannot_be_done_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
-    """An error ends with exit code 1 and one line on standard error, before anything was fitted or published."""
+    """An error ends with exit code 1 and one line on standard error, before torch is loaded where it can."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("hello")
+    for folder, label in product(("photos", "listed"), ("cat", "dog")):
+        (tmp_path / folder / label).mkdir(parents=True)
+        (tmp_path / folder / label / "1.png").touch()
+    (tmp_path / "listed" / "labels.csv").write_text("cat/1.png,cat\ndog/1.png,dog\n")
+    if "cuda" not in arguments:
+        monkeypatch.setitem(sys.modules, "vouch.trainer.run", None)  # nobody may load it
     failed = ran(*QUICK, *arguments, "--json")
 
     assert failed.code == 1
@@ -195,7 +204,10 @@ def test_what_cannot_be_done_is_one_message(
 
 
 @pytest.mark.usefixtures("no_settings")
-@pytest.mark.parametrize("arguments", [("--epochs", "-1"), ("--classes", "3"), ("--modle", "cnn"), ("digits", "mnist")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--epochs", "-1"), ("--classes", "3"), ("--modle", "cnn"), ("digits", "mnist"), ("--batch-size", "1")],
+)
 def test_wrong_usage_is_told_apart(arguments: tuple[str, ...]) -> None:
     """What is wrong in the arguments themselves ends with exit code 2."""
     with pytest.raises(SystemExit) as exit_info, redirect_stderr(io.StringIO()):

@@ -20,11 +20,12 @@ from vouch.bundle.store import ModelsFolder
 from vouch.sources.errors import SourceError
 from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.errors import TrainError
+from vouch.trainer.job import Trained
+from vouch.trainer.job import train as train_here
 from vouch.trainer.models import Classifier
 from vouch.trainer.reading import read_splits
 from vouch.trainer.recipes import RECIPES
-from vouch.trainer.run import Trained, choose_device, weights_digest
-from vouch.trainer.run import train as train_here
+from vouch.trainer.run import choose_device, weights_digest
 from vouch.trainer.settings import TrainSettings
 
 

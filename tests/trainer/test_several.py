@@ -10,7 +10,7 @@ import vouch.trainer.run
 from vouch.bundle.claims import MultiLabelClaim
 from vouch.bundle.manifest import CARD, REPORT, Manifest
 from vouch.bundle.store import Bundle
-from vouch.trainer.run import train
+from vouch.trainer.job import train
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits import Splits
 

@@ -1,0 +1,39 @@
+"""A training as a whole: what can be known without torch, which takes seconds to load, and then the run."""
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.cli.console import be_quiet
+from vouch.sources.load import look
+from vouch.sources.summary import Summary
+from vouch.trainer.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to."""
+
+    bundle: Bundle
+    new: bool
+    """False where `--if-absent` found one."""
+    read: Summary | None = None
+    """What it was trained on; None where nothing was read."""
+
+
+def train(settings: TrainSettings) -> Trained | None:
+    """From labelled images to a published bundle; None in a process that only helps the leading one.
+
+    Raises:
+        SourceError, TrainError, BundleError: nothing was published.
+    """
+    folder, leads = ModelsFolder(settings.models), os.environ.get("RANK", "0") == "0"
+    if not leads:  # of those that torchrun started
+        be_quiet()
+    if settings.if_absent and (found := folder.latest(settings.model_name)):
+        return Trained(found, new=False) if leads else None
+    folder.check_writable(settings.model_name)
+    look(settings.data, settings.decoding, settings.task, settings.chosen_classes)
+    trained: Trained | None = import_module("vouch.trainer.run").run(settings)
+    return trained
