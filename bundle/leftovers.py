@@ -64,6 +64,12 @@ def remove_if_left(path: Path, mark: Path | None = None) -> bool:
         os.close(descriptor)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """So that a check, a failed first publishing or an interruption leaves no empty model behind."""
+    with suppress(OSError):  # it has versions, another publisher is at work, or it is gone
+        folder.rmdir()
+
+
 def _remove_unmarked(folder: Path, mark: Path) -> bool:
     """A folder whose writer has just made it is empty: that one finds out that it is gone, and makes another."""
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
-from vouch.bundle.leftovers import held, hidden_files, remove_if_left
+from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.validation import Validation, unpack
@@ -171,7 +171,7 @@ class ModelsFolder:
         """Removes what publishers that are no more have left unfinished, of any model; returns what it was."""
         left = [path for path in hidden_files(self.path, f"{STAGING}*") if remove_if_left(path, path / MANIFEST)]
         for folder in {path.parent for path in left}:
-            _remove_if_empty(folder)
+            remove_if_empty(folder)
         return left
 
     def check_writable(self, name: str) -> None:
@@ -237,7 +237,7 @@ class ModelsFolder:
                 raise BundleError(f"{name} cannot be published in {self.path}: {err.strerror}") from err
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
-                _remove_if_empty(folder)
+                remove_if_empty(folder)
 
 
 def _entries(folder: Path) -> list[str]:
@@ -280,9 +280,3 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """So that a check or a failed first publishing leaves no empty model behind."""
-    with suppress(OSError):  # it has versions, or another publisher is at work
-        folder.rmdir()

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import parent_process
 from threading import Thread, current_thread, main_thread
 from types import FrameType
@@ -15,6 +16,9 @@ TERMINATED = 128 + signal.SIGTERM
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_WISH_S = 0.5
 """Signals so close together are one: `timeout` sends its own twice, and torchrun hands on what a terminal sent too."""
+
+
+_FINISHING = ContextVar("_FINISHING", default=False)
 
 
 class Terminated(KeyboardInterrupt):
@@ -33,7 +37,7 @@ def stoppable() -> Iterator[None]:
 
     def stop(number: int, _: FrameType | None) -> None:
         nonlocal stopping
-        if not stopping:  # what cleans up is not interrupted by the same wish
+        if not stopping and not _FINISHING.get():  # what cleans up is not interrupted by the same wish
             stopping = True
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
@@ -56,6 +60,16 @@ def stoppable() -> Iterator[None]:
         os.close(writing)
         watcher.join(timeout=1.0)
         os.close(reading)
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """The block, which is short, runs to its end: a first signal within it comes too late and is passed over."""
+    token = _FINISHING.set(True)
+    try:
+        yield
+    finally:
+        _FINISHING.reset(token)
 
 
 def _end_at_the_second(reading: int) -> None:

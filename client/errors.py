@@ -4,16 +4,10 @@ import os
 
 import grpc
 
-from vouch.client.proxies import Proxy, proxy_of
+from vouch.client.proxies import proxy_of
+from vouch.client.unreachable import is_unreachable, unreachable
 
 MAY_PASS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.DEADLINE_EXCEEDED)
-ON_THE_WAY = (
-    *("connections to all backends", "failed to connect to", "handshake failed", "network is unreachable"),
-    *("errors resolving", "resolution failed", "connection refused", "connection reset"),
-    *("timed out", "socket closed", "broken pipe", "endpoint closing", "stream removed", "goaway", "ping timeout"),
-    *("keepalive watchdog", "http2 header with status"),
-)
-"""How gRPC's own reasons read, in small letters, when no answer of the server arrived."""
 
 
 class CallFailed(Exception):
@@ -50,8 +44,8 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     code: grpc.StatusCode = err.code()
     details: str = err.details() or ""
     said = details.lower()
-    if code is grpc.StatusCode.UNAVAILABLE and any(word in said for word in ON_THE_WAY):
-        return CallFailed(_unreachable(server, details, proxy_of(server, os.environ)), code)
+    if is_unreachable(code, details):
+        return CallFailed(unreachable(server, details), code)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         proxy = proxy_of(server, os.environ)
         through = f"; {proxy}" if proxy else ""
@@ -63,19 +57,3 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
             code,
         )
     return CallFailed(f"{server} answered {code.name}: {details}", code, details)
-
-
-def _unreachable(server: str, details: str, proxy: Proxy | None) -> str:
-    """No proxy's user and password are in it: gRPC's own words hold them only where the URL is one that it cannot read,
-    and then they are left out.
-    """
-    refused = "refused" in details.lower()
-    if proxy is not None:
-        reason = f" ({details})" if proxy.url and not refused else ""
-        return f"no server can be reached at {server}{reason}; {proxy}"
-    if refused:
-        return f"no server can be reached at {server}; is `vouch serve` running there?"
-    return (
-        f"no connection with {server}: {details}; is `vouch serve` running there, and is it called as it speaks, "
-        "over TLS (--tls, --tls-ca) or in plaintext?"
-    )

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 
 from vouch.bundle.digest import bytes_digest
-from vouch.bundle.leftovers import held, hidden_files, remove_if_left
+from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.trainer.errors import TrainError
 
 UNREADABLE = (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError, UnpicklingError)
@@ -79,6 +79,7 @@ class Checkpoint:
         finally:  # an interrupt ends it too
             with suppress(OSError):
                 unfinished.unlink()
+            remove_if_empty(self.path.parent)
 
     def epochs(self) -> int:
         """How many epochs are in the file as it is now: 0 where there is none that can be gone on from."""
@@ -115,13 +116,15 @@ class Checkpoint:
     def remove(self) -> None:
         """The training is done."""
         self.path.unlink(missing_ok=True)
-        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
-            self.path.parent.rmdir()
+        remove_if_empty(self.path.parent)
 
 
 def remove_leftovers(models: Path) -> list[Path]:
     """Removes checkpoints that were being written by a process that is no more; returns which."""
-    return [path for path in hidden_files(models, ".training-*.tmp") if remove_if_left(path)]
+    left = [path for path in hidden_files(models, ".training-*.tmp") if remove_if_left(path)]
+    for folder in {path.parent for path in left}:
+        remove_if_empty(folder)
+    return left
 
 
 def remove_expired(models: Path, but: Checkpoint) -> list[Path]:
@@ -136,4 +139,5 @@ def remove_expired(models: Path, but: Checkpoint) -> list[Path]:
             if path != but.path and time.time() - path.stat().st_mtime > KEPT_S:
                 path.unlink()
                 expired.append(path)
+                remove_if_empty(path.parent)
     return expired

@@ -22,6 +22,7 @@ from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
 from vouch.bundle.validation import Validation, pack
 from vouch.cli.console import progress_bar, say
 from vouch.cli.settings import flag_name
+from vouch.cli.stopping import finishing
 from vouch.trainer.card import model_card
 from vouch.trainer.checkpoint import Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.errors import TrainError
@@ -79,8 +80,10 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         training = _describe(settings, processes, recipe, splits, before, fitted)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
         pixels = PixelSettings.of(splits.validation.images, settings.bits, settings.decoding.ground)
-        published = _publish(folder, run, pixels, report_html(run, recorder))
-    checkpoint.remove()
+        report = report_html(run, recorder)
+        with finishing():  # a version that is there is told of
+            published = _publish(folder, run, pixels, report)
+            checkpoint.remove()
     return Trained(published, new=True, read=splits.read)
 
 

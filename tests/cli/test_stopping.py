@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.programs import OURS, Program, run_beside, until
-from vouch.cli.stopping import SIGNALS, stoppable
+from vouch.cli.stopping import SIGNALS, finishing, stoppable
 
 CLEANS_UP = """
 import os, signal, sys
@@ -80,6 +80,15 @@ def test_the_first_signal_cleans_up_undisturbed(tmp_path: Path, name: str, raise
         code = process.ended()
 
     assert (code, process.out.text, process.err.text) == (0, f"cleaned up\n{raised}\n", "")
+
+
+def test_what_is_nearly_done_is_finished() -> None:
+    """A first signal comes too late there, and the next one after it counts."""
+    with stoppable():
+        with finishing():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

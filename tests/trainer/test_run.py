@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,8 @@ import torch
 from vouch.bundle.digest import array_digest
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
-from vouch.bundle.store import ModelsFolder
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.cli.stopping import stoppable
 from vouch.sources.errors import SourceError
 from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.errors import TrainError
@@ -207,7 +209,28 @@ def test_an_interruption_before_the_first_epoch_keeps_nothing_and_says_so(
         train(settings.model_copy(update={"name": "nothing"}))
 
     assert "interrupted before an epoch could be kept: there is nothing to go on from" in capsys.readouterr().err
-    assert list((settings.models / "nothing").iterdir()) == []
+    assert not (settings.models / "nothing").exists()
+
+
+def test_an_interruption_while_it_is_published_comes_too_late(
+    settings: TrainSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The version is there and told of, and nothing is kept to go on from."""
+    publish = ModelsFolder.publish
+
+    def publish_and_interrupt(*given: Any) -> Bundle:
+        os.kill(os.getpid(), signal.SIGINT)
+        bundle = publish(*given)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return bundle
+
+    monkeypatch.setattr(ModelsFolder, "publish", publish_and_interrupt)
+    with stoppable():
+        published = train(settings.model_copy(update={"name": "late", "epochs": 1}))
+
+    assert published.bundle.path.is_dir()
+    assert "interrupted" not in capsys.readouterr().err
+    assert [path.name for path in (settings.models / "late").iterdir()] == ["1"]
 
 
 def test_what_others_left_unfinished_is_removed_and_said(
@@ -218,13 +241,17 @@ def test_what_others_left_unfinished_is_removed_and_said(
     (folder / ".staging-1234").mkdir(parents=True)
     for name in (".training-12.34.tmp", ".training-0123456789abcdef.pt", ".training-young.pt", "notes.tmp"):
         (folder / name).write_text("half")
+    (settings.models / "never").mkdir()
+    (settings.models / "never" / ".training-56.78.tmp").write_text("half")
     os.utime(folder / ".training-0123456789abcdef.pt", (0, 0))
 
     train(settings.model_copy(update={"name": "tidy", "epochs": 1}))
 
     said = capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == [".training-young.pt", "notes.tmp"]
-    assert f"left unfinished: {folder}/.staging-1234, {folder}/.training-12.34.tmp\n" in said
+    assert f"left unfinished: {folder}/.staging-1234, " in said
+    assert f"{folder}/.training-12.34.tmp" in said
+    assert not (settings.models / "never").exists()
     assert f"nobody went on from for 30 days: {folder}/.training-0123456789abcdef.pt\n" in said
 
 
