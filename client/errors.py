@@ -44,7 +44,7 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     code: grpc.StatusCode = err.code()
     details: str = err.details() or ""
     said = details.lower()
-    if is_unreachable(code, details):
+    if is_unreachable(details, unavailable=code is grpc.StatusCode.UNAVAILABLE):
         return CallFailed(unreachable(server, details), code)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         proxy = proxy_of(server, os.environ)

@@ -2,8 +2,6 @@
 
 import os
 
-import grpc
-
 from vouch.client.proxies import proxy_of
 
 ON_THE_WAY = (
@@ -38,10 +36,14 @@ MEANINGS = (
 """What is looked for in gRPC's own words, the first that is found, and what it means."""
 
 
-def is_unreachable(code: grpc.StatusCode, details: str) -> bool:
-    """Whether these words are gRPC's own reason why no answer of a server arrived."""
+def is_unreachable(details: str, *, unavailable: bool) -> bool:
+    """Whether these words are gRPC's own reason why no answer of a server arrived.
+
+    Args:
+        unavailable: whether that is the call's code, as it is of all reasons but one.
+    """
     said = details.lower()
-    return said.startswith(NO_GRPC) or (code is grpc.StatusCode.UNAVAILABLE and any(one in said for one in ON_THE_WAY))
+    return said.startswith(NO_GRPC) or (unavailable and any(one in said for one in ON_THE_WAY))
 
 
 def unreachable(server: str, details: str) -> str:

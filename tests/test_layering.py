@@ -23,11 +23,8 @@ LIBRARIES = {
     "bundle": {"numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
-    "sources": {"numpy", "sklearn"},
-    "trainer": {
-        *("PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime"),
-        *("pydantic", "torch"),
-    },
+    "sources": {"numpy"},
+    "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
     "server": {
         *("envoy", "google", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "prometheus_client", "pydantic", "uvloop"),
@@ -55,7 +52,7 @@ SERVER_ORDER = (
 TRAINER_ORDER = (
     *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "limits", "reading"),
     *("export", "thresholds"),
-    *("calibrate", "quantize", "exam", "card", "report", "run", "mcnemar"),
+    *("calibrate", "quantize", "exam", "card", "report", "job", "run", "mcnemar"),
     *("differing_settings", "right_answers", "compare", "comparison", "commands"),
 )
 """Steps of the trainer; likewise."""

@@ -23,7 +23,7 @@ from vouch.trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
 EXPECTED = (SourceError, TrainError, BundleError)
 EXAMPLES = """\
 examples:
-  vouch train                                       the 1,797 digits that scikit-learn ships
+  vouch train                                       1,797 small digits, which come with Vouch
   vouch train mnist --model cnn --name mnist
   vouch train mnist --classes 3,7 --model linear --name threes-and-sevens
   vouch train photos/ --size 64                     photos/LABEL/*.jpg

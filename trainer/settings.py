@@ -52,7 +52,7 @@ class TrainSettings(CommandSettings):
     table: ClassVar = "train"
 
     data: Annotated[str, Flag("DATA", positional=True)] = "digits"
-    """What to learn from: digits (1,797 images that scikit-learn ships), mnist (found in $VOUCH_DATA/mnist, or
+    """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
     fetched), or a path: a folder of IDX files, a folder of images (LABEL/*.png or SPLIT/LABEL/*.png), an .npz or
     a .csv file."""
     model: ModelKind = "cnn"

@@ -5,7 +5,7 @@ from vouch.sources.digits import load_digits
 
 
 def test_digits_are_1797_images_from_no_ink_to_full_ink() -> None:
-    """All of scikit-learn's digits, not split, in the range of a PNG file."""
+    """All of them, not split, in the range of a PNG file."""
     source = load_digits("digits")
 
     assert source.name == "digits"

@@ -220,7 +220,7 @@ def test_what_a_killed_training_was_writing_is_removed(tmp_path: Path) -> None:
         process.ended()
 
     assert remove_leftovers(tmp_path) == [unfinished]
-    assert list((tmp_path / "digits").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_earlier_versions_leftovers_are_removed_too(tmp_path: Path) -> None:
