@@ -6,15 +6,18 @@ what has vouched for itself. One that ends unasked is started anew.
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from vouch.bundle.misplaced import not_a_models_folder
 from vouch.bundle.store import ModelsFolder
+from vouch.cli.stopping import ONE_WISH_S, SIGNALS
 from vouch.server.crew import Crew
 from vouch.server.ending import end_within
 from vouch.server.errors import StartFailed
@@ -144,14 +147,13 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     Raises:
         StartFailed: as `Supervisor.start`, or workers cannot be kept alive.
     """
-    loop = asyncio.get_running_loop()
-    asked_to_stop = asyncio.Event()
     supervisor = Supervisor(settings)
     await supervisor.start()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, _stop_once, supervisor, asked_to_stop, signal_number)
+    signals = _Signals(supervisor)
+    for signal_number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(signal_number, signals.arrived, signal_number)
     started(supervisor)
-    stopping, given_up = asyncio.ensure_future(asked_to_stop.wait()), asyncio.ensure_future(supervisor.given_up())
+    stopping, given_up = asyncio.ensure_future(signals.stop.wait()), asyncio.ensure_future(supervisor.given_up())
     await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
     log.info(
         "draining: new calls are taken for %g s, accepted ones have up to %g s",
@@ -166,9 +168,19 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     given_up.cancel()
 
 
-def _stop_once(supervisor: Supervisor, asked_to_stop: asyncio.Event, signal_number: signal.Signals) -> None:
-    if asked_to_stop.is_set():
-        log.warning("%s again: ending at once", signal_number.name, extra=event("ended_at_once"))
-        supervisor.kill()
-        os._exit(1)
-    asked_to_stop.set()
+class _Signals:
+    """The first asks the server to stop; others at that moment are the same wish, and a later one ends it at once."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.stop = asyncio.Event()
+        self._supervisor = supervisor
+        self._first_at = math.inf
+
+    def arrived(self, number: signal.Signals) -> None:
+        now = time.monotonic()
+        if now - self._first_at > ONE_WISH_S:
+            log.warning("%s again: ending at once", number.name, extra=event("ended_at_once"))
+            self._supervisor.kill()
+            os._exit(1)
+        self._first_at = min(self._first_at, now)
+        self.stop.set()

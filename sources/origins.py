@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from vouch.bundle.pixel_settings import ALL_BITS
 from vouch.bundle.pixels import Decoded
 from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Source
@@ -34,6 +35,8 @@ PART = 4
 """Samples that use less than one part in four of what they could are warned of."""
 BITS_APART = 2
 """Classes whose highest samples differ by so many bits may differ in scale."""
+NEARLY_ALL = 0.95
+"""Of a class's files: a few that came from elsewhere do not hide that the others have one depth."""
 SHOWN = 3
 """Classes that such a warning names, beside the one of the largest range."""
 CHUNK_PIXELS = 1 << 24
@@ -74,11 +77,11 @@ def decoding_warnings(source: Source) -> tuple[str, ...]:
         return ()
     labels = np.concatenate([part.labels for part in parts])
     rows, classes = labels.nonzero() if labels.ndim == 2 else (np.arange(len(labels)), labels)
-    deep = origins["deep"]
+    deep, of_classes = origins["deep"], (origins[rows], classes, source.classes)
     return (
         *_narrow(origins[deep]),
         *_narrow(origins[~deep]),
-        *_scales_apart(origins[rows], classes, source.classes),
+        *(_scales_apart(*of_classes) or _ranges_apart(*of_classes)),
         *_depths_apart(deep[rows], classes, source.classes),
         *_became_equal(source),
     )
@@ -93,7 +96,19 @@ def transparency(source: Source, wanted: Wanted) -> tuple[str, ...]:
     images = f"{count:,} of {sum(map(len, parts)):,} images {'is' if count == 1 else 'are'} transparent in places"
     if wanted.channels in (2, 4):
         return (f"{images}: alpha is a channel of its own",)
-    return (f"{images}: they lie on {wanted.ground} (--ground for another, --channels 4 for alpha as a channel)",)
+    grey = all(part.images.ndim == 3 for part in source.splits.values())
+    return (
+        f"{images}: they lie on {wanted.ground} (--ground for another, --channels {2 if grey else 4} for alpha as a "
+        "channel)",
+    )
+
+
+def bits_without_effect(source: Source, wanted: Wanted) -> tuple[str, ...]:
+    """What is said where bits are asked for and no file has 16."""
+    parts = [part.origins for part in source.splits.values() if part.origins is not None]
+    if wanted.bits == ALL_BITS or any(part["deep"].any() for part in parts):
+        return ()
+    return (f"--bits {wanted.bits} has no effect: none of the files has samples of 16 bits",)
 
 
 def _narrow(origins: np.ndarray) -> tuple[str, ...]:
@@ -146,6 +161,28 @@ def _scales_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ..
     return ()
 
 
+def _ranges_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A warning where nearly all images of a class begin above what nearly all of another end at.
+
+    Args:
+        origins, classes: as `_scales_apart`.
+    """
+    if not len(origins):
+        return ()
+    (low, low_share), (high, high_share) = ((origins[end] / origins["full"], share) for end, share in MOST)
+    lows, highs = (np.lexsort((ends, classes)) for ends in (low, high))
+    above = max(_ends(lows, classes, low_share), key=low.__getitem__)
+    below = min(_ends(highs, classes, high_share), key=high.__getitem__)
+    if low[above] <= high[below]:
+        return ()
+    upper, lower = names[classes[above]], names[classes[below]]
+    return (
+        f"nearly all images of class {upper} have no sample below {low[above]:.0%} of what there can be, and those of "
+        f"{lower} none above {high[below]:.0%}: where that is how files were written and not what they show, the "
+        "offset alone tells the classes apart; bring all files to one scale",
+    )
+
+
 def _ends(order: np.ndarray, classes: np.ndarray, place: float) -> np.ndarray:
     """A row for each class that is there: at this place, 0 to 1, of the class's rows in rising order."""
     if not len(order):
@@ -160,14 +197,16 @@ def _end(origin: np.void) -> str:
 
 
 def _depths_apart(deep: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A warning where one class has files of 16 bits only and another has none."""
+    """A warning where nearly all files of one class have 16 bits and nearly all of another have 8."""
     images = np.bincount(classes, minlength=len(names))
-    deep_images = np.bincount(classes[deep], minlength=len(names))
-    all_deep, none_deep = np.flatnonzero((deep_images == images) & (images > 0)), np.flatnonzero(deep_images == 0)
-    if not (len(all_deep) and len(none_deep)):
+    share = np.bincount(classes[deep], minlength=len(names)) / np.maximum(images, 1)
+    mostly = np.flatnonzero((share >= NEARLY_ALL) & (images > 0))
+    hardly = np.flatnonzero((share <= 1 - NEARLY_ALL) & (images > 0))
+    if not (len(mostly) and len(hardly)):
         return ()
+    some = "all" if share[mostly[0]] == 1 and share[hardly[0]] == 0 else "nearly all"
     return (
-        f"all files of class {names[all_deep[0]]} have 16 bits and all of class {names[none_deep[0]]} have 8: the "
+        f"{some} files of class {names[mostly[0]]} have 16 bits and {some} of class {names[hardly[0]]} have 8: the "
         "way they were written may tell the classes apart; write all files in one depth",
     )
 

@@ -6,7 +6,7 @@ import torch
 
 from vouch.cli.console import say
 from vouch.sources.load import load
-from vouch.sources.origins import decoding_warnings, transparency
+from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.summary import Summary
 from vouch.trainer.limits import check_survey
 from vouch.trainer.processes import CPU
@@ -28,7 +28,10 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     read = Summary.of(source)
     for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
         say(line)
-    source = replace(source, warnings=source.warnings + decoding_warnings(source))
+    source = replace(
+        source,
+        warnings=source.warnings + bits_without_effect(source, settings.decoding) + decoding_warnings(source),
+    )
     for warning in source.warnings:  # before what may be wrong because of them
         say(f"warning: {warning}")
     splits = make_splits(

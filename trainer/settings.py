@@ -154,9 +154,11 @@ class TrainSettings(CommandSettings):
     @field_validator("ground")
     @classmethod
     def _a_colour(cls, value: str) -> str:
-        if value.lower() not in GROUNDS and not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
+        value = value.lower()
+        if value not in GROUNDS and not re.fullmatch(r"#?[0-9a-f]{6}", value):
             raise ValueError("expected white, black, or a colour as six hexadecimal digits, such as ff8000")
-        return value
+        digits = f"#{value.removeprefix('#')}"
+        return {colour: name for name, colour in GROUNDS.items()}.get(digits, value if value in GROUNDS else digits)
 
     @model_validator(mode="after")
     def _one_label_or_any_number(self) -> "TrainSettings":
@@ -197,9 +199,7 @@ class TrainSettings(CommandSettings):
     @property
     def decoding(self) -> Wanted:
         """What images are to become."""
-        named = self.ground.lower()
-        ground = GROUNDS.get(named, f"#{named.removeprefix('#')}")
-        return Wanted(self.image_size, self.channels, self.bits, ground)
+        return Wanted(self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground))
 
     @property
     def model_name(self) -> str:

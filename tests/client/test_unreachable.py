@@ -19,7 +19,13 @@ class Said(grpc.RpcError):
     """What gRPC says of a call."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        self.code, self.details = lambda: code, lambda: details
+        self._code, self._details = code, details
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
 
 
 @pytest.fixture(autouse=True)

@@ -370,7 +370,7 @@ def folder_of_certificates(folder: Path) -> dict[str, str]:
         "VOUCH_SERVE_TLS_CERTIFICATE": "/tls/server.pem",
         "VOUCH_SERVE_TLS_KEY": "/tls/server.key",
         "VOUCH_SERVE_TLS_CLIENT_CA": "/tls/ca.pem",
-        "VOUCH_CLIENT_TLS_FOLDER": str(folder),
+        "VOUCH_CALLER_TLS_FOLDER": str(folder),
         "VOUCH_CLIENT_TLS_CA": "/tls/ca.pem",
         "VOUCH_CLIENT_TLS_CERTIFICATE": "/tls/client.pem",
         "VOUCH_CLIENT_TLS_KEY": "/tls/client.key",

@@ -86,6 +86,19 @@ def test_what_compose_hands_on_is_a_setting_and_its_default_is_good(
     assert set(files.values()) <= {None, False}
 
 
+def test_what_is_composes_own_does_not_look_like_a_setting() -> None:
+    """Whoever puts a copy of the example into a shell's environment is not warned of unknown settings."""
+    settings = {
+        "VOUCH_SERVE_": {*ServeSettings.model_fields},
+        "VOUCH_CLIENT_": {*StatusSettings.model_fields, *EvaluateSettings.model_fields},
+        "VOUCH_TRAIN_": {*TrainSettings.model_fields},
+    }
+    named = {(name, prefix) for name in example() for prefix in settings if name.startswith(prefix)}
+
+    assert len(named) > 20
+    assert {name for name, prefix in named if name.removeprefix(prefix).lower() not in settings[prefix]} == set()
+
+
 @pytest.mark.parametrize(("password", "code"), [("", 1), ("correct horse", 0)])
 def test_grafana_does_not_start_without_a_password(password: str, code: int) -> None:
     """Its own default is known to everybody. What compose runs in its place says what is missing."""

@@ -35,13 +35,29 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path, transport: Transport) 
         workers = workers_of(server.pid)
         server.tell(signal.SIGTERM)
         server.err.until("draining.*\n")
-        server.tell(signal.SIGTERM)
 
+        def told_again() -> bool:  # in the first half second it is the same wish
+            server.tell(signal.SIGTERM)
+            return server.has_ended
+
+        until(told_again)
         assert server.ended() == 1
         assert json.loads(server.err.line())["event"] == "ended_at_once"
         assert workers
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), lambda: "a worker is left")
         assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_signals_at_the_same_moment_are_one(tmp_path: Path, transport: Transport) -> None:
+    """As `timeout` and terminals send them: it drains, and ends in peace."""
+    publish_tiny(ModelsFolder(tmp_path))
+    with serving_beside(tmp_path, "--transport", transport, "--drain-delay-s", "0.5") as (place, server):
+        until_ready(place["address"])
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            server.tell(number)
+
+        assert server.ended() == 0
+        assert "ended_at_once" not in server.err.text
 
 
 def test_a_closed_standard_error_is_borne(tmp_path: Path, transport: Transport) -> None:

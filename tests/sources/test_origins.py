@@ -8,7 +8,7 @@ from PIL import Image
 
 from vouch.sources.examples import Examples, Source
 from vouch.sources.load import load
-from vouch.sources.origins import decoding_warnings, transparency
+from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.wanted import Wanted
 
 
@@ -183,3 +183,53 @@ def test_a_dead_pixel_hides_nothing(tmp_path: Path) -> None:
     assert "go from 0 to 4,000, of 0 to 65,535" in found
     assert "pass --bits 12; 1 of them reach further, up to 65,535" in found
     assert "end far apart in most images, cat at 4,000 of 65,535" in decoding_warnings(load(beside))[0]
+
+
+def test_classes_whose_ranges_do_not_meet_are_named(tmp_path: Path) -> None:
+    """An offset of one class: its own scale is wide, and it tells the classes apart all the same."""
+    apart = folder(tmp_path / "apart", cat=shallow(0, 120, 8), dog=shallow(130, 255, 8))
+    meeting = folder(tmp_path / "meeting", cat=shallow(0, 140, 8), dog=shallow(130, 255, 8))
+
+    (warning,) = decoding_warnings(load(apart))
+
+    assert warning.startswith(
+        "nearly all images of class dog have no sample below 51% of what there can be, and those "
+    )
+    assert "of cat none above 47%: " in warning
+    assert decoding_warnings(load(meeting)) == ()
+
+
+def test_a_few_files_of_another_depth_hide_nothing(tmp_path: Path) -> None:
+    """One file of forty in each class came from elsewhere."""
+    deeper, flatter = deep(0, 65535, 40, seed=100), shallow(0, 255, 40, seed=200)
+    spec = folder(tmp_path, cat=[*deeper[1:], flatter[0]], dog=[*flatter[1:], deeper[0]])
+
+    (warning,) = decoding_warnings(load(spec))
+
+    assert warning.startswith("nearly all files of class cat have 16 bits and nearly all of class dog have 8: ")
+
+
+def test_bits_without_effect_are_told(tmp_path: Path) -> None:
+    """Asked for, and no file has 16."""
+    spec = folder(tmp_path, cat=shallow(0, 255), dog=shallow(0, 255, seed=9))
+    few, all_of_them = Wanted(bits=10), Wanted()
+
+    assert bits_without_effect(load(spec, few), few) == (
+        "--bits 10 has no effect: none of the files has samples of 16 bits",
+    )
+    assert bits_without_effect(load(spec), all_of_them) == ()
+    deeper = folder(tmp_path / "deep", cat=deep(0, 1023), dog=shallow(0, 255))
+    assert bits_without_effect(load(deeper, few), few) == ()
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGBA", 4)])
+def test_alpha_as_a_channel_is_offered_as_it_can_be(tmp_path: Path, mode: str, channels: int) -> None:
+    """Two channels of grey images, four of coloured ones."""
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        Image.new(mode, (6, 5)).save(tmp_path / label / "1.png")
+        Image.new("L" if mode == "LA" else "RGB", (6, 5), 0).save(tmp_path / label / "2.png")
+
+    (said,) = transparency(load(str(tmp_path)), Wanted())
+
+    assert f"--channels {channels} for alpha as a channel" in said
