@@ -22,8 +22,10 @@ def not_a_models_folder(path: Path) -> str:
     """Why this path cannot be meant as a models folder, and what can; empty where it can, an empty folder too."""
     if not os.access(path, os.F_OK):
         near = get_close_matches(path.name, [one.name for one in _folders(_above(path))], n=1)
-        meant = f"; did you mean {_above(path) / near[0]}?" if near else ""
-        return f"there is no models folder {path}{meant or '; vouch train makes one'}"
+        meant = _above(path) / near[0] if near else None
+        if meant and (why := not_a_models_folder(meant)):  # a model, or a version of one
+            return f"there is no {path}; {why}"
+        return f"there is no models folder {path}{f'; did you mean {meant}?' if meant else '; vouch train makes one'}"
     if not path.is_dir():
         return f"{path} is a file; {EXPECTED}"
     if _has_manifest(path):

@@ -13,8 +13,12 @@ def server_address(written: str) -> str:
     """The name to call: a host alone gets the port 8081, gRPC's own names (dns:///server:8081, unix:/run/vouch) stay.
 
     Raises:
+        TypeError: it is no text.
         ValueError: it is no host, or is followed by something else than a port; says what was expected.
     """
+    if not isinstance(written, str):
+        raise TypeError(f"{EXPECTED}; got {type(written).__name__}")
+    written = written.strip()
     if NAMING.match(written):
         return written
     if url := re.fullmatch(r"\w+://([^/]+)/?.*", written):

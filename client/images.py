@@ -176,7 +176,8 @@ def _take_several(images: Sequence[Any]) -> Taken:
         return Taken([_file_at(place, image) for place, image in enumerate(images)])
     if len(pixels) < len(images):
         raise ValueError(
-            f"expected arrays or files, got {len(pixels)} arrays among {len(images)} images; send each alone"
+            f"expected arrays alone or files alone, got {len(pixels)} arrays among {len(images)} images; send the "
+            "arrays in one call and the files in another"
         )
     for place, array in enumerate(pixels):
         if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:

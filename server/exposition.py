@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Self
 
 from vouch.server.errors import StartFailed
+from vouch.server.port import cannot_listen
 
 log = logging.getLogger("vouch.server")
 
@@ -53,8 +54,8 @@ class Exposition:
             exposition._server = await asyncio.start_server(exposition._connected, sock=bound, limit=MAX_HEAD_BYTES)
         except OSError as err:
             raise StartFailed(
-                f"cannot listen on {host}:{port} for metrics: another server is there, or it is no address of this "
-                "machine; --metrics-port takes another, 0 a free one"
+                f"cannot listen on {host}:{port} for metrics: {cannot_listen(err)}; --metrics-port takes another port, "
+                "0 a free one"
             ) from err
         return exposition
 

@@ -1,10 +1,24 @@
 """The port that all workers share: taken once, so that no other server can be there, and held until the end."""
 
+import errno
 import socket
 from types import TracebackType
 from typing import Self
 
 from vouch.server.errors import StartFailed
+
+
+def cannot_listen(err: OSError) -> str:
+    """Why not, in words."""
+    if err.errno == errno.EADDRINUSE:
+        return "another program listens there"
+    if err.errno == errno.EADDRNOTAVAIL:
+        return "it is no address of this machine"
+    if err.errno in (errno.EACCES, errno.EPERM):
+        return "this user may not listen there; ports from 1024 on are free to all"
+    if isinstance(err, socket.gaierror):
+        return "no machine of this name is known"
+    return err.strerror or str(err)
 
 
 class ReservedPort:
@@ -17,7 +31,7 @@ class ReservedPort:
             port: 0 for a free one.
 
         Raises:
-            StartFailed: another server is there, or it is no address of this machine.
+            StartFailed: another program is there, or it is no address of this machine.
         """
         try:
             family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
@@ -30,9 +44,7 @@ class ReservedPort:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._socket.bind(bound)
         except OSError as err:
-            raise StartFailed(
-                f"cannot listen on {host}:{port}: another server is there, or it is no address of this machine"
-            ) from err
+            raise StartFailed(f"cannot listen on {host}:{port}: {cannot_listen(err)}") from err
         self.port: int = bound[1]
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ def _run(arguments: list[str] | None) -> int:
     if command in ("help", "-h", "--help"):
         print(usage())
         return 0
-    if command in ("-V", "--version"):
+    if command in ("-V", "--version", "version"):
         print(f"vouch {__version__}")
         return 0
     if command not in COMMANDS:

@@ -37,6 +37,11 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "models/pets/2/model.onnx is a file; expected a models folder, which holds NAME/VERSION",
         ),
         ("modells", "there is no models folder modells; did you mean models?"),
+        (
+            "models/petz",
+            "there is no models/petz; models/pets is the folder of one model, with version 1, 2; expected a models "
+            "folder, which holds NAME/VERSION: models",
+        ),
         ("nowhere", "there is no models folder nowhere; vouch train makes one"),
     ],
 )

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from vouch.client.address import server_address
@@ -56,3 +58,15 @@ def test_programs_call_a_server_by_the_same_names() -> None:
         assert client.server == "localhost:8081"
     with pytest.raises(ValueError, match="not a URL; did you mean localhost:8081[?]"):
         Client("http://localhost:8081")
+
+
+@pytest.mark.parametrize("written", [None, 8081, b"localhost"])
+def test_what_is_no_text_is_refused(written: Any) -> None:
+    """With the same sentence."""
+    with pytest.raises(TypeError, match=r"expected HOST or HOST:PORT, .*; got (NoneType|int|bytes)"):
+        server_address(written)
+
+
+def test_blanks_around_it_do_not_count() -> None:
+    """As they come with a copy."""
+    assert server_address(" localhost \n") == "localhost:8081"

@@ -110,7 +110,7 @@ def test_three_axes_that_fit_neither_way_say_what_would() -> None:
         (iter(()), "at least one image, got none"),
         (b"", "expected the bytes of a PNG or JPEG file, got none"),
         ([FILE, b""], "image 1: expected the bytes"),
-        ([GREY, FILE], "expected arrays or files, got 1 arrays among 2 images"),
+        ([GREY, FILE], "expected arrays alone or files alone, got 1 arrays among 2 images"),
         ([GREY, GREY[:3]], r"of one shape, got image 1 of \(3, 5\) after \(6, 5\)"),
         ([GREY, GREY / 255], r"image 1: expected uint8 pixels of shape \(H, W\) or \(H, W, C\) each, got float64"),
         ([COLOUR[None]], r"image 0: expected uint8 pixels .* got uint8 of \(1, 6, 5, 3\)"),

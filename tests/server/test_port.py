@@ -1,9 +1,11 @@
+import errno
+import os
 import socket
 
 import pytest
 
 from vouch.server.errors import StartFailed
-from vouch.server.port import ReservedPort
+from vouch.server.port import ReservedPort, cannot_listen
 
 
 def listening(port: int, shared: bool) -> socket.socket:
@@ -32,14 +34,30 @@ def test_a_port_on_which_another_server_listens_is_not_to_be_had(shared: bool) -
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    with listening(port, shared), pytest.raises(StartFailed, match=f"cannot listen on 127.0.0.1:{port}: another"):
+    with (
+        listening(port, shared),
+        pytest.raises(StartFailed, match=f"cannot listen on 127.0.0.1:{port}: another program"),
+    ):
         ReservedPort("127.0.0.1", port)
 
 
-def test_an_address_of_another_machine_is_not_to_be_had() -> None:
-    """The same sentence says so."""
-    with pytest.raises(StartFailed, match="it is no address of this machine"):
-        ReservedPort("192.0.2.1", 0)
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("192.0.2.1", "it is no address of this machine"), ("no host", "no machine of this name is known")],
+)
+def test_an_address_that_cannot_be_had_is_told_apart(host: str, reason: str) -> None:
+    """From a port that is taken, and one from the other."""
+    with pytest.raises(StartFailed, match=f"cannot listen on {host}:0: {reason}$"):
+        ReservedPort(host, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(errno.EACCES, "this user may not listen there"), (errno.ENOBUFS, os.strerror(errno.ENOBUFS))],
+)
+def test_other_reasons_are_told_too(number: int, reason: str) -> None:
+    """As the system has them, or what is meant."""
+    assert cannot_listen(OSError(number, os.strerror(number))).startswith(reason)
 
 
 def test_a_name_and_an_address_in_brackets_are_understood() -> None:
