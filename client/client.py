@@ -5,7 +5,6 @@ free of side effects, so one that met an unavailable server is sent again, by gR
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -15,6 +14,7 @@ import grpc
 import numpy as np
 
 from vouch.client.address import server_address
+from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.client.errors import CallFailed, call_failed
 from vouch.client.images import Content, Images, take
 from vouch.client.messages import (
@@ -27,7 +27,7 @@ from vouch.client.messages import (
     read_model,
     read_predictions,
 )
-from vouch.client.tls import Options, Tls, open_async_channel, open_channel
+from vouch.client.tls import Tls, open_async_channel, open_channel
 from vouch.client.turns import UNSENDABLE, Turns
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
@@ -38,29 +38,6 @@ HEALTH = "/grpc.health.v1.Health/Check"
 SERVING = b"\x08\x01"
 """A HealthCheckResponse that says so, as protobuf writes it; the request is empty. All that a client needs of
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md"""
-SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
-CHANNEL_OPTIONS: Options = [
-    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
-    ("grpc.enable_retries", 1),
-    ("grpc.per_rpc_retry_buffer_size", 64 << 20),  # by default no message over 256 KiB is sent again
-    ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),
-]
 
 
 class Client:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vouch.client.bench.images import Reference, answer_of
 from vouch.client.bench.load import RIGHT, WRONG, Send
-from vouch.client.client import CHANNEL_OPTIONS
+from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.client.errors import CallFailed, call_failed
 from vouch.client.messages import Model, predict_request, read_predictions
 from vouch.client.tls import Options, Tls, open_async_channel

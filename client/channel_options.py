@@ -1,0 +1,29 @@
+"""What gRPC is asked for on every channel to a server: balanced over its addresses, retried, kept alive."""
+
+import json
+
+from vouch.client.tls import Options
+
+SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+CHANNEL_OPTIONS: Options = [
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+    ("grpc.enable_retries", 1),
+    ("grpc.per_rpc_retry_buffer_size", 64 << 20),  # by default no message over 256 KiB is sent again
+    ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+]
