@@ -24,10 +24,10 @@ demo: $(INSTALLED) ## Train, publish, serve and predict on real digits, in under
 	$(BIN)/python examples/demo.py
 
 test: lint ## Everything CI runs: lint, types, tests with branch coverage
-	$(BIN)/pytest --numprocesses 2 --dist worksteal --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(INSTALLED) ## The tests alone, without coverage
-	$(BIN)/pytest --numprocesses 2 --dist worksteal -x -q
+	$(BIN)/pytest --numprocesses 3 --dist worksteal -x -q
 
 test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
 	$(BIN)/python -m tests.versions.prove pinned

@@ -18,7 +18,7 @@ ONE_WISH_S = 0.5
 """Signals so close together are one: `timeout` sends its own twice, and torchrun hands on what a terminal sent too."""
 
 
-_FINISHING = ContextVar("_FINISHING", default=False)
+_FINISHING: ContextVar[bool] = ContextVar("_FINISHING")
 
 
 class Terminated(KeyboardInterrupt):
@@ -37,7 +37,7 @@ def stoppable() -> Iterator[None]:
 
     def stop(number: int, _: FrameType | None) -> None:
         nonlocal stopping
-        if not stopping and not _FINISHING.get():  # what cleans up is not interrupted by the same wish
+        if not stopping and not _FINISHING.get(False):  # what cleans up is not interrupted by the same wish
             stopping = True
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
