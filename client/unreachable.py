@@ -21,7 +21,7 @@ MEANINGS = (
     (("wrong_version_number",), "TLS is not spoken there: leave out --tls and --tls-ca"),
     (("certificate has expired",), "its certificate has expired"),
     (("certificate is not yet valid",), "its certificate is not valid yet; is the clock right?"),
-    (("hostname verification",), "its certificate is for another host name"),
+    (("hostname verification", "is not in peer certificate"), "its certificate is for another host name"),
     (("certificate_verify_failed",), "nobody who is trusted here signed its certificate: pass --tls-ca with who did"),
     (("domain name not found", "name or service not known"), "no host of this name is known"),
     (("errors resolving", "resolution failed"), "the host's name could not be looked up"),

@@ -124,7 +124,7 @@ async def test_calls_are_answered_over_tls_and_strangers_refused(
             assert {one.code for one in (plaintext, distrust, misnamed)} == {grpc.StatusCode.UNAVAILABLE}
             assert "--tls" in str(plaintext)
             assert "nobody who is trusted here signed its certificate" in str(distrust)
-            assert "elsewhere.example" in str(misnamed) or "Hostname Verification Check failed" in str(misnamed)
+            assert "its certificate is for another host name" in str(misnamed)
             assert await client.ready()
         async with AsyncClient(address, 10, trusted) as client:
             assert await client.ready()
