@@ -106,7 +106,6 @@ HASHED := $(VENV)-uv/bin/uv pip compile --quiet --no-header --no-annotate --gene
 locks: $(VENV)-uv/.installed ## Write deploy/locks from constraints.txt, for the images
 	echo setuptools | $(HASHED) - --output-file deploy/locks/build.txt
 	$(HASHED) pyproject.toml --extra server --output-file deploy/locks/server-cpu.txt
-	$(HASHED) pyproject.toml --extra envoy --output-file deploy/locks/server-envoy.txt
 	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --no-emit-package onnxruntime \
 		--output-file deploy/locks/server-cuda.txt
 	$(HASHED) pyproject.toml --extra trainer --no-emit-package torch --output-file deploy/locks/trainer.txt

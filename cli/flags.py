@@ -47,7 +47,8 @@ def metavar_of(name: str, field: FieldInfo) -> str:
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
     """The values that a field of a few words may have; empty for any other."""
-    return tuple(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else ()
+    kinds = (field.annotation, *get_args(field.annotation))  # of `Literal[...] | None` too
+    return next((tuple(map(str, get_args(kind))) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def takes_several(field: FieldInfo) -> bool:

@@ -5,15 +5,12 @@ FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL=https://pypi.org/simple
 # cpu, or cuda with its libraries; it is the provider that serves.
 ARG PROVIDER=cpu
-# grpcio, or envoy, which is faster and 120 MB larger; it is the transport that serves.
-ARG TRANSPORT=grpcio
 ENV PATH=/opt/build/bin:${PATH} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY deploy/locks /locks
 RUN python -m venv /opt/build \
  && python -m venv --without-pip /opt/vouch \
  && pip install --require-hashes -r /locks/build.txt \
- && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/server-${PROVIDER}.txt \
-      $(test "${TRANSPORT}" = grpcio || echo "-r /locks/server-${TRANSPORT}.txt")
+ && pip --python /opt/vouch/bin/python install --require-hashes -r /locks/server-${PROVIDER}.txt
 COPY pyproject.toml README.md LICENSE /house/
 COPY vouch /house/vouch
 COPY bundle /house/bundle
@@ -23,13 +20,10 @@ COPY protos /house/protos
 COPY server /house/server
 COPY sources /house/sources
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
- && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl \
- && if test "${TRANSPORT}" = envoy; then \
-      /opt/vouch/bin/python -c "from vouch.server.transport.envoy import why_not; raise SystemExit(why_not() or 0)"; fi
+ && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
 
 FROM ${PYTHON_IMAGE}
 ARG PROVIDER=cpu
-ARG TRANSPORT=grpcio
 ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Vouch server" \
@@ -43,7 +37,7 @@ RUN groupadd --gid 10001 vouch \
 COPY --from=build /opt/vouch /opt/vouch
 ENV PATH=/opt/vouch/bin:${PATH} PYTHONUNBUFFERED=1 HOME=/tmp \
     VOUCH_SERVE_MODELS=/models VOUCH_SERVE_HOST=0.0.0.0 \
-    VOUCH_SERVE_PROVIDER=${PROVIDER} VOUCH_SERVE_TRANSPORT=${TRANSPORT}
+    VOUCH_SERVE_PROVIDER=${PROVIDER}
 USER 10001:10001
 WORKDIR /work
 EXPOSE 8081 8082

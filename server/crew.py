@@ -3,31 +3,27 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle
 from vouch.server.catalog import Refusal, There, still_refused
 from vouch.server.control import Forget, NotServed, Order, Serve, Verifying
 from vouch.server.counts import Counts, total
-from vouch.server.errors import Refused, StartFailed
-from vouch.server.member import START_TIMEOUT_S, Company, Member
+from vouch.server.errors import Refused
+from vouch.server.member import Company, Member
 from vouch.server.settings import ServeSettings
 from vouch.server.state import ServedModel, State
 from vouch.server.workplace import Workplace
-
-LISTENING_INTERVAL_S = 0.02
 
 
 class Crew:
     """Some workers; for the watcher, all there is to tell."""
 
-    def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings, port: int) -> None:
+    def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings) -> None:
         drain_s = settings.drain_delay_s + settings.grace_s
         company = Company(self._known, self._give_up, self.counts, drain_s)
         self._members = [Member(workplace, company) for workplace in workplaces]
         self._settings = settings
-        self._port = port
         self._started_s = time.time()
         self._listening = asyncio.Event()
         self._given_up = asyncio.get_running_loop().create_future()
@@ -45,25 +41,7 @@ class Crew:
         started = await asyncio.gather(*(member.start() for member in self._members), return_exceptions=True)
         for problem in filter(None, started):  # when all have begun to be looked after
             raise problem
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await self._until_listening()
-        if not self._listening.is_set():
-            where = f"{self._settings.host}:{self._port}"
-            raise StartFailed(f"nothing listens on {where}; the worker's own words stand above")
-
-    async def _until_listening(self) -> None:
-        """A transport that listens only after its application is ready does not say when."""
-        host = self._settings.host.strip("[]")
-        while all(member.alive for member in self._members):
-            try:
-                _, writer = await asyncio.open_connection(host, self._port)
-            except OSError:
-                await asyncio.sleep(LISTENING_INTERVAL_S)
-            else:
-                writer.close()
-                self._listening.set()
-                return
+        self._listening.set()
 
     async def given_up(self) -> str:
         """Returns when a worker's place cannot be filled, with the reason; until then it waits."""

@@ -6,12 +6,11 @@ Knows no metric: it is given what tells them.
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Self
 
 from vouch.server.errors import StartFailed
-from vouch.server.port import cannot_listen
+from vouch.server.port import bound, cannot_listen
 
 log = logging.getLogger("vouch.server")
 
@@ -50,12 +49,11 @@ class Exposition:
         """
         exposition = cls(told, ready)
         try:
-            bound = _bound(host.strip("[]"), port)
-            exposition._server = await asyncio.start_server(exposition._connected, sock=bound, limit=MAX_HEAD_BYTES)
+            taken = bound(host, port, shared=False)  # one address, as of the calls' port, where a name has several
+            exposition._server = await asyncio.start_server(exposition._connected, sock=taken, limit=MAX_HEAD_BYTES)
         except OSError as err:
             raise StartFailed(
-                f"cannot listen on {host}:{port} for metrics: {cannot_listen(err)}; --metrics-port takes another port, "
-                "0 a free one"
+                f"{cannot_listen(host, port, err)}, for metrics; --metrics-port takes another port, 0 a free one"
             ) from err
         return exposition
 
@@ -133,17 +131,3 @@ def _response(status: str, content: str | bytes, content_type: str = TEXT, **hea
         f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more}Connection: close"
     )
     return head.encode("latin-1") + END_OF_HEAD + body
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """One address, as the port of the calls is one, where a name has several. Raises OSError."""
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family, kind)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen()  # with SO_REUSEADDR it is listening that is exclusive
-    except OSError:
-        bound.close()
-        raise
-    return bound

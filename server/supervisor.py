@@ -9,11 +9,9 @@ import logging
 import math
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from vouch.bundle.misplaced import not_a_models_folder
 from vouch.bundle.store import ModelsFolder
@@ -27,9 +25,10 @@ from vouch.server.port import ReservedPort
 from vouch.server.probe import probe
 from vouch.server.settings import ServeSettings
 from vouch.server.state import Surroundings, build_info
+from vouch.server.transport.choice import chosen_transport
 from vouch.server.transport.tls import TlsRotation, tls_files
 from vouch.server.watcher import Watcher
-from vouch.server.workplace import chosen_transport, workplaces
+from vouch.server.workplace import workplaces
 
 log = logging.getLogger("vouch.server")
 
@@ -42,7 +41,6 @@ class Supervisor:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._reserved: ReservedPort | None = None
         self._crew: Crew | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -79,11 +77,9 @@ class Supervisor:
         tls = TlsRotation(files) if files else None
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
-        port = self._reserved.port
-        self._folder = tempfile.TemporaryDirectory(prefix="vouch-")
         try:
-            places = workplaces(transport, settings, port, Path(self._folder.name))
-            self._crew = Crew(places, settings, port)
+            places = workplaces(settings.model_copy(update={"transport": transport}), self._reserved.port)
+            self._crew = Crew(places, settings)
             self.build = build_info(transport, settings.provider)
             verify = partial(probe, settings=settings)
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
@@ -113,15 +109,11 @@ class Supervisor:
             await self._exposition.stop()
         if self._reserved is not None:
             self._reserved.close()
-        if self._folder is not None:
-            self._folder.cleanup()
 
     def kill(self) -> None:
         """Ends all workers at once, with the calls that they answer."""
         if self._crew is not None:
             self._crew.kill()
-        if self._folder is not None:
-            self._folder.cleanup()
 
 
 def _surroundings(watcher: Watcher, tls: TlsRotation | None, expected_servers: int) -> Surroundings:

@@ -1,6 +1,8 @@
-"""A worker on grpcio: `python -m vouch.server.worker_process`, started by the supervisor."""
+"""A worker: `python -m vouch.server.worker_process`, started by the supervisor."""
 
 import asyncio
+import logging
+import os
 import signal
 import socket
 
@@ -11,9 +13,13 @@ with loading():
 
     from vouch.server.control import Assignment, Channel, Ready, assignment, channel
     from vouch.server.errors import StartFailed
-    from vouch.server.transport.grpcio import Listening, start_grpcio
+    from vouch.server.logs import event
+    from vouch.server.transport.choice import chosen_transport, start_transport
+    from vouch.server.transport.listening import Listening
     from vouch.server.transport.tls import tls_files
     from vouch.server.worker import worker_of
+
+log = logging.getLogger("vouch.server")
 
 
 async def run(assigned: Assignment) -> None:
@@ -30,12 +36,24 @@ async def run(assigned: Assignment) -> None:
 
 async def _serve(assigned: Assignment, supervisor: Channel) -> None:
     settings, worker = assigned.settings, worker_of(assigned)
-    tls = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-    listening = Listening(shared=True, tls=tls)
-    server = await start_grpcio(
-        worker.methods(), worker.gate, settings.host, assigned.port, settings.max_message_bytes, listening
+    listening = Listening(
+        host=settings.host,
+        port=assigned.port,
+        shared=True,
+        tls=tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca),
+        max_message_bytes=settings.max_message_bytes,
+        max_connections=settings.max_connections,
+        grace_s=settings.grace_s,
     )
-    await worker.work(supervisor, server.stop)
+    transport = chosen_transport(settings.transport)
+    server = await start_transport(transport, worker.methods(), worker.gate, listening)
+    working = asyncio.create_task(worker.work(supervisor, server.stop), name="work")
+    await asyncio.wait((working, server.ended), return_when=asyncio.FIRST_COMPLETED)
+    if not working.done():
+        log.error("nothing listens any more: %s", server.ended.exception(), extra=event("listener_ended"))
+        os._exit(1)
+    await working
+    os._exit(0)  # connections of callers who do not read end with the process, whatever a transport waits for
 
 
 if __name__ == "__main__":

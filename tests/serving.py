@@ -1,13 +1,12 @@
 """A real gRPC server over a catalog that serves the tiny model, as a fixture; the worker's own tests start it whole."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
 
-from tests.relay import Envoy, Start, envoy
 from tests.tiny import publish_tiny
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
@@ -24,10 +23,13 @@ from vouch.server.services.reflection import Reflection
 from vouch.server.services.table import Method
 from vouch.server.session import open_session
 from vouch.server.statistics import Statistics
-from vouch.server.transport.envoy import why_not
+from vouch.server.transport.choice import Listener
 from vouch.server.transport.grpcio import start_grpcio
+from vouch.server.transport.h2corn import start_h2corn
+from vouch.server.transport.listening import Listening
 
 MAX_REQUEST_IMAGES = 500
+Start = Callable[[Iterable[Method], Gate, Listening], Awaitable[Listener]]
 
 
 @dataclass
@@ -59,22 +61,11 @@ class Serving:
         return served
 
 
-@pytest.fixture(scope="session")
-def running_envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
-    """One for all tests."""
-    with envoy(tmp_path_factory.mktemp("envoy")) as running:
-        yield running
-
-
-@pytest.fixture(params=["grpcio", "envoy"])
+@pytest.fixture(params=[start_h2corn, start_grpcio], ids=["h2corn", "grpcio"])
 def start(request: pytest.FixtureRequest) -> Start:
     """Starts a transport; whoever asks for this is run over each."""
-    if request.param == "grpcio":
-        return start_grpcio
-    if reason := why_not():
-        pytest.skip(reason)
-    running: Envoy = request.getfixturevalue("running_envoy")
-    return running.start
+    chosen: Start = request.param
+    return chosen
 
 
 @pytest.fixture
@@ -88,7 +79,7 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
     ]
-    server = await start(methods, gate, "127.0.0.1", 0, 1_000_000)
+    server = await start(methods, gate, Listening(max_message_bytes=1_000_000))
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
         house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address, methods)

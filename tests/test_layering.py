@@ -26,7 +26,7 @@ LIBRARIES = {
     "sources": {"numpy"},
     "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
     "server": {
-        *("envoy", "google", "grpc", "grpc_health", "grpc_reflection"),
+        *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "prometheus_client", "pydantic", "uvloop"),
     },
     "client": {"grpc", "matplotlib", "numpy", "pydantic", "rich"},
@@ -37,7 +37,6 @@ SERVER_ORDER = (
     *("statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
     *(
         "worker_process",
-        "embedded",
         "workplace",
         "member",
         "state",
@@ -79,7 +78,7 @@ BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "rep
 """Steps of a measurement; likewise."""
 ONLY_IN = {
     "onnxruntime": {"server/bound_session.py", "server/session.py", "trainer/quantize.py", "trainer/validate.py"},
-    "envoy": {"server/transport/envoy.py"},
+    "h2corn": {"server/transport/h2corn.py"},
     "prometheus_client": {"server/metrics.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},

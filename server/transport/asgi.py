@@ -3,12 +3,15 @@
 Over HTTP/2, gRPC is little: a path, a length before each message, a deadline in a header, a status in the trailers
 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The server must know the extension
 `http.response.trailers`.
+
+A server may tell that a caller has left by the event `http.disconnect`, by cancelling the call's task, or by an OSError
+when something is sent. All three mean the same.
 """
 
 import asyncio
 import zlib
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from time import perf_counter_ns
 from typing import Any, TypeVar
@@ -21,7 +24,7 @@ from vouch.server.gate import Gate
 from vouch.server.services.status import Status, status_of
 from vouch.server.services.table import CANCELLED, OK, CallContext, Method, Parts, Serialized, Soon
 
-Event = dict[str, Any]
+Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Scope = Mapping[str, Any]
@@ -29,8 +32,8 @@ T = TypeVar("T")
 
 CONTENT_TYPE = b"application/grpc"
 HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
-START = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
-OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
+START: Event = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
+OK_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
 RESERVED = (b":", b"grpc-", b"content-type", b"te", b"host")
 """How headers begin that are not the caller's own."""
 LENGTH_BYTES = 5
@@ -39,8 +42,9 @@ TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"
 WORTH_NO_COPY = 1 << 14
 """Bytes of a message from which on a view costs less than a copy."""
 WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
-PROBE_S = 0.1
-"""How long after a caller has left this is noticed, while a call waits."""
+PIECE_BYTES = 1 << 18
+"""A longer answer is sent in pieces, so that a server waits with each until the caller has room for it."""
+TRAILERS = "http.response.trailers"
 
 
 class CallerLeft(Exception):
@@ -66,6 +70,7 @@ class GrpcApp:
             if not await call.is_grpc():
                 method = None
                 return
+            call.require_trailers()
             if method is None:
                 raise Unsupported(f"there is no method {scope['path']}")
             if method.wire is None:
@@ -98,6 +103,7 @@ class _Call:
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._client = scope["client"]
         self._is_post = scope["method"] == "POST"
+        self._has_trailers = TRAILERS in (scope.get("extensions") or ())
         self._read = bytearray()
         self._ended = False
         self._started = False
@@ -110,6 +116,14 @@ class _Call:
         start = {"type": "http.response.start", "status": 415, "headers": headers}
         await self._put(start, _body(b"This port speaks gRPC over HTTP/2.\n"))
         return False
+
+    def require_trailers(self) -> None:
+        """
+        Raises:
+            InvalidRequest: the call's status cannot be sent behind its messages.
+        """
+        if not self._has_trailers:
+            raise InvalidRequest("expected the header 'te: trailers', which gRPC's calls have")
 
     def context(self) -> CallContext:
         """What came beside the messages."""
@@ -213,11 +227,11 @@ class _Call:
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""
-        await self._put(*self._beginning(), _body(_framed(*messages), more=True))
+        await self._put(*self._beginning(), *_bodies(_framed(*messages), more=True))
 
     async def finish(self, last: Parts | None = None) -> None:
         """The end, with a last message perhaps."""
-        await self._put(*self._beginning(), _body(_framed(last) if last is not None else b""), OK_TRAILERS)
+        await self._put(*self._beginning(), *_bodies(_framed(last) if last is not None else b""), OK_TRAILERS)
 
     async def fail(self, status: Status) -> None:
         """The end by an error."""
@@ -231,9 +245,10 @@ class _Call:
                     {"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b"")
                 )
 
-    async def probe(self) -> None:
-        """Raises CallerLeft if nobody waits for the answer any more: an empty piece of it cannot be sent then."""
-        await self._put(*self._beginning(), _body(b"", more=True))
+    async def left(self) -> None:
+        """Returns when the caller has left; for calls whose messages have all been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     def _beginning(self) -> tuple[Event, ...]:
         if self._started:
@@ -251,6 +266,13 @@ class _Call:
 
 def _body(content: bytes, more: bool = False) -> Event:
     return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def _bodies(content: bytes, more: bool = False) -> Iterable[Event]:
+    if len(content) <= PIECE_BYTES:
+        return (_body(content, more),)
+    starts = range(0, len(content), PIECE_BYTES)
+    return (_body(content[at : at + PIECE_BYTES], more or at != starts[-1]) for at in starts)
 
 
 class _Metadata(Mapping[str, str | bytes]):
@@ -313,18 +335,18 @@ async def _requests(method: Method, call: _Call) -> Message | AsyncIterator[Mess
 
 
 async def _watched(awaitable: Awaitable[T], call: _Call) -> T:
-    """What is awaited, unless the caller leaves before it is there: then it is cancelled.
-
-    The server tells of that only when something is sent.
-    """
-    work = asyncio.ensure_future(awaitable)
+    """What is awaited, unless the caller leaves before it is there: then it is cancelled."""
+    work, leaving = asyncio.ensure_future(awaitable), asyncio.ensure_future(call.left())
     try:
-        while not (await asyncio.wait((work,), timeout=PROBE_S))[0]:
-            await call.probe()
-    finally:
+        await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            work.cancel()
-            await asyncio.wait((work,))
+            raise CallerLeft
+    finally:
+        waiting = [one for one in (work, leaving) if not one.done()]
+        for one in waiting:
+            one.cancel()
+        if waiting:
+            await asyncio.wait(waiting)
     return work.result()
 
 

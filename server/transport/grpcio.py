@@ -1,11 +1,10 @@
-"""The tables of the services on grpcio's asyncio server: the first transport, and the reference for others."""
+"""The tables of the services on grpcio's asyncio server: the reference for others."""
 
 from __future__ import annotations  # grpcio's classes are generic in its stubs only
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,12 +15,22 @@ from vouch.server.errors import StartFailed
 from vouch.server.gate import Gate
 from vouch.server.services.status import status_of
 from vouch.server.services.table import CANCELLED, OK, CallContext, Method
-from vouch.server.transport.limits import MAX_CONCURRENT_STREAMS
+from vouch.server.transport.listening import (
+    IDLE_S,
+    KEEPALIVE_IDLE_S,
+    KEEPALIVE_INTERVAL_S,
+    KEEPALIVE_PROBES,
+    MAX_CONCURRENT_STREAMS,
+    MAX_HEADER_BYTES,
+    MIN_PING_INTERVAL_S,
+    Listening,
+)
 from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-MIN_PING_INTERVAL_MS = 10_000
-"""Clients may ping as often as this to keep an idle connection; more often is answered by GOAWAY."""
+MAX_PENDING_CALLS = 1 << 20
+"""Calls that nobody has taken up yet. By its own default of 1,000 gRPC answers more of them by CANCELLED, which callers
+do not send again, before the gate and the queues have seen them."""
 
 
 class GrpcioServer:
@@ -30,70 +39,60 @@ class GrpcioServer:
     def __init__(self, server: grpc.aio.Server, port: int) -> None:
         self._server = server
         self.port = port
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Never done: gRPC's core holds its listener."""
 
     async def stop(self) -> None:
         """Closes all connections. Whoever wants calls to be answered first closes the gate before."""
         await self._server.stop(0)
 
 
-@dataclass(frozen=True)
-class Listening:
-    """How a port is listened on."""
-
-    shared: bool = False
-    """Other processes listen there too, and the kernel deals out the connections."""
-    tls: TlsFiles | None = None
-    """None: plaintext."""
-
-
-PRIVATE_PLAINTEXT = Listening()
-
-
-async def start_grpcio(
-    methods: Iterable[Method],
-    gate: Gate,
-    host: str,
-    port: int,
-    max_message_bytes: int,
-    listening: Listening = PRIVATE_PLAINTEXT,
-) -> GrpcioServer:
+async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listening) -> GrpcioServer:
     """Listens, and answers these methods.
 
     Args:
         gate: what calls pass on their way in.
-        port: 0 for a free one.
 
     Raises:
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
-            (
-                "grpc.so_reuseport",
-                int(listening.shared),
-            ),  # on by default: a second server would take half the calls in silence
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
-            ("grpc.keepalive_permit_without_calls", 1),
-        ]
-    )
+    server = grpc.aio.server(options=options(listening))
     for method in methods:
         _, service, name = method.path.split("/")
         handler = grpc.method_handlers_generic_handler(service, {name: _handler(method, gate)})
         server.add_generic_rpc_handlers((handler,))
+    where = f"{listening.host}:{listening.port}"
     try:
         if listening.tls is None:
-            bound = server.add_insecure_port(f"{host}:{port}")
+            port = server.add_insecure_port(where)
         else:
-            bound = server.add_secure_port(f"{host}:{port}", _credentials(listening.tls))
+            port = server.add_secure_port(where, _credentials(listening.tls))
     except RuntimeError as err:
         raise StartFailed(
-            f"cannot listen on {host}:{port}: another server is there, or it is no address of this machine"
+            f"cannot listen on {where}: another server is there, or it is no address of this machine"
         ) from err
     await server.start()
-    return GrpcioServer(server, bound)
+    return GrpcioServer(server, port)
+
+
+def options(listening: Listening) -> list[tuple[str, int]]:
+    """What gRPC's core is asked for. Names that it does not know it passes over in silence: a test looks for them."""
+    return [
+        ("grpc.max_receive_message_length", listening.max_message_bytes),
+        ("grpc.max_send_message_length", listening.max_message_bytes),
+        ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
+        ("grpc.so_reuseport", int(listening.shared)),  # by default on: a second server would take half of the calls
+        ("grpc.max_metadata_size", MAX_HEADER_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_HEADER_BYTES),
+        ("grpc.max_allowed_incoming_connections", listening.connections),
+        ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
+        ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_S * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", KEEPALIVE_IDLE_S * 1000),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_INTERVAL_S * KEEPALIVE_PROBES * 1000),
+    ]
 
 
 def _credentials(files: TlsFiles) -> grpc.ServerCredentials:

@@ -1,10 +1,9 @@
 import pytest
 
-from tests.relay import Start
-from tests.serving import running_envoy, serving
+from tests.serving import Start, serving
 from vouch.server.transport.grpcio import start_grpcio
 
-__all__ = ["running_envoy", "serving"]
+__all__ = ["serving"]
 
 
 @pytest.fixture

@@ -29,9 +29,11 @@ from vouch.server.errors import NotReady
 from vouch.server.gate import Gate
 from vouch.server.services.table import CallContext, methods
 from vouch.server.transport.grpcio import start_grpcio
+from vouch.server.transport.listening import Listening
 
 COLOUR = PixelSettings(height=SIDE, width=SIDE, channels=3)
 NOBODY = "127.0.0.1:1"
+SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 
 
 def png(image: np.ndarray) -> bytes:
@@ -335,9 +337,7 @@ class Moody:
 async def test_an_unavailable_server_is_asked_again() -> None:
     """gRPC itself sends the call again, a photo's too, a few times, and then gives up with the reason."""
     moody = Moody(iter([False, False, True, *[False] * 10]))
-    server = await start_grpcio(
-        methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), Gate(), "127.0.0.1", 0, 10_000_000
-    )
+    server = await start_grpcio(methods(SERVICE, moody), Gate(), Listening(max_message_bytes=10_000_000))
     async with AsyncClient(f"127.0.0.1:{server.port}") as client:
         answer = await client.predict(bytes(5_000_000))
         assert (answer.model, moody.calls) == ("moody", 3)
@@ -351,9 +351,7 @@ async def test_an_unavailable_server_is_asked_again() -> None:
 async def test_every_call_has_a_deadline() -> None:
     """A server that does not answer costs the client's time-out, not for ever."""
     moody = Moody(iter([True] * 10))
-    server = await start_grpcio(
-        methods(pb.DESCRIPTOR.services_by_name["Classifier"], moody), Gate(), "127.0.0.1", 0, 10_000
-    )
+    server = await start_grpcio(methods(SERVICE, moody), Gate(), Listening(max_message_bytes=10_000))
     async with AsyncClient(f"127.0.0.1:{server.port}", timeout_s=0.1) as client:
         with pytest.raises(CallFailed, match="did not answer in time") as failure:
             await client.predict([b"png"], model="slow")

@@ -13,7 +13,8 @@ from vouch.client.bench.images import Reference, take_reference
 from vouch.client.commands import status
 from vouch.client.messages import Model
 from vouch.client.settings import StatusSettings
-from vouch.server.transport.grpcio import Listening, start_grpcio
+from vouch.server.transport.grpcio import start_grpcio
+from vouch.server.transport.listening import Listening
 from vouch.server.transport.tls import TlsFiles
 
 
@@ -30,8 +31,8 @@ def pair(authority: Authority) -> Pair:
 @pytest.fixture
 async def secured(serving: Serving, pair: Pair) -> AsyncIterator[str]:
     """The address of a server that speaks TLS, with the fixture's model behind it."""
-    listening = Listening(tls=TlsFiles(pair.certificate, pair.key))
-    server = await start_grpcio(serving.methods, serving.gate, "127.0.0.1", 0, 1_000_000, listening)
+    listening = Listening(tls=TlsFiles(pair.certificate, pair.key), max_message_bytes=1_000_000)
+    server = await start_grpcio(serving.methods, serving.gate, listening)
     yield f"127.0.0.1:{server.port}"
     await server.stop()
 

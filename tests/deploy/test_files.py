@@ -47,14 +47,14 @@ def test_no_variable_is_without_a_default() -> None:
 def test_every_dependency_of_an_image_is_locked_by_hash(image: str) -> None:
     """At the version that the tests run with; torch, whose builds differ, by version."""
     tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().lower().splitlines())
-    names = ("server-cpu", "server-envoy", "server-cuda") if image == "server" else ("trainer",)
+    names = ("server-cpu", "server-cuda") if image == "server" else ("trainer",)
     for name in names:
         locked = LOCKED.findall(lock(name))
         assert len(locked) == lock(name).count("=="), name
         for package, version, _ in locked:
             versions = {tested.get(package), tested.get(package.replace("-", "_"))} - {None}
             assert not versions or versions == {version}, f"{name}: {package}"
-    assert "torch==" not in lock("server-cpu") + lock("server-cuda") + lock("server-envoy")
+    assert "torch==" not in lock("server-cpu") + lock("server-cuda")
     dockerfile = (ROOT / "deploy/trainer.Dockerfile").read_text()
     assert f"ARG TORCH_VERSION={tested['torch']}\n" in dockerfile
 

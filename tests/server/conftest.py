@@ -1,3 +1,3 @@
-from tests.serving import running_envoy, serving, start
+from tests.serving import serving, start
 
-__all__ = ["running_envoy", "serving", "start"]
+__all__ = ["serving", "start"]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import vouch.server.crew
 import vouch.server.member
 from tests.tiny import publish_tiny
 from vouch.bundle.accuracy import Accuracy
@@ -16,7 +15,6 @@ from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.server.catalog import Refusal
 from vouch.server.crew import Crew
 from vouch.server.errors import Refused, StartFailed
-from vouch.server.port import ReservedPort
 from vouch.server.settings import ServeSettings
 from vouch.server.workplace import Launch
 
@@ -25,10 +23,6 @@ WORKER = """
 import json, os, socket, sys, threading
 end = socket.socket(fileno=int(sys.argv[1]))
 log = open(sys.argv[2], "a", buffering=1)
-listening = socket.socket()
-listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-listening.bind(("127.0.0.1", int(sys.argv[4])))
-listening.listen()
 def say(**message):
     end.sendall(json.dumps(message).encode() + b"\\n")
 say(kind="ready")
@@ -55,8 +49,8 @@ for line in end.makefile():
 class Place:
     """Starts such workers; each line of what they were told is (process, kind, name)."""
 
-    def __init__(self, folder: Path, port: int, *kinds: str) -> None:
-        self._folder, self._port, self._kinds = folder, port, kinds
+    def __init__(self, folder: Path, *kinds: str) -> None:
+        self._folder, self._kinds = folder, kinds
         self._started = 0
 
     def __call__(self, end: int) -> Launch:
@@ -65,7 +59,7 @@ class Place:
         self._started += 1
         if kind == "absent":
             return Launch(("/no/such/program",), dict(os.environ))
-        words = (str(end), str(log), kind, str(self._port))
+        words = (str(end), str(log), kind)
         return Launch((sys.executable, "-c", WORKER, *words), dict(os.environ))
 
     def told(self, place: int = 0) -> list[tuple[str, ...]]:
@@ -84,19 +78,16 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def crew(
-    folder: Path, *kinds: str, workers: int = 0, grace_s: float = 10.0, wrong_port: bool = False
-) -> AsyncIterator[tuple[Crew, Place]]:
+async def crew(folder: Path, *kinds: str, workers: int = 0, grace_s: float = 10.0) -> AsyncIterator[tuple[Crew, Place]]:
     """The workers are of these kinds, one of each unless it is said how many; their successors of the next ones."""
-    with ReservedPort("127.0.0.1", 0) as reserved:
-        place = Place(folder, reserved.port, *kinds)
-        settings = ServeSettings(models=folder, workers=workers or len(kinds), grace_s=grace_s)
-        members = Crew([place] * settings.workers, settings, 1 if wrong_port else reserved.port)
-        try:
-            await members.start()
-            yield members, place
-        finally:
-            await members.stop()
+    place = Place(folder, *kinds)
+    settings = ServeSettings(models=folder, workers=workers or len(kinds), grace_s=grace_s)
+    members = Crew([place] * settings.workers, settings)
+    try:
+        await members.start()
+        yield members, place
+    finally:
+        await members.stop()
 
 
 @pytest.fixture
@@ -249,16 +240,6 @@ async def test_one_that_is_not_heard_any_more_and_does_not_end_is_replaced(
         assert not Path(f"/proc/{place.told()[0][0]}").exists()
 
 
-async def test_a_worker_on_which_nobody_can_call_is_the_servers_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is alive, and does not listen: that is told after a while."""
-    monkeypatch.setattr(vouch.server.crew, "START_TIMEOUT_S", 0.1)
-    with pytest.raises(StartFailed, match="nothing listens on 127.0.0.1:1;"):
-        async with crew(tmp_path, "willing", wrong_port=True):
-            pass
-
-
 async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some workers that all ended soon, with the reason; a server that only seems to be there helps nobody."""
     monkeypatch.setattr(vouch.server.member, "MAX_TRIES", 3)
@@ -272,7 +253,7 @@ async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Pat
     """Not one that is tried again and again."""
     settings = ServeSettings(models=tmp_path)
     launch = Launch((sys.executable, "-c", "raise SystemExit(3)"), dict(os.environ))
-    members = Crew([lambda end: launch] * settings.workers, settings, 1)
+    members = Crew([lambda end: launch] * settings.workers, settings)
 
     with pytest.raises(StartFailed, match="a worker did not start"):
         await members.start()

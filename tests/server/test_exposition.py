@@ -150,7 +150,10 @@ async def test_a_balancer_is_told_whether_calls_should_come_here() -> None:
 async def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     """One line, before any worker is started in vain."""
     async with exposing() as port:
-        with pytest.raises(StartFailed, match=f"cannot listen on 127.0.0.1:{port} for metrics.*--metrics-port"):
+        with pytest.raises(
+            StartFailed,
+            match=f"cannot listen on 127.0.0.1:{port}: another program listens there, for metrics; --metrics-port",
+        ):
             await Exposition.start("127.0.0.1", port, one, lambda: True)
 
 

@@ -57,7 +57,9 @@ def test_an_address_that_cannot_be_had_is_told_apart(host: str, reason: str) -> 
 )
 def test_other_reasons_are_told_too(number: int, reason: str) -> None:
     """As the system has them, or what is meant."""
-    assert cannot_listen(OSError(number, os.strerror(number))).startswith(reason)
+    told = cannot_listen("host", 5, OSError(number, os.strerror(number)))
+
+    assert told.startswith(f"cannot listen on host:5: {reason}")
 
 
 def test_a_name_and_an_address_in_brackets_are_understood() -> None:

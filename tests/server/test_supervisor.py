@@ -5,7 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import grpc
 import numpy as np
@@ -24,7 +24,6 @@ from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from vouch.server.errors import StartFailed
 from vouch.server.settings import ServeSettings, Transport
 from vouch.server.supervisor import Supervisor
-from vouch.server.transport.envoy import why_not
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -61,7 +60,7 @@ class House:
 
 
 @asynccontextmanager
-async def working(models: Path, transport: Transport = "grpcio", **fields: Any) -> AsyncIterator[House]:
+async def working(models: Path, transport: Transport = "h2corn", **fields: Any) -> AsyncIterator[House]:
     settings = ServeSettings(
         models=models,
         port=0,
@@ -78,11 +77,9 @@ async def working(models: Path, transport: Transport = "grpcio", **fields: Any) 
         await supervisor.stop()
 
 
-@pytest.fixture(params=["grpcio", "envoy"])
+@pytest.fixture(params=get_args(Transport))
 def transport(request: pytest.FixtureRequest) -> Transport:
     """Whoever asks for this is run over each."""
-    if request.param == "envoy" and (reason := why_not()):
-        pytest.skip(reason)
     chosen: Transport = request.param
     return chosen
 

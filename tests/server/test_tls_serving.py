@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import grpc
 import pytest
@@ -21,14 +21,11 @@ from vouch.client import AsyncClient, CallFailed, Tls
 from vouch.server.errors import StartFailed
 from vouch.server.settings import ServeSettings, Transport
 from vouch.server.supervisor import Supervisor
-from vouch.server.transport.envoy import why_not
 
 
-@pytest.fixture(params=["grpcio", "envoy"])
+@pytest.fixture(params=get_args(Transport))
 def transport(request: pytest.FixtureRequest) -> Transport:
     """Whoever asks for this is run over each."""
-    if request.param == "envoy" and (reason := why_not()):
-        pytest.skip(reason)
     chosen: Transport = request.param
     return chosen
 

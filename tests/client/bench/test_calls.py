@@ -20,6 +20,7 @@ from vouch.server.errors import DomainError, InvalidRequest, ModelFailed, NotRea
 from vouch.server.gate import Gate
 from vouch.server.services.table import CallContext, methods
 from vouch.server.transport.grpcio import start_grpcio
+from vouch.server.transport.listening import Listening
 
 IMAGES, TRUE = tiny_images(10)
 REFERENCE = Reference(IMAGES, tuple((LABELS[k],) for k in TRUE))
@@ -38,7 +39,7 @@ async def answering(answer: Callable[[CallContext], pb.PredictResponse]) -> Asyn
 
     peers: set[str] = set()
     table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], Service())
-    server = await start_grpcio(table, Gate(), "127.0.0.1", 0, 10_000)
+    server = await start_grpcio(table, Gate(), Listening(max_message_bytes=10_000))
     yield f"127.0.0.1:{server.port}", peers
     await server.stop()
 
@@ -152,7 +153,7 @@ async def test_a_call_that_takes_too_long_is_counted() -> None:
         PredictStream = ListModels = GetModel = Evaluate = Predict
 
     table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], Slow())
-    server = await start_grpcio(table, Gate(), "127.0.0.1", 0, 10_000)
+    server = await start_grpcio(table, Gate(), Listening(max_message_bytes=10_000))
     async with Calls(f"127.0.0.1:{server.port}", 0.1, TINY, REFERENCE) as calls:
         assert await calls.of(1)(0) == "DEADLINE_EXCEEDED"
     await server.stop()

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2
 
-from tests.relay import Start
+from tests.serving import Start
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.catalog import Catalog
@@ -22,6 +22,7 @@ from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import HealthListResponse
 from vouch.server.services.inference import Inference
 from vouch.server.services.table import CallContext, methods
+from vouch.server.transport.listening import Listening
 
 
 def made_up(*names: str) -> FileDescriptor:
@@ -42,7 +43,7 @@ class Implementation:
 async def test_a_method_that_a_later_release_adds_is_unimplemented(start: Start) -> None:
     """The server starts, and answers all the others."""
     service = made_up("Known", "Later").services_by_name["Service"]
-    server = await start(methods(service, Implementation()), Gate(), "127.0.0.1", 0, 10_000)
+    server = await start(methods(service, Implementation()), Gate(), Listening())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         call: Callable[[str], Any] = channel.unary_unary
         known = await call("/made_up.Service/Known")(b"", timeout=10)

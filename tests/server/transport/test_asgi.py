@@ -1,7 +1,7 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
 from vouch.server.gate import Gate
-from vouch.server.services.table import CallContext, methods
+from vouch.server.services.table import CANCELLED, CallContext, methods
 from vouch.server.transport.asgi import Event, GrpcApp, timeout_s
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
@@ -24,22 +24,26 @@ class Echo:
     def __init__(self) -> None:
         self.context = CallContext()
         self.hang = False
+        self.times = 1
+        self.began = asyncio.Event()
         self.cancelled = asyncio.Event()
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:  # noqa: N802
         self.context = context
+        self.began.set()
         try:
             if self.hang:
                 await asyncio.Event().wait()
         finally:
             self.cancelled.set()
-        return pb.PredictResponse(model=request.model)
+        return pb.PredictResponse(model=request.model * self.times)
 
     async def Evaluate(  # noqa: N802
         self, request: pb.EvaluateRequest, context: CallContext
     ) -> AsyncIterator[pb.EvaluateResponse]:
         try:
             yield pb.EvaluateResponse(model=request.model)
+            self.began.set()
             await asyncio.Event().wait()
         finally:
             self.cancelled.set()
@@ -56,7 +60,7 @@ class Caller:
     def __init__(self, *chunks: bytes, path: str = PREDICT, **headers: str) -> None:
         self.echo = Echo()
         self.sent: list[Event] = []
-        self.gone = False
+        self.gone = asyncio.Event()
         self._chunks = list(chunks)
         named = {"content-type": "application/grpc", "te": "trailers"} | headers
         self.scope: dict[str, Any] = {
@@ -65,15 +69,17 @@ class Caller:
             "path": path,
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items()],
             "client": ("::1", 5),
+            "extensions": {"http.response.trailers": {}},
         }
 
     async def receive(self) -> Event:
         if not self._chunks:
+            await self.gone.wait()
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": self._chunks.pop(0), "more_body": bool(self._chunks)}
 
     async def send(self, event: Event) -> None:
-        if self.gone:
+        if self.gone.is_set():
             raise OSError("gone")
         self.sent.append(event)
 
@@ -181,34 +187,57 @@ async def test_metadata_is_the_callers_own() -> None:
     assert 40 < context.deadline - asyncio.get_running_loop().time() <= 50
 
 
-async def test_a_caller_who_leaves_before_the_answer_cancels_the_service() -> None:
-    """It is noticed while the answer is waited for, though nothing was sent yet."""
-    caller = Caller(framed(REQUEST))
-    caller.echo.hang = caller.gone = True
+LEAVING = [lambda caller, _: caller.gone.set(), lambda _, calling: calling.cancel()]
+"""The ways in which a server tells that a caller has left: an event, and the end of the task."""
 
+
+@pytest.mark.parametrize("leave", LEAVING)
+@pytest.mark.parametrize("name", ["Predict", "Evaluate"])
+async def test_a_caller_who_leaves_ends_the_service(
+    name: str, leave: Callable[[Caller, asyncio.Task[Any]], Any]
+) -> None:
+    """Before the answer as well as within a stream that has nothing to say for long; and it is counted as cancelled."""
+    caller = Caller(framed(REQUEST), path=f"/{SERVICE.full_name}/{name}")
+    caller.echo.hang = True
+    table = methods(SERVICE, caller.echo)
+    calling = asyncio.create_task(GrpcApp(table, Gate(), MAX_MESSAGE_BYTES)(caller.scope, caller.receive, caller.send))
     async with asyncio.timeout(10):
-        await caller.call()
+        await caller.echo.began.wait()
+        leave(caller, calling)
+        await asyncio.wait((calling,))
+
     assert caller.echo.cancelled.is_set()
-
-
-async def test_a_caller_who_leaves_a_stream_ends_it() -> None:
-    """Also one that has nothing to say for long."""
-    caller = Caller(framed(b""), path=f"/{SERVICE.full_name}/Evaluate")
-    calling = asyncio.create_task(caller.call())
-    async with asyncio.timeout(10):
-        while not caller.sent:
-            await asyncio.sleep(0)
-        caller.gone = True
-
-        await calling
-    assert caller.echo.cancelled.is_set()
+    (counted,) = [method.requests for method in table if method.path.endswith(f"/{name}")]
+    assert [*counted.methods[f"/{SERVICE.full_name}/{name}"]] == [CANCELLED]
 
 
 async def test_a_caller_who_leaves_while_it_sends_ends_the_call() -> None:
     """Nothing is answered to nobody."""
-    caller = await Caller().call()
+    caller = Caller()
+    caller.gone.set()
+    await caller.call()
 
     assert caller.sent == []
+
+
+async def test_a_call_that_takes_no_trailers_is_refused() -> None:
+    """Its status could not be sent behind a message: a proxy has left the header te out."""
+    caller = Caller(framed(REQUEST))
+    caller.scope["extensions"] = {}
+
+    assert (await caller.call()).status == (3, "expected the header 'te: trailers', which gRPC's calls have")
+
+
+async def test_a_large_answer_goes_out_in_pieces() -> None:
+    """A server waits with each until the caller has room for it."""
+    caller = Caller(framed(pb.PredictRequest(model="x" * 900).SerializeToString()))
+    caller.echo.times = 1000
+    await caller.call()
+
+    bodies = [event for event in caller.sent if event["type"] == "http.response.body"]
+    assert caller.answer == "x" * 900_000
+    assert [event["more_body"] for event in bodies] == [True] * (len(bodies) - 1) + [False]
+    assert max(len(event["body"]) for event in bodies) <= 1 << 18
 
 
 async def test_a_deadline_is_held() -> None:

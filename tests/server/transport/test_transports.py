@@ -7,12 +7,12 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from tests.relay import Start
-from tests.serving import Serving
+from tests.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import Overloaded
 from vouch.server.gate import Gate
 from vouch.server.services.table import CallContext, methods
+from vouch.server.transport.listening import Listening
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 
@@ -54,7 +54,7 @@ class Probe:
     ListModels = GetModel = Evaluate = _unused
 
 
-class Listening:
+class Probed:
     def __init__(self, probe: Probe, channel: grpc.aio.Channel, port: int) -> None:
         self.probe = probe
         self.port = port
@@ -63,12 +63,12 @@ class Listening:
 
 
 @pytest.fixture
-async def listening(start: Start) -> AsyncIterator[Listening]:
+async def listening(start: Start) -> AsyncIterator[Probed]:
     """The probe, over each transport."""
     probe = Probe()
-    server = await start(methods(SERVICE, probe), Gate(), "127.0.0.1", 0, 10_000)
+    server = await start(methods(SERVICE, probe), Gate(), Listening(max_message_bytes=10_000))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Listening(probe, channel, server.port)
+        yield Probed(probe, channel, server.port)
     await server.stop()
 
 
@@ -78,7 +78,7 @@ async def status(call: Any) -> tuple[grpc.StatusCode, str]:
     return failure.value.code(), failure.value.details() or ""
 
 
-async def test_bytes_that_are_no_message_are_the_callers_mistake(listening: Listening) -> None:
+async def test_bytes_that_are_no_message_are_the_callers_mistake(listening: Probed) -> None:
     """Garbage is INVALID_ARGUMENT, not UNKNOWN with an exception's text."""
     assert await status(listening.predict(b"\xff\xff\xff")) == (
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -86,21 +86,21 @@ async def test_bytes_that_are_no_message_are_the_callers_mistake(listening: List
     )
 
 
-async def test_garbage_on_a_stream_ends_it_with_the_reason(listening: Listening) -> None:
+async def test_garbage_on_a_stream_ends_it_with_the_reason(listening: Probed) -> None:
     """The stream's status is INVALID_ARGUMENT."""
     call = listening.stream(iter([b"\xff\xff\xff"]))
 
     assert (await status(call.read()))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_an_expected_error_becomes_its_status(listening: Listening) -> None:
+async def test_an_expected_error_becomes_its_status(listening: Probed) -> None:
     """Domain errors keep their message."""
     listening.probe.failure = Overloaded("the queue is full")
 
     assert await status(listening.predict(b"")) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "the queue is full")
 
 
-async def test_a_bug_is_told_by_an_id_only(listening: Listening, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_is_told_by_an_id_only(listening: Probed, caplog: pytest.LogCaptureFixture) -> None:
     """The exception's text stays in the log, on unary calls and on streams."""
     listening.probe.failure = RuntimeError("password=1234")
     request = pb.PredictStreamRequest(id="a").SerializeToString()
@@ -118,7 +118,7 @@ async def test_a_bug_is_told_by_an_id_only(listening: Listening, caplog: pytest.
     assert "password=1234" in caplog.text
 
 
-async def test_a_deadline_reaches_the_service_in_the_loops_time(listening: Listening) -> None:
+async def test_a_deadline_reaches_the_service_in_the_loops_time(listening: Probed) -> None:
     """The context carries the deadline of a call that has one, and none where the caller waits for ever."""
     await listening.predict(b"", timeout=50, metadata=(("colour", "blue"),))
     await listening.predict(b"")
@@ -131,7 +131,7 @@ async def test_a_deadline_reaches_the_service_in_the_loops_time(listening: Liste
     assert endless.deadline is None
 
 
-async def test_a_cancelled_call_cancels_the_service(listening: Listening) -> None:
+async def test_a_cancelled_call_cancels_the_service(listening: Probed) -> None:
     """Nobody goes on working for a caller who has left."""
     listening.probe.hang = True
     call = listening.predict(b"")
@@ -143,7 +143,7 @@ async def test_a_cancelled_call_cancels_the_service(listening: Listening) -> Non
         await listening.probe.cancelled.wait()
 
 
-async def test_an_expired_deadline_ends_the_call_and_the_service(listening: Listening) -> None:
+async def test_an_expired_deadline_ends_the_call_and_the_service(listening: Probed) -> None:
     """DEADLINE_EXCEEDED for the caller, cancellation for the service."""
     listening.probe.hang = True
 
@@ -154,7 +154,7 @@ async def test_an_expired_deadline_ends_the_call_and_the_service(listening: List
         await listening.probe.cancelled.wait()
 
 
-async def test_a_cancelled_stream_closes_the_services_iterator(listening: Listening) -> None:
+async def test_a_cancelled_stream_closes_the_services_iterator(listening: Probed) -> None:
     """Its cleanup runs, though it was waiting for a request that never comes."""
     call = listening.stream()
     await call.write(pb.PredictStreamRequest(id="a").SerializeToString())
@@ -165,7 +165,7 @@ async def test_a_cancelled_stream_closes_the_services_iterator(listening: Listen
         await listening.probe.cancelled.wait()
 
 
-async def test_a_message_over_the_limit_is_refused(listening: Listening) -> None:
+async def test_a_message_over_the_limit_is_refused(listening: Probed) -> None:
     """RESOURCE_EXHAUSTED beyond the limit, an answer just below it."""
     below = pb.PredictRequest(model="m" * 9_000).SerializeToString()
     above = pb.PredictRequest(model="m" * 11_000).SerializeToString()
