@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.errors import BundleError
@@ -47,6 +47,7 @@ from vouch.server.services.table import Method
 from vouch.server.session import require_provider
 from vouch.server.settings import ServeSettings
 from vouch.server.statistics import Requests
+from vouch.server.transport.choice import Listener
 from vouch.server.verify import load
 
 LOAD_WITHIN_S = 900.0
@@ -89,11 +90,11 @@ class Worker:
         self._methods = [*services, *Health(self._readiness, names).methods(), *Reflection(names).methods()]
         return self._methods
 
-    async def work(self, channel: Channel, stop_listening: Callable[[], Awaitable[None]]) -> None:
+    async def work(self, channel: Channel, server: Listener) -> None:
         """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
 
         Args:
-            stop_listening: called when all accepted calls are answered.
+            server: what calls come from.
         """
         self._report = channel.say
         channel.say(Ready())
@@ -104,7 +105,7 @@ class Worker:
         end_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
         following.cancel()
         await asyncio.wait((following,))
-        await self._drain(stop.delay_s, stop_listening)
+        await self._drain(stop.delay_s, server)
         hearing.cancel()
         await asyncio.wait((hearing,))
         channel.say(Stopped(counts=self._told()))
@@ -207,12 +208,13 @@ class Worker:
         self.catalog.withdraw(served, reason)
         self._report(Broken(reason=f"{served.bundle}: {reason}"))
 
-    async def _drain(self, delay_s: float, stop_listening: Callable[[], Awaitable[None]]) -> None:
+    async def _drain(self, delay_s: float, server: Listener) -> None:
         """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
         self._readiness.drain()
         await asyncio.sleep(delay_s)
+        await server.turn_away()
         await self.gate.close(self._settings.grace_s)
-        await stop_listening()
+        await server.stop()
         self._decoder.close()
         await self.catalog.close()
 

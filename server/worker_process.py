@@ -47,7 +47,7 @@ async def _serve(assigned: Assignment, supervisor: Channel) -> None:
     )
     transport = chosen_transport(settings.transport)
     server = await start_transport(transport, worker.methods(), worker.gate, listening)
-    working = asyncio.create_task(worker.work(supervisor, server.stop), name="work")
+    working = asyncio.create_task(worker.work(supervisor, server), name="work")
     await asyncio.wait((working, server.ended), return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
         log.error("nothing listens any more: %s", server.ended.exception(), extra=event("listener_ended"))

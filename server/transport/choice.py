@@ -25,8 +25,11 @@ class Listener(Protocol):
     def port(self) -> int:
         """Where it listens."""
 
+    async def turn_away(self) -> None:
+        """No new connections from now on, as far as the library can; calls that are here go on."""
+
     async def stop(self) -> None:
-        """Closes the listener, then all connections; whoever wants calls to be answered closes the gate before."""
+        """Closes all that is left; whoever wants calls to be answered waits for them before."""
 
 
 def chosen_transport(wanted: Transport | None) -> Transport:

@@ -42,6 +42,11 @@ class GrpcioServer:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Never done: gRPC's core holds its listener."""
 
+    async def turn_away(self) -> None:
+        """Nothing: gRPC's core answers CANCELLED to calls that meet a server whose listener it closes, and callers do
+        not send those again. The gate tells them UNAVAILABLE.
+        """
+
     async def stop(self) -> None:
         """Closes all connections. Whoever wants calls to be answered first closes the gate before."""
         await self._server.stop(0)

@@ -5,8 +5,11 @@ sockets of our own: https://pypi.org/project/h2corn/, 2.0.0. docs/decisions.md s
 """
 
 import asyncio
+import ctypes
 import logging
 import socket
+import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -42,8 +45,10 @@ STALL_S = 60.0
 BACKSTOP_BYTES = 1 << 20
 """Over our own limit on a message: only a request of several messages comes so far."""
 RENEWAL_INTERVAL_S = 1.0
-EMPTY_WITHIN_S = 0.05
-"""For connections that wait in a listener to be taken before it is shut."""
+SETTLED_S = 0.3
+"""For connections that wait in a listener, and their handshakes, before it is shut."""
+SO_ATTACH_FILTER, BPF_RETURN = 26, 0x06
+"""Linux's; Python has no names for them."""
 CLOSED_WITHIN_S = 1.0
 """For connections to be closed when all calls have ended."""
 
@@ -84,16 +89,20 @@ class H2cornServer:
         if self._rotation is not None:
             self._renewing = asyncio.create_task(self._renew(self._rotation), name="renew certificates")
 
-    async def stop(self) -> None:
-        """Closes the listener, then all connections. Whoever wants calls to be answered first closes the gate before.
-
-        What a caller who does not read keeps open ends with the process.
-        """
+    async def turn_away(self) -> None:
+        """No new connections from now on; those that are here are told to call elsewhere, and their calls go on."""
+        if self._stopping:
+            return
         self._stopping = True
         if self._renewing is not None:
             self._renewing.cancel()
         if self._current is not None:
             await _shut(self._current)
+
+    async def stop(self) -> None:
+        """Closes all that is left. What a caller who does not read keeps open ends with the process."""
+        await self.turn_away()
+        if self._current is not None:
             await asyncio.wait({self._current.serving, *self._draining}, timeout=CLOSED_WITHIN_S)
 
     async def _begin(self) -> _Generation:
@@ -217,10 +226,21 @@ def _keep_alive(listens: socket.socket) -> None:
 
 
 async def _shut(generation: _Generation) -> None:
-    """No new connections, then a farewell to all that are there: h2corn alone would leave the listener open, and who
-    connects then would wait for ever. What waits in the listener's queue is taken before; shutting it would reset it.
+    """No new connections, then a farewell to all that are there.
+
+    h2corn alone would leave the listener open, and who connects then would wait for ever. Shutting a listener resets
+    what waits in its queue, and the farewell what has not shaken hands yet. So who comes now is not heard, and asks
+    again a second later, when another listener answers; those that came before get the time to settle.
     """
-    generation.listener.listen(0)
-    await asyncio.sleep(EMPTY_WITHIN_S)
-    generation.listener.shutdown(socket.SHUT_RDWR)
+    _hear_nobody(generation.listener)
+    await asyncio.sleep(SETTLED_S)
+    generation.listener.shutdown(socket.SHUT_RDWR)  # h2corn fails when it finds that: so the next line comes at once
     generation.server.shutdown()
+
+
+def _hear_nobody(listens: socket.socket) -> None:
+    """Has Linux drop all that comes to a listener: a filter of one instruction, "keep 0 bytes" (socket(7))."""
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
+    listens.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
