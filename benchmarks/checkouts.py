@@ -1,7 +1,7 @@
 """Servers of several checkouts, or of one with other settings, side by side: calls a second, and ratios to the first.
 
     git worktree add ../before COMMIT
-    python -m benchmarks.checkouts --transport envoy --workers 2 before=../before now=. pinned=.,PIN_WORKERS=true
+    python -m benchmarks.checkouts --transport h2corn --workers 2 before=../before now=. pinned=.,PIN_WORKERS=true
 
 What stands behind a comma is a setting of `vouch serve`, as in VOUCH_SERVE_... All run at the same time and are loaded
 in turn, back and forth, and the whole is started anew some times, because a start may be lucky. Prints Markdown.
@@ -26,7 +26,7 @@ def main() -> int:
     """Prints the table; returns 1 where a call failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkouts", nargs="+", metavar="NAME=FOLDER[,SETTING=VALUE...]")
-    parser.add_argument("--transport", default="grpcio")
+    parser.add_argument("--transport", default="h2corn")
     parser.add_argument("--workers", default="1")
     parser.add_argument("--batches", default="1,32,128,1024")
     parser.add_argument("--starts", type=int, default=3)

@@ -30,7 +30,7 @@ LIBRARIES = {
     "the kernel": ("[kernel", "[unknown]", "[vdso]"),
     "ONNX Runtime": ("onnxruntime",),
     "Python": ("libpython", "python3"),
-    "Envoy": ("envoy",),
+    "h2corn": ("h2corn",),
     "grpcio": ("cygrpc",),
     "protobuf": ("_message", "upb"),
     "numpy": ("_multiarray", "numpy", "openblas"),
@@ -50,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bundle = trained("linear", arguments.data, Path(folder))
         asked = [question(bundle, bare_session(bundle), batch) for batch in BATCHES]
-        for transport in ("grpcio", "envoy"):
+        for transport in ("grpcio", "h2corn"):
             server = of_checkout(vouch(transport, 1), arguments.code.resolve())
             with running(server, bundle.path, asked[0].message) as started:
                 for batch, one in zip(BATCHES, asked, strict=True):

@@ -100,7 +100,7 @@ def main() -> int:
 
 def contenders(peers: Path) -> list[Contender]:
     """Those that can be had here."""
-    ours = [vouch(transport, workers) for transport in ("grpcio", "envoy") for workers in (1, 2)]
+    ours = [vouch(transport, workers) for transport in ("grpcio", "h2corn") for workers in (1, 2)]
     if not peers.exists():
         say(f"{peers} is not there: Triton and MLServer are left out")
         return [*ours, echo(), echo(with_model=True)]

@@ -96,7 +96,7 @@ def _ratios(rows: Rows, targets: list[str]) -> str:
     ours = [name for name in names if name.startswith("vouch")]
     pairs = [(name, other) for name in ours for other in (TRITON, MLSERVER) if other in names]
     pairs += [(name, echo) for name in ours if "grpcio" in name for echo in (ECHO, ECHO_WITH_MODEL) if echo in names]
-    pairs += [(one, other) for one in ours if "envoy" in one and (other := one.replace("envoy", "grpcio")) in ours]
+    pairs += [(one, other) for one in ours if "h2corn" in one and (other := one.replace("h2corn", "grpcio")) in ours]
     pairs += [(ECHO_WITH_MODEL, ECHO)] if {ECHO_WITH_MODEL, ECHO} <= set(names) else []
     batches = _names(rows, "batch")
     lines = ["| | " + " | ".join(f"batch {batch}" for batch in batches) + " |", "|---|" + "---|" * len(batches)]

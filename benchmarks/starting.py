@@ -23,7 +23,7 @@ from vouch.server.batcher import Limits, start_batcher
 from vouch.server.settings import RuntimeSettings
 from vouch.server.verify import load, recount
 
-TRANSPORTS = ("grpcio", "envoy")
+TRANSPORTS = ("grpcio", "h2corn")
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ from vouch.protos.vouch.v1 import classifier_pb2
 STREAM_LENGTH = 50
 INFER_STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 PREDICT, PREDICT_STREAM = "/vouch.v1.Classifier/Predict", "/vouch.v1.Classifier/PredictStream"
-TRANSPORTS = ("grpcio", "envoy")
+TRANSPORTS = ("grpcio", "h2corn")
 
 
 @dataclass(frozen=True)

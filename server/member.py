@@ -26,6 +26,7 @@ from vouch.server.counts import Counts, total
 from vouch.server.errors import StartFailed
 from vouch.server.logs import event
 from vouch.server.questions import Questions
+from vouch.server.watchdog import LOOK_INTERVAL_S, Watchdog
 from vouch.server.workplace import Workplace
 
 log = logging.getLogger("vouch.server")
@@ -33,13 +34,13 @@ log = logging.getLogger("vouch.server")
 START_TIMEOUT_S = 60.0
 FIRST_PAUSE_S = 0.25
 """Before a worker is replaced; twice as long after each that did not last."""
+LONGEST_PAUSE_S = 16.0
 MAX_TRIES = 7
-"""Workers that end soon after their start, one after the other, before the place is given up: 16 s of pauses."""
+"""Workers that cannot start, one after the other, before the place is given up: 16 s of pauses. One that has started
+and ends is always replaced: what made it end may come from callers, and they must not end a server.
+"""
 LASTED_S = 60.0
 """A worker that has lived so long ended for a reason of its own."""
-PING_INTERVAL_S = 1.0
-SILENCE_S = 10.0
-"""A worker that does not answer for so long does not answer callers either."""
 COUNTS_WITHIN_S = 1.0
 """A worker that does not say in time what it has counted counts with what it said last."""
 TELL_AGAIN_AFTER_S = 5.0
@@ -78,8 +79,9 @@ class Member:
         self._stopping = asyncio.Event()
         self._restarts = 0
         self._serves = False
+        self._has_started = False
         self._problem = ""
-        self._heard_at = 0.0
+        self._watchdog: Watchdog | None = None
         self._questions = Questions()
         self._before = Counts()
         self._said = Counts()
@@ -164,6 +166,7 @@ class Member:
 
     async def _fill(self) -> asyncio.Task[None]:
         """Raises StartFailed."""
+        self._has_started = False
         try:
             ours = await self._launch()
             self._channel = await channel(ours)
@@ -199,12 +202,14 @@ class Member:
                     for order in self._company.known():
                         worker.say(order)
                     self._ready.set()
+                    self._has_started = True
                 case Serving():
                     self._serves = self._serves or not report.problem
                     if not self._answered(str(report.path), report.problem) and report.problem:
                         self._tell_again_later(worker, report)
                 case Pong():
-                    self._heard_at = asyncio.get_running_loop().time()
+                    if self._watchdog is not None:
+                        self._watchdog.heard(asyncio.get_running_loop().time())
                     self._said = report.counts
                     self._questions.answered(report.number, report.counts)
                 case AskTotal():
@@ -252,7 +257,7 @@ class Member:
 
     async def _keep(self, hearing: asyncio.Task[None]) -> None:
         """Fills the place again whenever its worker has ended, until the crew stops."""
-        loop, tries, ended = asyncio.get_running_loop(), 0, self._ended(hearing)
+        loop, tries, in_vain, ended = asyncio.get_running_loop(), 0, 0, self._ended(hearing)
         while True:
             began = loop.time()
             how = await ended
@@ -260,10 +265,11 @@ class Member:
                 return
             self._restarts += 1
             tries = 1 if loop.time() - began > LASTED_S else tries + 1
-            if tries > MAX_TRIES:
-                self._company.give_up(f"a worker ended {tries} times in a row soon after its start; the last one {how}")
+            in_vain = 0 if self._has_started else in_vain + 1
+            if in_vain > MAX_TRIES:
+                self._company.give_up(f"a worker did not start {in_vain} times in a row; the last one {how}")
                 return
-            pause = FIRST_PAUSE_S * 2 ** (tries - 1)
+            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (tries - 1))
             log.error(
                 "a worker %s; another takes its place in %g s",
                 *(how, pause),
@@ -289,12 +295,11 @@ class Member:
         """How the worker ended, when it has; one that gives no sign of life is ended."""
         assert self._process is not None
         loop, process = asyncio.get_running_loop(), self._process
-        self._heard_at = loop.time()
-        while not (await asyncio.wait((hearing,), timeout=PING_INTERVAL_S))[0]:
-            if self._ready.is_set() and not self._stopping.is_set() and loop.time() - self._heard_at > SILENCE_S:
-                log.error(
-                    "a worker gave no sign of life for %g s and is ended", SILENCE_S, extra=event("worker_silent")
-                )
+        self._watchdog = Watchdog(process.pid, loop.time())
+        while not (await asyncio.wait((hearing,), timeout=LOOK_INTERVAL_S))[0]:
+            trouble = self._watchdog.trouble(loop.time())
+            if trouble and self._ready.is_set() and not self._stopping.is_set():
+                log.error("a worker %s and is ended", trouble, extra=event("worker_silent", reason=trouble))
                 self.kill()
             self.tell(Ping())
         return f"ended with {await self._exit_code(process)}"

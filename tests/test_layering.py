@@ -38,6 +38,7 @@ SERVER_ORDER = (
     *(
         "worker_process",
         "workplace",
+        "watchdog",
         "member",
         "state",
         "metrics",

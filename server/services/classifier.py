@@ -18,12 +18,13 @@ from vouch.server.catalog import Catalog, Entry, Served
 from vouch.server.errors import BundleGone, InvalidRequest
 from vouch.server.gate import Gate
 from vouch.server.services.decoder import Decoder
+from vouch.server.services.fields import varint
 from vouch.server.services.images import check_count, raw_images
 from vouch.server.services.label_sets import ranked, set_rule
 from vouch.server.services.status import status_of
 from vouch.server.services.stream import answer_in_order
 from vouch.server.services.table import CallContext, Method, Parts, Serialized, methods
-from vouch.server.services.wire import FastPath, Plan, Surrounded, find_field, varint
+from vouch.server.services.wire import FastPath, Plan, Surrounded, find_field
 from vouch.server.services.wire_stream import Envelope, StreamPath, close_named, open_named
 from vouch.server.session import Outputs
 from vouch.server.verify import recount

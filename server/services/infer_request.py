@@ -116,10 +116,10 @@ def _typed_images(
     filled = [field.name for field, _ in tensor.contents.ListFields()]
     if filled != ["uint_contents"]:
         raise InvalidRequest(f"expected {INPUT_TYPE} values in uint_contents, got {filled or 'no contents'}")
+    count, given = int(np.prod(tensor.shape, dtype=object)), len(tensor.contents.uint_contents)
+    if given != count:
+        raise InvalidRequest(f"expected {count:,} values for shape {list(tensor.shape)}, got {given:,}")
     values = np.array(tensor.contents.uint_contents, np.uint32)
-    count = int(np.prod(tensor.shape, dtype=object))
-    if len(values) != count:
-        raise InvalidRequest(f"expected {count:,} values for shape {list(tensor.shape)}, got {len(values):,}")
     if values.max() > 255:
         raise InvalidRequest(f"expected {INPUT_TYPE} values from 0 to 255, got {values.max()}")
     return values.astype(np.uint8).reshape(tuple(tensor.shape))

@@ -8,9 +8,9 @@ from vouch.bundle.manifest import Manifest
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.batch_request import Rows
 from vouch.server.errors import InvalidRequest
+from vouch.server.services.fields import varint
 from vouch.server.services.infer_request import RequestedOutput
 from vouch.server.services.table import Parts
-from vouch.server.services.wire import varint
 from vouch.server.session import Outputs
 
 OUTPUT_TYPE, CLASSES_TYPE = "FP32", "BYTES"

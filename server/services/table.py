@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from vouch.server.errors import InvalidRequest
+from vouch.server.services.fields import FEW_BYTES, check_fields
 from vouch.server.statistics import Requests
 
 Serialized = bytes | memoryview
@@ -142,8 +143,10 @@ class Method:
         """A request from its bytes.
 
         Raises:
-            InvalidRequest: they are no such message.
+            InvalidRequest: they are no such message, or one of too many fields.
         """
+        if len(request) > FEW_BYTES:
+            check_fields(request, self.request.DESCRIPTOR)
         try:
             return self.request.FromString(request)  # type: ignore[arg-type]  # takes any buffer
         except DecodeError as err:

@@ -17,11 +17,14 @@ from google.protobuf.message import Message
 from vouch.server.batch_request import Rows
 from vouch.server.catalog import Catalog, Served
 from vouch.server.errors import DomainError
+from vouch.server.services.fields import read_varint
 from vouch.server.services.table import CallContext, Method, Parts, Serialized, Soon
 
 MAX_KNOWN = 256
 """Kinds of request that are remembered; a client that never asks twice alike would fill any number."""
 MAX_SURROUNDING_BYTES = 1024
+MAX_FIELDS = 16
+"""Fields that are looked at for the pixels; a request has fewer, and one of millions would hold up the event loop."""
 
 
 class Surrounded(NamedTuple):
@@ -155,32 +158,8 @@ async def _later(plan: Plan, images: np.ndarray, context: CallContext) -> Parts:
         return plan.encode(await plan.served.batcher.submit(images, context.deadline))
 
 
-def varint(value: int) -> bytes:
-    """As protobuf writes it."""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
-
-
-def read_varint(message: Serialized, at: int) -> tuple[int, int]:
-    """The number there, and where it ends. Raises IndexError at the message's end, ValueError over 64 bits."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
-
-
 def find_field(message: Serialized, tag: int, start: int, stop: int) -> Surrounded | None:
-    """The content of the first field with this tag among fields that have a length or are numbers; else None.
+    """The content of the first field with this tag among a few fields that have a length or are numbers; else None.
 
     Args:
         tag: of a field with a length: number << 3 | 2, below 128.
@@ -188,7 +167,9 @@ def find_field(message: Serialized, tag: int, start: int, stop: int) -> Surround
         stop: their end.
     """
     try:
-        while start < stop:
+        for _ in range(MAX_FIELDS):
+            if start >= stop:
+                break
             found = message[start]
             if found & 7 == 0:
                 _, start = read_varint(message, start + 1)

@@ -13,9 +13,10 @@ from google.protobuf.message import Message
 
 from vouch.server.batch_request import Rows
 from vouch.server.gate import Gate
+from vouch.server.services.fields import read_varint, varint
 from vouch.server.services.stream import answer_pieces
 from vouch.server.services.table import OK, CallContext, Method, Parts, Serialized, Soon
-from vouch.server.services.wire import FastPath, read_varint, varint
+from vouch.server.services.wire import FastPath
 
 ID_TAG = 1 << 3 | 2
 INNER_TAG = 2 << 3 | 2

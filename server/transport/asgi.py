@@ -9,7 +9,6 @@ when something is sent. All three mean the same.
 """
 
 import asyncio
-import zlib
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
@@ -23,6 +22,7 @@ from vouch.server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge
 from vouch.server.gate import Gate
 from vouch.server.services.status import Status, status_of
 from vouch.server.services.table import CANCELLED, OK, CallContext, Method, Parts, Serialized, Soon
+from vouch.server.transport.inflating import inflated
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -41,7 +41,6 @@ LENGTH_BYTES = 5
 TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 WORTH_NO_COPY = 1 << 14
 """Bytes of a message from which on a view costs less than a copy."""
-WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 PIECE_BYTES = 1 << 18
 """A longer answer is sent in pieces, so that a server waits with each until the caller has room for it."""
 TRAILERS = "http.response.trailers"
@@ -201,7 +200,7 @@ class _Call:
             await self._read_more()
         message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
         del self._read[:stop]
-        return self._inflated(message) if compressed else message
+        return await self._inflated(message) if compressed else message
 
     async def _read_more(self) -> None:
         self._take(await self._receive())
@@ -212,18 +211,9 @@ class _Call:
         self._read += event.get("body", b"")
         self._ended = not event.get("more_body", False)
 
-    def _inflated(self, message: bytes) -> bytes:
-        encoding = self._headers.get(b"grpc-encoding", b"identity")
-        if encoding not in WINDOW_BITS:
-            raise Unsupported(f"messages compressed as {encoding.decode('latin-1')!r} are not read")
-        inflate = zlib.decompressobj(WINDOW_BITS[encoding])
-        try:
-            content = inflate.decompress(message, self._max_message_bytes + 1)
-        except zlib.error as err:
-            raise InvalidRequest(f"the message is not compressed as {encoding.decode()} says") from err
-        if len(content) > self._max_message_bytes:
-            raise MessageTooLarge(f"inflated, the message has more than {self._max_message_bytes:,} bytes")
-        return content
+    async def _inflated(self, message: bytes) -> bytes:
+        encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
+        return await inflated(message, encoding, self._max_message_bytes)
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""

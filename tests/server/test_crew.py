@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import vouch.server.member
+import vouch.server.watchdog
 from tests.tiny import publish_tiny
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle, ModelsFolder
@@ -218,11 +219,12 @@ async def test_one_that_gives_no_sign_of_life_is_replaced(
     tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would let its callers wait until their deadlines."""
-    monkeypatch.setattr(vouch.server.member, "PING_INTERVAL_S", 0.01)
+    monkeypatch.setattr(vouch.server.member, "LOOK_INTERVAL_S", 0.01)
     async with crew(tmp_path, "stuck") as (members, place):
         await members.install(bundle, COUNTED)
         with caplog.at_level(logging.ERROR):
-            monkeypatch.setattr(vouch.server.member, "SILENCE_S", 0.05)
+            monkeypatch.setattr(vouch.server.watchdog, "SILENCE_S", 0.05)
+            monkeypatch.setattr(vouch.server.watchdog, "MEASURED_S", 0.5)
             await place.until_told("serve", times=2)
 
         assert "gave no sign of life" in caplog.text
@@ -241,12 +243,25 @@ async def test_one_that_is_not_heard_any_more_and_does_not_end_is_replaced(
 
 
 async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some workers that all ended soon, with the reason; a server that only seems to be there helps nobody."""
+    """After some workers that did not start, with the reason; a server that only seems to be there helps nobody."""
     monkeypatch.setattr(vouch.server.member, "MAX_TRIES", 3)
-    async with crew(tmp_path, "mortal") as (members, _), asyncio.timeout(30):
-        members.begin_verifying("tiny", [1])  # each ends with the first word that it hears
+    async with crew(tmp_path, "mortal", *["absent"] * 5, workers=1) as (members, _), asyncio.timeout(30):
+        members.begin_verifying("tiny", [1])  # the first ends with the first word that it hears
 
-        assert "a worker ended 4 times in a row soon after its start" in await members.given_up()
+        assert "a worker did not start 4 times in a row; the last one did not start: " in await members.given_up()
+
+
+async def test_workers_that_start_and_end_are_replaced_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends them may come from callers, and these must not end a server."""
+    monkeypatch.setattr(vouch.server.member, "MAX_TRIES", 1)
+    monkeypatch.setattr(vouch.server.member, "LONGEST_PAUSE_S", 0.01)
+    async with crew(tmp_path, "mortal") as (members, place):
+        members.begin_verifying("tiny", [1])  # each ends with the first word that it hears
+        await place.until_told("verifying", times=5)
+
+        assert not members._given_up.done()
 
 
 async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Path) -> None:

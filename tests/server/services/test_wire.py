@@ -19,9 +19,10 @@ from vouch.server.gate import Gate
 from vouch.server.readiness import Readiness
 from vouch.server.services.classifier import Classifier
 from vouch.server.services.decoder import Decoder
+from vouch.server.services.fields import read_varint, varint
 from vouch.server.services.inference import Inference
 from vouch.server.services.table import CallContext, Method
-from vouch.server.services.wire import MAX_KNOWN, FastPath, Surrounded, find_field, read_varint, varint
+from vouch.server.services.wire import MAX_KNOWN, FastPath, Surrounded, find_field
 from vouch.server.session import open_session
 
 IMAGES = tiny_images(60)[0]

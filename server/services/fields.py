@@ -1,0 +1,90 @@
+"""Fields of serialized messages: numbers as protobuf writes them, and how many there are.
+
+They are counted before protobuf reads them all: that takes a moment for each, on the event loop, and nobody else is
+answered meanwhile.
+
+The wire format: https://protobuf.dev/programming-guides/encoding/.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from vouch.server.errors import InvalidRequest
+
+Serialized = bytes | memoryview
+
+FEW_BYTES = 1 << 16
+"""A message of so many bytes is read in a few milliseconds, whatever its fields are."""
+MAX_FIELDS = 65_536
+"""In all of a message: several times as many as a request with the most files has. Counting them takes about 20 ms."""
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+FIXED = {FIXED64: 8, FIXED32: 4}
+
+
+def check_fields(message: Serialized, descriptor: Any) -> None:
+    """
+    Args:
+        descriptor: of the message, as protobuf's classes have it.
+
+    Raises:
+        InvalidRequest: it has more than `MAX_FIELDS`. What is no message at all is left to protobuf.
+    """
+    left, waiting = MAX_FIELDS, [(0, len(message), descriptor)]
+    while waiting:
+        at, stop, kind = waiting.pop()
+        inner = _inner(kind)
+        while at < stop:
+            left -= 1
+            if left < 0:
+                raise InvalidRequest(f"the request has more than {MAX_FIELDS:,} fields")
+            try:
+                tag, at = read_varint(message, at)
+                wire = tag & 7
+                if wire == BYTES:
+                    length, at = read_varint(message, at)
+                    if (content := inner.get(tag >> 3)) is not None and at + length <= stop:
+                        waiting.append((at, at + length, content))
+                    at += length
+                elif wire == VARINT:
+                    _, at = read_varint(message, at)
+                elif wire in FIXED:
+                    at += FIXED[wire]
+                else:
+                    return
+            except (IndexError, ValueError):
+                return
+
+
+@cache
+def _inner(descriptor: Any) -> Mapping[int, Any]:
+    """Number -> kind of the fields that are messages themselves."""
+    return {
+        field.number: field.message_type for field in descriptor.fields if field.type == FieldDescriptor.TYPE_MESSAGE
+    }
+
+
+def varint(value: int) -> bytes:
+    """As protobuf writes it."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
+def read_varint(message: Serialized, at: int) -> tuple[int, int]:
+    """The number there, and where it ends. Raises IndexError at the message's end, ValueError over 64 bits."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")

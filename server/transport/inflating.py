@@ -1,0 +1,42 @@
+"""Compressed messages: bounded by what they inflate to, and off the event loop where that takes long."""
+
+import asyncio
+import zlib
+
+from vouch.server.errors import InvalidRequest, MessageTooLarge, Unsupported
+
+WINDOW_BITS = {"gzip": 31, "deflate": 15}
+"""Encodings that are read, and as what zlib knows them."""
+AT_ONCE_BYTES = 4096
+"""Of a compressed message: up to here it is inflated where it is, which takes less than to ask a thread. It may still
+become a thousand times as long, which takes about 10 ms."""
+
+
+async def inflated(message: bytes, encoding: str, max_bytes: int) -> bytes:
+    """What a compressed message holds.
+
+    Args:
+        encoding: as gRPC's header says it.
+        max_bytes: of what it holds.
+
+    Raises:
+        Unsupported: it is compressed in another way.
+        InvalidRequest: it is not compressed so, or ends too early.
+        MessageTooLarge: it holds more; the memory for more was not taken.
+    """
+    if encoding not in WINDOW_BITS:
+        raise Unsupported(f"messages compressed as {encoding!r} are not read")
+    if len(message) <= AT_ONCE_BYTES:
+        return _inflate(message, encoding, max_bytes)
+    return await asyncio.to_thread(_inflate, message, encoding, max_bytes)
+
+
+def _inflate(message: bytes, encoding: str, max_bytes: int) -> bytes:
+    inflate = zlib.decompressobj(WINDOW_BITS[encoding])
+    try:
+        content = inflate.decompress(message, max_bytes + 1)
+    except zlib.error as err:
+        raise InvalidRequest(f"the message is not compressed as {encoding} says") from err
+    if len(content) > max_bytes:
+        raise MessageTooLarge(f"inflated, the message has more than {max_bytes:,} bytes")
+    return content
