@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-wheel test-versions compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## Train, publish, serve and predict on real digits, in under a minute
 	$(BIN)/python examples/demo.py
 
-test: lint ## Everything CI runs: lint, types, tests with branch coverage
+test: $(INSTALLED) ## Everything CI runs: lint, types, tests with branch coverage
+	@$(MAKE) --no-print-directory --jobs 2 lint test-all
+
+test-all: $(INSTALLED)
 	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(INSTALLED) ## The tests alone, without coverage

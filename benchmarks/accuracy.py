@@ -67,7 +67,7 @@ def report(rows: list[dict[str, Any]]) -> None:
             f"{row['independent']:,} | {row['seconds']:.0f} s |"
         )
     print(f"\n{machine()}")
-    kept = [{key: value for key, value in row.items() if key not in ("bundle", "new")} for row in rows]
+    kept = [{key: value for key, value in row.items() if key not in ("bundle", "new", "report")} for row in rows]
     keep("accuracy", {"machine": machine(), "models": kept})
 
 
