@@ -34,6 +34,7 @@ LIFELONG = {
     "server/transport/asgi.py: _watched": "for a task that was cancelled",
     "server/worker.py: _follow_all": "for orders; cancelled when the worker stops",
     "server/worker.py: work": "for tasks that were cancelled",
+    "server/worker_process.py: _serve": "for orders, or for the end of the listener",
 }
 """Waits in the event loop of the product that have no limit of their own, and what ends them."""
 

@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from h2corn import Config, RequestPolicy, Server
@@ -47,6 +48,8 @@ BACKSTOP_BYTES = 1 << 20
 RENEWAL_INTERVAL_S = 1.0
 SETTLED_S = 0.3
 """For connections that wait in a listener, and their handshakes, before it is shut."""
+ACCEPTED_S = 0.5
+"""For h2corn's own thread to stop taking connections: it fails, with all calls, when it takes from a shut listener."""
 SO_ATTACH_FILTER, BPF_RETURN = 26, 0x06
 """Linux's; Python has no names for them."""
 CLOSED_WITHIN_S = 1.0
@@ -234,8 +237,10 @@ async def _shut(generation: _Generation) -> None:
     """
     _hear_nobody(generation.listener)
     await asyncio.sleep(SETTLED_S)
-    generation.listener.shutdown(socket.SHUT_RDWR)  # h2corn fails when it finds that: so the next line comes at once
     generation.server.shutdown()
+    await asyncio.sleep(ACCEPTED_S)
+    with suppress(OSError):  # it is closed when h2corn has ended
+        generation.listener.shutdown(socket.SHUT_RDWR)
 
 
 def _hear_nobody(listens: socket.socket) -> None:
