@@ -1,6 +1,6 @@
 """The files that a server's TLS comes from: which they are, whether they can be used, and when they have changed.
 
-Knows neither gRPC nor Envoy. What is checked here is what Python's own `ssl` says of the files.
+Knows no transport. What is checked here is what Python's own `ssl` says of the files.
 """
 
 import logging

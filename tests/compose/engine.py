@@ -26,7 +26,7 @@ SETTINGS = {
 SERVER = f"127.0.0.1:{PORT}"
 PROXY = f"127.0.0.1:{PROXY_PORT}"
 PROMETHEUS = f"127.0.0.1:{PROMETHEUS_PORT}"
-SERVER_IMAGE, TRAINER_IMAGE = "vouch-server:proof-cpu-grpcio", "vouch-trainer:proof"
+SERVER_IMAGE, TRAINER_IMAGE = "vouch-server:proof-cpu", "vouch-trainer:proof"
 
 COMMAND_WITHIN_S = 1800.0
 """The longest is the building of the images."""

@@ -33,7 +33,7 @@ from vouch.server.transport.tls import Validity
 
 PREDICT = "/vouch.v1.Classifier/Predict"
 LABELS = {"model": "a", "version": "3"}
-BUILD = {"version": "1.2", "onnxruntime": "3.4", "transport": "envoy", "provider": "cpu"}
+BUILD = {"version": "1.2", "onnxruntime": "3.4", "transport": "h2corn", "provider": "cpu"}
 
 
 def state() -> State:

@@ -51,7 +51,7 @@ def test_tls_by_halves_is_wrong_usage(given: list[str], message: str, capsys: py
 
 
 def test_tls_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers and Envoy are told absolute paths."""
+    """Workers are told absolute paths."""
     monkeypatch.chdir(tmp_path)
     settings = parse(ServeSettings, "vouch serve", ["--tls-certificate", "a.pem", "--tls-key", "a.key"])
 
