@@ -11,16 +11,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from vouch.bundle.errors import InvalidImage
+from vouch.bundle.image_parts import MAX_PIXELS, ImageParts, image_parts
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
-from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, on_ground, raw_mode
+from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
 
 FORMATS = ("PNG", "JPEG")
-MAX_PIXELS = 64_000_000  # of the encoded image; a small file can claim to be enormous
-ORIENTATION = 0x0112  # the EXIF tag
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What puts a picture upright, by its orientation as EXIF numbers it."""
+ON_SIDE = (5, 6, 7, 8)
+"""Orientations that swap height and width."""
+STRIP_PIXELS = 1 << 20
+"""A large picture goes through the steps in strips of this size, or each step would hold a copy of the whole."""
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # here once: what Pillow warns about is refused or harmless
 
@@ -50,17 +63,14 @@ class Decoded:
 
 
 def look(encoded: bytes) -> Content:
-    """What an encoded image holds, without decoding its pixels where its header says it.
+    """What an encoded image holds, without decoding its pixels.
 
     Raises:
         InvalidImage: as `decode`, as far as it is found.
     """
-    with _opened(encoded) as image:
-        grey = is_grey(image, raw_mode(image))
-        with _refusing():
-            turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)  # these lie on their side
-        width, height = reversed(image.size) if turned else image.size
-        return Content(height, width, not grey)
+    parts = image_parts(encoded)
+    with _opened(parts) as image:
+        return _content(parts, image)
 
 
 def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
@@ -70,69 +80,105 @@ def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
         uint8, shape `settings.shape`.
 
     Raises:
-        InvalidImage: not a PNG or JPEG image, truncated, animated, over 64 million pixels, which is found before they
-            are allocated where the header tells; or 16-bit samples over the bits of the settings.
+        InvalidImage: what `image_parts` refuses for its headers; truncated or broken; too tall to be made as wide as
+            the settings say; or 16-bit samples over the bits of the settings.
     """
-    with _opened(encoded) as image:
-        picture, _ = _picture(encoded, image, settings)
-        return _pixels(picture, settings)
+    return decode_parts(image_parts(encoded), settings)
+
+
+def decode_parts(parts: ImageParts, settings: PixelSettings) -> np.ndarray:
+    """The same for a file whose parts are known already."""
+    with _opened(parts) as image:
+        return _decoded(parts, image, settings).pixels
 
 
 def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
     """Both at once, for whoever finds out the settings on the way. Raises as `decode`."""
-    with _opened(encoded) as image:
-        grey = is_grey(image, raw_mode(image))
-        picture, depth = _picture(encoded, image, settings)
-        content = Content(picture.height, picture.width, not grey)
-        return Decoded(content, _pixels(picture, settings), depth, is_transparent(picture))
+    parts = image_parts(encoded)
+    with _opened(parts) as image:
+        return _decoded(parts, image, settings)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    with _refusing():
-        image.load()
-        return ImageOps.exif_transpose(image)
+def _content(parts: ImageParts, image: ImageFile.ImageFile) -> Content:
+    width, height = reversed(image.size) if parts.orientation in ON_SIDE else image.size
+    return Content(height, width, not is_grey(image, raw_mode(image)))
 
 
-def _picture(encoded: bytes, image: ImageFile.ImageFile, settings: PixelSettings) -> tuple[Image.Image, Depth | None]:
-    """The upright picture in 8 bits, with its alpha; and how far 16-bit samples go, under rules that look at them."""
+def _decoded(parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings) -> Decoded:
+    content = _content(parts, image)
+    _check_resize(content.height, settings.width)
+    picture, depth, transparent = _picture(parts, image, settings)
+    if picture.size != (settings.width, settings.height):
+        picture = picture.resize((settings.width, settings.height), Image.Resampling.BILINEAR)
+    return Decoded(content, np.asarray(picture, dtype=np.uint8).reshape(settings.shape), depth, transparent)
 
-    def read_again(raw: str) -> Image.Image:
-        with _opened(encoded) as again:
-            again.tile = [again.tile[0]._replace(args=raw)]
-            return _upright(again)
 
+def _check_resize(height: int, width: int) -> None:
+    """Pillow resizes the width first, which makes a picture of the old height and the new width."""
+    if height * width > MAX_PIXELS:
+        raise InvalidImage(
+            f"the image is {height:,} pixels high; made {width:,} pixels wide it has more than {MAX_PIXELS:,}"
+        )
+
+
+def _picture(
+    parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings
+) -> tuple[Image.Image, Depth | None, bool]:
+    """The upright picture in the model's channels, how far 16-bit samples go, and whether any of it is transparent."""
     raw = raw_mode(image)
-    upright = _upright(image)
-    if settings.rules == FIRST_RULES:
-        return _first_rules(upright), None
     with _refusing():
-        return eight_bits(upright, raw, settings.bits, read_again)
+        upright = _upright(parts, image)
+        low = _upright_low(parts, upright, raw, settings)
+        picture = Image.new(MODES[settings.channels or 1], upright.size)
+        depths: list[Depth] = []
+        transparent = False
+        for box in _strips(*upright.size):
+            strip, depth = _eight_bits(upright.crop(box), low and low.crop(box), raw, settings)
+            depths += [depth] if depth else []
+            transparent = transparent or is_transparent(strip)
+            if settings.rules != FIRST_RULES and settings.channels not in (2, 4):
+                strip = on_ground(strip, settings.ground)
+            picture.paste(strip.convert(picture.mode), box)
+    lowest_and_highest = (min(low for low, _ in depths), max(high for _, high in depths)) if depths else None
+    return picture, lowest_and_highest, transparent
 
 
-def _pixels(picture: Image.Image, settings: PixelSettings) -> np.ndarray:
-    if settings.rules != FIRST_RULES and settings.channels not in (2, 4):
-        picture = on_ground(picture, settings.ground)
-    coloured = picture.convert(MODES[settings.channels or 1])
-    size = (settings.width, settings.height)
-    if coloured.size != size:
-        coloured = coloured.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(coloured, dtype=np.uint8).reshape(settings.shape)
+def _strips(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    """From the top down: left, upper, right and lower edge."""
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
 
 
-def _opened(encoded: bytes) -> ImageFile.ImageFile:
-    try:
-        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
-    except Exception as err:  # as in _refusing
-        enormous = isinstance(err, (Image.DecompressionBombError, Image.DecompressionBombWarning))
-        if enormous:
-            raise InvalidImage(f"the image has far more than {MAX_PIXELS:,} pixels, which are the most taken") from err
-        raise InvalidImage(f"expected a PNG or JPEG image; these {len(encoded):,} bytes are not one") from err
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise InvalidImage(f"the image has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are taken")
-    if image.format == "PNG" and getattr(image, "n_frames", 1) > 1:  # a camera's JPEG may have a preview behind it
-        raise InvalidImage("the image is animated; expected a single picture")
-    return image
+def _eight_bits(
+    strip: Image.Image, low: Image.Image | None, raw: str, settings: PixelSettings
+) -> tuple[Image.Image, Depth | None]:
+    if settings.rules == FIRST_RULES:
+        return _first_rules(strip), None
+    return eight_bits(strip, low, raw, settings.bits)
+
+
+def _upright(parts: ImageParts, image: ImageFile.ImageFile) -> Image.Image:
+    image.load()
+    return image.transpose(TURNS[parts.orientation]) if parts.orientation in TURNS else image
+
+
+def _upright_low(parts: ImageParts, upright: Image.Image, raw: str, settings: PixelSettings) -> Image.Image | None:
+    """The low bytes of 16-bit samples where Pillow has read the high ones and both are needed: the file, read again."""
+    mode = low_bytes_mode(upright, raw, settings.bits)
+    if mode is None or settings.rules == FIRST_RULES:
+        return None
+    with _opened(parts) as again:
+        again.tile = [again.tile[0]._replace(args=mode)]
+        return _upright(parts, again)
+
+
+def _opened(parts: ImageParts) -> ImageFile.ImageFile:
+    with _refusing():
+        image = Image.open(io.BytesIO(parts.encoded), formats=FORMATS)
+        if image.size != (parts.width, parts.height):
+            raise InvalidImage("the image is broken: it says two sizes")
+        return image
 
 
 @contextmanager
@@ -141,6 +187,8 @@ def _refusing() -> Iterator[None]:
         yield
     except InvalidImage:
         raise
+    except UnidentifiedImageError as err:
+        raise InvalidImage("the image cannot be decoded: its header is broken") from err
     except Exception as err:  # Pillow raises a dozen types for broken or hostile content
         raise InvalidImage(f"the image cannot be decoded: {err}") from err
 

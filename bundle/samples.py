@@ -5,7 +5,6 @@ Samples of 16 bits hold as many as the settings say; the highest 8 of these are 
 picture before it is resized: each channel is (value * alpha + ground * (255 - alpha)) / 255, rounded to the nearest.
 """
 
-from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
@@ -27,8 +26,6 @@ GREY_SCALE = {"L;2": 85, "L;4": 17}
 
 Depth = tuple[int, int]
 """The lowest and the highest sample of a 16-bit file."""
-ReadAgain = Callable[[str], Image.Image]
-"""The same file, read under another raw mode and put upright."""
 
 
 def raw_mode(image: ImageFile.ImageFile) -> str:
@@ -42,10 +39,16 @@ def is_grey(image: Image.Image, raw: str) -> bool:
     return image.mode in ("1", "L", "LA", "I", "I;16", "I;16B") or raw == GREY_ALPHA_16
 
 
-def eight_bits(upright: Image.Image, raw: str, bits: int, read_again: ReadAgain) -> tuple[Image.Image, Depth | None]:
+def low_bytes_mode(upright: Image.Image, raw: str, bits: int) -> str | None:
+    """The raw mode under which Pillow reads the low bytes of 16-bit samples; None: they are not needed."""
+    return LOW_BYTES.get(raw) if bits < ALL_BITS or "transparency" in upright.info else None
+
+
+def eight_bits(upright: Image.Image, low: Image.Image | None, raw: str, bits: int) -> tuple[Image.Image, Depth | None]:
     """The picture as L, LA, RGB or RGBA, and of a 16-bit file how far its samples go.
 
     Args:
+        low: the same read under `low_bytes_mode`, if there is one.
         raw: the file's `raw_mode`.
         bits: how many of 16 the samples hold.
 
@@ -57,8 +60,8 @@ def eight_bits(upright: Image.Image, raw: str, bits: int, read_again: ReadAgain)
         samples = np.asarray(upright)
         picture, depth = _reduced(samples, bits)
         return (picture if key is None else _with_alpha(picture, samples != key)), depth
-    if raw in LOW_BYTES and (bits < ALL_BITS or key is not None):
-        return _whole_samples(upright, raw, bits, key, read_again)
+    if low is not None:
+        return _whole_samples(upright, low, raw, bits, key)
     if raw in LOW_BYTES:
         return _high_bytes(upright, raw)
     if upright.mode in ("1", "L"):
@@ -100,12 +103,12 @@ def _high_bytes(upright: Image.Image, raw: str) -> tuple[Image.Image, Depth]:
 
 
 def _whole_samples(
-    upright: Image.Image, raw: str, bits: int, key: tuple[int, ...] | None, read_again: ReadAgain
+    upright: Image.Image, low: Image.Image, raw: str, bits: int, key: tuple[int, ...] | None
 ) -> tuple[Image.Image, Depth]:
-    high, low = upright.split(), read_again(LOW_BYTES[raw]).split()
-    low = low[1:2] if raw == GREY_ALPHA_16 else low[:3]
+    high = upright.split()
+    lower_bands = low.split()[1:2] if raw == GREY_ALPHA_16 else low.split()[:3]
     bands, depths, differs = [], [], []
-    for k, (upper, lower) in enumerate(zip(high, low, strict=False)):
+    for k, (upper, lower) in enumerate(zip(high, lower_bands, strict=False)):
         samples = np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower)
         band, depth = _reduced(samples, bits)
         bands.append(band)

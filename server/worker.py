@@ -70,7 +70,7 @@ class Worker:
         self._cores = cores
         self._readiness = Readiness()
         self.gate = Gate()
-        self._decoder = Decoder(cores, settings.max_queue_images)
+        self._decoder = Decoder(cores, settings.max_queue_images, settings.max_queue_bytes)
         self.catalog = Catalog(on_change=lambda: self._readiness.set(self.catalog.ready))
         self._budget = Budget(settings.max_queue_bytes)
         self._report: Callable[[Report], None] = lambda report: None

@@ -15,6 +15,7 @@ from vouch.server.errors import StartFailed
 from vouch.server.gate import Gate
 from vouch.server.services.status import status_of
 from vouch.server.services.table import CANCELLED, OK, CallContext, Method
+from vouch.server.transport.inflating import COMPRESSED, inflated_if_compressed
 from vouch.server.transport.listening import (
     IDLE_S,
     KEEPALIVE_IDLE_S,
@@ -64,7 +65,9 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
     server = grpc.aio.server(options=options(listening))
     for method in methods:
         _, service, name = method.path.split("/")
-        handler = grpc.method_handlers_generic_handler(service, {name: _handler(method, gate)})
+        handler = grpc.method_handlers_generic_handler(
+            service, {name: _handler(method, gate, listening.max_message_bytes)}
+        )
         server.add_generic_rpc_handlers((handler,))
     where = f"{listening.host}:{listening.port}"
     try:
@@ -85,6 +88,7 @@ def options(listening: Listening) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", listening.max_message_bytes),
         ("grpc.max_send_message_length", listening.max_message_bytes),
+        ("grpc.per_message_decompression", 0),  # it bounds the bytes that come, not those that they become
         ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
         ("grpc.so_reuseport", int(listening.shared)),  # by default on: a second server would take half of the calls
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
@@ -116,7 +120,7 @@ def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration
     return grpc.ssl_server_certificate_configuration([(contents.key, contents.certificate)], contents.client_ca)
 
 
-def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandler[Any, Any]:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -125,11 +129,19 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
     }[method.client_streaming, method.server_streaming]
     answer = _answer_stream if method.server_streaming else _answer_one
 
+    async def plain(requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield await inflated_if_compressed(request, max_bytes)
+
     async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         began_ns, call, code = perf_counter_ns(), None, CANCELLED
         try:
             with nullcontext() if method.while_draining else gate:
                 call = CallContext(_deadline(context)) if method.wire is not None else _context(context)
+                if method.client_streaming:
+                    request = plain(request)
+                elif request.startswith(COMPRESSED):
+                    request = await inflated_if_compressed(request, max_bytes)
                 response = await answer(method, request, context, call)
             code = OK
             return response

@@ -7,9 +7,19 @@ from vouch.server.errors import InvalidRequest, MessageTooLarge, Unsupported
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """Encodings that are read, and as what zlib knows them."""
+COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+"""How a message in these encodings begins. No message of ours can: the first byte would be field 3 of a type that does
+not exist, or field 15, which none of them has (a test looks)."""
 AT_ONCE_BYTES = 4096
 """Of a compressed message: up to here it is inflated where it is, which takes less than to ask a thread. It may still
 become a thousand times as long, which takes about 10 ms."""
+
+
+async def inflated_if_compressed(message: bytes, max_bytes: int) -> bytes:
+    """What a message holds whose headers are not known: grpcio keeps them to itself. Raises as `inflated`."""
+    if not message.startswith(COMPRESSED):
+        return message
+    return await inflated(message, "gzip" if message.startswith(COMPRESSED[0]) else "deflate", max_bytes)
 
 
 async def inflated(message: bytes, encoding: str, max_bytes: int) -> bytes:
@@ -39,4 +49,6 @@ def _inflate(message: bytes, encoding: str, max_bytes: int) -> bytes:
         raise InvalidRequest(f"the message is not compressed as {encoding} says") from err
     if len(content) > max_bytes:
         raise MessageTooLarge(f"inflated, the message has more than {max_bytes:,} bytes")
+    if not inflate.eof:
+        raise InvalidRequest("the compressed message ends too early")
     return content

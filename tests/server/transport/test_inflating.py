@@ -1,0 +1,79 @@
+"""Compressed messages over the wire, on each transport: read, and bounded by what they become."""
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+import pytest
+
+from tests.server.transport.echo import PREDICT, STREAM, echo
+from tests.serving import Serving, Start
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import InvalidRequest, MessageTooLarge
+from vouch.server.gate import Gate
+from vouch.server.transport.inflating import COMPRESSED, inflated_if_compressed
+from vouch.server.transport.listening import Listening
+
+COMPRESSIONS = [grpc.Compression.Gzip, grpc.Compression.Deflate]
+LIMIT = 1 << 20
+NAME = "a" * 100_000
+
+
+@pytest.fixture
+async def channel(start: Start) -> AsyncIterator[grpc.aio.Channel]:
+    """To an echo that takes a mebibyte."""
+    server = await start(echo(), Gate(), Listening(max_message_bytes=LIMIT))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as opened:
+        yield opened
+    await server.stop()
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+async def test_compressed_messages_are_read(channel: grpc.aio.Channel, compression: grpc.Compression) -> None:
+    """One, and one after the other."""
+    one = channel.unary_unary(PREDICT, pb.PredictRequest.SerializeToString, pb.PredictResponse.FromString)
+    many = channel.stream_stream(STREAM, pb.PredictStreamRequest.SerializeToString, pb.PredictStreamResponse.FromString)
+    requests = [pb.PredictStreamRequest(id=NAME + str(k)) for k in range(3)]
+
+    assert (await one(pb.PredictRequest(model=NAME), timeout=30, compression=compression)).model == NAME
+    stream = many(iter(requests), timeout=30, compression=compression)
+    assert [response.id async for response in stream] == [request.id for request in requests]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+async def test_what_would_become_too_large_is_refused(channel: grpc.aio.Channel, compression: grpc.Compression) -> None:
+    """Whether it comes alone or on a stream; a thousandth of the limit travels."""
+    bomb = pb.PredictRequest(model="a" * (LIMIT + 1)).SerializeToString()
+    stream_bomb = pb.PredictStreamRequest(id="a" * (LIMIT + 1)).SerializeToString()
+
+    for call in (
+        channel.unary_unary(PREDICT)(bomb, timeout=30, compression=compression),
+        channel.stream_stream(STREAM)(iter([stream_bomb]), timeout=30, compression=compression).read(),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert refused.value.details() == "inflated, the message has more than 1,048,576 bytes"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+async def test_the_encoding_is_known_by_how_a_message_begins(pack: Callable[[bytes], bytes]) -> None:
+    """What is cut off, or becomes too large, is refused."""
+    packed = pack(bytes(5000))
+
+    assert await inflated_if_compressed(packed, 5000) == bytes(5000)
+    assert await inflated_if_compressed(b"\x0a\x01a", 5000) == b"\x0a\x01a"
+    with pytest.raises(MessageTooLarge):
+        await inflated_if_compressed(packed, 4999)
+    with pytest.raises(InvalidRequest, match="ends too early"):
+        await inflated_if_compressed(packed[:-6], 5000)
+
+
+async def test_no_message_begins_as_compressed_ones_do(serving: Serving) -> None:
+    """Or it would be taken for one."""
+    keys = {begin[0] for begin in COMPRESSED}
+    assert keys == {3 << 3 | 7, 15 << 3}  # a type that does not exist, and field 15
+    requests = {method.request for method in serving.methods}
+    assert len(requests) > 10
+    assert [request.DESCRIPTOR.full_name for request in requests if 15 in request.DESCRIPTOR.fields_by_number] == []
