@@ -75,6 +75,8 @@ class Supervisor:
             raise StartFailed(wrong)
         files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         tls = TlsRotation(files) if files else None
+        if tls:
+            log.info("certificate %s", tls)
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
         try:

@@ -7,7 +7,8 @@ import logging
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ log = logging.getLogger("vouch.server")
 
 NOT_YET_VALID, EXPIRED = 9, 10
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
+
+SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
+"""What parts of a subject are usually called."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,12 @@ class Validity:
 
     not_before_s: float
     not_after_s: float
+    subject: str = field(default="", compare=False)
+    """Whose it is, such as "CN=example.com"."""
+
+    def __str__(self) -> str:
+        ends = datetime.fromtimestamp(self.not_after_s, UTC)
+        return f"{self.subject or 'no subject'}, until {ends:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,13 @@ class TlsRotation:
         if contents == self.contents:
             return False
         self.contents = contents
-        log.info("certificate %s has changed: new connections see the new one", self._files.certificate)
+        log.info("certificate %s: new connections see it", self)
         return True
+
+    def __str__(self) -> str:
+        """The file, whose the certificate is, and when it ends."""
+        validity = self.contents.validities.get("server")
+        return f"{self._files.certificate} ({validity})" if validity else str(self._files.certificate)
 
 
 def _stamps(files: TlsFiles) -> tuple[tuple[int, int, int] | None, ...]:
@@ -157,8 +172,9 @@ def _validity(certificate: Mapping[str, Any] | None) -> Validity | None:
     """Of a certificate as Python's ssl tells of it."""
     if not certificate:
         return None
-    begins, ends = (ssl.cert_time_to_seconds(certificate[field]) for field in ("notBefore", "notAfter"))
-    return Validity(begins, ends)
+    begins, ends = (ssl.cert_time_to_seconds(certificate[when]) for when in ("notBefore", "notAfter"))
+    parts = [f"{SHORT.get(name, name)}={value}" for names in certificate["subject"] for name, value in names]
+    return Validity(begins, ends, ", ".join(parts))
 
 
 def _server_context(files: TlsFiles) -> ssl.SSLContext:

@@ -1,7 +1,7 @@
 import logging
 import subprocess
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -94,14 +94,20 @@ def test_a_certificate_that_has_expired_is_refused(authority: Authority) -> None
         read_checked(TlsFiles(pair.certificate, pair.key))
 
 
-def test_a_replaced_pair_is_taken_and_told_once(authority: Authority, pair: Pair) -> None:
-    """`renewed` is true for the first who asks after the change."""
+def test_a_replaced_pair_is_taken_and_told_once(
+    authority: Authority, pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`renewed` is true for the first who asks after the change; the log says whose it is and when it ends."""
     rotation = TlsRotation(TlsFiles(pair.certificate, pair.key))
     assert not rotation.renewed()
     fresh = authority.issue("fresh")
     pair.replace(fresh)
 
-    assert [rotation.renewed(), rotation.renewed()] == [True, False]
+    with caplog.at_level(logging.INFO):
+        assert [rotation.renewed(), rotation.renewed()] == [True, False]
+    ends = datetime.fromtimestamp(dates_of(fresh.certificate).not_after_s, UTC)
+    told = f"certificate {pair.certificate} (CN=fresh, until {ends:%Y-%m-%d %H:%M} UTC): new connections see it"
+    assert caplog.messages == [told]
     assert rotation.contents.certificate == fresh.certificate.read_bytes()
 
 
