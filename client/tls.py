@@ -1,7 +1,9 @@
 """Channels to a server, with TLS or without: whom the caller trusts, and what it shows of itself."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -30,22 +32,22 @@ class Tls:
             raise ValueError("a certificate and its key go together, and one of them is missing")
 
 
-def open_channel(server: str, options: Options, tls: Tls | None) -> grpc.Channel:
-    """A channel for threads.
+def channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.Channel]:
+    """What opens channels for threads.
 
     Raises:
-        UnusableCertificate: a file cannot be read, or is not what it should be.
+        UnusableCertificate: a file cannot be read, or is not what it should be; none is read later.
     """
     if tls is None:
-        return grpc.insecure_channel(server, options)
-    return grpc.secure_channel(server, _credentials(tls), [*options, *_name(tls)])
+        return partial(grpc.insecure_channel, server, options)
+    return partial(grpc.secure_channel, server, _credentials(tls), [*options, *_name(tls)])
 
 
-def open_async_channel(server: str, options: Options, tls: Tls | None) -> grpc.aio.Channel:
-    """A channel for asyncio. Raises as `open_channel`."""
+def async_channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.aio.Channel]:
+    """What opens channels for asyncio. Raises as `channels`."""
     if tls is None:
-        return grpc.aio.insecure_channel(server, options)
-    return grpc.aio.secure_channel(server, _credentials(tls), [*options, *_name(tls)])
+        return partial(grpc.aio.insecure_channel, server, options)
+    return partial(grpc.aio.secure_channel, server, _credentials(tls), [*options, *_name(tls)])
 
 
 def _name(tls: Tls) -> Options:
