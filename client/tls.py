@@ -38,6 +38,7 @@ def channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grp
     Raises:
         UnusableCertificate: a file cannot be read, or is not what it should be; none is read later.
     """
+    options = [*options, *_authority(server)]
     if tls is None:
         return partial(grpc.insecure_channel, server, options)
     return partial(grpc.secure_channel, server, _credentials(tls), [*options, *_name(tls)])
@@ -45,9 +46,16 @@ def channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grp
 
 def async_channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.aio.Channel]:
     """What opens channels for asyncio. Raises as `channels`."""
+    options = [*options, *_authority(server)]
     if tls is None:
         return partial(grpc.aio.insecure_channel, server, options)
     return partial(grpc.aio.secure_channel, server, _credentials(tls), [*options, *_name(tls)])
+
+
+def _authority(server: str) -> Options:
+    """Of several addresses the first: gRPC itself would say all of them, which is no host, and h2corn refuses it."""
+    first, several, _ = server.partition(",")
+    return [("grpc.default_authority", first.partition(":")[2])] if several else []
 
 
 def _name(tls: Tls) -> Options:
