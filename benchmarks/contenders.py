@@ -1,6 +1,7 @@
 """The servers that are measured beside each other: how each is started, and what it takes of the machine."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -111,10 +112,14 @@ def running(contender: Contender, bundle: Path, message: bytes) -> Iterator[Runn
 
 
 def free_port() -> int:
-    """On 127.0.0.1, at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
+    """On 127.0.0.1, and none that Linux gives to callers, who might take it while a server is restarted."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def _wait_for_answer(process: subprocess.Popen[bytes], name: str, address: str, message: bytes) -> None:

@@ -1,9 +1,10 @@
 """Calls a server without a pause until it is told to stop, in a Python of its own that has nothing of this project.
 
-    python independent_caller.py grpcio|tritonclient ADDRESS IMAGES.npy
+    python independent_caller.py grpcio|tritonclient ADDRESS IMAGES.npy [retry]
 
 Some threads, each with a channel. Stops when standard input ends, and prints JSON: how calls ended, and the longest in
-seconds. The addresses are gRPC's: HOST:PORT, or ipv4:HOST:PORT,HOST:PORT. Nothing is repeated.
+seconds. The addresses are gRPC's: HOST:PORT, or ipv4:HOST:PORT,HOST:PORT. With `retry`
+gRPC repeats a call that ended UNAVAILABLE.
 """
 
 import json
@@ -18,9 +19,18 @@ import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-THREADS, DEADLINE_S = 4, 10.0
+THREADS, DEADLINE_S = 3, 10.0
 INFER = "/inference.GRPCInferenceService/ModelInfer"
-OPTIONS = [
+POLICY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+RETRY = ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": POLICY}]}))
+Options = list[tuple[str, str | int]]
+OPTIONS: Options = [
     ("grpc.use_local_subchannel_pool", 1),  # or all channels would share one connection
     ("grpc.default_authority", "localhost"),  # h2corn takes no list of addresses for a host
 ]
@@ -28,15 +38,15 @@ OPTIONS = [
 
 def main() -> None:
     """Prints the counts."""
-    library, address, file = sys.argv[1:]
-    images = np.load(file)
+    library, address, file, *retry = sys.argv[1:]
+    images, options = np.load(file), [*OPTIONS, RETRY] if retry else OPTIONS
     ended: Counter[str] = Counter()
     longest_s = 0.0
     stop, lock = threading.Event(), threading.Lock()
 
     def work() -> None:
         nonlocal longest_s
-        call = {"grpcio": with_grpcio, "tritonclient": with_tritonclient}[library](address, images)
+        call = {"grpcio": with_grpcio, "tritonclient": with_tritonclient}[library](address, images, options)
         while not stop.is_set():
             began = time.monotonic()
             how = call()
@@ -54,11 +64,11 @@ def main() -> None:
     print(json.dumps({"ended": ended, "longest_s": longest_s}))
 
 
-def with_grpcio(address: str, images: np.ndarray) -> Callable[[], str]:
+def with_grpcio(address: str, images: np.ndarray, options: Options) -> Callable[[], str]:
     """A call that returns its status."""
     given = asked(images)
     request = triton.service_pb2.ModelInferRequest(inputs=[given._get_tensor()], raw_input_contents=[images.tobytes()])
-    infer = grpc.insecure_channel(address, OPTIONS).unary_unary(INFER)
+    infer = grpc.insecure_channel(address, options).unary_unary(INFER)
     message = request.SerializeToString()
 
     def call() -> str:
@@ -71,9 +81,9 @@ def with_grpcio(address: str, images: np.ndarray) -> Callable[[], str]:
     return call
 
 
-def with_tritonclient(address: str, images: np.ndarray) -> Callable[[], str]:
+def with_tritonclient(address: str, images: np.ndarray, options: Options) -> Callable[[], str]:
     """Likewise."""
-    client, given = triton.InferenceServerClient(address, channel_args=OPTIONS), asked(images)
+    client, given = triton.InferenceServerClient(address, channel_args=options), asked(images)
 
     def call() -> str:
         try:

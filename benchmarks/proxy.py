@@ -39,7 +39,7 @@ def haproxy(text: str, folder: Path) -> Iterator[None]:
     """Runs as long as the block does."""
     file = folder / "haproxy.cfg"
     file.write_text(text)
-    process = subprocess.Popen(["haproxy", "-db", "-f", str(file)])
+    process = subprocess.Popen(["haproxy", "-db", "-f", str(file)], stdout=2)
     try:
         yield
     finally:

@@ -2,9 +2,9 @@
 
     make rolling-restart      grpcio and tritonclient, straight and through HAProxy, on both transports; some minutes
 
-Callers have the defaults of their libraries, which repeat no answered call. Straight, they know the addresses of both
-servers and call one of them. Each server gets SIGTERM, ends by itself, and is started again before the other's turn
-comes. Prints a table; returns 1 where a call failed over h2corn.
+Each library calls with its defaults, and with gRPC's retries. Straight, callers know the addresses of both servers and
+call one of them. Each server gets SIGTERM, ends by itself, and is started again before the other's turn comes. Prints a
+table; returns 1 where a call failed that could be repeated.
 """
 
 import argparse
@@ -30,7 +30,8 @@ from benchmarks.serving import trained
 from vouch.bundle.store import Bundle
 
 CALLER = Path(__file__).with_name("independent_caller.py")
-LIBRARIES = ("grpcio", "tritonclient")
+CALLERS = (("grpcio",), ("tritonclient",), ("grpcio", "retry"), ("tritonclient", "retry"))
+"""Words of `independent_caller.py`."""
 DRAIN_DELAY_S = 2.0
 """As in docker-compose.yml: what waits for readiness has so long to notice."""
 ENDS_WITHIN_S, READY_WITHIN_S = 60.0, 60.0
@@ -79,9 +80,10 @@ class Server:
 
 
 @contextmanager
-def calling(python: Path, library: str, address: str, images: Path) -> Iterator[dict[str, Any]]:
+def calling(python: Path, caller: tuple[str, ...], address: str, images: Path) -> Iterator[dict[str, Any]]:
     """What a caller counted, when the block has ended."""
-    command = [str(python), str(CALLER), library, address, str(images)]
+    library, *retry = caller
+    command = [str(python), str(CALLER), library, address, str(images), *retry]
     environment = os.environ | {"PYTHONPATH": ""}
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     counted: dict[str, Any] = {}
@@ -96,7 +98,7 @@ def calling(python: Path, library: str, address: str, images: Path) -> Iterator[
 def restarted(
     bundle: Bundle, transport: str, python: Path, proxied: bool, rounds: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What each library's caller counted while both servers were restarted so many times."""
+    """What each caller counted while both servers were restarted so many times."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         images = folder / "images.npy"
@@ -106,17 +108,17 @@ def restarted(
             servers.append(Server(bundle.path.parent.parent, transport))
             stack.callback(servers[-1].end)
         addresses = [f"127.0.0.1:{server.port}" for server in servers]
-        targets = [f"ipv4:{','.join(addresses)}", f"ipv4:{','.join(reversed(addresses))}"]
+        targets = [f"ipv4:{','.join(addresses)}", f"ipv4:{','.join(reversed(addresses))}"] * 2
         if proxied:
             port = free_port()
             text = configuration("haproxy.cfg", port, [(server.port, server.metrics_port) for server in servers])
             stack.enter_context(haproxy(text, folder))
             time.sleep(1.0)  # it looks for who is ready
-            targets = [f"127.0.0.1:{port}"] * 2
+            targets = [f"127.0.0.1:{port}"] * len(CALLERS)
         with ExitStack() as callers:
             counted = [
-                (library, callers.enter_context(calling(python, library, target, images)))
-                for library, target in zip(LIBRARIES, targets, strict=True)
+                (", ".join(caller), callers.enter_context(calling(python, caller, target, images)))
+                for caller, target in zip(CALLERS, targets, strict=True)
             ]
             time.sleep(PAUSE_S)
             for server in servers * rounds:
@@ -138,13 +140,13 @@ def main() -> int:
         for transport in ("h2corn", "grpcio"):
             for proxied in (False, True):
                 way = "HAProxy" if proxied else "straight"
-                for library, counted in restarted(bundle, transport, arguments.other_python, proxied, arguments.rounds):
+                for caller, counted in restarted(bundle, transport, arguments.other_python, proxied, arguments.rounds):
                     calls = sum(counted["ended"].values())
                     failed = {how: count for how, count in counted["ended"].items() if how != "OK"}
                     why = "".join(f"; {count} {how}" for how, count in failed.items())
-                    cells = (transport, way, library, f"{calls:,}", f"{sum(failed.values())}{why}")
+                    cells = (transport, way, caller, f"{calls:,}", f"{sum(failed.values())}{why}")
                     print(f"| {' | '.join(cells)} | {counted['longest_s']:.1f} |", flush=True)
-                    lost += sum(failed.values()) if transport == "h2corn" else 0
+                    lost += sum(failed.values()) if "retry" in caller else 0
     print(f"\n{2 * arguments.rounds} restarts in each row; {machine()}")
     return 1 if lost else 0
 
