@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import numpy as np
@@ -68,7 +69,7 @@ def with_grpcio(address: str, images: np.ndarray, options: Options) -> Callable[
     """A call that returns its status."""
     given = asked(images)
     request = triton.service_pb2.ModelInferRequest(inputs=[given._get_tensor()], raw_input_contents=[images.tobytes()])
-    infer = grpc.insecure_channel(address, options).unary_unary(INFER)
+    infer: Any = grpc.insecure_channel(address, options).unary_unary(INFER)
     message = request.SerializeToString()
 
     def call() -> str:
