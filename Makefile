@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser prometheus lint format protos accuracy benchmark streaming profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus lint format protos accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ browser: ## Install Debian's Chromium, in which the report is tested (as root)
 prometheus: ## Install Debian's Prometheus, in which rules and dashboard are tested (as root)
 	@command -v prometheus > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus)
 
+haproxy: ## Install Debian's HAProxy, in which the proxy's configuration is tested (as root)
+	@command -v haproxy > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends haproxy)
+
 lint: $(INSTALLED) ## Style, types, .proto files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -69,6 +72,12 @@ benchmark: $(INSTALLED) ## Serve beside Triton, MLServer and the limits, in one 
 
 streaming: $(INSTALLED) ## Streams beside unary calls, over both transports (needs h2load: see benchmark)
 	$(BIN)/python -m benchmarks.streaming --data $(MNIST)
+
+resets: $(INSTALLED) ## What deadlines that pass cost other calls of the same channel
+	$(BIN)/python -m benchmarks.resets
+
+rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers in turn while others call
+	$(BIN)/python -m benchmarks.rolling_restart --other-python $(VENV)-tritonclient/bin/python
 
 profile: $(INSTALLED) $(VENV)-py-spy/.installed ## Where a saturated server's time goes (needs h2load, and installs perf as root)
 	@command -v perf > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends linux-perf)

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import INFER, METRICS_PORT, PORT, QUEUE_IMAGES, Contender, running
+from benchmarks.contenders import INFER, METRICS_PORT, QUEUE_IMAGES, Contender, running
 from benchmarks.h2load import SATURATED, h2load
 from benchmarks.questions import question
 from benchmarks.runs import machine
@@ -46,8 +46,7 @@ def main() -> int:
         for _ in range(arguments.starts):
             with ExitStack() as stack:
                 started = [
-                    (one.name, stack.enter_context(running(one, bundle.path, asked[batches[0]], PORT + place)))
-                    for place, one in enumerate(servers)
+                    (one.name, stack.enter_context(running(one, bundle.path, asked[batches[0]]))) for one in servers
                 ]
                 for batch in batches:
                     for number in range(arguments.rounds):

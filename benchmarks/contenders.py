@@ -1,6 +1,7 @@
 """The servers that are measured beside each other: how each is started, and what it takes of the machine."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,8 +20,6 @@ QUEUE_IMAGES = 1 << 18
 """That may wait: more than the whole load at the largest batch size; none is turned away."""
 START_TIMEOUT_S = 120.0
 METRICS_PORT = "VOUCH_SERVE_METRICS_PORT"
-PORT = 8201
-"""Of whichever server runs: they take turns."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,13 @@ class Running:
 
 
 @contextmanager
-def running(contender: Contender, bundle: Path, message: bytes, port: int = PORT) -> Iterator[Running]:
-    """Starts a server, waits for its first answer to this message, and ends it with all its processes.
+def running(contender: Contender, bundle: Path, message: bytes) -> Iterator[Running]:
+    """Starts a server on a free port, waits for its first answer to this message, and ends it with all its processes.
 
     Raises:
         RuntimeError: it ended, or did not answer in time.
     """
+    port = free_port()
     address, began = f"127.0.0.1:{port}", time.monotonic()
     log = subprocess.DEVNULL
     environment = {**os.environ, "ORT_THREADS": "1", **contender.environment}
@@ -109,6 +109,17 @@ def running(contender: Contender, bundle: Path, message: bytes, port: int = PORT
         yield Running(address, time.monotonic() - began, process.pid)
     finally:
         _end(process)
+
+
+def free_port() -> int:
+    """On 127.0.0.1, and none that Linux gives to callers, who might take it while a server is restarted."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def _wait_for_answer(process: subprocess.Popen[bytes], name: str, address: str, message: bytes) -> None:

@@ -1,6 +1,6 @@
 """Speed of serving, beside the peers and the limits, in one run on the same cores.
 
-    make benchmark          Vouch over both transports with 1 and 2 workers, Triton, MLServer, a bare grpcio echo with
+    make benchmark          Vouch over h2corn and grpcio with 1 and 2 workers, Triton, MLServer, a bare grpcio echo with
                             and without a run of the model, and bare ONNX Runtime in process; a linear model and a cnn
 
 Takes about an hour on two cores; `--quick` takes minutes and is no result. The servers take turns, round after round,
@@ -10,6 +10,7 @@ sampled during every load, and all of them must have the right size.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ BATCHES = (1, 8, 32, 128, 1024)
 KINDS = ("linear", "cnn")
 SHARES = (0.5, 0.7, 0.9)
 """Of the measured capacity, at which latency is measured in open loop."""
+INSTALLED_WITHIN_S = 1800.0
+"""The peers, where they are not installed yet."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,13 @@ def main() -> int:
         arguments.rounds, arguments.seconds = 1, 1.0
     batches = [int(batch) for batch in arguments.batches.split(",")]
     words = [word for word in arguments.only.split(",") if word]
+    chosen = [one for one in contenders(arguments.peers) if not words or any(w in one.name for w in words)]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for kind in arguments.kinds.split(","):
             bundle = trained(kind, arguments.data, Path(folder))
             session = bare_session(bundle)
             asked = {batch: question(bundle, session, batch) for batch in batches}
-            chosen = [one for one in contenders(arguments.peers) if not words or any(w in one.name for w in words)]
             for number in range(arguments.rounds):
                 rows += bare(kind, session, asked, number, arguments.seconds)
                 for one in chosen:
@@ -100,10 +103,11 @@ def main() -> int:
 
 def contenders(peers: Path) -> list[Contender]:
     """Those that can be had here."""
-    ours = [vouch(transport, workers) for transport in ("grpcio", "h2corn") for workers in (1, 2)]
+    ours = [vouch(transport, workers) for transport in ("h2corn", "grpcio") for workers in (1, 2)]
     if not peers.exists():
         say(f"{peers} is not there: Triton and MLServer are left out")
         return [*ours, echo(), echo(with_model=True)]
+    subprocess.run([str(peers), "install"], check=True, timeout=INSTALLED_WITHIN_S)  # no start of theirs waits for it
     return [
         *ours,
         peer(peers, "triton", "Triton, 2 instances", {"TRITON_INSTANCES": "2"}),

@@ -22,6 +22,7 @@ SERVICE_CONFIG = {
 CHANNEL_OPTIONS: Options = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
+    ("grpc.use_local_subchannel_pool", 1),  # or all channels to one server would share one connection
     ("grpc.per_rpc_retry_buffer_size", 64 << 20),  # by default no message over 256 KiB is sent again
     ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
     ("grpc.max_receive_message_length", -1),

@@ -1,7 +1,7 @@
 """Calls to a Vouch server, for programs: `Client`, and `AsyncClient` for asyncio.
 
-One channel for the client's life, a deadline on every call, and retries where nothing can go wrong twice: all calls are
-free of side effects, so one that met an unavailable server is sent again, by gRPC itself.
+A deadline on every call, and retries where nothing can go wrong twice: all calls are free of side effects, so one that
+met an unavailable server is sent again, by gRPC itself.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import numpy as np
 
 from vouch.client.address import server_address
 from vouch.client.channel_options import CHANNEL_OPTIONS
+from vouch.client.connections import Connections
 from vouch.client.errors import CallFailed, call_failed
 from vouch.client.images import Content, Images, take
 from vouch.client.messages import (
@@ -27,21 +28,19 @@ from vouch.client.messages import (
     read_model,
     read_predictions,
 )
-from vouch.client.tls import Tls, open_async_channel, open_channel
+from vouch.client.tls import Tls, async_channels, channels
 from vouch.client.turns import UNSENDABLE, Turns
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 
 DEFAULT_SERVER = "127.0.0.1:8081"
 DEFAULT_TIMEOUT_S = 30.0
-HEALTH = "/grpc.health.v1.Health/Check"
 SERVING = b"\x08\x01"
 """A HealthCheckResponse that says so, as protobuf writes it; the request is empty. All that a client needs of
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md"""
 
 
 class Client:
-    """A connection to a server, shared by any number of threads."""
+    """The way to a server, shared by any number of threads."""
 
     def __init__(
         self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
@@ -58,9 +57,7 @@ class Client:
         """
         self.server = server_address(server)
         self._timeout_s = timeout_s
-        self._channel = open_channel(self.server, CHANNEL_OPTIONS, tls)
-        self._classifier = ClassifierStub(self._channel)
-        self._health: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
+        self._connections = Connections(channels(self.server, CHANNEL_OPTIONS, tls))
         self._input_shapes: dict[str, tuple[int, ...]] = {}
 
     def predict(  # a keyword for each field of the request
@@ -93,8 +90,8 @@ class Client:
             OSError: a file cannot be read.
         """
         request = predict_request(self._content(images, model), model, version, top_k, coverage)
-        with _explained(self.server):
-            return read_predictions(self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
+        with _explained(self.server), self._connections.one() as connection:
+            return read_predictions(connection.classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
     def predict_stream(
         self,
@@ -131,8 +128,8 @@ class Client:
             except Exception as err:  # raised here it would end in a thread of gRPC's
                 turns.broken(err)
 
-        with _explained(self.server):
-            for answer in self._classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
+        with _explained(self.server), self._connections.one() as connection:
+            for answer in connection.classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
                 yield from turns.before_an_answer()
                 yield answer.id, read_answer(answer, self.server)
             yield from turns.at_the_end()
@@ -143,26 +140,27 @@ class Client:
         Raises:
             CallFailed: as `predict`.
         """
-        with _explained(self.server):
-            responses = self._classifier.Evaluate(pb.EvaluateRequest(model=model), timeout=timeout_s or self._timeout_s)
+        request = pb.EvaluateRequest(model=model)
+        with _explained(self.server), self._connections.one() as connection:
+            responses = connection.classifier.Evaluate(request, timeout=timeout_s or self._timeout_s)
             yield from map(read_evaluation, responses)
 
     def model(self, name: str = "") -> Model:
         """What the server says of one model. Raises CallFailed."""
-        with _explained(self.server):
-            response = self._classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
+        with _explained(self.server), self._connections.one() as connection:
+            response = connection.classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
             return read_model(response.model)
 
     def models(self) -> list[Model]:
         """What the server says of all its models. Raises CallFailed."""
-        with _explained(self.server):
-            response = self._classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+        with _explained(self.server), self._connections.one() as connection:
+            response = connection.classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
             return [read_model(model) for model in response.models]
 
     def ready(self) -> bool:
         """Whether the server serves at least one model. Raises CallFailed where it cannot be reached."""
-        with _explained(self.server):
-            return bool(self._health(b"", timeout=self._timeout_s) == SERVING)
+        with _explained(self.server), self._connections.one() as connection:
+            return bool(connection.health(b"", timeout=self._timeout_s) == SERVING)
 
     def _content(self, images: Images, model: str) -> Content:
         """What to send; asks for the model's input shape where that decides, once, and again where it does not fit."""
@@ -172,8 +170,9 @@ class Client:
         return taken.settled(self._input_shapes.get(model, ()))
 
     def close(self) -> None:
-        """Ends the connection and the calls on it."""
-        self._channel.close()
+        """Ends the connections and the calls on them."""
+        for channel in self._connections.channels:
+            channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -193,9 +192,7 @@ class AsyncClient:
         """As `Client`."""
         self.server = server_address(server)
         self._timeout_s = timeout_s
-        self._channel = open_async_channel(self.server, CHANNEL_OPTIONS, tls)
-        self._classifier = ClassifierStub(self._channel)
-        self._health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(HEALTH)
+        self._connections = Connections(async_channels(self.server, CHANNEL_OPTIONS, tls))
         self._input_shapes: dict[str, tuple[int, ...]] = {}
 
     async def predict(  # as above
@@ -209,8 +206,8 @@ class AsyncClient:
     ) -> Predictions:
         """As `Client.predict`; cancelling it cancels the call."""
         request = predict_request(await self._content(images, model), model, version, top_k, coverage)
-        with _explained(self.server):
-            return read_predictions(await self._classifier.Predict(request, timeout=timeout_s or self._timeout_s))
+        with _explained(self.server), self._connections.one() as connection:
+            return read_predictions(await connection.classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
     async def predict_stream(
         self,
@@ -236,8 +233,8 @@ class AsyncClient:
             except Exception as err:
                 turns.broken(err)
 
-        with _explained(self.server):
-            async for answer in self._classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
+        with _explained(self.server), self._connections.one() as connection:
+            async for answer in connection.classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
                 for turn in turns.before_an_answer():
                     yield turn
                 yield answer.id, read_answer(answer, self.server)
@@ -246,27 +243,27 @@ class AsyncClient:
 
     async def evaluate(self, model: str = "", timeout_s: float | None = None) -> AsyncIterator[Evaluation]:
         """As `Client.evaluate`."""
-        with _explained(self.server):
-            request = pb.EvaluateRequest(model=model)
-            async for response in self._classifier.Evaluate(request, timeout=timeout_s or self._timeout_s):
+        request = pb.EvaluateRequest(model=model)
+        with _explained(self.server), self._connections.one() as connection:
+            async for response in connection.classifier.Evaluate(request, timeout=timeout_s or self._timeout_s):
                 yield read_evaluation(response)
 
     async def model(self, name: str = "") -> Model:
         """As `Client.model`."""
-        with _explained(self.server):
-            response = await self._classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
+        with _explained(self.server), self._connections.one() as connection:
+            response = await connection.classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
             return read_model(response.model)
 
     async def models(self) -> list[Model]:
         """As `Client.models`."""
-        with _explained(self.server):
-            response = await self._classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+        with _explained(self.server), self._connections.one() as connection:
+            response = await connection.classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
             return [read_model(model) for model in response.models]
 
     async def ready(self) -> bool:
         """As `Client.ready`."""
-        with _explained(self.server):
-            return bool(await self._health(b"", timeout=self._timeout_s) == SERVING)
+        with _explained(self.server), self._connections.one() as connection:
+            return bool(await connection.health(b"", timeout=self._timeout_s) == SERVING)
 
     async def _content(self, images: Images, model: str) -> Content:
         """As `Client._content`; files are read in a thread."""
@@ -277,7 +274,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """As `Client.close`."""
-        await self._channel.close()
+        for channel in self._connections.channels:
+            await channel.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,9 @@
 """Channels to a server, with TLS or without: whom the caller trusts, and what it shows of itself."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -30,22 +32,30 @@ class Tls:
             raise ValueError("a certificate and its key go together, and one of them is missing")
 
 
-def open_channel(server: str, options: Options, tls: Tls | None) -> grpc.Channel:
-    """A channel for threads.
+def channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.Channel]:
+    """What opens channels for threads.
 
     Raises:
-        UnusableCertificate: a file cannot be read, or is not what it should be.
+        UnusableCertificate: a file cannot be read, or is not what it should be; none is read later.
     """
+    options = [*options, *_authority(server)]
     if tls is None:
-        return grpc.insecure_channel(server, options)
-    return grpc.secure_channel(server, _credentials(tls), [*options, *_name(tls)])
+        return partial(grpc.insecure_channel, server, options)
+    return partial(grpc.secure_channel, server, _credentials(tls), [*options, *_name(tls)])
 
 
-def open_async_channel(server: str, options: Options, tls: Tls | None) -> grpc.aio.Channel:
-    """A channel for asyncio. Raises as `open_channel`."""
+def async_channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.aio.Channel]:
+    """What opens channels for asyncio. Raises as `channels`."""
+    options = [*options, *_authority(server)]
     if tls is None:
-        return grpc.aio.insecure_channel(server, options)
-    return grpc.aio.secure_channel(server, _credentials(tls), [*options, *_name(tls)])
+        return partial(grpc.aio.insecure_channel, server, options)
+    return partial(grpc.aio.secure_channel, server, _credentials(tls), [*options, *_name(tls)])
+
+
+def _authority(server: str) -> Options:
+    """Of several addresses the first: gRPC itself would say all of them, which is no host, and h2corn refuses it."""
+    first, several, _ = server.partition(",")
+    return [("grpc.default_authority", first.partition(":")[2])] if several else []
 
 
 def _name(tls: Tls) -> Options:

@@ -65,6 +65,7 @@ CLIENT_ORDER = (
     "messages",
     "tls",
     "turns",
+    "connections",
     "client",
     "settings",
     "recount",
@@ -85,7 +86,7 @@ ONLY_IN = {
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
         *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py", "client/tls.py"),
-        *("client/predicting.py", "client/turns.py"),
+        *("client/connections.py", "client/predicting.py", "client/turns.py"),
         "server/transport/grpcio.py",
     },
 }

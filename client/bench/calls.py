@@ -16,7 +16,7 @@ from vouch.client.bench.load import RIGHT, WRONG, Send
 from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.client.errors import CallFailed, call_failed
 from vouch.client.messages import Model, predict_request, read_predictions
-from vouch.client.tls import Options, Tls, open_async_channel
+from vouch.client.tls import Options, Tls, async_channels
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 CONNECTIONS = 4
@@ -24,7 +24,6 @@ METHOD = f"/{pb.DESCRIPTOR.services_by_name['Classifier'].full_name}/Predict"
 OPTIONS: Options = [
     *(option for option in CHANNEL_OPTIONS if option[0] not in ("grpc.service_config", "grpc.enable_retries")),
     ("grpc.enable_retries", 0),
-    ("grpc.use_local_subchannel_pool", 1),  # or all channels to one server would share one connection
 ]
 COUNTED = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -87,9 +86,9 @@ class Calls:
         self._first_wrong = ""
 
     async def __aenter__(self) -> Self:
+        open_channel = async_channels(self._server, OPTIONS, self._tls)
         for _ in range(CONNECTIONS):
-            opened = open_async_channel(self._server, OPTIONS, self._tls)
-            channel = await self._open.enter_async_context(opened)
+            channel = await self._open.enter_async_context(open_channel())
             self._predict.append(channel.unary_unary(METHOD))  # no serializer: bytes in, bytes out
         return self
 

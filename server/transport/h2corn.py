@@ -116,7 +116,7 @@ class H2cornServer:
         except OSError as err:
             raise StartFailed(cannot_listen(where.host, self._port, err)) from err
         self._port = listens.getsockname()[1]
-        _keep_alive(listens)
+        _hand_down(listens)
         server = Server(self._app, self._config(listens))
         serving = asyncio.create_task(server.serve(), name="h2corn")
         generation = _Generation(listens, server, serving)
@@ -220,8 +220,9 @@ def _policies(methods: Iterable[Method], listening: Listening) -> tuple[RequestP
     )
 
 
-def _keep_alive(listens: socket.socket) -> None:
-    """By TCP: connections inherit it."""
+def _hand_down(listens: socket.socket) -> None:
+    """What connections inherit: TCP's keepalive, and that none which has ended keeps the next server from the port."""
+    listens.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listens.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
     listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)

@@ -59,6 +59,12 @@ async def test_both_clients_give_each_image_its_label(serving: Serving) -> None:
     assert await asyncio.to_thread(synchronous) == [expected, expected]
 
 
+async def test_a_server_with_several_addresses_is_called_by_the_first(serving: Serving) -> None:
+    """gRPC alone would call all of them its host, which not every server takes."""
+    async with AsyncClient(f"ipv4:{serving.address},127.0.0.1:1") as client:
+        assert await client.ready()
+
+
 async def test_predictions_name_model_version_and_the_classes_asked_for(serving: Serving) -> None:
     """`top` has as many classes as asked for, the first of them the label."""
     async with AsyncClient(serving.address) as client:

@@ -9,8 +9,9 @@ import pytest
 
 from tests.serving import Serving
 from vouch.client import CallFailed, Client
-from vouch.client.client import HEALTH, SERVING
+from vouch.client.client import SERVING
 from vouch.client.commands import predict, status
+from vouch.client.connections import HEALTH
 from vouch.client.proxies import proxy_of
 
 SERVER = "127.0.0.1:8081"

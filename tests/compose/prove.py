@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,7 +235,8 @@ def lost() -> str:
     with tempfile.TemporaryDirectory(prefix="vouch-proof-") as empty:
         Path(empty).chmod(0o755)
         compose("up", "--detach", "server", VOUCH_MODELS_FOLDER=empty)
-        alert_s = until(lambda: "VouchNoReadyWorker" in firing(PROMETHEUS), 300)
+        # Prometheus was down too: for five minutes it still finds the last samples of the servers before.
+        alert_s = until(lambda: "VouchNoReadyWorker" in firing(PROMETHEUS), 600)
         compose("up", "--detach", "server")
         until(lambda: not firing(PROMETHEUS), 120)
         compose("down")
@@ -262,6 +264,25 @@ def encrypted() -> str:
         assert not answers(PROXY, None)
         compose("down", **scale)
     return "healthy; evaluate, and calls past the proxy, with a certificate; plain text and strangers are refused"
+
+
+def public() -> str:
+    """The proxy for callers whom nobody knows: TLS alone, and an address that calls too often is told so."""
+    with tempfile.TemporaryDirectory(prefix="vouch-proof-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        folder_of_certificates(folder)
+        trust = Tls(ca=folder / "ca.pem", server_name="server")
+        (folder / "server.key").rename(folder / "server.pem.key").chmod(0o644)
+        scale = {"VOUCH_PROXY_CONFIG": "haproxy-public.cfg", "VOUCH_PROXY_TLS_FOLDER": name}
+        compose("up", "--detach", "server", "proxy", **scale)
+        until(lambda: answers(PROXY, trust), 60)
+        assert not answers(PROXY, None)
+        with Client(PROXY, tls=trust) as client:
+            codes = Counter(how_a_call_ends(client) for _ in range(3000))
+        compose("down", **scale)
+    assert set(codes) == {"OK", "RESOURCE_EXHAUSTED"}, codes
+    return f"TLS alone; of 3,000 calls in a row {codes['OK']:,} OK, the others RESOURCE_EXHAUSTED"
 
 
 def unprotected() -> str:
@@ -307,6 +328,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("`up server` alone", alone),
     ("An empty volume after a redeploy", lost),
     ("Mutual TLS", encrypted),
+    ("HAProxy for strangers", public),
     ("Grafana without a password", unprotected),
     ("Down", down),
 )
@@ -384,6 +406,15 @@ def answers(address: str, tls: Tls | None) -> bool:
             return client.ready()
     except CallFailed:
         return False
+
+
+def how_a_call_ends(client: Client) -> str:
+    """Its status."""
+    try:
+        client.ready()
+    except CallFailed as err:
+        return err.code.name
+    return "OK"
 
 
 def until_ready(address: str) -> None:

@@ -119,10 +119,12 @@ def test_grafana_does_not_start_without_a_password(password: str, code: int) -> 
 
 
 def test_what_opens_the_server_opens_nothing_else() -> None:
-    """Published ports that are not the callers' have addresses of their own, on this machine alone by default."""
+    """All other published ports have addresses of their own, on this machine alone by default: strangers whom the
+    proxy limits do not reach the server past it.
+    """
     found = re.findall(r"ports: \[\"\$\{(\w+):-127\.0\.0\.1\}:", (ROOT / "docker-compose.yml").read_text())
 
-    assert sorted(found) == ["VOUCH_BIND", "VOUCH_BIND", "VOUCH_GRAFANA_BIND", "VOUCH_PROMETHEUS_BIND"]
+    assert sorted(found) == ["VOUCH_BIND", "VOUCH_GRAFANA_BIND", "VOUCH_PROMETHEUS_BIND", "VOUCH_PROXY_BIND"]
     assert (ROOT / "docker-compose.yml").read_text().count("ports:") == len(found)
 
 

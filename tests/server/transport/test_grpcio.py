@@ -1,4 +1,5 @@
 import asyncio
+import re
 from pathlib import Path
 
 import grpc
@@ -17,6 +18,10 @@ from vouch.server.transport.grpcio import options, start_grpcio
 from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.listening import Listening
 
+ROOT = Path(__file__).resolve().parents[3]
+OPTION = re.compile(r'"(grpc\.(?!(?:aio|health|reflection)\b)[a-z0-9_.]+)"')
+"""How a channel's or server's option is written."""
+
 
 async def test_a_second_server_on_the_port_fails_at_once() -> None:
     """Two servers never share a port in silence."""
@@ -31,29 +36,40 @@ async def test_a_second_server_on_the_port_fails_at_once() -> None:
 def test_the_library_knows_every_option_that_it_is_given() -> None:
     """What it does not know it passes over in silence: a misspelt one was of no effect for months."""
     library = Path(cygrpc.__file__).read_bytes()
-    asked = [*options(Listening()), *CHANNEL_OPTIONS]
+    files = [path for folder in ("benchmarks", "client", "server", "tests") for path in (ROOT / folder).rglob("*.py")]
+    written = {name for path in files for name in OPTION.findall(path.read_text())}
+    asked = {name for name, _ in [*options(Listening()), *CHANNEL_OPTIONS]}
 
-    assert [name for name, _ in asked if name.encode() + b"\0" not in library] == []
+    assert asked <= written
+    assert sorted(name for name in written if name.encode() + b"\0" not in library) == []
     assert b"grpc.http2.min_recv_ping_interval_without_data_ms\0" not in library  # as it once was
 
 
+EVERY_12_S = {"grpc.keepalive_time_ms": 1200}
+UNASKED = {"grpc.http2.max_pings_without_data": 0}
+
+
+@pytest.mark.parametrize("pings", [EVERY_12_S, EVERY_12_S | UNASKED], ids=["by default", "without data"])
 @pytest.mark.parametrize("start", [start_h2corn, start_grpcio], ids=["h2corn", "grpcio"])
-async def test_a_quiet_stream_is_kept(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller who pings as often as it may is not told that these are too many pings; in hundredths of the times."""
-    shortened = [(name, value // 100 if name.endswith("_ms") else value) for name, value in options(Listening())]
+async def test_a_quiet_stream_is_kept(start: Start, pings: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who pings about as often as it may is not told that these are too many pings, with a stream or without a
+    call; in tenths of the times, as gRPC's clients ping once a second at most.
+    """
+    shortened = [(name, value // 10 if name.endswith("_ms") else value) for name, value in options(Listening())]
     monkeypatch.setattr(vouch.server.transport.grpcio, "options", lambda _: shortened)
-    pings = [("grpc.keepalive_time_ms", 300), ("grpc.keepalive_permit_without_calls", 1)]
     server = await start(echo(), Gate(), Listening())
-    async with grpc.aio.insecure_channel(
-        f"127.0.0.1:{server.port}", [*pings, ("grpc.http2.max_pings_without_data", 0)]
-    ) as channel:
+    given = [*pings.items(), ("grpc.keepalive_permit_without_calls", 1), ("grpc.use_local_subchannel_pool", 1)]
+    target = f"127.0.0.1:{server.port}"
+    async with grpc.aio.insecure_channel(target, given) as channel, grpc.aio.insecure_channel(target, given) as idle:
         stream = channel.stream_stream(
             STREAM, pb.PredictStreamRequest.SerializeToString, pb.PredictStreamResponse.FromString
         )(timeout=30)
         await stream.write(pb.PredictStreamRequest(id="1"))
         assert await stream.read()
-        await asyncio.sleep(3.0)  # 5 minutes
+        await idle.channel_ready()
+        await asyncio.sleep(8.0)  # six pings, of which the fourth was too many
         await stream.write(pb.PredictStreamRequest(id="2"))
         assert await stream.read()
         stream.cancel()
+        assert idle.get_state() is grpc.ChannelConnectivity.READY
     await server.stop()
