@@ -11,6 +11,7 @@ import numpy as np
 
 from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
 from vouch.bundle.errors import BundleError
+from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.store import Bundle
 from vouch.bundle.validation import Validation
@@ -73,6 +74,7 @@ def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session |
         Refused, InvalidBundle, StartFailed: as `verify`.
     """
     manifest, model = bundle.manifest, bundle.read_model()
+    check_graph(model, settings.allow_domain)
     sizes = [1, settings.max_batch_size]
 
     def opened(threads: int) -> Session:

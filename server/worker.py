@@ -169,9 +169,7 @@ class Worker:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
         try:
             async with asyncio.timeout(LOAD_WITHIN_S):
-                bundle = await asyncio.to_thread(open_bundle, order.path)
-                if bundle.digest != order.digest:
-                    return "it changed since it was verified"
+                bundle = await asyncio.to_thread(open_bundle, order.path, order.digest)
                 await self.install(bundle, order.served)
         except TimeoutError:
             return f"it was not loaded within {LOAD_WITHIN_S:.0f} s"

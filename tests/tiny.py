@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vouch.bundle.accuracy import Tally
+from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.manifest import (
     CARD,
@@ -29,6 +30,7 @@ from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.validation import Validation, pack
+from vouch.server.verdict import Verdict, VerifiedVersion
 
 SIDE = 4
 LABELS = ("first", "second", "third")
@@ -219,3 +221,17 @@ def publish_tiny(
         )
 
     return folder.publish(name, files, describe)
+
+
+def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
+    """What a supervisor knows of this bundle when it has vouched for itself, with its claim unless another count is given."""
+    manifest = bundle.manifest
+    claim = manifest.claim.accuracy
+    verdict = Verdict(
+        digest=bundle.digest,
+        claim=claim,
+        served=served or claim,
+        caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
+        files=manifest.files,
+    )
+    return VerifiedVersion(manifest.name, manifest.version, bundle.path, verdict)

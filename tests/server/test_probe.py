@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import ROTATED, publish_tiny, tiny_graph
+from tests.tiny import ROTATED, publish_tiny, tiny_graph, verified
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused, Undecided
 from vouch.server.probe import probe
 from vouch.server.settings import RuntimeSettings
 
 
-async def test_a_probe_tells_digest_and_served_accuracy(tmp_path: Path) -> None:
+async def test_a_probe_tells_what_a_supervisor_has_to_know(tmp_path: Path) -> None:
     """The process of its own says what verifying here would say."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
 
-    digest, served = await probe(bundle.path, RuntimeSettings())
+    verdict = await probe(bundle.path, RuntimeSettings())
 
-    assert (digest, served) == (bundle.digest, bundle.manifest.claim.accuracy)
+    assert verdict == verified(bundle).verdict
 
 
 async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ async def test_a_probe_imports_nothing_from_the_working_directory(
     (tmp_path / "numpy.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
 
-    digest, _ = await probe(bundle.path, RuntimeSettings())
+    verdict = await probe(bundle.path, RuntimeSettings())
 
-    assert digest == bundle.digest
+    assert verdict.digest == bundle.digest
 
 
 @pytest.mark.parametrize("start", ["killed", "missing"])
