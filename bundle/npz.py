@@ -5,6 +5,7 @@ header promises can be held against what is expected; then exactly as many bytes
 """
 
 import io
+import math
 import struct
 import zipfile
 from typing import IO, NamedTuple
@@ -46,9 +47,9 @@ class Npz:
         size = self._archive.getinfo(f"{name}.npy").file_size
         with self._opened(name) as member:
             shape, fortran_order, dtype = _header(member)
-            array = np.empty(shape, dtype, "F" if fortran_order else "C")
-            if size != member.tell() + array.nbytes:
+            if size != member.tell() + math.prod(shape) * dtype.itemsize:
                 raise ValueError(f"{name} has {size:,} bytes, not what its header promises")
+            array = np.empty(shape, dtype, "F" if fortran_order else "C")
             place = memoryview((array.T if fortran_order else array).reshape(-1).view(np.uint8))
             for start in range(0, len(place), CHUNK_BYTES):
                 wanted = min(CHUNK_BYTES, len(place) - start)

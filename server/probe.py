@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +94,7 @@ async def _heard(process: Process, limits: ProbeLimits, within_s: float) -> Verd
             raise Refused(f"verification took {taken:,} bytes of memory; --max-verify-bytes is {limits.memory_bytes:,}")
         if line is None:
             if loop.time() > ends:
-                raise Refused(f"verification stood still for {within_s:.0f} s after {images:,} recounted images")
+                raise Refused(f"verification stood still for {within_s:g} s after {images:,} recounted images")
             continue
         if not line:
             return None
@@ -128,11 +127,10 @@ def _word(line: bytes) -> object:
 async def _last_line(process: Process) -> str:
     """Of standard error, all of which is read and little of it kept."""
     assert process.stderr is not None
-    kept: deque[bytes] = deque(maxlen=2)
+    kept = b""
     while chunk := await process.stderr.read(MAX_REASON):
-        kept.append(chunk)
-    lines = b"".join(kept).decode(errors="replace").strip().splitlines()
-    return lines[-1][-MAX_REASON:] if lines else ""
+        kept = (kept + chunk)[-MAX_REASON:]
+    return (kept.decode(errors="replace").strip().splitlines() or [""])[-1]
 
 
 def _died(code: int, last_line: str) -> Refused | Undecided:

@@ -104,6 +104,43 @@ async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
         await verify(bundle, settings())
 
 
+def microsofts() -> bytes:
+    """The right graph by an operator that only ONNX Runtime knows."""
+    model = onnx.load_from_string(tiny_graph())
+    (gemm,) = (node for node in model.graph.node if node.op_type == "Gemm")
+    gemm.op_type, gemm.domain = "FusedMatMul", "com.microsoft"
+    del gemm.input[2:]
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tmp_path: Path) -> None:
+    """By its name; without, ONNX Runtime is not even asked."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsofts())
+    allowed = VerifySettings(bundle=Path("unused"), threads=1, allow_domain=("com.microsoft",))
+
+    assert (await verify(bundle, allowed)).served == bundle.manifest.claim.accuracy
+    with pytest.raises(Refused, match=r"^model.onnx has operators of the domain 'com.microsoft'; .*--allow-domain"):
+        await verify(bundle, settings())
+
+
+async def test_data_outside_the_model_is_refused_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before ONNX Runtime opens it, where the data would be found too."""
+    model = onnx.load_from_string(tiny_graph())
+    weights = model.graph.initializer[0]
+    (tmp_path / "weights").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="weights")
+    bundle = publish_tiny(ModelsFolder(tmp_path / "models"), graph=model.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vouch.server.verify.open_session", lambda *_: pytest.fail("ONNX Runtime was asked"))
+
+    with pytest.raises(Refused, match="data outside the file"):
+        await verify(bundle, settings())
+
+
 def test_lost_answers_count_against_the_allowance(tmp_path: Path) -> None:
     """One answer fewer is refused unless it is allowed; more than claimed is no loss."""
     manifest = publish_tiny(ModelsFolder(tmp_path)).manifest

@@ -1,0 +1,92 @@
+"""A server whose models folder is filled by somebody who means harm; it goes on, and its supervisor does not grow."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.programs import Program, serving_beside, until
+from tests.tiny import publish_tiny, tiny_images
+from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.store import ModelsFolder
+from vouch.client.client import Client
+
+MANIFEST_BYTES = 47_000_000
+MAY_GROW_BYTES = 8 << 20
+
+
+def peak_bytes(pid: int) -> int:
+    """The most that a process has had in memory."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) << 10
+
+
+def manifests(whole: bytes) -> Iterator[tuple[bytes, str]]:
+    """Valid ones but for something very large in them, with the reason why each is refused."""
+    content = json.loads(whole)
+    content["claim"]["confusion"] = "LARGE"
+    before, after = json.dumps(content).encode().split(b'"LARGE"')
+    for value, reason in (
+        (b"[],", "50,000 lists and names of values"),
+        (b"0,", "the confusion matrix is not a square of counts|at most 10000 items"),
+        (b'"",', "claim.confusion.0.0: "),
+    ):
+        yield before + b"[[" + value * (MANIFEST_BYTES // len(value)) + b"0]]" + after, reason
+    yield b"{" + b",".join(b'"%x":0' % number for number in range(MANIFEST_BYTES // 11)) + b"}", "50,000 lists and names"
+
+
+def until_refused(server: Program, version: int) -> str:
+    """The reason in the log."""
+
+    def reasons() -> list[str]:
+        events = [json.loads(line) for line in server.err.text.splitlines() if line.endswith("}")]
+        return [one["reason"] for one in events if one.get("event") == "refused" and one["version"] == version]
+
+    return until(reasons, lambda: server.err.text)[0]
+
+
+@pytest.mark.timeout(300)
+def test_a_supervisor_does_not_grow_by_what_is_in_a_manifest(tmp_path: Path) -> None:
+    """47 MB took 1.8 GB in it. Each is refused with its reason, the served version answers, the next one is taken."""
+    folder = ModelsFolder(tmp_path)
+    first = publish_tiny(folder)
+    with serving_beside(tmp_path) as (place, server), Client(place["address"]) as client:
+        until(client.ready)
+        before = peak_bytes(server.pid)
+        for content, reason in manifests((first.path / MANIFEST).read_bytes()):
+            harmful = publish_tiny(ModelsFolder(tmp_path / ".aside")).path
+            (harmful / MANIFEST).write_bytes(content)
+            version = max(folder.versions("tiny")) + 1
+            harmful.rename(first.path.with_name(str(version)))
+            assert re.search(reason, until_refused(server, version))
+            assert client.predict(tiny_images(1)[0][0]).version == 1
+        huge = first.path.with_name("8")
+        huge.mkdir()
+        (huge / MANIFEST).touch()
+        os.truncate(huge / MANIFEST, 1 << 40)
+        assert "manifest.json has 1,099,511,627,776 bytes; expected at most" in until_refused(server, 8)
+        good = publish_tiny(folder)
+
+        until(lambda: client.predict(tiny_images(1)[0][0]).version == good.manifest.version)
+        assert peak_bytes(server.pid) - before < MAY_GROW_BYTES
+
+
+@pytest.mark.timeout(120)
+def test_a_version_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+    """47 MB of numbers take over a gigabyte to parse; the process that tries is ended at the limit that was set."""
+    folder = ModelsFolder(tmp_path)
+    first = publish_tiny(folder)
+    content = next(text for text, reason in manifests((first.path / MANIFEST).read_bytes()) if "square" in reason)
+    with serving_beside(tmp_path, "--max-verify-bytes", "250000000") as (place, server):
+        with Client(place["address"]) as client:
+            until(client.ready)
+            second = publish_tiny(ModelsFolder(tmp_path / ".aside")).path
+            (second / MANIFEST).write_bytes(content)
+            second.rename(first.path.with_name("2"))
+
+            assert "bytes of memory; --max-verify-bytes is 250,000,000" in until_refused(server, 2)
+            assert client.predict(tiny_images(1)[0][0]).version == 1
