@@ -1,4 +1,4 @@
-"""The files of a bundle's folder, held against what its manifest lists: in bounded time and memory, whatever lies there."""
+"""The files of a bundle's folder, held against what its manifest lists, in bounded memory whatever lies there."""
 
 import os
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """What a model file asks of a runtime, read from the file itself before a runtime opens it.
 
-Two things are looked for in all of it, graphs within nodes and functions included: operators of other domains than ONNX's
-own, whose code is less tried, and data that lies outside the file, which could be any file of the machine. Weights are
-passed over, so the reading takes as long as there are nodes. Fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto;
-the wire format: https://protobuf.dev/programming-guides/encoding/.
+Two things are looked for, in graphs within nodes and in functions too: operators of domains other than ONNX's, whose
+code is less tried, and data outside the file, which could be any file of the machine. Weights are passed over, so a
+large model takes no longer than its number of nodes does. Fields:
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; wire format: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Collection, Mapping
@@ -36,9 +36,7 @@ KINDS = {
     "model": Kind({7: "graph", 8: "operator set", 20: "training", 25: "function"}),
     "graph": Kind({1: "node", 5: "tensor", 15: "sparse tensor"}),
     "node": Kind({5: "attribute"}, domains=(7,)),
-    "attribute": Kind(
-        {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
-    ),
+    "attribute": Kind({5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"}),
     "tensor": Kind(outside=(13, 14)),
     "sparse tensor": Kind({1: "tensor", 2: "tensor"}),
     "function": Kind({7: "node", 9: "operator set", 11: "attribute"}, domains=(10,)),

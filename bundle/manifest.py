@@ -21,9 +21,9 @@ REPORT: Final = "report.html"
 MAX_LABEL_LENGTH, MAX_FILES = 1_000, 64
 MAX_VALUES = 25_000_000
 """Of all lists together: 4,900 classes have 24 million entries in their confusion matrix."""
-MAX_PARTS = 50_000
-"""Lists, objects and names in them, which take a hundred times the memory of their text: 4,900 classes have as many rows,
-or four lists each with several labels an image."""
+MAX_PARTS = 100_000
+"""Lists, objects and names in them, which take a hundred times the memory of their text: 10,000 labels have three lists
+each. What looks like one within a label counts too."""
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -191,7 +191,7 @@ class Manifest(Part):
     """Names of the K classes, in the order of the outputs."""
     input: PixelSettings
     claim: AnyClaim
-    thresholds: tuple[Threshold, ...] | None = Field(None, max_length=MAX_CLASSES)
+    thresholds: tuple[Threshold, ...] | None = Field(default=None, max_length=MAX_CLASSES)
     """Multi-label: for each label the probability from which on it is answered, settled on tune. Otherwise None."""
     calibration: Calibration | None = None
     """None in bundles of format 1, or where nobody has settled any."""
@@ -260,10 +260,12 @@ def read_manifest(content: bytes) -> Manifest:
     """The manifest that a file's content says.
 
     Raises:
-        InvalidBundle: not JSON, a field missing, unknown or wrong, another format_version, or more than can be meant.
+        InvalidBundle: not JSON, a field missing, unknown or wrong, another format_version, or too many values.
     """
     if content.count(b",") > MAX_VALUES or sum(map(content.count, (b"[", b"{", b":"))) > MAX_PARTS:
-        raise InvalidBundle(f"{MANIFEST} has more than {MAX_VALUES:,} values, or {MAX_PARTS:,} lists and names of values")
+        raise InvalidBundle(
+            f"{MANIFEST} has more than {MAX_VALUES:,} values, or {MAX_PARTS:,} lists and names of values"
+        )
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as err:

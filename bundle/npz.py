@@ -1,14 +1,14 @@
 """Arrays of an .npz file, looked at before they are read: a kilobyte of it may inflate to a gigabyte.
 
-It is a zip archive of .npy files (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html). What an array's
-header promises can be held against what is expected; then exactly as many bytes are inflated.
+It is a zip archive of .npy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. What the
+header of an array promises can be held against what is expected; then exactly as many bytes are inflated.
 """
 
 import io
 import math
 import struct
 import zipfile
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Npz:
             if size != member.tell() + math.prod(shape) * dtype.itemsize:
                 raise ValueError(f"{name} has {size:,} bytes, not what its header promises")
             array = np.empty(shape, dtype, "F" if fortran_order else "C")
-            place = memoryview((array.T if fortran_order else array).reshape(-1).view(np.uint8))
+            place: Any = (array.T if fortran_order else array).reshape(-1).view(np.uint8).data
             for start in range(0, len(place), CHUNK_BYTES):
                 wanted = min(CHUNK_BYTES, len(place) - start)
                 place[start : start + wanted] = member.read(wanted)  # too few raise ValueError

@@ -32,13 +32,13 @@ class ProbeLimits:
 
     memory_bytes: int = field(default_factory=lambda: total_bytes() // 2)
     start_s: float = 300.0
-    """To start, read and load: the largest model and 1 GB of images take 300 s from a disk of 10 MB/s."""
+    """To start, read and load: 3 GB of files take 300 s from a disk of 10 MB/s."""
     image_s: float = 1.0
-    """An image run. A worker is replaced when a batch, of 256 images by default, takes longer than 120 s: what needs half a
+    """For an image run. A worker is replaced when a batch, by default of 256 images, takes over 120 s: what needs half a
     second an image cannot be served, and this is twice as much."""
 
     def first_batch_s(self, max_batch_size: int) -> float:
-        """Until the first images are recounted; warming up runs one of each size, which is two of the largest at most."""
+        """Until the first images are recounted. Warming up runs a batch of each size: two of the largest at most."""
         return self.start_s + (2 * max_batch_size + COUNTING_BATCH) * self.image_s
 
 

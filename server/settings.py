@@ -27,7 +27,7 @@ class RuntimeSettings(CommandSettings):
     max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0
     """Right answers of its claim that a version may lose and still be served: for hardware that rounds differently."""
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
-    """Run operators of this domain too, beside ONNX's own; may be passed several times. com.microsoft is ONNX Runtime's."""
+    """Run operators of this domain too, beside ONNX's own, such as com.microsoft; may be passed several times."""
 
 
 class ServeSettings(RuntimeSettings):

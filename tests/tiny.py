@@ -88,6 +88,17 @@ def tiny_graph(
     return content
 
 
+def microsoft_graph() -> bytes:
+    """The right graph by an operator that only ONNX Runtime knows."""
+    model = onnx.load_from_string(tiny_graph())
+    (gemm,) = (node for node in model.graph.node if node.op_type == "Gemm")
+    gemm.op_type, gemm.domain = "FusedMatMul", "com.microsoft"
+    del gemm.input[2:]
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    content: bytes = model.SerializeToString()
+    return content
+
+
 def tiny_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """uint8 images of shape (count, 4, 4) and their int64 labels."""
     random = np.random.default_rng(seed)
@@ -224,7 +235,7 @@ def publish_tiny(
 
 
 def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
-    """What a supervisor knows of this bundle when it has vouched for itself, with its claim unless another count is given."""
+    """What a supervisor knows of this bundle when it has vouched for itself, by its claim or another count."""
     manifest = bundle.manifest
     claim = manifest.claim.accuracy
     verdict = Verdict(

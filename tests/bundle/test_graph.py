@@ -12,7 +12,7 @@ from tests.tiny import tiny_graph
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.graph import KINDS, check_graph
 
-MESSAGES = {
+MESSAGES: dict[str, Any] = {
     "model": onnx.ModelProto,
     "graph": onnx.GraphProto,
     "node": onnx.NodeProto,

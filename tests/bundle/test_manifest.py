@@ -373,9 +373,9 @@ def many(value: bytes, place: str) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (many(b"[],", "training.settings"), "more than 25,000,000 values, or 50,000 lists"),
-        (many(b"[],", "claim.confusion"), "more than 25,000,000 values, or 50,000 lists"),
-        (b"{" + b",".join(b'"%x":0' % number for number in range(400_000)) + b"}", "50,000 lists and names"),
+        (many(b"[],", "training.settings"), "more than 25,000,000 values, or 100,000 lists"),
+        (many(b"[],", "claim.confusion"), "more than 25,000,000 values, or 100,000 lists"),
+        (b"{" + b",".join(b'"%x":0' % number for number in range(400_000)) + b"}", "100,000 lists and names"),
         (many(b'"a",', "labels"), "at most 10000 items"),
         (edited("claim.confusion", [[""] * 1_000_000]), "claim.confusion.0.0: "),
         (edited("claim.confusion", [[0] * 1_000_000]), "claim.confusion.0: .*at most 10000 items"),

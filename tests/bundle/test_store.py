@@ -365,9 +365,7 @@ def test_a_file_that_is_too_large_is_refused_whatever_the_manifest_says(
             look()
 
 
-def test_a_file_that_nobody_would_read_is_not_published(
-    models: ModelsFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_nobody_would_read_is_not_published(models: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is a manifest; nothing is left behind."""
     for name, most in ((CARD, 5), (MANIFEST, 100)):
         monkeypatch.setitem(LIMITS, name, most)

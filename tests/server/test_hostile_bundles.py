@@ -31,12 +31,15 @@ def manifests(whole: bytes) -> Iterator[tuple[bytes, str]]:
     content["claim"]["confusion"] = "LARGE"
     before, after = json.dumps(content).encode().split(b'"LARGE"')
     for value, reason in (
-        (b"[],", "50,000 lists and names of values"),
+        (b"[],", "100,000 lists and names of values"),
         (b"0,", "the confusion matrix is not a square of counts|at most 10000 items"),
         (b'"",', "claim.confusion.0.0: "),
     ):
         yield before + b"[[" + value * (MANIFEST_BYTES // len(value)) + b"0]]" + after, reason
-    yield b"{" + b",".join(b'"%x":0' % number for number in range(MANIFEST_BYTES // 11)) + b"}", "50,000 lists and names"
+    yield (
+        b"{" + b",".join(b'"%x":0' % number for number in range(MANIFEST_BYTES // 11)) + b"}",
+        "100,000 lists and names",
+    )
 
 
 def until_refused(server: Program, version: int) -> str:
@@ -81,12 +84,12 @@ def test_a_version_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None
     folder = ModelsFolder(tmp_path)
     first = publish_tiny(folder)
     content = next(text for text, reason in manifests((first.path / MANIFEST).read_bytes()) if "square" in reason)
-    with serving_beside(tmp_path, "--max-verify-bytes", "250000000") as (place, server):
-        with Client(place["address"]) as client:
-            until(client.ready)
-            second = publish_tiny(ModelsFolder(tmp_path / ".aside")).path
-            (second / MANIFEST).write_bytes(content)
-            second.rename(first.path.with_name("2"))
+    limit = ("--max-verify-bytes", "250000000")
+    with serving_beside(tmp_path, *limit) as (place, server), Client(place["address"]) as client:
+        until(client.ready)
+        second = publish_tiny(ModelsFolder(tmp_path / ".aside")).path
+        (second / MANIFEST).write_bytes(content)
+        second.rename(first.path.with_name("2"))
 
-            assert "bytes of memory; --max-verify-bytes is 250,000,000" in until_refused(server, 2)
-            assert client.predict(tiny_images(1)[0][0]).version == 1
+        assert "bytes of memory; --max-verify-bytes is 250,000,000" in until_refused(server, 2)
+        assert client.predict(tiny_images(1)[0][0]).version == 1

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.test_verify import microsofts
-from tests.tiny import ROTATED, publish_tiny, tiny_graph, verified
+from tests.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph, verified
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused, Undecided
 from vouch.server.probe import ProbeLimits, probe
@@ -127,9 +126,7 @@ async def test_a_probe_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.timeout(60)
-async def test_a_probe_that_takes_too_much_memory_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_probe_that_takes_too_much_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And ended; the reason has both numbers and the setting."""
     says(tmp_path, monkeypatch, "held = b'x' * (200 << 20); " + FOR_EVER)
 
@@ -139,7 +136,7 @@ async def test_a_probe_that_takes_too_much_memory_is_refused(
 
 async def test_a_probe_runs_as_the_server_is_set(tmp_path: Path) -> None:
     """Settings of serving alone are not passed on, and a domain that is allowed is allowed there."""
-    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsofts())
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
     allowed = ServeSettings(allow_domain=("com.microsoft",), max_verify_bytes=1 << 30)
 
     assert (await probe(bundle.path, allowed)).digest == bundle.digest

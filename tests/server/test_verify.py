@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.tiny import ROTATED, publish_tiny, tiny_graph
+from tests.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.manifest import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
@@ -104,20 +104,9 @@ async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
         await verify(bundle, settings())
 
 
-def microsofts() -> bytes:
-    """The right graph by an operator that only ONNX Runtime knows."""
-    model = onnx.load_from_string(tiny_graph())
-    (gemm,) = (node for node in model.graph.node if node.op_type == "Gemm")
-    gemm.op_type, gemm.domain = "FusedMatMul", "com.microsoft"
-    del gemm.input[2:]
-    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
-    content: bytes = model.SerializeToString()
-    return content
-
-
 async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tmp_path: Path) -> None:
     """By its name; without, ONNX Runtime is not even asked."""
-    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsofts())
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
     allowed = VerifySettings(bundle=Path("unused"), threads=1, allow_domain=("com.microsoft",))
 
     assert (await verify(bundle, allowed)).served == bundle.manifest.claim.accuracy
