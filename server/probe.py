@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.server.errors import Refused, Undecided
 from vouch.server.import_path import import_path
 from vouch.server.memory import taken_bytes, total_bytes
+from vouch.server.patience import IMAGE_S, START_S, STEP_S
 from vouch.server.settings import RuntimeSettings
-from vouch.server.verdict import MAX_REASON, MAX_WORD_BYTES, Counted, NotVerified, Verdict, word_of
+from vouch.server.verdict import MAX_REASON, MAX_WORD_BYTES, NotVerified, Running, Verdict, word_of
 
 LOOK_S = 0.1
 """How often it is looked at what the process takes."""
@@ -31,15 +31,9 @@ class ProbeLimits:
     """What a version may take to be verified."""
 
     memory_bytes: int = field(default_factory=lambda: total_bytes() // 2)
-    start_s: float = 300.0
-    """To start, read and load: 3 GB of files take 300 s from a disk of 10 MB/s."""
-    image_s: float = 1.0
-    """For an image run. A worker is replaced when a batch, by default of 256 images, takes over 120 s: what needs half a
-    second an image cannot be served, and this is twice as much."""
-
-    def first_batch_s(self, max_batch_size: int) -> float:
-        """Until the first images are recounted. Warming up runs a batch of each size: two of the largest at most."""
-        return self.start_s + (2 * max_batch_size + COUNTING_BATCH) * self.image_s
+    start_s: float = START_S
+    step_s: float = STEP_S
+    image_s: float = IMAGE_S
 
 
 async def probe(bundle: Path, settings: RuntimeSettings, limits: ProbeLimits | None = None) -> Verdict:
@@ -67,7 +61,7 @@ async def probe(bundle: Path, settings: RuntimeSettings, limits: ProbeLimits | N
         raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
     errors = asyncio.create_task(_last_line(process), name="standard error of a probe")
     try:
-        if found := await _heard(process, limits, limits.first_batch_s(settings.max_batch_size)):
+        if found := await _heard(process, limits):
             return found
         async with asyncio.timeout(END_S):
             code = await process.wait()
@@ -81,9 +75,9 @@ async def probe(bundle: Path, settings: RuntimeSettings, limits: ProbeLimits | N
             await process.wait()
 
 
-async def _heard(process: Process, limits: ProbeLimits, within_s: float) -> Verdict | None:
+async def _heard(process: Process, limits: ProbeLimits) -> Verdict | None:
     """The verdict; None where the process ended without a word of it."""
-    loop, images = asyncio.get_running_loop(), 0
+    loop, doing, within_s = asyncio.get_running_loop(), "reading and opening it", limits.start_s
     ends = loop.time() + within_s
     while True:
         line = None
@@ -94,13 +88,13 @@ async def _heard(process: Process, limits: ProbeLimits, within_s: float) -> Verd
             raise Refused(f"verification took {taken:,} bytes of memory; --max-verify-bytes is {limits.memory_bytes:,}")
         if line is None:
             if loop.time() > ends:
-                raise Refused(f"verification stood still for {within_s:g} s after {images:,} recounted images")
+                raise Refused(f"{doing} did not end within {within_s:g} s")
             continue
         if not line:
             return None
         match _word(line):
-            case Counted(images=more) if more > images:
-                within_s, images = COUNTING_BATCH * limits.image_s, more
+            case Running(images=images):
+                doing, within_s = f"running {images:,} of its images", limits.step_s + images * limits.image_s
                 ends = loop.time() + within_s
             case Verdict() as verdict:
                 return verdict

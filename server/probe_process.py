@@ -19,7 +19,7 @@ with loading():
     from vouch.bundle.store import ModelsFolder
     from vouch.server.errors import DomainError
     from vouch.server.settings import RuntimeSettings
-    from vouch.server.verdict import MAX_REASON, AnyWord, Counted, NotVerified, Verdict
+    from vouch.server.verdict import MAX_REASON, AnyWord, NotVerified, Running, Verdict
     from vouch.server.verify import verify
 
 
@@ -37,7 +37,7 @@ def main(path: Path, settings: RuntimeSettings) -> None:
 
 def _verdict(path: Path, settings: RuntimeSettings, say: Callable[[AnyWord], None]) -> Verdict:
     bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name))
-    counted = uvloop.run(verify(bundle, settings, lambda count: say(Counted(images=count.total))))
+    counted = uvloop.run(verify(bundle, settings, on_run=lambda images: say(Running(images=images))))
     manifest = bundle.manifest
     return Verdict(
         digest=bundle.digest,

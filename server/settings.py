@@ -9,6 +9,7 @@ from vouch.cli.settings import CommandSettings, Flag
 
 Provider = Literal["cpu", "cuda"]
 Transport = Literal["h2corn", "grpcio"]
+MAX_BATCH_SIZE = 65_536
 LEFT = ("envoy", "auto")
 """Transports of earlier versions."""
 
@@ -22,7 +23,7 @@ class RuntimeSettings(CommandSettings):
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
     """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
-    max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=65_536)] = 256
+    max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
     """Images in one run of the model; a larger request is answered in several runs."""
     max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0
     """Right answers of its claim that a version may lose and still be served: for hardware that rounds differently."""

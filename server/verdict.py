@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
+from vouch.server.settings import MAX_BATCH_SIZE
 
 MAX_WORD_BYTES = 1 << 18
 """A line, with the names of the most files and a reason of the most characters."""
@@ -25,11 +26,11 @@ class Word(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Counted(Word):
-    """So many images have been recounted."""
+class Running(Word):
+    """All that was read is open, and so many images are run next."""
 
-    kind: Literal["counted"] = "counted"
-    images: int = Field(ge=1)
+    kind: Literal["running"] = "running"
+    images: int = Field(ge=1, le=MAX_BATCH_SIZE)
 
 
 class Verdict(Word):
@@ -52,7 +53,7 @@ class NotVerified(Word):
     reason: str = Field(max_length=MAX_REASON)
 
 
-AnyWord = Counted | Verdict | NotVerified
+AnyWord = Running | Verdict | NotVerified
 _WORDS: TypeAdapter[AnyWord] = TypeAdapter(Annotated[AnyWord, Field(discriminator="kind")])
 
 

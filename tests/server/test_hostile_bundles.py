@@ -3,16 +3,23 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.programs import Program, serving_beside, until
-from tests.tiny import publish_tiny, tiny_images
+from tests.tiny import publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
+from vouch.server.errors import Refused
+from vouch.server.probe import ProbeLimits, probe
+from vouch.server.settings import RuntimeSettings
 
 MANIFEST_BYTES = 47_000_000
 MAY_GROW_BYTES = 8 << 20
@@ -93,3 +100,71 @@ def test_a_version_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None
 
         assert "bytes of memory; --max-verify-bytes is 250,000,000" in until_refused(server, 2)
         assert client.predict(tiny_images(1)[0][0]).version == 1
+
+
+def with_more(*nodes: onnx.NodeProto, **constants: np.ndarray) -> bytes:
+    """The right graph, whose logits have `zero` added to them, which these nodes make of these constants."""
+    model = onnx.load_from_string(tiny_graph())
+    for node in model.graph.node:
+        for place, name in enumerate(node.output):
+            if name == "logits":
+                node.output[place] = "scores"
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    softmax = model.graph.node.pop()
+    model.graph.node.extend([*nodes, helper.make_node("Add", ["scores", "zero"], ["logits"]), softmax])
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def endless() -> bytes:
+    """A loop of 2^62 turns in a file of a kilobyte."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes_on"]), helper.make_node("Neg", ["state"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, ["N", 3]),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, ["N", 3]),
+        ],
+    )
+    return with_more(
+        helper.make_node("Loop", ["turns", "yes", "scores"], ["zero"], body=body),
+        turns=np.array(2**62),
+        yes=np.array(True),
+    )
+
+
+def greedy() -> bytes:
+    """4 GB of ones, of which the largest is taken, in a file of a kilobyte."""
+    ones = helper.make_node(
+        "ConstantOfShape", ["shape"], ["ones"], value=helper.make_tensor("", TensorProto.FLOAT, [1], [1])
+    )
+    return with_more(ones, helper.make_node("ReduceMax", ["ones"], ["zero"], keepdims=0), shape=np.array([10**9]))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (endless, r"running 256 of its images did not end within 3\.024 s"),
+        (greedy, r"verification took [\d,]+ bytes of memory; --max-verify-bytes is 500,000,000"),
+    ],
+)
+async def test_a_graph_that_comes_to_no_end_is_ended(tmp_path: Path, graph: Callable[[], bytes], reason: str) -> None:
+    """Whatever ONNX Runtime is busy with; its process is gone afterwards."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=graph())
+    limits = ProbeLimits(memory_bytes=500_000_000, start_s=60, step_s=2, image_s=0.004)
+
+    with pytest.raises(Refused, match=reason):
+        await probe(bundle.path, RuntimeSettings(threads=1), limits)
+    assert str(bundle.path).encode() not in b"".join(command_lines())
+
+
+def command_lines() -> Iterator[bytes]:
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield process.read_bytes()

@@ -70,7 +70,7 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 
 FOR_EVER = "sys.stdout.flush(); threading.Event().wait(60)"
-COUNTED = """print('{"kind":"counted","images":256}');"""
+RUNNING = """print('{"kind":"running","images":250}');"""
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ COUNTED = """print('{"kind":"counted","images":256}');"""
         ("print('[1]');" + FOR_EVER, "said what it may not say"),
         ("print('no JSON');" + FOR_EVER, "said what it may not say"),
         ("""print('{"kind":"verdict","digest":"0"}');""" + FOR_EVER, "said what it may not say"),
-        ("""print('{"kind":"counted","images":-1}');""" + FOR_EVER, "said what it may not say"),
-        (COUNTED + COUNTED + FOR_EVER, "said what it may not say"),
-        ("print(COUNTED)", "NameError: name 'COUNTED' is not defined"),
+        ("""print('{"kind":"running","images":0}');""" + FOR_EVER, "said what it may not say"),
+        ("""print('{"kind":"running","images":1000000}');""" + FOR_EVER, "said what it may not say"),
+        ("print(RUNNING)", "NameError: name 'RUNNING' is not defined"),
         ("sys.stderr.write('x' * 50_000_000 + chr(10)); sys.exit('why')", "^why$"),
         ("sys.exit(3)", "ended with code 3"),
         ("pass", "ended with code 0"),
@@ -100,26 +100,30 @@ async def test_what_a_probe_says_is_checked(
 
 
 @pytest.mark.parametrize(
-    ("words", "start_s", "reason"), [("", 0.0, "1.00781 s after 0"), (COUNTED, 30.0, "0.5 s after 256")]
+    ("words", "start_s", "reason"),
+    [
+        ("", 0.5, "reading and opening it did not end within 0.5 s"),
+        (RUNNING, 30.0, "running 250 of its images did not end within 0.75 s"),
+    ],
 )
 @pytest.mark.timeout(60)
 async def test_a_probe_that_stands_still_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, start_s: float, reason: str
 ) -> None:
-    """Before the first batch, for which it has time to load and warm up, and between two of them."""
+    """Before it runs an image, and in a run."""
     says(tmp_path, monkeypatch, words + FOR_EVER)
-    limits = ProbeLimits(start_s=start_s, image_s=0.5 / 256)
+    limits = ProbeLimits(start_s=start_s, step_s=0.25, image_s=0.002)
 
-    with pytest.raises(Refused, match=f"stood still for {reason} recounted images"):
-        await probe(tmp_path, RuntimeSettings(max_batch_size=130), limits)
+    with pytest.raises(Refused, match=f"^{reason}$"):
+        await probe(tmp_path, RuntimeSettings(), limits)
 
 
 @pytest.mark.timeout(60)
 async def test_a_probe_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is in proportion to its images: ten batches take several times what one may."""
-    word = """print('{"kind":"counted","images":%d}' % (256 * k), flush=True); threading.Event().wait(0.1)"""
-    says(tmp_path, monkeypatch, f"for k in range(1, 11): {word}")
-    limits = ProbeLimits(start_s=30, image_s=0.5 / 256)
+    """Its time is in proportion to its images: twenty runs take several times what one may."""
+    word = """print('{"kind":"running","images":250}', flush=True); threading.Event().wait(0.1)"""
+    says(tmp_path, monkeypatch, f"for k in range(20): {word}")
+    limits = ProbeLimits(start_s=30, step_s=0.5, image_s=0.001)
 
     with pytest.raises(Refused, match="ended with code 0"):
         await probe(tmp_path, RuntimeSettings(), limits)

@@ -30,6 +30,16 @@ async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batc
     assert [count.total for count in counts] == [256, 300]
 
 
+async def test_every_run_is_announced_with_its_images(tmp_path: Path) -> None:
+    """Who waits for them may wait in proportion: warming up, the largest first, then the recount."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    runs: list[int] = []
+
+    await verify(bundle, settings(max_batch_size=64), on_run=runs.append)
+
+    assert runs == [64, 1, 256, 44]
+
+
 async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
     """All hashes hold, but the graph answers otherwise than was claimed."""
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
