@@ -7,12 +7,15 @@ what would be right by one and the same answer to every image.
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, FailFast, Field, Tag, model_validator
 
 from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
 
+MAX_CLASSES = 10_000
+"""Checked while they are read, so that a file of other numbers takes no more memory than its text."""
+Row = Annotated[tuple[int, ...], FailFast(), Field(max_length=MAX_CLASSES)]
 Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
@@ -39,7 +42,7 @@ class _Counted(Part):
 class Claim(_Counted):
     """The count of a single-label model: an image is right when its label was the most probable."""
 
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: Annotated[tuple[Row, ...], FailFast(), Field(max_length=MAX_CLASSES)]
     """K rows of K: row the true class, column the answer."""
 
     @property
@@ -77,7 +80,7 @@ class Claim(_Counted):
 class MultiLabelClaim(_Counted):
     """The count of a multi-label model: an image is right when all its labels were answered and no others."""
 
-    per_label: tuple[tuple[Pair, Pair], ...]
+    per_label: Annotated[tuple[tuple[Pair, Pair], ...], FailFast(), Field(max_length=MAX_CLASSES)]
     """For each of the K labels ((true negatives, false positives), (false negatives, true positives))."""
     commonest_set: Annotated[int, Field(ge=1)] | None = None
     """Images that have the commonest set of labels; None in bundles from before it was counted."""

@@ -4,10 +4,10 @@ import unicodedata
 from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, FailFast, Field, ValidationError, field_validator, model_validator
 
 from vouch.bundle.accuracy import Accuracy, Tally
-from vouch.bundle.claims import AnyClaim, MultiLabelClaim
+from vouch.bundle.claims import MAX_CLASSES, AnyClaim, MultiLabelClaim
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
@@ -18,8 +18,17 @@ FORMAT_VERSION: Final = 2
 MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
 REPORT: Final = "report.html"
 
+MAX_LABEL_LENGTH, MAX_FILES = 1_000, 64
+MAX_VALUES = 25_000_000
+"""Of all lists together: 4,900 classes have 24 million entries in their confusion matrix."""
+MAX_PARTS = 100_000
+"""Lists, objects and names in them, which take a hundred times the memory of their text: 10,000 labels have three lists
+each. What looks like one within a label counts too."""
+
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH)]
+FileName = Annotated[str, Field(max_length=255)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -90,7 +99,7 @@ class Calibration(Part):
     """Expected calibration error on validation without the temperature."""
     error_after: float = Field(ge=0, le=1)
     """And with it, as served."""
-    coverages: tuple[Coverage, ...]
+    coverages: tuple[Coverage, ...] = Field(max_length=100)
     """In rising order of the promise; none for a multi-label model."""
 
     @model_validator(mode="after")
@@ -178,18 +187,18 @@ class Manifest(Part):
     version: int = Field(ge=1)
     created: AwareDatetime
     task: Task = "single_label"
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: Annotated[tuple[Label, ...], FailFast()] = Field(min_length=2, max_length=MAX_CLASSES)
     """Names of the K classes, in the order of the outputs."""
     input: PixelSettings
     claim: AnyClaim
-    thresholds: tuple[Threshold, ...] | None = None
+    thresholds: tuple[Threshold, ...] | None = Field(default=None, max_length=MAX_CLASSES)
     """Multi-label: for each label the probability from which on it is answered, settled on tune. Otherwise None."""
     calibration: Calibration | None = None
     """None in bundles of format 1, or where nobody has settled any."""
     quantization: Quantization | None = None
     """None where the graph computes as it was trained, and in format 1."""
     training: Training
-    files: dict[str, FileEntry]
+    files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
     """Every file of the bundle but the manifest."""
 
     def new_tally(self) -> Tally | MultiLabelTally:
@@ -251,12 +260,16 @@ def read_manifest(content: bytes) -> Manifest:
     """The manifest that a file's content says.
 
     Raises:
-        InvalidBundle: not JSON, a field missing, unknown or wrong, or another format_version.
+        InvalidBundle: not JSON, a field missing, unknown or wrong, another format_version, or too many values.
     """
+    if content.count(b",") > MAX_VALUES or sum(map(content.count, (b"[", b"{", b":"))) > MAX_PARTS:
+        raise InvalidBundle(
+            f"{MANIFEST} has more than {MAX_VALUES:,} values, or {MAX_PARTS:,} lists and names of values"
+        )
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
+        first = err.errors(include_url=False, include_context=False, include_input=False)[0]
         steps = [str(step) for step in first["loc"] if step not in get_args(Task)]  # pydantic adds a claim's kind
         place = ".".join(steps) or "the file"
         raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err

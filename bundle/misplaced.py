@@ -6,10 +6,10 @@ A models folder holds NAME/VERSION/manifest.json. Nothing here is opened; names 
 import os
 import re
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 
 from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.plain_files import first_entries
 
 VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,8}")
 EXPECTED = "expected a models folder, which holds NAME/VERSION"
@@ -83,7 +83,7 @@ def _folders(path: Path) -> list[Path]:
 
 def _entries(path: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in islice(path.iterdir(), LOOKED_AT) if not entry.name.startswith("."))
+        return [path / name for name in first_entries(path, LOOKED_AT) if not name.startswith(".")]
     except OSError:
         return []
 

@@ -8,22 +8,21 @@ import errno
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from vouch.bundle.contents import MAX_MANIFEST_BYTES, check_files, check_publishable, read_listed
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
+from vouch.bundle.plain_files import check_size, file_digest, read_file
 from vouch.bundle.validation import Validation, unpack
 
-MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-"""A confusion matrix of 10,000 classes has 10^8 entries; mostly zeros, at two or more bytes each."""
 STAGING = ".staging-"
 """What the name of a version begins with until it is whole."""
 
@@ -41,39 +40,12 @@ class Bundle:
         return f"{self.manifest.name} version {self.manifest.version}"
 
     def read(self, name: str) -> bytes:
-        """A file's content, which is what the manifest says it is.
-
-        Raises:
-            InvalidBundle: the file is missing, is not a plain file, or has another size or hash.
-        """
-        entry, path = self.manifest.files[name], self.path / name
-        try:
-            if (size := _plain_size(path)) != entry.size:
-                raise InvalidBundle(f"{path} has {size:,} bytes; its manifest says {entry.size:,}")
-            content = path.read_bytes()
-        except OSError as err:
-            raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
-        if (digest := bytes_digest(content)) != entry.sha256:
-            raise InvalidBundle(f"{path} is not the file that was published: SHA-256 {digest}, expected {entry.sha256}")
-        return content
+        """A file's content, which is what the manifest says it is. Raises as `read_listed`."""
+        return read_listed(self.path / name, self.manifest.files[name])
 
     def check_files(self) -> None:
-        """Holds every file against the manifest.
-
-        Raises:
-            InvalidBundle: a file is missing, changed or too many.
-        """
-        try:
-            found = {entry.name for entry in self.path.iterdir()}
-        except OSError as err:
-            raise InvalidBundle(f"{self.path} cannot be read: {err.strerror}") from err
-        expected = {MANIFEST, *self.manifest.files}
-        if found != expected:
-            missing, extra = sorted(expected - found), sorted(found - expected)
-            words = [f"missing {', '.join(missing)}"] * bool(missing) + [f"not listed {', '.join(extra)}"] * bool(extra)
-            raise InvalidBundle(f"{self.path} does not hold the files of its manifest: {'; '.join(words)}")
-        for name in self.manifest.files:
-            self.read(name)
+        """Holds every file against the manifest. Raises InvalidBundle: one is missing, changed or too many."""
+        check_files(self.path, self.manifest.files)
 
     def read_model(self) -> bytes:
         """The ONNX graph. Raises as `read`."""
@@ -85,21 +57,32 @@ class Bundle:
         return unpack(self.read(VALIDATION), manifest.input.shape, len(manifest.labels), manifest.task)
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
     """The bundle in this folder, its manifest checked.
 
+    Args:
+        expected_digest: of the manifest, where it is known: another one is not even parsed.
+
     Raises:
-        InvalidBundle: no such folder, no manifest, or a manifest that is not valid.
+        InvalidBundle: no such folder, no manifest, another one than expected, or one that is not valid.
     """
-    try:
-        if (size := _plain_size(path / MANIFEST)) > MAX_MANIFEST_BYTES:
-            raise InvalidBundle(f"{path / MANIFEST} has {size:,} bytes; at most {MAX_MANIFEST_BYTES:,} are read")
-        content = (path / MANIFEST).read_bytes()
-    except OSError as err:
-        found = not_a_bundle(path)
-        hint = f"; {found}" if found else ""
-        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err
-    return Bundle(path, read_manifest(content), bytes_digest(content))
+    with _explained(path):
+        content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
+    if (digest := bytes_digest(content)) != (expected_digest or digest):
+        raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
+    return Bundle(path, read_manifest(content), digest)
+
+
+def check_manifest_size(path: Path) -> None:
+    """Whether this folder has a manifest that could be read, without reading it. Raises InvalidBundle."""
+    with _explained(path):
+        check_size(path / MANIFEST, MAX_MANIFEST_BYTES)
+
+
+def manifest_digest(path: Path) -> str:
+    """SHA-256 of the manifest in this folder, in little memory. Raises InvalidBundle."""
+    with _explained(path):
+        return file_digest(path / MANIFEST, MAX_MANIFEST_BYTES)[1]
 
 
 class ModelsFolder:
@@ -193,16 +176,19 @@ class ModelsFolder:
             describe: the manifest for this version number and these file entries.
 
         Raises:
-            BundleError: the name is not allowed, or it cannot be written; nothing is left behind.
+            BundleError: the name is not allowed, a file is too large, or it cannot be written; nothing is left behind.
         """
         entries = {key: FileEntry(sha256=bytes_digest(content), size=len(content)) for key, content in files.items()}
         with self._staging(name) as staging:
             for key, content in files.items():
+                check_publishable(staging / key, len(content))
                 _write_durably(staging / key, content)
             while True:
                 version = max(self.versions(name), default=0) + 1
                 manifest = describe(version, entries)
-                _write_durably(staging / MANIFEST, manifest.to_json())
+                content = manifest.to_json()
+                check_publishable(staging / MANIFEST, len(content))
+                _write_durably(staging / MANIFEST, content)
                 _sync_folder(staging)
                 target = self.path / name / str(version)
                 try:
@@ -212,7 +198,7 @@ class ModelsFolder:
                         continue  # another publisher took this number
                     raise
                 _sync_folder(target.parent)
-                return Bundle(target, manifest, bytes_digest(manifest.to_json()))
+                return Bundle(target, manifest, bytes_digest(content))
 
     @contextmanager
     def _staging(self, name: str) -> Iterator[Path]:
@@ -247,12 +233,15 @@ def _entries(folder: Path) -> list[str]:
         raise BundleError(f"{folder} cannot be read: {err.strerror}") from err
 
 
-def _plain_size(path: Path) -> int:
-    """Size of a plain file; a pipe would be waited for for ever, a link could lead anywhere."""
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode):
-        raise InvalidBundle(f"{path} is a link or no file at all; a bundle holds plain files")
-    return status.st_size
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Says what lies at a path where there is no manifest."""
+    try:
+        yield
+    except OSError as err:
+        found = not_a_bundle(path)
+        hint = f"; {found}" if found else ""
+        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err
 
 
 def _make_staging(folder: Path, locks: ExitStack) -> Path:

@@ -1,12 +1,18 @@
 """The validation split of a bundle as bytes of an .npz file: images and labels, so that anybody can recount."""
 
 import io
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.manifest import VALIDATION
 from vouch.bundle.multi_label import Task
+from vouch.bundle.npz import Header, Npz
+
+MAX_BYTES = 16 << 30
+"""Of all images and labels, as arrays: 100,000 images of 224 x 224 in colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +46,42 @@ def unpack(content: bytes, image_shape: tuple[int, ...], classes: int, task: Tas
         InvalidBundle: not such a file, or it does not fit the manifest.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            validation = Validation(np.asarray(arrays["images"]), np.asarray(arrays["labels"]))
+        arrays = Npz(content)
+        images, labels = arrays.header("images"), arrays.header("labels")
     except Exception as err:  # numpy and zipfile raise a dozen types for broken or hostile content
-        raise InvalidBundle(f"validation.npz is not an .npz file with images and labels: {err}") from err
-    images, labels = validation.images, validation.labels
-    if images.dtype != np.uint8 or images.shape[1:] != image_shape:
-        raise InvalidBundle(
-            f"validation.npz holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}"
-        )
-    dtype, shape = (np.int64, (len(images),)) if task == "single_label" else (np.bool_, (len(images), classes))
-    if labels.dtype != dtype or labels.shape != shape:
-        raise InvalidBundle(
-            f"validation.npz holds {len(images)} images and {labels.dtype} labels of shape {labels.shape}; "
-            f"a {task} model needs {np.dtype(dtype)} of {shape}"
-        )
-    if len(labels) == 0 or (task == "single_label" and (labels.min() < 0 or labels.max() >= classes)):
-        raise InvalidBundle(f"validation.npz needs labels from 0 to {classes - 1}, one for each of at least one image")
+        raise _broken(err) from err
+    _check_headers(images, labels, image_shape, (classes,) if task == "multi_label" else ())
+    try:
+        validation = Validation(arrays.read("images"), arrays.read("labels"))
+    except Exception as err:
+        raise _broken(err) from err
+    found = validation.labels
+    if task == "single_label" and (found.min() < 0 or found.max() >= classes):
+        raise InvalidBundle(f"{VALIDATION} needs labels from 0 to {classes - 1}")
     return validation
+
+
+def _check_headers(images: Header, labels: Header, image_shape: tuple[int, ...], label_shape: tuple[int, ...]) -> None:
+    """
+    Raises:
+        InvalidBundle: they promise other arrays than those of a validation split, or too large ones.
+    """
+    if images.dtype != np.uint8 or len(images.shape) != 1 + len(image_shape) or images.shape[1:] != image_shape:
+        raise InvalidBundle(
+            f"{VALIDATION} holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}"
+        )
+    count, kind = images.shape[0], np.dtype(np.bool_ if label_shape else np.int64)
+    if labels.dtype != kind or labels.shape != (count, *label_shape):
+        task = "multi_label" if label_shape else "single_label"
+        raise InvalidBundle(
+            f"{VALIDATION} holds {count} images and {labels.dtype} labels of shape {labels.shape}; "
+            f"a {task} model needs {kind} of {(count, *label_shape)}"
+        )
+    if count < 1:
+        raise InvalidBundle(f"{VALIDATION} needs at least one image")
+    if (size := math.prod(images.shape) + math.prod(labels.shape) * kind.itemsize) > MAX_BYTES:
+        raise InvalidBundle(f"{VALIDATION} holds {size:,} bytes of images and labels; expected at most {MAX_BYTES:,}")
+
+
+def _broken(err: Exception) -> InvalidBundle:
+    return InvalidBundle(f"{VALIDATION} is not an .npz file with images and labels: {err}")

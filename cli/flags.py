@@ -112,13 +112,14 @@ def _parser(fields: Fields) -> argparse.ArgumentParser:
             parser.add_argument(flag_name(name), dest=name, action=argparse.BooleanOptionalAction, help=_about(field))
         elif not (flag_of(field).positional and field.is_required()):
             about = f"The same as {metavar_of(name, field)}." if flag_of(field).positional else _about(field)
-            parser.add_argument(flag_name(name), dest=name, metavar=metavar_of(name, field), help=about)
+            action = "append" if takes_several(field) else "store"
+            parser.add_argument(flag_name(name), dest=name, action=action, metavar=metavar_of(name, field), help=about)
     return parser
 
 
 def _about(field: FieldInfo) -> str:
     about = " ".join((field.description or "").split())
-    if not (field.is_required() or field.default in (None, "") or field.default is False):
+    if not (field.is_required() or field.default in (None, "", ()) or field.default is False):
         about += f" (default: {'yes' if field.default is True else field.default})"
     return about.replace("%", "%%")
 

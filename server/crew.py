@@ -4,8 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.store import Bundle
 from vouch.server.catalog import Refusal, There, still_refused
 from vouch.server.control import Forget, NotServed, Order, Serve, Verifying
 from vouch.server.counts import Counts, total
@@ -13,6 +11,7 @@ from vouch.server.errors import Refused
 from vouch.server.member import Company, Member
 from vouch.server.settings import ServeSettings
 from vouch.server.state import ServedModel, State
+from vouch.server.verdict import VerifiedVersion
 from vouch.server.workplace import Workplace
 
 
@@ -85,21 +84,21 @@ class Crew:
             restarts=sum(member.restarts for member in self._members),
         )
 
-    async def install(self, bundle: Bundle, served: Accuracy) -> None:
-        """Has all workers serve a verified bundle, as soon as they listen.
+    async def install(self, verified: VerifiedVersion) -> None:
+        """Has all workers serve a verified version, as soon as they listen.
 
         Raises:
             Refused: none of them can. One that cannot while others can is replaced.
         """
         await self._listening.wait()
-        name, version = bundle.manifest.name, bundle.manifest.version
-        order = Serve(name=name, version=version, path=bundle.path, digest=bundle.digest, served=served)
+        name, version, verdict = verified.name, verified.version, verified.verdict
+        order = Serve(name=name, version=version, path=verified.path, digest=verdict.digest, served=verdict.served)
         answers = await asyncio.gather(*(member.serve(order) for member in self._members))
         problems = [answer for answer in answers if answer]
         if len(problems) == len(answers):
             raise Refused(problems[0])
         self._served[name] = (
-            ServedModel(name, version, bundle.manifest.claim.accuracy, served, bundle.digest),
+            ServedModel(name, version, verdict.claim, verdict.served, verdict.digest),
             order,
         )
         self._installs += 1
@@ -108,7 +107,7 @@ class Crew:
             if answer is None:
                 member.tell(order)  # it has come since, and was told what was served before
             elif answer:
-                member.replace(f"it does not serve {bundle}: {answer}")
+                member.replace(f"it does not serve {verified}: {answer}")
 
     def served_version(self, name: str) -> int:
         """The version that answers now; 0 where there is none."""

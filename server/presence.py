@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vouch.bundle.contents import MAX_ENTRIES, check_files
 from vouch.bundle.errors import BundleError
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.plain_files import first_entries
+from vouch.bundle.store import manifest_digest
 from vouch.server.logs import event
+from vouch.server.verdict import VerifiedVersion
 
 log = logging.getLogger("vouch.server")
 
@@ -32,7 +35,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Kept:
-    bundle: Bundle
+    verified: VerifiedVersion
     seen: Fingerprint
     there: bool = True
 
@@ -43,23 +46,23 @@ class Presence:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
 
-    def keep(self, bundle: Bundle, seen: Fingerprint) -> None:
+    def keep(self, verified: VerifiedVersion, seen: Fingerprint) -> None:
         """From now on this one is served under its name.
 
         Args:
             seen: its folder's fingerprint when it was verified.
         """
-        self._kept[bundle.manifest.name] = _Kept(bundle, seen)
+        self._kept[verified.name] = _Kept(verified, seen)
 
     def look(self) -> dict[tuple[str, int], bool]:
         """Model and version of all that is served -> whether it is there; says in the log when that has changed."""
-        return {(name, kept.bundle.manifest.version): self._look(name, kept) for name, kept in [*self._kept.items()]}
+        return {(name, kept.verified.version): self._look(name, kept) for name, kept in [*self._kept.items()]}
 
     def _look(self, name: str, kept: _Kept) -> bool:
-        now = fingerprint(kept.bundle.path)
+        now = fingerprint(kept.verified.path)
         if now == kept.seen:
             return kept.there
-        reason = _why_not(kept.bundle)
+        reason = _why_not(kept.verified)
         if self._kept[name] is kept:  # nothing else has come to be served under its name meanwhile
             self._kept[name] = replace(kept, seen=now, there=not reason)
             _tell(kept, reason)
@@ -67,24 +70,24 @@ class Presence:
 
 
 def _tell(kept: _Kept, reason: str) -> None:
-    place = {"model": kept.bundle.manifest.name, "version": kept.bundle.manifest.version}
+    place = {"model": kept.verified.name, "version": kept.verified.version}
     if reason and kept.there:
         log.error(
             "%s is served from memory and no longer lies on disk as it was published, where a new worker would load "
             "it: %s",
-            *(kept.bundle, reason),
+            *(kept.verified, reason),
             extra=event("served_folder_gone", reason=reason, **place),
         )
     elif not reason and not kept.there:
-        log.info("%s lies on disk again", kept.bundle, extra=event("served_folder_back", **place))
+        log.info("%s lies on disk again", kept.verified, extra=event("served_folder_back", **place))
 
 
-def _why_not(bundle: Bundle) -> str:
-    """Why a folder is not the bundle that was published; empty where it is."""
+def _why_not(verified: VerifiedVersion) -> str:
+    """Why a folder is not the bundle that was published; empty where it is. Nothing in it is parsed."""
     try:
-        if open_bundle(bundle.path).digest != bundle.digest:
-            return f"{bundle.path} holds another bundle"
-        bundle.check_files()
+        if manifest_digest(verified.path) != verified.verdict.digest:
+            return f"{verified.path} holds another bundle"
+        check_files(verified.path, verified.verdict.files)
     except BundleError as err:
         return str(err)
     return ""
@@ -93,7 +96,7 @@ def _why_not(bundle: Bundle) -> str:
 def fingerprint(path: Path) -> Fingerprint:
     """Of a version's folder: one that is still being copied is looked at again. Empty where there is none."""
     try:
-        entries = [(entry, entry.stat()) for entry in sorted(path.iterdir())]
+        entries = [(name, (path / name).stat()) for name in first_entries(path, MAX_ENTRIES)]
     except OSError:
         return ()
-    return tuple((entry.name, stat.st_size, stat.st_mtime_ns) for entry, stat in entries)
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in entries)

@@ -1,67 +1,135 @@
-"""Verifies a version in a process of its own: a hostile or broken model can only take that process with it."""
+"""Verifies a version in a process of its own: a hostile or broken model can only take that process with it.
+
+What it says is read line by line, each of bounded length, and held against what may be said. It has bounded memory, and
+time in proportion to the images that it recounts.
+"""
 
 import asyncio
-import json
 import os
 import signal
 import sys
+from asyncio.subprocess import Process
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vouch.bundle.accuracy import Accuracy
 from vouch.server.errors import Refused, Undecided
 from vouch.server.import_path import import_path
+from vouch.server.memory import taken_bytes, total_bytes
+from vouch.server.patience import IMAGE_S, START_S, STEP_S
 from vouch.server.settings import RuntimeSettings
+from vouch.server.verdict import MAX_REASON, MAX_WORD_BYTES, NotVerified, Running, Verdict, word_of
 
-PROBE_TIMEOUT_S = 900.0
-"""A model that is still counting then is refused; 10,000 images take seconds."""
+LOOK_S = 0.1
+"""How often it is looked at what the process takes."""
+END_S = 10.0
+"""After its last word."""
 
 
-async def probe(bundle: Path, settings: RuntimeSettings) -> tuple[str, Accuracy]:
-    """Runs `vouch verify` on a bundle.
+@dataclass(frozen=True)
+class ProbeLimits:
+    """What a version may take to be verified."""
 
-    Returns:
-        the digest of the bundle that was verified, and its served accuracy.
+    memory_bytes: int = field(default_factory=lambda: total_bytes() // 2)
+    start_s: float = START_S
+    step_s: float = STEP_S
+    image_s: float = IMAGE_S
+
+
+async def probe(bundle: Path, settings: RuntimeSettings, limits: ProbeLimits | None = None) -> Verdict:
+    """Verifies a bundle as `vouch verify` does.
+
+    Args:
+        bundle: NAME/VERSION in a models folder.
 
     Raises:
-        Refused: with the reason, also where the process crashed or did not end.
+        Refused: with the reason, also where the process crashed, or took more memory or time than it may.
         Undecided: the process could not be started, or was killed from outside; the bundle may be good.
     """
-    flags = {
-        "--provider": settings.provider,
-        "--threads": settings.threads,
-        "--max-batch-size": settings.max_batch_size,
-        "--max-lost-answers": settings.max_lost_answers,
-    }
-    words = [str(word) for pair in flags.items() for word in pair]
+    limits = limits or ProbeLimits()
+    shared = settings.model_dump_json(include=set(RuntimeSettings.model_fields))
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "vouch.server", "verify", str(bundle), "--json", *words),
+            *(sys.executable, "-P", "-m", "vouch.server.probe_process", str(bundle), shared),
             env=os.environ | {"PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            limit=MAX_WORD_BYTES,
         )
     except OSError as err:
         raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
+    errors = asyncio.create_task(_last_line(process), name="standard error of a probe")
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), PROBE_TIMEOUT_S)
+        if found := await _heard(process, limits):
+            return found
+        async with asyncio.timeout(END_S):
+            code = await process.wait()
+            raise _died(code, await errors)
     except TimeoutError as err:
-        raise Refused(f"verification did not end within {PROBE_TIMEOUT_S:.0f} s") from err
+        raise Refused("the process that verified it fell silent") from err
     finally:
+        errors.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
-    code = process.returncode or 0
+
+
+async def _heard(process: Process, limits: ProbeLimits) -> Verdict | None:
+    """The verdict; None where the process ended without a word of it."""
+    loop, doing, within_s = asyncio.get_running_loop(), "reading and opening it", limits.start_s
+    ends = loop.time() + within_s
+    while True:
+        line = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                line = await _line(process)
+        if (taken := taken_bytes(process.pid)) > limits.memory_bytes:
+            raise Refused(f"verification took {taken:,} bytes of memory; --max-verify-bytes is {limits.memory_bytes:,}")
+        if line is None:
+            if loop.time() > ends:
+                raise Refused(f"{doing} did not end within {within_s:g} s")
+            continue
+        if not line:
+            return None
+        match _word(line):
+            case Running(images=images):
+                doing, within_s = f"running {images:,} of its images", limits.step_s + images * limits.image_s
+                ends = loop.time() + within_s
+            case Verdict() as verdict:
+                return verdict
+            case NotVerified(reason=reason):
+                raise Refused(reason)
+            case _:
+                raise Refused("the process that verified it said what it may not say")
+
+
+async def _line(process: Process) -> bytes:
+    assert process.stdout is not None
+    try:
+        return await process.stdout.readline()
+    except ValueError as err:
+        raise Refused(f"the process that verified it said more than {MAX_WORD_BYTES:,} bytes at once") from err
+
+
+def _word(line: bytes) -> object:
+    with suppress(ValueError):
+        return word_of(line)
+    return None
+
+
+async def _last_line(process: Process) -> str:
+    """Of standard error, all of which is read and little of it kept."""
+    assert process.stderr is not None
+    kept = b""
+    while chunk := await process.stderr.read(MAX_REASON):
+        kept = (kept + chunk)[-MAX_REASON:]
+    return (kept.decode(errors="replace").strip().splitlines() or [""])[-1]
+
+
+def _died(code: int, last_line: str) -> Refused | Undecided:
     if code == -signal.SIGKILL:
-        raise Undecided("the process that verified it was killed, perhaps for want of memory")
-    if code != 0:
-        raise Refused(_reason(code, errors.decode(errors="replace")))
-    result = json.loads(output.splitlines()[-1])
-    return result["digest"], Accuracy(correct=result["served"]["correct"], total=result["served"]["total"])
-
-
-def _reason(code: int, errors: str) -> str:
-    lines = errors.strip().splitlines()
+        return Undecided("the process that verified it was killed, perhaps for want of memory")
     if code < 0:
-        return f"the process that verified it died by {signal.Signals(-code).name}"
-    return lines[-1].removeprefix("error: ") if lines else f"verification ended with code {code}"
+        return Refused(f"the process that verified it died by {signal.Signals(-code).name}")
+    return Refused(last_line or f"verification ended with code {code}")

@@ -116,6 +116,7 @@ def _load(model: bytes, provider: Provider, threads: int) -> ort.InferenceSessio
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors; they are raised as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, whatever it begins with
     if provider != "cpu":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     session: Any = ort.InferenceSession(model, options, providers=[(PROVIDERS[provider], PROVIDER_OPTIONS[provider])])

@@ -9,6 +9,7 @@ from vouch.cli.settings import CommandSettings, Flag
 
 Provider = Literal["cpu", "cuda"]
 Transport = Literal["h2corn", "grpcio"]
+MAX_BATCH_SIZE = 65_536
 LEFT = ("envoy", "auto")
 """Transports of earlier versions."""
 
@@ -22,10 +23,12 @@ class RuntimeSettings(CommandSettings):
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
     """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
-    max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=65_536)] = 256
+    max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
     """Images in one run of the model; a larger request is answered in several runs."""
     max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0
     """Right answers of its claim that a version may lose and still be served: for hardware that rounds differently."""
+    allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
+    """Run operators of this domain too, beside ONNX's own, such as com.microsoft; may be passed several times."""
 
 
 class ServeSettings(RuntimeSettings):
@@ -59,6 +62,8 @@ class ServeSettings(RuntimeSettings):
     """How long a batch that is not full waits for more images; 0: not at all, what waits runs as soon as it can."""
     max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024
     """Size of one message, in either direction; 10,000 MNIST images are 7.8 million bytes."""
+    max_verify_bytes: Annotated[int | None, Flag("N"), Field(ge=64 << 20)] = None
+    """Memory of the process that verifies a version; by default half of what the machine or the container has."""
     scan_interval_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=3600)] = 1.0
     """How often the models folder is looked at for new versions."""
     grace_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 30.0

@@ -22,7 +22,7 @@ from vouch.server.errors import StartFailed
 from vouch.server.exposition import Exposition
 from vouch.server.logs import event
 from vouch.server.port import ReservedPort
-from vouch.server.probe import probe
+from vouch.server.probe import ProbeLimits, probe
 from vouch.server.settings import ServeSettings
 from vouch.server.state import Surroundings, build_info
 from vouch.server.transport.choice import chosen_transport
@@ -83,7 +83,9 @@ class Supervisor:
             places = workplaces(settings.model_copy(update={"transport": transport}), self._reserved.port)
             self._crew = Crew(places, settings)
             self.build = build_info(transport, settings.provider)
-            verify = partial(probe, settings=settings)
+            memory = settings.max_verify_bytes
+            limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
+            verify = partial(probe, settings=settings, limits=limits)
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
             around = partial(_surroundings, watcher, tls, settings.expected_servers)
             told = partial(_metrics, self._crew, around, self.build), lambda: self.ready

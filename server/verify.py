@@ -11,6 +11,7 @@ import numpy as np
 
 from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
 from vouch.bundle.errors import BundleError
+from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.store import Bundle
 from vouch.bundle.validation import Validation
@@ -25,6 +26,8 @@ from vouch.server.settings import RuntimeSettings
 Warmed = TypeVar("Warmed", Session, BoundSession)
 Progress = Callable[[Accuracy], None]
 """Told the count so far after each batch."""
+OnRun = Callable[[int], None]
+"""Told before each run how many images it has, beside those that measure a fast model's pace."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,12 @@ class Verified:
     served: Accuracy
 
 
-async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress = lambda count: None) -> Verified:
+async def verify(
+    bundle: Bundle,
+    settings: RuntimeSettings,
+    progress: Progress = lambda count: None,
+    on_run: OnRun = lambda images: None,
+) -> Verified:
     """Holds a bundle to its word.
 
     Raises:
@@ -45,14 +53,14 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
     """
     try:
         bundle.check_files()
-        session = load(bundle, settings)
         validation = bundle.read_validation()
+        session = load(bundle, settings, on_run=on_run)
     except BundleError as err:
         raise Refused(str(err)) from err
     batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
     try:
         served = Accuracy(correct=0, total=0)
-        async for served in recount(batcher, validation, bundle.manifest):
+        async for served in recount(batcher, validation, bundle.manifest, on_run):
             progress(served)
     except DomainError as err:
         raise Refused(str(err)) from err
@@ -62,7 +70,9 @@ async def verify(bundle: Bundle, settings: RuntimeSettings, progress: Progress =
     return Verified(bundle, served)
 
 
-def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session | BoundSession:
+def load(
+    bundle: Bundle, settings: RuntimeSettings, cores: int = 0, on_run: OnRun = lambda images: None
+) -> Session | BoundSession:
     """The bundle's graph, loaded, held against the manifest and warmed up.
 
     Args:
@@ -73,6 +83,7 @@ def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session |
         Refused, InvalidBundle, StartFailed: as `verify`.
     """
     manifest, model = bundle.manifest, bundle.read_model()
+    check_graph(model, settings.allow_domain)
     sizes = [1, settings.max_batch_size]
 
     def opened(threads: int) -> Session:
@@ -83,24 +94,27 @@ def load(bundle: Bundle, settings: RuntimeSettings, cores: int = 0) -> Session |
     threads = settings.threads or cores or available_cores()
     if settings.provider != "cpu":
         bound = BoundSession(opened(threads), settings.provider, settings.max_batch_size)
-        return _warm(bound, bound.sizes, manifest)
+        return _warm(bound, bound.sizes, manifest, on_run)
     if settings.threads:
-        return _warm(opened(threads), sizes, manifest)
+        return _warm(opened(threads), sizes, manifest, on_run)
     shape = manifest.input.shape
     return on_threads_that_pay(
-        lambda threads: _warm(opened(threads), sizes, manifest), threads, shape, settings.max_batch_size
+        lambda threads: _warm(opened(threads), sizes, manifest, on_run), threads, shape, settings.max_batch_size
     )
 
 
-def _warm(session: Warmed, sizes: list[int], manifest: Manifest) -> Warmed:
+def _warm(session: Warmed, sizes: list[int], manifest: Manifest, on_run: OnRun) -> Warmed:
     """Runs each size once, the largest first, so that memory is asked for once."""
     for rows in reversed(sizes):
+        on_run(rows)
         outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))
         _check_outputs(outputs, rows, manifest)
     return session
 
 
-async def recount(batcher: Batcher, validation: Validation, manifest: Manifest) -> AsyncIterator[Accuracy]:
+async def recount(
+    batcher: Batcher, validation: Validation, manifest: Manifest, on_run: OnRun = lambda images: None
+) -> AsyncIterator[Accuracy]:
     """The count on a validation split, after each of the batches in which claims are counted.
 
     Raises:
@@ -110,6 +124,7 @@ async def recount(batcher: Batcher, validation: Validation, manifest: Manifest) 
     tally = manifest.new_tally()
     for start in range(0, len(validation), COUNTING_BATCH):
         rows = slice(start, start + COUNTING_BATCH)
+        on_run(len(validation.labels[rows]))
         outputs = Outputs(*await batcher.submit(validation.images[rows]))
         _check_outputs(outputs, len(validation.labels[rows]), manifest)
         tally.add(validation.labels[rows], outputs.probabilities)

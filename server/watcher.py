@@ -1,7 +1,7 @@
 """Looks at the models folder, has every new version verified, and hands on those that vouched for themselves.
 
 Never trusts a folder it has not verified, and never gives up a version that serves: what is refused, deleted or
-unreadable changes nothing for callers.
+unreadable changes nothing for callers. Nothing that lies in the folder is parsed here; the verification does that.
 """
 
 import asyncio
@@ -13,22 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
 from vouch.bundle.misplaced import without_models
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder, check_manifest_size, manifest_digest
 from vouch.server.catalog import Refusal, There, is_there
 from vouch.server.errors import DomainError, Refused, Undecided
 from vouch.server.logs import event
 from vouch.server.presence import Fingerprint, Found, Presence, fingerprint
+from vouch.server.verdict import Verdict, VerifiedVersion
 
 log = logging.getLogger("vouch.server")
 
-Verify = Callable[[Path], Awaitable[tuple[str, Accuracy]]]
-"""A bundle's folder -> digest and served accuracy; raises Refused."""
-Install = Callable[[Bundle, Accuracy], Awaitable[None]]
-"""Loads a verified bundle and serves it. Raises DomainError or BundleError where that fails."""
+Verify = Callable[[Path], Awaitable[Verdict]]
+"""What is found of the bundle in this folder, NAME/VERSION; raises Refused."""
+Install = Callable[[VerifiedVersion], Awaitable[None]]
+"""Loads a verified version and serves it. Raises DomainError or BundleError where that fails."""
 VERIFIED_AT_ONCE = 2
 TRY_AGAIN_AFTER_S = 30.0
 """After a probe could not be started or was killed."""
@@ -154,12 +153,14 @@ class Watcher:
     async def _try(self, name: str, version: int, seen: Fingerprint) -> bool:
         """Verifies and installs a version; False where it is refused."""
         try:
-            bundle = await asyncio.to_thread(self._folder.open, name, version)
-            digest, served = await self._verify(bundle.path)
-            if digest != bundle.digest:
+            path = self._folder.path / name / str(version)
+            await asyncio.to_thread(check_manifest_size, path)
+            verdict = await self._verify(path)
+            if verdict.digest != await asyncio.to_thread(manifest_digest, path):
                 raise Refused("it changed while it was verified")
-            await self._install(bundle, served)
-            self._presence.keep(bundle, seen)
+            verified = VerifiedVersion(name, version, path, verdict)
+            await self._install(verified)
+            self._presence.keep(verified, seen)
         except (DomainError, BundleError) as err:
             if isinstance(err, Undecided):
                 self._try_again_at[name, version] = asyncio.get_running_loop().time() + TRY_AGAIN_AFTER_S
@@ -172,23 +173,23 @@ class Watcher:
             )
             self._record.refuse(name, Refusal(version, str(err)))
             return False
-        claim = bundle.manifest.claim.accuracy
+        claim, served = verdict.claim, verdict.served
         log.info(
             "%s is served: claim %s, served %s",
-            *(bundle, claim, served),
+            *(verified, claim, served),
             extra=event(
                 "served",
                 model=name,
                 version=version,
-                digest=digest,
+                digest=verdict.digest,
                 claim=claim.model_dump(),
                 served=served.model_dump(),
             ),
         )
-        for caveat in caveats(bundle.manifest.claim, bundle.manifest.calibration, bundle.manifest.labels):
+        for caveat in verdict.caveats:
             log.warning(
                 "%s: %s",
-                *(bundle, caveat.text),
+                *(verified, caveat.text),
                 extra=event("caveat", model=name, version=version, kind=caveat.kind, reason=caveat.text),
             )
         return True

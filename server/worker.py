@@ -36,6 +36,7 @@ from vouch.server.errors import CountsUnknown, DomainError
 from vouch.server.gate import Gate
 from vouch.server.logs import start_log
 from vouch.server.pace import at_once_images
+from vouch.server.patience import load_within_s
 from vouch.server.questions import Questions
 from vouch.server.readiness import Readiness
 from vouch.server.services.classifier import Classifier
@@ -50,8 +51,6 @@ from vouch.server.statistics import Requests
 from vouch.server.transport.choice import Listener
 from vouch.server.verify import load
 
-LOAD_WITHIN_S = 900.0
-"""A version that does not load here in the time that its verification had is refused, and others get their turn."""
 CLOSE_WITHIN_S = 5.0
 """When all calls have ended, or the grace has: less than the supervisor waits."""
 TOTAL_WITHIN_S = 3.0
@@ -167,14 +166,13 @@ class Worker:
 
     async def _serve(self, order: Serve) -> str:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
+        within_s = load_within_s(self._settings.max_batch_size)
         try:
-            async with asyncio.timeout(LOAD_WITHIN_S):
-                bundle = await asyncio.to_thread(open_bundle, order.path)
-                if bundle.digest != order.digest:
-                    return "it changed since it was verified"
+            async with asyncio.timeout(within_s):
+                bundle = await asyncio.to_thread(open_bundle, order.path, order.digest)
                 await self.install(bundle, order.served)
         except TimeoutError:
-            return f"it was not loaded within {LOAD_WITHIN_S:.0f} s"
+            return f"it was not loaded within {within_s:.0f} s"
         except (DomainError, BundleError) as err:
             return str(err)
         return ""

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vouch.bundle.accuracy import Tally
+from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.manifest import (
     CARD,
@@ -29,6 +30,7 @@ from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.validation import Validation, pack
+from vouch.server.verdict import Verdict, VerifiedVersion
 
 SIDE = 4
 LABELS = ("first", "second", "third")
@@ -83,6 +85,17 @@ def tiny_graph(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     content: bytes = model.SerializeToString()
     onnx.checker.check_model(content)
+    return content
+
+
+def microsoft_graph() -> bytes:
+    """The right graph by an operator that only ONNX Runtime knows."""
+    model = onnx.load_from_string(tiny_graph())
+    (gemm,) = (node for node in model.graph.node if node.op_type == "Gemm")
+    gemm.op_type, gemm.domain = "FusedMatMul", "com.microsoft"
+    del gemm.input[2:]
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    content: bytes = model.SerializeToString()
     return content
 
 
@@ -219,3 +232,17 @@ def publish_tiny(
         )
 
     return folder.publish(name, files, describe)
+
+
+def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
+    """What a supervisor knows of this bundle when it has vouched for itself, by its claim or another count."""
+    manifest = bundle.manifest
+    claim = manifest.claim.accuracy
+    verdict = Verdict(
+        digest=bundle.digest,
+        claim=claim,
+        served=served or claim,
+        caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
+        files=manifest.files,
+    )
+    return VerifiedVersion(manifest.name, manifest.version, bundle.path, verdict)

@@ -1,11 +1,12 @@
 """Published models side by side: how they came about, how good they are, and whether chance explains the difference."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.multi_label import Task
 from vouch.bundle.store import Bundle, open_bundle
@@ -43,7 +44,7 @@ class Comparison:
     """Those that are not the same everywhere: name -> a value for each bundle; None where one has no such setting."""
 
 
-def compare(paths: Sequence[Path]) -> Comparison:
+def compare(paths: Sequence[Path], allowed_domains: Collection[str] = ()) -> Comparison:
     """Holds every model against the first.
 
     Every file of every bundle is held against its manifest before the first graph is run, on the validation split in
@@ -51,14 +52,17 @@ def compare(paths: Sequence[Path]) -> Comparison:
 
     Args:
         paths: of two or more bundles.
+        allowed_domains: of operators, beside ONNX's own.
 
     Raises:
-        BundleError: a folder holds no valid bundle, or a file in it is not the published one.
+        BundleError: a folder holds no valid bundle, a file in it is not the published one, or a graph has operators of
+            another domain.
         TrainError: a graph cannot be run.
     """
     bundles = tuple(open_bundle(path) for path in paths)
     for bundle in bundles:
         bundle.check_files()
+        check_graph(bundle.read_model(), allowed_domains)
     rights: list[RightAnswers] = []
     with progress_bar("running the models", len(bundles)) as show:
         for bundle in bundles:

@@ -9,6 +9,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from vouch.bundle.manifest import MAX_LABEL_LENGTH
+from vouch.bundle.multi_label import Task
 from vouch.sources.examples import check_chosen
 from vouch.sources.storage import available_memory, plan_room
 from vouch.sources.survey import Survey
@@ -22,6 +24,8 @@ FLOAT = 4
 """Bytes."""
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 """An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
+MAX_CLASSES: dict[Task, int] = {"single_label": 4_900, "multi_label": 10_000}
+"""Of a manifest that is still read: a confusion matrix of more has over 24 million entries."""
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
@@ -58,11 +62,12 @@ def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) 
 
     Raises:
         SourceError: a class was chosen that is not there, or there is no room for the images.
-        TrainError: a graph over 2 GiB, or less memory than fitting takes.
+        TrainError: a graph over 2 GiB, more classes than a manifest holds, or less memory than fitting takes.
     """
     if settings.chosen_classes:
         check_chosen(survey.name, survey.classes, settings.chosen_classes)
         survey = replace(survey, classes=settings.chosen_classes)
+    _check_classes(survey)
     demand = _check_graph(settings, survey)
     copied = survey.sizes.get("all", 0) or ("tune" not in survey.sizes and survey.sizes.get("fit", 0))
     images = plan_room([survey.images, copied] if copied else [survey.images], survey.shape)
@@ -102,6 +107,13 @@ def _check_graph(settings: TrainSettings, survey: Survey) -> Demand:
             "--size, or --model cnn, whose weights do not grow with the image"
         )
     return demand
+
+
+def _check_classes(survey: Survey) -> None:
+    if len(survey.classes) > (most := MAX_CLASSES[survey.task]):
+        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {most:,} are published")
+    if long := [name for name in survey.classes if len(name) > MAX_LABEL_LENGTH]:
+        raise TrainError(f"a class's name has at most {MAX_LABEL_LENGTH:,} characters; {long[0][:50]!r}... has more")
 
 
 def _bytes_of_fitting(settings: TrainSettings, survey: Survey, demand: Demand) -> int:

@@ -38,6 +38,8 @@ class CompareSettings(CommandSettings):
 
     bundles: Annotated[list[Path], Flag("BUNDLE", positional=True)]
     """The bundles' folders, such as models/digits/1; two or more, each is held against the first."""
+    allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
+    """Run operators of this domain too, beside ONNX's own; may be passed several times."""
 
     @model_validator(mode="after")
     def _at_least_two(self) -> "CompareSettings":

@@ -55,4 +55,5 @@ def _session(graph: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs may have a core too
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, whatever it begins with
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -358,3 +359,46 @@ def test_the_counts_of_the_labels_must_go_with_the_claim(per_label: list[Any], m
 
     with pytest.raises(InvalidBundle, match=message):
         read_manifest(json.dumps(content).encode())
+
+
+MEGABYTES = 5
+
+
+def many(value: bytes, place: str) -> bytes:
+    """Some megabytes of lists, strings or numbers where a list should be."""
+    content = edited(place, "MANY")
+    return content.replace(b'"MANY"', b"[" + value * (MEGABYTES * 1_000_000 // len(value)) + b"0]")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (many(b"[],", "training.settings"), "more than 25,000,000 values, or 100,000 lists"),
+        (many(b"[],", "claim.confusion"), "more than 25,000,000 values, or 100,000 lists"),
+        (b"{" + b",".join(b'"%x":0' % number for number in range(400_000)) + b"}", "100,000 lists and names"),
+        (many(b'"a",', "labels"), "at most 10000 items"),
+        (edited("claim.confusion", [[""] * 1_000_000]), "claim.confusion.0.0: "),
+        (edited("claim.confusion", [[0] * 1_000_000]), "claim.confusion.0: .*at most 10000 items"),
+        (edited("labels", ["a", "b", "c" * 5_000_000]), "at most 1000 characters"),
+        (edited("files", {str(number): FILE for number in range(5000)}), "at most 64 items"),
+    ],
+    ids=["settings", "rows", "names", "labels", "strings", "row", "long", "files"],
+)
+def test_a_large_manifest_is_refused_in_little_memory(content: bytes, reason: str) -> None:
+    """It takes a fixed multiple of its own size, where the first of a million mistakes is enough."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidBundle, match=reason):
+            read_manifest(content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 20_000_000
+
+
+def test_a_manifest_of_many_classes_is_read() -> None:
+    """A thousand: 11 MB, and all limits are far."""
+    labels = tuple(f"[{number}]: a, b" for number in range(1000))
+
+    assert read_manifest(made_up_manifest(labels=labels).to_json()).labels == labels

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from tests.bundle.made_up import FILES, IMAGES, made_up_manifest, publish_made_up
+from vouch.bundle.contents import LIMITS, MAX_ENTRIES, MAX_MANIFEST_BYTES
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
-from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
+from vouch.bundle.store import Bundle, ModelsFolder, check_manifest_size, manifest_digest, open_bundle
 
 VERSIONS_EACH = 20
 BAD_NAMES = ["..", "../pets", "a/b", "/pets", "", ".pets", "Pets", "pets\n"]
@@ -327,3 +328,70 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path,
 
     with pytest.raises(InvalidBundle, match="is a link or no file at all"):
         open_bundle(path).check_files()
+
+
+def test_a_manifest_over_its_limit_is_refused_before_it_is_read(models: ModelsFolder) -> None:
+    """By name, size and limit, for all who open it or look at it."""
+    path = publish_made_up(models).path
+    os.truncate(path / MANIFEST, MAX_MANIFEST_BYTES + 1)
+    for look in (open_bundle, check_manifest_size, manifest_digest):
+        with pytest.raises(InvalidBundle, match=r"manifest\.json has 268,435,457 bytes; expected at most 268,435,456"):
+            look(path)
+
+
+@pytest.mark.parametrize("name", [MODEL, VALIDATION, CARD])
+def test_a_file_that_has_grown_is_not_read(models: ModelsFolder, name: str) -> None:
+    """However far: no more is read than the manifest says."""
+    bundle = publish_made_up(models)
+    os.truncate(bundle.path / name, 1 << 34)
+    for look in (lambda: bundle.read(name), bundle.check_files):
+        with pytest.raises(InvalidBundle, match=rf"{name} has 17,179,869,184 bytes; expected at most"):
+            look()
+
+
+@pytest.mark.parametrize(("name", "most"), [(MODEL, 2147483647), (VALIDATION, 17179869184), (CARD, 1073741824)])
+def test_a_file_that_is_too_large_is_refused_whatever_the_manifest_says(
+    models: ModelsFolder, name: str, most: int
+) -> None:
+    """And nothing of it is read."""
+    size = (1 << 34) + 1
+    entries = {**publish_made_up(models).manifest.files, name: FileEntry(sha256="0" * 64, size=size)}
+    path = models.path / "pets" / "1"
+    (path / MANIFEST).write_bytes(made_up_manifest(files=entries).to_json())
+    os.truncate(path / name, size)
+    bundle = open_bundle(path)
+    for look in (lambda: bundle.read(name), bundle.check_files):
+        with pytest.raises(InvalidBundle, match=rf"{name} has 17,179,869,185 bytes; expected at most {most:,}"):
+            look()
+
+
+def test_a_file_that_nobody_would_read_is_not_published(models: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a manifest; nothing is left behind."""
+    for name, most in ((CARD, 5), (MANIFEST, 100)):
+        monkeypatch.setitem(LIMITS, name, most)
+        with pytest.raises(BundleError, match=rf"{name} would have .* bytes, and at most {most} are read"):
+            publish_made_up(models)
+        monkeypatch.undo()
+
+    assert not (models.path / "pets").exists()
+
+
+def test_another_bundle_than_expected_is_not_parsed(models: ModelsFolder) -> None:
+    """Its digest is compared first."""
+    bundle = publish_made_up(models)
+    assert open_bundle(bundle.path, bundle.digest) == bundle
+    (bundle.path / MANIFEST).write_bytes(b"no JSON at all")
+
+    with pytest.raises(InvalidBundle, match="it changed since it was verified"):
+        open_bundle(bundle.path, bundle.digest)
+
+
+def test_a_folder_of_very_many_files_is_refused_by_some_of_them(models: ModelsFolder) -> None:
+    """None of its own files is said to be missing."""
+    bundle = publish_made_up(models)
+    for number in range(MAX_ENTRIES + 100):
+        (bundle.path / f"extra-{number}").touch()
+
+    with pytest.raises(InvalidBundle, match=r"not listed (extra-\d+, ){4}extra-\d+ and more$") as caught:
+        bundle.check_files()
+    assert "missing" not in str(caught.value)

@@ -30,6 +30,8 @@ class BakeSettings(CommandSettings):
     """Where it is sold."""
     recipe: Path | None = None
     """Of whom."""
+    topping: Annotated[tuple[str, ...], Flag("THING")] = ()
+    """What lies on it; may be passed several times."""
 
     @field_validator("oven")
     @classmethod
@@ -388,6 +390,17 @@ def test_a_required_value_must_be_given(capsys: pytest.CaptureFixture[str], monk
     assert exit_info.value.code == 2
     assert capsys.readouterr().err == "vouch sell: error: BREAD is missing\nvouch sell --help shows the options\n"
     assert parse(SellSettings, "vouch sell", []).breads == ["rolls"]
+
+
+def test_a_flag_that_takes_several_is_passed_several_times(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them count, and they win over a variable and the file, which have lists."""
+    assert bake().topping == ()
+    (folder / "vouch.toml").write_text('[bake]\ntopping = ["salt"]\n')
+    assert bake().topping == ("salt",)
+    monkeypatch.setenv("VOUCH_BAKE_TOPPING", '["sesame", "poppy"]')
+    assert bake().topping == ("sesame", "poppy")
+
+    assert bake("--topping", "figs", "--topping=nuts, dates").topping == ("figs", "nuts, dates")
 
 
 def test_a_variable_that_is_no_list_is_refused(

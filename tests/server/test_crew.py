@@ -10,7 +10,7 @@ import pytest
 
 import vouch.server.member
 import vouch.server.watchdog
-from tests.tiny import publish_tiny
+from tests.tiny import publish_tiny, verified
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.server.catalog import Refusal
@@ -100,7 +100,7 @@ async def test_all_are_told_all(tmp_path: Path, bundle: Bundle) -> None:
     """A version is served when every worker has said so; what else is known reaches all of them too."""
     async with crew(tmp_path, "willing", "willing") as (members, place):
         members.begin_verifying("tiny", [1])
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         members.end_verifying("tiny")
         members.refuse("tiny", Refusal(2, "why"))
         assert members.served_version("tiny") == 1
@@ -115,7 +115,7 @@ async def test_one_that_ends_unasked_is_replaced_and_told_everything(
 ) -> None:
     """Its successor serves the same, and knows what was refused."""
     async with crew(tmp_path, "willing") as (members, place):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         members.refuse("tiny", Refusal(2, "why"))
         await place.until_told("not_served")
         (first, *_) = place.told()[0]
@@ -132,14 +132,14 @@ async def test_what_no_worker_can_serve_is_refused(tmp_path: Path, bundle: Bundl
     """With the worker's reason; the version before it stays."""
     async with crew(tmp_path, "refuses") as (members, _):
         with pytest.raises(Refused, match="no memory"):
-            await members.install(bundle, COUNTED)
+            await members.install(verified(bundle, COUNTED))
         assert members.served_version("tiny") == 0
 
 
 async def test_a_worker_that_cannot_serve_what_others_can_is_replaced(tmp_path: Path, bundle: Bundle) -> None:
     """It would answer from another version than they."""
     async with crew(tmp_path, "willing", "refuses") as (members, place):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         await place.until_told("stop", place=1)
         assert place.told(1)[-1][2] == "0.0", "the others take its callers at once"
         await place.until_told("serve", times=2)  # the successor is of the first kind again
@@ -154,7 +154,7 @@ async def test_a_successor_that_cannot_serve_what_is_served_is_told_again(
     """What kept it passes, a disk that is away for a minute say; it does not stay empty for good, nor is it ready."""
     monkeypatch.setattr(vouch.server.member, "TELL_AGAIN_AFTER_S", 0.2)
     async with crew(tmp_path, "willing", "reluctant", workers=1) as (members, place):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         with caplog.at_level(logging.ERROR):
             os.kill(int(place.told()[0][0]), 9)
             await place.until_told("serve", place=1)
@@ -172,7 +172,7 @@ async def test_a_place_is_filled_when_processes_can_be_had_again(
 ) -> None:
     """A machine that starts none for a while is no reason to give up one that ended."""
     async with crew(tmp_path, "willing", "absent", "absent", "willing", workers=1) as (members, place):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         with caplog.at_level(logging.ERROR):
             os.kill(int(place.told()[0][0]), 9)
             await place.until_told("serve", place=3)
@@ -197,7 +197,7 @@ async def test_a_refused_version_that_was_taken_away_is_forgotten_beside_one_tha
 ) -> None:
     """Whoever looks for refused versions finds those that lie there; all of a folder that cannot be read may."""
     async with crew(tmp_path, "willing") as (members, _):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         for version in (2, 3):
             members.refuse("tiny", Refusal(version, "why"))
         members.forget_all_but({"tiny": None})
@@ -221,7 +221,7 @@ async def test_one_that_gives_no_sign_of_life_is_replaced(
     """It would let its callers wait until their deadlines."""
     monkeypatch.setattr(vouch.server.member, "LOOK_INTERVAL_S", 0.01)
     async with crew(tmp_path, "stuck") as (members, place):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
         with caplog.at_level(logging.ERROR):
             monkeypatch.setattr(vouch.server.watchdog, "SILENCE_S", 0.05)
             monkeypatch.setattr(vouch.server.watchdog, "MEASURED_S", 0.5)
@@ -236,7 +236,7 @@ async def test_one_that_is_not_heard_any_more_and_does_not_end_is_replaced(
     """Its place would stay empty for ever."""
     monkeypatch.setattr(vouch.server.member, "STOP_SLACK_S", 0.1)
     async with crew(tmp_path, "lingering", "willing", workers=1, grace_s=0) as (members, place):
-        await members.install(bundle, COUNTED)
+        await members.install(verified(bundle, COUNTED))
 
         await place.until_told("serve", place=1)
         assert not Path(f"/proc/{place.told()[0][0]}").exists()

@@ -39,6 +39,14 @@ def test_bytes_that_are_no_model_are_refused() -> None:
     assert "\n" not in str(refusal.value)
 
 
+def test_a_model_is_read_as_onnx_whatever_it_begins_with() -> None:
+    """ONNX Runtime's own format is known by four letters, which a field that ONNX does not know may hold."""
+    disguised = b"\xfa\x01\x06xORTMx" + tiny_graph()  # field 31, six bytes
+    assert disguised[4:8] == b"ORTM"
+
+    assert len(open_session(disguised, "cpu", 1).run(tiny_images(2)[0]).logits) == 2
+
+
 def test_the_signature_has_to_be_the_manifests() -> None:
     """Other names, shapes or class counts are refused, with both sides in the message."""
     session = open_session(tiny_graph(), "cpu", 1)

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.tiny import ROTATED, publish_tiny, tiny_graph
+from tests.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.manifest import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
@@ -28,6 +28,16 @@ async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batc
 
     assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
     assert [count.total for count in counts] == [256, 300]
+
+
+async def test_every_run_is_announced_with_its_images(tmp_path: Path) -> None:
+    """Who waits for them may wait in proportion: warming up, the largest first, then the recount."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    runs: list[int] = []
+
+    await verify(bundle, settings(max_batch_size=64), on_run=runs.append)
+
+    assert runs == [64, 1, 256, 44]
 
 
 async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
@@ -101,6 +111,32 @@ async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(inputs="pictures"))
 
     with pytest.raises(Refused, match="model.onnx has inputs and outputs"):
+        await verify(bundle, settings())
+
+
+async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tmp_path: Path) -> None:
+    """By its name; without, ONNX Runtime is not even asked."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
+    allowed = VerifySettings(bundle=Path("unused"), threads=1, allow_domain=("com.microsoft",))
+
+    assert (await verify(bundle, allowed)).served == bundle.manifest.claim.accuracy
+    with pytest.raises(Refused, match=r"^model.onnx has operators of the domain 'com.microsoft'; .*--allow-domain"):
+        await verify(bundle, settings())
+
+
+async def test_data_outside_the_model_is_refused_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before ONNX Runtime opens it, where the data would be found too."""
+    model = onnx.load_from_string(tiny_graph())
+    weights = model.graph.initializer[0]
+    (tmp_path / "weights").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="weights")
+    bundle = publish_tiny(ModelsFolder(tmp_path / "models"), graph=model.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vouch.server.verify.open_session", lambda *_: pytest.fail("ONNX Runtime was asked"))
+
+    with pytest.raises(Refused, match="data outside the file"):
         await verify(bundle, settings())
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import ROTATED, publish_tiny, random_validation, tiny_graph
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
+from tests.tiny import ROTATED, publish_tiny, random_validation, tiny_graph, verified
+from vouch.bundle.store import ModelsFolder, open_bundle
 from vouch.server.batcher import Limits, start_batcher
 from vouch.server.catalog import Catalog, Served
 from vouch.server.errors import Refused, Undecided
 from vouch.server.presence import Found
+from vouch.server.verdict import Verdict, VerifiedVersion
 from vouch.server.watcher import STALE_AFTER_S, TRY_AGAIN_AFTER_S, Watcher
 
 
@@ -30,8 +30,8 @@ class House:
         self.held: set[str] = set()
         self.let_go = asyncio.Event()
 
-    async def verify(self, path: Path) -> tuple[str, Accuracy]:
-        bundle = open_bundle(path)
+    async def verify(self, path: Path) -> Verdict:
+        bundle = self.folder.open(path.parent.name, int(path.name))
         version = bundle.manifest.version
         self.verified.append(version)
         if bundle.manifest.name in self.held:
@@ -40,10 +40,12 @@ class House:
             raise Undecided("out of memory")
         if version in self.refused:
             raise Refused(self.refused[version])
-        return "0" * 64 if self.wrong_digest else bundle.digest, bundle.manifest.claim.accuracy
+        verdict = verified(bundle).verdict
+        return verdict.model_copy(update={"digest": "0" * 64}) if self.wrong_digest else verdict
 
-    async def install(self, bundle: Bundle, served: Accuracy) -> None:
-        self.catalog.install(Served(bundle, served, start_batcher(lambda images: (images,), Limits(4, 100))))
+    async def install(self, verified: VerifiedVersion) -> None:
+        bundle, batcher = open_bundle(verified.path), start_batcher(lambda images: (images,), Limits(4, 100))
+        self.catalog.install(Served(bundle, verified.verdict.served, batcher))
 
     async def look(self) -> None:
         await self.watcher.look()

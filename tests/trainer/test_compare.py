@@ -8,6 +8,7 @@ import pytest
 
 from tests.tiny import (
     ROTATED,
+    microsoft_graph,
     publish_tiny,
     several_probabilities,
     several_validation,
@@ -180,6 +181,16 @@ def test_nothing_is_run_before_every_file_is_checked(folder: ModelsFolder, monke
     with pytest.raises(BundleError, match=r"README\.md is not the file that was published"):
         of(first, second)
     assert ran_bundles == []
+
+
+def test_operators_of_another_domain_are_run_only_where_that_is_allowed(folder: ModelsFolder) -> None:
+    """By its name, as `vouch serve` has it."""
+    paths = [str(publish_tiny(folder).path), str(publish_tiny(folder, graph=microsoft_graph()).path)]
+    code, _, err = ran(*paths)
+
+    assert code == 1
+    assert "model.onnx has operators of the domain 'com.microsoft'" in err
+    assert ran(*paths, "--allow-domain", "com.microsoft")[0] == 0
 
 
 def ran(*arguments: str) -> tuple[int, str, str]:

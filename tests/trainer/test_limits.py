@@ -16,7 +16,7 @@ from vouch.sources.examples import SplitName
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train
-from vouch.trainer.limits import MAX_GRAPH_BYTES, check_survey, demand_of
+from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_of
 from vouch.trainer.models import Classifier
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
@@ -69,6 +69,16 @@ def test_the_largest_graph_is_let_through(monkeypatch: pytest.MonkeyPatch) -> No
     check_survey(TrainSettings(model="linear"), survey((1, most)), CPU)
     with pytest.raises(TrainError, match="ends at 2 GiB"):
         check_survey(TrainSettings(model="linear"), survey((1, most + 10)), CPU)
+
+
+@pytest.mark.parametrize(("task", "most"), MAX_CLASSES.items())
+def test_more_classes_than_a_manifest_holds_are_refused(task: Task, most: int) -> None:
+    """Before an image is decoded, not when the manifest is written; so is a name that no label may have."""
+    check_survey(TrainSettings(model="linear"), survey((1, 1), most, task), CPU)
+    with pytest.raises(TrainError, match=rf"has {most + 1:,} classes; at most {most:,} are published"):
+        check_survey(TrainSettings(model="linear"), survey((1, 1), most + 1, task), CPU)
+    with pytest.raises(TrainError, match=r"at most 1,000 characters; 'xxx"):
+        check_survey(TrainSettings(model="linear"), Survey("", ("a", "x" * 1001), task, {"all": 9}, (1, 1)), CPU)
 
 
 def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

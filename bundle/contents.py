@@ -1,0 +1,75 @@
+"""The files of a bundle's folder, held against what its manifest lists, in bounded memory whatever lies there."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from vouch.bundle.digest import bytes_digest
+from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, FileEntry
+from vouch.bundle.plain_files import file_digest, first_entries, read_file
+from vouch.bundle.validation import MAX_BYTES
+
+MAX_MANIFEST_BYTES = 256 << 20
+"""Of 4,900 classes: the confusion matrix that older versions wrote takes 11 bytes an entry."""
+LIMITS = {MANIFEST: MAX_MANIFEST_BYTES, MODEL: (2 << 30) - 1, VALIDATION: MAX_BYTES}
+"""An ONNX file is one protobuf message, which ends at 2 GiB; images may not be compressible."""
+OTHER_LIMIT = 1 << 30
+"""Bytes of each of the files that people read."""
+MAX_ENTRIES = 1000
+"""Of a bundle's folder that are looked at."""
+NAMED = 5
+
+
+def check_publishable(path: Path, size: int) -> None:
+    """
+    Raises:
+        BundleError: nobody would read so large a file.
+    """
+    if size > (most := LIMITS.get(path.name, OTHER_LIMIT)):
+        raise BundleError(f"{path.name} would have {size:,} bytes, and at most {most:,} are read; nothing is published")
+
+
+def read_listed(path: Path, entry: FileEntry) -> bytes:
+    """A file's content, which is what the manifest says it is.
+
+    Raises:
+        InvalidBundle: the file is missing, is not a plain file, is too large, or has another size or hash.
+    """
+    try:
+        content = read_file(path, _limit(path, entry))
+    except OSError as err:
+        raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
+    _check(path, entry, len(content), bytes_digest(content))
+    return content
+
+
+def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
+    """Holds every file of a folder but its manifest against what a manifest lists, in little memory.
+
+    Raises:
+        InvalidBundle: a file is missing, changed or too many.
+    """
+    expected = {MANIFEST, *files}
+    try:
+        found = set(first_entries(path, MAX_ENTRIES))
+        missing = [name for name in sorted(expected - found) if not os.path.lexists(path / name)]
+        if (extra := sorted(found - expected)) or missing:
+            words = [f"missing {', '.join(missing)}"] * bool(missing)
+            words += [f"not listed {', '.join(extra[:NAMED])}{' and more' * (len(extra) > NAMED)}"] * bool(extra)
+            raise InvalidBundle(f"{path} does not hold the files of its manifest: {'; '.join(words)}")
+        for name, entry in files.items():
+            _check(path / name, entry, *file_digest(path / name, _limit(path / name, entry)))
+    except OSError as err:
+        raise InvalidBundle(f"{err.filename or path} cannot be read: {err.strerror}") from err
+
+
+def _limit(path: Path, entry: FileEntry) -> int:
+    return min(entry.size, LIMITS.get(path.name, OTHER_LIMIT))
+
+
+def _check(path: Path, entry: FileEntry, size: int, digest: str) -> None:
+    if size != entry.size:
+        raise InvalidBundle(f"{path} has {size:,} bytes; its manifest says {entry.size:,}")
+    if digest != entry.sha256:
+        raise InvalidBundle(f"{path} is not the file that was published: SHA-256 {digest}, expected {entry.sha256}")

@@ -1,0 +1,106 @@
+"""What a model file asks of a runtime, read from the file itself before a runtime opens it.
+
+Two things are looked for, in graphs within nodes and in functions too: operators of domains other than ONNX's, whose
+code is less tried, and data outside the file, which could be any file of the machine. Weights are passed over, so a
+large model takes no longer than its number of nodes does. Fields:
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; wire format: https://protobuf.dev/programming-guides/encoding/.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from vouch.bundle.errors import InvalidBundle
+
+OWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+"""Operators that the ONNX standard describes and that compute; `ai.onnx` is another name of the empty one."""
+MAX_FIELDS = 20_000_000
+"""Of a million nodes; they take about 20 s. Weights that are not packed have a field each."""
+MAX_DEPTH = 100
+"""Of messages in messages, as protobuf itself has it."""
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+FIXED = {FIXED64: 8, FIXED32: 4}
+
+
+class Kind(NamedTuple):
+    """Which fields of a kind of message are looked at, by their numbers."""
+
+    parts: Mapping[int, str] = {}
+    """Messages, by the name of their kind."""
+    domains: tuple[int, ...] = ()
+    """Names of operator domains."""
+    outside: tuple[int, ...] = ()
+    """What is there, and not 0, where data lies outside the file."""
+
+
+KINDS = {
+    "model": Kind({7: "graph", 8: "operator set", 20: "training", 25: "function"}),
+    "graph": Kind({1: "node", 5: "tensor", 15: "sparse tensor"}),
+    "node": Kind({5: "attribute"}, domains=(7,)),
+    "attribute": Kind({5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"}),
+    "tensor": Kind(outside=(13, 14)),
+    "sparse tensor": Kind({1: "tensor", 2: "tensor"}),
+    "function": Kind({7: "node", 9: "operator set", 11: "attribute"}, domains=(10,)),
+    "operator set": Kind(domains=(1,)),
+    "training": Kind({1: "graph", 2: "graph"}),
+}
+
+
+def check_graph(model: bytes, allowed_domains: Collection[str] = ()) -> None:
+    """
+    Args:
+        model: the .onnx file's content.
+        allowed_domains: of operators, beside ONNX's own.
+
+    Raises:
+        InvalidBundle: it has operators of other domains or data outside the file, or is no ONNX file.
+    """
+    allowed = {name.encode() for name in OWN_DOMAINS | set(allowed_domains)}
+    left, waiting = MAX_FIELDS, [(0, len(model), "model", 0)]
+    while waiting:
+        at, stop, name, depth = waiting.pop()
+        kind = KINDS[name]
+        while at < stop:
+            left -= 1
+            number, wire, value, at = _field(model, at, stop)
+            if not left or depth > MAX_DEPTH:
+                raise InvalidBundle(f"model.onnx has more than {MAX_FIELDS:,} parts, or {MAX_DEPTH} within each other")
+            if number in kind.outside and (wire == BYTES or value):
+                raise InvalidBundle("model.onnx has data outside the file; a bundle's model is one file")
+            if wire != BYTES:
+                continue
+            if number in kind.parts:
+                waiting.append((at - value, at, kind.parts[number], depth + 1))
+            elif number in kind.domains and (domain := model[at - value : at]) not in allowed:
+                raise InvalidBundle(
+                    f"model.onnx has operators of the domain {domain[:100].decode(errors='replace')!r}; only those of "
+                    "ONNX are run, and of domains that --allow-domain names"
+                )
+
+
+def _field(model: bytes, at: int, stop: int) -> tuple[int, int, int, int]:
+    """Number, wire type, value (of `BYTES` the length), and where it ends."""
+    try:
+        tag, at = _varint(model, at)
+        wire, value = tag & 7, 0
+        if wire in (VARINT, BYTES):
+            value, at = _varint(model, at)
+        at += value if wire == BYTES else FIXED.get(wire, 0)
+        if at <= stop and 0 < tag >> 3 < 1 << 29 and (wire in (VARINT, BYTES) or wire in FIXED):
+            return tag >> 3, wire, value, at
+    except (IndexError, ValueError):
+        pass
+    raise InvalidBundle("model.onnx is no ONNX file")
+
+
+def _varint(model: bytes, at: int) -> tuple[int, int]:
+    """The number there, and where it ends. Raises IndexError at the file's end, ValueError over 64 bits."""
+    value = shift = 0
+    while True:
+        byte = model[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")

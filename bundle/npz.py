@@ -1,0 +1,86 @@
+"""Arrays of an .npz file, looked at before they are read: a kilobyte of it may inflate to a gigabyte.
+
+It is a zip archive of .npy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. What the
+header of an array promises can be held against what is expected; then exactly as many bytes are inflated.
+"""
+
+import io
+import math
+import struct
+import zipfile
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+MAX_DIRECTORY_BYTES = 1 << 16
+"""Of the archive's list of members, each of which takes ten times its bytes when it is read."""
+END, END_64, LOCATOR_64 = struct.Struct("<4s8xI6x"), struct.Struct("<4s36xQ8x"), struct.Struct("<4s4xQ4x")
+"""What a zip archive ends with, from the last backwards: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT."""
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What numpy writes; others take as much memory as the file asks for."""
+CHUNK_BYTES = 1 << 20
+
+
+class Header(NamedTuple):
+    """What a member says it holds."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype
+
+
+class Npz:
+    """An .npz file. Whatever is wrong with it is raised as ValueError, or as one of the errors of zipfile and zlib."""
+
+    def __init__(self, content: bytes) -> None:
+        if _directory_bytes(content) > MAX_DIRECTORY_BYTES:
+            raise ValueError("it lists too many members")
+        self._archive = zipfile.ZipFile(io.BytesIO(content))
+
+    def header(self, name: str) -> Header:
+        """What an array is, of which nothing is inflated but this."""
+        with self._opened(name) as member:
+            return _header(member)
+
+    def read(self, name: str) -> np.ndarray:
+        """An array of plain values. The caller has looked at its header, and has room for it."""
+        size = self._archive.getinfo(f"{name}.npy").file_size
+        with self._opened(name) as member:
+            shape, fortran_order, dtype = _header(member)
+            if size != member.tell() + math.prod(shape) * dtype.itemsize:
+                raise ValueError(f"{name} has {size:,} bytes, not what its header promises")
+            array = np.empty(shape, dtype, "F" if fortran_order else "C")
+            place: Any = (array.T if fortran_order else array).reshape(-1).view(np.uint8).data
+            for start in range(0, len(place), CHUNK_BYTES):
+                wanted = min(CHUNK_BYTES, len(place) - start)
+                place[start : start + wanted] = member.read(wanted)  # too few raise ValueError
+        return array
+
+    def _opened(self, name: str) -> IO[bytes]:
+        info = self._archive.getinfo(f"{name}.npy")
+        if info.compress_type not in METHODS:
+            raise ValueError(f"{name} is compressed by method {info.compress_type}")
+        return self._archive.open(info)
+
+
+def _header(member: IO[bytes]) -> Header:
+    if np.lib.format.read_magic(member) != (1, 0):  # what numpy writes of plain values; later ones may be 4 GB
+        raise ValueError("expected version 1.0 of .npy")
+    header = Header(*np.lib.format.read_array_header_1_0(member))
+    if header.dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded")
+    return header
+
+
+def _directory_bytes(content: bytes) -> int:
+    """Size of the list of members, as zipfile is going to find it."""
+    at = len(content) - END.size
+    if at < 0 or content[at : at + 4] != b"PK\5\6" or content[-2:] != b"\0\0":
+        raise ValueError("it does not end as a zip archive without a comment")
+    size: int = END.unpack_from(content, at)[1]
+    locator, record = at - LOCATOR_64.size, at - LOCATOR_64.size - END_64.size
+    if record >= 0 and content[locator : locator + 4] == b"PK\6\7":
+        if LOCATOR_64.unpack_from(content, locator)[1] != record or content[record : record + 4] != b"PK\6\6":
+            raise ValueError("it has its list of members elsewhere")
+        size = END_64.unpack_from(content, record)[1]
+    return size

@@ -1,0 +1,75 @@
+"""What the process that verifies a version says of it: small, and checked by whoever reads it.
+
+The supervisor knows of a bundle what is in here, and parses nothing that comes out of the bundle itself.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import Caveat
+from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
+from vouch.server.settings import MAX_BATCH_SIZE
+
+MAX_WORD_BYTES = 1 << 18
+"""A line, with the names of the most files and a reason of the most characters."""
+MAX_REASON, MAX_CAVEATS = 4000, 101
+"""Characters, and as many as promised coverages and one more."""
+
+
+class Word(BaseModel):
+    """Values that are checked once and never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Running(Word):
+    """All that was read is open, and so many images are run next."""
+
+    kind: Literal["running"] = "running"
+    images: int = Field(ge=1, le=MAX_BATCH_SIZE)
+
+
+class Verdict(Word):
+    """It vouched for itself."""
+
+    kind: Literal["verdict"] = "verdict"
+    digest: Sha256
+    """Of the bundle's manifest."""
+    claim: Accuracy
+    served: Accuracy
+    caveats: tuple[Caveat, ...] = Field((), max_length=MAX_CAVEATS)
+    files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
+    """What has to lie in its folder, beside the manifest."""
+
+
+class NotVerified(Word):
+    """It did not."""
+
+    kind: Literal["not_verified"] = "not_verified"
+    reason: str = Field(max_length=MAX_REASON)
+
+
+AnyWord = Running | Verdict | NotVerified
+_WORDS: TypeAdapter[AnyWord] = TypeAdapter(Annotated[AnyWord, Field(discriminator="kind")])
+
+
+def word_of(line: bytes) -> AnyWord:
+    """What a line says. Raises ValueError."""
+    return _WORDS.validate_json(line)
+
+
+@dataclass(frozen=True)
+class VerifiedVersion:
+    """A version that vouched for itself: whose it is, and where it lies."""
+
+    name: str
+    version: int
+    path: Path
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}"
