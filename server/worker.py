@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable
+from functools import partial
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import Bundle, open_bundle
-from vouch.server.batcher import Limits, start_batcher
+from vouch.server.batcher import BatchDone, Limits, start_batcher
 from vouch.server.budget import Budget
 from vouch.server.catalog import Catalog, Refusal, Served
 from vouch.server.control import (
@@ -34,10 +36,11 @@ from vouch.server.counts import Counts
 from vouch.server.ending import end_within
 from vouch.server.errors import CountsUnknown, DomainError
 from vouch.server.gate import Gate
-from vouch.server.logs import start_log
+from vouch.server.logs import event, start_log
 from vouch.server.pace import at_once_images
 from vouch.server.questions import Questions
 from vouch.server.readiness import Readiness
+from vouch.server.repeats import Repeats
 from vouch.server.services.classifier import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
@@ -46,10 +49,14 @@ from vouch.server.services.reflection import Reflection
 from vouch.server.services.table import Method
 from vouch.server.session import require_provider
 from vouch.server.settings import ServeSettings
-from vouch.server.statistics import Requests
+from vouch.server.statistics import Requests, Statistics
 from vouch.server.transport.choice import Listener
+from vouch.server.usable import unusable_in
 from vouch.server.verify import load
 
+log = logging.getLogger("vouch.server")
+
+REPEATS = Repeats()
 LOAD_WITHIN_S = 900.0
 """A version that does not load here in the time that its verification had is refused, and others get their turn."""
 CLOSE_WITHIN_S = 5.0
@@ -197,7 +204,8 @@ class Worker:
             Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
             self._budget.share(),
             on_death=lambda err: self._lost(version[0], f"its runner ended by {err!r}"),
-            on_batch=statistics.add,
+            on_batch=partial(_count, statistics, str(bundle)),
+            unusable=unusable_in(bundle.manifest),
         )
         version.append(Served(bundle, counted, batcher, statistics))
         self.catalog.install(version[0])
@@ -217,6 +225,17 @@ class Worker:
         await server.stop()
         self._decoder.close()
         await self.catalog.close()
+
+
+def _count(statistics: Statistics, version: str, done: BatchDone) -> None:
+    """A run; a version that gives no usable answers is also reported."""
+    statistics.add(done)
+    if done.unusable_images and (noted := REPEATS.note(version)).written:
+        log.error(
+            "%s gives values that are not finite, or no probabilities: to %d of %d images of a run%s",
+            *(version, done.unusable_images, done.images, noted.left_out_in_words),
+            extra=event("unusable_answers", version=version),
+        )
 
 
 def worker_of(assignment: Assignment) -> Worker:

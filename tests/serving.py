@@ -27,6 +27,7 @@ from vouch.server.transport.choice import Listener
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.listening import Listening
+from vouch.server.usable import unusable_in
 
 MAX_REQUEST_IMAGES = 500
 Start = Callable[[Iterable[Method], Gate, Listening], Awaitable[Listener]]
@@ -43,6 +44,8 @@ class Serving:
     channel: grpc.aio.Channel
     address: str
     methods: list[Method]
+    at_once_images: int = 0
+    """Of versions that are installed from now on."""
 
     @property
     def classifier(self) -> ClassifierStub:
@@ -55,7 +58,12 @@ class Serving:
     def install(self, bundle: Bundle) -> Served:
         session = open_session(bundle.read_model(), "cpu", 1)
         statistics = Statistics()
-        batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
+        batcher = start_batcher(
+            session.run,
+            Limits(64, 2000, self.at_once_images),
+            on_batch=statistics.add,
+            unusable=unusable_in(bundle.manifest),
+        )
         served = Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics)
         self.catalog.install(served)
         return served
