@@ -35,6 +35,7 @@ from vouch.server.cores import keep_to
 from vouch.server.counts import Counts
 from vouch.server.ending import end_within
 from vouch.server.errors import CountsUnknown, DomainError
+from vouch.server.folders import without_folders
 from vouch.server.gate import Gate
 from vouch.server.logs import event, start_log
 from vouch.server.pace import at_once_images
@@ -161,16 +162,20 @@ class Worker:
             case Serve():
                 problem = await self._serve(order)
                 if problem:
-                    self.catalog.refuse(order.name, Refusal(order.version, problem))
+                    self._refuse(order.name, order.version, problem)
                 self._report(Serving(path=order.path, problem=problem))
             case Verifying(versions=()):
                 self.catalog.end_verifying(order.name)
             case Verifying():
                 self.catalog.begin_verifying(order.name, order.versions)
             case NotServed():
-                self.catalog.refuse(order.name, Refusal(order.version, order.reason))
+                self._refuse(order.name, order.version, order.reason)
             case Forget():
                 self.catalog.forget_all_but(order.there)
+
+    def _refuse(self, name: str, version: int, reason: str) -> None:
+        """The reason is for callers from here on."""
+        self.catalog.refuse(name, Refusal(version, without_folders(reason, self._settings.models)))
 
     async def _serve(self, order: Serve) -> str:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
@@ -203,7 +208,7 @@ class Worker:
             session.run,
             Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
             self._budget.share(),
-            on_death=lambda err: self._lost(version[0], f"its runner ended by {err!r}"),
+            on_death=lambda err: self._lost(version[0], err),
             on_batch=partial(_count, statistics, str(bundle)),
             unusable=unusable_in(bundle.manifest),
         )
@@ -212,9 +217,10 @@ class Worker:
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again would cost every call
 
-    def _lost(self, served: Served, reason: str) -> None:
-        self.catalog.withdraw(served, reason)
-        self._report(Broken(reason=f"{served.bundle}: {reason}"))
+    def _lost(self, served: Served, err: BaseException) -> None:
+        log.error("the runner of %s has ended", served.bundle, exc_info=err, extra=event("runner_ended"))
+        self.catalog.withdraw(served, "its runner has ended; the server's log says why")
+        self._report(Broken(reason=f"{served.bundle}: its runner ended by {err!r}"))
 
     async def _drain(self, delay_s: float, server: Listener) -> None:
         """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
