@@ -13,6 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vouch.server.repeats import Repeats
+
+BEGINNING = 40
+"""Signs of a library's message by which it is known again; what follows may be different each time."""
 FOR_PEOPLE = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -22,6 +26,7 @@ def start_log() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - and what is opened next does not get its number
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
+    handler.addFilter(Bounded())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -37,6 +42,25 @@ def event(name: str, **fields: Any) -> dict[str, Any]:
         fields: what JSON can hold; anything else becomes its text.
     """
     return {"event": {"event": name, **fields}}
+
+
+class Bounded(logging.Filter):
+    """Has libraries repeat themselves once in some seconds only: what they warn of may be any caller's doing. Our own
+    records are written where they are bounded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = Repeats()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Adds to a message how many were left out before it."""
+        if record.name.split(".")[0] == "vouch":
+            return True
+        noted = self._repeats.note((record.name, record.levelno, str(record.msg)[:BEGINNING]))
+        if noted.left_out:
+            record.msg, record.args = f"{record.getMessage()}{noted.left_out_in_words}", ()
+        return noted.written
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,6 +1,7 @@
 """What callers can make happen as often as they like is logged at a bounded rate: once, then a count now and then."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -28,15 +29,19 @@ class Noted:
 
 
 class Repeats:
-    """Belongs to one event loop."""
+    """Knows the kinds of late. Its methods may be called from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._kinds: dict[Hashable, tuple[float, str, int]] = {}
 
     def note(self, kind: Hashable) -> Noted:
         """Whether a record of this kind is written now."""
-        now = self._clock()
+        with self._lock:
+            return self._note(kind, self._clock())
+
+    def _note(self, kind: Hashable, now: float) -> Noted:
         since, error_id, left_out = self._kinds.get(kind, (-EVERY_S, "", 0))
         if error_id and now - since < EVERY_S:
             self._kinds[kind] = (since, error_id, left_out + 1)

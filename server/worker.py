@@ -47,7 +47,7 @@ from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.inference import Inference
 from vouch.server.services.reflection import Reflection
-from vouch.server.services.table import Method
+from vouch.server.services.table import Method, no_method
 from vouch.server.session import require_provider
 from vouch.server.settings import ServeSettings
 from vouch.server.statistics import Requests, Statistics
@@ -95,7 +95,8 @@ class Worker:
             *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
-        self._methods = [*services, *Health(self._readiness, names).methods(), *Reflection(names).methods()]
+        others = [*Health(self._readiness, names).methods(), *Reflection(names).methods(), no_method()]
+        self._methods = [*services, *others]
         return self._methods
 
     async def work(self, channel: Channel, server: Listener) -> None:

@@ -34,8 +34,8 @@ LIBRARIES = {
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
     *(
-        "logs",
         "repeats",
+        "logs",
         "ending",
         "session",
         "bound_session",

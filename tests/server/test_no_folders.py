@@ -100,7 +100,7 @@ def answer(channel: grpc.Channel, path: str, method: Any, message: Message) -> l
         found = call(iter([content]) if method.client_streaming else content, timeout=30)
         return [*islice(found, 1)] if method.server_streaming else [found]
     except grpc.RpcError as err:
-        return [(err.details() or "").encode()]  # type: ignore[attr-defined]
+        return [(err.details() or "").encode()]
 
 
 def test_no_answer_names_a_folder_of_the_server(models: ModelsFolder, transport: Transport) -> None:
