@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vouch.cli.printable import printable
 from vouch.server.repeats import Repeats
 
 BEGINNING = 40
@@ -25,7 +26,7 @@ def start_log() -> None:
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - and what is opened next does not get its number
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
+    handler.setFormatter(PeopleFormatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
     handler.addFilter(Bounded())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
@@ -63,6 +64,16 @@ class Bounded(logging.Filter):
         return noted.written
 
 
+class PeopleFormatter(logging.Formatter):
+    """A record on one line, and its traceback below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's
+        return printable(super().formatException(ei), keep="\n")
+
+
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time (UTC), level, event, message, the event's fields, and the traceback."""
 
@@ -78,4 +89,4 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the one sign of ASCII that JSON lets pass
