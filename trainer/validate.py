@@ -70,6 +70,6 @@ def run_graph(graph: bytes, images: np.ndarray) -> np.ndarray:
 
 def _session(graph: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised as well; its own lines quote the graph's names as they are
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs may have a core too
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
