@@ -287,6 +287,22 @@ def test_what_a_command_was_given(words: list[str], tmp_path: Path) -> None:
     assert "owned" in text
 
 
+def test_a_bug_keeps_its_traceback_and_spells_out_what_it_quotes() -> None:
+    """Lines of the traceback are Python's own."""
+    code = (
+        "import vouch.commands, vouch.client.commands as commands\n"
+        f"def fail(arguments): raise KeyError([{HOSTILE!r}]) from ValueError({HOSTILE!r})\n"
+        "commands.status = fail\nvouch.commands.main(['status'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=WITHIN_S, check=False, env=OURS)
+    text = done.stderr.decode()
+
+    assert done.returncode == 1
+    assert "Traceback (most recent call last):\n" in text
+    assert "owned" in text
+    assert set(HIDDEN.findall(text)) == {"\n"}
+
+
 def test_training_on_such_names_and_serving_what_comes_of_it(tmp_path: Path) -> None:
     """Classes and files; the bundle keeps the label as it is, and so does a prediction for programs."""
     random = np.random.default_rng(0)

@@ -3,12 +3,14 @@
 import io
 import os
 import sys
+import traceback
 from importlib import import_module
+from types import TracebackType
 
 from vouch import __version__
 from vouch.cli.loading import loading
 from vouch.cli.nearest import did_you_mean
-from vouch.cli.printable import print_error
+from vouch.cli.printable import print_error, printable
 from vouch.cli.programs import COMMANDS, EXTRAS
 
 
@@ -17,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    sys.excepthook = _show_bug
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's own lines say, errors of ours say in plain words
     try:
         code = _run(arguments)
@@ -34,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         if not isinstance(err, BrokenPipeError):
             print_error(f"error: standard output cannot be written: {err.strerror}")
         return 1
+
+
+def _show_bug(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:
+    """As Python would, but that what the error quotes may be anybody's text."""
+    print(printable("".join(traceback.format_exception(kind, err, trace)), keep="\n"), end="", file=sys.stderr)
 
 
 def _run(arguments: list[str] | None) -> int:

@@ -59,6 +59,9 @@ async def test_a_call_with_such_an_image_is_told_which(serving: Serving, treache
     assert treacherous.statistics.unusable_images == 18
     assert treacherous.statistics.fail.count == 9
     assert treacherous.statistics.queue.count == 9
+    assert serving.ended() == {
+        (method, code): count for method, count in (("Predict", 4), ("ModelInfer", 5)) for code in ("OK", "INTERNAL")
+    }
 
 
 async def test_others_in_the_same_batch_are_answered(serving: Serving, treacherous: Served) -> None:
@@ -96,6 +99,7 @@ async def test_a_stream_goes_on(serving: Serving) -> None:
 
     assert [answer.WhichOneof("result") for answer in answers] == ["response", "failure", "response"]
     assert (answers[1].failure.code, answers[1].failure.message) == (13, SENTENCE)
+    assert serving.ended() == {("PredictStream", "OK"): 2, ("PredictStream", "INTERNAL"): 1}
 
 
 @pytest.mark.usefixtures("treacherous")
