@@ -4,15 +4,17 @@ Progress bars are drawn only where standard error is a terminal; the JSON object
 Rich is loaded when something is shown: it takes longer than the rest of the house, and a server has nothing to show.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from vouch.cli.printable import json_text, print_error, printable
+
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 AGAINST = "bold red"
@@ -26,10 +28,17 @@ def output() -> "Console":
 
 @cache
 def _console(stderr: bool) -> "Console":
-    """No markup, no emoji: a path or a label is shown as it is, brackets and colons too."""
+    """No markup, no emoji: a path or a label is shown as it is, brackets and colons too, on one line."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    class Printable(Console):
+        def print(self, *objects: Any, **options: Any) -> None:
+            super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
+        def render_str(self, text: str, **options: Any) -> "Text":  # the cells of a table, which may have lines
+            return super().render_str(printable(text, keep="\n"), **options)
+
+    return Printable(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 @contextmanager
@@ -72,13 +81,13 @@ def be_quiet() -> None:
 
 def print_json(result: Mapping[str, Any]) -> None:
     """The result as one JSON object on one line of standard output."""
-    print(json.dumps(result, ensure_ascii=False), flush=True)
+    print(json_text(result), flush=True)
 
 
 def exit_code(
     command: Callable[[], int | None],
     expected: tuple[type[Exception], ...],
-    tell: Callable[[str], None] = lambda message: print(f"error: {message}", file=sys.stderr),
+    tell: Callable[[str], None] = lambda message: print_error(f"error: {message}"),
 ) -> int:
     """Runs a command: 0 or its own code when it is done, 1 with one message where an expected error ends it.
 

@@ -4,7 +4,6 @@ A program declares one `Settings` class a command; its fields, with their defaul
 variables and the keys of `vouch.toml`. Nothing else reads the command line, the environment or the file.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -31,6 +30,7 @@ from vouch.cli.flags import (
 )
 from vouch.cli.nearest import did_you_mean
 from vouch.cli.outside import SETTINGS_FILE, as_list, link_remedy, read_environment, read_file, variable_of
+from vouch.cli.printable import print_error
 from vouch.cli.programs import TABLES
 
 __all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "flag_name", "parse"]
@@ -67,7 +67,7 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 def warn(message: str) -> None:
     """One line on standard error."""
-    print(f"warning: {message}", file=sys.stderr)
+    print_error(f"warning: {message}")
 
 
 def parse(
@@ -107,8 +107,8 @@ def parse(
 
 def _refuse(program: str, lines: Sequence[str]) -> NoReturn:
     for line in lines:
-        print(f"{program}: error: {line}", file=sys.stderr)
-    print(f"{program} --help shows the options", file=sys.stderr)
+        print_error(f"{program}: error: {line}")
+    print_error(f"{program} --help shows the options")
     raise SystemExit(WRONG_USAGE)
 
 

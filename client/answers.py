@@ -1,12 +1,12 @@
 """The answers to many files, and how they are shown: a line a file for people, one object for programs."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 
 from vouch.cli.console import output, print_json
+from vouch.cli.printable import print_error, printable
 from vouch.client.files import STANDARD_INPUT, File, Listing
 from vouch.client.messages import Prediction, Predictions
 
@@ -61,12 +61,12 @@ def show_answers(listing: Listing, answers: Answers, ended: BaseException | None
     elif answers.found:
         _print_lines(files, answers)
     if len(reasons) == len(files) > 1 and all(one.whatever_file for one in answers.failed.values()):
-        print(f"error: none of the {len(files):,} files was answered: {reasons[0]}", file=sys.stderr)
+        print_error(f"error: none of the {len(files):,} files was answered: {reasons[0]}")
         return
     for place, reason in reasons.items():
-        print(f"error: {_named(files[place])}: {reason}", file=sys.stderr)
+        print_error(f"error: {_named(files[place])}: {reason}")
     if len(reasons) > 1 and ended is None:
-        print(f"error: {len(reasons):,} of {len(files):,} files were not answered", file=sys.stderr)
+        print_error(f"error: {len(reasons):,} of {len(files):,} files were not answered")
 
 
 def _print_json(files: Sequence[File], answers: Answers, errors: dict[int, str], left_out: int) -> None:
@@ -92,9 +92,10 @@ def _print_lines(files: Sequence[File], answers: Answers) -> None:
     output().print(f"{answers.model} version {' and '.join(map(str, versions))}", style="bold")
     names = {place: _named(files[place]) for place in answers.found}
     name_width = min(max(map(cell_len, names.values())), WIDEST_PADDING)
-    label_width = min(max(cell_len(prediction.label) for _, prediction in answers.found.values()), WIDEST_PADDING)
+    labels = {place: printable(prediction.label) for place, (_, prediction) in answers.found.items()}
+    label_width = min(max(map(cell_len, labels.values())), WIDEST_PADDING)
     for place, (_, prediction) in answers.found.items():
-        line = f"  {_padded(names[place], name_width)}  {_padded(prediction.label, label_width)}"
+        line = f"  {_padded(names[place], name_width)}  {_padded(labels[place], label_width)}"
         line += f"  {prediction.probability:6.1%}"
         if others := ", ".join(f"{label} {probability:.1%}" for label, probability in prediction.top[1:]):
             line += f"  or {others}"
@@ -110,9 +111,4 @@ def _padded(text: str, width: int) -> str:
 def _named(file: File) -> str:
     if file.name == STANDARD_INPUT:
         return "standard input"
-    return on_one_line(file.name if len(file.name) < LONGEST_NAME else f"{file.name[:WIDEST_PADDING]}...")
-
-
-def on_one_line(name: str) -> str:
-    """A name on one line, whatever is in it: line breaks, control characters and what is no text are spelled out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return printable(file.name if len(file.name) < LONGEST_NAME else f"{file.name[:WIDEST_PADDING]}...")

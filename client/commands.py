@@ -1,6 +1,5 @@
 """`vouch predict`, `vouch evaluate`, `vouch status`, `vouch health` and `vouch bench`."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from vouch.bundle.caveats import CHANCE, calibration_in_words, promise_in_words
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Calibration
 from vouch.cli.console import AGAINST, DONE, FAILED, exit_code, output, print_caveats, print_json, progress_bar, say
+from vouch.cli.printable import json_text
 from vouch.cli.settings import parse
 from vouch.client.bench.images import Reference, take_reference
 from vouch.client.bench.measure import measure, run
@@ -136,7 +136,8 @@ def _calibration_as_json(calibration: Calibration) -> dict[str, Any]:
 
 def _print_model(model: Model) -> None:
     version = f" version {model.version}" if model.version else ""
-    output().print(f"\n{model.name}{version}: {model.state}", style="bold", markup=False)
+    output().print()
+    output().print(f"{model.name}{version}: {model.state}", style="bold", markup=False)
     if model.claim is not None:
         output().print(f"  claim    {model.claim}")
         print_caveats("warning", [caveat.text for caveat in model.caveats])
@@ -205,7 +206,8 @@ def _show_measured(settings: BenchSettings, reference: Reference, measured: Meas
             output().print(table)
         for note in notes(measured, reference):
             output().print(note)
-        output().print(f"\n{recommendation.sentence}", style="bold")
+        output().print()
+        output().print(recommendation.sentence, style="bold")
     if settings.out is not None:
-        (settings.out / "bench.json").write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        (settings.out / "bench.json").write_text(json_text(result, indent=2) + "\n", "utf-8")
         (settings.out / "bench.svg").write_text(import_module("vouch.client.bench.plot").plot(measured), "utf-8")

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import grpc
 
 from vouch.cli.console import FAILED, progress_bar, say
-from vouch.client.answers import Answers, Unanswered, on_one_line, show_answers
+from vouch.client.answers import Answers, Unanswered, show_answers
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.files import STANDARD_INPUT, File, list_files
@@ -43,7 +43,7 @@ def predict_files(settings: PredictSettings) -> int:
     """
     listing, answers, ended = list_files(settings.files), Answers(), None
     for note in listing.notes():
-        say(on_one_line(note))
+        say(note)
     try:
         _ask_all(settings, listing.files, answers)
     except (CallFailed, KeyboardInterrupt) as err:

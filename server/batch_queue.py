@@ -65,7 +65,7 @@ class BatchQueue:
                     del lane[request]  # its caller takes it off the count
                     continue
                 part = request.images[request.taken : request.taken + room]
-                batch.append(Slice(request, part))
+                batch.append(Slice(request, part, request.taken))
                 request.taken += len(part)
                 request.running = True
                 self.images -= len(part)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vouch.server.errors import DomainError
+from vouch.server.errors import DomainError, UnusableAnswer
 
 Rows = tuple[np.ndarray, ...]
 """The outputs of a run: arrays that have one row an image."""
+Unusable = np.ndarray | None
+"""Which rows of a run are no answer: bool, shape (N,); None where all are."""
 
 
 @dataclass(eq=False, slots=True)
@@ -56,3 +58,21 @@ class Slice:
 
     request: Request
     images: np.ndarray
+    start: int = 0
+    """Its first image among the request's."""
+
+
+def no_answer(unusable: Unusable, rows: slice, start: int = 0) -> UnusableAnswer | None:
+    """Why the images of these rows have no answer; None where they have.
+
+    Args:
+        rows: of a run.
+        start: the first of them among its request's images.
+    """
+    if unusable is None or not (found := np.flatnonzero(unusable[rows])).size:
+        return None
+    more = f", nor to {len(found) - 1:,} more" if len(found) > 1 else ""
+    return UnusableAnswer(
+        f"the model has no usable answer to image {start + found[0]} (the first is 0){more}: its values are not "
+        "finite, or no probabilities"
+    )

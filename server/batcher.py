@@ -6,7 +6,7 @@ Knows neither gRPC nor ONNX: it is given a function. One task takes from the que
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vouch.server.batch_queue import TOO_LATE, BatchQueue
-from vouch.server.batch_request import Request, Rows, Slice
+from vouch.server.batch_request import Request, Rows, Slice, Unusable, no_answer
 from vouch.server.budget import Budget, Share
 from vouch.server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
 
@@ -53,6 +53,10 @@ class BatchDone(NamedTuple):
     """The run, with gathering its images before."""
     failed: bool = False
     """Whether the function raised or lost rows."""
+    unusable_images: int = 0
+    """Of the images, those whose rows were no answer."""
+    unusable_waits_ns: tuple[int, ...] = ()
+    """As `waits_ns`, of each request that failed for one of those; it is not among the others."""
 
 
 Gathered = tuple[np.ndarray, "asyncio.Future[Rows]", int]
@@ -68,8 +72,10 @@ class Batcher:
         limits: Limits,
         share: Share,
         on_batch: Callable[[BatchDone], None] = lambda done: None,
+        unusable: Callable[[Rows], Unusable] = lambda rows: None,
     ) -> None:
         self._run = run
+        self._unusable = unusable
         self._on_batch = on_batch
         self._limits = limits
         self._share = share
@@ -101,8 +107,8 @@ class Batcher:
             images, deadline: as `submit` takes them.
 
         Returns:
-            The outputs, or what has them by the end of the loop's next turn. An error of the function, a ModelFailed,
-            is always the latter's.
+            The outputs, or what has them by the end of the loop's next turn. A ModelFailed or UnusableAnswer is always
+            the latter's.
 
         Raises:
             DeadlineExpired: it has passed.
@@ -139,6 +145,7 @@ class Batcher:
             Overloaded: there is no room for so many images, or bytes; nothing was enqueued.
             DeadlineExpired: the deadline passed while images were waiting.
             ModelFailed: the function raised or lost rows; other batches are unaffected.
+            UnusableAnswer: it has no answer to one of these images; other callers' are unaffected.
             Closed: the batcher is closing; nothing was enqueued.
 
         Cancelling the caller drops its images and disturbs nobody else.
@@ -219,79 +226,84 @@ class Batcher:
         self._company += (len(gathered) - self._company) / MEMORY
         self._alone_since = 0
         parts, started_ns = [images for images, _, _ in gathered], time.perf_counter_ns()
+        outputs: Rows = ()
+        unusable: Unusable = None
+        failure: DomainError | None = None
         try:
-            outputs, failure = self._outputs(parts), None
+            outputs, unusable = self._outputs(parts)
         except ModelFailed as err:
-            outputs, failure = (), err
+            failure = err
         run_ns = time.perf_counter_ns() - started_ns
-        waits = tuple([started_ns - since_ns for _, answer, since_ns in gathered if not answer.done()])
-        self._on_batch(BatchDone(sum(map(len, parts)), waits, run_ns, failure is not None))
-        start = 0
-        for images, answer, _ in gathered:
-            stop = start + len(images)
-            if answer.done():  # its caller has left
-                pass
-            elif failure is None:
-                answer.set_result(tuple([output[start:stop] for output in outputs]))
+        told, start = [], 0
+        for images, answer, since_ns in gathered:
+            rows = slice(start, start := start + len(images))
+            if not answer.done():  # its caller is still there
+                why = failure if unusable is None else no_answer(unusable, rows)
+                told.append((answer, rows, started_ns - since_ns, why))
+        self._count(start, run_ns, [(wait_ns, why) for _, _, wait_ns, why in told], unusable, failure is not None)
+        for answer, rows, _, why in told:
+            if why is None:
+                answer.set_result(tuple([output[rows] for output in outputs]))
             else:
-                answer.set_exception(failure)
-            start = stop
+                answer.set_exception(why)
 
     def _run_alone(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
         """One request, on the event loop."""
         started_ns = time.perf_counter_ns()
-        outputs: Rows | asyncio.Future[Rows]
+        outputs: Rows = ()
+        unusable: Unusable = None
+        failed = False
         try:
-            outputs = self._outputs([images])
-        except ModelFailed as failure:
-            outputs = asyncio.get_running_loop().create_future()
-            outputs.set_exception(failure)
-        run_ns, failed = time.perf_counter_ns() - started_ns, isinstance(outputs, asyncio.Future)
-        self._on_batch(BatchDone(len(images), (0,), run_ns, failed))
-        return outputs
+            outputs, unusable = self._outputs([images])
+            why: DomainError | None = no_answer(unusable, slice(None))
+        except ModelFailed as err:
+            why, failed = err, True
+        self._count(len(images), time.perf_counter_ns() - started_ns, [(0, why)], unusable, failed)
+        if why is None:
+            return outputs
+        answer: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
+        answer.set_exception(why)
+        return answer
 
     async def _run_there(self, batch: list[Slice]) -> None:
         """In the batcher's thread."""
         started_ns = time.perf_counter_ns()
         try:
             parts = [part.images for part in batch]
-            outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
+            outputs, unusable = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
         except ModelFailed as failure:
-            self._failed(batch, started_ns, failure)
+            self._tell(batch, started_ns, [failure] * len(batch))
         else:
-            self._answered(batch, started_ns, outputs)
+            self._answered(batch, started_ns, outputs, unusable)
         finally:
             for part in batch:
                 part.request.running = False
                 if part.request.given_up:
                     self._share.give_back(part.request.images.nbytes)
 
-    def _answered(self, batch: list[Slice], started_ns: int, outputs: Rows) -> None:
-        self._tell(batch, started_ns)
-        start = 0
+    def _answered(self, batch: list[Slice], started_ns: int, outputs: Rows, unusable: Unusable) -> None:
+        start, every = 0, []
         for part in batch:
-            stop = start + len(part.images)
-            part.request.add(tuple([output[start:stop] for output in outputs]))
-            start = stop
+            every.append(slice(start, start := start + len(part.images)))
+        reasons = [no_answer(unusable, rows, part.start) for part, rows in zip(batch, every, strict=True)]
+        self._tell(batch, started_ns, reasons, unusable)
+        for part, rows, why in zip(batch, every, reasons, strict=True):
+            if why is None:
+                part.request.add(tuple([output[rows] for output in outputs]))
 
-    def _failed(self, batch: list[Slice], started_ns: int, failure: ModelFailed) -> None:
-        self._tell(batch, started_ns, failed=True)
-        for part in batch:
-            part.request.fail(failure)
-
-    def _outputs(self, parts: list[np.ndarray]) -> Rows:
+    def _outputs(self, parts: list[np.ndarray]) -> tuple[Rows, Unusable]:
         """The function's outputs for these images together, a row an image. Raises ModelFailed alone."""
         count = sum(map(len, parts))
         try:
             outputs = self._run_all(parts[0] if len(parts) == 1 else np.concatenate(parts))
             rows = list(map(len, outputs))
+            if rows != [count] * len(rows):
+                raise ModelFailed(f"the model answered {count} images with {rows} rows")
+            return outputs, self._unusable(outputs)
         except ModelFailed:
             raise
         except Exception as err:
             raise ModelFailed(f"the model failed on {count} images") from err
-        if rows != [count] * len(rows):
-            raise ModelFailed(f"the model answered {count} images with {rows} rows")
-        return outputs
 
     def _run_all(self, images: np.ndarray) -> Rows:
         """In as few runs as may be; only what is run on the event loop is ever longer than one."""
@@ -301,13 +313,43 @@ class Batcher:
         runs = [self._run(images[start : start + most]) for start in range(0, len(images), most)]
         return tuple(map(np.concatenate, zip(*runs, strict=True)))
 
-    def _tell(self, batch: list[Slice], started_ns: int, failed: bool = False) -> None:
-        """Says what a run was, before its callers have their answers: whoever has one has been counted."""
+    def _tell(
+        self, batch: list[Slice], started_ns: int, reasons: Sequence[DomainError | None], unusable: Unusable = None
+    ) -> None:
+        """Says what a run was, before its callers have their answers: whoever has one has been counted. Then fails the
+        requests for which there is a reason.
+        """
         run_ns = time.perf_counter_ns() - started_ns
-        requests = [part.request for part in batch if not part.request.answer.done()]
-        waits = tuple([started_ns - request.submitted_ns for request in requests if failed or not request.left])
-        images = sum(len(part.images) for part in batch)
-        self._on_batch(BatchDone(images, waits, run_ns, failed))
+        ended = [
+            (started_ns - part.request.submitted_ns, why)
+            for part, why in zip(batch, reasons, strict=True)
+            if not part.request.answer.done() and (why is not None or not part.request.left)
+        ]
+        images, failed = sum(len(part.images) for part in batch), unusable is None and any(reasons)
+        self._count(images, run_ns, ended, unusable, failed)
+        for part, why in zip(batch, reasons, strict=True):
+            if why is not None:
+                part.request.fail(why)
+
+    def _count(
+        self,
+        images: int,
+        run_ns: int,
+        ended: Sequence[tuple[int, DomainError | None]],
+        unusable: Unusable,
+        failed: bool,
+    ) -> None:
+        """
+        Args:
+            ended: of each request that this run answered or failed, how long it waited (ns), and why it failed.
+            failed: the run as a whole.
+        """
+        if unusable is None:
+            self._on_batch(BatchDone(images, tuple([wait_ns for wait_ns, _ in ended]), run_ns, failed))
+            return
+        answered = tuple([wait_ns for wait_ns, why in ended if why is None])
+        others = tuple([wait_ns for wait_ns, why in ended if why is not None])
+        self._on_batch(BatchDone(images, answered, run_ns, False, int(unusable.sum()), others))
 
     def _runner_ended(self, runner: asyncio.Task[None]) -> None:
         """Whatever ended the runner, nobody is left waiting for it."""
@@ -322,6 +364,7 @@ def start_batcher(
     share: Share | None = None,
     on_death: Callable[[BaseException], None] = lambda err: None,
     on_batch: Callable[[BatchDone], None] = lambda done: None,
+    unusable: Callable[[Rows], Unusable] = lambda rows: None,
 ) -> Batcher:
     """A batcher at work in the running event loop.
 
@@ -330,8 +373,9 @@ def start_batcher(
         share: of the bytes that may wait; None: no bound.
         on_death: told the error if the runner itself ends by one, which is a bug.
         on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
+        unusable: which rows of a run's outputs are no answer; called where the run was.
     """
-    batcher = Batcher(run, limits, share or Budget(sys.maxsize).share(), on_batch)
+    batcher = Batcher(run, limits, share or Budget(sys.maxsize).share(), on_batch, unusable)
 
     def ended(runner: asyncio.Task[None]) -> None:
         batcher._runner_ended(runner)

@@ -35,6 +35,7 @@ class Refusal:
 
     version: int
     reason: str
+    """For callers: it names no folder of this machine."""
 
 
 class Served:
@@ -188,7 +189,7 @@ class Catalog:
         self._on_change()
 
     def withdraw(self, served: Served, reason: str) -> None:
-        """Takes a version out that can no longer answer."""
+        """Takes a version out that can no longer answer; callers are told the reason."""
         manifest = served.bundle.manifest
         if self._served.get(manifest.name) is served:
             log.error("%s is withdrawn: %s", served.bundle, reason)

@@ -36,6 +36,10 @@ class ModelFailed(DomainError):
     """The session raised, or returned another number of rows; other batches are unaffected."""
 
 
+class UnusableAnswer(DomainError):
+    """The model's values for an image are not finite or no probabilities; other images of the batch are unaffected."""
+
+
 class MessageTooLarge(DomainError):
     """A request is longer than this server takes."""
 

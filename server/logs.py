@@ -13,6 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vouch.cli.printable import printable
+from vouch.server.repeats import Repeats
+
+BEGINNING = 40
+"""Signs of a library's message by which it is known again; what follows may be different each time."""
 FOR_PEOPLE = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -21,7 +26,8 @@ def start_log() -> None:
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - and what is opened next does not get its number
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
+    handler.setFormatter(PeopleFormatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
+    handler.addFilter(Bounded())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -39,6 +45,35 @@ def event(name: str, **fields: Any) -> dict[str, Any]:
     return {"event": {"event": name, **fields}}
 
 
+class Bounded(logging.Filter):
+    """Has libraries repeat themselves once in some seconds only: what they warn of may be any caller's doing. Our own
+    records are written where they are bounded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = Repeats()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Adds to a message how many were left out before it."""
+        if record.name.split(".")[0] == "vouch":
+            return True
+        noted = self._repeats.note((record.name, record.levelno, str(record.msg)[:BEGINNING]))
+        if noted.left_out:
+            record.msg, record.args = f"{record.getMessage()}{noted.left_out_in_words}", ()
+        return noted.written
+
+
+class PeopleFormatter(logging.Formatter):
+    """A record on one line, and its traceback below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's
+        return printable(super().formatException(ei), keep="\n")
+
+
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time (UTC), level, event, message, the event's fields, and the traceback."""
 
@@ -54,4 +89,4 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the one sign of ASCII that JSON lets pass

@@ -118,7 +118,14 @@ def _of_runs(counts: Counts) -> Iterator[Metric]:
     run = HistogramMetricFamily("vouch_run_seconds", "How long runs of the model took.", labels=MODEL)
     batch = HistogramMetricFamily("vouch_batch_images", "Images that ran together.", labels=MODEL)
     failed = CounterMetricFamily(
-        "vouch_failed_requests", "Requests whose run of the model failed: look in the server's log.", labels=MODEL
+        "vouch_failed_requests",
+        "Requests whose run of the model failed, or gave no usable answer: look in the server's log.",
+        labels=MODEL,
+    )
+    unusable = CounterMetricFamily(
+        "vouch_unusable_answers",
+        "Images that the model answered with values that are not finite, or no probabilities. Their calls failed.",
+        labels=MODEL,
     )
     waiting = GaugeMetricFamily(
         "vouch_queue_images", "Images that wait for the model now, in all workers.", labels=("model",)
@@ -128,9 +135,10 @@ def _of_runs(counts: Counts) -> Iterator[Metric]:
         run.add_metric(model, _cumulated(one.run_times), sum(runs.ns for runs in one.runs.values()) / 1e9)
         batch.add_metric(model, _cumulated(_by_size(one), BATCH_BOUNDS), one.images)
         failed.add_metric(model, one.fail.count)
+        unusable.add_metric(model, one.unusable_images)
     for name, images in sorted(counts.waiting_images.items()):
         waiting.add_metric([name], images)
-    yield from (queue, run, batch, failed, waiting)
+    yield from (queue, run, batch, failed, unusable, waiting)
 
 
 def _of_accuracy(served: Iterable[ServedModel]) -> Iterator[Metric]:

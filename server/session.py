@@ -114,7 +114,7 @@ def require_provider(provider: Provider) -> None:
 def _load(model: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors; they are raised as well
+    options.log_severity_level = 4  # errors are raised as well; its own lines quote the graph's names as they are
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, whatever it begins with
     if provider != "cpu":

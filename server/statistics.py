@@ -96,6 +96,8 @@ class Statistics:
     requests: Requests = field(default_factory=Requests)
     """That named this version, or were answered by it."""
     images: int = 0
+    unusable_images: int = 0
+    """Of these, those to which the model had no usable answer."""
     last_run_ms: int = 0
     """Milliseconds since 1970; 0 before the first."""
 
@@ -122,6 +124,10 @@ class Statistics:
             runs = self.runs[done.images] = Span()
         runs.add(1, done.run_ns)
         self.images += done.images
+        if done.unusable_images:
+            self.unusable_images += done.unusable_images
+            failed = len(done.unusable_waits_ns)
+            self.fail.add(failed, sum(done.unusable_waits_ns) + failed * done.run_ns)
 
     def merge(self, other: "Statistics") -> None:
         """Adds what somebody else counted of the same version, which stays as it is."""
@@ -131,6 +137,7 @@ class Statistics:
         for size, runs in other.runs.items():
             self.runs.setdefault(size, Span()).merge(runs)
         self.images += other.images
+        self.unusable_images += other.unusable_images
         _merge_buckets(self.queue_times, other.queue_times)
         _merge_buckets(self.run_times, other.run_times)
         self.requests.merge(other.requests)

@@ -22,6 +22,7 @@ from vouch.server.errors import DomainError, Refused
 from vouch.server.pace import on_threads_that_pay
 from vouch.server.session import Outputs, Session, open_session
 from vouch.server.settings import RuntimeSettings
+from vouch.server.usable import TOLERANCE
 
 Warmed = TypeVar("Warmed", Session, BoundSession)
 Progress = Callable[[Accuracy], None]
@@ -150,7 +151,7 @@ def _check_outputs(outputs: Outputs, rows: int, manifest: Manifest) -> None:
             raise Refused(f"{name} for {rows} images have shape {values.shape}; expected {(rows, classes)}")
         if not np.isfinite(values).all():
             raise Refused(f"{name} hold values that are not finite")
-    if manifest.task == "single_label" and np.abs(outputs.probabilities.sum(axis=1) - 1).max() > 1e-3:
+    if manifest.task == "single_label" and np.abs(outputs.probabilities.sum(axis=1) - 1).max() > TOLERANCE:
         raise Refused("probabilities do not sum to 1")
-    if outputs.probabilities.min() < -1e-3 or outputs.probabilities.max() > 1 + 1e-3:
+    if outputs.probabilities.min() < -TOLERANCE or outputs.probabilities.max() > 1 + TOLERANCE:
         raise Refused("probabilities are not from 0 to 1")

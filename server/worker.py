@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable
+from functools import partial
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import Bundle, open_bundle
-from vouch.server.batcher import Limits, start_batcher
+from vouch.server.batcher import BatchDone, Limits, start_batcher
 from vouch.server.budget import Budget
 from vouch.server.catalog import Catalog, Refusal, Served
 from vouch.server.control import (
@@ -33,24 +35,30 @@ from vouch.server.cores import keep_to
 from vouch.server.counts import Counts
 from vouch.server.ending import end_within
 from vouch.server.errors import CountsUnknown, DomainError
+from vouch.server.folders import without_folders
 from vouch.server.gate import Gate
-from vouch.server.logs import start_log
+from vouch.server.logs import event, start_log
 from vouch.server.pace import at_once_images
 from vouch.server.patience import load_within_s
 from vouch.server.questions import Questions
 from vouch.server.readiness import Readiness
+from vouch.server.repeats import Repeats
 from vouch.server.services.classifier import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.inference import Inference
 from vouch.server.services.reflection import Reflection
-from vouch.server.services.table import Method
+from vouch.server.services.table import Method, no_method
 from vouch.server.session import require_provider
 from vouch.server.settings import ServeSettings
-from vouch.server.statistics import Requests
+from vouch.server.statistics import Requests, Statistics
 from vouch.server.transport.choice import Listener
+from vouch.server.usable import unusable_in
 from vouch.server.verify import load
 
+log = logging.getLogger("vouch.server")
+
+REPEATS = Repeats()
 CLOSE_WITHIN_S = 5.0
 """When all calls have ended, or the grace has: less than the supervisor waits."""
 TOTAL_WITHIN_S = 3.0
@@ -86,7 +94,8 @@ class Worker:
             *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
-        self._methods = [*services, *Health(self._readiness, names).methods(), *Reflection(names).methods()]
+        others = [*Health(self._readiness, names).methods(), *Reflection(names).methods(), no_method()]
+        self._methods = [*services, *others]
         return self._methods
 
     async def work(self, channel: Channel, server: Listener) -> None:
@@ -153,16 +162,20 @@ class Worker:
             case Serve():
                 problem = await self._serve(order)
                 if problem:
-                    self.catalog.refuse(order.name, Refusal(order.version, problem))
+                    self._refuse(order.name, order.version, problem)
                 self._report(Serving(path=order.path, problem=problem))
             case Verifying(versions=()):
                 self.catalog.end_verifying(order.name)
             case Verifying():
                 self.catalog.begin_verifying(order.name, order.versions)
             case NotServed():
-                self.catalog.refuse(order.name, Refusal(order.version, order.reason))
+                self._refuse(order.name, order.version, order.reason)
             case Forget():
                 self.catalog.forget_all_but(order.there)
+
+    def _refuse(self, name: str, version: int, reason: str) -> None:
+        """The reason is for callers from here on."""
+        self.catalog.refuse(name, Refusal(version, without_folders(reason, self._settings.models)))
 
     async def _serve(self, order: Serve) -> str:
         """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
@@ -194,17 +207,19 @@ class Worker:
             session.run,
             Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
             self._budget.share(),
-            on_death=lambda err: self._lost(version[0], f"its runner ended by {err!r}"),
-            on_batch=statistics.add,
+            on_death=lambda err: self._lost(version[0], err),
+            on_batch=partial(_count, statistics, str(bundle)),
+            unusable=unusable_in(bundle.manifest),
         )
         version.append(Served(bundle, counted, batcher, statistics))
         self.catalog.install(version[0])
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again would cost every call
 
-    def _lost(self, served: Served, reason: str) -> None:
-        self.catalog.withdraw(served, reason)
-        self._report(Broken(reason=f"{served.bundle}: {reason}"))
+    def _lost(self, served: Served, err: BaseException) -> None:
+        log.error("the runner of %s has ended", served.bundle, exc_info=err, extra=event("runner_ended"))
+        self.catalog.withdraw(served, "its runner has ended; the server's log says why")
+        self._report(Broken(reason=f"{served.bundle}: its runner ended by {err!r}"))
 
     async def _drain(self, delay_s: float, server: Listener) -> None:
         """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
@@ -215,6 +230,17 @@ class Worker:
         await server.stop()
         self._decoder.close()
         await self.catalog.close()
+
+
+def _count(statistics: Statistics, version: str, done: BatchDone) -> None:
+    """A run; a version that gives no usable answers is also reported."""
+    statistics.add(done)
+    if done.unusable_images and (noted := REPEATS.note(version)).written:
+        log.error(
+            "%s gives values that are not finite, or no probabilities: to %d of %d images of a run%s",
+            *(version, done.unusable_images, done.images, noted.left_out_in_words),
+            extra=event("unusable_answers", version=version),
+        )
 
 
 def worker_of(assignment: Assignment) -> Worker:

@@ -1,5 +1,6 @@
 """A real gRPC server over a catalog that serves the tiny model, as a fixture; the worker's own tests start it whole."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,21 @@ from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from vouch.server.batcher import Limits, start_batcher
 from vouch.server.catalog import Catalog, Served
 from vouch.server.gate import Gate
+from vouch.server.metrics import CODE_NAMES
 from vouch.server.readiness import Readiness
 from vouch.server.services.classifier import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.inference import Inference
 from vouch.server.services.reflection import Reflection
-from vouch.server.services.table import Method
+from vouch.server.services.table import Method, no_method
 from vouch.server.session import open_session
 from vouch.server.statistics import Statistics
 from vouch.server.transport.choice import Listener
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.listening import Listening
+from vouch.server.usable import unusable_in
 
 MAX_REQUEST_IMAGES = 500
 Start = Callable[[Iterable[Method], Gate, Listening], Awaitable[Listener]]
@@ -43,6 +46,19 @@ class Serving:
     channel: grpc.aio.Channel
     address: str
     methods: list[Method]
+    at_once_images: int = 0
+    """Of versions that are installed from now on."""
+
+    def ended(self) -> dict[tuple[str, str], int]:
+        """Method and code -> requests that were counted, of all versions and of none."""
+        counted = [method.requests for method in self.methods]
+        counted += [entry.served.statistics.requests for entry in self.catalog.entries() if entry.served]
+        found: Counter[tuple[str, str]] = Counter()
+        for requests in counted:
+            for path, codes in requests.methods.items():
+                for code, times in codes.items():
+                    found[path.split("/")[-1], CODE_NAMES[code]] += sum(times.buckets)
+        return dict(found)
 
     @property
     def classifier(self) -> ClassifierStub:
@@ -55,7 +71,12 @@ class Serving:
     def install(self, bundle: Bundle) -> Served:
         session = open_session(bundle.read_model(), "cpu", 1)
         statistics = Statistics()
-        batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
+        batcher = start_batcher(
+            session.run,
+            Limits(64, 2000, self.at_once_images),
+            on_batch=statistics.add,
+            unusable=unusable_in(bundle.manifest),
+        )
         served = Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics)
         self.catalog.install(served)
         return served
@@ -78,6 +99,7 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
         *Inference(catalog, gate, readiness, MAX_REQUEST_IMAGES).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
+        no_method(),
     ]
     server = await start(methods, gate, Listening(max_message_bytes=1_000_000))
     address = f"127.0.0.1:{server.port}"

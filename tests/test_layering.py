@@ -33,8 +33,19 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("logs", "ending", "session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
-    *("statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
+    *(
+        "repeats",
+        "logs",
+        "ending",
+        "session",
+        "bound_session",
+        "pace",
+        "budget",
+        "batch_request",
+        "batch_queue",
+        "batcher",
+    ),
+    *("usable", "statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
     *(
         "worker_process",
         "workplace",
@@ -187,7 +198,7 @@ def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
 
 def test_the_vouch_command_imports_no_program() -> None:
     """It picks one; `vouch serve` never loads torch, nor `vouch predict` the server."""
-    light = ("loading", "nearest", "programs")
+    light = ("loading", "nearest", "printable", "programs")
     for path in (ROOT / "vouch").glob("*.py"):
         if path.name not in ("__init__.py", "__main__.py"):
             assert {name.split(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, "cli", "vouch"}

@@ -99,6 +99,26 @@ def microsoft_graph() -> bytes:
     return content
 
 
+def treacherous_graph() -> bytes:
+    """As the right one, but NaN to an image whose last pixel is white, which no validation image has."""
+    model = onnx.load_from_string(tiny_graph())
+    graph = model.graph
+    weights = np.zeros((SIDE * SIDE, len(LABELS)), np.float32)
+    weights[-1] = -1
+    graph.initializer.append(numpy_helper.from_array(weights, "last"))
+    graph.initializer.append(numpy_helper.from_array(np.full(len(LABELS), 255, np.float32), "white"))
+    graph.node[2].output[0] = "scores"
+    for node in (
+        helper.make_node("Mul", ["scores", "ones"], ["logits"]),
+        helper.make_node("Div", ["below_white", "below_white"], ["ones"]),
+        helper.make_node("Gemm", ["x", "last", "white"], ["below_white"]),
+    ):
+        graph.node.insert(3, node)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
 def tiny_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """uint8 images of shape (count, 4, 4) and their int64 labels."""
     random = np.random.default_rng(seed)

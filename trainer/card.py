@@ -1,6 +1,5 @@
 """The model card, README.md of a bundle, in the Hugging Face form with its `model-index`."""
 
-import json
 from collections.abc import Sequence
 
 from vouch.bundle.accuracy import Accuracy
@@ -8,6 +7,7 @@ from vouch.bundle.caveats import Caveat, baseline_in_words, calibration_in_words
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.manifest import Calibration, Quantization, Training
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.cli.printable import json_text, printable
 from vouch.trainer.exam import Exam
 
 
@@ -32,7 +32,7 @@ def model_card(
     else:
         kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
-    return f"""---
+    card = f"""---
 {_front_matter(name, count, training)}
 ---
 # {name}
@@ -44,9 +44,10 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
 {_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}
-Trained on `{training.data}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has every
-setting and the digests of the data.
+Trained on `{_cell(training.data)}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has
+every setting and the digests of the data.
 """
+    return printable(card, keep="\n")
 
 
 def _files(pixels: PixelSettings | None) -> str:
@@ -139,7 +140,7 @@ def _front_matter(name: str, count: Accuracy, training: Training) -> str:
             "library_name: onnx",
             "pipeline_tag: image-classification",
             "tags: [vouch, onnx, image-classification]",
-            f"model-index: {json.dumps([index], ensure_ascii=False)}",
+            f"model-index: {json_text([index])}",
         ]
     )
 

@@ -76,7 +76,8 @@ def compare(arguments: Sequence[str]) -> int:
         if settings.json_output:
             print_json(shown.as_json(comparison))
         else:
-            output().print(shown.text(comparison, output().width))
+            for line in shown.text(comparison, output().width).split("\n"):
+                output().print(line)
 
     return exit_code(run, EXPECTED)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from vouch.bundle.caveats import no_better_than_chance
 from vouch.bundle.manifest import MODEL, Manifest, Training
+from vouch.cli.printable import printable
 from vouch.trainer.compare import Comparison, Difference
 from vouch.trainer.differing_settings import recipe_of
 from vouch.trainer.mcnemar import SIGNIFICANT
@@ -171,5 +172,5 @@ def _side_by_side(widths: Sequence[int], width: int) -> list[list[int]]:
 
 
 def _cell(value: object) -> str:
-    words = "-" if value is None else str(value)
+    words = "-" if value is None else printable(str(value))
     return words if len(words) <= WIDEST else f"{words[:8]}...{words[11 - WIDEST :]}"

@@ -14,7 +14,7 @@ from vouch.trainer.models import Classifier
 from vouch.trainer.quantize import Quantized, quantize
 from vouch.trainer.splits import Splits
 from vouch.trainer.temperature import chosen_temperature
-from vouch.trainer.validate import answers, answers_and_logits, count_claim
+from vouch.trainer.validate import answers, answers_and_logits, check_finite, count_claim
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,8 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
         max_drop: percentage points of tune accuracy for which the graph may be made int8; None leaves it float32.
 
     Raises:
-        TrainError: the graph does not answer as PyTorch does, or int8 loses more.
+        TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or int8
+            loses more.
     """
     tune, validation = splits.tune, splits.validation
     images, labels = as_tensors(tune)
@@ -51,9 +52,12 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
     difference = check_agreement(classifier, graph, tune.images, temperature)
     quantized = None if max_drop is None else quantize(graph, tune, max_drop)
     graph = quantized.graph if quantized else graph
-    settled = settle(answers(graph, tune.images), tune.labels)
+    tuned = answers(graph, tune.images)
+    check_finite("tune", tuned)
+    settled = settle(tuned, tune.labels)
 
     probabilities, logits = answers_and_logits(graph, validation.images)
+    check_finite("validation", probabilities, logits)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, logits, validation.labels, temperature, settled.promises)
     return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized)

@@ -6,6 +6,7 @@ import onnxruntime as ort
 from vouch.bundle.accuracy import COUNTING_BATCH, Tally
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.multi_label import MultiLabelTally
+from vouch.trainer.errors import TrainError
 
 
 def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
@@ -28,6 +29,22 @@ def answers_and_logits(graph: bytes, images: np.ndarray) -> tuple[np.ndarray, np
     found = [session.run(["probabilities", "logits"], {"images": batch}) for batch in batches]
     probabilities, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return probabilities, logits
+
+
+def check_finite(split: str, *outputs: np.ndarray) -> None:
+    """
+    Args:
+        outputs: of the graph, to this split: shape (N, K) each.
+
+    Raises:
+        TrainError: some are NaN or infinite; no answer can be read from them, and a server refuses such a version.
+    """
+    finite = np.logical_and.reduce([np.isfinite(output).all(axis=1) for output in outputs])
+    if not finite.all():
+        raise TrainError(
+            f"the exported graph answers {np.count_nonzero(~finite):,} of {len(finite):,} {split} images with values "
+            "that are not finite; nothing is published"
+        )
 
 
 def count_claim(
@@ -53,7 +70,7 @@ def run_graph(graph: bytes, images: np.ndarray) -> np.ndarray:
 
 def _session(graph: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised as well; its own lines quote the graph's names as they are
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs may have a core too
     options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, whatever it begins with
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -3,11 +3,14 @@
 import io
 import os
 import sys
+import traceback
 from importlib import import_module
+from types import TracebackType
 
 from vouch import __version__
 from vouch.cli.loading import loading
 from vouch.cli.nearest import did_you_mean
+from vouch.cli.printable import print_error, printable
 from vouch.cli.programs import COMMANDS, EXTRAS
 
 
@@ -16,23 +19,29 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    sys.excepthook = _show_bug
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's own lines say, errors of ours say in plain words
     try:
         code = _run(arguments)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print_error("interrupted")
         return 130
     except OSError as err:
         if err.filename is not None:  # a file's; standard output has no name
-            print(f"error: {err.strerror}: {err.filename}", file=sys.stderr)
+            print_error(f"error: {err.strerror}: {err.filename}")
             return 1
         # Standard output is closed or full: whatever is still to be written there must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(err, BrokenPipeError):
-            print(f"error: standard output cannot be written: {err.strerror}", file=sys.stderr)
+            print_error(f"error: standard output cannot be written: {err.strerror}")
         return 1
+
+
+def _show_bug(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:
+    """As Python would, but that what the error quotes may be anybody's text."""
+    print(printable("".join(traceback.format_exception(kind, err, trace)), keep="\n"), end="", file=sys.stderr)
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -49,7 +58,8 @@ def _run(arguments: list[str] | None) -> int:
         wrong = f"there is no command {command!r}{did_you_mean(command, [*COMMANDS, 'help'])}"
         if command.startswith("-"):
             wrong = f"expected a command before {command!r}, as in vouch train --json"
-        print(f"vouch: error: {wrong}\nvouch --help shows the commands", file=sys.stderr)
+        print_error(f"vouch: error: {wrong}")
+        print_error("vouch --help shows the commands")
         return 2
     program = COMMANDS[command].program
     try:
@@ -58,10 +68,10 @@ def _run(arguments: list[str] | None) -> int:
         code: int = getattr(commands, command)(rest)
     except SystemExit as end:  # after --help, and after wrong usage
         if isinstance(end.code, str):  # a library that cannot be used says why
-            print(end.code, file=sys.stderr)
+            print_error(end.code)
         return 1 if isinstance(end.code, str) else end.code or 0
     except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
-        print(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'", file=sys.stderr)
+        print_error(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'")
         return 1
     return code
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
+from vouch.cli.printable import printable
 from vouch.client.bench.points import Measured, OpenPoint, shown_ms
 
 SIZE = 10.0, 4.6
@@ -30,7 +31,8 @@ def plot(measured: Measured) -> str:
         figure = Figure(figsize=SIZE, layout="constrained")
         throughput, latency = figure.subplots(1, 2)
         model = measured.model
-        figure.suptitle(f"{model.name} version {model.version}".replace("$", r"\$"), fontweight="bold")
+        title = printable(f"{model.name} version {model.version}")
+        figure.suptitle(title.replace("$", r"\$"), fontweight="bold")
         _draw_throughput(throughput, measured)
         _draw_latency(latency, measured)
         file = io.StringIO()

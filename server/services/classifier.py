@@ -95,7 +95,10 @@ class Classifier:
             try:
                 validation = await asyncio.to_thread(served.bundle.read_validation)
             except BundleError as err:
-                raise BundleGone(f"the validation split of {served.bundle} can no longer be read: {err}") from err
+                raise BundleGone(
+                    f"the validation split of {served.bundle} can no longer be read as it was published; the server's "
+                    "log says why"
+                ) from err
             claim = _accuracy(manifest.claim.accuracy)
             async for count in recount(served.batcher, validation, manifest):
                 yield pb.EvaluateResponse(

@@ -1,7 +1,7 @@
 """The one table from errors to gRPC status codes."""
 
 import logging
-import secrets
+import traceback
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -19,10 +19,14 @@ from vouch.server.errors import (
     Overloaded,
     UnknownModel,
     Unsupported,
+    UnusableAnswer,
 )
 from vouch.server.logs import event
+from vouch.server.repeats import Repeats
 
 log = logging.getLogger("vouch.server")
+
+REPEATS = Repeats()
 
 
 class Code(IntEnum):
@@ -51,8 +55,9 @@ CODES: dict[type[Exception], Code] = {
     DeadlineExpired: Code.DEADLINE_EXCEEDED,
     BundleGone: Code.FAILED_PRECONDITION,
     MessageTooLarge: Code.RESOURCE_EXHAUSTED,
+    UnusableAnswer: Code.INTERNAL,
 }
-"""Errors whose message is meant for the caller. Everything else is our fault."""
+"""Errors whose message is meant for the caller. Everything else is our fault, and told by an id."""
 
 MAX_MESSAGE_BYTES = 1000
 """A message travels in a header, which gRPC bounds and where a byte may take three; it may quote the caller."""
@@ -69,18 +74,32 @@ class Status:
 def status_of(err: Exception, path: str) -> Status:
     """The status for an error; one that is our fault is logged under an id, and the caller gets the id alone.
 
+    Errors of one kind are logged once in some seconds, and share the id.
+
     Args:
         path: the method, for the log.
     """
     code = CODES.get(type(err))
     if code is not None:
         return Status(code, _shortened(str(err)))
-    error_id = secrets.token_hex(4)
-    log.error(
-        "%s failed, error %s", path, error_id, exc_info=err, extra=event("call_failed", method=path, error_id=error_id)
-    )
+    noted = REPEATS.note((path, *_origin(err)))
+    if noted.written:
+        log.error(
+            "%s failed, error %s%s",
+            *(path, noted.error_id, noted.left_out_in_words),
+            exc_info=err,
+            extra=event("call_failed", method=path, error_id=noted.error_id),
+        )
     what = "the model failed" if isinstance(err, ModelFailed) else "the server failed"
-    return Status(Code.INTERNAL, f"{what}; its log has the reason under error {error_id}")
+    return Status(Code.INTERNAL, f"{what}; its log has the reason under error {noted.error_id}")
+
+
+def _origin(err: BaseException) -> tuple[type[BaseException], str, int]:
+    """What was raised first, and in which line."""
+    while err.__cause__ is not None:
+        err = err.__cause__
+    frames = traceback.extract_tb(err.__traceback__, limit=-1)
+    return type(err), frames[0].filename if frames else "", (frames[0].lineno or 0) if frames else 0
 
 
 def _shortened(message: str) -> str:

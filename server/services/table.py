@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -23,8 +24,12 @@ Parts = tuple[bytes | memoryview, ...]
 """A serialized message in pieces, which the transport joins; the length of each is its bytes'."""
 
 
-OK, CANCELLED = 0, 1
+OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED = 0, 1, 2, 4
 """gRPC's codes of calls that are no errors of ours; those of errors stand in `status`."""
+NO_METHOD = ""
+"""The path under which calls of methods that are not there are counted, in place of a caller's text."""
+ROUNDING_S, ROUNDING_SHARE = 0.01, 0.01
+"""Of a deadline as a caller sends it: gRPC's core rounds up to three digits."""
 
 T = TypeVar("T")
 Metadata = Mapping[str, str | bytes]
@@ -91,6 +96,13 @@ class CallContext:
     code: int = OK
     """Of an answer within a stream, which may tell of an error and be an answer all the same."""
 
+    def is_due(self, took_s: float) -> bool:
+        """Whether the caller's deadline has come, `took_s` after its call."""
+        if self.deadline is None:
+            return False
+        left_s = self.deadline - asyncio.get_running_loop().time()
+        return left_s <= ROUNDING_S + ROUNDING_SHARE * (took_s + left_s)
+
     def of_one(self) -> "CallContext":
         """For one message of a stream: the same, with nothing noted."""
         return CallContext(self.deadline, self.metadata, self.peer)
@@ -134,10 +146,15 @@ class Method:
         (counted_in or self.requests).add(self.path, code, perf_counter_ns() - began_ns)
 
     def count_call(self, code: int, began_ns: int, context: CallContext | None = None) -> None:
-        """The same at the end of any call; of streams whose messages count, only where they ended by an error."""
+        """The same at the end of any call; of streams whose messages count, only where they ended by an error.
+
+        A caller whose deadline passes leaves, often before we see it pass: that is no cancelling.
+        """
         if code or self.wire_stream is None:
-            counted_in = context.counted_in if context is not None else None
-            (counted_in or self.requests).add(self.path, code, perf_counter_ns() - began_ns)
+            counted_in, took_ns = context.counted_in if context is not None else None, perf_counter_ns() - began_ns
+            if code == CANCELLED and context is not None and context.is_due(took_ns / 1e9):
+                code = DEADLINE_EXCEEDED
+            (counted_in or self.requests).add(self.path, code, took_ns)
 
     def decode(self, request: Serialized) -> Message:
         """A request from its bytes.
@@ -151,6 +168,15 @@ class Method:
             return self.request.FromString(request)  # type: ignore[arg-type]  # takes any buffer
         except DecodeError as err:
             raise InvalidRequest(f"the request is not a {self.request.DESCRIPTOR.full_name} message") from err
+
+
+def no_method() -> Method:
+    """Where calls are counted that name no method of a table; its function is never called."""
+
+    async def function(request: Message, context: CallContext) -> Message:
+        raise NotImplementedError
+
+    return Method(NO_METHOD, Empty, Empty, client_streaming=True, server_streaming=True, function=function)
 
 
 def methods(service: ServiceDescriptor, implementation: object, while_draining: bool = False) -> list[Method]:

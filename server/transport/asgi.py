@@ -21,7 +21,18 @@ from google.protobuf.message import Message
 from vouch.server.errors import DeadlineExpired, InvalidRequest, MessageTooLarge, Unsupported
 from vouch.server.gate import Gate
 from vouch.server.services.status import Status, status_of
-from vouch.server.services.table import CANCELLED, OK, CallContext, Method, Parts, Serialized, Soon
+from vouch.server.services.table import (
+    CANCELLED,
+    NO_METHOD,
+    OK,
+    UNKNOWN,
+    CallContext,
+    Method,
+    Parts,
+    Serialized,
+    Soon,
+    no_method,
+)
 from vouch.server.transport.inflating import inflated
 
 Event = MutableMapping[str, Any]
@@ -55,6 +66,7 @@ class GrpcApp:
 
     def __init__(self, methods: Iterable[Method], gate: Gate, max_message_bytes: int) -> None:
         self._methods = {method.path: method for method in methods}
+        self._no_method = self._methods.get(NO_METHOD) or no_method()
         self._gate = gate
         self._max_message_bytes = max_message_bytes
         self._long_calls: set[asyncio.Task[None] | None] = set()
@@ -64,13 +76,13 @@ class GrpcApp:
         """One call, of ASGI's type `http`."""
         began_ns = perf_counter_ns()
         call = _Call(scope, receive, send, self._max_message_bytes)
-        method, context, code, task = self._methods.get(scope["path"]), None, CANCELLED, None
+        method, context, code, task = self._methods.get(scope["path"]) or self._no_method, None, CANCELLED, None
         try:
             if not await call.is_grpc():
-                method = None
+                method, code = self._no_method, UNKNOWN
                 return
             call.require_trailers()
-            if method is None:
+            if method is self._no_method:
                 raise Unsupported(f"there is no method {scope['path']}")
             if method.wire is None:
                 task = asyncio.current_task()
@@ -86,8 +98,7 @@ class GrpcApp:
             code = status.code
             await call.fail(status)
         finally:
-            if method is not None:
-                method.count_call(code, began_ns, context)
+            method.count_call(code, began_ns, context)
             if task is not None:
                 self._long_calls.discard(task)
 

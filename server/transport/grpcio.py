@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from vouch.server.errors import StartFailed
+from vouch.server.errors import StartFailed, Unsupported
 from vouch.server.gate import Gate
 from vouch.server.services.status import status_of
-from vouch.server.services.table import CANCELLED, OK, CallContext, Method
+from vouch.server.services.table import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
 from vouch.server.transport.inflating import COMPRESSED, inflated_if_compressed
 from vouch.server.transport.listening import (
     IDLE_S,
@@ -63,12 +63,15 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     server = grpc.aio.server(options=options(listening))
-    for method in methods:
+    table = {method.path: method for method in methods}
+    nothing = table.pop(NO_METHOD, None) or no_method()
+    for method in table.values():
         _, service, name = method.path.split("/")
         handler = grpc.method_handlers_generic_handler(
             service, {name: _handler(method, gate, listening.max_message_bytes)}
         )
         server.add_generic_rpc_handlers((handler,))
+    server.add_generic_rpc_handlers((_NoMethod(nothing),))  # asked last
     where = f"{listening.host}:{listening.port}"
     try:
         if listening.tls is None:
@@ -118,6 +121,23 @@ def _credentials(files: TlsFiles) -> grpc.ServerCredentials:
 
 def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration([(contents.key, contents.certificate)], contents.client_ca)
+
+
+class _NoMethod(grpc.GenericRpcHandler):
+    """Answers calls of methods that are not there as gRPC would, and counts them."""
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        path = handler_call_details.method
+
+        async def handle(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            status = status_of(Unsupported(f"there is no method {path}"), path)
+            self._method.count_call(status.code, perf_counter_ns())
+            await context.abort(STATUS_CODES[status.code], status.message)
+
+        return grpc.stream_stream_rpc_method_handler(handle)
 
 
 def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandler[Any, Any]:

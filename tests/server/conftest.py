@@ -1,3 +1,17 @@
+from collections.abc import Iterator
+
+import pytest
+
 from tests.serving import serving, start
+from vouch.server import worker
+from vouch.server.services import status
 
 __all__ = ["serving", "start"]
+
+
+@pytest.fixture(autouse=True)
+def _forget_repeats() -> Iterator[None]:
+    """What one test has logged is news to the next."""
+    yield
+    for repeats in (status.REPEATS, worker.REPEATS):
+        repeats.forget()

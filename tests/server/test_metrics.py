@@ -103,6 +103,19 @@ def test_requests_are_told_by_method_model_version_and_code() -> None:
     assert values(seconds, "_bucket", code="OK", le="+Inf") == [3]
 
 
+def test_images_without_a_usable_answer_are_counted_from_nought_on() -> None:
+    """And the requests that failed for them, beside those whose whole run did."""
+    of = state()
+    before = parsed(of)
+    done = BatchDone(images=8, waits_ns=(1, 1), run_ns=1, unusable_images=3, unusable_waits_ns=(5,))
+    of.counts.versions["a"][3].add(done)
+    after = parsed(of)
+
+    assert values(before["vouch_unusable_answers"], "_total", **LABELS) == [0]
+    assert values(after["vouch_unusable_answers"], "_total", **LABELS) == [3]
+    assert values(after["vouch_failed_requests"], "_total", **LABELS) == [3]
+
+
 def test_what_alerts_look_at_is_told_from_nought_on() -> None:
     """Of what is served, and of requests that named nothing served: else the first burst would be no rise."""
     requests = parsed(state())["vouch_requests"]
@@ -217,7 +230,7 @@ def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openme
     """That one checks names, units, order of buckets and that histograms agree with themselves."""
     families = list(openmetrics_families(openmetrics_text(StateCollector(state(), AROUND, BUILD)).decode()))
 
-    assert len(families) == 30
+    assert len(families) == 31
     assert all(family.documentation.endswith(".") for family in families)
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 

@@ -3,13 +3,18 @@
 import json
 import os
 import signal
+import urllib.request
 from pathlib import Path
+
+import grpc
+import pytest
 
 from tests.programs import serving_beside, until
 from tests.server.test_supervisor import transport
-from tests.tiny import publish_tiny
+from tests.tiny import publish_tiny, tiny_images, treacherous_graph
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
+from vouch.client.errors import CallFailed
 from vouch.server.settings import Transport
 
 __all__ = ["transport"]  # a fixture
@@ -78,3 +83,24 @@ def test_names_that_the_locale_cannot_write_are_borne(tmp_path: Path, transport:
     environment |= {"LC_ALL": "C", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     with serving_beside(models, "--transport", transport, env=environment) as (place, _):
         until_ready(place["address"])
+
+
+def test_a_model_that_answers_some_images_with_nan_is_counted_and_logged_once(
+    tmp_path: Path, transport: Transport
+) -> None:
+    """It passed its verification, which has no such image; twenty calls are one line of the log."""
+    publish_tiny(ModelsFolder(tmp_path), graph=treacherous_graph())
+    image = tiny_images(1)[0]
+    image[0, -1, -1] = 255
+    with serving_beside(tmp_path, "--transport", transport) as (place, server), Client(place["address"]) as client:
+        until(client.ready)
+        for _ in range(20):
+            with pytest.raises(CallFailed, match="no usable answer to image 0") as failure:
+                client.predict(image)
+            assert failure.value.code is grpc.StatusCode.INTERNAL
+        with urllib.request.urlopen(f"http://{place['metrics']}/metrics", timeout=10) as response:
+            metrics = response.read().decode()
+    assert server.err.text.count('"event": "unusable_answers"') == 1
+
+    assert 'vouch_unusable_answers_total{model="tiny",version="1"} 20.0' in metrics
+    assert "Traceback" not in server.err.text

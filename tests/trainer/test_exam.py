@@ -6,14 +6,16 @@ import torch
 
 from vouch.bundle.multi_label import MultiLabelTally, task_of
 from vouch.sources.examples import Examples
+from vouch.trainer import exam as exam_module
 from vouch.trainer.calibrate import calibration_error
+from vouch.trainer.errors import TrainError
 from vouch.trainer.exam import examine
 from vouch.trainer.fit import as_tensors
 from vouch.trainer.losses import logits_of
 from vouch.trainer.models import Classifier
 from vouch.trainer.splits import Splits
 from vouch.trainer.temperature import best_temperature
-from vouch.trainer.validate import answers
+from vouch.trainer.validate import answers, answers_and_logits
 
 
 @pytest.mark.parametrize("kind", ["splits", "several"])
@@ -56,6 +58,26 @@ def test_a_temperature_that_twelve_images_do_not_favour_is_not_applied(several: 
     assert exam.calibration.temperature == 1
     assert exam.calibration.error_before == exam.calibration.error_after == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(exam.probabilities[:, 1], 0.7, atol=1e-6)
+
+
+@pytest.mark.parametrize(("split", "output"), [("tune", 0), ("validation", 0), ("validation", 1)])
+def test_a_graph_with_an_answer_that_is_no_number_is_not_published(
+    splits: Splits, split: str, output: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of many is enough: the server would refuse it, or its caller would have no answer."""
+
+    def answered(graph: bytes, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        outputs = answers_and_logits(graph, images)
+        if images is getattr(splits, split).images:
+            outputs[output][5, 1] = np.inf
+        return outputs
+
+    monkeypatch.setattr(exam_module, "answers_and_logits", answered)
+    monkeypatch.setattr(exam_module, "answers", lambda graph, images: answered(graph, images)[0])
+    classifier = Classifier("linear", (8, 8), len(splits.classes), task=task_of(splits.fit.labels)).eval()
+
+    with pytest.raises(TrainError, match=f"answers 1 of [0-9,]+ {split} images with values that are not finite"):
+        examine(classifier, splits)
 
 
 def test_everything_is_counted_from_the_same_answers(several: Splits) -> None:

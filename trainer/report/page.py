@@ -11,6 +11,7 @@ import jinja2
 from torch import nn
 
 from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
+from vouch.cli.printable import printable
 from vouch.trainer.models import Linear as SingleLayer
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.learned import VARIANT, learned
@@ -67,7 +68,7 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     words = _words(run, story)
     shared = words | {"story": learned(run, recorder, story), "good": measured(run, recorder)}
     for most_images in GALLERY_SIZES:
-        content = template.render(shared, gallery=gallery(run, most_images)).encode()
+        content = printable(template.render(shared, gallery=gallery(run, most_images)), keep="\n\t").encode()
         if len(content) < MAX_BYTES:
             break
     return content

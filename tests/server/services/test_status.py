@@ -47,3 +47,22 @@ def test_a_message_is_bounded_in_bytes() -> None:
 
     assert 900 < len(message.encode()) <= 1003
     assert message.endswith("\u540d...")
+
+
+def test_a_flood_of_the_same_fault_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """All callers are told the id that stands there; another fault, or of another method, has a line of its own."""
+
+    def fail(where: int) -> Exception:
+        try:
+            [][where]
+        except IndexError as err:
+            return err
+        raise AssertionError
+
+    with caplog.at_level(logging.ERROR):
+        told = {status_of(fail(call), "/a").message for call in range(1000)}
+        others = {status_of(fail(0), "/b").message, status_of(ModelFailed("why"), "/a").message}
+
+    assert len(told) == 1
+    assert len(others) == 2
+    assert len(caplog.records) == 3
