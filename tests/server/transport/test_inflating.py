@@ -1,8 +1,10 @@
 """Compressed messages over the wire, on each transport: read, and bounded by what they become."""
 
+from __future__ import annotations  # grpcio's classes are generic in its stubs only
+
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 import pytest
@@ -47,10 +49,13 @@ async def test_what_would_become_too_large_is_refused(channel: grpc.aio.Channel,
     bomb = pb.PredictRequest(model="a" * (LIMIT + 1)).SerializeToString()
     stream_bomb = pb.PredictStreamRequest(id="a" * (LIMIT + 1)).SerializeToString()
 
-    for call in (
-        channel.unary_unary(PREDICT)(bomb, timeout=30, compression=compression),
-        channel.stream_stream(STREAM)(iter([stream_bomb]), timeout=30, compression=compression).read(),
-    ):
+    one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(PREDICT)
+    many: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
+    calls: list[Awaitable[object]] = [
+        one(bomb, timeout=30, compression=compression),
+        many(iter([stream_bomb]), timeout=30, compression=compression).read(),
+    ]
+    for call in calls:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
