@@ -120,10 +120,10 @@ async def test_a_probe_that_stands_still_is_refused(
 
 @pytest.mark.timeout(60)
 async def test_a_probe_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is in proportion to its images: twenty runs take several times what one may."""
-    word = """print('{"kind":"running","images":250}', flush=True); threading.Event().wait(0.1)"""
-    says(tmp_path, monkeypatch, f"for k in range(20): {word}")
-    limits = ProbeLimits(start_s=30, step_s=0.5, image_s=0.001)
+    """Its time is in proportion to its images: thirty runs take several times what one may."""
+    word = """print('{"kind":"running","images":250}', flush=True); threading.Event().wait(0.2)"""
+    says(tmp_path, monkeypatch, f"for k in range(30): {word}")
+    limits = ProbeLimits(start_s=30, step_s=1.5, image_s=0.002)
 
     with pytest.raises(Refused, match="ended with code 0"):
         await probe(tmp_path, RuntimeSettings(), limits)
