@@ -105,6 +105,9 @@ def test_an_address_that_calls_too_often_is_refused_and_another_is_answered(
     assert ended["OK"] <= CALLS
 
 
+# Python forgets to close the socket of a connection that was reset before TLS began.
+@pytest.mark.filterwarnings("ignore:.*unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:.*ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 def test_an_address_has_so_many_connections_and_others_have_theirs(tmp_path: Path, certificate: Path) -> None:
     """Those over the limit are closed at once, silent ones after some seconds; then there is room again."""
     trust = ssl.create_default_context(cafile=str(trusted(certificate).ca))
