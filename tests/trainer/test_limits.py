@@ -129,7 +129,7 @@ def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
         Image.new("RGB", size[::-1]).save(folder / label / "0.jpg")
         content = (folder / label / "0.jpg").read_bytes()
         for number in range(10):
-            (folder / label / f"{number}.jpg").write_bytes(content[: content.index(b"\xff\xda")])
+            (folder / label / f"{number}.jpg").write_bytes(content[: content.index(b"\xff\xda") + 14])  # the first scan begins
     return folder
 
 
