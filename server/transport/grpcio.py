@@ -16,6 +16,7 @@ from vouch.server.gate import Gate
 from vouch.server.services.status import status_of
 from vouch.server.services.table import CANCELLED, OK, CallContext, Method
 from vouch.server.transport.listening import (
+    HANDSHAKE_S,
     IDLE_S,
     KEEPALIVE_IDLE_S,
     KEEPALIVE_INTERVAL_S,
@@ -28,9 +29,12 @@ from vouch.server.transport.listening import (
 from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-MAX_PENDING_CALLS = 1 << 20
-"""Calls that nobody has taken up yet. By its own default of 1,000 gRPC answers more of them by CANCELLED, which callers
-do not send again, before the gate and the queues have seen them."""
+
+
+MAX_PENDING_CALLS = 8192
+"""Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
+default, 1,000, that happened to callers who meant no harm; without a bound, calls that were reset at once filled the
+memory and held up all others."""
 
 
 class GrpcioServer:
@@ -92,6 +96,7 @@ def options(listening: Listening) -> list[tuple[str, int]]:
         ("grpc.max_allowed_incoming_connections", listening.connections),
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
+        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),
         ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_S * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
