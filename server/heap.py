@@ -35,7 +35,7 @@ async def give_back() -> None:
 
 
 def trimmer() -> Callable[[int], int] | None:
-    """glibc's function, https://man7.org/linux/man-pages/man3/malloc_trim.3.html; None in other libraries."""
+    """The function of glibc, https://man7.org/linux/man-pages/man3/malloc_trim.3.html; None in other libraries."""
     if not STATM.exists():
         return None
     trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)

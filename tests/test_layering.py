@@ -33,7 +33,18 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER_ORDER = (
-    *("logs", "ending", "heap", "session", "bound_session", "pace", "budget", "batch_request", "batch_queue", "batcher"),
+    *(
+        "logs",
+        "ending",
+        "heap",
+        "session",
+        "bound_session",
+        "pace",
+        "budget",
+        "batch_request",
+        "batch_queue",
+        "batcher",
+    ),
     *("statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
     *(
         "worker_process",

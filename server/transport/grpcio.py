@@ -31,6 +31,7 @@ from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+LOOK_INTERVAL_S = 0.1
 MAX_PENDING_CALLS = 8192
 """Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
 default, 1,000, that happened to callers who meant no harm; without a bound, calls that were reset at once filled the
@@ -44,7 +45,8 @@ class GrpcioServer:
         self._server = server
         self.port = port
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Never done: gRPC's core holds its listener."""
+        """Done, with the reason as its exception, when nothing listens any more though nobody stopped it."""
+        self._watching = asyncio.create_task(self._watch(), name="watch grpcio")
 
     async def turn_away(self) -> None:
         """Nothing: gRPC's core answers CANCELLED to calls that meet a server whose listener it closes, and callers do
@@ -53,7 +55,15 @@ class GrpcioServer:
 
     async def stop(self) -> None:
         """Closes all connections. Whoever wants calls to be answered first closes the gate before."""
+        self._watching.cancel()
         await self._server.stop(0)
+
+    async def _watch(self) -> None:
+        """Grpcio closes its listener, and says so nowhere, when its loop fails: one path that is no UTF-8 is enough."""
+        loop: Any = self._server
+        while loop._server.is_running():
+            await asyncio.sleep(LOOK_INTERVAL_S)
+        self.ended.set_exception(StartFailed("grpcio ended unasked"))
 
 
 async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listening) -> GrpcioServer:
