@@ -61,7 +61,7 @@ class GrpcioServer:
     async def _watch(self) -> None:
         """Grpcio closes its listener, and says so nowhere, when its loop fails: one path that is no UTF-8 is enough."""
         loop: Any = self._server
-        while loop._server.is_running():
+        while loop._server.is_running():  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(LOOK_INTERVAL_S)
         self.ended.set_exception(StartFailed("grpcio ended unasked"))
 

@@ -142,7 +142,8 @@ async def over_the_wire(seed: int, numbers: Iterable[int], server: Server, paths
 
     async def one(number: int) -> None:
         random = random_of(seed, "message", number)
-        call: Any = channel.unary_stream(random.choice(paths))(message(random), timeout=ANSWER_S)
+        method: Any = channel.unary_stream(random.choice(paths))
+        call = method(message(random), timeout=ANSWER_S)
         told = b""
         try:
             async for answer in call:
@@ -156,7 +157,7 @@ async def over_the_wire(seed: int, numbers: Iterable[int], server: Server, paths
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel, asyncio.TaskGroup() as calls:
         for number in numbers:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(2 * ANSWER_S):
                 await room.acquire()
             calls.create_task(one(number))
     return codes

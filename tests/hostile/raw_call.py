@@ -51,9 +51,9 @@ class RawCall:
             while True:
                 kind, stream, payload = self._frame()
                 if kind == HEADERS:
-                    told = dict(self._decoder.decode(payload))
+                    told = {str(name): str(value) for name, value in self._decoder.decode(payload)}
                     if "grpc-status" in told or told.get(":status", "200") != "200":
-                        return str(told.get("grpc-status", "")), str(told.get("grpc-message", told.get(":status")))
+                        return told.get("grpc-status", ""), told.get("grpc-message", told.get(":status", ""))
                 if kind == RST_STREAM and stream == 1:
                     return "reset", ""
         except TimeoutError:

@@ -95,7 +95,7 @@ class Bystander:
         Args:
             attacker: its process, if there is one.
         """
-        taken = []
+        taken: list[float] = []
         ours = [os.getpid(), self._server.program.pid, *self._server.workers, *([attacker] if attacker else [])]
         began, before = time.monotonic(), others_s(ours)
         while (asked := time.monotonic()) - began < seconds or (len(taken) < at_least and asked - began < 3 * seconds):

@@ -139,7 +139,7 @@ def test_a_server_drains_under_attack(tmp_path: Path, transport: Transport) -> N
             attacker = stack.enter_context(run_beside(sys.executable, *words, env=OURS))
             attacker.out.until("begun\n")
         for what in ("unfinished", "unread"):
-            words = ("-m", "tests.hostile.holding", what, str(server.port), "3")
-            stack.enter_context(run_beside(sys.executable, *words, env=OURS)).out.until("begun\n")
+            holding = ("-m", "tests.hostile.holding", what, str(server.port), "3")
+            stack.enter_context(run_beside(sys.executable, *holding, env=OURS)).out.until("begun\n")
 
         assert server.drained() < DRAINED_S

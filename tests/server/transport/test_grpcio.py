@@ -62,7 +62,7 @@ async def test_a_quiet_stream_is_kept(start: Start, monkeypatch: pytest.MonkeyPa
 
 
 async def test_an_end_that_nobody_asked_for_is_told() -> None:
-    """One call whose path is no text ends grpcio's loop; whoever watches ends the worker, and another takes its place."""
+    """One call whose path is no text ends grpcio's loop; whoever watches ends the worker, and another replaces it."""
     server = await start_grpcio(echo(), Gate(), Listening())
     with RawCall(server.port, "/a", ("a", "b")) as call:
         call.send(b"", last=True)
