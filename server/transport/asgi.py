@@ -346,6 +346,7 @@ async def _requests(method: Method, call: _Call) -> Message | AsyncIterator[Mess
 async def _watched(awaitable: Awaitable[T], call: _Call) -> T:
     """What is awaited, unless the caller leaves before it is there: then it is cancelled."""
     work, leaving = asyncio.ensure_future(awaitable), asyncio.ensure_future(call.left())
+    work.add_done_callback(_not_forgotten)
     try:
         await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -356,9 +357,13 @@ async def _watched(awaitable: Awaitable[T], call: _Call) -> T:
             one.cancel()
         if waiting:
             await asyncio.wait(waiting)
-        if work.done() and not work.cancelled():
-            work.exception()  # or asyncio logs it as forgotten, where the caller left in the same moment
     return work.result()
+
+
+def _not_forgotten(work: "asyncio.Future[Any]") -> None:
+    """Or asyncio logs its error, where the caller left in the same moment."""
+    if not work.cancelled():
+        work.exception()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from vouch.server.errors import StartFailed
 from vouch.server.gate import Gate
 from vouch.server.services.status import status_of
 from vouch.server.services.table import CANCELLED, OK, CallContext, Method
+from vouch.server.transport.inflating import inflated
 from vouch.server.transport.listening import (
     HANDSHAKE_S,
     IDLE_S,
@@ -31,6 +32,10 @@ from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
+COMPRESSED = (b"\x1f\x8b", "gzip"), (b"\x78\x01", "deflate"), (b"\x78\x5e", "deflate"), (b"\x78\x9c", "deflate")
+"""How compressed messages begin, https://www.rfc-editor.org/rfc/rfc1952 and rfc1950: as no request of ours does, since
+the first could be no protobuf message, and none has a field 15. gRPC's core hands them over as they came, and does not
+say so."""
 LOOK_INTERVAL_S = 0.1
 MAX_PENDING_CALLS = 8192
 """Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
@@ -78,8 +83,8 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
     server = grpc.aio.server(options=options(listening))
     for method in methods:
         _, service, name = method.path.split("/")
-        handler = grpc.method_handlers_generic_handler(service, {name: _handler(method, gate)})
-        server.add_generic_rpc_handlers((handler,))
+        handlers = {name: _handler(method, gate, listening.max_message_bytes)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     where = f"{listening.host}:{listening.port}"
     try:
         if listening.tls is None:
@@ -99,6 +104,7 @@ def options(listening: Listening) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", listening.max_message_bytes),
         ("grpc.max_send_message_length", listening.max_message_bytes),
+        ("grpc.per_message_decompression", 0),  # it inflates in the event loop; we do it off it
         ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
         ("grpc.so_reuseport", int(listening.shared)),  # by default on: a second server would take half of the calls
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
@@ -131,7 +137,7 @@ def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration
     return grpc.ssl_server_certificate_configuration([(contents.key, contents.certificate)], contents.client_ca)
 
 
-def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandler[Any, Any]:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -145,7 +151,7 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
         try:
             with nullcontext() if method.while_draining else gate:
                 call = CallContext(_deadline(context)) if method.wire is not None else _context(context)
-                response = await answer(method, request, context, call)
+                response = await answer(method, await _inflated(request, max_bytes), context, call)
             code = OK
             return response
         except Exception as err:
@@ -159,6 +165,21 @@ def _handler(method: Method, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
 
     handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # no deserializer: it would answer UNKNOWN to garbage
     return handler
+
+
+async def _inflated(request: Any, max_bytes: int) -> Any:
+    """A message, or a stream of them, as they were before they were compressed."""
+    if not isinstance(request, bytes):
+        return _each_inflated(request, max_bytes)
+    for start, encoding in COMPRESSED:
+        if request.startswith(start):
+            return await inflated(request, encoding, max_bytes)
+    return request
+
+
+async def _each_inflated(requests: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    async for one in requests:
+        yield await _inflated(one, max_bytes)
 
 
 async def _answer_one(method: Method, request: Any, _: grpc.aio.ServicerContext[Any, Any], call: CallContext) -> bytes:
