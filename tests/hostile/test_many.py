@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import grpc
 import pytest
 
-from tests.hostile.attacks import BEGIN
+from tests.hostile.attacks import BEGIN, IMAGE
 from tests.hostile.frames import INFER, MAX_FRAME, PREDICT, message
 from tests.hostile.raw_call import RawCall
 from tests.hostile.served import Bystander, Server, served
@@ -143,3 +144,37 @@ def test_a_server_drains_under_attack(tmp_path: Path, transport: Transport) -> N
             stack.enter_context(run_beside(sys.executable, *holding, env=OURS)).out.until("begun\n")
 
         assert server.drained() < DRAINED_S
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "statuses"),
+    [
+        ("/vouch.v1.Classifier/Guess", (), {"12"}),
+        ("/a", (), {"12"}),
+        (PREDICT, (("grpc-timeout", "soon"),), {"3", "13"}),
+        (PREDICT, (("grpc-timeout", "9" * 30 + "S"),), {"3", "13", "0"}),
+    ],
+    ids=["no such method", "no method at all", "no timeout", "a long timeout"],
+)
+def test_a_call_that_is_none_is_refused(
+    server: Server, path: str, more: tuple[tuple[str, str], ...], statuses: set[str]
+) -> None:
+    """And the next one is answered."""
+    with RawCall(server.port, path, *more) as call:
+        call.send(message(IMAGE), last=True)
+        status, said = call.ended()
+    print(server.transport, status, said)
+    bystander = Bystander(server)
+    bystander.close()
+
+    assert status in statuses
+
+
+def test_20_kib_of_metadata_are_refused(server: Server) -> None:
+    """And the next call on the same connection is answered."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        predict: Any = channel.unary_unary(PREDICT)
+        with pytest.raises(grpc.RpcError):
+            predict(IMAGE, metadata=(("a", "x" * 20_000),), timeout=10)
+
+        assert predict(IMAGE, timeout=10)
