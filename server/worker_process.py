@@ -13,6 +13,7 @@ with loading():
 
     from vouch.server.control import Assignment, Channel, Ready, assignment, channel
     from vouch.server.errors import StartFailed
+    from vouch.server.heap import give_back
     from vouch.server.logs import event
     from vouch.server.transport.choice import chosen_transport, start_transport
     from vouch.server.transport.listening import Listening
@@ -42,17 +43,20 @@ async def _serve(assigned: Assignment, supervisor: Channel) -> None:
         shared=True,
         tls=tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca),
         max_message_bytes=settings.max_message_bytes,
+        max_arriving_bytes=settings.max_queue_bytes,
         max_connections=settings.max_connections,
         grace_s=settings.grace_s,
     )
     transport = chosen_transport(settings.transport)
     server = await start_transport(transport, worker.methods(), worker.gate, listening)
+    giving = asyncio.create_task(give_back(), name="give memory back")
     working = asyncio.create_task(worker.work(supervisor, server), name="work")
     await asyncio.wait((working, server.ended), return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
         log.error("nothing listens any more: %s", server.ended.exception(), extra=event("listener_ended"))
         os._exit(1)
     await working
+    giving.cancel()
     os._exit(0)  # connections of callers who do not read end with the process, whatever a transport waits for
 
 

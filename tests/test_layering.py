@@ -37,6 +37,7 @@ SERVER_ORDER = (
         "repeats",
         "logs",
         "ending",
+        "heap",
         "session",
         "bound_session",
         "pace",

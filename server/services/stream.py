@@ -10,13 +10,18 @@ from vouch.server.services.table import Soon, has_succeeded
 
 STREAM_WINDOW = 64
 """Requests of one stream at work at once; more are not read from it before answers have gone out."""
+MAX_AT_WORK_BYTES = 2 << 20
+"""The same of their bytes, so that a caller who does not read has few large requests computed, and many small ones."""
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 
 async def answer_pieces(
-    pieces: AsyncIterator[Sequence[Request]], answer: Callable[[Request], Awaitable[Response]], gate: Gate
+    pieces: AsyncIterator[Sequence[Request]],
+    answer: Callable[[Request], Awaitable[Response]],
+    gate: Gate,
+    size: Callable[[Request], int] = lambda _: 0,
 ) -> AsyncGenerator[list[Response], None]:
     """The answer to each request, in the requests' order; those that are there at the same time come together.
 
@@ -33,22 +38,27 @@ async def answer_pieces(
     """
     answers: deque[Awaitable[Response] | Exception | None] = deque()
     more, room = asyncio.Event(), asyncio.Event()
-    at_work = 0
+    sizes: deque[int] = deque()
+    """Of the requests at work."""
+    at_work_bytes = 0
 
     def put(answer: Awaitable[Response] | Exception | None) -> None:
         answers.append(answer)
         more.set()
 
     async def read() -> None:
-        nonlocal at_work
+        nonlocal at_work_bytes
         end: Exception | None = None
         try:
             async for piece in pieces:
                 for request in piece:
                     work = answer(request)
                     put(work if isinstance(work, Soon) else asyncio.ensure_future(work))
-                    at_work += 1
-                    while at_work >= STREAM_WINDOW:  # before more is read: unread answers hold back the stream
+                    sizes.append(size(request))
+                    at_work_bytes += sizes[-1]
+                    while (
+                        len(sizes) >= STREAM_WINDOW or at_work_bytes >= MAX_AT_WORK_BYTES
+                    ):  # before more is read: unread answers hold back the stream
                         room.clear()
                         await room.wait()
         except Exception as err:
@@ -76,7 +86,7 @@ async def answer_pieces(
                     ready.append(await following)
                     answers.popleft()
                 yield ready
-                at_work -= len(ready)
+                at_work_bytes -= sum(sizes.popleft() for _ in ready)
                 room.set()
     finally:
         reader.cancel()

@@ -63,7 +63,7 @@ class StreamPath:
         self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
     ) -> AsyncGenerator[list[Parts], None]:
         """The answers, in the order of the messages; each is counted as a request."""
-        return answer_pieces(pieces, partial(self._one, context=context), self._gate)
+        return answer_pieces(pieces, partial(self._one, context=context), self._gate, len)
 
     def _one(self, message: Serialized, context: CallContext) -> Awaitable[Parts]:
         began_ns = perf_counter_ns()

@@ -33,6 +33,7 @@ from vouch.server.services.table import (
     Soon,
     no_method,
 )
+from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.inflating import inflated
 
 Event = MutableMapping[str, Any]
@@ -64,18 +65,25 @@ class CallerLeft(Exception):
 class GrpcApp:
     """Answers the methods of some services. An ASGI application, less its lifespan."""
 
-    def __init__(self, methods: Iterable[Method], gate: Gate, max_message_bytes: int) -> None:
+    def __init__(
+        self, methods: Iterable[Method], gate: Gate, max_message_bytes: int, max_arriving_bytes: int = 512 << 20
+    ) -> None:
+        """
+        Args:
+            max_arriving_bytes: of all messages that are not whole yet.
+        """
         self._methods = {method.path: method for method in methods}
         self._no_method = self._methods.get(NO_METHOD) or no_method()
         self._gate = gate
         self._max_message_bytes = max_message_bytes
+        self._arriving = Arriving(max_arriving_bytes)
         self._long_calls: set[asyncio.Task[None] | None] = set()
         """The event loop holds its tasks weakly, and what a call waits for may be held by that call alone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call, of ASGI's type `http`."""
         began_ns = perf_counter_ns()
-        call = _Call(scope, receive, send, self._max_message_bytes)
+        call = _Call(scope, receive, send, self._max_message_bytes, self._arriving)
         method, context, code, task = self._methods.get(scope["path"]) or self._no_method, None, CANCELLED, None
         try:
             if not await call.is_grpc():
@@ -106,10 +114,11 @@ class GrpcApp:
 class _Call:
     """The two directions of a call, as gRPC messages."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int, arriving: Arriving) -> None:
         self._receive = receive
         self._send = send
         self._max_message_bytes = max_message_bytes
+        self._arriving = arriving
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._client = scope["client"]
         self._is_post = scope["method"] == "POST"
@@ -157,12 +166,15 @@ class _Call:
         size = len(body)
         if event.get("more_body", False):
             pieces = [body]
-            while event.get("more_body", False) and size <= LENGTH_BYTES + length:
-                event = await self._receive()
-                if event["type"] == "http.disconnect":
-                    raise CallerLeft
-                pieces.append(event.get("body", b""))
-                size += len(pieces[-1])
+            async with self._arriving.message() as came:
+                came(size)
+                while event.get("more_body", False) and size <= LENGTH_BYTES + length:
+                    event = await self._receive()
+                    if event["type"] == "http.disconnect":
+                        raise CallerLeft
+                    pieces.append(event.get("body", b""))
+                    size += len(pieces[-1])
+                    came(len(pieces[-1]))
             body = b"".join(pieces)
         if size != LENGTH_BYTES + length or event.get("more_body", False):
             self._take({**event, "body": body})
@@ -205,13 +217,20 @@ class _Call:
         if length > self._max_message_bytes:
             raise MessageTooLarge(f"the message has {length:,} bytes, at most {self._max_message_bytes:,} are taken")
         stop = LENGTH_BYTES + length
-        while len(self._read) < stop:
-            if self._ended:
-                raise InvalidRequest("the request ends within a message")
-            await self._read_more()
+        if len(self._read) < stop:
+            await self._read_to(stop)
         message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
         del self._read[:stop]
         return await self._inflated(message) if compressed else message
+
+    async def _read_to(self, stop: int) -> None:
+        async with self._arriving.message() as came:
+            came(len(self._read))
+            while (before := len(self._read)) < stop:
+                if self._ended:
+                    raise InvalidRequest("the request ends within a message")
+                await self._read_more()
+                came(len(self._read) - before)
 
     async def _read_more(self) -> None:
         self._take(await self._receive())
@@ -338,6 +357,7 @@ async def _requests(method: Method, call: _Call) -> Message | AsyncIterator[Mess
 async def _watched(awaitable: Awaitable[T], call: _Call) -> T:
     """What is awaited, unless the caller leaves before it is there: then it is cancelled."""
     work, leaving = asyncio.ensure_future(awaitable), asyncio.ensure_future(call.left())
+    work.add_done_callback(_not_forgotten)
     try:
         await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -349,6 +369,12 @@ async def _watched(awaitable: Awaitable[T], call: _Call) -> T:
         if waiting:
             await asyncio.wait(waiting)
     return work.result()
+
+
+def _not_forgotten(work: "asyncio.Future[Any]") -> None:
+    """Or asyncio logs its error, where the caller left in the same moment."""
+    if not work.cancelled():
+        work.exception()
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from vouch.server.services.status import status_of
 from vouch.server.services.table import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
 from vouch.server.transport.inflating import COMPRESSED, inflated_if_compressed
 from vouch.server.transport.listening import (
+    HANDSHAKE_S,
     IDLE_S,
     KEEPALIVE_IDLE_S,
     KEEPALIVE_INTERVAL_S,
@@ -29,9 +30,11 @@ from vouch.server.transport.listening import (
 from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-MAX_PENDING_CALLS = 1 << 20
-"""Calls that nobody has taken up yet. By its own default of 1,000 gRPC answers more of them by CANCELLED, which callers
-do not send again, before the gate and the queues have seen them."""
+LOOK_INTERVAL_S = 0.1
+MAX_PENDING_CALLS = 8192
+"""Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
+default, 1,000, that happened to callers who meant no harm; without a bound, calls that were reset at once filled the
+memory and held up all others."""
 
 
 class GrpcioServer:
@@ -41,7 +44,8 @@ class GrpcioServer:
         self._server = server
         self.port = port
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Never done: gRPC's core holds its listener."""
+        """Done, with the reason as its exception, when nothing listens any more though nobody stopped it."""
+        self._watching = asyncio.create_task(self._watch(), name="watch grpcio")
 
     async def turn_away(self) -> None:
         """Nothing: gRPC's core answers CANCELLED to calls that meet a server whose listener it closes, and callers do
@@ -50,7 +54,15 @@ class GrpcioServer:
 
     async def stop(self) -> None:
         """Closes all connections. Whoever wants calls to be answered first closes the gate before."""
+        self._watching.cancel()
         await self._server.stop(0)
+
+    async def _watch(self) -> None:
+        """Grpcio closes its listener, and says so nowhere, when its loop fails: one path that is no UTF-8 is enough."""
+        loop: Any = self._server
+        while loop._server.is_running():  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(LOOK_INTERVAL_S)
+        self.ended.set_exception(StartFailed("grpcio ended unasked"))
 
 
 async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listening) -> GrpcioServer:
@@ -67,10 +79,8 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
     nothing = table.pop(NO_METHOD, None) or no_method()
     for method in table.values():
         _, service, name = method.path.split("/")
-        handler = grpc.method_handlers_generic_handler(
-            service, {name: _handler(method, gate, listening.max_message_bytes)}
-        )
-        server.add_generic_rpc_handlers((handler,))
+        handlers = {name: _handler(method, gate, listening.max_message_bytes)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     server.add_generic_rpc_handlers((_NoMethod(nothing),))  # asked last
     where = f"{listening.host}:{listening.port}"
     try:
@@ -99,6 +109,7 @@ def options(listening: Listening) -> list[tuple[str, int]]:
         ("grpc.max_allowed_incoming_connections", listening.connections),
         ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
+        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),
         ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_S * 1000),
         ("grpc.keepalive_permit_without_calls", 1),

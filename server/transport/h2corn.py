@@ -23,10 +23,12 @@ from vouch.server.port import bound, cannot_listen
 from vouch.server.services.table import Method
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.listening import (
+    HANDSHAKE_S,
     IDLE_S,
     KEEPALIVE_IDLE_S,
     KEEPALIVE_INTERVAL_S,
     KEEPALIVE_PROBES,
+    MAX_CALLS,
     MAX_CONCURRENT_STREAMS,
     MAX_HEADER_BYTES,
     Listening,
@@ -176,6 +178,7 @@ class H2cornServer:
             backlog=BACKLOG,
             limit_connections=self._listening.connections,
             max_concurrent_streams=MAX_CONCURRENT_STREAMS,
+            limit_concurrency=MAX_CALLS,
             h2_max_header_list_size=MAX_HEADER_BYTES,
             h2_max_header_block_size=MAX_HEADER_BYTES,
             h2_max_inbound_frame_size=MAX_FRAME_BYTES,
@@ -183,6 +186,7 @@ class H2cornServer:
             h2_initial_connection_window_size=CONNECTION_WINDOW_BYTES,
             max_request_body_size=self._listening.max_message_bytes + BACKSTOP_BYTES,
             request_policies=self._policies,
+            timeout_handshake=HANDSHAKE_S,
             timeout_keep_alive=IDLE_S,
             timeout_request_body_idle=BODY_IDLE_S,
             h2_timeout_response_stall=STALL_S,
@@ -201,7 +205,8 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     table = list(methods)
-    server = H2cornServer(GrpcApp(table, gate, listening.max_message_bytes), listening, _policies(table, listening))
+    app = GrpcApp(table, gate, listening.max_message_bytes, listening.max_arriving_bytes)
+    server = H2cornServer(app, listening, _policies(table, listening))
     await server.start()
     return server
 

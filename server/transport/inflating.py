@@ -1,9 +1,14 @@
-"""Compressed messages: bounded by what they inflate to, and off the event loop where that takes long."""
+"""Compressed messages: bounded by what they inflate to, and off the event loop where that takes long.
+
+One thread inflates, whoever asks: what a stranger has inflated takes no more than one core, and one message's memory.
+"""
 
 import asyncio
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
-from vouch.server.errors import InvalidRequest, MessageTooLarge, Unsupported
+from vouch.server.errors import InvalidRequest, MessageTooLarge, Overloaded, Unsupported
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """Encodings that are read, and as what zlib knows them."""
@@ -13,6 +18,9 @@ not exist, or field 15, which none of them has (a test looks)."""
 AT_ONCE_BYTES = 4096
 """Of a compressed message: up to here it is inflated where it is, which takes less than to ask a thread. It may still
 become a thousand times as long, which takes about 10 ms."""
+MAX_WAITING = 256
+"""Messages that may wait for the thread."""
+_waiting = 0
 
 
 async def inflated_if_compressed(message: bytes, max_bytes: int) -> bytes:
@@ -33,12 +41,25 @@ async def inflated(message: bytes, encoding: str, max_bytes: int) -> bytes:
         Unsupported: it is compressed in another way.
         InvalidRequest: it is not compressed so, or ends too early.
         MessageTooLarge: it holds more; the memory for more was not taken.
+        Overloaded: too many wait already.
     """
+    global _waiting  # noqa: PLW0603  # of the process, as the thread is
     if encoding not in WINDOW_BITS:
         raise Unsupported(f"messages compressed as {encoding!r} are not read")
     if len(message) <= AT_ONCE_BYTES:
         return _inflate(message, encoding, max_bytes)
-    return await asyncio.to_thread(_inflate, message, encoding, max_bytes)
+    if _waiting >= MAX_WAITING:
+        raise Overloaded(f"{_waiting:,} compressed messages wait to be inflated; send this one later, or as it is")
+    _waiting += 1
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_thread(), _inflate, message, encoding, max_bytes)
+    finally:
+        _waiting -= 1
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="inflate")
 
 
 def _inflate(message: bytes, encoding: str, max_bytes: int) -> bytes:

@@ -7,10 +7,14 @@ from vouch.server.transport.tls import TlsFiles
 
 MAX_CONCURRENT_STREAMS = 1024
 """Calls of one connection at once."""
+MAX_CALLS = 16_384
+"""Of a worker at once, those included that nobody has taken up yet: each takes 10 KB, whatever it asks for."""
 MAX_HEADER_BYTES = 16 << 10
 """All headers of a call together, decoded."""
 MIN_PING_INTERVAL_S = 10
 """Callers may ping as often as this to keep a quiet connection."""
+HANDSHAKE_S = 5.0
+"""For a new connection to say what gRPC's connections begin with, TLS's handshake included."""
 IDLE_S = 300.0
 """How long a connection without a call stays; clients connect anew when they need one."""
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 15, 4
@@ -33,6 +37,8 @@ class Listening:
     """None: plaintext."""
     max_message_bytes: int = 64 << 20
     """Of one message, in either direction."""
+    max_arriving_bytes: int = 512 << 20
+    """Of all messages that are not whole yet."""
     max_connections: int = 4096
     """At once. What RLIMIT_NOFILE leaves may be less."""
     grace_s: float = 30.0

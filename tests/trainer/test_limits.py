@@ -128,8 +128,9 @@ def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
         (folder / label).mkdir(parents=True)
         Image.new("RGB", size[::-1]).save(folder / label / "0.jpg")
         content = (folder / label / "0.jpg").read_bytes()
+        begun = content[: content.index(b"\xff\xda") + 14]  # the first scan says what it has, and has it not
         for number in range(10):
-            (folder / label / f"{number}.jpg").write_bytes(content[: content.index(b"\xff\xda") + 14])  # the first scan begins
+            (folder / label / f"{number}.jpg").write_bytes(begun)
     return folder
 
 

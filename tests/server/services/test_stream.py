@@ -7,7 +7,7 @@ import pytest
 
 from vouch.server.errors import Closed, InvalidRequest
 from vouch.server.gate import Gate
-from vouch.server.services.stream import STREAM_WINDOW, answer_in_order, answer_pieces
+from vouch.server.services.stream import MAX_AT_WORK_BYTES, STREAM_WINDOW, answer_in_order, answer_pieces
 from vouch.server.services.table import Parts, Soon
 
 
@@ -97,6 +97,24 @@ async def test_no_more_than_a_window_is_read_ahead_of_what_was_taken() -> None:
 
     assert ahead == STREAM_WINDOW
     assert source.read == STREAM_WINDOW + len(taken)
+    await answers.aclose()
+
+
+async def test_fewer_large_requests_are_read_ahead() -> None:
+    """So many as have the bytes that a stream may have at work, and one at least."""
+    source = Source()
+    answers = answer_pieces(
+        ((number,) async for number in source), double, Gate(), size=lambda number: MAX_AT_WORK_BYTES // 3
+    )
+
+    await anext(answers)
+    await settle()
+    ahead = source.read
+    await anext(answers)
+    await settle()
+
+    assert ahead == 4
+    assert source.read > ahead
     await answers.aclose()
 
 

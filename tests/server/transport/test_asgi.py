@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -263,3 +264,32 @@ def test_what_is_no_timeout_is_an_error(value: bytes) -> None:
     """Nothing is guessed."""
     with pytest.raises(InvalidRequest, match="expected a grpc-timeout"):
         timeout_s(value)
+
+
+class FailsInTheEnd(Echo):
+    """As a request that turns out to be none in the moment in which its caller leaves."""
+
+    async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:  # noqa: N802
+        try:
+            return await super().Predict(request, context)
+        finally:
+            raise InvalidRequest("it is none")
+
+
+@pytest.mark.parametrize("leave", LEAVING)
+async def test_a_caller_who_leaves_as_its_call_fails_is_no_error_of_ours(
+    leave: Callable[[Caller, asyncio.Task[Any]], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever sends nonsense and hangs up would fill the log with tracebacks of forgotten tasks."""
+    caller = Caller(framed(REQUEST))
+    caller.echo = FailsInTheEnd()
+    caller.echo.hang = True
+    calling = asyncio.create_task(caller.call())
+    async with asyncio.timeout(10):
+        await caller.echo.began.wait()
+        leave(caller, calling)
+        await asyncio.wait((calling,))
+    del calling
+    gc.collect()
+
+    assert "never retrieved" not in caplog.text

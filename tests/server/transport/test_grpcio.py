@@ -7,6 +7,8 @@ import pytest
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 import vouch.server.transport.grpcio
+from tests.hostile.frames import block, headers, opening
+from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import STREAM, echo
 from tests.serving import Start
 from vouch.client.channel_options import CHANNEL_OPTIONS
@@ -72,4 +74,20 @@ async def test_a_quiet_stream_is_kept(start: Start, pings: dict[str, int], monke
         assert await stream.read()
         stream.cancel()
         assert idle.get_state() is grpc.ChannelConnectivity.READY
+    await server.stop()
+
+
+async def test_an_end_that_nobody_asked_for_is_told() -> None:
+    """One call whose path is no text ends grpcio's loop; whoever watches ends the worker, and another replaces it."""
+    server = await start_grpcio(echo(), Gate(), Listening())
+    with RawCall(server.port, "/a", ("a", "b")) as call:
+        call.send(b"", last=True)
+        assert await asyncio.to_thread(call.ended) == ("12", "Method not found!")
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(opening() + headers(1, block("/a").replace(b"/a", b"/\xff")))
+
+    with pytest.raises(StartFailed, match="grpcio ended unasked"):
+        async with asyncio.timeout(10):
+            await server.ended
+    writer.close()
     await server.stop()

@@ -14,6 +14,8 @@ import pytest
 
 import vouch.server.transport.h2corn
 from tests.certificates import Authority, Pair
+from tests.hostile.frames import message
+from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import PREDICT, echo
 from vouch.server.errors import StartFailed
 from vouch.server.gate import Gate
@@ -153,3 +155,27 @@ async def test_connections_are_kept_alive_by_tcp() -> None:
     assert listens.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert listens.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
     await server.stop()
+
+
+async def test_calls_at_once_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all connections: one more is refused without a task of its own, and answered when another has left."""
+    monkeypatch.setattr(vouch.server.transport.h2corn, "MAX_CALLS", 5)
+    server = await start_h2corn(echo(), Gate(), Listening())
+    waiting = [await asyncio.to_thread(RawCall, server.port) for _ in range(5)]
+    late = await asyncio.to_thread(RawCall, server.port)
+
+    assert await asyncio.to_thread(late.ended) == ("", "503")
+    waiting[0].close()
+    async with asyncio.timeout(20):
+        while await answered(server.port) != "0":
+            await asyncio.sleep(0.05)
+    for call in (late, *waiting[1:]):
+        call.close()
+    await server.stop()
+
+
+async def answered(port: int) -> str:
+    """What an empty call ends with."""
+    with await asyncio.to_thread(RawCall, port) as call:
+        call.send(message(b""), last=True)
+        return (await asyncio.to_thread(call.ended))[0]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations  # grpcio's classes are generic in its stubs only
 
+import asyncio
 import gzip
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 import pytest
 
+import vouch.server.transport.inflating
 from tests.server.transport.echo import PREDICT, STREAM, echo
 from tests.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.errors import InvalidRequest, MessageTooLarge
+from vouch.server.errors import InvalidRequest, MessageTooLarge, Overloaded
 from vouch.server.gate import Gate
-from vouch.server.transport.inflating import COMPRESSED, inflated_if_compressed
+from vouch.server.transport.inflating import AT_ONCE_BYTES, COMPRESSED, inflated, inflated_if_compressed
 from vouch.server.transport.listening import Listening
 
 COMPRESSIONS = [grpc.Compression.Gzip, grpc.Compression.Deflate]
 LIMIT = 1 << 20
 NAME = "a" * 100_000
+NOISE = bytes(range(256)) * 1000
+LARGE = gzip.compress(NOISE, compresslevel=0)
 
 
 @pytest.fixture
@@ -82,3 +87,19 @@ async def test_no_message_begins_as_compressed_ones_do(serving: Serving) -> None
     requests = {method.request for method in serving.methods}
     assert len(requests) > 10
     assert [request.DESCRIPTOR.full_name for request in requests if 15 in request.DESCRIPTOR.fields_by_number] == []
+
+
+async def test_one_thread_inflates_and_few_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes when too many wait is told so at once; the others are served, and then there is room again."""
+    monkeypatch.setattr(vouch.server.transport.inflating, "MAX_WAITING", 3)
+    assert len(LARGE) > AT_ONCE_BYTES
+
+    waiting = [asyncio.create_task(inflated(LARGE, "gzip", 1 << 20)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="3 compressed messages wait to be inflated"):
+        await inflated(LARGE, "gzip", 1 << 20)
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*waiting) == [NOISE] * 3
+        assert await inflated(LARGE, "gzip", 1 << 20) == NOISE
+
+    assert sum(thread.name.startswith("inflate") for thread in threading.enumerate()) == 1

@@ -179,3 +179,17 @@ async def test_an_unknown_method_is_unimplemented(serving: Serving) -> None:
     call: Any = serving.channel.unary_unary("/vouch.v1.Classifier/Guess")
 
     assert (await status(call(b"")))[0] is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+async def test_compressed_messages_are_read(listening: Probed, compression: grpc.Compression) -> None:
+    """Of a call and of a stream, whole ones beside them too, and bounded by what they hold."""
+    request = pb.PredictRequest(model="m" * 5000).SerializeToString()
+    assert pb.PredictResponse.FromString(await listening.predict(request, compression=compression)).model == "m" * 5000
+
+    call = listening.stream(iter([pb.PredictStreamRequest(id="a" * 5000).SerializeToString()]), compression=compression)
+    assert pb.PredictStreamResponse.FromString(await call.read()).id == "a" * 5000
+
+    above = pb.PredictRequest(model="m" * 11_000).SerializeToString()
+    code, _ = await status(listening.predict(above, compression=compression))
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED

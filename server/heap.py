@@ -1,0 +1,42 @@
+"""Gives memory that was freed back to the system, where the C library would keep it.
+
+glibc gives back what lies at the end of its heap. After a burst of large requests a few small pieces are in use behind
+it all, and the process would stay as large as it ever was.
+"""
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+LOOK_INTERVAL_S = 5.0
+WORTH_BYTES = 32 << 20
+"""Of growth; less is soon used again."""
+STATM = Path("/proc/self/statm")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Of this process's memory, what the system keeps in its own: https://man7.org/linux/man-pages/man5/proc.5.html."""
+    return int(STATM.read_text().split()[1]) * PAGE_BYTES
+
+
+async def give_back() -> None:
+    """Again and again, while this process is larger than it once was; ends at once where nothing can be done."""
+    if (trim := trimmer()) is None:
+        return
+    least = resident_bytes()
+    while True:
+        await asyncio.sleep(LOOK_INTERVAL_S)
+        if resident_bytes() > least + WORTH_BYTES:
+            await asyncio.to_thread(trim, 0)
+        least = min(least, resident_bytes())
+
+
+def trimmer() -> Callable[[int], int] | None:
+    """The function of glibc, https://man7.org/linux/man-pages/man3/malloc_trim.3.html; None in other libraries."""
+    if not STATM.exists():
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim

@@ -1,0 +1,66 @@
+"""Floods over HTTP/2: whoever makes small calls beside them is answered in time, and nothing is left of them.
+
+`make floods` has each last for 10 s, from one connection and from ten. docs/strangers.md has a table of what was
+measured, and says what each transport does not bear.
+"""
+
+import os
+import sys
+
+import pytest
+
+from tests.hostile.attacks import ATTACKS
+from tests.hostile.served import MOST_TIMES, Bystander, Server, Taken
+from tests.programs import OURS, run_beside, until
+
+SECONDS = float(os.environ.get("VOUCH_FLOOD_S", "0"))
+FLOOD_S = SECONDS or 0.7
+CALLS = {"calls without an end": 400}
+"""At least, where it is not 150: ten thousand calls are taken up once, which the first few beside them wait for."""
+PROMISED_S = {1: 0.1, 10: 0.25}
+"""Connections that attack -> the p99 of small calls beside them, on a machine that does nothing else."""
+TRIES = 3
+"""A machine with other work may be slow at any moment; what an attack does it does each time."""
+LEFT_BYTES = 192 << 20
+"""What all attacks together may leave in a worker's memory: it keeps for the next calls what ten thousand took."""
+FROM_ONE = (
+    *("rapid reset", "SETTINGS", "PING", "CONTINUATION", "empty DATA", "WINDOW_UPDATE"),
+    *("bombs of zeros", "bombs of fields to ModelInfer"),
+)
+"""Floods that are tried from one connection too, where they last for a moment only."""
+CASES = [(name, count) for name in ATTACKS for count in PROMISED_S if SECONDS or count > 1 or name in FROM_ONE]
+FROM_ANY = {
+    *("rapid reset", "calls that are reset", "calls without an end"),
+    *("CONTINUATION", "empty CONTINUATION", "header bomb", "20 KiB of headers", "many headers"),
+    "PRIORITY",
+}
+GRPCIO_DOES_NOT_BEAR = {
+    (name, count) for name in ATTACKS for count in PROMISED_S if name in FROM_ANY or (count > 1 and "bombs" in name)
+}
+"""Its core takes up every call and header before we see it, and keeps memory: no setting of its own prevents that."""
+
+
+@pytest.mark.parametrize(("name", "connections"), CASES, ids=[f"{name}, {count}" for name, count in CASES])
+def test_a_flood_holds_up_nobody_else(server: Server, bystander: Bystander, name: str, connections: int) -> None:
+    """Small calls keep to the promised time, no worker is replaced, and its memory comes back."""
+    if server.transport == "grpcio" and (name, connections) in GRPCIO_DOES_NOT_BEAR:
+        pytest.skip("grpcio does not bear it: docs/strangers.md")
+    workers = server.workers
+    for _ in range(TRIES):
+        taken = flooded(server, bystander, name, connections)
+        print(f"{server.transport}, {name} from {connections}: {taken}; {server.resident_bytes >> 20} MiB")
+        if taken.kept(PROMISED_S[connections]):
+            break
+    else:
+        pytest.fail(f"others had to wait each time: {taken}")
+
+    assert server.workers == workers
+    until(lambda: server.grown_bytes < LEFT_BYTES, lambda: f"{server.grown_bytes:,} bytes are left")
+
+
+def flooded(server: Server, bystander: Bystander, name: str, connections: int) -> Taken:
+    """What the bystander's calls took during an attack."""
+    words = (name, str(server.port), str(connections), str(MOST_TIMES * FLOOD_S))
+    with run_beside(sys.executable, "-m", "tests.hostile.attacker", *words, env=OURS) as attacker:
+        attacker.out.until("begun\n")
+        return bystander.calls(FLOOD_S, CALLS.get(name, 150), attacker.pid)

@@ -1,0 +1,113 @@
+"""Messages that never become whole: how long they may take, and how much they may hold, over all callers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+import vouch.server.transport.arriving
+import vouch.server.transport.h2corn
+from tests.hostile.frames import PREDICT, message
+from tests.hostile.raw_call import RawCall
+from tests.server.transport.echo import echo
+from vouch.server.errors import Overloaded
+from vouch.server.gate import Gate
+from vouch.server.transport.arriving import Arriving
+from vouch.server.transport.h2corn import H2cornServer, start_h2corn
+from vouch.server.transport.listening import Listening
+
+STREAM = "/vouch.v1.Classifier/PredictStream"
+MOST = message(bytes(995))[:-1]
+"""All but the last byte of a message."""
+
+
+async def test_bytes_are_held_until_a_message_is_whole() -> None:
+    """A second one that does not fit beside it is refused; one alone may have any size."""
+    arriving = Arriving(100)
+    async with arriving.message() as came:
+        came(80)
+        came(80)
+        async with arriving.message() as other:
+            with pytest.raises(Overloaded, match="160 bytes of requests that are not whole wait for their rest"):
+                other(1)
+        assert arriving.held_bytes == 160
+
+    assert arriving.held_bytes == 0
+
+
+async def test_bytes_of_callers_who_leave_are_held_no_longer() -> None:
+    """However they leave."""
+    arriving = Arriving(100)
+
+    async def leave() -> None:
+        async with arriving.message() as came:
+            came(80)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await leave()
+
+    assert arriving.held_bytes == 0
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[H2cornServer]:
+    one = await start_h2corn(echo(), Gate(), Listening(max_arriving_bytes=5000))
+    yield one
+    await one.stop()
+
+
+async def begun(server: H2cornServer, path: str = PREDICT, said: bytes = MOST) -> RawCall:
+    """A call that has sent this much of its body."""
+    call = await asyncio.to_thread(RawCall, server.port, path)
+    call.send(said)
+    return call
+
+
+async def ended(call: RawCall) -> tuple[str, str]:
+    return await asyncio.to_thread(call.ended)
+
+
+@pytest.mark.parametrize("path", [PREDICT, STREAM])
+async def test_a_message_that_drips_is_ended(server: H2cornServer, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then does not keep it: DEADLINE_EXCEEDED."""
+    monkeypatch.setattr(vouch.server.transport.arriving, "WHOLE_WITHIN_S", 1.0)
+    call = await begun(server, path, MOST[:10])
+
+    async def drip() -> None:
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            call.send(b"\0")
+
+    dripping = asyncio.create_task(drip())
+    assert await ended(call) == ("4", "the request was not whole within 1 s")
+    dripping.cancel()
+    call.close()
+
+
+@pytest.mark.parametrize("path", [PREDICT, STREAM])
+async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(server: H2cornServer, path: str) -> None:
+    """RESOURCE_EXHAUSTED for the one that does not fit; whole ones are answered all the while, and later all are."""
+    waiting = [await begun(server, path) for _ in range(5)]
+    late = await begun(server, path)
+    whole = await begun(server, PREDICT, message(b""))
+    whole.send(b"", last=True)
+
+    assert await ended(late) == ("8", "4,995 bytes of requests that are not whole wait for their rest")
+    assert (await ended(whole))[0] == "0"
+    for call in (*waiting[1:], late, whole):
+        call.close()
+    waiting[0].send(bytes(1), last=True)
+    assert (await ended(waiting[0]))[0] == "3"  # a thousand zeros are no message
+    waiting[0].close()
+
+
+async def test_a_body_that_stands_still_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 30 s; here, half a second."""
+    monkeypatch.setattr(vouch.server.transport.h2corn, "BODY_IDLE_S", 0.5)
+    server = await start_h2corn(echo(), Gate(), Listening())
+    call = await begun(server)
+
+    assert (await ended(call))[0] == "reset"
+    call.close()
+    await server.stop()
