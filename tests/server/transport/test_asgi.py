@@ -12,7 +12,8 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
 from vouch.server.gate import Gate
 from vouch.server.services.table import CANCELLED, CallContext, methods
-from vouch.server.transport.asgi import Event, GrpcApp, timeout_s
+from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.asgi_call import Event, timeout_s
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 PREDICT = f"/{SERVICE.full_name}/Predict"
