@@ -79,8 +79,9 @@ def served(models: Path, transport: str, *words: str) -> Iterator[Server]:
 class Bystander:
     """A caller with a connection of its own, who makes small calls one after the other."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, request: pb.PredictRequest = REQUEST) -> None:
         self._server = server
+        self._request = request
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channel = grpc.insecure_channel(f"127.0.0.1:{server.port}", options)
         self._stub = ClassifierStub(self._channel)
@@ -88,7 +89,7 @@ class Bystander:
 
     def call(self) -> None:
         """An error raises."""
-        self._stub.Predict(REQUEST, timeout=CALL_S)
+        self._stub.Predict(self._request, timeout=CALL_S)
 
     def calls(self, seconds: float, at_least: int = 1, attacker: int | None = None) -> "Taken":
         """Calls without a pause worth the name, up to `MOST_TIMES` as long for so many.
