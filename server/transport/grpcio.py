@@ -104,7 +104,7 @@ def options(listening: Listening) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", listening.max_message_bytes),
         ("grpc.max_send_message_length", listening.max_message_bytes),
-        ("grpc.per_message_decompression", 0),  # it inflates in the event loop; we do it off it
+        ("grpc.per_message_decompression", 0),  # where it inflated, bombs held up all others
         ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
         ("grpc.so_reuseport", int(listening.shared)),  # by default on: a second server would take half of the calls
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
