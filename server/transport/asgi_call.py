@@ -1,0 +1,262 @@
+"""One call over ASGI: the messages of its request and of its response, its metadata, its deadline, its end.
+
+https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+"""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from vouch.server.errors import InvalidRequest, MessageTooLarge
+from vouch.server.services.status import Status
+from vouch.server.services.table import CallContext, Parts, Serialized
+from vouch.server.transport.arriving import Arriving
+from vouch.server.transport.inflating import inflated
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Scope = Mapping[str, Any]
+
+CONTENT_TYPE = b"application/grpc"
+HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
+START: Event = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
+OK_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
+RESERVED = (b":", b"grpc-", b"content-type", b"te", b"host")
+"""How headers begin that are not the caller's own."""
+LENGTH_BYTES = 5
+"""Before each message: whether it is compressed, then its length."""
+TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+WORTH_NO_COPY = 1 << 14
+"""Bytes of a message from which on a view costs less than a copy."""
+PIECE_BYTES = 1 << 18
+"""A longer answer is sent in pieces, so that a server waits with each until the caller has room for it."""
+TRAILERS = "http.response.trailers"
+
+
+class CallerLeft(Exception):
+    """The caller has cancelled the call, or its connection is gone."""
+
+
+class Call:
+    """The two directions of a call, as gRPC messages."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int, arriving: Arriving) -> None:
+        self._receive = receive
+        self._send = send
+        self._max_message_bytes = max_message_bytes
+        self._arriving = arriving
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._client = scope["client"]
+        self._is_post = scope["method"] == "POST"
+        self._has_trailers = TRAILERS in (scope.get("extensions") or ())
+        self._read = bytearray()
+        self._ended = False
+        self._started = False
+
+    async def is_grpc(self) -> bool:
+        """Whether this is a gRPC call at all; others are told so in HTTP's own words."""
+        if self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE):
+            return True
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        start = {"type": "http.response.start", "status": 415, "headers": headers}
+        await self._put(start, _body(b"This port speaks gRPC over HTTP/2.\n"))
+        return False
+
+    def require_trailers(self) -> None:
+        """
+        Raises:
+            InvalidRequest: the call's status cannot be sent behind its messages.
+        """
+        if not self._has_trailers:
+            raise InvalidRequest("expected the header 'te: trailers', which gRPC's calls have")
+
+    def context(self) -> CallContext:
+        """What came beside the messages."""
+        host, port = self._client or ("", 0)
+        peer = f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
+        return CallContext(self.deadline(), _Metadata(self._headers), peer)
+
+    def deadline(self) -> float | None:
+        """In the event loop's time."""
+        timeout = self._headers.get(b"grpc-timeout")
+        return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
+
+    async def one(self) -> Serialized:
+        """The only message of a unary request."""
+        event = await self._receive()
+        body: bytes = event.get("body", b"")
+        length = int.from_bytes(body[1:LENGTH_BYTES], "big")
+        if len(body) < LENGTH_BYTES or body[0] or length > self._max_message_bytes:
+            self._take(event)
+            return await self._one_carefully()
+        size = len(body)
+        if event.get("more_body", False):
+            pieces = [body]
+            async with self._arriving.message() as came:
+                came(size)
+                while event.get("more_body", False) and size <= LENGTH_BYTES + length:
+                    event = await self._receive()
+                    if event["type"] == "http.disconnect":
+                        raise CallerLeft
+                    pieces.append(event.get("body", b""))
+                    size += len(pieces[-1])
+                    came(len(pieces[-1]))
+            body = b"".join(pieces)
+        if size != LENGTH_BYTES + length or event.get("more_body", False):
+            self._take({**event, "body": body})
+            return await self._one_carefully()
+        return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
+
+    async def _one_carefully(self) -> bytes:
+        message = await self._next()
+        if message is None or await self._next() is not None:
+            raise InvalidRequest("expected exactly one message")
+        return message
+
+    async def pieces(self) -> AsyncIterator[list[bytes]]:
+        """All messages, as many at a time as have come together, until the caller has closed its side."""
+        while (message := await self._next()) is not None:
+            yield [message, *self._following()]
+
+    def _following(self) -> Iterator[bytes]:
+        """What has been read whole behind it already; something else than a plain message is left where it is."""
+        read, at = memoryview(self._read), 0
+        while len(read) - at >= LENGTH_BYTES and not read[at]:
+            start = at + LENGTH_BYTES
+            length = int.from_bytes(read[at + 1 : start], "big")
+            if length > self._max_message_bytes or start + length > len(read):
+                break
+            at = start + length
+            yield bytes(read[start:at])
+        read.release()
+        del self._read[:at]
+
+    async def _next(self) -> bytes | None:
+        """The next message; None at the end. Raises CallerLeft."""
+        while len(self._read) < LENGTH_BYTES:
+            if self._ended:
+                if self._read:
+                    raise InvalidRequest("the request ends within a message")
+                return None
+            await self._read_more()
+        compressed, length = self._read[0], int.from_bytes(self._read[1:LENGTH_BYTES], "big")
+        if length > self._max_message_bytes:
+            raise MessageTooLarge(f"the message has {length:,} bytes, at most {self._max_message_bytes:,} are taken")
+        stop = LENGTH_BYTES + length
+        if len(self._read) < stop:
+            await self._read_to(stop)
+        message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
+        del self._read[:stop]
+        return await self._inflated(message) if compressed else message
+
+    async def _read_to(self, stop: int) -> None:
+        async with self._arriving.message() as came:
+            came(len(self._read))
+            while (before := len(self._read)) < stop:
+                if self._ended:
+                    raise InvalidRequest("the request ends within a message")
+                await self._read_more()
+                came(len(self._read) - before)
+
+    async def _read_more(self) -> None:
+        self._take(await self._receive())
+
+    def _take(self, event: Event) -> None:
+        if event["type"] == "http.disconnect":
+            raise CallerLeft
+        self._read += event.get("body", b"")
+        self._ended = not event.get("more_body", False)
+
+    async def _inflated(self, message: bytes) -> bytes:
+        encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
+        return await inflated(message, encoding, self._max_message_bytes)
+
+    async def write(self, *messages: Parts) -> None:
+        """Messages of a stream; returns when they have gone out."""
+        await self._put(*self._beginning(), *_bodies(_framed(*messages), more=True))
+
+    async def finish(self, last: Parts | None = None) -> None:
+        """The end, with a last message perhaps."""
+        await self._put(*self._beginning(), *_bodies(_framed(last) if last is not None else b""), OK_TRAILERS)
+
+    async def fail(self, status: Status) -> None:
+        """The end by an error."""
+        headers = [(b"grpc-status", str(int(status.code)).encode())]
+        headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
+        with suppress(CallerLeft):
+            if self._started:
+                await self._put(_body(b""), {"type": "http.response.trailers", "headers": headers})
+            else:
+                await self._put(
+                    {"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b"")
+                )
+
+    async def left(self) -> None:
+        """Returns when the caller has left; for calls whose messages have all been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def _beginning(self) -> tuple[Event, ...]:
+        if self._started:
+            return ()
+        self._started = True
+        return (START,)
+
+    async def _put(self, *events: Event) -> None:
+        try:
+            for event in events:
+                await self._send(event)
+        except OSError as err:  # what ASGI says a server raises when the caller has left
+            raise CallerLeft from err
+
+
+def _body(content: bytes, more: bool = False) -> Event:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+def _bodies(content: bytes, more: bool = False) -> Iterable[Event]:
+    if len(content) <= PIECE_BYTES:
+        return (_body(content, more),)
+    starts = range(0, len(content), PIECE_BYTES)
+    return (_body(content[at : at + PIECE_BYTES], more or at != starts[-1]) for at in starts)
+
+
+class _Metadata(Mapping[str, str | bytes]):
+    """The headers that are the caller's own, decoded when somebody asks."""
+
+    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
+        self._headers = headers
+
+    def __getitem__(self, key: str) -> str | bytes:
+        value = self._headers[key.encode()]
+        return b64decode(value + b"==") if key.endswith("-bin") else value.decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.decode("latin-1") for key in self._headers if not key.startswith(RESERVED))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def timeout_s(value: bytes) -> float:
+    """The seconds that a grpc-timeout header gives: at most 8 digits and a unit.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    digits, unit = value[:-1], TIMEOUT_UNITS.get(value[-1:])
+    if unit is None or not digits.isdigit() or len(digits) > 8:
+        raise InvalidRequest(f"expected a grpc-timeout of up to 8 digits and a unit, got {value!r}")
+    return int(digits) * unit
+
+
+def _framed(*messages: Parts) -> bytes:
+    pieces: list[bytes | memoryview] = []
+    for parts in messages:
+        pieces.append(b"\0" + sum(map(len, parts)).to_bytes(4, "big"))
+        pieces += parts
+    return b"".join(pieces)
