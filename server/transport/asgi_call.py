@@ -96,15 +96,15 @@ class Call:
         size = len(body)
         if event.get("more_body", False):
             pieces = [body]
-            async with self._arriving.message() as came:
-                came(size)
+            with self._arriving.message() as arrival:
+                arrival.came(size)
                 while event.get("more_body", False) and size <= LENGTH_BYTES + length:
                     event = await self._receive()
                     if event["type"] == "http.disconnect":
                         raise CallerLeft
                     pieces.append(event.get("body", b""))
                     size += len(pieces[-1])
-                    came(len(pieces[-1]))
+                    arrival.came(len(pieces[-1]))
             body = b"".join(pieces)
         if size != LENGTH_BYTES + length or event.get("more_body", False):
             self._take({**event, "body": body})
@@ -154,13 +154,13 @@ class Call:
         return await self._inflated(message) if compressed else message
 
     async def _read_to(self, stop: int) -> None:
-        async with self._arriving.message() as came:
-            came(len(self._read))
+        with self._arriving.message() as arrival:
+            arrival.came(len(self._read))
             while (before := len(self._read)) < stop:
                 if self._ended:
                     raise InvalidRequest("the request ends within a message")
                 await self._read_more()
-                came(len(self._read) - before)
+                arrival.came(len(self._read) - before)
 
     async def _read_more(self) -> None:
         self._take(await self._receive())

@@ -24,12 +24,12 @@ MOST = message(bytes(995))[:-1]
 async def test_bytes_are_held_until_a_message_is_whole() -> None:
     """A second one that does not fit beside it is refused; one alone may have any size."""
     arriving = Arriving(100)
-    async with arriving.message() as came:
-        came(80)
-        came(80)
-        async with arriving.message() as other:
-            with pytest.raises(Overloaded, match="160 bytes of requests that are not whole wait for their rest"):
-                other(1)
+    with arriving.message() as one:
+        one.came(80)
+        one.came(80)
+        refused = pytest.raises(Overloaded, match="160 bytes of requests that are not whole wait for their rest")
+        with arriving.message() as other, refused:
+            other.came(1)
         assert arriving.held_bytes == 160
 
     assert arriving.held_bytes == 0
@@ -40,8 +40,8 @@ async def test_bytes_of_callers_who_leave_are_held_no_longer() -> None:
     arriving = Arriving(100)
 
     async def leave() -> None:
-        async with arriving.message() as came:
-            came(80)
+        with arriving.message() as arrival:
+            arrival.came(80)
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
