@@ -7,12 +7,15 @@ it all, and the process would stay as large as it ever was.
 import asyncio
 import ctypes
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 LOOK_INTERVAL_S = 5.0
 WORTH_BYTES = 32 << 20
 """Of growth; less is soon used again."""
+BUSY = 0.2
+"""Of a core, from which on a process is at work, and would soon take again what it gives back."""
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -23,13 +26,15 @@ def resident_bytes() -> int:
 
 
 async def give_back() -> None:
-    """Again and again, while this process is larger than it once was; ends at once where nothing can be done."""
+    """When this process has nothing to do and is larger than it once was; ends at once where nothing can be done."""
     if (trim := trimmer()) is None:
         return
     least = resident_bytes()
     while True:
+        used_s = time.process_time()
         await asyncio.sleep(LOOK_INTERVAL_S)
-        if resident_bytes() > least + WORTH_BYTES:
+        is_busy = time.process_time() - used_s > BUSY * LOOK_INTERVAL_S
+        if not is_busy and resident_bytes() > least + WORTH_BYTES:
             await asyncio.to_thread(trim, 0)
         least = min(least, resident_bytes())
 
