@@ -68,7 +68,7 @@ def check_graph(model: bytes, allowed_domains: Collection[str] = ()) -> None:
                 raise InvalidBundle("model.onnx has data outside the file; a bundle's model is one file")
             if wire != BYTES:
                 continue
-            if number in kind.parts:
+            if number in kind.parts and value:
                 waiting.append((at - value, at, kind.parts[number], depth + 1))
             elif number in kind.domains and (domain := model[at - value : at]) not in allowed:
                 raise InvalidBundle(

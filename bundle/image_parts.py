@@ -21,8 +21,9 @@ MAX_SCANNED_PIXELS = 10 * MAX_PIXELS
 """Pixels times scans."""
 PIXEL_S, SCAN_S = 12e-9, 4e-9
 """Of a pixel in all steps, and in each scan; of 16-bit colour it is up to five times as much."""
-PIXEL_BYTES = 12
-"""Of a pixel at most: as decoded, the low bytes of 16-bit colour, and in the model's channels."""
+PIXEL_BYTES = 20
+"""Of a pixel at most: as decoded and upright, the same for the low bytes of 16-bit colour, and in the model's
+channels. Most files take 8."""
 MAX_TEXT_BYTES = 1_000_000
 """Of a compressed text, unpacked."""
 
@@ -30,13 +31,16 @@ PNG = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 PNG_NOTED = (b"IHDR", b"acTL", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 JPEG = b"\xff\xd8"
-MARKER = re.compile(rb"\xff[^\x00\xff]")
+MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+"""But for fill bytes, restarts, and 0xFF among pixels, which stands before a zero."""
+STEP_BYTES = 1 << 20
+"""How far a marker is looked for at once: other threads have to wait for so long."""
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 JPEG_KEPT = {*range(0xC0, 0xD0), 0xDB, 0xDD, 0xE0, 0xEE}
 """Frames, tables, restarts, and JFIF and Adobe, which say what the colours are."""
-ALONE = {0x01, *range(0xD0, 0xDA)}
-"""Markers without content."""
-SCAN = 0xDA
+ALONE = {*range(0xC0), 0xD8, 0xD9}
+"""Markers without content; where restarts are expected, decoders pass over those that do not exist."""
+SCAN, END = 0xDA, 0xD9
 APP1 = 0xE1
 
 EXIF = b"Exif\0\0"
@@ -160,36 +164,50 @@ class _Png(_File):
             packed, text = content[:1] == b"\1", content[2:].split(b"\0", 2)[-1]
             self._xmp = _unpacked(text) if packed else text
         elif keyword == EXIF_PROFILE and self._exif is None:
-            text = _unpacked(content[1:]) if name == b"zTXt" else content
-            self._exif = _hex(b"".join(text.split(b"\n")[3:]))
+            text = _unpacked(content[1:]) if name == b"zTXt" else content[:MAX_TEXT_BYTES]
+            self._exif = _hex(text.split(b"\n", 3)[-1])
 
 
 class _Jpeg(_File):
-    """A JPEG file: segments that begin with a marker, and from the first scan on what is for the decoder alone."""
+    """A JPEG file: segments that begin with a marker, and scans, up to the end of the first picture.
+
+    Cameras put more behind it: previews, films.
+    """
 
     def parts(self) -> ImageParts:
         self._kept.append(JPEG)
-        at = len(JPEG)
-        while True:
+        at, scans, first_scan = len(JPEG), 0, 0
+        while (at := self._marker(at)) and not (scans and self._encoded[at - 1] == END):
             self._count_part()
-            found = MARKER.search(self._encoded, at)
-            if found is None:
-                raise InvalidImage("the image is truncated")
-            at = found.end()
             marker = self._encoded[at - 1]
-            if marker == SCAN:
-                break
             if marker in ALONE:
                 continue
             end = at + max(2, int.from_bytes(self._encoded[at : at + 2]))
             if end > len(self._encoded):
-                raise InvalidImage("the image is truncated")
-            if marker in JPEG_KEPT:
-                self._kept.append(self._view[at - 2 : end])
-            self._note(marker, self._encoded[at + 2 : end])
+                at = 0
+                break
+            if marker == SCAN:
+                first_scan = first_scan or at - 2
+                scans += 1
+            elif not scans:
+                self._segment(marker, at, end)
             at = end
-        self._kept.append(self._view[at - 2 :])
-        return self._parts(scans=1 + self._encoded.count(bytes((0xFF, SCAN)), at))
+        if not scans:
+            raise InvalidImage("the image is truncated")
+        self._kept.append(self._view[first_scan : at or len(self._encoded)])
+        return self._parts(scans)
+
+    def _marker(self, at: int) -> int:
+        """Behind the next one; 0: there is none."""
+        for start in range(at, len(self._encoded), STEP_BYTES):
+            if found := MARKER.search(self._encoded, start, start + STEP_BYTES + 1):
+                return found.end()
+        return 0
+
+    def _segment(self, marker: int, at: int, end: int) -> None:
+        if marker in JPEG_KEPT:
+            self._kept.append(self._view[at - 2 : end])
+        self._note(marker, self._encoded[at + 2 : end])
 
     def _note(self, marker: int, content: bytes) -> None:
         if marker in FRAMES and len(content) >= 5:

@@ -30,7 +30,7 @@ class Header(NamedTuple):
 
 
 class Npz:
-    """An .npz file. Whatever is wrong with it is raised as ValueError, or as one of the errors of zipfile and zlib."""
+    """An .npz file. Whatever is wrong with it is raised as ValueError, or as what zipfile, zlib or numpy raises."""
 
     def __init__(self, content: bytes) -> None:
         if _directory_bytes(content) > MAX_DIRECTORY_BYTES:

@@ -14,7 +14,8 @@ def without_folders(text: str, models: Path) -> str:
         models: the models folder, as it was given to this server.
     """
     for folder in sorted({str(models.resolve()), str(models.absolute())}, key=len, reverse=True):
-        text = text.replace(f"{folder}/", "").replace(folder, "the models folder")
+        text = re.sub(rf"(?<![\w./]){re.escape(folder)}/", "", text)
+        text = re.sub(rf"(?<![\w./]){re.escape(folder)}(?![\w.-])", "the models folder", text)
     if models.name:
         text = re.sub(rf"(?<![\w./]){re.escape(str(models))}/", "", text)
     return ABSOLUTE.sub("", text)

@@ -36,6 +36,7 @@ async def give_back() -> None:
         is_busy = time.process_time() - used_s > BUSY * LOOK_INTERVAL_S
         if not is_busy and resident_bytes() > least + WORTH_BYTES:
             await asyncio.to_thread(trim, 0)
+            least = resident_bytes()
         least = min(least, resident_bytes())
 
 

@@ -131,5 +131,6 @@ def _died(code: int, last_line: str) -> Refused | Undecided:
     if code == -signal.SIGKILL:
         return Undecided("the process that verified it was killed, perhaps for want of memory")
     if code < 0:
-        return Refused(f"the process that verified it died by {signal.Signals(-code).name}")
+        name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
+        return Refused(f"the process that verified it died by {name}")
     return Refused(last_line or f"verification ended with code {code}")

@@ -46,7 +46,7 @@ class Repeats:
         if error_id and now - since < EVERY_S:
             self._kinds[kind] = (since, error_id, left_out + 1)
             return Noted(False, error_id, 0)
-        if len(self._kinds) >= MAX_KINDS:
+        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
             self._kinds.clear()
         error_id = secrets.token_hex(4)
         self._kinds[kind] = (now, error_id, 0)

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -28,6 +28,8 @@ LARGE_S = 0.25
 """A file that takes longer to decode is large: 16 million pixels."""
 LARGE_BYTES = 1 << 30
 """That large files in work may take together, or one alone."""
+COPIES = 2
+"""Of a file: as it came, and its parts that make pixels."""
 PATIENCE = 10
 """A file lets others go before that come within so many times its own cost."""
 
@@ -81,7 +83,7 @@ class Decoder:
     def __init__(self, cores: int, max_waiting_files: int, max_bytes: int) -> None:
         """
         Args:
-            max_bytes: of the images of all calls whose files are not all decoded.
+            max_bytes: of the files and images of all calls whose files are not all decoded.
         """
         threads = max(2, cores)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -104,13 +106,13 @@ class Decoder:
         Raises:
             InvalidRequest: says which file cannot be read, counting from 0, and why; or the images are too large
                 together.
-            Overloaded: too many files wait to be decoded, or their images are too large together; none of these was
-                begun.
+            Overloaded: too many files wait to be decoded, or too many bytes; none of these was begun.
 
         Cancelling the caller leaves at most the file that is being decoded.
         """
-        size = len(files) * math.prod(expected.shape)
-        self._check_room(len(files), size)
+        images_bytes = len(files) * math.prod(expected.shape)
+        size = images_bytes + COPIES * sum(map(len, files))
+        self._check_room(len(files), images_bytes, size)
         self._waiting_files += len(files)
         self._bytes += size
         try:
@@ -119,21 +121,21 @@ class Decoder:
             self._waiting_files -= len(files)
             self._bytes -= size
 
-    def _check_room(self, files: int, size: int) -> None:
-        if size > self._max_bytes:
+    def _check_room(self, files: int, images_bytes: int, size: int) -> None:
+        if images_bytes > self._max_bytes:
             raise InvalidRequest(
-                f"the images of {files:,} files take {size:,} bytes when they are decoded; at most {self._max_bytes:,} "
-                f"are taken, which are {self._max_bytes * files // size:,} images"
+                f"the images of {files:,} files take {images_bytes:,} bytes when they are decoded; at most "
+                f"{self._max_bytes:,} are taken, which are {self._max_bytes * files // images_bytes:,} images"
             )
         if self._waiting_files + files > self._max_waiting_files:
             raise Overloaded(
                 f"{self._waiting_files:,} files wait to be decoded and at most {self._max_waiting_files:,} may; "
                 f"{files:,} more do not fit"
             )
-        if self._bytes + size > self._max_bytes:
+        if self._bytes and self._bytes + size > self._max_bytes:
             raise Overloaded(
-                f"files that are being decoded become {self._bytes:,} bytes and at most {self._max_bytes:,} are taken; "
-                f"{size:,} more do not fit"
+                f"files that are being decoded, and their images, have {self._bytes:,} bytes and at most "
+                f"{self._max_bytes:,} are taken; {size:,} more do not fit"
             )
 
     async def _decode(self, files: Sequence[bytes], expected: PixelSettings) -> np.ndarray:
@@ -156,7 +158,11 @@ class Decoder:
         file = _Waiting(turn, next(self._numbers), parts, expected, loop.create_future())
         heapq.heappush(self._lane(parts).waiting, file)
         self._begin()
-        return await file.pixels
+        try:
+            return await file.pixels
+        finally:
+            if file.pixels.cancelled():  # it may stay in its lane until it would have had its turn
+                file.parts = replace(file.parts, encoded=b"")
 
     def _lane(self, parts: ImageParts) -> _Lane:
         return self._large if parts.decode_s > LARGE_S else self._small

@@ -11,6 +11,8 @@ from vouch.server.errors import DeadlineExpired, Overloaded
 
 WHOLE_WITHIN_S = 120.0
 """For a message, from its first piece on: 64 MiB come at 4.5 megabits a second."""
+PIECE_BYTES = 64
+"""What a piece takes beside its content."""
 LOOKS = 20
 """In that time, how often the late ones are looked for. A timer for each message would take 7 of the 100 microseconds
 that a call with 25 KB takes."""
@@ -86,13 +88,13 @@ class Arrival:
         return self
 
     def came(self, count: int) -> None:
-        """Another piece of so many bytes.
+        """Another piece of so many bytes; it takes some of its own too.
 
         Raises:
             Overloaded: with it there are too many.
         """
-        self._arriving.take(count, of=self.held_bytes)
-        self.held_bytes += count
+        self._arriving.take(count + PIECE_BYTES, of=self.held_bytes)
+        self.held_bytes += count + PIECE_BYTES
 
     def expire(self) -> None:
         """Ends the wait for the rest."""

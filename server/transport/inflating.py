@@ -18,9 +18,8 @@ not exist, or field 15, which none of them has (a test looks)."""
 AT_ONCE_BYTES = 4096
 """Of a compressed message: up to here it is inflated where it is, which takes less than to ask a thread. It may still
 become a thousand times as long, which takes about 10 ms."""
-MAX_WAITING = 256
-"""Messages that may wait for the thread."""
-_waiting = 0
+MAX_WAITING, MAX_WAITING_BYTES = 256, 64 << 20
+"""Messages that may wait for the thread, and their bytes; one alone may have more."""
 
 
 async def inflated_if_compressed(message: bytes, max_bytes: int) -> bytes:
@@ -43,23 +42,41 @@ async def inflated(message: bytes, encoding: str, max_bytes: int) -> bytes:
         MessageTooLarge: it holds more; the memory for more was not taken.
         Overloaded: too many wait already.
     """
-    global _waiting  # noqa: PLW0603  # of the process, as the thread is
     if encoding not in WINDOW_BITS:
         raise Unsupported(f"messages compressed as {encoding!r} are not read")
     if len(message) <= AT_ONCE_BYTES:
         return _inflate(message, encoding, max_bytes)
-    if _waiting >= MAX_WAITING:
-        raise Overloaded(f"{_waiting:,} compressed messages wait to be inflated; send this one later, or as it is")
-    _waiting += 1
+    waiting_bytes = sum(len(one.message) for one in _waiting)
+    if len(_waiting) >= MAX_WAITING or (_waiting and waiting_bytes + len(message) > MAX_WAITING_BYTES):
+        raise Overloaded(f"{len(_waiting):,} compressed messages wait to be inflated; send this one later, or as it is")
+    work = _Work(message, encoding, max_bytes)
+    _waiting.add(work)
     try:
-        return await asyncio.get_running_loop().run_in_executor(_thread(), _inflate, message, encoding, max_bytes)
+        return await asyncio.get_running_loop().run_in_executor(_thread(), work)
     finally:
-        _waiting -= 1
+        _waiting.discard(work)
+        work.message = b""  # the thread's queue holds the work itself until its turn comes
 
 
 @cache
 def _thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="inflate")
+
+
+class _Work:
+    """A message that waits for the thread."""
+
+    def __init__(self, message: bytes, encoding: str, max_bytes: int) -> None:
+        self.message = message
+        self._encoding = encoding
+        self._max_bytes = max_bytes
+
+    def __call__(self) -> bytes:
+        return _inflate(self.message, self._encoding, self._max_bytes)
+
+
+_waiting: set[_Work] = set()
+"""Of the process, as the thread is."""
 
 
 def _inflate(message: bytes, encoding: str, max_bytes: int) -> bytes:

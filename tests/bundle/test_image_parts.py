@@ -121,6 +121,14 @@ def test_as_many_scans_are_taken_as_the_size_allows() -> None:
         decode(with_scans(large, 11), AS_COLOUR)
 
 
+def test_what_lies_behind_the_picture_is_not_looked_at() -> None:
+    """Cameras put a film there; random bytes have the marker of a scan once in 64 KiB."""
+    picture = jpeg(4000, 3000)
+    film = b"\xff\xda" * 100 + np.random.default_rng(0).bytes(1_000_000)
+
+    assert image_parts(picture + film) == image_parts(picture)
+
+
 def test_scans_of_a_preview_are_not_counted() -> None:
     """Cameras put a small JPEG file into a large one's EXIF."""
     preview = with_scans(jpeg(64, 64, progressive=True), MAX_SCANS)

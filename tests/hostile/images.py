@@ -50,6 +50,12 @@ def with_scans(file: bytes, scans: int) -> bytes:
     return file[:end] + file[start:end] * (scans - file.count(b"\xff\xda")) + file[end:]
 
 
+def hidden_scans(file: bytes, scans: int) -> bytes:
+    """A progressive JPEG file with more scans behind a marker that does not exist, which may seem to contain them."""
+    start, end = file.rindex(b"\xff\xda"), file.rindex(b"\xff\xd9")
+    return file[:end] + b"\xff\x02\xff\xff" + file[start:end] * scans + file[end:]
+
+
 def with_segment(file: bytes, marker: int, content: bytes, times: int = 1) -> bytes:
     """A JPEG file with more segments at its beginning."""
     segment = bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
@@ -70,6 +76,9 @@ def packed_text(size: int) -> bytes:
 
 HOSTILE = {
     "JPEG of 8000 x 8000 in 90 scans": lambda: with_scans(jpeg(8000, 8000, progressive=True), 90),
+    "JPEG of 8000 x 8000 in 90 scans, of which a segment hides 80": lambda: hidden_scans(
+        jpeg(8000, 8000, progressive=True), 80
+    ),
     "JPEG of 8 x 8 in 100,000 scans": lambda: with_scans(jpeg(8, 8, progressive=True), 100_000),
     "JPEG of 8 x 8 with a million segments": lambda: with_segment(jpeg(8, 8), 0xFE, b"", 1_000_000),
     "JPEG with a million bytes between segments": lambda: b"\xff\xd8" + bytes(1_000_000) + jpeg(8, 8)[2:],
@@ -84,6 +93,9 @@ HOSTILE = {
     "PNG with 300,000 chunks": lambda: png(8, 8, more=chunk(b"tEXt", b"a\0b") * 300_000),
     "PNG with 5,000 colour profiles": lambda: png(8, 8, more=chunk(b"iCCP", b"a\0" + packed_text(1_000_000)) * 5_000),
     "PNG with 5,000 packed texts": lambda: png(8, 8, more=chunk(b"zTXt", b"a\0" + packed_text(1_000_000)) * 5_000),
+    "PNG with five million lines": lambda: png(
+        8, 8, more=chunk(b"tEXt", b"Raw profile type exif\0" + b"\n" * 5_000_000)
+    ),
     "PNG whose EXIF overlaps": lambda: png(8, 8, more=chunk(b"eXIf", overlapping_tiff(60_000, 1_000_000))),
     "PNG with 500 EXIF profiles": lambda: png(
         8, 8, more=chunk(b"zTXt", b"Raw profile type exif\0" + packed_text(1_000_000)) * 500

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.hostile.images import jpeg, png
-from vouch.bundle.image_parts import ImageParts
+from tests.hostile.images import chunk, jpeg, png
+from vouch.bundle.image_parts import PIXEL_BYTES, ImageParts
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.server.errors import InvalidRequest, Overloaded
 from vouch.server.services import decoder as module
@@ -148,7 +148,7 @@ async def test_images_of_all_calls_are_bounded(decoder: Decoder, held: Held) -> 
     first = asyncio.create_task(decoder.decode([TINY_FILE], large))
     await held.until(1)
 
-    with pytest.raises(Overloaded, match="become 49,152 bytes and at most 65,536 are taken; 49,152 more do not fit"):
+    with pytest.raises(Overloaded, match="have 49,2.. bytes and at most 65,536 are taken; 49,2.. more do not fit"):
         await decoder.decode([TINY_FILE], large)
     held.let_go.release()
     await first
@@ -165,7 +165,7 @@ async def test_too_many_files_are_refused(decoder: Decoder) -> None:
 
 async def test_large_files_share_their_memory(monkeypatch: pytest.MonkeyPatch, held: Held) -> None:
     """As many at once as fit, or one alone."""
-    monkeypatch.setattr(module, "LARGE_BYTES", int(2.5 * 64e6 * 12))
+    monkeypatch.setattr(module, "LARGE_BYTES", int(2.5 * 64e6 * PIXEL_BYTES))
     decoder = Decoder(8, 10, 1 << 16)
     calls = [sent(decoder, file) for file in (*HUGE_FILES.values(), HUGE_FILES[8000])]
     await held.until(2)
@@ -176,3 +176,30 @@ async def test_large_files_share_their_memory(monkeypatch: pytest.MonkeyPatch, h
         held.let_go.release()
     await asyncio.wait_for(asyncio.gather(*calls), 30)
     decoder.close()
+
+
+async def test_waiting_files_are_bounded_by_their_own_bytes_too(decoder: Decoder, held: Held) -> None:
+    """They may be large and their images small; one call alone may have any size, as a message may."""
+    file = png(8, 8, more=chunk(b"tEXt", bytes(40_000)))
+    alone = sent(decoder, file)
+    await held.until(1)
+
+    with pytest.raises(Overloaded, match=r"have 80,\d+ bytes and at most 65,536 are taken"):
+        await decoder.decode([TINY_FILE], SMALL)
+    held.let_go.release()
+    await asyncio.wait_for(alone, 30)
+
+
+async def test_who_left_leaves_no_bytes(decoder: Decoder, held: Held) -> None:
+    """Though others are before them."""
+    first = [sent(decoder, TINY_FILE) for _ in range(2)]
+    await held.until(2)
+    leaving = sent(decoder, png(9, 9))
+    await asyncio.sleep(0.05)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+
+    assert [waiting.parts.encoded for waiting in decoder._small.waiting] == [b""]
+    for _ in range(2):
+        held.let_go.release()
+    await asyncio.wait_for(asyncio.gather(*first), 30)

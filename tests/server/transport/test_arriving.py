@@ -27,10 +27,10 @@ async def test_bytes_are_held_until_a_message_is_whole() -> None:
     with arriving.message() as one:
         one.came(80)
         one.came(80)
-        refused = pytest.raises(Overloaded, match="160 bytes of requests that are not whole wait for their rest")
+        refused = pytest.raises(Overloaded, match="288 bytes of requests that are not whole wait for their rest")
         with arriving.message() as other, refused:
             other.came(1)
-        assert arriving.held_bytes == 160
+        assert arriving.held_bytes == 288
 
     assert arriving.held_bytes == 0
 
@@ -52,7 +52,7 @@ async def test_bytes_of_callers_who_leave_are_held_no_longer() -> None:
 
 @pytest.fixture
 async def server() -> AsyncIterator[H2cornServer]:
-    one = await start_h2corn(echo(), Gate(), Listening(max_arriving_bytes=5000))
+    one = await start_h2corn(echo(), Gate(), Listening(max_arriving_bytes=5600))
     yield one
     await one.stop()
 
@@ -93,7 +93,7 @@ async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(server:
     whole = await begun(server, PREDICT, message(b""))
     whole.send(b"", last=True)
 
-    assert await ended(late) == ("8", "4,995 bytes of requests that are not whole wait for their rest")
+    assert await ended(late) == ("8", "5,315 bytes of requests that are not whole wait for their rest")
     assert (await ended(whole))[0] == "0"
     for call in (*waiting[1:], late, whole):
         call.close()

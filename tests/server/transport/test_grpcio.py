@@ -82,7 +82,7 @@ async def test_an_end_that_nobody_asked_for_is_told() -> None:
     server = await start_grpcio(echo(), Gate(), Listening())
     with RawCall(server.port, "/a", ("a", "b")) as call:
         call.send(b"", last=True)
-        assert await asyncio.to_thread(call.ended) == ("12", "Method not found!")
+        assert await asyncio.to_thread(call.ended) == ("12", "there is no method /a")
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(opening() + headers(1, block("/a").replace(b"/a", b"/\xff")))
 

@@ -161,15 +161,15 @@ async def test_calls_at_once_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     """Over all connections: one more is refused without a task of its own, and answered when another has left."""
     monkeypatch.setattr(vouch.server.transport.h2corn, "MAX_CALLS", 5)
     server = await start_h2corn(echo(), Gate(), Listening())
-    waiting = [await asyncio.to_thread(RawCall, server.port) for _ in range(5)]
-    late = await asyncio.to_thread(RawCall, server.port)
+    calls = [await asyncio.to_thread(RawCall, server.port) for _ in range(6)]
+    ends = await asyncio.gather(*(asyncio.to_thread(call.ended, 3) for call in calls))
 
-    assert await asyncio.to_thread(late.ended) == ("", "503")
-    waiting[0].close()
+    assert sorted(ends) == [("", "503"), *[("", "nothing")] * 5]
+    calls[ends.index(("", "nothing"))].close()
     async with asyncio.timeout(20):
         while await answered(server.port) != "0":
             await asyncio.sleep(0.05)
-    for call in (late, *waiting[1:]):
+    for call in calls:
         call.close()
     await server.stop()
 
