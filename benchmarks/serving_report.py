@@ -138,7 +138,7 @@ def _latency(rows: Rows) -> str:
     ]
     for name in _names(rows, "contender"):
         of_it = [row for row in rows if row["contender"] == name]
-        alone = [row for row in of_it if row["load"] == "alone"]
+        alone = [row for row in of_it if row["load"] == "alone" and row["p50_ms"] is not None]
         if not alone:
             continue
         cells = [f"{median(row['p50_ms'] for row in alone):.2f} / {median(row['p99_ms'] for row in alone):.2f}"]
