@@ -107,10 +107,12 @@ async def test_an_open_inference_stream_goes_on_or_ends(serving: Serving) -> Non
     """As its caller wants it."""
     requests = [raw_request(BAD if n == 1 else GOOD) for n in range(3)]
     answers = [answer async for answer in serving.inference.ModelStreamInfer(iter(requests))]
-    ending = serving.inference.ModelStreamInfer(iter(requests), metadata=((END_STREAM_BY_ERROR, "true"),))
+    ending = serving.inference.ModelStreamInfer(metadata=((END_STREAM_BY_ERROR, "true"),))
 
     assert [answer.error_message for answer in answers] == ["", SENTENCE, ""]
+    await ending.write(raw_request(GOOD))
     assert await ending.read()
+    await ending.write(raw_request(BAD))  # the last: a client that still writes when a stream ends makes up a reason
     with pytest.raises(grpc.aio.AioRpcError):
         await ending.read()
     assert (await ending.code(), await ending.details()) == INTERNAL

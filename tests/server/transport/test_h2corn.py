@@ -23,7 +23,7 @@ from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.listening import OTHER_DESCRIPTORS, Listening
 from vouch.server.transport.tls import TlsFiles
 
-RENEWALS = 8
+RENEWALS = 3
 
 
 async def called(channel: grpc.aio.Channel) -> str:
