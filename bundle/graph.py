@@ -2,14 +2,15 @@
 
 Two things are looked for, in graphs within nodes and in functions too: operators of domains other than ONNX's, whose
 code is less tried, and data outside the file, which could be any file of the machine. Weights are passed over, so a
-large model takes no longer than its number of nodes does. Fields:
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; wire format: https://protobuf.dev/programming-guides/encoding/.
+large model takes no longer than its number of nodes does. The fields are those of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.wire_format import BYTES, FIXED, VARINT, read_varint
 
 OWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 """Operators that the ONNX standard describes and that compute; `ai.onnx` is another name of the empty one."""
@@ -17,8 +18,6 @@ MAX_FIELDS = 20_000_000
 """Of a million nodes; they take about 20 s. Weights that are not packed have a field each."""
 MAX_DEPTH = 100
 """Of messages in messages, as protobuf itself has it."""
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 class Kind(NamedTuple):
@@ -80,27 +79,13 @@ def check_graph(model: bytes, allowed_domains: Collection[str] = ()) -> None:
 def _field(model: bytes, at: int, stop: int) -> tuple[int, int, int, int]:
     """Number, wire type, value (of `BYTES` the length), and where it ends."""
     try:
-        tag, at = _varint(model, at)
+        tag, at = read_varint(model, at)
         wire, value = tag & 7, 0
         if wire in (VARINT, BYTES):
-            value, at = _varint(model, at)
+            value, at = read_varint(model, at)
         at += value if wire == BYTES else FIXED.get(wire, 0)
         if at <= stop and 0 < tag >> 3 < 1 << 29 and (wire in (VARINT, BYTES) or wire in FIXED):
             return tag >> 3, wire, value, at
     except (IndexError, ValueError):
         pass
     raise InvalidBundle("model.onnx is no ONNX file")
-
-
-def _varint(model: bytes, at: int) -> tuple[int, int]:
-    """The number there, and where it ends. Raises IndexError at the file's end, ValueError over 64 bits."""
-    value = shift = 0
-    while True:
-        byte = model[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")

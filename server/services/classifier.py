@@ -12,13 +12,13 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Calibration
+from vouch.bundle.wire_format import varint
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.batch_request import Rows
 from vouch.server.catalog import Catalog, Entry, Served
 from vouch.server.errors import BundleGone, InvalidRequest
 from vouch.server.gate import Gate
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.fields import varint
 from vouch.server.services.images import check_count, raw_images
 from vouch.server.services.label_sets import ranked, set_rule
 from vouch.server.services.status import status_of

@@ -1,9 +1,6 @@
-"""Fields of serialized messages: numbers as protobuf writes them, and how many there are.
+"""How many fields a serialized message has, counted before protobuf reads them all.
 
-They are counted before protobuf reads them all: that takes a moment for each, on the event loop, and nobody else is
-answered meanwhile.
-
-The wire format: https://protobuf.dev/programming-guides/encoding/.
+That takes a moment for each, on the event loop, and nobody else is answered meanwhile.
 """
 
 from collections.abc import Mapping
@@ -12,16 +9,13 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from vouch.bundle.wire_format import BYTES, FIXED, VARINT, Serialized, read_varint
 from vouch.server.errors import InvalidRequest
-
-Serialized = bytes | memoryview
 
 FEW_BYTES = 1 << 16
 """A message of so many bytes is read in a few milliseconds, whatever its fields are."""
 MAX_FIELDS = 65_536
 """In all of a message: several times as many as a request with the most files has. Counting them takes about 20 ms."""
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 def check_fields(message: Serialized, descriptor: Any) -> None:
@@ -64,27 +58,3 @@ def _inner(descriptor: Any) -> Mapping[int, Any]:
     return {
         field.number: field.message_type for field in descriptor.fields if field.type == FieldDescriptor.TYPE_MESSAGE
     }
-
-
-def varint(value: int) -> bytes:
-    """As protobuf writes it."""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
-
-
-def read_varint(message: Serialized, at: int) -> tuple[int, int]:
-    """The number there, and where it ends. Raises IndexError at the message's end, ValueError over 64 bits."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vouch.bundle.manifest import Manifest
+from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.batch_request import Rows
 from vouch.server.errors import InvalidRequest
-from vouch.server.services.fields import varint
 from vouch.server.services.infer_request import RequestedOutput
 from vouch.server.services.table import Parts
 from vouch.server.session import Outputs

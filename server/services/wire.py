@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from google.protobuf.message import Message
 
+from vouch.bundle.wire_format import read_varint
 from vouch.server.batch_request import Rows
 from vouch.server.catalog import Catalog, Served
 from vouch.server.errors import DomainError
-from vouch.server.services.fields import read_varint
 from vouch.server.services.table import CallContext, Method, Parts, Serialized, Soon
 
 MAX_KNOWN = 256

@@ -11,9 +11,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from vouch.bundle.wire_format import read_varint, varint
 from vouch.server.batch_request import Rows
 from vouch.server.gate import Gate
-from vouch.server.services.fields import read_varint, varint
 from vouch.server.services.stream import answer_pieces
 from vouch.server.services.table import OK, CallContext, Method, Parts, Serialized, Soon
 from vouch.server.services.wire import FastPath

@@ -16,9 +16,9 @@ from tests.hostile.frames import (
     opening,
     window_update,
 )
+from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as ip
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.services.fields import varint
 
 IMAGE = bytes(range(16))
 EXTREME = [b"", b"\0", b"\x7f", b"\xff" * 9 + b"\x01", b"\xff" * 11, b"\x80" * 5, (2**31).to_bytes(4, "little")]

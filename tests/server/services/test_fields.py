@@ -4,10 +4,11 @@ import time
 
 import pytest
 
+from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
-from vouch.server.services.fields import FEW_BYTES, MAX_FIELDS, check_fields, varint
+from vouch.server.services.fields import FEW_BYTES, MAX_FIELDS, check_fields
 
 PREDICT, INFER = pb.PredictRequest.DESCRIPTOR, inference_pb2.ModelInferRequest.DESCRIPTOR
 NUMBER = b"\x08\x01"

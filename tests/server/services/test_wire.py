@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.wire_format import read_varint, varint
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.batcher import Limits, start_batcher
@@ -19,7 +20,6 @@ from vouch.server.gate import Gate
 from vouch.server.readiness import Readiness
 from vouch.server.services.classifier import Classifier
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.fields import read_varint, varint
 from vouch.server.services.inference import Inference
 from vouch.server.services.table import CallContext, Method
 from vouch.server.services.wire import MAX_KNOWN, FastPath, Surrounded, find_field
