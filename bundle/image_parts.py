@@ -32,14 +32,14 @@ PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 PNG_NOTED = (b"IHDR", b"acTL", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 JPEG = b"\xff\xd8"
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""But for fill bytes, restarts, and 0xFF among pixels, which stands before a zero."""
+"""Not fill bytes, not restart markers, and not a 0xFF of the pixels, which a zero follows."""
 STEP_BYTES = 1 << 20
-"""How far a marker is looked for at once: other threads have to wait for so long."""
+"""How many bytes one search covers: it holds the interpreter's lock, and other threads wait."""
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 JPEG_KEPT = {*range(0xC0, 0xD0), 0xDB, 0xDD, 0xE0, 0xEE}
 """Frames, tables, restarts, and JFIF and Adobe, which say what the colours are."""
 ALONE = {*range(0xC0), 0xD8, 0xD9}
-"""Markers without content; where restarts are expected, decoders pass over those that do not exist."""
+"""Markers without a length. Those below 0xC0 mean nothing; a decoder that looks for a restart passes over them."""
 SCAN, END = 0xDA, 0xD9
 APP1 = 0xE1
 

@@ -15,7 +15,7 @@ from vouch.server.errors import StartFailed, Unsupported
 from vouch.server.gate import Gate
 from vouch.server.services.status import status_of
 from vouch.server.services.table import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
-from vouch.server.transport.inflating import COMPRESSED, inflated_if_compressed
+from vouch.server.transport.inflating import inflated_if_compressed
 from vouch.server.transport.listening import (
     HANDSHAKE_S,
     IDLE_S,
@@ -171,7 +171,7 @@ def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandle
                 call = CallContext(_deadline(context)) if method.wire is not None else _context(context)
                 if method.client_streaming:
                     request = plain(request)
-                elif request.startswith(COMPRESSED):
+                else:
                     request = await inflated_if_compressed(request, max_bytes)
                 response = await answer(method, request, context, call)
             code = OK

@@ -12,6 +12,7 @@ from tests.hostile.frames import (
     END_STREAM,
     HEADERS,
     LITERAL,
+    MAX_FRAME,
     PREDICT,
     RST_STREAM,
     block,
@@ -43,6 +44,12 @@ class RawCall:
     def send(self, data: bytes, last: bool = False) -> None:
         """One frame."""
         self._socket.sendall(frame(DATA, data, 1, END_STREAM * last))
+
+    def send_all(self, data: bytes) -> None:
+        """All of a body, in frames as large as they may be."""
+        for at in range(0, len(data), MAX_FRAME):
+            self.send(data[at : at + MAX_FRAME])
+        self.send(b"", last=True)
 
     def ended(self, within_s: float = WITHIN_S) -> tuple[str, str]:
         """gRPC's status and its message; a word for another end."""
