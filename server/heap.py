@@ -16,6 +16,8 @@ WORTH_BYTES = 32 << 20
 """Of growth; less is soon used again."""
 BUSY = 0.2
 """Of a core, from which on a process is at work, and would soon take again what it gives back."""
+WORKED_S = 0.1
+"""Of a processor's time since it gave back last; what has done less has freed nothing worth it."""
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -29,15 +31,17 @@ async def give_back() -> None:
     """When this process has nothing to do and is larger than it once was; ends at once where nothing can be done."""
     if (trim := trimmer()) is None:
         return
-    least = resident_bytes()
+    least, trimmed_at_s = resident_bytes(), 0.0
     while True:
-        used_s = time.process_time()
+        began_s = time.process_time()
         await asyncio.sleep(LOOK_INTERVAL_S)
-        is_busy = time.process_time() - used_s > BUSY * LOOK_INTERVAL_S
-        if not is_busy and resident_bytes() > least + WORTH_BYTES:
-            await asyncio.to_thread(trim, 0)
-            least = resident_bytes()
+        now_s = time.process_time()
         least = min(least, resident_bytes())
+        is_busy = now_s - began_s > BUSY * LOOK_INTERVAL_S
+        has_worked = now_s - trimmed_at_s > WORKED_S  # what is freed after one time is given back the next
+        if has_worked and not is_busy and resident_bytes() > least + WORTH_BYTES:
+            await asyncio.to_thread(trim, 0)
+            trimmed_at_s = time.process_time()
 
 
 def trimmer() -> Callable[[int], int] | None:
