@@ -20,11 +20,11 @@ from google.protobuf.message import Message
 from benchmarks.runs import machine
 from vouch.client import AsyncClient, CallFailed
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.gate import Gate
-from vouch.server.services.table import CallContext, methods
+from vouch.server.rpc.method import CallContext, methods
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.h2corn import start_h2corn
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 RESETS, OTHERS = 400, 5

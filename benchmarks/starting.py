@@ -19,9 +19,10 @@ from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, trained
 from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.store import Bundle
-from vouch.server.batcher import Limits, start_batcher
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.loader import load
+from vouch.server.model.recount import recount
 from vouch.server.settings import RuntimeSettings
-from vouch.server.verify import load, recount
 
 TRANSPORTS = ("grpcio", "h2corn")
 

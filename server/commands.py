@@ -24,7 +24,7 @@ EXPECTED = (DomainError, BundleError)
 def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
     with loading():
-        from vouch.server.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
+        from vouch.server.supervisor.supervisor import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
 
     start_log()
     log = logging.getLogger("vouch.server")
@@ -60,7 +60,7 @@ def verify(arguments: Sequence[str]) -> int:
 
 def _verify(settings: VerifySettings) -> None:
     with loading():
-        from vouch.server.verify import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without
+        from vouch.server.model.recount import verify as verify_bundle  # noqa: PLC0415 - `vouch serve` starts sooner without
 
     started = time.perf_counter()
     bundle = open_bundle(settings.bundle)

@@ -26,9 +26,9 @@ from PIL import Image
 from prometheus_client.openmetrics.exposition import generate_latest
 from rich.table import Table
 
-from tests.programs import OURS, VOUCH, WITHIN_S, serving_beside, until
-from tests.server.test_metrics import AROUND, BUILD, state
-from tests.tiny import publish_tiny
+from tests.server.supervisor.test_metrics import AROUND, BUILD, state
+from tests.support.programs import OURS, VOUCH, WITHIN_S, serving_beside, until
+from tests.support.tiny import publish_tiny
 from tests.trainer.report.runs import finished, named, noise_splits
 from tests.trainer.test_card import claim, exam, training
 from vouch.bundle.store import ModelsFolder
@@ -39,8 +39,8 @@ from vouch.client import Client, commands
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import Refused
 from vouch.server.logs import FOR_PEOPLE, JsonFormatter, PeopleFormatter, event
-from vouch.server.metrics import StateCollector
-from vouch.server.session import open_session
+from vouch.server.model.session import open_session
+from vouch.server.supervisor.metrics import StateCollector
 from vouch.trainer import validate
 from vouch.trainer.card import model_card
 from vouch.trainer.report.page import report_html

@@ -32,35 +32,50 @@ LIBRARIES = {
     "client": {"grpc", "matplotlib", "numpy", "pydantic", "rich"},
 }
 """Room -> the libraries that it may import, beside Python's own."""
-SERVER_ORDER = (
-    *(
-        "repeats",
-        "logs",
-        "ending",
-        "heap",
-        "session",
-        "bound_session",
-        "pace",
-        "budget",
-        "batch_request",
-        "batch_queue",
-        "batcher",
+SERVER = {
+    "": ("errors", "repeats", "settings", "cores", "logs", "forced_exit"),
+    "counting": ("statistics", "counts"),
+    "lineup": ("folders", "verdict"),
+    "link": ("messages", "questions", "channel"),
+    "model": (
+        *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "usable"),
+        *("batcher", "loader", "recount"),
     ),
-    *("usable", "statistics", "counts", "verify", "catalog", "services", "transport", "control", "questions", "worker"),
-    *(
-        "worker_process",
-        "workplace",
-        "watchdog",
-        "member",
-        "state",
-        "metrics",
-        "crew",
-        "exposition",
-        "supervisor",
-        "commands",
+    "serving": ("catalog", "gate", "readiness"),
+    "rpc": ("protobuf", "soon", "status", "method", "stream"),
+    "services": ("contracts", "decoder", "fast", "images", "label_sets", "fast_stream", "health", "reflection"),
+    "services/classifier": ("service",),
+    "services/oip": ("repository", "request", "statistics", "response", "metadata", "model_config", "service"),
+    "transport": (
+        *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "asgi"),
+        *("choice", "grpcio", "h2corn"),
     ),
-)
-"""Steps of the server; none imports one to its right."""
+    "worker": ("heap", "worker", "process"),
+    "probe": ("process",),
+    "supervisor": (
+        *("import_path", "memory", "port", "presence", "status_server", "watchdog", "launch", "state"),
+        *("verifier", "watcher", "metrics", "slot", "pool", "supervisor"),
+    ),
+}
+"""Package of the server -> its files. Neither imports anything to its right; "" are the files beside the packages."""
+SERVER_ARROWS = {
+    "": set(),
+    "counting": {""},
+    "lineup": {""},
+    "link": {"", "counting", "lineup"},
+    "model": {"", "counting"},
+    "serving": {"", "counting", "lineup", "model"},
+    "rpc": {"", "counting", "serving"},
+    "services": {"", "counting", "model", "rpc", "serving"},
+    "services/classifier": {"", "model", "rpc", "services", "serving"},
+    "services/oip": {"", "counting", "model", "rpc", "services", "serving"},
+    "transport": {"", "rpc", "serving"},
+    "worker": {"", "counting", "lineup", "link", "model", "rpc", "services", "serving", "transport"}
+    | {"services/classifier", "services/oip"},
+    "probe": {"", "lineup", "model"},
+    "supervisor": {"", "counting", "lineup", "link", "model", "serving", "transport"},
+}
+"""Package of the server -> the packages that it may import."""
 TRAINER_ORDER = (
     *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "limits", "reading"),
     *("export", "thresholds"),
@@ -91,9 +106,9 @@ CLIENT_ORDER = (
 BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
 """Steps of a measurement; likewise."""
 ONLY_IN = {
-    "onnxruntime": {"server/bound_session.py", "server/session.py", "trainer/quantize.py", "trainer/validate.py"},
+    "onnxruntime": {"server/model/cuda.py", "server/model/session.py", "trainer/quantize.py", "trainer/validate.py"},
     "h2corn": {"server/transport/h2corn.py"},
-    "prometheus_client": {"server/metrics.py"},
+    "prometheus_client": {"server/supervisor/metrics.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
@@ -154,7 +169,6 @@ def test_a_room_imports_only_what_its_arrows_allow(room: str) -> None:
 @pytest.mark.parametrize(
     ("room", "order"),
     [
-        ("server", SERVER_ORDER),
         ("trainer", TRAINER_ORDER),
         ("client", CLIENT_ORDER),
         ("client/bench", BENCH_ORDER),
@@ -166,6 +180,39 @@ def test_a_step_imports_none_to_its_right(room: str, order: tuple[str, ...]) -> 
         paths = files(f"{room}/{step}") or [ROOT / room / f"{step}.py"]
         for path in paths:
             assert not steps(path, room) & set(order[position + 1 :]), path
+
+
+def server_files(package: str) -> list[Path]:
+    """Of this package alone; those that start a program and what only they import are left out of the first."""
+    outside = ("__init__", "__main__", *(("commands",) if not package else ()))
+    return [path for path in sorted((ROOT / "server" / package).glob("*.py")) if path.stem not in outside]
+
+
+def test_every_package_and_file_of_the_server_is_known() -> None:
+    """A new one has its place and its arrows."""
+    packages = {str(path.parent.relative_to(ROOT / "server")) for path in files("server")}
+
+    assert {package.replace(".", "") for package in packages} == set(SERVER) == set(SERVER_ARROWS)
+    for package, order in SERVER.items():
+        assert {path.stem for path in server_files(package)} == set(order), package
+        assert (ast.get_docstring(ast.parse((ROOT / "server" / package / "__init__.py").read_text())) or "").strip()
+
+
+@pytest.mark.parametrize("package", SERVER)
+def test_a_package_of_the_server_imports_only_what_its_arrows_allow(package: str) -> None:
+    """And within it no file imports one to its right."""
+    order = SERVER[package]
+    for path in server_files(package):
+        for name in imports(path):
+            parts = name.split(".")[1:]
+            if not name.startswith("server.") or not parts:
+                continue
+            found = max((other for other in SERVER if parts[: len(other.split("/"))] == other.split("/")), default="")
+            if found == package:
+                inner = parts[len(package.split("/")) if package else 0]
+                assert inner not in order[order.index(path.stem) + 1 :], (path, name)
+            else:
+                assert found in SERVER_ARROWS[package], (path, name)
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -181,13 +228,13 @@ def test_a_library_stays_in_its_place(library: str) -> None:
     assert users == ONLY_IN[library]
 
 
-def test_services_know_no_transport_and_the_batcher_neither_grpc_nor_onnx() -> None:
-    """What could be bound to another transport, or batch for another runtime, stays so."""
-    for path in files("server/services"):
-        assert not any(name.split(".")[:2] == ["server", "transport"] for name in imports(path)), path
-    batcher = {name.split(".")[0] for name in imports(ROOT / "server/batcher.py")} - set(sys.stdlib_module_names)
-    assert batcher == {"numpy", "server"}
-    assert steps(ROOT / "server/batcher.py", "server") == {"batch_queue", "batch_request", "budget", "errors"}
+def test_the_batcher_knows_neither_grpc_nor_onnx() -> None:
+    """What could batch for another runtime stays so."""
+    for name in ("batcher", "queue", "request", "budget"):
+        found = {part.split(".")[0] for part in imports(ROOT / f"server/model/{name}.py")} - set(
+            sys.stdlib_module_names
+        )
+        assert found <= {"numpy", "server"}, name
 
 
 def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
@@ -211,9 +258,15 @@ def test_the_vouch_command_imports_no_program() -> None:
 def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_they_are_needed() -> None:
     """A server starts sooner without; a worker has Pillow, because callers send files."""
     for parts, unwanted in (
-        ("vouch.server.commands, vouch.server.supervisor", "rich PIL prometheus_client onnxruntime grpc vouch.client"),
-        ("vouch.server.commands, vouch.server.verify", "rich PIL prometheus_client grpc vouch.server.supervisor"),
-        ("vouch.server.worker_process", "rich prometheus_client"),
+        (
+            "vouch.server.commands, vouch.server.supervisor.supervisor",
+            "rich PIL prometheus_client onnxruntime grpc vouch.client",
+        ),
+        (
+            "vouch.server.commands, vouch.server.model.recount",
+            "rich PIL prometheus_client grpc vouch.server.supervisor.supervisor",
+        ),
+        ("vouch.server.worker.process", "rich prometheus_client"),
     ):
         asked = f"import sys, {parts}; print(*set({unwanted.split()}) & set(sys.modules))"
         command = [sys.executable, "-c", asked]

@@ -20,21 +20,21 @@ HANDED_TO = {"create_task", "ensure_future", "wait_for"}
 WAITS = {"acquire", "communicate", "get", "join", "wait"}
 """Methods that wait for another thread, task or process."""
 LIFELONG = {
-    "server/batcher.py: _work": "for requests; close wakes it",
-    "server/catalog.py: end": "for the last call, which its worker gives a grace",
-    "server/batcher.py: close": "for a run; its worker gives it some seconds",
-    "server/crew.py: install": "for workers that start, which has a limit; the watcher is cancelled where they do not",
-    "server/member.py: _exit_code": "for a process that was killed",
-    "server/probe.py: probe": "for a process that was killed",
-    "server/readiness.py: changes": "as long as a caller watches; draining ends it",
-    "server/services/stream.py: answer_pieces": "as long as a caller's stream is open; its end wakes and cancels it",
-    "server/services/stream.py: read": "likewise",
-    "server/supervisor.py: run_supervisor": "for a signal",
-    "server/supervisor.py: stop": "for a task that was cancelled",
+    "server/model/batcher.py: _work": "for requests; close wakes it",
+    "server/serving/catalog.py: end": "for the last call, which its worker gives a grace",
+    "server/model/batcher.py: close": "for a run; its worker gives it some seconds",
+    "server/supervisor/pool.py: install": "for workers that start, which has a limit; the watcher ends with them",
+    "server/supervisor/slot.py: _exit_code": "for a process that was killed",
+    "server/supervisor/verifier.py: probe": "for a process that was killed",
+    "server/serving/readiness.py: changes": "as long as a caller watches; draining ends it",
+    "server/rpc/stream.py: answer_pieces": "as long as a caller's stream is open; its end wakes and cancels it",
+    "server/rpc/stream.py: read": "likewise",
+    "server/supervisor/supervisor.py: run_supervisor": "for a signal",
+    "server/supervisor/supervisor.py: stop": "for a task that was cancelled",
     "server/transport/asgi.py: _watched": "for a task that was cancelled",
-    "server/worker.py: _follow_all": "for orders; cancelled when the worker stops",
-    "server/worker.py: work": "for tasks that were cancelled",
-    "server/worker_process.py: _serve": "for orders, or for the end of the listener",
+    "server/worker/worker.py: _follow_all": "for orders; cancelled when the worker stops",
+    "server/worker/worker.py: work": "for tasks that were cancelled",
+    "server/worker/process.py: _serve": "for orders, or for the end of the listener",
 }
 """Waits in the event loop of the product that have no limit of their own, and what ends them."""
 
@@ -92,7 +92,7 @@ def test_what_a_test_starts_is_read_while_it_runs() -> None:
         if method(call) == "openpty" or (method(call) in STARTS and "PIPE" in ast.unparse(call))
     ]
 
-    assert {place.split(":")[0] for place in unread} == {"tests/programs.py"}
+    assert {place.split(":")[0] for place in unread} == {"tests/support/programs.py"}
 
 
 def test_what_waits_in_the_event_loop_of_the_product_has_a_limit_or_a_known_end() -> None:

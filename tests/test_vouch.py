@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority
-from tests.programs import VOUCH
+from tests.support.certificates import Authority
+from tests.support.programs import VOUCH
 from vouch import commands
 from vouch.cli.programs import COMMANDS
 

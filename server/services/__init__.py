@@ -1,1 +1,1 @@
-"""The services: messages in, messages out, over async functions that know no transport."""
+"""What callers can ask for. Knows no transport: any of them binds the same tables."""

@@ -7,9 +7,9 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2 as pb
 
 from vouch.server.errors import UnknownModel
-from vouch.server.readiness import Readiness
+from vouch.server.rpc.method import CallContext, Method, methods
 from vouch.server.services.contracts import HEALTH
-from vouch.server.services.table import CallContext, Method, methods
+from vouch.server.serving.readiness import Readiness
 
 HealthListResponse = GetMessageClass(HEALTH.file.message_types_by_name["HealthListResponse"])
 

@@ -1,1 +1,1 @@
-"""Transports: each binds the services' tables to a network. They know no service."""
+"""HTTP/2 by other people: h2corn and grpcio. Knows tables of methods, and neither models nor services."""

@@ -17,18 +17,10 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from vouch.server.errors import DeadlineExpired, Unsupported
-from vouch.server.gate import Gate
-from vouch.server.services.status import status_of
-from vouch.server.services.table import (
-    CANCELLED,
-    NO_METHOD,
-    OK,
-    UNKNOWN,
-    CallContext,
-    Method,
-    Soon,
-    no_method,
-)
+from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, UNKNOWN, CallContext, Method, no_method
+from vouch.server.rpc.soon import Soon
+from vouch.server.rpc.status import status_of
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.asgi_call import Call, CallerLeft, Receive, Scope, Send
 

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from vouch.server.errors import InvalidRequest, MessageTooLarge
-from vouch.server.services.status import Status
-from vouch.server.services.table import CallContext, Parts, Serialized
+from vouch.server.rpc.method import CallContext, Serialized
+from vouch.server.rpc.soon import Parts
+from vouch.server.rpc.status import Status
 from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.inflating import inflated
 

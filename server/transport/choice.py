@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Protocol
 
 from vouch.server.errors import StartFailed
-from vouch.server.gate import Gate
-from vouch.server.services.table import Method
+from vouch.server.rpc.method import Method
+from vouch.server.serving.gate import Gate
 from vouch.server.settings import Transport
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 log = logging.getLogger("vouch.server")
 

@@ -12,11 +12,11 @@ import grpc
 from google.protobuf.message import Message
 
 from vouch.server.errors import StartFailed, Unsupported
-from vouch.server.gate import Gate
-from vouch.server.services.status import status_of
-from vouch.server.services.table import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
+from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
+from vouch.server.rpc.status import status_of
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.inflating import inflated_if_compressed
-from vouch.server.transport.listening import (
+from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
     KEEPALIVE_IDLE_S,

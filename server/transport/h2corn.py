@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from h2corn import Config, RequestPolicy, Server
 
 from vouch.server.errors import StartFailed
-from vouch.server.gate import Gate
 from vouch.server.logs import event, is_for_people
-from vouch.server.port import bound, cannot_listen
-from vouch.server.services.table import Method
+from vouch.server.rpc.method import Method
+from vouch.server.serving.gate import Gate
+from vouch.server.transport.addresses import bound, cannot_listen
 from vouch.server.transport.asgi import GrpcApp
-from vouch.server.transport.listening import (
+from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
     KEEPALIVE_IDLE_S,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import vouch.bundle.graph
-from tests.tiny import tiny_graph
+from tests.support.tiny import tiny_graph
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.graph import KINDS, check_graph
 

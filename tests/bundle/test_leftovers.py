@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundle.made_up import publish_made_up
-from tests.programs import OURS, Program, run_beside
+from tests.support.programs import OURS, Program, run_beside
 from vouch.bundle.leftovers import held, remove_if_left
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.store import ModelsFolder

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.programs import run_beside
+from tests.support.programs import run_beside
 from vouch.cli.console import exit_code, output, print_json, progress_bar, say
 
 AWKWARD = "[bold]models[/bold] :smile: [1] \\[x] " + "long " * 50

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import OURS, Program, run_beside, until
+from tests.support.programs import OURS, Program, run_beside, until
 from vouch.cli.stopping import SIGNALS, finishing, stoppable
 
 CLEANS_UP = """

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.serving import Start, serving
+from tests.support.serving import Start, serving
 from vouch.server.transport.grpcio import start_grpcio
 
 __all__ = ["serving"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving import Serving, start  # noqa: F401 - a fixture
-from tests.tiny import (
+from tests.support.serving import Serving, start  # noqa: F401 - a fixture
+from tests.support.tiny import (
     LABELS,
     SIDE,
     THRESHOLDS,
@@ -24,12 +24,12 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.client import AsyncClient, CallFailed, Client, Predictions
 from vouch.client.images import Images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.catalog import Refusal
 from vouch.server.errors import NotReady
-from vouch.server.gate import Gate
-from vouch.server.services.table import CallContext, methods
+from vouch.server.rpc.method import CallContext, methods
+from vouch.server.serving.catalog import Refusal
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 COLOUR = PixelSettings(height=SIDE, width=SIDE, channels=3)
 NOBODY = "127.0.0.1:1"

@@ -12,13 +12,21 @@ import pytest
 from PIL import Image
 
 import vouch.client.waiting
-from tests.programs import VOUCH, run_beside
-from tests.serving import Serving
-from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, random_validation, several_validation, tiny_images
+from tests.support.programs import VOUCH, run_beside
+from tests.support.serving import Serving
+from tests.support.tiny import (
+    LABELS,
+    SIDE,
+    THRESHOLDS,
+    publish_tiny,
+    random_validation,
+    several_validation,
+    tiny_images,
+)
 from vouch.client.commands import bench, evaluate, health, predict, status
-from vouch.server.batcher import Limits, start_batcher
-from vouch.server.catalog import Refusal, Served
-from vouch.server.session import open_session
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.session import open_session
+from vouch.server.serving.catalog import Refusal, Served
 
 
 @pytest.fixture

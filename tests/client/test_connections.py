@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.serving import Start, start  # noqa: F401 - a fixture
+from tests.support.serving import Start, start  # noqa: F401 - a fixture
 from vouch.client import AsyncClient, CallFailed, Client
 from vouch.client.connections import MAX_CONNECTIONS, MAX_LOAD, WINDOW_S, Connection, Connections
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.gate import Gate
-from vouch.server.services.table import CallContext, methods
-from vouch.server.transport.listening import Listening
+from vouch.server.rpc.method import CallContext, methods
+from vouch.server.serving.gate import Gate
+from vouch.server.transport.limits import Listening
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 LONG_S, SHORT_S, RESETS, OTHERS = 3.0, 0.05, 400, 5

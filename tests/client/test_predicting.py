@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving import Serving, start  # noqa: F401 - a fixture
-from tests.tiny import LABELS, SIDE
+from tests.support.serving import Serving, start  # noqa: F401 - a fixture
+from tests.support.tiny import LABELS, SIDE
 from vouch.client import CallFailed, Prediction, Predictions, images, predicting
 from vouch.client.answers import Unanswered
 from vouch.client.commands import predict

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from tests.serving import Serving
+from tests.support.serving import Serving
 from vouch.client import CallFailed, Client
 from vouch.client.client import SERVING
 from vouch.client.commands import predict, status

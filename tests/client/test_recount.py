@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving import Serving
-from tests.tiny import LABELS, publish_tiny, several_validation, tiny_images, tiny_several, tiny_validation
+from tests.support.serving import Serving
+from tests.support.tiny import LABELS, publish_tiny, several_validation, tiny_images, tiny_several, tiny_validation
 from vouch.bundle.accuracy import Accuracy
 from vouch.client.client import Client
 from vouch.client.messages import Evaluation

@@ -5,8 +5,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.certificates import Authority, Pair
-from tests.serving import Serving
+from tests.support.certificates import Authority, Pair
+from tests.support.serving import Serving
 from vouch.client import AsyncClient, CallFailed, Client, Tls, UnusableCertificate
 from vouch.client.bench.calls import Calls
 from vouch.client.bench.images import Reference, take_reference
@@ -14,7 +14,7 @@ from vouch.client.commands import status
 from vouch.client.messages import Model
 from vouch.client.settings import StatusSettings
 from vouch.server.transport.grpcio import start_grpcio
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 from vouch.server.transport.tls import TlsFiles
 
 

@@ -9,7 +9,7 @@ from threading import Thread
 import grpc
 import pytest
 
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 from vouch.client import CallFailed, Client, Tls
 from vouch.client.errors import call_failed
 from vouch.client.unreachable import is_unreachable, unreachable

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.certificates import Authority
 from tests.compose.callers import Callers
 from tests.compose.engine import (
     PROJECT,
@@ -37,6 +36,7 @@ from tests.compose.engine import (
     why_not,
 )
 from tests.compose.monitoring import expressions, firing, query, without_series
+from tests.support.certificates import Authority
 from vouch.client import CallFailed, Client, Tls
 
 RULES = "/etc/prometheus/rules_test.yml"

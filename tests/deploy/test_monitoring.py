@@ -9,8 +9,8 @@ from socket import socket
 import pytest
 
 from tests.compose.monitoring import alerts, ask, expressions, query, without_series
-from tests.programs import WITHIN_S, run_beside, serving_beside, until
-from tests.tiny import publish_tiny, tiny_images
+from tests.support.programs import WITHIN_S, run_beside, serving_beside, until
+from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client import Client
 

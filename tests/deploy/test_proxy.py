@@ -14,9 +14,9 @@ import pytest
 
 from benchmarks.contenders import free_port
 from benchmarks.proxy import FOLDER, configuration, haproxy
-from tests.certificates import Authority
-from tests.programs import WITHIN_S, serving_beside, until
-from tests.tiny import publish_tiny, tiny_images
+from tests.support.certificates import Authority
+from tests.support.programs import WITHIN_S, serving_beside, until
+from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client import CallFailed, Client, Tls
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vouch.server.counts import Counts
-from vouch.server.metrics import StateCollector
-from vouch.server.presence import Found
-from vouch.server.state import State, Surroundings
+from vouch.server.counting.counts import Counts
+from vouch.server.supervisor.metrics import StateCollector
+from vouch.server.supervisor.presence import Found
+from vouch.server.supervisor.state import State, Surroundings
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = (ROOT / "deploy/prometheus/rules.yml").read_text()

@@ -15,8 +15,8 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from tests.programs import VOUCH, WITHIN_S, Program, serving_beside, until
-from tests.tiny import publish_tiny
+from tests.support.programs import VOUCH, WITHIN_S, Program, serving_beside, until
+from tests.support.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder, open_bundle
 from vouch.client import CallFailed, Client
 

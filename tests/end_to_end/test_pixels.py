@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving import Serving, Start, serving
+from tests.support.serving import Serving, Start, serving
 from vouch.bundle.store import Bundle, open_bundle
 from vouch.client.client import Client
 from vouch.client.messages import Evaluation

@@ -23,23 +23,23 @@ import grpc
 
 from tests.hostile.mutations import connection, message
 from tests.hostile.served import Bystander, Server, served
-from tests.tiny import publish_tiny
+from tests.support.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder
-from vouch.server.batcher import Limits, start_batcher
-from vouch.server.catalog import Catalog, Served
-from vouch.server.gate import Gate
-from vouch.server.heap import resident_bytes
-from vouch.server.readiness import Readiness
-from vouch.server.services.classifier import Classifier
+from vouch.server.counting.statistics import Statistics
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.session import open_session
+from vouch.server.rpc.method import Method
+from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
-from vouch.server.services.inference import Inference
+from vouch.server.services.oip.service import Inference
 from vouch.server.services.reflection import Reflection
-from vouch.server.services.table import Method
-from vouch.server.session import open_session
+from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.gate import Gate
+from vouch.server.serving.readiness import Readiness
 from vouch.server.settings import Transport
-from vouch.server.statistics import Statistics
 from vouch.server.transport.asgi import GrpcApp
+from vouch.server.worker.heap import resident_bytes
 
 ENDLESS = "/grpc.health.v1.Health/Watch"
 """It is answered for as long as its caller listens."""

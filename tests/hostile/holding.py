@@ -16,7 +16,7 @@ from h2.exceptions import ProtocolError
 
 from tests.hostile.attacker import NICE
 from tests.hostile.frames import PREDICT
-from tests.tiny import tiny_images
+from tests.support.tiny import tiny_images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 BODY_BYTES = 20_000_000

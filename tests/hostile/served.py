@@ -10,13 +10,13 @@ from pathlib import Path
 
 import grpc
 
-from tests.programs import OURS, Program, serving_beside, until
-from tests.tiny import publish_tiny, tiny_images
+from tests.support.programs import OURS, Program, serving_beside, until
+from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
-from vouch.server.watchdog import TICKS_A_SECOND, vitals
+from vouch.server.supervisor.watchdog import TICKS_A_SECOND, vitals
 
 PAUSE_S = 0.001
 MOST_TIMES = 8

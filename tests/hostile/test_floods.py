@@ -11,7 +11,7 @@ import pytest
 
 from tests.hostile.attacks import ATTACKS
 from tests.hostile.served import MOST_TIMES, Bystander, Server, Taken
-from tests.programs import OURS, run_beside, until
+from tests.support.programs import OURS, run_beside, until
 
 SECONDS = float(os.environ.get("VOUCH_FLOOD_S", "0"))
 FLOOD_S = SECONDS or 0.7

@@ -16,7 +16,7 @@ from tests.hostile.attacks import BEGIN, IMAGE
 from tests.hostile.frames import INFER, MAX_FRAME, PREDICT, message
 from tests.hostile.raw_call import RawCall
 from tests.hostile.served import Bystander, Server, served
-from tests.programs import OURS, run_beside, until
+from tests.support.programs import OURS, run_beside, until
 from vouch.server.settings import ServeSettings, Transport
 
 LIMIT = ServeSettings.model_fields["max_message_bytes"].default

@@ -10,7 +10,7 @@ import pytest
 from tests.hostile.attacks import BEGIN, TLS_HELLO
 from tests.hostile.frames import DATA, PREFACE, block, frame, headers, message
 from tests.hostile.served import Bystander, Server, Taken
-from vouch.server.transport.listening import HANDSHAKE_S
+from vouch.server.transport.limits import HANDSHAKE_S
 
 EACH = 10
 """Connections of a kind at once."""

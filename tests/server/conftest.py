@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import serving, start
-from vouch.server import worker
-from vouch.server.services import status
+from tests.support.serving import serving, start
+from vouch.server.rpc import status
+from vouch.server.worker import worker
 
 __all__ = ["serving", "start"]
 

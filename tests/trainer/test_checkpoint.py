@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.programs import OURS, run_beside
+from tests.support.programs import OURS, run_beside
 from vouch.bundle.digest import bytes_digest
 from vouch.trainer.augment import Augmentation
 from vouch.trainer.checkpoint import KEPT_S, Checkpoint, remove_expired, remove_leftovers

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.programs import OURS, VOUCH, run_beside, until
-from tests.tiny import publish_tiny
+from tests.support.programs import OURS, VOUCH, run_beside, until
+from tests.support.tiny import publish_tiny
 from vouch.bundle.manifest import CARD, MODEL, REPORT
 from vouch.bundle.store import ModelsFolder
 from vouch.trainer.checkpoint import DIGEST_LENGTH

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tiny import (
+from tests.support.tiny import (
     ROTATED,
     microsoft_graph,
     publish_tiny,
@@ -82,7 +82,7 @@ def test_an_image_with_another_label_is_another_question(folder: ModelsFolder) -
 def test_other_classes_are_no_common_question(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table is printed all the same."""
     first = publish_tiny(folder)
-    monkeypatch.setattr("tests.tiny.LABELS", ("cat", "dog", "ant"))
+    monkeypatch.setattr("tests.support.tiny.LABELS", ("cat", "dog", "ant"))
     comparison = compare([first.path, publish_tiny(folder, name="pets").path])
 
     assert "B beside A: it has other classes" in text(comparison)
@@ -133,7 +133,7 @@ def test_labels_in_another_order_are_the_same_labels(folder: ModelsFolder, monke
     """Images are known again by the names of their labels: a bundle that counts them otherwise is right on the same."""
     first = publish_tiny(folder)
     whole = tiny_validation()
-    monkeypatch.setattr("tests.tiny.LABELS", ("second", "first", "third"))
+    monkeypatch.setattr("tests.support.tiny.LABELS", ("second", "first", "third"))
     swapped = Validation(whole.images, np.array(SWAPPED)[whole.labels])
     (found,) = of(first, publish_tiny(folder, graph=tiny_graph(SWAPPED), validation=swapped))
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import ROTATED, publish_tiny, tiny_graph
+from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
 from vouch.bundle.store import ModelsFolder
 from vouch.trainer.compare import Comparison, Difference, compare
 from vouch.trainer.comparison import WIDEST, as_json, in_words, name_of, text

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tiny import publish_tiny, several_validation, tiny_graph, tiny_validation
+from tests.support.tiny import publish_tiny, several_validation, tiny_graph, tiny_validation
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import MODEL
 from vouch.bundle.store import ModelsFolder

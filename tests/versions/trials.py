@@ -32,7 +32,7 @@ print(*[name for name in ("torch", "onnx", "matplotlib", "sklearn") if modules.f
 """
 SERVER_LOADS_NEITHER = """
 import sys
-import vouch.server.commands, vouch.server.supervisor, vouch.server.worker_process
+import vouch.server.commands, vouch.server.supervisor.supervisor, vouch.server.worker.process
 print(*[name for name in ("torch", "vouch.client", "vouch.trainer") if name in sys.modules])
 """
 

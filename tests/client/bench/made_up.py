@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.tiny import LABELS, SIDE
+from tests.support.tiny import LABELS, SIDE
 from vouch.client.bench.load import Load
 from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
 from vouch.client.messages import Model

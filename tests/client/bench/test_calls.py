@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.client.bench.made_up import TINY
-from tests.serving import MAX_REQUEST_IMAGES, Serving
-from tests.tiny import LABELS, THRESHOLDS, publish_tiny, several_probabilities, tiny_images, tiny_several
+from tests.support.serving import MAX_REQUEST_IMAGES, Serving
+from tests.support.tiny import LABELS, THRESHOLDS, publish_tiny, several_probabilities, tiny_images, tiny_several
 from vouch.client import AsyncClient, CallFailed
 from vouch.client.bench.calls import CONNECTIONS, Calls, requests_of
 from vouch.client.bench.images import Reference
@@ -17,10 +17,10 @@ from vouch.client.bench.load import RIGHT, WRONG
 from vouch.client.messages import Model
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import DomainError, InvalidRequest, ModelFailed, NotReady, Overloaded
-from vouch.server.gate import Gate
-from vouch.server.services.table import CallContext, methods
+from vouch.server.rpc.method import CallContext, methods
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 IMAGES, TRUE = tiny_images(10)
 REFERENCE = Reference(IMAGES, tuple((LABELS[k],) for k in TRUE))

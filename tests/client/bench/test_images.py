@@ -4,8 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.serving import Serving
-from tests.tiny import LABELS, SIDE, THRESHOLDS, publish_tiny, several_probabilities, tiny_images, tiny_probabilities
+from tests.support.serving import Serving
+from tests.support.tiny import (
+    LABELS,
+    SIDE,
+    THRESHOLDS,
+    publish_tiny,
+    several_probabilities,
+    tiny_images,
+    tiny_probabilities,
+)
 from vouch.client.bench.images import COUNT, Reference, answer_of, take_reference
 from vouch.client.client import Client
 from vouch.client.messages import Prediction

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from tests.virtual_time import busy, run_virtually
+from tests.support.virtual_time import busy, run_virtually
 from vouch.client.bench.load import MAX_CONCURRENCY, RIGHT, WRONG, Load, Send, closed_loop, open_loop, rising
 
 

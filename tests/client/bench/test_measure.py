@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.serving import MAX_REQUEST_IMAGES, Serving
-from tests.tiny import LABELS, publish_tiny, tiny_images
+from tests.support.serving import MAX_REQUEST_IMAGES, Serving
+from tests.support.tiny import LABELS, publish_tiny, tiny_images
 from vouch.client import AsyncClient, CallFailed
 from vouch.client.bench.images import Reference
 from vouch.client.bench.measure import measure, run
 from vouch.client.bench.points import Measured
 from vouch.client.settings import BenchSettings
-from vouch.server.batcher import Limits, start_batcher
-from vouch.server.catalog import Served
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.serving.catalog import Served
 
 IMAGES, TRUE = tiny_images(20)
 REFERENCE = Reference(IMAGES, tuple((LABELS[k],) for k in TRUE))

@@ -10,19 +10,19 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2
 
-from tests.serving import Start
+from tests.support.serving import Start
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
-from vouch.server.catalog import Catalog
-from vouch.server.gate import Gate
-from vouch.server.readiness import Readiness
-from vouch.server.services.classifier import Classifier
+from vouch.server.rpc.method import CallContext, methods
+from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.contracts import with_list
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import HealthListResponse
-from vouch.server.services.inference import Inference
-from vouch.server.services.table import CallContext, methods
-from vouch.server.transport.listening import Listening
+from vouch.server.services.oip.service import Inference
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.gate import Gate
+from vouch.server.serving.readiness import Readiness
+from vouch.server.transport.limits import Listening
 
 
 def made_up(*names: str) -> FileDescriptor:

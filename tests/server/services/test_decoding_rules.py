@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.server.services.calls import refusal
-from tests.serving import Serving
-from tests.tiny import SIDE, publish_tiny
+from tests.server.services.classifier.calls import refusal
+from tests.support.serving import Serving
+from tests.support.tiny import SIDE, publish_tiny
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.store import open_bundle

@@ -6,7 +6,7 @@ import pytest
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from tests.serving import Serving
+from tests.support.serving import Serving
 from vouch.server.services.health import HealthListResponse
 
 SERVING, NOT_SERVING = pb.HealthCheckResponse.SERVING, pb.HealthCheckResponse.NOT_SERVING

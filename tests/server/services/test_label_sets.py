@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tests.tiny import PROMISES, THRESHOLDS, publish_tiny, tiny_images, tiny_probabilities
+from tests.support.tiny import PROMISES, THRESHOLDS, publish_tiny, tiny_images, tiny_probabilities
 from vouch.bundle.label_sets import label_sets
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import InvalidRequest

@@ -6,16 +6,16 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.server.services.calls import png, raw, refusal
-from tests.server.services.infer_calls import asking, raw_request, typed_request
-from tests.serving import Serving
-from tests.tiny import publish_tiny, tiny_images, treacherous_graph
+from tests.server.services.classifier.calls import png, raw, refusal
+from tests.server.services.oip.calls import asking, raw_request, typed_request
+from tests.support.serving import Serving
+from tests.support.tiny import publish_tiny, tiny_images, treacherous_graph
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.catalog import Served
-from vouch.server.services.inference import END_STREAM_BY_ERROR
-from vouch.server.session import Outputs
-from vouch.server.usable import unusable_in, usable_rows
+from vouch.server.model.session import Outputs
+from vouch.server.model.usable import unusable_in, usable_rows
+from vouch.server.services.oip.service import END_STREAM_BY_ERROR
+from vouch.server.serving.catalog import Served
 
 GOOD = tiny_images(6)[0]
 BAD = GOOD.copy()

@@ -11,10 +11,10 @@ from tests.hostile.frames import PREDICT, message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import echo
 from vouch.server.errors import Overloaded
-from vouch.server.gate import Gate
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.h2corn import H2cornServer, start_h2corn
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 STREAM = "/vouch.v1.Classifier/PredictStream"
 MOST = message(bytes(995))[:-1]

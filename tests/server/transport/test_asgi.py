@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
-from vouch.server.gate import Gate
-from vouch.server.services.table import CANCELLED, CallContext, methods
+from vouch.server.rpc.method import CANCELLED, CallContext, methods
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.asgi_call import Event, timeout_s
 

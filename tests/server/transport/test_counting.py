@@ -9,14 +9,14 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.server.services.calls import raw
-from tests.serving import Serving, Start
-from tests.tiny import publish_tiny, tiny_images
+from tests.server.services.classifier.calls import raw
+from tests.support.serving import Serving, Start
+from tests.support.tiny import publish_tiny, tiny_images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.batcher import Limits, start_batcher
-from vouch.server.catalog import Served
-from vouch.server.session import Outputs
-from vouch.server.statistics import Statistics
+from vouch.server.counting.statistics import Statistics
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.session import Outputs
+from vouch.server.serving.catalog import Served
 from vouch.server.transport.grpcio import start_grpcio
 
 REQUEST = raw(tiny_images(2)[0]).SerializeToString()

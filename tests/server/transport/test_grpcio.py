@@ -10,15 +10,15 @@ import vouch.server.transport.grpcio
 from tests.hostile.frames import block, headers, opening
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import STREAM, echo
-from tests.serving import Start
+from tests.support.serving import Start
 from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import StartFailed
-from vouch.server.gate import Gate
-from vouch.server.services.table import Method
+from vouch.server.rpc.method import Method
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import options, start_grpcio
 from vouch.server.transport.h2corn import start_h2corn
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 ROOT = Path(__file__).resolve().parents[3]
 OPTION = re.compile(r'"(grpc\.(?!(?:aio|health|reflection)\b)[a-z0-9_.]+)"')

@@ -13,14 +13,14 @@ import grpc
 import pytest
 
 import vouch.server.transport.h2corn
-from tests.certificates import Authority, Pair
 from tests.hostile.frames import message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import PREDICT, echo
+from tests.support.certificates import Authority, Pair
 from vouch.server.errors import StartFailed
-from vouch.server.gate import Gate
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.h2corn import start_h2corn
-from vouch.server.transport.listening import OTHER_DESCRIPTORS, Listening
+from vouch.server.transport.limits import OTHER_DESCRIPTORS, Listening
 from vouch.server.transport.tls import TlsFiles
 
 RENEWALS = 3

@@ -11,8 +11,8 @@ from hypercorn.config import Config
 
 from tests.server.transport.echo import PREDICT, STREAM, echo
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.gate import Gate
-from vouch.server.port import bound
+from vouch.server.serving.gate import Gate
+from vouch.server.transport.addresses import bound
 from vouch.server.transport.asgi import GrpcApp
 
 

@@ -13,12 +13,12 @@ import pytest
 
 import vouch.server.transport.inflating
 from tests.server.transport.echo import PREDICT, STREAM, echo
-from tests.serving import Serving, Start
+from tests.support.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest, MessageTooLarge, Overloaded
-from vouch.server.gate import Gate
+from vouch.server.serving.gate import Gate
 from vouch.server.transport.inflating import AT_ONCE_BYTES, COMPRESSED, inflated, inflated_if_compressed
-from vouch.server.transport.listening import Listening
+from vouch.server.transport.limits import Listening
 
 COMPRESSIONS = [grpc.Compression.Gzip, grpc.Compression.Deflate]
 LIMIT = 1 << 20

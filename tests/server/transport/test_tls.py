@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority, Pair
+from tests.support.certificates import Authority, Pair
 from vouch.server.errors import StartFailed
 from vouch.server.transport.tls import TlsFiles, TlsRotation, Validity, read_checked
 

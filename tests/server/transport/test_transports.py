@@ -7,12 +7,12 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from tests.serving import Serving, Start
+from tests.support.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import Overloaded
-from vouch.server.gate import Gate
-from vouch.server.services.table import CallContext, methods
-from vouch.server.transport.listening import Listening
+from vouch.server.rpc.method import CallContext, methods
+from vouch.server.serving.gate import Gate
+from vouch.server.transport.limits import Listening
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 

@@ -1,0 +1,1 @@
+"""What is to be served: values and rules. Knows no process, no transport and no loaded model."""

@@ -1,0 +1,97 @@
+"""A graph on a GPU: run in a few fixed batch sizes, over memory that is taken once and bound once.
+
+A new input shape makes CUDA's convolutions search for their fastest algorithm again, in the middle of serving; so a
+batch is put into the smallest bucket that holds it, and every bucket has run before the first caller comes. Images are
+gathered in page-locked memory, from which the GPU fetches them by itself, and outputs are written to such memory.
+"""
+
+import threading
+from bisect import bisect_left
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+
+from vouch.server.errors import ModelFailed
+from vouch.server.model.session import PROVIDERS, Outputs, Session
+from vouch.server.settings import Provider
+
+
+class Bucket(NamedTuple):
+    """One batch size, and what its runs read and write."""
+
+    binding: ort.IOBinding
+    images: ort.OrtValue
+    """On the device; what the graph reads."""
+    staged: np.ndarray
+    """Images on their way there: uint8, shape (size, H, W) or (size, H, W, C), in memory of the host."""
+    outputs: Outputs
+    """Of the whole bucket, in memory of the host."""
+    held: list[ort.OrtValue]
+    """What the arrays are views of."""
+
+
+class BoundSession:
+    """As `Session`, run in buckets. One run at a time: the buffers are shared."""
+
+    def __init__(self, session: Session, provider: Provider, most: int) -> None:
+        """Takes the memory of all buckets.
+
+        Args:
+            session: on this provider, its signature checked.
+            most: images a run.
+        """
+        self.sizes = bucket_sizes(most)
+        self._graph = session.graph
+        self._lock = threading.Lock()
+        self._buckets = [_bucket(self._graph, provider, size) for size in self.sizes]
+
+    def run(self, images: np.ndarray) -> Outputs:
+        """As `Session.run`, for up to `most` images. Callers own the arrays that they get.
+
+        Raises:
+            ModelFailed: ONNX Runtime raised, or the images do not fit.
+        """
+        count = len(images)
+        try:
+            bucket = self._buckets[bisect_left(self.sizes, count)]
+            with self._lock:
+                bucket.staged[:count] = images  # the rows behind them keep what they had: no row sees another
+                bucket.images.update_inplace(bucket.staged)
+                self._graph.run_with_iobinding(bucket.binding)
+                bucket.binding.synchronize_outputs()
+                return Outputs(*(output[:count].copy() for output in bucket.outputs))
+        except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
+            raise ModelFailed(f"the model failed on {count} images") from err
+
+
+def bucket_sizes(most: int) -> list[int]:
+    """The powers of two below it, and itself: at most half of a run is for nothing."""
+    return [*(1 << power for power in range((most - 1).bit_length())), most]
+
+
+def _bucket(graph: ort.InferenceSession, provider: Provider, size: int) -> Bucket:
+    (read,) = graph.get_inputs()
+    shape = (size, *read.shape[1:])
+    images = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.uint8, provider)
+    binding = graph.io_binding()
+    binding.bind_ortvalue_input(read.name, images)
+    held = [_on_host(provider, shape, np.uint8)]
+    for output in graph.get_outputs():
+        held.append(_on_host(provider, (size, *output.shape[1:]), np.float32))
+        binding.bind_ortvalue_output(output.name, held[-1])
+    staged, *outputs = (value.numpy() for value in held)
+    staged[:] = 0
+    return Bucket(binding, images, staged, Outputs(*outputs), held)
+
+
+def _on_host(provider: Provider, shape: tuple[int, ...], element: type[np.generic]) -> ort.OrtValue:
+    """Memory of the host that numpy reads and writes where it lies, page-locked where the provider offers such."""
+    for device in ort.get_ep_devices():
+        if device.ep_name == PROVIDERS[provider]:
+            locked = device.memory_info(ort.OrtDeviceMemoryType.HOST_ACCESSIBLE)
+            if locked is not None:
+                value = ort.OrtValue.ortvalue_from_shape_and_type(shape, element, memory_info=locked)
+                if value.numpy().ctypes.data == value.data_ptr():
+                    return value
+    return ort.OrtValue.ortvalue_from_shape_and_type(shape, element)

@@ -1,0 +1,77 @@
+"""A bundle's graph, loaded, held against its manifest and warmed up: what the recount counts is what is served."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from vouch.bundle.graph import check_graph
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.store import Bundle
+from vouch.server.cores import available_cores
+from vouch.server.errors import Refused
+from vouch.server.model.cuda import BoundSession
+from vouch.server.model.session import Outputs, Session, open_session
+from vouch.server.model.tuning import on_threads_that_pay
+from vouch.server.model.usable import TOLERANCE
+from vouch.server.settings import RuntimeSettings
+
+Warmed = TypeVar("Warmed", Session, BoundSession)
+OnRun = Callable[[int], None]
+"""Told before each run how many images it has, beside those that measure a fast model's pace."""
+
+
+def load(
+    bundle: Bundle, settings: RuntimeSettings, cores: int = 0, on_run: OnRun = lambda images: None
+) -> Session | BoundSession:
+    """The bundle's graph, loaded, held against the manifest and warmed up.
+
+    Args:
+        cores: threads of a run, at most, where the settings leave that open; 0: all there are. On a CPU a fast model
+            that is hardly faster on several has one.
+
+    Raises:
+        Refused, InvalidBundle: a file or the graph is not what the manifest says.
+        StartFailed: the provider is not available.
+    """
+    manifest, model = bundle.manifest, bundle.read_model()
+    check_graph(model, settings.allow_domain)
+    sizes = [1, settings.max_batch_size]
+
+    def opened(threads: int) -> Session:
+        session = open_session(model, settings.provider, threads)
+        session.check_signature(manifest.input, len(manifest.labels))
+        return session
+
+    threads = settings.threads or cores or available_cores()
+    if settings.provider != "cpu":
+        bound = BoundSession(opened(threads), settings.provider, settings.max_batch_size)
+        return _warm(bound, bound.sizes, manifest, on_run)
+    if settings.threads:
+        return _warm(opened(threads), sizes, manifest, on_run)
+    shape = manifest.input.shape
+    return on_threads_that_pay(
+        lambda threads: _warm(opened(threads), sizes, manifest, on_run), threads, shape, settings.max_batch_size
+    )
+
+
+def _warm(session: Warmed, sizes: list[int], manifest: Manifest, on_run: OnRun) -> Warmed:
+    """Runs each size once, the largest first, so that memory is asked for once."""
+    for rows in reversed(sizes):
+        on_run(rows)
+        outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))
+        check_outputs(outputs, rows, manifest)
+    return session
+
+
+def check_outputs(outputs: Outputs, rows: int, manifest: Manifest) -> None:
+    classes = len(manifest.labels)
+    for name, values in zip(Outputs._fields, outputs, strict=True):
+        if values.shape != (rows, classes):
+            raise Refused(f"{name} for {rows} images have shape {values.shape}; expected {(rows, classes)}")
+        if not np.isfinite(values).all():
+            raise Refused(f"{name} hold values that are not finite")
+    if manifest.task == "single_label" and np.abs(outputs.probabilities.sum(axis=1) - 1).max() > TOLERANCE:
+        raise Refused("probabilities do not sum to 1")
+    if outputs.probabilities.min() < -TOLERANCE or outputs.probabilities.max() > 1 + TOLERANCE:
+        raise Refused("probabilities are not from 0 to 1")

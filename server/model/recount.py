@@ -1,0 +1,92 @@
+"""Does a bundle keep its promise? Hashes, graph, warm-up, and a recount of the claim through session and batcher.
+
+The same steps for `vouch verify`, and for the probe process that looks at every version before it is served.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+from vouch.bundle.errors import BundleError
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.store import Bundle
+from vouch.bundle.validation import Validation
+from vouch.server.errors import DomainError, Refused
+from vouch.server.model.batcher import Batcher, Limits, start_batcher
+from vouch.server.model.loader import OnRun, check_outputs, load
+from vouch.server.model.session import Outputs
+from vouch.server.settings import RuntimeSettings
+
+Progress = Callable[[Accuracy], None]
+"""Told the count so far after each batch."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle that reproduced its claim."""
+
+    bundle: Bundle
+    served: Accuracy
+
+
+async def verify(
+    bundle: Bundle,
+    settings: RuntimeSettings,
+    progress: Progress = lambda count: None,
+    on_run: OnRun = lambda images: None,
+) -> Verified:
+    """Holds a bundle to its word.
+
+    Raises:
+        Refused: a file is not the published one, the graph is not what the manifest says, or right answers of the
+            claim are lost; the message has the numbers.
+        StartFailed: the provider is not available.
+    """
+    try:
+        bundle.check_files()
+        validation = bundle.read_validation()
+        session = load(bundle, settings, on_run=on_run)
+    except BundleError as err:
+        raise Refused(str(err)) from err
+    batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
+    try:
+        served = Accuracy(correct=0, total=0)
+        async for served in recount(batcher, validation, bundle.manifest, on_run):
+            progress(served)
+    except DomainError as err:
+        raise Refused(str(err)) from err
+    finally:
+        await batcher.close()
+    check_claim(bundle.manifest, served, settings.max_lost_answers)
+    return Verified(bundle, served)
+
+
+async def recount(
+    batcher: Batcher, validation: Validation, manifest: Manifest, on_run: OnRun = lambda images: None
+) -> AsyncIterator[Accuracy]:
+    """The count on a validation split, after each of the batches in which claims are counted.
+
+    Raises:
+        Refused: an output is not finite.
+        DomainError: as `Batcher.submit`.
+    """
+    tally = manifest.new_tally()
+    for start in range(0, len(validation), COUNTING_BATCH):
+        rows = slice(start, start + COUNTING_BATCH)
+        on_run(len(validation.labels[rows]))
+        outputs = Outputs(*await batcher.submit(validation.images[rows]))
+        check_outputs(outputs, len(validation.labels[rows]), manifest)
+        tally.add(validation.labels[rows], outputs.probabilities)
+        yield tally.accuracy
+
+
+def check_claim(manifest: Manifest, served: Accuracy, max_lost_answers: int) -> None:
+    """
+    Raises:
+        Refused: the recount is over another number of images, or more right answers are lost than allowed.
+    """
+    claim = manifest.claim
+    if served.total != claim.total:
+        raise Refused(f"the claim is about {claim.total:,} images, the validation split has {served.total:,}")
+    if served.correct < claim.correct - max_lost_answers:
+        raise Refused(f"it claims {claim.correct:,} of {claim.total:,} right and reproduces {served.correct:,}")

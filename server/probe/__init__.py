@@ -1,0 +1,1 @@
+"""The process that verifies one version, and ends. Knows nothing of workers."""

@@ -1,0 +1,55 @@
+"""Answers in pieces, and such as are there within a turn or two of the event loop."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Parts = tuple[bytes | memoryview, ...]
+"""A serialized message in pieces, which the transport joins; the length of each is its bytes'."""
+
+
+def has_succeeded(future: "asyncio.Future[Any]") -> bool:
+    """Whether it has a result."""
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+class Soon:
+    """Parts that are there within a turn or two of the event loop: not worth watching the caller or a deadline."""
+
+    __slots__ = ("_encode", "_failed", "_outputs")
+
+    def __init__(
+        self,
+        outputs: "T | asyncio.Future[T]",
+        encode: Callable[[T], Parts],
+        failed: Callable[[Exception], Parts] | None = None,
+    ) -> None:
+        """
+        Args:
+            outputs: those that are there already, or are soon.
+            failed: the parts that tell of an error; None where it is raised.
+        """
+        self._outputs = outputs
+        self._encode = encode
+        self._failed = failed
+
+    def __await__(self) -> Generator[Any, None, Parts]:
+        outputs = self._outputs
+        if isinstance(outputs, asyncio.Future):
+            try:
+                outputs = yield from outputs
+            except Exception as err:
+                if self._failed is None:
+                    raise
+                return self._failed(err)
+        return self._encode(outputs)
+
+    def succeeds(self) -> bool:
+        """Whether awaiting it takes no turn of the loop any more, and raises nothing."""
+        return not isinstance(self._outputs, asyncio.Future) or has_succeeded(self._outputs)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        if isinstance(self._outputs, asyncio.Future):
+            self._outputs.cancel()

@@ -1,0 +1,1 @@
+"""vouch.v1.Classifier."""

@@ -1,0 +1,47 @@
+"""What a served model tells of itself: its tensors, and the facts that the protocol has no fields for."""
+
+from vouch.bundle.caveats import caveats
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.model.session import Outputs
+from vouch.server.services.oip.request import INPUT, INPUT_TYPE
+from vouch.server.services.oip.response import OUTPUT_TYPE
+from vouch.server.serving.catalog import Served
+
+PLATFORM = "onnxruntime_onnx"
+
+
+def model_metadata(served: Served) -> pb.ModelMetadataResponse:
+    """Tensors with their batch axis, and the facts as properties."""
+    manifest = served.bundle.manifest
+    tensor = pb.ModelMetadataResponse.TensorMetadata
+    return pb.ModelMetadataResponse(
+        name=manifest.name,
+        versions=[str(manifest.version)],
+        platform=PLATFORM,
+        inputs=[tensor(name=INPUT, datatype=INPUT_TYPE, shape=[-1, *manifest.input.shape])],
+        outputs=[tensor(name=name, datatype=OUTPUT_TYPE, shape=[-1, len(manifest.labels)]) for name in Outputs._fields],
+        properties=facts(served),
+    )
+
+
+def facts(served: Served) -> dict[str, str]:
+    """Labels, one a line; the digest; how files are decoded; the claim, its baseline, what serving made of it; caveats,
+    one a line.
+    """
+    manifest = served.bundle.manifest
+    claim, recount = manifest.claim.accuracy, served.served
+    return {
+        "labels": "\n".join(manifest.labels),
+        "digest": served.bundle.digest,
+        "decoding.rules": str(manifest.input.rules),
+        "decoding.bits": str(manifest.input.bits),
+        "decoding.ground": manifest.input.ground,
+        "claim.correct": str(claim.correct),
+        "claim.total": str(claim.total),
+        "claim.accuracy": f"{claim.accuracy:.6f}",
+        "claim.baseline": f"{manifest.claim.baseline.accuracy:.6f}",
+        "served.correct": str(recount.correct),
+        "served.total": str(recount.total),
+        "served.accuracy": f"{recount.accuracy:.6f}",
+        "caveats": "\n".join(caveat.text for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)),
+    }

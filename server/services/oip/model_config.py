@@ -1,0 +1,32 @@
+"""A served model as Triton's ModelConfig, which its clients and perf_analyzer ask for before they send anything."""
+
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.model.session import Outputs
+from vouch.server.services.oip.metadata import PLATFORM, facts
+from vouch.server.services.oip.request import INPUT
+from vouch.server.serving.catalog import Served
+
+BACKEND = "onnxruntime"
+
+
+def model_config(served: Served, max_request_images: int) -> pb.ModelConfig:
+    """Name, tensors without their batch axis, how requests are batched, and the facts as parameters.
+
+    Args:
+        max_request_images: told as `max_batch_size`, which to Triton's clients is the largest batch that a request may
+            have. How many images a run has is the server's own affair.
+    """
+    manifest = served.bundle.manifest
+    return pb.ModelConfig(
+        name=manifest.name,
+        platform=PLATFORM,
+        backend=BACKEND,
+        version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=1)),
+        max_batch_size=max_request_images,
+        input=[pb.ModelInput(name=INPUT, data_type=pb.TYPE_UINT8, dims=manifest.input.shape)],
+        output=[
+            pb.ModelOutput(name=name, data_type=pb.TYPE_FP32, dims=[len(manifest.labels)]) for name in Outputs._fields
+        ],
+        dynamic_batching=pb.ModelDynamicBatching(),
+        parameters={name: pb.ModelParameter(string_value=value) for name, value in facts(served).items()},
+    )

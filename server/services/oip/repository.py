@@ -1,0 +1,43 @@
+"""The models folder as Triton's model repository: every version known, with its state and why it is not served."""
+
+from collections.abc import Iterator
+
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.errors import LoadNotAllowed, Unsupported
+from vouch.server.serving.catalog import Catalog, Entry
+
+READY, UNAVAILABLE, LOADING = "READY", "UNAVAILABLE", "LOADING"
+
+
+def index(catalog: Catalog, only_ready: bool) -> list[pb.RepositoryIndexResponse.ModelIndex]:
+    """One entry a version, by name and then by version.
+
+    Versions below the served one are not looked at, and so are not known.
+    """
+    versions = [version for entry in catalog.entries() for version in _versions(entry)]
+    return [version for version in versions if version.state == READY or not only_ready]
+
+
+def check_repository(name: str) -> None:
+    """
+    Raises:
+        Unsupported: a repository is named.
+    """
+    if name:
+        raise Unsupported(f"expected no repository_name, got {name!r}: there is one models folder, and it has no name")
+
+
+def loading_not_allowed() -> LoadNotAllowed:
+    """What a caller is told who wants to have a model loaded or unloaded."""
+    return LoadNotAllowed(
+        "explicit load / unload is not allowed: the models folder is watched; publish a version there to have it served"
+    )
+
+
+def _versions(entry: Entry) -> Iterator[pb.RepositoryIndexResponse.ModelIndex]:
+    found = {refusal.version: (UNAVAILABLE, refusal.reason) for refusal in entry.refusals}
+    found |= dict.fromkeys(entry.verifying, (LOADING, ""))
+    if entry.served is not None:
+        found[entry.served.bundle.manifest.version] = (READY, "")
+    for version, (state, reason) in sorted(found.items()):
+        yield pb.RepositoryIndexResponse.ModelIndex(name=entry.name, version=str(version), state=state, reason=reason)

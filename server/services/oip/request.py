@@ -1,0 +1,143 @@
+"""Reading of a ModelInferRequest: its images and the outputs it asks for, checked; refused where it cannot be meant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.model.session import Outputs
+from vouch.server.rpc.method import Serialized
+from vouch.server.services.fast import Surrounded, find_field
+from vouch.server.services.images import check_shape, raw_images
+
+INPUT, INPUT_TYPE = "images", "UINT8"
+CLASSIFICATION = "classification"
+REQUEST_PARAMETERS = {
+    "sequence_id": ("int64_param", "string_param"),
+    "sequence_start": ("bool_param",),
+    "sequence_end": ("bool_param",),
+    "priority": ("uint64_param", "int64_param"),
+    "timeout": ("int64_param",),
+    "triton_enable_empty_final_response": ("bool_param",),
+}
+"""Parameters of a request that clients of Triton send, and as what. They change no answer, so they are not acted on:
+there is one queue without priorities, and every request has exactly one response, which is its final one."""
+RESERVED_PREFIX = "triton_"
+UNSUPPORTED_PARAMETERS = ("shared_memory_region",)
+"""Parameters of a tensor that change what the answer is; ignoring them would answer something else."""
+Parameters = Mapping[str, pb.InferParameter]
+
+
+@dataclass(frozen=True)
+class RequestedOutput:
+    """One output, as it is asked for."""
+
+    name: str
+    top_k: int = 0
+    """This many classes an image instead of the values; 0 for the values."""
+
+
+ALL_OUTPUTS = tuple(map(RequestedOutput, Outputs._fields))
+
+
+def requested_images(request: pb.ModelInferRequest, expected: PixelSettings, max_images: int) -> np.ndarray:
+    """The pixels of the one input, raw or typed.
+
+    Returns:
+        uint8, shape (N, H, W) or (N, H, W, C), 1 <= N <= max_images.
+
+    Raises:
+        InvalidRequest: another input, datatype, shape or amount of data.
+    """
+    if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
+        raise InvalidRequest(f"expected one input {INPUT!r}, got {[tensor.name for tensor in request.inputs]}")
+    tensor = request.inputs[0]
+    _check_tensor_parameters(tensor.parameters)
+    if tensor.datatype != INPUT_TYPE:
+        raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {tensor.datatype!r}")
+    if not request.raw_input_contents:
+        return _typed_images(tensor, expected, max_images)
+    if tensor.HasField("contents"):
+        raise InvalidRequest("expected either contents or raw_input_contents, got both")
+    if len(request.raw_input_contents) != 1:
+        raise InvalidRequest(f"expected 1 entry in raw_input_contents, got {len(request.raw_input_contents)}")
+    return raw_images(request.raw_input_contents[0], tensor.shape, expected, max_images)
+
+
+def requested_outputs(request: pb.ModelInferRequest) -> Sequence[RequestedOutput]:
+    """The outputs asked for, in that order; all where none is named.
+
+    Raises:
+        InvalidRequest: an unknown output, one named twice, or a parameter that cannot be met.
+    """
+    if not request.outputs:
+        return ALL_OUTPUTS
+    names = [output.name for output in request.outputs]
+    if not set(names) <= set(Outputs._fields) or len(set(names)) != len(names):
+        raise InvalidRequest(f"expected outputs among {list(Outputs._fields)}, each once; got {names}")
+    return [_requested_output(output) for output in request.outputs]
+
+
+def find_pixels(request: Serialized) -> Surrounded | None:
+    """Where the only entry of raw_input_contents, field 7, lies in a serialized request."""
+    return find_field(request, 7 << 3 | 2, 0, len(request))
+
+
+def check_request_parameters(parameters: Parameters) -> None:
+    """Lets pass what changes no answer, keys of the caller's own among it.
+
+    Raises:
+        InvalidRequest: a parameter of another type than its meaning has, a sequence (models keep no state), or a key
+            that begins as Triton's own do and is none of them.
+    """
+    for name in parameters:
+        types = REQUEST_PARAMETERS.get(name)
+        if types is None:
+            if name.startswith(RESERVED_PREFIX):
+                raise InvalidRequest(f"parameter {name!r} is not supported; {RESERVED_PREFIX}* is reserved")
+            continue
+        kind = parameters[name].WhichOneof("parameter_choice")
+        if kind not in types:
+            raise InvalidRequest(f"expected {' or '.join(types)} for parameter {name!r}, got {kind or 'no value'}")
+        value = getattr(parameters[name], kind)
+        if name == "sequence_id" and value:
+            raise InvalidRequest(f"expected no sequence, got sequence_id {value!r}: models keep no state")
+        if name == "priority" and value < 0:
+            raise InvalidRequest(f"expected a priority of 0 or more, got {value}")
+
+
+def _typed_images(
+    tensor: pb.ModelInferRequest.InferInputTensor, expected: PixelSettings, max_images: int
+) -> np.ndarray:
+    check_shape(tensor.shape, expected, max_images)
+    filled = [field.name for field, _ in tensor.contents.ListFields()]
+    if filled != ["uint_contents"]:
+        raise InvalidRequest(f"expected {INPUT_TYPE} values in uint_contents, got {filled or 'no contents'}")
+    count, given = int(np.prod(tensor.shape, dtype=object)), len(tensor.contents.uint_contents)
+    if given != count:
+        raise InvalidRequest(f"expected {count:,} values for shape {list(tensor.shape)}, got {given:,}")
+    values = np.array(tensor.contents.uint_contents, np.uint32)
+    if values.max() > 255:
+        raise InvalidRequest(f"expected {INPUT_TYPE} values from 0 to 255, got {values.max()}")
+    return values.astype(np.uint8).reshape(tuple(tensor.shape))
+
+
+def _requested_output(output: pb.ModelInferRequest.InferRequestedOutputTensor) -> RequestedOutput:
+    _check_tensor_parameters(output.parameters)
+    if CLASSIFICATION not in output.parameters:
+        return RequestedOutput(output.name)
+    parameter = output.parameters[CLASSIFICATION]
+    kind = parameter.WhichOneof("parameter_choice")
+    if kind != "int64_param" or parameter.int64_param <= 0:
+        value = getattr(parameter, kind) if kind else "no value"
+        raise InvalidRequest(f"expected an int64_param above 0 for parameter {CLASSIFICATION!r}, got {value!r}")
+    return RequestedOutput(output.name, parameter.int64_param)
+
+
+def _check_tensor_parameters(parameters: Parameters) -> None:
+    for name in UNSUPPORTED_PARAMETERS:
+        if name in parameters:
+            raise InvalidRequest(f"parameter {name!r} is not supported")

@@ -1,0 +1,202 @@
+"""inference.GRPCInferenceService: Open Inference Protocol v2 and Triton's extensions, so existing clients just work."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from functools import partial
+
+from vouch import __version__
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.model.session import Outputs
+from vouch.server.rpc.method import CallContext, Method, Serialized, methods
+from vouch.server.rpc.soon import Parts
+from vouch.server.rpc.status import status_of
+from vouch.server.rpc.stream import answer_in_order
+from vouch.server.services.fast import FastPath, Plan
+from vouch.server.services.fast_stream import Envelope, StreamPath, close_named
+from vouch.server.services.oip.metadata import model_metadata
+from vouch.server.services.oip.model_config import model_config
+from vouch.server.services.oip.repository import check_repository, index, loading_not_allowed
+from vouch.server.services.oip.request import (
+    check_request_parameters,
+    find_pixels,
+    requested_images,
+    requested_outputs,
+)
+from vouch.server.services.oip.response import check_ranked, infer_response, raw_encoder
+from vouch.server.services.oip.statistics import Total, counted_here, model_statistics, served_versions
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.gate import Gate
+from vouch.server.serving.readiness import Readiness
+
+EXTENSIONS = ("classification", "model_configuration", "model_repository", "statistics")
+"""What there is of Triton's extensions, as Triton spells them."""
+STREAM_PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
+END_STREAM_BY_ERROR = "triton_grpc_error"
+"""Metadata of a stream: `true` where an error is to end it with its status."""
+FINAL_RESPONSE = "triton_final_response"
+FINAL = pb.ModelInferResponse(parameters={FINAL_RESPONSE: pb.InferParameter(bool_param=True)}).SerializeToString()
+SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+
+
+class Inference:
+    """The service's functions, by the names of its RPCs."""
+
+    def __init__(
+        self, catalog: Catalog, gate: Gate, readiness: Readiness, max_request_images: int, total: Total | None = None
+    ) -> None:
+        """
+        Args:
+            total: what all workers have counted; None where there is only this one.
+        """
+        self._total = total or counted_here(catalog)
+        self._catalog = catalog
+        self._gate = gate
+        self._readiness = readiness
+        self._max_request_images = max_request_images
+
+    def methods(self) -> list[Method]:
+        """The service as a table."""
+        table = {method.function: method for method in methods(SERVICE, self)}
+        infer, stream = table[self.ModelInfer], table[self.ModelStreamInfer]
+        fast = FastPath(self._catalog, find_pixels, self._plan, infer)
+        fast_stream = StreamPath(fast, ENVELOPE, stream, self._answer, self._gate)
+        table[self.ModelInfer] = replace(infer, wire=fast)
+        table[self.ModelStreamInfer] = replace(stream, wire_stream=fast_stream)
+        return list(table.values())
+
+    async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
+        """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
+        with self._catalog.find(request.model_name, _version(request.model_version)).lease() as served:
+            context.counted_in = served.statistics.requests
+            manifest = served.bundle.manifest
+            check_request_parameters(request.parameters)
+            wanted = requested_outputs(request)
+            images = requested_images(request, manifest.input, self._max_request_images)
+            check_ranked(wanted, len(images), manifest.labels)
+            outputs = Outputs(*await served.batcher.submit(images, context.deadline))
+            return infer_response(request, manifest, wanted, outputs)
+
+    def _plan(self, request: pb.ModelInferRequest) -> Plan | None:
+        """How requests like this one are answered; only those with raw pixels and no id of their own are alike."""
+        wanted = requested_outputs(request)
+        if request.id or not request.raw_input_contents or any(output.top_k for output in wanted):
+            return None
+        check_request_parameters(request.parameters)
+        served = self._catalog.find(request.model_name, _version(request.model_version))
+        manifest = served.bundle.manifest
+        images = requested_images(request, manifest.input, self._max_request_images)
+        return Plan(served, images.shape, raw_encoder(manifest, wanted, len(images)))
+
+    def ModelStreamInfer(
+        self, requests: AsyncIterator[pb.ModelInferRequest], context: CallContext
+    ) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
+        """ModelInfer for each request of a stream, several at work at once, answered in order.
+
+        When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        """
+        return answer_in_order(requests, partial(self._answer, context=context), self._gate)
+
+    async def ServerLive(self, request: pb.ServerLiveRequest, context: CallContext) -> pb.ServerLiveResponse:
+        """True: the process answers."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, request: pb.ServerReadyRequest, context: CallContext) -> pb.ServerReadyResponse:
+        """As grpc.health.v1 says."""
+        return pb.ServerReadyResponse(ready=self._readiness.ready)
+
+    async def ModelReady(self, request: pb.ModelReadyRequest, context: CallContext) -> pb.ModelReadyResponse:
+        """Whether this version, or any where none is named, is served."""
+        served = self._catalog.entry(request.name).served
+        wanted = _version(request.version)
+        return pb.ModelReadyResponse(ready=served is not None and wanted in (0, served.bundle.manifest.version))
+
+    async def ServerMetadata(
+        self, request: pb.ServerMetadataRequest, context: CallContext
+    ) -> pb.ServerMetadataResponse:
+        """Name and version of this software, and which extensions it has."""
+        return pb.ServerMetadataResponse(name="vouch", version=__version__, extensions=EXTENSIONS)
+
+    async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: CallContext) -> pb.ModelMetadataResponse:
+        """Tensors, and as properties the labels, the claim and the served accuracy."""
+        return model_metadata(self._catalog.find(request.name, _version(request.version)))
+
+    async def ModelConfig(self, request: pb.ModelConfigRequest, context: CallContext) -> pb.ModelConfigResponse:
+        """The same as Triton's clients want it, and how requests are batched."""
+        served = self._catalog.find(request.name, _version(request.version))
+        return pb.ModelConfigResponse(config=model_config(served, self._max_request_images))
+
+    async def ModelStatistics(
+        self, request: pb.ModelStatisticsRequest, context: CallContext
+    ) -> pb.ModelStatisticsResponse:
+        """Counts of one model's served version, or of every model's, since it was installed; of all workers."""
+        served = served_versions(self._catalog, request.name, _version(request.version))
+        versions = [(one.bundle.manifest.name, one.bundle.manifest.version) for one in served]
+        total = await self._total()
+        return pb.ModelStatisticsResponse(model_stats=[model_statistics(*one, total.of(*one)) for one in versions])
+
+    async def RepositoryIndex(
+        self, request: pb.RepositoryIndexRequest, context: CallContext
+    ) -> pb.RepositoryIndexResponse:
+        """Every version that is known, or those that are served."""
+        check_repository(request.repository_name)
+        return pb.RepositoryIndexResponse(models=index(self._catalog, request.ready))
+
+    async def RepositoryModelLoad(
+        self, request: pb.RepositoryModelLoadRequest, context: CallContext
+    ) -> pb.RepositoryModelLoadResponse:
+        """Refused: the models folder decides."""
+        check_repository(request.repository_name)
+        raise loading_not_allowed()
+
+    async def RepositoryModelUnload(
+        self, request: pb.RepositoryModelUnloadRequest, context: CallContext
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Refused: the models folder decides."""
+        check_repository(request.repository_name)
+        raise loading_not_allowed()
+
+    async def _answer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelStreamInferResponse:
+        """One request's part of a stream; raises only where an error is to end the stream."""
+        try:
+            response = await self.ModelInfer(request, context)
+        except Exception as err:
+            return _failure(request.id, err, context)
+        response.parameters[FINAL_RESPONSE].bool_param = True
+        return pb.ModelStreamInferResponse(infer_response=response)
+
+
+def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:
+    """Raises the error where it is to end the stream."""
+    if context.metadata.get(END_STREAM_BY_ERROR) == "true":
+        raise err
+    status = status_of(err, STREAM_PATH)
+    context.code = status.code
+    return pb.ModelStreamInferResponse(
+        error_message=status.message, infer_response=pb.ModelInferResponse(id=request_id)
+    )
+
+
+def _open(message: Serialized) -> tuple[bytes, Serialized]:
+    """All of it is the unary request."""
+    return b"", message
+
+
+def _close(name: bytes, inner: Parts) -> Parts:
+    return close_named(name, (*inner, FINAL))
+
+
+def _failed(_name: bytes, err: Exception, context: CallContext) -> Parts:
+    return (_failure("", err, context).SerializeToString(),)  # only requests without an id go the fast way
+
+
+ENVELOPE = Envelope(_open, _close, _failed)
+
+
+def _version(text: str) -> int:
+    """The version that a request names; 0 for whichever is served."""
+    if not text:
+        return 0
+    if not text.isdecimal() or not text.isascii() or len(text) > 9 or int(text) == 0:
+        raise InvalidRequest(f"expected a version that is a positive integer, got {text!r}")
+    return int(text)

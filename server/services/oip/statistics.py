@@ -1,0 +1,79 @@
+"""A version's counts, all workers' together, as Triton's ModelStatistics. Every message is of one moment: nothing is
+awaited while it is made.
+
+perf_analyzer takes the version whose queue count grew, and wants the three counts of compute to grow alike.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.counting.counts import Counts
+from vouch.server.counting.statistics import Span, Statistics
+from vouch.server.errors import InvalidRequest, NotReady, UnknownModel
+from vouch.server.serving.catalog import Catalog, Served
+
+Total = Callable[[], Awaitable[Counts]]
+"""What all workers have counted. Raises CountsUnknown."""
+
+
+def counted_here(catalog: Catalog) -> Total:
+    """The total where this process is the only one that counts."""
+
+    async def counts() -> Counts:
+        served = [entry.served for entry in catalog.entries() if entry.served is not None]
+        return Counts({one.bundle.manifest.name: {one.bundle.manifest.version: one.statistics} for one in served})
+
+    return counts
+
+
+def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
+    """The versions that are asked about.
+
+    Args:
+        name: empty for every model.
+        version: 0 for whichever is served.
+
+    Raises:
+        InvalidRequest: the model or its version is not served; Triton's status for it, where other calls have others.
+    """
+    if not name:
+        served = [entry.served for entry in catalog.entries() if entry.served is not None]
+        return [one for one in served if version in (0, one.bundle.manifest.version)]
+    try:
+        return [catalog.find(name, version)]
+    except (UnknownModel, NotReady) as err:
+        raise InvalidRequest(f"requested model {name!r} is not available: {err}") from err
+
+
+def model_statistics(name: str, version: int, counts: Statistics) -> pb.ModelStatistics:
+    """All that was counted for one version."""
+    untimed = Span(counts.compute.count)
+    return pb.ModelStatistics(
+        name=name,
+        version=str(version),
+        last_inference=counts.last_run_ms,
+        inference_count=counts.images,
+        execution_count=sum(runs.count for runs in counts.runs.values()),
+        inference_stats=pb.InferStatistics(
+            success=_duration(counts.success),
+            fail=_duration(counts.fail),
+            queue=_duration(counts.queue),
+            compute_input=_duration(untimed),
+            compute_infer=_duration(counts.compute),
+            compute_output=_duration(untimed),
+            cache_hit=pb.StatisticDuration(),
+            cache_miss=pb.StatisticDuration(),
+        ),
+        batch_stats=[_of_size(size, runs) for size, runs in sorted(counts.runs.items())],
+    )
+
+
+def _of_size(size: int, runs: Span) -> pb.InferBatchStatistics:
+    untimed = _duration(Span(runs.count))
+    return pb.InferBatchStatistics(
+        batch_size=size, compute_input=untimed, compute_infer=_duration(runs), compute_output=untimed
+    )
+
+
+def _duration(span: Span) -> pb.StatisticDuration:
+    return pb.StatisticDuration(count=span.count, ns=span.ns)

@@ -1,0 +1,264 @@
+"""What all workers counted, as Prometheus' metrics. Turns values into families and knows neither sockets nor channels.
+
+Labels are names and versions that are or were served, methods that there are, and gRPC's codes: never a caller's text.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, groupby, islice
+from math import inf
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.registry import Collector
+
+from vouch.server.counting.counts import Counts
+from vouch.server.counting.statistics import BOUNDS_NS, Requests, Statistics
+from vouch.server.supervisor.presence import Found
+from vouch.server.supervisor.state import ServedModel, State, Surroundings
+
+CODE_NAMES = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
+    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"),
+    *("INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
+)
+"""By number. Source: https://grpc.io/docs/guides/status-codes/"""
+BOUNDS_S = tuple(bound / 1e9 for bound in BOUNDS_NS)
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16_384, 65_536)
+"""Images of a run; the last is the largest that there can be."""
+PREDICTIONS = (
+    *("vouch.v1.Classifier/Predict", "vouch.v1.Classifier/PredictStream"),
+    *("inference.GRPCInferenceService/ModelInfer", "inference.GRPCInferenceService/ModelStreamInfer"),
+)
+"""The methods that alerts look at."""
+LOOKED_AT = (
+    *("OK", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "RESOURCE_EXHAUSTED"),
+    *("FAILED_PRECONDITION", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+)
+"""The codes that alerts look at. They are told from 0 on: of a series that begins at 7 nobody knows that it rose."""
+NAMED, NEWEST = 100, 10
+"""Refused versions and models' folders that are named one by one, and how many of a model: there may be any number."""
+MODEL = ("model", "version")
+REQUEST = ("method", *MODEL, "code")
+
+
+class StateCollector(Collector):
+    """The metrics of one state."""
+
+    def __init__(self, state: State, around: Surroundings, build: Mapping[str, str]) -> None:
+        """
+        Args:
+            build: what runs here: label -> value.
+        """
+        self._state = state
+        self._around = around
+        self._build = build
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, those without a sample too."""
+        yield from _of_requests(self._state.counts, self._state.served)
+        yield from _of_runs(self._state.counts)
+        yield from _of_accuracy(self._state.served)
+        yield from _of_server(self._state)
+        yield from _of_versions(self._state, self._around.found)
+        yield from _of_surroundings(self._around)
+        build = GaugeMetricFamily("vouch_build_info", "What runs here; always 1.", labels=tuple(self._build))
+        build.add_metric(tuple(self._build.values()), 1)
+        yield build
+
+
+def exposed(collector: Collector, accepted: str) -> tuple[str, bytes]:
+    """Content type and content: OpenMetrics for those who ask for it, else the plain text format.
+
+    Args:
+        accepted: the request's Accept headers.
+    """
+    try:
+        encode, content_type = choose_encoder(accepted)
+    except (TypeError, ValueError):  # a version that is no number, say
+        encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+    return content_type, encode(collector)
+
+
+def _of_requests(counts: Counts, served: Iterable[ServedModel]) -> Iterator[Metric]:
+    total = CounterMetricFamily(
+        "vouch_requests",
+        "Requests that have ended, by gRPC's status code. Each message of a stream of predictions is one. Model and "
+        "version are empty where none that is served was asked for.",
+        labels=REQUEST,
+    )
+    seconds = HistogramMetricFamily(
+        "vouch_request_seconds", "How long requests took, from their arrival to their end.", labels=REQUEST
+    )
+    models = [("", ""), *((one.name, str(one.version)) for one in served)]
+    ended = {(method, *model, code): 0 for model in models for method in PREDICTIONS for code in LOOKED_AT}
+    for model, requests in ((("", ""), counts.requests), *((key, one.requests) for key, one in _versions(counts))):
+        for labels, buckets, ns in _ended(requests, model):
+            ended[labels] = sum(buckets)
+            seconds.add_metric(labels, _cumulated(buckets), ns / 1e9)
+    for labels, count in ended.items():
+        total.add_metric(labels, count)
+    yield total
+    yield seconds
+
+
+def _ended(requests: Requests, model: tuple[str, str]) -> Iterator[tuple[tuple[str, str, str, str], list[int], int]]:
+    """Labels, buckets and nanoseconds in all, for each method and code."""
+    for path, codes in sorted(requests.methods.items()):
+        for code, times in sorted(codes.items()):
+            yield (path.removeprefix("/"), *model, CODE_NAMES[code]), times.buckets, times.ns
+
+
+def _of_runs(counts: Counts) -> Iterator[Metric]:
+    queue = HistogramMetricFamily(
+        "vouch_queue_seconds",
+        "How long answered requests waited for the model: under load, and while a batch fills.",
+        labels=MODEL,
+    )
+    run = HistogramMetricFamily("vouch_run_seconds", "How long runs of the model took.", labels=MODEL)
+    batch = HistogramMetricFamily("vouch_batch_images", "Images that ran together.", labels=MODEL)
+    failed = CounterMetricFamily(
+        "vouch_failed_requests",
+        "Requests whose run of the model failed, or gave no usable answer: look in the server's log.",
+        labels=MODEL,
+    )
+    unusable = CounterMetricFamily(
+        "vouch_unusable_answers",
+        "Images that the model answered with values that are not finite, or no probabilities. Their calls failed.",
+        labels=MODEL,
+    )
+    waiting = GaugeMetricFamily(
+        "vouch_queue_images", "Images that wait for the model now, in all workers.", labels=("model",)
+    )
+    for model, one in _versions(counts):
+        queue.add_metric(model, _cumulated(one.queue_times), one.queue.ns / 1e9)
+        run.add_metric(model, _cumulated(one.run_times), sum(runs.ns for runs in one.runs.values()) / 1e9)
+        batch.add_metric(model, _cumulated(_by_size(one), BATCH_BOUNDS), one.images)
+        failed.add_metric(model, one.fail.count)
+        unusable.add_metric(model, one.unusable_images)
+    for name, images in sorted(counts.waiting_images.items()):
+        waiting.add_metric([name], images)
+    yield from (queue, run, batch, failed, unusable, waiting)
+
+
+def _of_accuracy(served: Iterable[ServedModel]) -> Iterator[Metric]:
+    families = {
+        (what, end): GaugeMetricFamily(f"vouch_accuracy_{what}{suffix}", f"{text}, 0 to 1.", labels=MODEL)
+        for what, of in (("claim", "that training claims"), ("served", "that the server counted before serving"))
+        for end, suffix, text in (
+            ("accuracy", "", f"Accuracy {of}"),
+            ("low", "_low", f"Lower end of the 95 % interval (Wilson) of the accuracy {of}"),
+            ("high", "_high", f"Upper end of the 95 % interval (Wilson) of the accuracy {of}"),
+        )
+    }
+    for one in served:
+        for (what, end), family in families.items():
+            family.add_metric([one.name, str(one.version)], getattr(getattr(one, what), end))
+    yield from families.values()
+
+
+def _of_server(state: State) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "vouch_start_time_seconds", "When this server started, in seconds since 1970.", state.started_s
+    )
+    yield CounterMetricFamily("vouch_installs", "Versions that came to be served.", state.installs)
+    yield CounterMetricFamily(
+        "vouch_refusals", "Versions that were refused: vouch status and the log have the reasons.", state.refusals
+    )
+    yield GaugeMetricFamily(
+        "vouch_refused_versions", "Versions above the served one that are refused now.", len(state.refused)
+    )
+    yield GaugeMetricFamily("vouch_workers", "Worker processes that are there now.", state.workers)
+    yield GaugeMetricFamily("vouch_ready_workers", "Of these, that serve at least one model.", state.ready_workers)
+    yield CounterMetricFamily("vouch_worker_restarts", "Workers that ended unasked; each is replaced.", state.restarts)
+
+
+def _of_versions(state: State, found: Found) -> Iterator[Metric]:
+    served = GaugeMetricFamily(
+        "vouch_served_version",
+        "The version that answers; its digest is the first 12 digits of its manifest's SHA-256.",
+        labels=("model", "digest"),
+    )
+    for one in state.served:
+        served.add_metric((one.name, one.digest[:12]), one.version)
+    refused = GaugeMetricFamily(
+        "vouch_refused_version",
+        "A version that is refused now; always 1. The newest 10 of a model are named, and at most 100.",
+        labels=MODEL,
+    )
+    for name, version in islice(_newest(state.refused), NAMED):
+        refused.add_metric((name, str(version)), 1)
+    there = GaugeMetricFamily(
+        "vouch_served_folder_there",
+        "Whether what is served still lies in the models folder as it was published, 1 or 0.",
+        labels=MODEL,
+    )
+    for (name, version), is_there in sorted(found.there.items()):
+        there.add_metric((name, str(version)), is_there)
+    yield from (served, refused, there)
+
+
+def _of_surroundings(around: Surroundings) -> Iterator[Metric]:
+    found = around.found
+    yield GaugeMetricFamily(
+        "vouch_models_folder_readable", "Whether the models folder could be read of late, 1 or 0.", found.readable
+    )
+    yield GaugeMetricFamily(
+        "vouch_models_found",
+        "Models of which the models folder has a version.",
+        sum(map(bool, found.versions.values())),
+    )
+    versions = GaugeMetricFamily(
+        "vouch_model_versions",
+        "Versions of a model in the models folder; 0 where they were taken out. At most 100 models are named.",
+        labels=("model",),
+    )
+    for name, count in sorted(found.versions.items())[:NAMED]:
+        versions.add_metric([name], count)
+    yield versions
+    begins, ends = (
+        GaugeMetricFamily(f"vouch_certificate_not_{when}_seconds", f"{text}, in seconds since 1970.", labels=["of"])
+        for when, text in (
+            ("before", "From when on the certificate in use can be used"),
+            ("after", "When the certificate in use ends"),
+        )
+    )
+    for whose, validity in sorted(around.certificates.items()):
+        begins.add_metric([whose], validity.not_before_s)
+        ends.add_metric([whose], validity.not_after_s)
+    yield from (begins, ends)
+    yield GaugeMetricFamily(
+        "vouch_expected_servers", "How many servers there should be (--expected-servers).", around.expected_servers
+    )
+
+
+def _newest(versions: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """The newest few of each model, so that none crowds the others out."""
+    for _, of_one in groupby(sorted(versions), key=lambda one: one[0]):
+        yield from [*of_one][-NEWEST:]
+
+
+def _versions(counts: Counts) -> list[tuple[tuple[str, str], Statistics]]:
+    return [
+        ((name, str(version)), one)
+        for name, versions in sorted(counts.versions.items())
+        for version, one in sorted(versions.items())
+    ]
+
+
+def _by_size(one: Statistics) -> list[int]:
+    """Runs by the number of their images, in buckets."""
+    buckets = [0] * (len(BATCH_BOUNDS) + 1)
+    for images, runs in one.runs.items():
+        buckets[bisect_left(BATCH_BOUNDS, images)] += runs.count
+    return buckets
+
+
+def _cumulated(buckets: Iterable[int], bounds: Iterable[float] = BOUNDS_S) -> list[tuple[str, float]]:
+    """As Prometheus wants them: (upper end, how many were at most so much)."""
+    return [(_written(bound), count) for bound, count in zip([*bounds, inf], accumulate(buckets), strict=True)]
+
+
+def _written(bound: float) -> str:
+    """As the text formats have it."""
+    return "+Inf" if bound == inf else repr(float(bound))

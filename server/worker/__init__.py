@@ -1,0 +1,1 @@
+"""A worker process: starts, follows what the supervisor says, drains."""

@@ -1,0 +1,166 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.manifest import MODEL, VALIDATION
+from vouch.bundle.store import ModelsFolder
+from vouch.server.errors import Refused
+from vouch.server.model.loader import load
+from vouch.server.model.recount import check_claim, verify
+from vouch.server.model.session import Session
+from vouch.server.settings import VerifySettings
+
+
+def settings(**fields: int) -> VerifySettings:
+    return VerifySettings(bundle=Path("unused"), threads=1, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("max_batch_size", [1, 7, 256])
+async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batch_size: int) -> None:
+    """The recount is the claim, whatever the size of a run, and progress counts up to it."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    counts: list[Accuracy] = []
+
+    verified = await verify(bundle, settings(max_batch_size=max_batch_size), counts.append)
+
+    assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
+    assert [count.total for count in counts] == [256, 300]
+
+
+async def test_every_run_is_announced_with_its_images(tmp_path: Path) -> None:
+    """Who waits for them may wait in proportion: warming up, the largest first, then the recount."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    runs: list[int] = []
+
+    await verify(bundle, settings(max_batch_size=64), on_run=runs.append)
+
+    assert runs == [64, 1, 256, 44]
+
+
+async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
+    """All hashes hold, but the graph answers otherwise than was claimed."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
+
+    with pytest.raises(Refused, match=r"it claims 270 of 300 right and reproduces \d+$"):
+        await verify(bundle, settings())
+
+
+async def test_several_labels_an_image_are_verified_alike(tmp_path: Path) -> None:
+    """The recount is by whole images; a graph that answers other labels is refused."""
+    folder = ModelsFolder(tmp_path)
+    bundle = publish_tiny(folder, task="multi_label")
+    swapped = publish_tiny(folder, graph=tiny_graph(ROTATED, task="multi_label"), task="multi_label")
+
+    verified = await verify(bundle, settings())
+
+    assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
+    with pytest.raises(Refused, match=r"it claims 270 of 300 right and reproduces \d+$"):
+        await verify(swapped, settings())
+
+
+async def test_probabilities_have_to_be_what_the_task_says(tmp_path: Path) -> None:
+    """A single-label model's sum to 1, so that a graph of the other kind is refused before anything is counted."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(task="multi_label"))
+
+    with pytest.raises(Refused, match="do not sum to 1"):
+        await verify(bundle, settings())
+
+
+async def test_probabilities_beyond_0_and_1_are_refused(tmp_path: Path) -> None:
+    """Scores under the name of probabilities are none, whatever the task."""
+    model = onnx.load_from_string(tiny_graph(task="multi_label"))
+    model.graph.node[-1].op_type = "Identity"
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString(), task="multi_label")
+
+    with pytest.raises(Refused, match="not from 0 to 1"):
+        await verify(bundle, settings())
+
+
+@pytest.mark.parametrize("name", [MODEL, VALIDATION, "README.md"])
+@pytest.mark.parametrize("harm", ["cut", "zeroed", "missing"])
+async def test_a_harmed_file_is_refused_before_it_is_parsed(tmp_path: Path, name: str, harm: str) -> None:
+    """Whatever file it is, the refusal is about the file, not what a parser made of it."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    path = bundle.path / name
+    content = path.read_bytes()
+    if harm == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2] if harm == "cut" else bytes(len(content)))
+
+    with pytest.raises(Refused, match=f"{name}"):
+        await verify(bundle, settings())
+
+
+async def test_answers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    """A graph whose weights became NaN is not served, whatever it counts."""
+    model = onnx.load_from_string(tiny_graph())
+    weights = model.graph.initializer[0]
+    weights.raw_data = np.full(48, np.nan, np.float32).tobytes()
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString())
+
+    with pytest.raises(Refused, match="hold values that are not finite"):
+        await verify(bundle, settings())
+
+
+async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
+    """Input and output have to be the manifest's."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(inputs="pictures"))
+
+    with pytest.raises(Refused, match="model.onnx has inputs and outputs"):
+        await verify(bundle, settings())
+
+
+async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tmp_path: Path) -> None:
+    """By its name; without, ONNX Runtime is not even asked."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
+    allowed = VerifySettings(bundle=Path("unused"), threads=1, allow_domain=("com.microsoft",))
+
+    assert (await verify(bundle, allowed)).served == bundle.manifest.claim.accuracy
+    with pytest.raises(Refused, match=r"^model.onnx has operators of the domain 'com.microsoft'; .*--allow-domain"):
+        await verify(bundle, settings())
+
+
+async def test_data_outside_the_model_is_refused_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before ONNX Runtime opens it, where the data would be found too."""
+    model = onnx.load_from_string(tiny_graph())
+    weights = model.graph.initializer[0]
+    (tmp_path / "weights").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="weights")
+    bundle = publish_tiny(ModelsFolder(tmp_path / "models"), graph=model.SerializeToString())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vouch.server.model.loader.open_session", lambda *_: pytest.fail("ONNX Runtime was asked"))
+
+    with pytest.raises(Refused, match="data outside the file"):
+        await verify(bundle, settings())
+
+
+def test_lost_answers_count_against_the_allowance(tmp_path: Path) -> None:
+    """One answer fewer is refused unless it is allowed; more than claimed is no loss."""
+    manifest = publish_tiny(ModelsFolder(tmp_path)).manifest
+
+    check_claim(manifest, Accuracy(correct=271, total=300), 0)
+    check_claim(manifest, Accuracy(correct=269, total=300), 1)
+    with pytest.raises(Refused, match="it claims 270 of 300 right and reproduces 269"):
+        check_claim(manifest, Accuracy(correct=269, total=300), 0)
+    with pytest.raises(Refused, match="the claim is about 300 images, the validation split has 299"):
+        check_claim(manifest, Accuracy(correct=270, total=299), 0)
+
+
+@pytest.mark.parametrize(("asked_for", "cores", "expected"), [(0, 1, 1), (2, 1, 2), (3, 2, 3)])
+def test_a_model_has_as_many_threads_as_were_asked_for(
+    tmp_path: Path, asked_for: int, cores: int, expected: int
+) -> None:
+    """Where it is left open, no more than there are cores."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+
+    session = load(bundle, VerifySettings(bundle=Path("unused"), threads=asked_for), cores)
+
+    assert isinstance(session, Session)
+    assert session.graph.get_session_options().intra_op_num_threads == expected

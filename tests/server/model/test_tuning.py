@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from vouch.server.model.tuning import (
+    COMPARED_IMAGES,
+    HANDING_OVER_S,
+    MAX_BLOCKING_S,
+    THREADS_PAY,
+    at_once_images,
+    on_threads_that_pay,
+)
+
+
+class Model:
+    """Takes so long for a run and so long for each image, on a clock of its own."""
+
+    def __init__(self, a_run: float, an_image: float) -> None:
+        self.now = 0.0
+        self._a_run, self._an_image = a_run, an_image
+
+    def run(self, images: np.ndarray) -> None:
+        self.now += self._a_run + len(images) * self._an_image
+
+    def clock(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("a_run", "an_image", "expected"),
+    [
+        (8e-6, 0.5e-6, 14 * 256),  # a linear model: fourteen of the largest runs
+        (MAX_BLOCKING_S / 1000, MAX_BLOCKING_S / 1000, 3 * 256),
+        (MAX_BLOCKING_S / 100, MAX_BLOCKING_S / 100, 64),  # longer ones would hold up the loop
+        (2 * HANDING_OVER_S, 1e-6, 0),  # worth waiting for others
+        (0.0, 2 * MAX_BLOCKING_S, 0),
+        (1.2 * HANDING_OVER_S, MAX_BLOCKING_S / 2, 0),  # worth it, though no larger batch could run on the loop
+    ],
+)
+def test_what_is_cheap_by_itself_is_run_at_once(a_run: float, an_image: float, expected: int) -> None:
+    """Requests for which neither a batch with others nor a thread would pay."""
+    model = Model(a_run, an_image)
+
+    assert at_once_images(model.run, (4, 4), 256, model.clock) == expected
+
+
+@pytest.mark.parametrize(("an_image", "expected"), [(20e-6, 64), (60e-6, 32), (150e-6, 8), (400e-6, 4)])
+def test_sizes_that_take_too_long_are_none_wherever_timing_stops(an_image: float, expected: int) -> None:
+    """Below, at or above the batch by which slow models are judged."""
+    model = Model(0.0, an_image)
+
+    assert at_once_images(model.run, (4, 4), 1024, model.clock) == expected
+
+
+def test_a_size_that_was_disturbed_throughout_does_not_decide_for_the_others() -> None:
+    """A worker that starts while the machine is busy runs as fast as its neighbour afterwards."""
+    model = Model(8e-6, 0.5e-6)
+
+    def run(images: np.ndarray) -> None:
+        model.run(images)
+        model.now += 1.0 if len(images) == 1 else 0.0
+
+    assert at_once_images(run, (4, 4), 256, model.clock) == 14 * 256
+
+
+def test_a_disturbed_run_does_not_count() -> None:
+    """The machine is shared: the shortest of some runs is what the model takes."""
+    model, calls = Model(0.0, MAX_BLOCKING_S / 100), iter(range(10_000))
+
+    def run(images: np.ndarray) -> None:
+        model.run(images)
+        model.now += 1.0 if next(calls) % 5 else 0.0
+
+    assert at_once_images(run, (4, 4), 64, model.clock) == 64
+
+
+def test_a_slow_model_is_not_measured_at_every_size() -> None:
+    """Batches far above those that could run on the event loop would hold up a server's start."""
+    model, sizes = Model(0.0, MAX_BLOCKING_S / 3), set[int]()
+
+    def run(images: np.ndarray) -> None:
+        sizes.add(len(images))
+        model.run(images)
+
+    assert at_once_images(run, (4, 4), 256, model.clock) == 2
+    assert max(sizes) == COMPARED_IMAGES
+
+
+class Threaded:
+    """A model that takes a share of the time on several threads; keeps how it was opened."""
+
+    def __init__(self, image_s: float, share: float) -> None:
+        self.now, self.opened = 0.0, list[int]()
+        self._image_s, self._share = image_s, share
+
+    def open(self, threads: int) -> "Threaded.On":
+        self.opened.append(threads)
+        return Threaded.On(self, threads)
+
+    class On:
+        def __init__(self, model: "Threaded", threads: int) -> None:
+            self.model, self.threads = model, threads
+
+        def run(self, images: np.ndarray) -> None:
+            model = self.model
+            model.now += len(images) * model._image_s * (model._share if self.threads > 1 else 1)
+
+
+@pytest.mark.parametrize(
+    ("image_s", "share", "asked", "expected", "opened"),
+    [
+        (1e-5, THREADS_PAY - 0.05, 4, 4, [4, 1]),
+        (1e-5, THREADS_PAY + 0.05, 4, 1, [4, 1]),  # a little sooner is not worth cores that a transport has work for
+        (1e-5, 1.5, 2, 1, [2, 1]),
+        (1e-5, 1.5, 1, 1, [1]),
+        (3 * MAX_BLOCKING_S, 1.0, 4, 4, [4]),  # not compared: that would take as long as it is slow
+    ],
+)
+def test_a_model_has_several_threads_where_they_pay(
+    image_s: float, share: float, asked: int, expected: int, opened: list[int]
+) -> None:
+    """And is opened a second time only to find that out."""
+    model = Threaded(image_s, share)
+
+    found = on_threads_that_pay(model.open, asked, (4, 4), 256, lambda: model.now)
+
+    assert (found.threads, model.opened) == (expected, opened)

@@ -1,0 +1,67 @@
+"""Messages of millions of fields are refused before protobuf reads them."""
+
+import time
+
+import pytest
+
+from vouch.bundle.wire_format import varint
+from vouch.protos.inference import inference_pb2
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.rpc.protobuf import FEW_BYTES, MAX_FIELDS, check_fields
+
+PREDICT, INFER = pb.PredictRequest.DESCRIPTOR, inference_pb2.ModelInferRequest.DESCRIPTOR
+NUMBER = b"\x08\x01"
+
+
+def within(tag: int, content: bytes) -> bytes:
+    """A field that holds this content."""
+    return varint(tag << 3 | 2) + varint(len(content)) + content
+
+
+@pytest.mark.parametrize(
+    ("message", "descriptor"),
+    [
+        (NUMBER * 20_000_000, PREDICT),
+        (NUMBER * 20_000_000, INFER),
+        (within(3, NUMBER * 20_000_000), PREDICT),
+        (within(4, b"\x0a\x00" * 20_000_000), PREDICT),
+        (within(5, within(5, NUMBER * 20_000_000)), INFER),
+        (within(3, b"") * 10_000_000, PREDICT),
+        (b"\x09" + bytes(8) + NUMBER * 20_000_000, PREDICT),
+        (b"\x0d" + bytes(4) + NUMBER * 20_000_000, PREDICT),
+    ],
+    ids=[
+        "at the top",
+        "of the other service",
+        "in the pixels",
+        "files",
+        "two deep",
+        "empty ones",
+        "64 bits",
+        "32 bits",
+    ],
+)
+def test_too_many_fields_are_refused_in_a_moment(message: bytes, descriptor: object) -> None:
+    """Wherever they are, and whatever their kind."""
+    began = time.process_time()
+    with pytest.raises(InvalidRequest, match=f"the request has more than {MAX_FIELDS:,} fields"):
+        check_fields(message, descriptor)
+
+    assert time.process_time() - began < 1
+
+
+def test_the_largest_requests_have_fewer() -> None:
+    """As many files as a request may have, and pixels of any number of bytes."""
+    files = pb.PredictRequest(encoded=pb.EncodedImages(files=[b"png"] * 16_384)).SerializeToString()
+    pixels = pb.PredictRequest(raw=pb.RawImages(pixels=bytes(10_000_000), shape=[1, 2, 3])).SerializeToString()
+
+    check_fields(files, PREDICT)
+    check_fields(pixels, PREDICT)
+    assert min(len(files), len(pixels)) > FEW_BYTES
+
+
+@pytest.mark.parametrize("message", [b"", b"\x0a\xff", b"\x0b", b"\xff" * 20, within(3, b"\x0a\xff\xff"), b"\x0a"])
+def test_what_is_no_message_is_left_to_protobuf(message: bytes) -> None:
+    """It says what is wrong with it."""
+    check_fields(message, PREDICT)

@@ -1,0 +1,347 @@
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+import vouch.server.supervisor.slot
+from tests.support.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
+from vouch.bundle.manifest import VALIDATION
+from vouch.bundle.store import ModelsFolder
+from vouch.protos.inference import inference_pb2
+from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
+from vouch.server.errors import StartFailed
+from vouch.server.settings import ServeSettings, Transport
+from vouch.server.supervisor.supervisor import Supervisor
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class House:
+    """A whole server on a free port, with its worker and probe processes, and what a client needs to talk to it."""
+
+    def __init__(self, supervisor: Supervisor, channel: grpc.aio.Channel) -> None:
+        self.supervisor = supervisor
+        self.classifier = ClassifierStub(channel)
+        self.inference = GRPCInferenceServiceStub(channel)
+        self.health = HealthStub(channel)
+
+    async def until_serving(self) -> None:
+        async with asyncio.timeout(30):
+            async for response in self.health.Watch(health_pb2.HealthCheckRequest()):
+                if response.status == SERVING:
+                    return
+
+    async def until(self, holds: Callable[[pb.Model], bool]) -> pb.Model:
+        async with asyncio.timeout(30):
+            while not holds(model := await self.model()):
+                await asyncio.sleep(0.01)
+        return model
+
+    async def model(self) -> pb.Model:
+        model: pb.Model = (await self.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model
+        return model
+
+    def predict(self, images: np.ndarray) -> Awaitable[pb.PredictResponse]:
+        raw = pb.RawImages(pixels=images.tobytes(), shape=images.shape)
+        call: Awaitable[pb.PredictResponse] = self.classifier.Predict(pb.PredictRequest(raw=raw))
+        return call
+
+
+@asynccontextmanager
+async def working(models: Path, transport: Transport = "h2corn", **fields: Any) -> AsyncIterator[House]:
+    settings = ServeSettings(
+        models=models,
+        port=0,
+        metrics_port=0,
+        scan_interval_s=0.05,
+        grace_s=10,
+        transport=transport,
+        **{"workers": 2} | fields,
+    )
+    supervisor = Supervisor(settings)
+    await supervisor.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{supervisor.port}") as channel:
+        yield House(supervisor, channel)
+        await supervisor.stop()
+
+
+@pytest.fixture(params=get_args(Transport))
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Whoever asks for this is run over each."""
+    chosen: Transport = request.param
+    return chosen
+
+
+async def status(call: Awaitable[Any]) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    return failure.value.code()
+
+
+async def refused(call: Awaitable[Any]) -> str:
+    """The words of a call that may be sent again."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+    return failure.value.details() or ""
+
+
+async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path, transport: Transport) -> None:
+    """NOT_SERVING and UNAVAILABLE from the first moment; SERVING once the first version's claim is recounted."""
+    images, labels = tiny_images(3)
+    async with working(tmp_path, transport) as house:
+        before = (await house.health.Check(health_pb2.HealthCheckRequest())).status
+        assert before == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await status(house.predict(images)) is grpc.StatusCode.UNAVAILABLE
+
+        publish_tiny(ModelsFolder(tmp_path))
+        await house.until_serving()
+
+        answer = await house.predict(images)
+        assert (list(answer.labels), answer.version) == ([LABELS[label] for label in labels], 1)
+        model = await house.model()
+        assert model.served == model.claim
+        assert model.served.correct == 270
+
+
+async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_told_as_an_index(
+    tmp_path: Path, transport: Transport
+) -> None:
+    """Counts begin with the version: neither its recount nor its warm-up is in them."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    async with working(tmp_path, transport, workers=1) as house:
+        await house.until_serving()
+        publish_tiny(folder, graph=tiny_graph(ROTATED))
+        refused = (await house.until(lambda model: bool(model.refusals))).refusals[0]
+        await house.predict(tiny_images(3)[0])
+
+        counts = await house.inference.ModelStatistics(inference_pb2.ModelStatisticsRequest(name="tiny"))
+        index = await house.inference.RepositoryIndex(inference_pb2.RepositoryIndexRequest())
+
+    assert [(one.version, one.inference_count, one.inference_stats.queue.count) for one in counts.model_stats] == [
+        ("1", 3, 1)
+    ]
+    assert [(one.version, one.state, one.reason) for one in index.models] == [
+        ("1", "READY", ""),
+        ("2", "UNAVAILABLE", refused.reason),
+    ]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+async def test_pinned_workers_keep_to_cores_of_their_own(tmp_path: Path, transport: Transport) -> None:
+    """Every thread of a worker, whoever started it; and they answer."""
+    publish_tiny(ModelsFolder(tmp_path))
+    before = children()
+    async with working(tmp_path, transport, pin_workers=True) as house:
+        await house.until_serving()
+        await house.predict(tiny_images(3)[0])
+        kept = [cores_of(pid) for pid in children() - before if b"VOUCH_WORKER" in environment(pid)]
+
+    assert len(kept) == 2
+    assert not kept[0] & kept[1]
+
+
+def children() -> set[int]:
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def cores_of(pid: int) -> set[int]:
+    """Of all threads together."""
+    threads = [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return set().union(*map(os.sched_getaffinity, threads))
+
+
+async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path, transport: Transport) -> None:
+    """Callers who never pause get only right answers, first from the old version, then from the new."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    images, labels = tiny_images(8)
+    expected = [LABELS[label] for label in labels]
+    versions: list[int] = []
+
+    async def call(house: House) -> None:
+        while not versions or versions[-1] < 3:
+            answer = await house.predict(images)
+            assert list(answer.labels) == expected
+            versions.append(answer.version)
+
+    async with working(tmp_path, transport) as house, asyncio.timeout(60):
+        await house.until_serving()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(call(house))
+            for version in (2, 3):
+                publish_tiny(folder)
+                await house.until(lambda model, version=version: model.version == version)  # type: ignore[misc]
+
+    assert set(versions) == {1, 2, 3}
+
+
+async def test_calls_are_taken_until_balancers_have_noticed(tmp_path: Path, transport: Transport) -> None:
+    """With a delay, health and /ready say no first, and what comes meanwhile is answered."""
+    async with working(tmp_path, transport, drain_delay_s=1.0) as house:
+        assert not house.supervisor.ready
+        publish_tiny(ModelsFolder(tmp_path))
+        await house.until_serving()
+        async with asyncio.timeout(20):
+            while not house.supervisor.ready:  # it hears of it a moment later
+                await asyncio.sleep(0.01)
+
+        stopping = asyncio.create_task(house.supervisor.stop())
+        async with asyncio.timeout(20):
+            while (await house.health.Check(health_pb2.HealthCheckRequest())).status == SERVING:
+                await asyncio.sleep(0.01)
+        assert not house.supervisor.ready
+        await house.predict(tiny_images(3)[0])
+        counts = await house.inference.ModelStatistics(inference_pb2.ModelStatisticsRequest(name="tiny"))
+        assert counts.model_stats[0].inference_count == 3
+        assert not stopping.done()
+        await stopping
+
+
+async def test_a_new_worker_serves_nothing_but_what_was_verified(
+    tmp_path: Path, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies in the version's folder by then, with hashes that are in order."""
+    monkeypatch.setattr(vouch.server.supervisor.slot, "TELL_AGAIN_AFTER_S", 0.2)
+    folder = ModelsFolder(tmp_path / "models")
+    bundle = publish_tiny(folder)
+    other = publish_tiny(ModelsFolder(tmp_path / "other"), graph=tiny_graph(ROTATED))
+    before = children()
+    async with working(folder.path, transport, workers=1) as house:
+        await house.until_serving()
+        bundle.path.rename(tmp_path / "away")
+        other.path.rename(bundle.path)
+        (worker,) = [pid for pid in children() - before if b"VOUCH_WORKER" in environment(pid)]
+        os.kill(worker, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while "it changed since it was verified" not in await refused(house.predict(tiny_images(1)[0])):
+                await asyncio.sleep(0.05)
+
+        bundle.path.rename(other.path)
+        (tmp_path / "away").rename(bundle.path)
+        await house.until_serving()
+
+
+async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
+    tmp_path: Path, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reason stands in GetModel and in the log, and predictions go on."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    async with working(tmp_path, transport) as house:
+        await house.until_serving()
+        with caplog.at_level(logging.ERROR):
+            publish_tiny(folder, graph=tiny_graph(ROTATED))
+            model = await house.until(lambda model: len(model.refusals) == 1)
+
+        assert (model.version, model.refusals[0].version) == (1, 2)
+        assert "it claims 270 of 300 right and reproduces" in model.refusals[0].reason
+        assert model.refusals[0].reason in caplog.text
+        assert (await house.predict(tiny_images(1)[0])).version == 1
+
+
+async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path: Path, transport: Transport) -> None:
+    """One flipped byte in the newest version, and the one before it is served."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder)
+    harmed = publish_tiny(folder).path / VALIDATION
+    content = bytearray(harmed.read_bytes())
+    content[100] ^= 1
+    harmed.write_bytes(content)
+    async with working(tmp_path, transport) as house:
+        await house.until_serving()
+
+        model = await house.model()
+        assert model.version == 1
+        assert "is not the file that was published" in model.refusals[0].reason
+
+
+async def test_a_batch_of_ten_thousand_mnist_images_fits(tmp_path: Path, transport: Transport) -> None:
+    """The message limit and the request limit let 7.84 million bytes through: the shape is what is refused."""
+    publish_tiny(ModelsFolder(tmp_path))
+    images = np.zeros((10_000, 28, 28), np.uint8)
+    async with working(tmp_path, transport) as house:
+        await house.until_serving()
+
+        assert await status(house.predict(images)) is grpc.StatusCode.INVALID_ARGUMENT
+        assert len((await house.predict(tiny_images(10_000)[0])).labels) == 10_000
+
+
+async def test_stopping_answers_accepted_calls_and_takes_no_new_ones(tmp_path: Path, transport: Transport) -> None:
+    """A call that was accepted before the drain is answered; ServerReady turns false at once."""
+    publish_tiny(ModelsFolder(tmp_path))
+    images, _ = tiny_images(10_000)
+    async with working(tmp_path, transport) as house:
+        await house.until_serving()
+        watch = house.health.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        accepted = asyncio.ensure_future(house.predict(images))
+        ready = await house.inference.ServerReady(inference_pb2.ServerReadyRequest())
+        stopping = asyncio.create_task(house.supervisor.stop())
+
+        assert ready.ready
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert len((await accepted).labels) == 10_000
+        await stopping
+        assert await status(house.predict(images[:1])) is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhere(
+    tmp_path: Path, transport: Transport
+) -> None:
+    """Under load every call ends OK or UNAVAILABLE, which is safe to send again; never CANCELLED."""
+    publish_tiny(ModelsFolder(tmp_path))
+    images, _ = tiny_images(8)
+    codes: set[grpc.StatusCode] = set()
+    stopped = asyncio.Event()
+
+    async def call(house: House) -> None:
+        while not stopped.is_set():
+            try:
+                await house.predict(images)
+            except grpc.aio.AioRpcError as err:
+                codes.add(err.code())
+                await asyncio.sleep(0.5)  # as a client backs off, gRPC's own for a second
+
+    async with working(tmp_path, transport) as house:
+        await house.until_serving()
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            for _ in range(16):
+                group.create_task(call(house))
+            await house.predict(images)
+            await house.supervisor.stop()
+            stopped.set()
+
+    assert codes == {grpc.StatusCode.UNAVAILABLE}
+
+
+async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
+    """A typing mistake does not become a server that waits for ever."""
+    with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):
+        await Supervisor(ServeSettings(models=tmp_path / "nowhere", port=0, metrics_port=0)).start()
+
+
+@pytest.mark.parametrize("deep", ["tiny", "tiny/1", "tiny/1/model.onnx"])
+async def test_a_models_folder_that_is_none_is_told_at_once(tmp_path: Path, deep: str) -> None:
+    """One folder too deep would serve nothing, and wait for ever."""
+    publish_tiny(ModelsFolder(tmp_path))
+    with pytest.raises(StartFailed, match="expected a models folder, which holds NAME/VERSION"):
+        await Supervisor(ServeSettings(models=tmp_path / deep, port=0, metrics_port=0)).start()

@@ -1,0 +1,163 @@
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph, verified
+from vouch.bundle.store import ModelsFolder
+from vouch.server.errors import Refused, Undecided
+from vouch.server.settings import RuntimeSettings, ServeSettings
+from vouch.server.supervisor.verifier import ProbeLimits, probe
+
+
+async def test_a_probe_tells_what_a_supervisor_has_to_know(tmp_path: Path) -> None:
+    """The process of its own says what verifying here would say."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+
+    verdict = await probe(bundle.path, RuntimeSettings())
+
+    assert verdict == verified(bundle).verdict
+
+
+async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
+    """The reason is the message, without a prefix."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
+
+    with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+$"):
+        await probe(bundle.path, RuntimeSettings())
+
+
+async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes its process with it takes nothing else."""
+    killer = tmp_path / "killer"
+    killer.write_text(f"#!{sys.executable}\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    killer.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killer))
+
+    with pytest.raises(Refused, match=f"died by {signal.SIGSEGV.name}"):
+        await probe(tmp_path, RuntimeSettings())
+
+
+async def test_a_probe_imports_nothing_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that happens to be called numpy.py where the server was started is not run."""
+    bundle = publish_tiny(ModelsFolder(tmp_path / "models"))
+    (tmp_path / "numpy.py").write_text("raise SystemExit('hijacked')")
+    monkeypatch.chdir(tmp_path)
+
+    verdict = await probe(bundle.path, RuntimeSettings())
+
+    assert verdict.digest == bundle.digest
+
+
+async def test_a_probe_opens_a_bundle_at_its_place_alone(tmp_path: Path) -> None:
+    """One that says it is another version is refused before it is verified."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    moved = bundle.path.rename(bundle.path.with_name("7"))
+
+    with pytest.raises(Refused, match="7 says it is tiny version 1, whose place is"):
+        await probe(moved, RuntimeSettings())
+
+
+def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """The process that verifies does this instead."""
+    program = tmp_path / "program"
+    program.write_text(f"#!{sys.executable}\nimport sys, threading\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+FOR_EVER = "sys.stdout.flush(); threading.Event().wait(60)"
+RUNNING = """print('{"kind":"running","images":250}');"""
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("print('x' * 3_000_000);" + FOR_EVER, "said more than 262,144 bytes at once"),
+        ("print('[1]');" + FOR_EVER, "said what it may not say"),
+        ("print('no JSON');" + FOR_EVER, "said what it may not say"),
+        ("""print('{"kind":"verdict","digest":"0"}');""" + FOR_EVER, "said what it may not say"),
+        ("""print('{"kind":"running","images":0}');""" + FOR_EVER, "said what it may not say"),
+        ("""print('{"kind":"running","images":1000000}');""" + FOR_EVER, "said what it may not say"),
+        ("print(RUNNING)", "NameError: name 'RUNNING' is not defined"),
+        ("sys.stderr.write('x' * 50_000_000 + chr(10)); sys.exit('why')", "^why$"),
+        ("sys.exit(3)", "ended with code 3"),
+        ("pass", "ended with code 0"),
+    ],
+)
+@pytest.mark.timeout(60)
+async def test_what_a_probe_says_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    """Of bounded length, and nothing but what may be said; errors are read to their end and not kept."""
+    says(tmp_path, monkeypatch, script)
+
+    with pytest.raises(Refused, match=reason):
+        await probe(tmp_path, RuntimeSettings())
+
+
+@pytest.mark.parametrize(
+    ("words", "start_s", "reason"),
+    [
+        ("", 0.5, "reading and opening it did not end within 0.5 s"),
+        (RUNNING, 30.0, "running 250 of its images did not end within 0.75 s"),
+    ],
+)
+@pytest.mark.timeout(60)
+async def test_a_probe_that_stands_still_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, start_s: float, reason: str
+) -> None:
+    """Before it runs an image, and in a run."""
+    says(tmp_path, monkeypatch, words + FOR_EVER)
+    limits = ProbeLimits(start_s=start_s, step_s=0.25, image_s=0.002)
+
+    with pytest.raises(Refused, match=f"^{reason}$"):
+        await probe(tmp_path, RuntimeSettings(), limits)
+
+
+@pytest.mark.timeout(60)
+async def test_a_probe_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is in proportion to its images: thirty runs take several times what one may."""
+    word = """print('{"kind":"running","images":250}', flush=True); threading.Event().wait(0.2)"""
+    says(tmp_path, monkeypatch, f"for k in range(30): {word}")
+    limits = ProbeLimits(start_s=30, step_s=1.5, image_s=0.002)
+
+    with pytest.raises(Refused, match="ended with code 0"):
+        await probe(tmp_path, RuntimeSettings(), limits)
+
+
+@pytest.mark.timeout(60)
+async def test_a_probe_that_takes_too_much_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ended; the reason has both numbers and the setting."""
+    says(tmp_path, monkeypatch, "held = b'x' * (200 << 20); " + FOR_EVER)
+
+    with pytest.raises(Refused, match=r"took [\d,]+ bytes of memory; --max-verify-bytes is 104,857,600"):
+        await probe(tmp_path, RuntimeSettings(), ProbeLimits(memory_bytes=100 << 20))
+
+
+async def test_a_probe_runs_as_the_server_is_set(tmp_path: Path) -> None:
+    """Settings of serving alone are not passed on, and a domain that is allowed is allowed there."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
+    allowed = ServeSettings(allow_domain=("com.microsoft",), max_verify_bytes=1 << 30)
+
+    assert (await probe(bundle.path, allowed)).digest == bundle.digest
+    with pytest.raises(Refused, match="domain 'com.microsoft'"):
+        await probe(bundle.path, ServeSettings())
+
+
+@pytest.mark.parametrize("start", ["killed", "missing"])
+async def test_a_probe_that_was_killed_or_could_not_start_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    """Want of memory or of processes is no fault of the bundle."""
+    program = tmp_path / "program"
+    if start == "killed":
+        program.write_text(f"#!{sys.executable}\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    with pytest.raises(Undecided):
+        await probe(tmp_path, RuntimeSettings())

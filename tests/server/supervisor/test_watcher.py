@@ -1,0 +1,345 @@
+import asyncio
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.tiny import ROTATED, publish_tiny, random_validation, tiny_graph, verified
+from vouch.bundle.store import ModelsFolder, open_bundle
+from vouch.server.errors import Refused, Undecided
+from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.supervisor.presence import Found
+from vouch.server.supervisor.watcher import STALE_AFTER_S, TRY_AGAIN_AFTER_S, Watcher
+
+
+class House:
+    """A watcher whose verification says what the test wants."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = ModelsFolder(path)
+        self.catalog = Catalog()
+        self.watcher = Watcher(self.folder, self.catalog, self.verify, self.install)
+        self.verified: list[int] = []
+        self.refused: dict[int, str] = {}
+        self.wrong_digest = False
+        self.undecided = False
+        self.held: set[str] = set()
+        self.let_go = asyncio.Event()
+
+    async def verify(self, path: Path) -> Verdict:
+        bundle = self.folder.open(path.parent.name, int(path.name))
+        version = bundle.manifest.version
+        self.verified.append(version)
+        if bundle.manifest.name in self.held:
+            await self.let_go.wait()
+        if self.undecided:
+            raise Undecided("out of memory")
+        if version in self.refused:
+            raise Refused(self.refused[version])
+        verdict = verified(bundle).verdict
+        return verdict.model_copy(update={"digest": "0" * 64}) if self.wrong_digest else verdict
+
+    async def install(self, verified: VerifiedVersion) -> None:
+        bundle, batcher = open_bundle(verified.path), start_batcher(lambda images: (images,), Limits(4, 100))
+        self.catalog.install(Served(bundle, verified.verdict.served, batcher))
+
+    async def look(self) -> None:
+        await self.watcher.look()
+        await self.watcher.settled()
+
+    def refusals(self) -> dict[int, str]:
+        return {refusal.version: refusal.reason for refusal in self.catalog.entry("tiny").refusals}
+
+
+async def test_the_newest_version_that_vouches_for_itself_is_served(tmp_path: Path) -> None:
+    """A refused version gives way to the one below it, and its reason is kept."""
+    house = House(tmp_path)
+    for _ in range(3):
+        publish_tiny(house.folder)
+    house.refused[3] = "too good to be true"
+    await house.look()
+
+    assert house.verified == [3, 2]
+    assert house.catalog.served_version("tiny") == 2
+    assert house.refusals() == {3: "too good to be true"}
+    await house.catalog.close()
+
+
+async def test_what_speaks_against_a_served_version_is_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning each, with the model; none of a good one."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    publish_tiny(house.folder, "tossed", validation=random_validation())
+    with caplog.at_level(logging.WARNING):
+        await house.look()
+
+    chance, *promises = [record.getMessage() for record in caplog.records]
+    assert chance.startswith("tossed version 1: no better than chance: ")
+    assert len(promises) == 2
+    assert {(record.__dict__["event"]["event"], record.__dict__["event"]["model"]) for record in caplog.records} == {
+        ("caveat", "tossed")
+    }
+    assert caplog.records[0].__dict__["event"]["kind"] == "no_better_than_chance"
+    await house.catalog.close()
+
+
+async def test_a_version_is_looked_at_once_unless_it_changes(tmp_path: Path) -> None:
+    """Scanning again is cheap; a version that was still being copied gets another look."""
+    house = House(tmp_path)
+    bundle = publish_tiny(house.folder)
+    house.refused[1] = "half of it is missing"
+    await house.look()
+    await house.look()
+    assert house.verified == [1]
+
+    house.refused.clear()
+    (bundle.path / "README.md").write_text("now whole")
+    await house.look()
+
+    assert house.verified == [1, 1]
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_new_version_is_swapped_in_and_an_older_one_never_is(tmp_path: Path) -> None:
+    """Versions only go up."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    publish_tiny(house.folder)
+    shutil.move(tmp_path / "tiny" / "1", tmp_path / "kept")
+    await house.look()
+    shutil.move(tmp_path / "kept", tmp_path / "tiny" / "1")
+    publish_tiny(house.folder)
+    await house.look()
+
+    assert house.verified == [2, 3]
+    assert house.catalog.served_version("tiny") == 3
+    await house.catalog.close()
+
+
+async def test_a_bundle_that_changed_while_it_was_verified_is_refused(tmp_path: Path) -> None:
+    """What is loaded has to be what was verified."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.wrong_digest = True
+    await house.look()
+
+    assert house.refusals() == {1: "it changed while it was verified"}
+
+
+async def test_a_folder_that_is_no_bundle_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """The probe is not even started."""
+    (tmp_path / "tiny" / "5").mkdir(parents=True)
+    house = House(tmp_path)
+    await house.look()
+
+    assert house.verified == []
+    assert "manifest.json cannot be read" in house.refusals()[5]
+
+
+async def test_a_bug_in_verifying_does_not_end_the_watching(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The traceback is in the log, and the next version is looked at as ever."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.refused = None  # type: ignore[assignment]  # the fake verification now raises a TypeError
+    with caplog.at_level(logging.ERROR):
+        await house.look()
+    assert "TypeError" in caplog.text
+
+    house.refused = {}
+    publish_tiny(house.folder)
+    await house.look()
+
+    assert house.catalog.served_version("tiny") == 2
+    await house.catalog.close()
+
+
+async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is served stays served."""
+    house = House(tmp_path / "models")
+    publish_tiny(house.folder)
+    await house.look()
+    shutil.rmtree(tmp_path / "models")
+
+    with caplog.at_level(logging.ERROR):
+        await house.look()
+        await house.look()
+    assert caplog.text.count("what is served stays served") == 1
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_folder_without_models_is_told_once_with_what_it_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be meant: the first model is served when it comes."""
+    house = House(tmp_path / "models")
+    house.folder.path.mkdir()
+    with caplog.at_level(logging.WARNING):
+        await house.look()
+        await house.look()
+        (house.folder.path / "photos").mkdir()
+        await house.look()
+        publish_tiny(house.folder)
+        await house.look()
+
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert "models is empty; vouch train publishes there" in told[0]
+    assert "models holds no model, but photos; expected a models folder, which holds NAME/VERSION" in told[1]
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_bundle_in_a_folder_of_another_name_is_refused_with_its_place(tmp_path: Path) -> None:
+    """Nobody is told that nothing was published."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    (tmp_path / "tiny").rename(tmp_path / "Tiny")
+    await house.look()
+
+    (entry,) = house.catalog.entries()
+    assert (entry.name, entry.served) == ("Tiny", None)
+    assert entry.refusals[0].reason.endswith(f"says it is tiny version 1, whose place is {tmp_path / 'tiny' / '1'}")
+
+
+async def test_a_version_that_could_not_be_looked_at_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No memory or no process now says nothing about the version: it is tried again, but not at every look."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.undecided = True
+    await house.look()
+    await house.look()
+    assert house.verified == [1]
+    assert house.refusals() == {1: "out of memory"}
+
+    house.undecided = False
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + 2 * TRY_AGAIN_AFTER_S)
+    await house.look()
+
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_no_model_waits_for_another(tmp_path: Path) -> None:
+    """One whose verification does not end keeps no other from being served."""
+    house = House(tmp_path)
+    publish_tiny(house.folder, "endless")
+    house.held.add("endless")
+    await house.watcher.look()
+    publish_tiny(house.folder, "tiny")
+    await house.watcher.look()
+    async with asyncio.timeout(10):
+        while not house.catalog.served_version("tiny"):
+            await asyncio.sleep(0)
+
+    assert house.catalog.find("").bundle.manifest.name == "tiny"
+    house.let_go.set()
+    await house.watcher.settled()
+    await house.catalog.close()
+
+
+async def test_a_refused_version_that_was_taken_away_is_forgotten_and_looked_at_if_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    """The one that serves goes on; what comes back is looked at even if no byte of it has changed."""
+    house = House(tmp_path / "models")
+    for _ in range(2):
+        publish_tiny(house.folder)
+    house.refused[2] = "why"
+    await house.look()
+    aside = (tmp_path / "models/tiny/2").rename(tmp_path / "2")
+    await house.look()
+    assert house.refusals() == {}
+
+    aside.rename(tmp_path / "models/tiny/2")
+    await house.look()
+
+    assert house.verified == [2, 1, 2]
+    assert house.refusals() == {2: "why"}
+    await house.catalog.close()
+
+
+async def test_what_the_folder_holds_is_found(tmp_path: Path) -> None:
+    """Models with their versions, those that were emptied too, and whether what is served lies there."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    (tmp_path / "emptied").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "a file").touch()
+    await house.look()
+    await house.look()
+
+    assert house.watcher.found == Found(True, {"tiny": 1, "emptied": 0}, {("tiny", 1): True})
+    await house.catalog.close()
+
+
+async def test_a_served_folder_that_vanishes_or_becomes_another_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once in the log, with the reason; it is there again when the very bundle is, whenever it was copied."""
+    house = House(tmp_path / "models")
+    bundle = publish_tiny(house.folder)
+    await house.look()
+
+    async def there() -> bool:
+        await house.look()
+        return house.watcher.found.there[("tiny", 1)]
+
+    aside = bundle.path.rename(tmp_path / "aside")
+    with caplog.at_level(logging.INFO):
+        assert [await there(), await there()] == [False, False]
+        assert caplog.text.count("tiny version 1 is served from memory and no longer lies on disk") == 1
+        shutil.copytree(aside, bundle.path, copy_function=shutil.copyfile)
+        assert await there()
+        assert "tiny version 1 lies on disk again" in caplog.text
+    (bundle.path / "model.onnx").write_bytes(b"another one")
+    assert not await there()
+    shutil.rmtree(bundle.path)
+    other = publish_tiny(ModelsFolder(tmp_path / "others"), graph=tiny_graph(ROTATED))
+    other.path.rename(bundle.path)
+    assert not await there()
+    assert house.catalog.served_version("tiny") == 1
+    await house.catalog.close()
+
+
+async def test_a_folder_that_cannot_be_read_or_does_not_answer_is_not_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once where it is gone, after a while where looking does not end; the served folder is gone with it."""
+    house = House(tmp_path / "models")
+    publish_tiny(house.folder)
+    await house.look()
+    aside = (tmp_path / "models").rename(tmp_path / "aside")
+    await house.look()
+    assert house.watcher.found == Found(False, {"tiny": 1}, {("tiny", 1): False})
+
+    aside.rename(tmp_path / "models")
+    await house.look()
+    assert house.watcher.found == Found(True, {"tiny": 1}, {("tiny", 1): True})
+    now = time.monotonic()
+    monkeypatch.setattr("vouch.server.supervisor.watcher.time.monotonic", lambda: now + 2 * STALE_AFTER_S)
+    assert not house.watcher.found.readable
+    await house.catalog.close()
+
+
+async def test_a_refused_model_whose_folder_is_gone_is_forgotten(tmp_path: Path) -> None:
+    """Callers who name no model need not hear of it for ever."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    house.refused[1] = "why"
+    await house.look()
+    shutil.rmtree(tmp_path / "tiny")
+    await house.look()
+
+    assert house.catalog.entries() == []

@@ -1,0 +1,76 @@
+"""Memory that was freed goes back to the system, though pieces behind it are in use."""
+
+import asyncio
+import ctypes
+
+import pytest
+
+import vouch.server.worker.heap
+from vouch.server.worker.heap import give_back, resident_bytes, trimmer
+
+MIB = 1 << 20
+
+
+@pytest.mark.skipif(trimmer() is None, reason="the C library is not glibc")
+async def test_what_was_freed_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 MB in small pieces, of which every hundredth stays."""
+    monkeypatch.setattr(vouch.server.worker.heap, "LOOK_INTERVAL_S", 0.05)
+    trim = trimmer()
+    assert trim is not None
+    trim(0)  # or the pieces take what tests before this one have freed
+    before = resident_bytes()
+    giving = asyncio.create_task(give_back())
+    await asyncio.sleep(0)
+    pieces = [bytes([number % 251]) * 16_000 for number in range(100 * MIB // 16_000)]
+    assert resident_bytes() - before > 80 * MIB
+    kept = pieces[::100]
+    pieces.clear()
+    async with asyncio.timeout(20):
+        while resident_bytes() - before > 30 * MIB:
+            await asyncio.sleep(0.05)
+
+    assert kept
+    assert not giving.done()
+    giving.cancel()
+
+
+@pytest.mark.skipif(trimmer() is None, reason="the C library is not glibc")
+async def test_what_is_freed_after_a_first_time_is_given_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits for a processor looks idle while all of a burst is still in use."""
+    monkeypatch.setattr(vouch.server.worker.heap, "LOOK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(vouch.server.worker.heap, "WORKED_S", 0.0)
+    monkeypatch.setattr(vouch.server.worker.heap, "WORTH_BYTES", 1 * MIB)
+    trimmed = asyncio.Event()
+    trim = trimmer()
+    assert trim is not None
+    trim(0)
+    before = resident_bytes()
+
+    def noted(pad: int) -> int:
+        loop.call_soon_threadsafe(trimmed.set)
+        return trim(pad)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(vouch.server.worker.heap, "trimmer", lambda: noted)
+    giving = asyncio.create_task(give_back())
+    await asyncio.sleep(0)
+    pieces = [bytes([number % 251]) * 16_000 for number in range(100 * MIB // 16_000)]
+    async with asyncio.timeout(20):
+        await trimmed.wait()
+    assert resident_bytes() - before > 80 * MIB
+    kept = pieces[::100]
+    pieces.clear()
+    async with asyncio.timeout(20):
+        while resident_bytes() - before > 30 * MIB:
+            await asyncio.sleep(0.05)
+
+    assert kept
+    giving.cancel()
+
+
+async def test_where_nothing_can_be_done_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another C library has no such function."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+
+    async with asyncio.timeout(10):
+        await give_back()

@@ -1,0 +1,268 @@
+"""A tiny model whose right answers are known without training, as bundles for the server's tests. No torch.
+
+Images are 4 x 4; the class is the row, of the first three, that is brightest. The graph adds each row up, so it is
+always right, unless it is made to look at the wrong rows. The multi-label one answers every one of these rows that is
+bright.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.caveats import caveats
+from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
+from vouch.bundle.manifest import (
+    CARD,
+    MODEL,
+    VALIDATION,
+    Calibration,
+    Coverage,
+    FileEntry,
+    Manifest,
+    SplitEntry,
+    Training,
+)
+from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.validation import Validation, pack
+from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+
+SIDE = 4
+LABELS = ("first", "second", "third")
+RIGHT, ROTATED = (0, 1, 2), (1, 2, 0)
+"""Which class each row counts for: always right, never right."""
+PROMISES = {0.9: 3e-4, 0.99: 1e-5}
+"""Coverage -> threshold of the label sets."""
+
+
+PIXELS = PixelSettings(height=SIDE, width=SIDE)
+THRESHOLDS = (0.5, 0.125, 0.75)
+"""From which probability on the multi-label model answers each label."""
+DARK = 450
+"""A row whose pixels add up to this is neither bright nor dark."""
+
+
+@cache
+def tiny_graph(
+    rows: tuple[int, ...] = RIGHT, inputs: str = "images", task: Task = "single_label", channels: int | None = None
+) -> bytes:
+    """An ONNX file as the contract wants it: raw pixels in, probabilities and logits out."""
+    several = task == "multi_label"
+    width = SIDE * (channels or 1)
+    weights = np.zeros((SIDE * width, len(LABELS)), np.float32)
+    for row, label in enumerate(rows):
+        weights[row * width : (row + 1) * width, label] = 1 / 64
+    nodes = [
+        helper.make_node("Cast", [inputs], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["pixels"], ["x"]),
+        helper.make_node("Gemm", ["x", "weights", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["probabilities"])
+        if several
+        else helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info(
+                inputs, TensorProto.UINT8, ["N", SIDE, SIDE, *([channels] if channels else [])]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(LABELS)])
+            for name in ("probabilities", "logits")
+        ],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.full(len(LABELS), -DARK / 64 if several else 0, np.float32), "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    content: bytes = model.SerializeToString()
+    onnx.checker.check_model(content)
+    return content
+
+
+def microsoft_graph() -> bytes:
+    """The right graph by an operator that only ONNX Runtime knows."""
+    model = onnx.load_from_string(tiny_graph())
+    (gemm,) = (node for node in model.graph.node if node.op_type == "Gemm")
+    gemm.op_type, gemm.domain = "FusedMatMul", "com.microsoft"
+    del gemm.input[2:]
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def treacherous_graph() -> bytes:
+    """As the right one, but NaN to an image whose last pixel is white, which no validation image has."""
+    model = onnx.load_from_string(tiny_graph())
+    graph = model.graph
+    weights = np.zeros((SIDE * SIDE, len(LABELS)), np.float32)
+    weights[-1] = -1
+    graph.initializer.append(numpy_helper.from_array(weights, "last"))
+    graph.initializer.append(numpy_helper.from_array(np.full(len(LABELS), 255, np.float32), "white"))
+    graph.node[2].output[0] = "scores"
+    for node in (
+        helper.make_node("Mul", ["scores", "ones"], ["logits"]),
+        helper.make_node("Div", ["below_white", "below_white"], ["ones"]),
+        helper.make_node("Gemm", ["x", "last", "white"], ["below_white"]),
+    ):
+        graph.node.insert(3, node)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def tiny_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images of shape (count, 4, 4) and their int64 labels."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, len(LABELS), count)
+    images = random.integers(0, 100, (count, SIDE, SIDE), dtype=np.uint8)
+    images[np.arange(count), labels] += 150
+    return images, labels
+
+
+def tiny_validation(count: int = 300, wrong: int = 30) -> Validation:
+    """A validation split in which `wrong` labels are not what the images show, so that the claim is below 100 %."""
+    images, labels = tiny_images(count, seed=1)
+    labels[:wrong] = (labels[:wrong] + 1) % len(LABELS)
+    return Validation(images, labels)
+
+
+def random_validation(count: int = 300) -> Validation:
+    """A validation split whose labels have nothing to do with the images."""
+    images, _ = tiny_images(count, seed=1)
+    return Validation(images, np.random.default_rng(3).integers(0, len(LABELS), count))
+
+
+def tiny_several(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images of shape (count, 4, 4), and which of the first three rows are bright: bool, shape (count, 3)."""
+    random = np.random.default_rng(seed)
+    labels = random.random((count, len(LABELS))) < 0.4
+    images = random.integers(0, 80, (count, SIDE, SIDE), dtype=np.uint8)
+    images[:, : len(LABELS)] += (150 * labels).astype(np.uint8)[:, :, None]
+    return images, labels
+
+
+def several_validation(count: int = 300, wrong: int = 30) -> Validation:
+    """A validation split in which `wrong` images have a label too many or too few."""
+    images, labels = tiny_several(count, seed=1)
+    labels[:wrong, 1] ^= True
+    return Validation(images, labels)
+
+
+def claim_of(validation: Validation) -> Claim | MultiLabelClaim:
+    """The claim that the right graph earns on this split."""
+    if task_of(validation.labels) == "multi_label":
+        several = MultiLabelTally(THRESHOLDS)
+        several.add(validation.labels, several_probabilities(validation.images))
+        return claim_from(several)
+    tally = Tally(len(LABELS))
+    tally.add(validation.labels, tiny_probabilities(validation.images))
+    return claim_from(tally)
+
+
+def tiny_probabilities(images: np.ndarray) -> np.ndarray:
+    """What the right graph answers, shape (N, 3), computed without it."""
+    logits = images[:, : len(LABELS)].sum(axis=2) / 64
+    raw = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+
+def several_probabilities(images: np.ndarray) -> np.ndarray:
+    """What the multi-label graph answers, float32, shape (N, 3), computed without it."""
+    logits = (images[:, : len(LABELS)].sum(axis=2) - float(DARK)) / 64
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
+def calibration_of(validation: Validation) -> Calibration:
+    """Made-up promises, truly counted on this split."""
+    several = task_of(validation.labels) == "multi_label"
+    probabilities = tiny_probabilities(validation.images)
+    coverages: list[Coverage] = []
+    for promised, threshold in () if several else PROMISES.items():
+        members = probabilities >= threshold
+        members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
+        coverages.append(
+            Coverage(
+                promised=promised,
+                threshold=threshold,
+                covered=int(members[np.arange(len(members)), validation.labels].sum()),
+                total=len(members),
+                mean_size=float(members.sum(axis=1).mean()),
+            )
+        )
+    return Calibration(temperature=1.5, error_before=0.02, error_after=0.01, coverages=tuple(coverages))
+
+
+def publish_tiny(
+    folder: ModelsFolder,
+    name: str = "tiny",
+    graph: bytes | None = None,
+    calibrated: bool = True,
+    task: Task = "single_label",
+    validation: Validation | None = None,
+    *,
+    pixels: PixelSettings = PIXELS,
+) -> Bundle:
+    """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
+
+    Args:
+        calibrated: False for a bundle of format 1, which has no calibration.
+        validation: its split; None for the usual one.
+        pixels: what files become; a bundle with channels cannot be recounted, since its split has none.
+    """
+    several = task == "multi_label"
+    validation = validation or (several_validation() if several else tiny_validation())
+    files = {
+        MODEL: graph or tiny_graph(task=task, channels=pixels.channels),
+        VALIDATION: pack(validation),
+        CARD: b"# tiny\n",
+    }
+
+    def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
+        return Manifest(
+            name=name,
+            version=version,
+            created=datetime(2026, 1, 1, tzinfo=UTC),
+            task=task,
+            labels=LABELS,
+            input=pixels,
+            claim=claim_of(validation),
+            thresholds=THRESHOLDS if several else None,
+            format_version=2 if calibrated else 1,
+            calibration=calibration_of(validation) if calibrated else None,
+            training=Training(
+                settings={},
+                seed=0,
+                seconds=0,
+                data="made up",
+                data_digest="0" * 64,
+                splits={"validation": SplitEntry(size=len(validation), digest="0" * 64)},
+                libraries={},
+                source_revision=None,
+            ),
+            files=entries,
+        )
+
+    return folder.publish(name, files, describe)
+
+
+def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
+    """What a supervisor knows of this bundle when it has vouched for itself, by its claim or another count."""
+    manifest = bundle.manifest
+    claim = manifest.claim.accuracy
+    verdict = Verdict(
+        digest=bundle.digest,
+        claim=claim,
+        served=served or claim,
+        caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
+        files=manifest.files,
+    )
+    return VerifiedVersion(manifest.name, manifest.version, bundle.path, verdict)
