@@ -1,5 +1,6 @@
 """Settings of `vouch serve` and `vouch verify`: the single place where outside values enter the server."""
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -10,6 +11,7 @@ from vouch.cli.settings import CommandSettings, Flag
 Provider = Literal["cpu", "cuda"]
 Transport = Literal["h2corn", "grpcio"]
 MAX_BATCH_SIZE = 65_536
+PIN = re.compile(r"[^=]+=[1-9][0-9]{0,8}")
 LEFT = ("envoy", "auto")
 """Transports of earlier versions."""
 
@@ -44,6 +46,10 @@ class ServeSettings(RuntimeSettings):
     """Port where Prometheus finds /metrics, in plain HTTP at the same address; 0 picks a free one."""
     transport: Transport | None = None
     """What speaks HTTP/2: h2corn, which is fast, or grpcio, the reference; by default h2corn where it can be loaded."""
+    default_model: Annotated[str, Flag("NAME")] = ""
+    """The model of calls that name none; by default the only one that is published, and with several an error."""
+    pin: Annotated[tuple[str, ...], Flag("NAME=VERSION"), Field(max_length=1000)] = ()
+    """Serve this version of a model and no other, such as digits=3; may be passed several times."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
     """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
@@ -89,6 +95,21 @@ class ServeSettings(RuntimeSettings):
     @classmethod
     def _where_workers_find_it(cls, value: Path | None) -> Path | None:
         return value and value.absolute()
+
+    @field_validator("pin")
+    @classmethod
+    def _names_and_versions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not PIN.fullmatch(one):
+                raise ValueError(f"--pin takes NAME=VERSION, such as digits=3; got {one!r}")
+        if len({one.partition("=")[0] for one in value}) < len(value):
+            raise ValueError("--pin names a model twice")
+        return value
+
+    @property
+    def pins(self) -> dict[str, int]:
+        """Model -> its only version that may be served."""
+        return {name: int(version) for name, _, version in (one.partition("=") for one in self.pin)}
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Self:

@@ -35,7 +35,7 @@ LIBRARIES = {
 SERVER = {
     "": ("errors", "repeats", "settings", "cores", "logs", "forced_exit"),
     "counting": ("statistics", "counts"),
-    "lineup": ("folders", "verdict"),
+    "lineup": ("folders", "lineup", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
         *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "usable"),
@@ -50,7 +50,7 @@ SERVER = {
         *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "asgi"),
         *("choice", "grpcio", "h2corn"),
     ),
-    "worker": ("heap", "worker", "process"),
+    "worker": ("heap", "reconcile", "worker", "process"),
     "probe": ("process",),
     "supervisor": (
         *("import_path", "memory", "port", "presence", "status_server", "watchdog", "launch", "state"),
@@ -63,7 +63,7 @@ SERVER_ARROWS = {
     "counting": {""},
     "lineup": {""},
     "link": {"", "counting", "lineup"},
-    "model": {"", "counting"},
+    "model": {"", "counting", "lineup"},
     "serving": {"", "counting", "lineup", "model"},
     "rpc": {"", "counting", "serving"},
     "services": {"", "counting", "model", "rpc", "serving"},

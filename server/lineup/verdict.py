@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
+from vouch.server.lineup.lineup import RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE
 
 MAX_WORD_BYTES = 1 << 18
@@ -20,20 +21,14 @@ MAX_REASON, MAX_CAVEATS = 4000, 101
 """Characters, and as many as promised coverages and one more."""
 
 
-class Word(BaseModel):
-    """Values that are checked once and never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Running(Word):
+class Running(Value):
     """All that was read is open, and so many images are run next."""
 
     kind: Literal["running"] = "running"
     images: int = Field(ge=1, le=MAX_BATCH_SIZE)
 
 
-class Verdict(Word):
+class Verdict(Value):
     """It vouched for itself."""
 
     kind: Literal["verdict"] = "verdict"
@@ -42,15 +37,18 @@ class Verdict(Word):
     claim: Accuracy
     served: Accuracy
     caveats: tuple[Caveat, ...] = Field((), max_length=MAX_CAVEATS)
+    plan: RunPlan
     files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
     """What has to lie in its folder, beside the manifest."""
 
 
-class NotVerified(Word):
+class NotVerified(Value):
     """It did not."""
 
     kind: Literal["not_verified"] = "not_verified"
     reason: str = Field(max_length=MAX_REASON)
+    passing: bool = False
+    """What kept it may have passed a moment later, a disk that is away say: it says nothing about the version."""
 
 
 AnyWord = Running | Verdict | NotVerified

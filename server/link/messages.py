@@ -1,13 +1,12 @@
 """What a supervisor tells its workers, and they it."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from vouch.bundle.accuracy import Accuracy
 from vouch.server.counting.counts import Counts
+from vouch.server.lineup.lineup import LineUp
 from vouch.server.settings import ServeSettings
 
 VARIABLE = "VOUCH_WORKER"
@@ -34,41 +33,17 @@ class Assignment(Message):
     """The file descriptor of its end."""
 
 
-class Verifying(Message):
-    """These versions of the model are being looked at; none: no longer."""
+class Follow(Message):
+    """Make it so: this is what is to be served from now on."""
 
-    kind: Literal["verifying"] = "verifying"
-    name: str
-    versions: tuple[int, ...] = ()
-
-
-class NotServed(Message):
-    """A version was refused."""
-
-    kind: Literal["not_served"] = "not_served"
-    name: str
-    version: int
-    reason: str
+    kind: Literal["follow"] = "follow"
+    line_up: LineUp
 
 
-class Forget(Message):
-    """Of versions that are neither served nor there, nothing is to be remembered."""
+class Listen(Message):
+    """Take calls from now on."""
 
-    kind: Literal["forget"] = "forget"
-    there: dict[str, frozenset[int] | None]
-    """Model -> its versions in the models folder; None where they cannot be read."""
-
-
-class Serve(Message):
-    """A bundle that has vouched for itself is to be served."""
-
-    kind: Literal["serve"] = "serve"
-    name: str
-    version: int
-    path: Path
-    digest: str
-    """Of the bundle that was verified: another one may lie there by now."""
-    served: Accuracy
+    kind: Literal["listen"] = "listen"
 
 
 class Ping(Message):
@@ -111,18 +86,37 @@ class Stop(Message):
     """New calls are still taken for so long."""
 
 
-class Ready(Message):
-    """The worker is there to be told, or why it is not."""
+class Loading(Message):
+    """The worker begins to load a version: where it ends without another word, this version has ended it."""
 
-    kind: Literal["ready"] = "ready"
-    problem: str = ""
+    kind: Literal["loading"] = "loading"
+    name: str
+    version: int
 
 
-class Serving(Message):
-    """A bundle is served, or why it is not."""
+class Problem(Message):
+    """Why a worker does not serve a version."""
 
-    kind: Literal["serving"] = "serving"
-    path: Path
+    name: str
+    version: int
+    reason: str
+    passing: bool = False
+    """It may have passed a moment later: want of memory, of threads, of file descriptors, a disk that is away."""
+
+
+class Applied(Message):
+    """A line-up is followed, as far as that is possible; what was served before it is served on where it is not."""
+
+    kind: Literal["applied"] = "applied"
+    number: int
+    """The line-up's."""
+    problems: tuple[Problem, ...] = ()
+
+
+class Listening(Message):
+    """The worker takes calls, or why it cannot."""
+
+    kind: Literal["listening"] = "listening"
     problem: str = ""
 
 
@@ -140,8 +134,8 @@ class Stopped(Message):
     counts: Counts = Field(default_factory=Counts)
 
 
-Order = Verifying | NotServed | Forget | Serve | Ping | Total | Stop
-Report = Ready | Serving | Pong | AskTotal | Broken | Stopped
+Order = Follow | Listen | Ping | Total | Stop
+Report = Loading | Applied | Listening | Pong | AskTotal | Broken | Stopped
 MESSAGE: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
 """Reads and writes them all."""
 

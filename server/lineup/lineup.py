@@ -1,0 +1,82 @@
+"""What is to be served: for each model its versions with their roles, and why others are not served.
+
+One immutable, numbered value. The supervisor makes it, workers follow it, and both send it as JSON.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vouch.bundle.accuracy import Accuracy
+
+Role = Literal["live"]
+"""What a version is served for: live versions answer. More roles will come: canary, shadow, fallback."""
+
+
+class Value(BaseModel):
+    """Values that are checked once and never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunPlan(Value):
+    """How a version is run best, as its probe measured it under a worker's share of the cores."""
+
+    threads: int = Field(0, ge=0, le=1024)
+    """Of a run on the CPU; 0 where the provider has its own."""
+    inline_images: int = Field(0, ge=0)
+    """The largest batch that is run on the event loop, if nothing waits; 0: none is."""
+
+
+class Version(Value):
+    """A version that is to be served."""
+
+    version: int = Field(ge=1)
+    role: Role = "live"
+    path: Path
+    """Its folder."""
+    digest: str
+    """Of the bundle that was verified: another one may lie there by now."""
+    served: Accuracy
+    """What its recount gave."""
+    plan: RunPlan
+
+
+class Refusal(Value):
+    """A version that was looked at and is not served."""
+
+    version: int
+    reason: str
+    """For callers: it names no folder of this machine."""
+
+
+class Model(Value):
+    """One published model. Nothing of it may be served yet."""
+
+    name: str
+    versions: tuple[Version, ...] = ()
+    """Those that are to be served, ascending."""
+    refusals: tuple[Refusal, ...] = ()
+    """Versions that could not vouch for themselves, or that a worker could not serve, ascending."""
+    verifying: tuple[int, ...] = ()
+    """Versions that are being verified or wait for it, ascending."""
+
+    @property
+    def live(self) -> Version | None:
+        """The version that answers where none is named."""
+        return next((version for version in self.versions if version.role == "live"), None)
+
+
+class LineUp(Value):
+    """Of all published models, by name."""
+
+    number: int = 0
+    """A later line-up has a higher one; 0: nothing is known yet."""
+    complete: bool = False
+    """The models folder has been read at least once: models that are not listed are not published."""
+    models: tuple[Model, ...] = ()
+
+    def versions(self) -> list[tuple[str, Version]]:
+        """All versions that are to be served, with their models' names."""
+        return [(model.name, version) for model in self.models for version in model.versions]
