@@ -31,6 +31,9 @@ class Assignment(Message):
     """The numbers of the cores that it keeps to; empty: whichever are free."""
     socket: int
     """The file descriptor of its end."""
+    tls: tuple[int, ...] = ()
+    """Descriptors of what worked last: certificate, key, and the authority of callers if there is one. Taken where the
+    files cannot be used now."""
 
 
 class Follow(Message):

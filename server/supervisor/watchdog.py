@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOK_INTERVAL_S = 1.0
-SILENCE_S = 10.0
-"""A worker that does not answer for so long, and does not work either, hangs."""
 BUSY_S = 120.0
 """The same of one that works all the time: it comes to no end."""
 BUSY_SHARE = 0.02
@@ -41,11 +39,13 @@ def vitals(pid: int) -> Vitals | None:
 class Watchdog:
     """Of one process, which gives signs of life."""
 
-    def __init__(self, pid: int, now: float) -> None:
+    def __init__(self, pid: int, now: float, silence_s: float) -> None:
         """
         Args:
             now: by a monotonic clock, in seconds, as everywhere here.
+            silence_s: a worker that does not answer for so long, and does not work either, hangs.
         """
+        self._silence_s = silence_s
         self._pid = pid
         self._looked_at = self._heard_at = now
         self._worked_s = 0.0
@@ -60,11 +60,11 @@ class Watchdog:
             self._heard_at = now  # silence begins anew
         self._looked_at = now
         silent_s, found = now - self._heard_at, vitals(self._pid)
-        if silent_s <= SILENCE_S:
+        if silent_s <= self._silence_s:
             self._worked_s = found.cpu_s if found else 0.0
             return ""
-        if silent_s <= SILENCE_S + MEASURED_S or (found is not None and found.stopped):
+        if silent_s <= self._silence_s + MEASURED_S or (found is not None and found.stopped):
             return ""
-        if found is None or found.cpu_s - self._worked_s < BUSY_SHARE * (silent_s - SILENCE_S):
+        if found is None or found.cpu_s - self._worked_s < BUSY_SHARE * (silent_s - self._silence_s):
             return f"gave no sign of life for {silent_s:.0f} s"
         return f"was busy without an answer for {silent_s:.0f} s" if silent_s > BUSY_S else ""
