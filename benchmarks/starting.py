@@ -19,6 +19,7 @@ from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, trained
 from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.store import Bundle
+from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.loader import load
 from vouch.server.model.recount import recount
@@ -55,7 +56,7 @@ def main() -> int:
 async def recount_s(bundle: Bundle) -> float:
     """Of a bundle that is loaded and warm."""
     settings = RuntimeSettings()
-    session, validation = load(bundle, settings), bundle.read_validation()
+    session, validation = load(bundle, settings, RunPlan(threads=1)), bundle.read_validation()
     batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
     began = time.perf_counter()
     async for _ in recount(batcher, validation, bundle.manifest):

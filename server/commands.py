@@ -14,6 +14,7 @@ from vouch.bundle.store import open_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, progress_bar
 from vouch.cli.loading import loading
 from vouch.cli.settings import parse
+from vouch.server.cores import available_cores
 from vouch.server.errors import DomainError
 from vouch.server.logs import event, start_log
 from vouch.server.settings import ServeSettings, VerifySettings
@@ -71,7 +72,7 @@ def _verify(settings: VerifySettings) -> None:
         def counted(count: Accuracy) -> None:
             show(count.total)
 
-        verified = uvloop.run(verify_bundle(bundle, settings, counted))
+        verified = uvloop.run(verify_bundle(bundle, settings, available_cores(), counted))
     if settings.json_output:
         print_json(
             {
@@ -80,6 +81,7 @@ def _verify(settings: VerifySettings) -> None:
                 "digest": bundle.digest,
                 "claim": claim.model_dump(),
                 "served": verified.served.model_dump(),
+                "plan": verified.plan.model_dump(),
                 "caveats": [asdict(caveat) for caveat in against],
                 "seconds": round(time.perf_counter() - started, 3),
             }
@@ -89,3 +91,5 @@ def _verify(settings: VerifySettings) -> None:
     output().print(f"  claim      {claim}")
     print_caveats("warning  ", [caveat.text for caveat in against])
     output().print(f"  recounted  {verified.served}")
+    threads, inline = verified.plan.threads, verified.plan.inline_images
+    output().print(f"  run plan   threads {threads or 'of the provider'}, up to {inline} images on the event loop")

@@ -8,27 +8,22 @@ import numpy as np
 from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.store import Bundle
-from vouch.server.cores import available_cores
 from vouch.server.errors import Refused
+from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.cuda import BoundSession
 from vouch.server.model.session import Outputs, Session, open_session
-from vouch.server.model.tuning import on_threads_that_pay
 from vouch.server.model.usable import TOLERANCE
 from vouch.server.settings import RuntimeSettings
 
 Warmed = TypeVar("Warmed", Session, BoundSession)
 OnRun = Callable[[int], None]
-"""Told before each run how many images it has, beside those that measure a fast model's pace."""
+"""Told before each run how many images it has, beside those that measure how fast a model is."""
 
 
 def load(
-    bundle: Bundle, settings: RuntimeSettings, cores: int = 0, on_run: OnRun = lambda images: None
+    bundle: Bundle, settings: RuntimeSettings, plan: RunPlan, on_run: OnRun = lambda images: None
 ) -> Session | BoundSession:
-    """The bundle's graph, loaded, held against the manifest and warmed up.
-
-    Args:
-        cores: threads of a run, at most, where the settings leave that open; 0: all there are. On a CPU a fast model
-            that is hardly faster on several has one.
+    """The bundle's graph, loaded, held against the manifest and warmed up; run as the plan says.
 
     Raises:
         Refused, InvalidBundle: a file or the graph is not what the manifest says.
@@ -36,23 +31,12 @@ def load(
     """
     manifest, model = bundle.manifest, bundle.read_model()
     check_graph(model, settings.allow_domain)
-    sizes = [1, settings.max_batch_size]
-
-    def opened(threads: int) -> Session:
-        session = open_session(model, settings.provider, threads)
-        session.check_signature(manifest.input, len(manifest.labels))
-        return session
-
-    threads = settings.threads or cores or available_cores()
+    session = open_session(model, settings.provider, plan.threads or 1)
+    session.check_signature(manifest.input, len(manifest.labels))
     if settings.provider != "cpu":
-        bound = BoundSession(opened(threads), settings.provider, settings.max_batch_size)
+        bound = BoundSession(session, settings.provider, settings.max_batch_size)
         return _warm(bound, bound.sizes, manifest, on_run)
-    if settings.threads:
-        return _warm(opened(threads), sizes, manifest, on_run)
-    shape = manifest.input.shape
-    return on_threads_that_pay(
-        lambda threads: _warm(opened(threads), sizes, manifest, on_run), threads, shape, settings.max_batch_size
-    )
+    return _warm(session, [1, settings.max_batch_size], manifest, on_run)
 
 
 def _warm(session: Warmed, sizes: list[int], manifest: Manifest, on_run: OnRun) -> Warmed:

@@ -12,8 +12,10 @@ from vouch.bundle.manifest import Manifest
 from vouch.bundle.store import Bundle
 from vouch.bundle.validation import Validation
 from vouch.server.errors import DomainError, Refused
+from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
-from vouch.server.model.loader import OnRun, check_outputs, load
+from vouch.server.model.loader import OnRun, check_outputs
+from vouch.server.model.planning import load_and_plan
 from vouch.server.model.session import Outputs
 from vouch.server.settings import RuntimeSettings
 
@@ -27,15 +29,21 @@ class Verified:
 
     bundle: Bundle
     served: Accuracy
+    plan: RunPlan
+    """How it is run best, on as many cores as it had."""
 
 
 async def verify(
     bundle: Bundle,
     settings: RuntimeSettings,
+    cores: int,
     progress: Progress = lambda count: None,
     on_run: OnRun = lambda images: None,
 ) -> Verified:
-    """Holds a bundle to its word.
+    """Holds a bundle to its word, and measures how it is run best.
+
+    Args:
+        cores: of whoever will serve it.
 
     Raises:
         Refused: a file is not the published one, the graph is not what the manifest says, or right answers of the
@@ -45,7 +53,7 @@ async def verify(
     try:
         bundle.check_files()
         validation = bundle.read_validation()
-        session = load(bundle, settings, on_run=on_run)
+        session, plan = load_and_plan(bundle, settings, cores, on_run)
     except BundleError as err:
         raise Refused(str(err)) from err
     batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
@@ -58,7 +66,7 @@ async def verify(
     finally:
         await batcher.close()
     check_claim(bundle.manifest, served, settings.max_lost_answers)
-    return Verified(bundle, served)
+    return Verified(bundle, served, plan)
 
 
 async def recount(

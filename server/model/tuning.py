@@ -1,4 +1,4 @@
-"""How fast a model is, and so how it is best run: measured at warm-up, not guessed."""
+"""How fast a model is, and so how it is best run: measured, not guessed."""
 
 import time
 from collections.abc import Callable
@@ -76,8 +76,9 @@ def on_threads_that_pay(
     image_shape: tuple[int, ...],
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> Opened:
-    """A model on so many threads, or on one, where more do not get a batch done so much sooner that they are worth it.
+) -> tuple[Opened, int]:
+    """A model on so many threads, or on one, where more do not get a batch done so much sooner that they are worth it;
+    and on how many.
 
     A model whose image takes too long for the event loop has them all without a comparison.
 
@@ -88,12 +89,12 @@ def on_threads_that_pay(
     several = opened(threads)
     one_image = np.zeros((1, *image_shape), np.uint8)
     if threads == 1 or _shortest(several.run, one_image, clock) > MAX_BLOCKING_S:
-        return several
+        return several, threads
     alone = opened(1)
     images = np.zeros((min(COMPARED_IMAGES, max_batch_size), *image_shape), np.uint8)
     times = [(_shortest(several.run, images, clock), _shortest(alone.run, images, clock)) for _ in range(TURNS)]
     together_s, alone_s = map(min, zip(*times, strict=True))
-    return several if together_s <= THREADS_PAY * alone_s else alone
+    return (several, threads) if together_s <= THREADS_PAY * alone_s else (alone, 1)
 
 
 def _shortest(run: Callable[[np.ndarray], object], images: np.ndarray, clock: Callable[[], float]) -> float:

@@ -19,7 +19,8 @@ from vouch.server.errors import DomainError
 from vouch.server.model.request import Rows
 from vouch.server.rpc.method import CallContext, Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
-from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.served import Served
 
 MAX_KNOWN = 256
 """Kinds of request that are remembered; a client that never asks twice alike would fill any number."""

@@ -1,77 +1,26 @@
-"""What is served under each name, and what was refused: the one table that services read and the watcher writes.
+"""What is served under each name and version, and what is known of the rest: the one table that services read.
 
-A version is leased for the time of a call. A swap changes the table at once; the old version ends when its last lease
-does, so a call never loses the model it began with.
+The line-up says what is published and what is to be served; it is known at once. What it lists comes to be served as it
+is loaded. A version is leased for the time of a call: a swap changes the table at once, and a version that is let go
+ends when its last lease does, so a call never loses the model it began with.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.store import Bundle
 from vouch.cli.nearest import did_you_mean
-from vouch.server.counting.statistics import Statistics
-from vouch.server.errors import NotReady, UnknownModel
-from vouch.server.model.batcher import Batcher
+from vouch.server.errors import DomainError, NotReady, UnknownModel
+from vouch.server.lineup.lineup import LineUp, Model, Refusal, Version
+from vouch.server.lineup.route import listed, unnamed
+from vouch.server.serving.served import Served
 
 log = logging.getLogger("vouch.server")
 
 LONGEST_NAME = 63
-LISTED = 10
-"""Models that a message names."""
 COMPARED = 100
 """Models that a name is compared with: a millisecond's work, which callers can ask for as often as they like."""
-
-There = Mapping[str, frozenset[int] | None]
-"""Model -> its versions in the models folder; None where they cannot be read, so that all of them may be there."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A version that was looked at and is not served."""
-
-    version: int
-    reason: str
-    """For callers: it names no folder of this machine."""
-
-
-class Served:
-    """A version that vouched for itself, and the batcher that answers for it."""
-
-    def __init__(
-        self, bundle: Bundle, served: Accuracy, batcher: Batcher, statistics: Statistics | None = None
-    ) -> None:
-        """
-        Args:
-            statistics: the ones that the batcher tells of its runs; None where nobody counts.
-        """
-        self.bundle = bundle
-        self.served = served
-        self.batcher = batcher
-        self.statistics = statistics or Statistics()
-        self._leases = 0
-        self._unused = asyncio.Event()
-        self._unused.set()
-
-    @contextmanager
-    def lease(self) -> Iterator["Served"]:
-        """Keeps the version alive while the block runs."""
-        self._leases += 1
-        self._unused.clear()
-        try:
-            yield self
-        finally:
-            self._leases -= 1
-            if not self._leases:
-                self._unused.set()
-
-    async def end(self) -> None:
-        """Waits for the last lease, then ends the batcher and gives the model's memory back."""
-        await self._unused.wait()
-        await self.batcher.close()
 
 
 @dataclass(frozen=True)
@@ -80,155 +29,232 @@ class Entry:
 
     name: str
     served: Served | None
+    """The version that answers where none is named."""
+    versions: tuple[Served, ...]
+    """All that answer when they are named, ascending; the one above among them."""
     refusals: tuple[Refusal, ...]
-    """Versions above the served one, ascending."""
+    """Versions that are not served because they could not vouch for themselves, or cannot be loaded here, ascending."""
     verifying: tuple[int, ...]
-    """Versions that are being looked at or wait for it, ascending."""
+    """Versions that are being verified or wait for it, ascending."""
+    loading: tuple[int, ...]
+    """Versions that are to be served and are being loaded or wait for it, ascending."""
 
 
 class Catalog:
-    """Models by name. Belongs to one event loop."""
+    """Models by name, their versions by number. Belongs to one event loop."""
 
-    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_change: Callable[[], None] = lambda: None, default_model: str = "") -> None:
         """
         Args:
-            on_change: called when a version came to be served, or no longer is.
+            on_change: called when another version, or none, answers for some model.
+            default_model: the model of calls that name none; empty for the only one that is published.
         """
         self._on_change = on_change
+        self._default_model = default_model
         self.generation = 0
-        """Another one whenever another version, or none, answers for some model."""
-        self._served: dict[str, Served] = {}
-        self._refusals: dict[str, dict[int, Refusal]] = {}
-        self._verifying: dict[str, set[int]] = {}
+        """Another one whenever a call may be answered otherwise than before."""
+        self._known = False
+        self._models: dict[str, Model] = {}
+        self._loaded: dict[str, dict[int, Served]] = {}
+        self._live: dict[str, Served] = {}
+        self._problems: dict[tuple[str, int, str], str] = {}
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
         """Whether at least one model is served."""
-        return bool(self._served)
+        return bool(self._live)
 
     def entries(self) -> list[Entry]:
-        """Every model that has been seen, by name."""
-        return [self.entry(name) for name in sorted({*self._served, *self._refusals, *self._verifying})]
+        """Every published model, by name."""
+        return [self._entry(name) for name in sorted(self._models)]
 
     def entry(self, name: str) -> Entry:
         """One model.
 
         Args:
-            name: may be empty where one model is served, or none is and there is one.
+            name: empty for the model of calls that name none.
 
         Raises:
-            UnknownModel: no model of this name, or several to choose from.
+            UnknownModel: no model of this name is published.
+            NotReady: it is not known yet what is published, or nothing is.
+            InvalidRequest: no name, and several are published.
         """
-        known = {*self._served, *self._refusals, *self._verifying}
-        if not name:
-            name = self._only(set(self._served) or known)
-        if name not in known:
-            shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "..."
-            meant = did_you_mean(name, sorted(known)[:COMPARED])
-            raise UnknownModel(f"there is no model {shown!r}{meant or f'; there {_listed(known)}'}")
-        refusals = self._refusals.get(name, {})
-        ordered = tuple(refusals[version] for version in sorted(refusals))
-        return Entry(name, self._served.get(name), ordered, tuple(sorted(self._verifying.get(name, ()))))
+        asked = name or self._unnamed()
+        if asked not in self._models:
+            raise self._unknown(asked, name)
+        return self._entry(asked)
 
     def find(self, name: str, version: int = 0) -> Served:
         """The version that answers now.
 
         Args:
-            name: may be empty where one model is served.
-            version: 0 for whichever is served.
+            name: empty for the model of calls that name none.
+            version: 0 for the live one.
 
         Raises:
-            UnknownModel: no such model, or another version of it is served.
-            NotReady: none of its versions has vouched for itself yet.
+            UnknownModel: no such model or version is published.
+            NotReady: it is not known yet what is published, or the version is not served yet.
+            InvalidRequest: no name, and several are published.
         """
-        entry = self.entry(name)
-        if entry.served is None:
-            if entry.verifying:
-                raise NotReady(f"model {entry.name} is being verified; no version of it is served yet")
-            raise NotReady(f"no version of model {entry.name} is served: {entry.refusals[-1].reason}")
-        found = entry.served.bundle.manifest.version
-        if version not in (0, found):
-            raise UnknownModel(f"version {version} of model {entry.name} is not served; version {found} is")
-        return entry.served
+        asked = name or self._unnamed()
+        found = self._loaded.get(asked, {}).get(version) if version else self._live.get(asked)
+        if found is not None:
+            return found
+        if asked not in self._models:
+            raise self._unknown(asked, name)
+        raise self._not_served(self._entry(asked), version)
 
-    def served_version(self, name: str) -> int:
-        """The version that answers now; 0 where there is none."""
-        served = self._served.get(name)
-        return served.bundle.manifest.version if served else 0
+    def follow(self, line_up: LineUp) -> None:
+        """Takes over what is known, at once: what is published, refused and being verified, and which version is live.
 
-    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
-        """Says that these versions of this model are being looked at, until each is refused or a newer one served."""
-        self._verifying[name] = set(versions)
+        Versions that are no longer listed are let go, but for one that answers until the live one is loaded.
+        """
+        self._known = line_up.complete
+        self._models = {model.name: model for model in line_up.models}
+        still = {(name, one.version, one.digest) for name, one in line_up.versions()}
+        self._problems = {key: why for key, why in self._problems.items() if key in still}
+        for name in [*self._loaded]:
+            self._settle(name)
+        self._changed()
 
-    def end_verifying(self, name: str) -> None:
-        """The opposite."""
-        self._verifying.pop(name, None)
+    def lacks(self, name: str, version: Version) -> bool:
+        """Whether a version is to be served and is not."""
+        loaded = self._loaded.get(name, {}).get(version.version)
+        return self.lists(name, version) and (loaded is None or loaded.identity != (version.version, version.digest))
 
-    def refuse(self, name: str, refusal: Refusal) -> None:
-        """Remembers why a version is not served."""
-        self._verifying.get(name, set()).discard(refusal.version)
-        self._refusals.setdefault(name, {})[refusal.version] = refusal
-
-    def forget_all_but(self, there: There) -> None:
-        """Drops what is remembered of versions that are neither served nor there any more."""
-        self._refusals = still_refused(self._refusals, there)
+    def lists(self, name: str, version: Version) -> bool:
+        """Whether a version is still to be served."""
+        model = self._models.get(name)
+        return model is not None and (version.version, version.digest) in _identities(model)
 
     def install(self, served: Served) -> None:
-        """Swaps a version in; the one before it ends when its last call has."""
-        manifest = served.bundle.manifest
-        before = self._served.get(manifest.name)
-        self._served[manifest.name] = served
-        self.generation += 1
-        remembered = self._refusals.get(manifest.name, {})
-        self._refusals[manifest.name] = {key: value for key, value in remembered.items() if key > manifest.version}
+        """Serves a version that the line-up lists; one whose place it takes ends when its last call has."""
+        model = self._models.get(served.name)
+        assert model is not None and served.identity in _identities(model), f"{served.bundle} is not to be served"
+        versions = self._loaded.setdefault(served.name, {})
+        before, versions[served.version] = versions.get(served.version), served
+        self._problems.pop((served.name, *served.identity), None)
+        self._settle(served.name)
         if before is not None:
-            task = asyncio.get_running_loop().create_task(before.end())
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-        self._on_change()
+            self._retire(before)
+        self._changed()
+
+    def not_loaded(self, name: str, version: Version, reason: str) -> None:
+        """Remembers why a listed version is not served here, as long as it is listed.
+
+        Args:
+            reason: for callers: it names no folder of this machine.
+        """
+        self._problems[name, version.version, version.digest] = reason
 
     def withdraw(self, served: Served, reason: str) -> None:
         """Takes a version out that can no longer answer; callers are told the reason."""
-        manifest = served.bundle.manifest
-        if self._served.get(manifest.name) is served:
-            log.error("%s is withdrawn: %s", served.bundle, reason)
-            del self._served[manifest.name]
-            self.generation += 1
-            self.refuse(manifest.name, Refusal(manifest.version, reason))
-            self._on_change()
+        versions = self._loaded.get(served.name, {})
+        if versions.get(served.version) is not served:
+            return
+        log.error("%s is withdrawn: %s", served.bundle, reason)
+        del versions[served.version]
+        if self._live.get(served.name) is served:
+            del self._live[served.name]
+        self._problems[served.name, served.version, served.bundle.digest] = reason
+        self._settle(served.name)
+        self._retire(served)
+        self._changed()
 
     async def close(self) -> None:
         """Ends every version, after its calls."""
-        ending = [served.end() for served in self._served.values()]
+        ending = [served.end() for versions in self._loaded.values() for served in versions.values()]
         await asyncio.gather(*ending, *self._retiring)
 
-    @staticmethod
-    def _only(known: set[str]) -> str:
-        if len(known) == 1:
-            return next(iter(known))
-        if not known:
-            raise NotReady("the models folder of this server holds no model yet; vouch train publishes one")
-        raise UnknownModel(f"a model has to be named; there {_listed(known)}")
+    def _entry(self, name: str) -> Entry:
+        model = self._models[name]
+        why = {one.version: one for one in model.refusals}
+        for (of, version, _), reason in self._problems.items():
+            if of == name:
+                why[version] = Refusal(version=version, reason=reason)
+        versions = self._loaded.get(name, {})
+        return Entry(
+            name,
+            self._live.get(name),
+            versions=tuple(versions[one] for one in sorted(versions)),
+            refusals=tuple(why[version] for version in sorted(why)),
+            verifying=model.verifying,
+            loading=tuple(one.version for one in model.versions if self.lacks(name, one) and one.version not in why),
+        )
+
+    def _settle(self, name: str) -> None:
+        """Finds who answers for a model now, and lets go what is neither listed nor answers in a listed one's place."""
+        model = self._models.get(name)
+        versions = self._loaded[name]
+        by_identity = {one.identity: one for one in versions.values()}
+        live = model.live if model is not None else None
+        if live is None:
+            self._live.pop(name, None)
+        elif (found := by_identity.get((live.version, live.digest))) is not None:
+            self._live[name] = found
+        wanted = _identities(model) if model is not None else {}
+        for one in by_identity.values():
+            if one.identity in wanted:
+                one.role = wanted[one.identity].role
+            elif self._live.get(name) is not one:
+                del versions[one.version]
+                self._retire(one)
+        if not versions:
+            del self._loaded[name]
+
+    def _retire(self, served: Served) -> None:
+        task = asyncio.get_running_loop().create_task(served.end(), name=f"end {served.bundle}")
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _changed(self) -> None:
+        self.generation += 1
+        self._on_change()
+
+    def _unnamed(self) -> str:
+        if not self._known and not self._default_model:
+            raise _nothing_known()
+        return unnamed(self._models.keys(), self._default_model)
+
+    def _unknown(self, asked: str, name: str) -> DomainError:
+        """
+        Args:
+            asked: the model that was looked for.
+            name: what the caller said.
+        """
+        if not self._known:
+            return _nothing_known()
+        shown = asked if len(asked) <= LONGEST_NAME else asked[:LONGEST_NAME] + "..."
+        whose = "" if name else ", which --default-model chooses for calls that name none"
+        meant = did_you_mean(asked, sorted(self._models)[:COMPARED])
+        return UnknownModel(f"there is no model {shown!r}{whose}{meant or f'; there {listed(self._models)}'}")
+
+    def _not_served(self, entry: Entry, version: int) -> DomainError:
+        """Why a version of a published model does not answer; version 0 for the live one."""
+        model = self._models[entry.name]
+        why = {one.version: one.reason for one in entry.refusals}
+        if not self._known:
+            return _nothing_known()
+        served = {one.version for one in (*model.versions, *entry.versions)}
+        if version and served and version not in {*served, *entry.verifying}:
+            others = ", ".join(map(str, sorted(served))) + (" are" if len(served) > 1 else " is")
+            return UnknownModel(f"version {version} of model {entry.name} is not served; version {others}")
+        what = f"version {version} of model {entry.name}" if version else f"model {entry.name}"
+        if version in why:
+            return NotReady(f"{what} is not served: {why[version]}")
+        if entry.loading if not version else version in entry.loading:
+            return NotReady(f"{what} is being loaded; it is not served yet")
+        if entry.verifying:
+            return NotReady(f"{what} is being verified; no version of it is served yet")
+        if why:
+            return NotReady(f"no version of model {entry.name} is served: {why[max(why)]}")
+        return NotReady(f"no version of model {entry.name} is served yet")
 
 
-def is_there(name: str, version: int, there: There) -> bool:
-    """Whether the version lies in the models folder, or may do so."""
-    versions = there.get(name, frozenset())
-    return versions is None or version in versions
+def _identities(model: Model) -> dict[tuple[int, str], Version]:
+    return {(one.version, one.digest): one for one in model.versions}
 
 
-def still_refused(refusals: Mapping[str, Mapping[int, Refusal]], there: There) -> dict[str, dict[int, Refusal]]:
-    """The refusals of versions that are still there; no entry for a model that has none."""
-    kept = {
-        name: {version: one for version, one in versions.items() if is_there(name, version, there)}
-        for name, versions in refusals.items()
-    }
-    return {name: versions for name, versions in kept.items() if versions}
-
-
-def _listed(names: set[str]) -> str:
-    if not names:
-        return "are none"
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ("is " if len(names) == 1 else "are ") + ", ".join(sorted(names)[:LISTED]) + more
+def _nothing_known() -> NotReady:
+    return NotReady("it is not known yet which models are published; ask again in a moment")

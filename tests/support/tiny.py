@@ -30,6 +30,7 @@ from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.validation import Validation, pack
+from vouch.server.lineup.lineup import RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 
 SIDE = 4
@@ -263,6 +264,7 @@ def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
         claim=claim,
         served=served or claim,
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
+        plan=RunPlan(threads=1),
         files=manifest.files,
     )
     return VerifiedVersion(manifest.name, manifest.version, bundle.path, verdict)

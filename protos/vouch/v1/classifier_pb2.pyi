@@ -7,6 +7,11 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLE_UNSPECIFIED: _ClassVar[Role]
+    ROLE_LIVE: _ClassVar[Role]
+
 class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TASK_UNSPECIFIED: _ClassVar[Task]
@@ -17,13 +22,17 @@ class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STATE_UNSPECIFIED: _ClassVar[State]
     STATE_VERIFYING: _ClassVar[State]
+    STATE_LOADING: _ClassVar[State]
     STATE_SERVING: _ClassVar[State]
     STATE_REFUSED: _ClassVar[State]
+ROLE_UNSPECIFIED: Role
+ROLE_LIVE: Role
 TASK_UNSPECIFIED: Task
 TASK_SINGLE_LABEL: Task
 TASK_MULTI_LABEL: Task
 STATE_UNSPECIFIED: State
 STATE_VERIFYING: State
+STATE_LOADING: State
 STATE_SERVING: State
 STATE_REFUSED: State
 
@@ -124,38 +133,58 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "state", "version", "labels", "input_shape", "digest", "claim", "served", "refusals", "calibration", "task", "thresholds", "baseline", "caveats", "decoding")
+    __slots__ = ("name", "state", "versions", "refusals", "verifying")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    LABELS_FIELD_NUMBER: _ClassVar[int]
-    INPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
-    DIGEST_FIELD_NUMBER: _ClassVar[int]
-    CLAIM_FIELD_NUMBER: _ClassVar[int]
-    SERVED_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
-    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
-    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
-    BASELINE_FIELD_NUMBER: _ClassVar[int]
-    CAVEATS_FIELD_NUMBER: _ClassVar[int]
-    DECODING_FIELD_NUMBER: _ClassVar[int]
+    VERIFYING_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: State
+    versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
+    verifying: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., verifying: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ModelVersion(_message.Message):
+    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DECODING_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
+    SERVED_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    CAVEATS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
     version: int
+    role: Role
+    digest: str
+    task: Task
     labels: _containers.RepeatedScalarFieldContainer[str]
     input_shape: _containers.RepeatedScalarFieldContainer[int]
-    digest: str
+    decoding: Decoding
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
     claim: Accuracy
     served: Accuracy
-    refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
-    calibration: Calibration
-    task: Task
-    thresholds: _containers.RepeatedScalarFieldContainer[float]
     baseline: Accuracy
+    calibration: Calibration
     caveats: _containers.RepeatedCompositeFieldContainer[Caveat]
-    decoding: Decoding
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., version: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., digest: _Optional[str] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., task: _Optional[_Union[Task, str]] = ..., thresholds: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ...) -> None: ...
+    plan: RunPlan
+    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ...) -> None: ...
+
+class RunPlan(_message.Message):
+    __slots__ = ("threads", "inline_images")
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    INLINE_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    threads: int
+    inline_images: int
+    def __init__(self, threads: _Optional[int] = ..., inline_images: _Optional[int] = ...) -> None: ...
 
 class Caveat(_message.Message):
     __slots__ = ("kind", "text")

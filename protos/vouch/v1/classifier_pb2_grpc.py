@@ -29,7 +29,7 @@ class ClassifierStub:
     """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
     Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (nothing vouched for yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
+    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
     retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that stands in the server's log).
     """
 
@@ -70,7 +70,7 @@ class ClassifierServicer:
     """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
     Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (nothing vouched for yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
+    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
     retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that stands in the server's log).
     """
 
@@ -97,7 +97,7 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """One model: labels, input shape, digest, claim, served accuracy, state, refused versions.
+        """One model: its state, and of each served version the labels, input shape, digest, claim and served accuracy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,7 +150,7 @@ class Classifier:
     """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
     Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (nothing vouched for yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
+    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
     retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that stands in the server's log).
     """
 

@@ -8,10 +8,7 @@ from struct import Struct
 
 import numpy as np
 
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import Calibration
 from vouch.bundle.wire_format import varint
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import BundleGone, InvalidRequest
@@ -22,13 +19,15 @@ from vouch.server.rpc.method import CallContext, Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
+from vouch.server.services.classifier.describe import accuracy_message, describe
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast import FastPath, Plan, Surrounded, find_field
 from vouch.server.services.fast_stream import Envelope, StreamPath, close_named, open_named
 from vouch.server.services.images import check_count, raw_images
 from vouch.server.services.label_sets import ranked, set_rule
-from vouch.server.serving.catalog import Catalog, Entry, Served
+from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
+from vouch.server.serving.served import Served
 
 PROBABILITIES_TAG = bytes([5 << 3 | 2])
 FLOAT = Struct("<f")
@@ -100,10 +99,10 @@ class Classifier:
                     f"the validation split of {served.bundle} can no longer be read as it was published; the server's "
                     "log says why"
                 ) from err
-            claim = _accuracy(manifest.claim.accuracy)
+            claim = accuracy_message(manifest.claim.accuracy)
             async for count in recount(served.batcher, validation, manifest):
                 yield pb.EvaluateResponse(
-                    model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
+                    model=manifest.name, version=manifest.version, claim=claim, served=accuracy_message(count)
                 )
 
     def _plan(self, request: pb.PredictRequest) -> Plan | None:
@@ -186,42 +185,3 @@ def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np
         return probabilities.argmax(axis=1)[:, np.newaxis], probabilities.max(axis=1)[:, np.newaxis]
     classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
     return classes, np.take_along_axis(probabilities, classes, axis=1)
-
-
-def describe(entry: Entry) -> pb.Model:
-    """A catalog's entry as a message."""
-    refusals = [pb.Refusal(version=refusal.version, reason=refusal.reason) for refusal in entry.refusals]
-    if entry.served is None:
-        state = pb.STATE_VERIFYING if entry.verifying else pb.STATE_REFUSED
-        return pb.Model(name=entry.name, state=state, refusals=refusals)
-    bundle = entry.served.bundle
-    manifest = bundle.manifest
-    return pb.Model(
-        name=entry.name,
-        state=pb.STATE_SERVING,
-        version=manifest.version,
-        labels=manifest.labels,
-        input_shape=manifest.input.shape,
-        digest=bundle.digest,
-        claim=_accuracy(manifest.claim.accuracy),
-        served=_accuracy(entry.served.served),
-        refusals=refusals,
-        task=f"TASK_{manifest.task.upper()}",
-        thresholds=manifest.thresholds,
-        calibration=_calibration(manifest.calibration) if manifest.calibration else None,
-        baseline=_accuracy(manifest.claim.baseline),
-        caveats=[
-            pb.Caveat(kind=caveat.kind, text=caveat.text)
-            for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
-        ],
-        decoding=pb.Decoding(**manifest.input.model_dump(include={"rules", "bits", "ground"})),
-    )
-
-
-def _calibration(calibration: Calibration) -> pb.Calibration:
-    values = calibration.model_dump()
-    return pb.Calibration(**values | {"coverages": [pb.Coverage(**coverage) for coverage in values["coverages"]]})
-
-
-def _accuracy(count: Accuracy) -> pb.Accuracy:
-    return pb.Accuracy(**count.model_dump())

@@ -1,22 +1,28 @@
 """What a served model tells of itself: its tensors, and the facts that the protocol has no fields for."""
 
+from collections.abc import Iterable
+
 from vouch.bundle.caveats import caveats
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
 from vouch.server.services.oip.request import INPUT, INPUT_TYPE
 from vouch.server.services.oip.response import OUTPUT_TYPE
-from vouch.server.serving.catalog import Served
+from vouch.server.serving.served import Served
 
 PLATFORM = "onnxruntime_onnx"
 
 
-def model_metadata(served: Served) -> pb.ModelMetadataResponse:
-    """Tensors with their batch axis, and the facts as properties."""
+def model_metadata(served: Served, versions: Iterable[int]) -> pb.ModelMetadataResponse:
+    """Tensors with their batch axis, and the facts as properties.
+
+    Args:
+        versions: all of the model that are served.
+    """
     manifest = served.bundle.manifest
     tensor = pb.ModelMetadataResponse.TensorMetadata
     return pb.ModelMetadataResponse(
         name=manifest.name,
-        versions=[str(manifest.version)],
+        versions=map(str, versions),
         platform=PLATFORM,
         inputs=[tensor(name=INPUT, datatype=INPUT_TYPE, shape=[-1, *manifest.input.shape])],
         outputs=[tensor(name=name, datatype=OUTPUT_TYPE, shape=[-1, len(manifest.labels)]) for name in Outputs._fields],

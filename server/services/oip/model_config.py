@@ -4,7 +4,7 @@ from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
 from vouch.server.services.oip.metadata import PLATFORM, facts
 from vouch.server.services.oip.request import INPUT
-from vouch.server.serving.catalog import Served
+from vouch.server.serving.served import Served
 
 BACKEND = "onnxruntime"
 

@@ -36,8 +36,7 @@ def loading_not_allowed() -> LoadNotAllowed:
 
 def _versions(entry: Entry) -> Iterator[pb.RepositoryIndexResponse.ModelIndex]:
     found = {refusal.version: (UNAVAILABLE, refusal.reason) for refusal in entry.refusals}
-    found |= dict.fromkeys(entry.verifying, (LOADING, ""))
-    if entry.served is not None:
-        found[entry.served.bundle.manifest.version] = (READY, "")
+    found |= dict.fromkeys((*entry.verifying, *entry.loading), (LOADING, ""))
+    found |= {served.version: (READY, "") for served in entry.versions}
     for version, (state, reason) in sorted(found.items()):
         yield pb.RepositoryIndexResponse.ModelIndex(name=entry.name, version=str(version), state=state, reason=reason)

@@ -106,10 +106,10 @@ class Inference:
         return pb.ServerReadyResponse(ready=self._readiness.ready)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: CallContext) -> pb.ModelReadyResponse:
-        """Whether this version, or any where none is named, is served."""
-        served = self._catalog.entry(request.name).served
-        wanted = _version(request.version)
-        return pb.ModelReadyResponse(ready=served is not None and wanted in (0, served.bundle.manifest.version))
+        """Whether this version, or the live one where none is named, is served."""
+        entry, wanted = self._catalog.entry(request.name), _version(request.version)
+        ready = wanted in {one.version for one in entry.versions} if wanted else entry.served is not None
+        return pb.ModelReadyResponse(ready=ready)
 
     async def ServerMetadata(
         self, request: pb.ServerMetadataRequest, context: CallContext
@@ -119,7 +119,8 @@ class Inference:
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: CallContext) -> pb.ModelMetadataResponse:
         """Tensors, and as properties the labels, the claim and the served accuracy."""
-        return model_metadata(self._catalog.find(request.name, _version(request.version)))
+        served = self._catalog.find(request.name, _version(request.version))
+        return model_metadata(served, [one.version for one in self._catalog.entry(served.name).versions])
 
     async def ModelConfig(self, request: pb.ModelConfigRequest, context: CallContext) -> pb.ModelConfigResponse:
         """The same as Triton's clients want it, and how requests are batched."""
@@ -129,7 +130,7 @@ class Inference:
     async def ModelStatistics(
         self, request: pb.ModelStatisticsRequest, context: CallContext
     ) -> pb.ModelStatisticsResponse:
-        """Counts of one model's served version, or of every model's, since it was installed; of all workers."""
+        """Counts of one version, or of all that are served, since it was installed; of all workers."""
         served = served_versions(self._catalog, request.name, _version(request.version))
         versions = [(one.bundle.manifest.name, one.bundle.manifest.version) for one in served]
         total = await self._total()

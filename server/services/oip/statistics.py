@@ -10,7 +10,8 @@ from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import Span, Statistics
 from vouch.server.errors import InvalidRequest, NotReady, UnknownModel
-from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.served import Served
 
 Total = Callable[[], Awaitable[Counts]]
 """What all workers have counted. Raises CountsUnknown."""
@@ -20,8 +21,9 @@ def counted_here(catalog: Catalog) -> Total:
     """The total where this process is the only one that counts."""
 
     async def counts() -> Counts:
-        served = [entry.served for entry in catalog.entries() if entry.served is not None]
-        return Counts({one.bundle.manifest.name: {one.bundle.manifest.version: one.statistics} for one in served})
+        return Counts(
+            {entry.name: {one.version: one.statistics for one in entry.versions} for entry in catalog.entries()}
+        )
 
     return counts
 
@@ -31,14 +33,13 @@ def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
 
     Args:
         name: empty for every model.
-        version: 0 for whichever is served.
+        version: 0 for the live one, or for all of every model.
 
     Raises:
         InvalidRequest: the model or its version is not served; Triton's status for it, where other calls have others.
     """
     if not name:
-        served = [entry.served for entry in catalog.entries() if entry.served is not None]
-        return [one for one in served if version in (0, one.bundle.manifest.version)]
+        return [one for entry in catalog.entries() for one in entry.versions if version in (0, one.version)]
     try:
         return [catalog.find(name, version)]
     except (UnknownModel, NotReady) as err:

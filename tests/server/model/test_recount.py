@@ -9,7 +9,9 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.manifest import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused
+from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.loader import load
+from vouch.server.model.planning import load_and_plan
 from vouch.server.model.recount import check_claim, verify
 from vouch.server.model.session import Session
 from vouch.server.settings import VerifySettings
@@ -25,20 +27,20 @@ async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batc
     bundle = publish_tiny(ModelsFolder(tmp_path))
     counts: list[Accuracy] = []
 
-    verified = await verify(bundle, settings(max_batch_size=max_batch_size), counts.append)
+    verified = await verify(bundle, settings(max_batch_size=max_batch_size), 1, counts.append)
 
     assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
     assert [count.total for count in counts] == [256, 300]
 
 
 async def test_every_run_is_announced_with_its_images(tmp_path: Path) -> None:
-    """Who waits for them may wait in proportion: warming up, the largest first, then the recount."""
+    """Who waits for them may wait in proportion: warming up, the largest first, measuring, then the recount."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
     runs: list[int] = []
 
-    await verify(bundle, settings(max_batch_size=64), on_run=runs.append)
+    await verify(bundle, settings(max_batch_size=64), 1, on_run=runs.append)
 
-    assert runs == [64, 1, 256, 44]
+    assert runs == [64, 1, 1, 256, 44]
 
 
 async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_pa
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
 
     with pytest.raises(Refused, match=r"it claims 270 of 300 right and reproduces \d+$"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 async def test_several_labels_an_image_are_verified_alike(tmp_path: Path) -> None:
@@ -55,11 +57,11 @@ async def test_several_labels_an_image_are_verified_alike(tmp_path: Path) -> Non
     bundle = publish_tiny(folder, task="multi_label")
     swapped = publish_tiny(folder, graph=tiny_graph(ROTATED, task="multi_label"), task="multi_label")
 
-    verified = await verify(bundle, settings())
+    verified = await verify(bundle, settings(), 1)
 
     assert verified.served == bundle.manifest.claim.accuracy == Accuracy(correct=270, total=300)
     with pytest.raises(Refused, match=r"it claims 270 of 300 right and reproduces \d+$"):
-        await verify(swapped, settings())
+        await verify(swapped, settings(), 1)
 
 
 async def test_probabilities_have_to_be_what_the_task_says(tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ async def test_probabilities_have_to_be_what_the_task_says(tmp_path: Path) -> No
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(task="multi_label"))
 
     with pytest.raises(Refused, match="do not sum to 1"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 async def test_probabilities_beyond_0_and_1_are_refused(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ async def test_probabilities_beyond_0_and_1_are_refused(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString(), task="multi_label")
 
     with pytest.raises(Refused, match="not from 0 to 1"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 @pytest.mark.parametrize("name", [MODEL, VALIDATION, "README.md"])
@@ -93,7 +95,7 @@ async def test_a_harmed_file_is_refused_before_it_is_parsed(tmp_path: Path, name
         path.write_bytes(content[: len(content) // 2] if harm == "cut" else bytes(len(content)))
 
     with pytest.raises(Refused, match=f"{name}"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 async def test_answers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ async def test_answers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString())
 
     with pytest.raises(Refused, match="hold values that are not finite"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(inputs="pictures"))
 
     with pytest.raises(Refused, match="model.onnx has inputs and outputs"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tm
 
     assert (await verify(bundle, allowed)).served == bundle.manifest.claim.accuracy
     with pytest.raises(Refused, match=r"^model.onnx has operators of the domain 'com.microsoft'; .*--allow-domain"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 async def test_data_outside_the_model_is_refused_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +140,7 @@ async def test_data_outside_the_model_is_refused_by_us(tmp_path: Path, monkeypat
     monkeypatch.setattr("vouch.server.model.loader.open_session", lambda *_: pytest.fail("ONNX Runtime was asked"))
 
     with pytest.raises(Refused, match="data outside the file"):
-        await verify(bundle, settings())
+        await verify(bundle, settings(), 1)
 
 
 def test_lost_answers_count_against_the_allowance(tmp_path: Path) -> None:
@@ -154,13 +156,35 @@ def test_lost_answers_count_against_the_allowance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("asked_for", "cores", "expected"), [(0, 1, 1), (2, 1, 2), (3, 2, 3)])
-def test_a_model_has_as_many_threads_as_were_asked_for(
+def test_a_plan_has_as_many_threads_as_were_asked_for(
     tmp_path: Path, asked_for: int, cores: int, expected: int
 ) -> None:
-    """Where it is left open, no more than there are cores."""
+    """Where it is left open, no more than there are cores; the session that was measured runs on them."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
 
-    session = load(bundle, VerifySettings(bundle=Path("unused"), threads=asked_for), cores)
+    session, plan = load_and_plan(bundle, VerifySettings(bundle=Path("unused"), threads=asked_for), cores)
 
+    assert plan.threads == expected
     assert isinstance(session, Session)
     assert session.graph.get_session_options().intra_op_num_threads == expected
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_plan_is_obeyed(tmp_path: Path, threads: int) -> None:
+    """Whatever the settings say, and without a measurement: only warming up is run."""
+    bundle, runs = publish_tiny(ModelsFolder(tmp_path)), list[int]()
+    settings_of_one = VerifySettings(bundle=Path("unused"), threads=3, max_batch_size=64)
+
+    session = load(bundle, settings_of_one, RunPlan(threads=threads, inline_images=7), runs.append)
+
+    assert isinstance(session, Session)
+    assert session.graph.get_session_options().intra_op_num_threads == threads
+    assert runs == [64, 1]
+
+
+async def test_what_is_verified_says_how_it_is_run_best(tmp_path: Path) -> None:
+    """The tiny model is fast enough to be run on the event loop, one image at least."""
+    verified = await verify(publish_tiny(ModelsFolder(tmp_path)), settings(), 1)
+
+    assert verified.plan.threads == 1
+    assert verified.plan.inline_images >= 1

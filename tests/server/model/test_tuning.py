@@ -121,6 +121,6 @@ def test_a_model_has_several_threads_where_they_pay(
     """And is opened a second time only to find that out."""
     model = Threaded(image_s, share)
 
-    found = on_threads_that_pay(model.open, asked, (4, 4), 256, lambda: model.now)
+    found, threads = on_threads_that_pay(model.open, asked, (4, 4), 256, lambda: model.now)
 
-    assert (found.threads, model.opened) == (expected, opened)
+    assert (found.threads, threads, model.opened) == (expected, expected, opened)

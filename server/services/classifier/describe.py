@@ -1,0 +1,60 @@
+"""What is known of a model, as messages: its state, its served versions with what they claim, and why others are not."""
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import caveats
+from vouch.bundle.manifest import Calibration
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.serving.catalog import Entry
+from vouch.server.serving.served import Served
+
+
+def describe(entry: Entry) -> pb.Model:
+    """A catalog's entry as a message."""
+    return pb.Model(
+        name=entry.name,
+        state=_state(entry),
+        versions=[_version(served) for served in entry.versions],
+        refusals=[pb.Refusal(version=refusal.version, reason=refusal.reason) for refusal in entry.refusals],
+        verifying=entry.verifying,
+    )
+
+
+def accuracy_message(count: Accuracy) -> pb.Accuracy:
+    """A count with its interval."""
+    return pb.Accuracy(**count.model_dump())
+
+
+def _state(entry: Entry) -> pb.State:
+    if entry.served is not None:
+        return pb.STATE_SERVING
+    if entry.loading:
+        return pb.STATE_LOADING
+    return pb.STATE_VERIFYING if entry.verifying else pb.STATE_REFUSED
+
+
+def _version(served: Served) -> pb.ModelVersion:
+    manifest = served.bundle.manifest
+    return pb.ModelVersion(
+        version=manifest.version,
+        role=f"ROLE_{served.role.upper()}",
+        digest=served.bundle.digest,
+        task=f"TASK_{manifest.task.upper()}",
+        labels=manifest.labels,
+        input_shape=manifest.input.shape,
+        decoding=pb.Decoding(**manifest.input.model_dump(include={"rules", "bits", "ground"})),
+        thresholds=manifest.thresholds,
+        claim=accuracy_message(manifest.claim.accuracy),
+        served=accuracy_message(served.served),
+        baseline=accuracy_message(manifest.claim.baseline),
+        calibration=_calibration(manifest.calibration) if manifest.calibration else None,
+        caveats=[
+            pb.Caveat(kind=caveat.kind, text=caveat.text)
+            for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
+        ],
+        plan=pb.RunPlan(**served.plan.model_dump()),
+    )
+
+
+def _calibration(calibration: Calibration) -> pb.Calibration:
+    values = calibration.model_dump()
+    return pb.Calibration(**values | {"coverages": [pb.Coverage(**coverage) for coverage in values["coverages"]]})
