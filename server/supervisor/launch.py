@@ -10,7 +10,7 @@ from vouch.server.cores import available_cores, shares
 from vouch.server.link.messages import VARIABLE, Assignment
 from vouch.server.settings import ServeSettings
 from vouch.server.supervisor.import_path import import_path
-from vouch.server.transport.tls import TlsContents, TlsRotation
+from vouch.server.transport.tls import TlsRotation, in_memory
 
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """What glibc does not give back to the kernel at once: messages of 100 kB and more would otherwise be paid for in page
@@ -63,14 +63,4 @@ def _held(tls: TlsRotation | None) -> tuple[int, ...]:
     if tls is None or not hasattr(os, "memfd_create"):
         return ()
     tls.renewed()
-    return tuple(map(_in_memory, _parts(tls.contents)))
-
-
-def _parts(contents: TlsContents) -> list[bytes]:
-    return [contents.certificate, contents.key, *([contents.client_ca] if contents.client_ca else [])]
-
-
-def _in_memory(content: bytes) -> int:
-    held = os.memfd_create("vouch")
-    os.write(held, content)
-    return held
+    return in_memory(tls.contents)

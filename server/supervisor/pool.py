@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vouch.server.counting.counts import Counts, total
@@ -18,10 +19,16 @@ from vouch.server.supervisor.worker_process import WorkerProcess
 
 log = logging.getLogger("vouch.server")
 
-RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
-"""Before a version that could not be loaded for a passing reason is tried again."""
 ENDED_S = 1.0
 """For tasks to notice that all workers have ended."""
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Before a version that could not be loaded for a passing reason is tried again."""
+
+    first_s: float = 1.0
+    most_s: float = 60.0
 
 
 class Pool:
@@ -33,7 +40,9 @@ class Pool:
         published: Published,
         limits: Limits | None = None,
         restarts: Restarts | None = None,
+        retries: Retries | None = None,
     ) -> None:
+        retries = retries or Retries()
         around = Around(
             line_up=lambda: self._published.line_up,
             applied=self._applied,
@@ -48,7 +57,7 @@ class Pool:
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._keeping: list[asyncio.Task[None]] = []
         self._spreading: asyncio.Task[None] | None = None
-        self._retry = Backoff(RETRY_FIRST_S, RETRY_MOST_S)
+        self._retry = Backoff(retries.first_s, retries.most_s)
         self._retrying: asyncio.TimerHandle | None = None
         self._passing: set[WorkerProcess] = set()
         """Workers that could not load a version for a passing reason."""
@@ -159,7 +168,8 @@ class Pool:
         assert worker.loading is not None
         name, version = worker.loading
         elsewhere = worker.loading in self._running(but=worker)
-        reason = f"a worker {worker.ended.result()} while it loaded it"
+        how = worker.ended.result() if worker.ended.done() else "is not heard any more"
+        reason = f"a worker {how} while it loaded it"
         self._published.died(name, version, reason, killed=worker.was_killed, elsewhere=elsewhere)
 
     def _changed(self) -> None:

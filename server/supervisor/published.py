@@ -51,7 +51,8 @@ class Published:
         self.served: dict[str, int] = {}
         """Model -> its version that a worker served last as the live one."""
         self.installs = self.refusals = 0
-        """Versions that came to be served, and that were refused, since the start; one that is refused again counts again."""
+        """Versions that came to be served, and those that were refused, since the start; one that is refused again counts
+        again."""
 
     def known(self, name: str) -> Known:
         """All that is known of a model, as the policy looks at it."""

@@ -23,10 +23,6 @@ from vouch.server.supervisor.worker_process import WorkerGone, WorkerProcess
 log = logging.getLogger("vouch.server")
 
 
-HEARD_S = 0.2
-"""For the end of a process to be noticed whose channel is closed, so that the log can say how it ended."""
-
-
 @dataclass(frozen=True)
 class Restarts:
     """How workers are replaced."""
@@ -210,8 +206,7 @@ class Slot:
         while not self._stopping.is_set():
             if worker.state is not State.READY:
                 self._let_go(worker)
-                await asyncio.wait({worker.ended}, timeout=HEARD_S)
-                return worker.ended.result() if worker.ended.done() else "is not heard any more"
+                return await worker.how()
             if reason := self._replace_for or worker.broken:
                 log.error("a worker is replaced: %s", reason, extra=event("worker_replaced", reason=reason))
                 return f"is replaced: {reason}"

@@ -1,7 +1,7 @@
 """Looks at the models folder and has every new version verified: what it finds goes to `Published`, which decides.
 
-Nothing that lies in the folder is parsed here; the verification does that, in a process of its own. Whatever a look runs
-into, the next one is made.
+Nothing that lies in the folder is parsed here; the verification does that, in a process of its own. Whatever a look
+runs into, the next one is made.
 """
 
 import asyncio
@@ -131,10 +131,12 @@ class Watcher:
             if (found := contents.get(name, [])) is not None and version not in found:
                 for kept in (self._seen, self._again_at, self._backoffs):
                     kept.pop((name, version), None)
-            elif not self._published.is_served(name, version):
-                if await asyncio.to_thread(fingerprint, self._path(name, version)) != self._seen[name, version]:
-                    del self._seen[name, version]
-                    self._published.changed(name, version)
+            elif not self._published.is_served(name, version) and await self._has_changed(name, version):
+                del self._seen[name, version]
+                self._published.changed(name, version)
+
+    async def _has_changed(self, name: str, version: int) -> bool:
+        return await asyncio.to_thread(fingerprint, self._path(name, version)) != self._seen[name, version]
 
     async def _say_why_unreadable(self, name: str) -> None:
         try:

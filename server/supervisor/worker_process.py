@@ -60,6 +60,8 @@ class WorkerProcess:
         self.counts = Counts()
         """What it said last that it has counted."""
         self.ended: asyncio.Future[str] = loop.create_future()
+        self._left: asyncio.Future[None] = loop.create_future()
+        """Done when it takes no more calls, for whatever reason."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when its state has changed, or it is broken."""
         self.on_ask_total: Callable[[int], None] = lambda number: None
@@ -87,10 +89,15 @@ class WorkerProcess:
         with theirs:
             try:
                 process = await _started(launcher(theirs.fileno()), theirs.fileno())
-                return cls(process, await channel(ours), limits) 
+                return cls(process, await channel(ours), limits)
             except OSError as err:
                 ours.close()
                 raise StartFailed(f"a worker cannot be started: {err}") from err
+
+    async def how(self) -> str:
+        """How it left: its end follows that of its channel, or does not."""
+        await asyncio.wait((self.ended,), timeout=self._limits.heard_s)
+        return self.ended.result() if self.ended.done() else "is not heard any more"
 
     @property
     def was_killed(self) -> bool:
@@ -129,8 +136,6 @@ class WorkerProcess:
         self._link.say(Listen())
         if problem := (await self._unless_gone(self._listening)).problem:
             raise StartFailed(problem)
-        self._watchdog.heard(asyncio.get_running_loop().time())
-        self._enter(State.READY)
 
     async def ask_counts(self) -> Counts:
         """What it has counted."""
@@ -162,9 +167,9 @@ class WorkerProcess:
 
     async def _unless_gone(self, answer: "asyncio.Future[Answer]") -> Answer:
         """Raises WorkerGone. Its states have limits, so this has one too."""
-        await asyncio.wait((answer, self.ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((answer, self._left), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise WorkerGone(self.ended.result())
+            raise WorkerGone(await self.how())
         return answer.result()
 
     def _enter(self, state: State) -> None:
@@ -172,6 +177,8 @@ class WorkerProcess:
             return
         assert state in NEXT[self.state], f"{self.state} is followed by {state}"
         self.state = state
+        if not self.is_alive and not self._left.done():
+            self._left.set_result(None)
         if state is State.DRAINING:
             self._ends_at = asyncio.get_running_loop().time() + self._limits.drain_s + self._limits.close_s
         self.on_change()
@@ -217,9 +224,11 @@ class WorkerProcess:
                 case Applied():
                     self._loads(None)
                     self._answer(report)
-                case Listening():
-                    if not self._listening.done():
-                        self._listening.set_result(report)
+                case Listening() if not self._listening.done():
+                    self._listening.set_result(report)
+                    if self.state is State.STARTING and not report.problem:
+                        self._watchdog.heard(asyncio.get_running_loop().time())
+                        self._enter(State.READY)
                 case Pong():
                     self._watchdog.heard(asyncio.get_running_loop().time())
                     self.counts = report.counts
