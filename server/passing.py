@@ -1,5 +1,5 @@
-"""Whether what went wrong may be over a moment later: then it says nothing about the version that it kept from being read
-or loaded, and is tried again. Everything else is decided: another try would end alike.
+"""Whether what went wrong may be over a moment later: then it says nothing about the version that could not be read or
+loaded, and is tried again. Everything else is decided: another try would end the same way.
 """
 
 import errno

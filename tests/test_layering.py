@@ -33,24 +33,24 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER = {
-    "": ("errors", "repeats", "settings", "cores", "logs", "forced_exit"),
+    "": ("errors", "repeats", "settings", "cores", "logs", "forced_exit", "passing"),
     "counting": ("statistics", "counts"),
     "lineup": ("folders", "lineup", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
         *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "usable"),
-        *("batcher", "loader", "recount"),
+        *("batcher", "loader", "planning", "recount"),
     ),
-    "serving": ("catalog", "gate", "readiness"),
+    "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": ("protobuf", "soon", "status", "method", "stream"),
     "services": ("contracts", "decoder", "fast", "images", "label_sets", "fast_stream", "health", "reflection"),
-    "services/classifier": ("service",),
+    "services/classifier": ("describe", "service"),
     "services/oip": ("repository", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
         *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "asgi"),
         *("choice", "grpcio", "h2corn"),
     ),
-    "worker": ("heap", "reconcile", "worker", "process"),
+    "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
     "supervisor": (
         *("import_path", "memory", "port", "presence", "status_server", "watchdog", "launch", "state"),

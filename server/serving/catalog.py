@@ -103,7 +103,7 @@ class Catalog:
             return found
         if asked not in self._models:
             raise self._unknown(asked, name)
-        raise self._not_served(self._entry(asked), version)
+        raise self._not_served(self._entry(asked), version) if self._known else _nothing_known()
 
     def follow(self, line_up: LineUp) -> None:
         """Takes over what is known, at once: what is published, refused and being verified, and which version is live.
@@ -131,7 +131,8 @@ class Catalog:
     def install(self, served: Served) -> None:
         """Serves a version that the line-up lists; one whose place it takes ends when its last call has."""
         model = self._models.get(served.name)
-        assert model is not None and served.identity in _identities(model), f"{served.bundle} is not to be served"
+        assert model is not None, f"{served.name} is not published"
+        assert served.identity in _identities(model), f"{served.bundle} is not to be served"
         versions = self._loaded.setdefault(served.name, {})
         before, versions[served.version] = versions.get(served.version), served
         self._problems.pop((served.name, *served.identity), None)
@@ -234,8 +235,6 @@ class Catalog:
         """Why a version of a published model does not answer; version 0 for the live one."""
         model = self._models[entry.name]
         why = {one.version: one.reason for one in entry.refusals}
-        if not self._known:
-            return _nothing_known()
         served = {one.version for one in (*model.versions, *entry.versions)}
         if version and served and version not in {*served, *entry.verifying}:
             others = ", ".join(map(str, sorted(served))) + (" are" if len(served) > 1 else " is")
@@ -247,9 +246,8 @@ class Catalog:
             return NotReady(f"{what} is being loaded; it is not served yet")
         if entry.verifying:
             return NotReady(f"{what} is being verified; no version of it is served yet")
-        if why:
-            return NotReady(f"no version of model {entry.name} is served: {why[max(why)]}")
-        return NotReady(f"no version of model {entry.name} is served yet")
+        reason = f": {why[max(why)]}" if why else " yet"
+        return NotReady(f"no version of model {entry.name} is served{reason}")
 
 
 def _identities(model: Model) -> dict[tuple[int, str], Version]:

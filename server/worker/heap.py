@@ -9,17 +9,25 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-LOOK_INTERVAL_S = 5.0
-WORTH_BYTES = 32 << 20
-"""Of growth; less is soon used again."""
 BUSY = 0.2
 """Of a core, from which on a process is at work, and would soon take again what it gives back."""
-WORKED_S = 0.1
-"""Of a processor's time since it gave back last; what has done less has freed nothing worth it."""
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+Trim = Callable[[int], int]
+
+
+@dataclass(frozen=True)
+class When:
+    """When memory is given back."""
+
+    look_interval_s: float = 5.0
+    worked_s: float = 0.1
+    """Of a processor's time since it gave back last; what has done less has freed nothing worth it."""
+    worth_bytes: int = 32 << 20
+    """Of growth; less is soon used again."""
 
 
 def resident_bytes() -> int:
@@ -27,26 +35,29 @@ def resident_bytes() -> int:
     return int(STATM.read_text().split()[1]) * PAGE_BYTES
 
 
-async def give_back() -> None:
-    """When this process has nothing to do and is larger than it once was; ends at once where nothing can be done."""
-    if (trim := trimmer()) is None:
-        return
+async def give_back(trim: Trim, when: When | None = None) -> None:
+    """When this process has nothing to do and is larger than it once was; never ends.
+
+    Args:
+        trim: what `trimmer` found.
+    """
+    when = when or When()
     least, trimmed_at_s = resident_bytes(), 0.0
     while True:
         began_s = time.process_time()
-        await asyncio.sleep(LOOK_INTERVAL_S)
+        await asyncio.sleep(when.look_interval_s)
         now_s = time.process_time()
         least = min(least, resident_bytes())
-        is_busy = now_s - began_s > BUSY * LOOK_INTERVAL_S
-        has_worked = now_s - trimmed_at_s > WORKED_S  # what is freed after one time is given back the next
-        if has_worked and not is_busy and resident_bytes() > least + WORTH_BYTES:
+        is_busy = now_s - began_s > BUSY * when.look_interval_s
+        has_worked = now_s - trimmed_at_s > when.worked_s  # what is freed after one time is given back the next
+        if has_worked and not is_busy and resident_bytes() > least + when.worth_bytes:
             await asyncio.to_thread(trim, 0)
             trimmed_at_s = time.process_time()
 
 
-def trimmer() -> Callable[[int], int] | None:
+def trimmer() -> Trim | None:
     """The function of glibc, https://man7.org/linux/man-pages/man3/malloc_trim.3.html; None in other libraries."""
     if not STATM.exists():
         return None
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim: Trim | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim

@@ -1,43 +1,69 @@
-"""A worker: `python -m vouch.server.worker.process`, started by the supervisor."""
+"""A worker: `python -m vouch.server.worker.process`, started by the supervisor.
 
-import asyncio
+It hears the supervisor first, and listens for calls when the supervisor says so.
+"""
+
+import signal
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor is told, and tells
+        signal.signal(number, signal.SIG_IGN)
+
 import logging
 import os
-import signal
 import socket
+from collections.abc import Iterable
+from functools import partial
 
 from vouch.cli.loading import loading
 
 with loading():
     import uvloop
 
+    from vouch.server.cores import keep_to
     from vouch.server.errors import StartFailed
     from vouch.server.link.channel import Channel, channel
-    from vouch.server.link.messages import Assignment, Ready, assignment
-    from vouch.server.logs import event
-    from vouch.server.transport.choice import chosen_transport, start_transport
+    from vouch.server.link.messages import Assignment, assignment
+    from vouch.server.link.messages import Listening as Answer
+    from vouch.server.logs import event, start_log
+    from vouch.server.model.session import require_provider
+    from vouch.server.rpc.method import Method
+    from vouch.server.serving.gate import Gate
+    from vouch.server.transport.choice import Listener, chosen_transport, start_transport
     from vouch.server.transport.limits import Listening
     from vouch.server.transport.tls import tls_files
-    from vouch.server.worker.heap import give_back
-    from vouch.server.worker.worker import worker_of
+    from vouch.server.worker.worker import Worker
 
 log = logging.getLogger("vouch.server")
 
 
-async def run(assigned: Assignment) -> None:
-    """Serves until the supervisor says that it is enough, or is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor is told, and tells
-        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+async def run(assigned: Assignment) -> int:
+    """Serves until the supervisor says that it is enough, or is gone; returns the exit code."""
+    start_log()
     supervisor = await channel(socket.socket(fileno=assigned.socket))
     try:
-        await _serve(assigned, supervisor)
+        await _work(assigned, supervisor)
     except StartFailed as err:
-        supervisor.say(Ready(problem=str(err)))
+        supervisor.say(Answer(problem=str(err)))
         await supervisor.close()
+        return 1
+    except Exception as err:
+        log.critical("this worker ends: %s", err, exc_info=err, extra=event("worker_failed"))
+        return 1
+    return 0
 
 
-async def _serve(assigned: Assignment, supervisor: Channel) -> None:
-    settings, worker = assigned.settings, worker_of(assigned)
+async def _work(assigned: Assignment, supervisor: Channel) -> None:
+    """Raises StartFailed where the provider is not available."""
+    if assigned.pinned_to:
+        keep_to(assigned.pinned_to)
+    require_provider(assigned.settings.provider)
+    await Worker(assigned.settings, assigned.cores, supervisor, partial(_listen, assigned)).work()
+
+
+async def _listen(assigned: Assignment, methods: Iterable[Method], gate: Gate) -> Listener:
+    """Raises StartFailed."""
+    settings = assigned.settings
     listening = Listening(
         host=settings.host,
         port=assigned.port,
@@ -48,18 +74,13 @@ async def _serve(assigned: Assignment, supervisor: Channel) -> None:
         max_connections=settings.max_connections,
         grace_s=settings.grace_s,
     )
-    transport = chosen_transport(settings.transport)
-    server = await start_transport(transport, worker.methods(), worker.gate, listening)
-    giving = asyncio.create_task(give_back(), name="give memory back")
-    working = asyncio.create_task(worker.work(supervisor, server), name="work")
-    await asyncio.wait((working, server.ended), return_when=asyncio.FIRST_COMPLETED)
-    if not working.done():
-        log.error("nothing listens any more: %s", server.ended.exception(), extra=event("listener_ended"))
-        os._exit(1)
-    await working
-    giving.cancel()
-    os._exit(0)  # connections of callers who do not read end with the process, whatever a transport waits for
+    return await start_transport(chosen_transport(settings.transport), methods, gate, listening)
+
+
+async def _run_and_end(assigned: Assignment) -> None:
+    """Connections of callers who do not read end with the process, whatever a transport waits for."""
+    os._exit(await run(assigned))
 
 
 if __name__ == "__main__":
-    uvloop.run(run(assignment()))
+    uvloop.run(_run_and_end(assignment()))

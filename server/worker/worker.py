@@ -1,256 +1,193 @@
-"""One serving process, whatever its transport: catalog -> services, told what to serve by its supervisor."""
+"""One serving process, whatever its transport: hears its supervisor, follows the line-up, takes calls, drains."""
 
 import asyncio
-import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
+from typing import Any
 
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.errors import BundleError
-from vouch.bundle.store import Bundle, open_bundle
-from vouch.server.cores import keep_to
 from vouch.server.counting.counts import Counts
-from vouch.server.counting.statistics import BatchDone, Requests, Statistics
-from vouch.server.errors import CountsUnknown, DomainError
+from vouch.server.counting.statistics import Requests
+from vouch.server.errors import CountsUnknown, StartFailed
 from vouch.server.forced_exit import end_within
-from vouch.server.lineup.folders import without_folders
 from vouch.server.link.channel import Channel
 from vouch.server.link.messages import (
     AskTotal,
-    Assignment,
     Broken,
-    Forget,
-    NotServed,
-    Order,
+    Follow,
+    Listen,
+    Listening,
     Ping,
     Pong,
-    Ready,
-    Report,
-    Serve,
-    Serving,
     Stop,
     Stopped,
     Total,
-    Verifying,
 )
 from vouch.server.link.questions import Questions
-from vouch.server.logs import event, start_log
-from vouch.server.model.batcher import Limits, start_batcher
-from vouch.server.model.budget import Budget
-from vouch.server.model.loader import load
-from vouch.server.model.session import require_provider
-from vouch.server.model.time_limits import load_within_s
-from vouch.server.model.tuning import at_once_images
-from vouch.server.model.usable import unusable_in
-from vouch.server.repeats import Repeats
-from vouch.server.rpc.method import Method, no_method
-from vouch.server.services.classifier.service import Classifier
+from vouch.server.logs import event
+from vouch.server.rpc.method import Method
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.health import Health
-from vouch.server.services.oip.service import Inference
-from vouch.server.services.reflection import Reflection
-from vouch.server.serving.catalog import Catalog, Refusal, Served
+from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
+from vouch.server.serving.served import Served
 from vouch.server.settings import ServeSettings
 from vouch.server.transport.choice import Listener
+from vouch.server.worker.heap import give_back, trimmer
+from vouch.server.worker.loading import Loader
+from vouch.server.worker.reconcile import Reconciler
+from vouch.server.worker.services import ServiceParts, service_table
 
 log = logging.getLogger("vouch.server")
 
-REPEATS = Repeats()
 CLOSE_WITHIN_S = 5.0
 """When all calls have ended, or the grace has: less than the supervisor waits."""
 TOTAL_WITHIN_S = 3.0
 """What all workers counted; the supervisor waits a part of this for those that do not answer."""
 
+StartListening = Callable[[Iterable[Method], Gate], Awaitable[Listener]]
+"""Binds methods to a port. Raises StartFailed."""
+
+
+class EndedUnasked(Exception):
+    """A task that a worker cannot be without has ended: it is better replaced than half there."""
+
 
 class Worker:
-    """Answers calls through `methods`; a transport binds them, a supervisor says what is served."""
+    """Answers calls as its supervisor says. Belongs to one event loop."""
 
-    def __init__(self, settings: ServeSettings, cores: int) -> None:
+    def __init__(self, settings: ServeSettings, cores: int, channel: Channel, listen: StartListening) -> None:
         """
         Args:
             cores: that this process may use.
+            channel: to the supervisor.
+            listen: called when the supervisor wants calls to be taken.
         """
         self._settings = settings
-        self._cores = cores
+        self._channel = channel
+        self._listen = listen
         self._readiness = Readiness()
-        self.gate = Gate()
+        self._gate = Gate()
         self._decoder = Decoder(cores, settings.max_queue_images, settings.max_queue_bytes)
-        self.catalog = Catalog(on_change=lambda: self._readiness.set(self.catalog.ready))
-        self._budget = Budget(settings.max_queue_bytes)
-        self._report: Callable[[Report], None] = lambda report: None
-        self._counts = Counts()
+        self._catalog = Catalog(lambda: self._readiness.set(self._catalog.ready), settings.default_model)
+        self._loader = Loader(settings, self._lost)
+        self._reconciler = Reconciler(self._catalog, self._loader.load, channel.say, settings.models)
         self._questions = Questions()
-        self._orders: asyncio.Queue[Order | Report] = asyncio.Queue()
-        self._methods: list[Method] = []
+        parts = ServiceParts(
+            *(self._catalog, self._gate, self._readiness, self._decoder, settings.max_request_images, self._total)
+        )
+        self._methods = service_table(parts)
+        self._listener: Listener | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._end: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
 
-    def methods(self) -> list[Method]:
-        """All services, as one table."""
-        limit = self._settings.max_request_images
-        services = [
-            *Classifier(self.catalog, self.gate, self._decoder, limit).methods(),
-            *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
-        ]
-        names = sorted({method.path.split("/")[1] for method in services})
-        others = [*Health(self._readiness, names).methods(), *Reflection(names).methods(), no_method()]
-        self._methods = [*services, *others]
-        return self._methods
-
-    async def work(self, channel: Channel, server: Listener) -> None:
+    async def work(self) -> None:
         """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
 
-        Args:
-            server: what calls come from.
+        Raises:
+            EndedUnasked: something has ended that must not.
         """
-        self._report = channel.say
-        channel.say(Ready())
-        told_to_stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        hearing = asyncio.create_task(self._hear(channel, told_to_stop), name="hear the supervisor")
-        following = asyncio.create_task(self._follow_all(), name="follow orders")
-        stop = await told_to_stop
+        hearing = self._watched(self._hear(), "hearing the supervisor")
+        others = [self._watched(self._reconciler.run(), "following the line-up")]
+        if (trim := trimmer()) is not None:
+            others.append(self._watched(give_back(trim), "giving memory back"))
+        try:
+            stop = await self._end
+        except EndedUnasked:
+            for task in (hearing, *others):
+                task.cancel()
+            raise
         end_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
-        following.cancel()
-        await asyncio.wait((following,))
-        await self._drain(stop.delay_s, server)
-        hearing.cancel()
-        await asyncio.wait((hearing,))
-        channel.say(Stopped(counts=self._told()))
-        await channel.close()
+        await _cancel(*others, *([self._starting] if self._starting is not None else []))
+        await self._drain(stop.delay_s)
+        await _cancel(hearing)
+        self._channel.say(Stopped(counts=self._counts()))
+        await self._channel.close()
 
-    async def _hear(self, channel: Channel, told_to_stop: "asyncio.Future[Stop]") -> None:
-        """Passes on what takes its time, and answers the rest, also while calls are still being answered."""
-        async for order in channel.heard():
+    def _watched(self, task: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        started = asyncio.create_task(task, name=name)
+        started.add_done_callback(partial(self._ended, name))
+        return started
+
+    def _ended(self, name: str, task: "asyncio.Future[None]") -> None:
+        if not self._end.done():
+            ended = EndedUnasked(f"{name} has ended unasked")
+            ended.__cause__ = None if task.cancelled() else task.exception()
+            self._end.set_exception(ended)
+
+    async def _hear(self) -> None:
+        """Answers or passes on what the supervisor says, also while calls are still being answered."""
+        async for order in self._channel.heard():
             match order:
                 case Stop():
-                    if not told_to_stop.done():
-                        told_to_stop.set_result(order)
+                    self._stop(order)
                 case Ping():
-                    channel.say(Pong(number=order.number, counts=self._told()))
+                    self._channel.say(Pong(number=order.number, counts=self._counts()))
                 case Total():
                     self._questions.answered(order.number, order.counts)
-                case _:
-                    self._orders.put_nowait(order)
+                case Follow():
+                    self._reconciler.follow(order.line_up)
+                case Listen() if self._starting is None or self._starting.done():
+                    self._starting = asyncio.create_task(self._start_listening(), name="start listening")
         self._questions.end()
-        if not told_to_stop.done():
-            told_to_stop.set_result(Stop(delay_s=self._settings.drain_delay_s))
+        self._stop(Stop(delay_s=self._settings.drain_delay_s))
 
-    def _told(self) -> Counts:
+    def _stop(self, stop: Stop) -> None:
+        if not self._end.done():
+            self._end.set_result(stop)
+
+    async def _start_listening(self) -> None:
+        """Takes calls, and says so, or why it cannot."""
+        problem = ""
+        try:
+            if self._listener is None:
+                self._listener = await self._listen(self._methods, self._gate)
+                self._listener.ended.add_done_callback(partial(self._ended, "listening"))
+        except StartFailed as err:
+            problem = str(err)
+        except Exception as err:
+            log.exception("the transport does not start", extra=event("listening_failed"))
+            problem = f"the transport does not start ({type(err).__name__}); the worker's own words are above"
+        self._channel.say(Listening(problem=problem))
+
+    def _counts(self) -> Counts:
         """All that was counted here, with what is so at this moment."""
         requests = Requests()
         for method in self._methods:
             requests.merge(method.requests)
-        served = [entry.served for entry in self.catalog.entries() if entry.served is not None]
-        waiting = {one.bundle.manifest.name: one.batcher.waiting_images for one in served}
-        return Counts(self._counts.versions, requests, waiting)
+        waiting = {
+            entry.name: sum(served.batcher.waiting_images for served in entry.versions)
+            for entry in self._catalog.entries()
+            if entry.versions
+        }
+        return Counts(self._loader.counts.versions, requests, waiting)
 
     async def _total(self) -> Counts:
         """Raises CountsUnknown."""
         try:
-            return await self._questions.ask(lambda number: self._report(AskTotal(number=number)), TOTAL_WITHIN_S)
+            return await self._questions.ask(lambda number: self._channel.say(AskTotal(number=number)), TOTAL_WITHIN_S)
         except TimeoutError as err:
             raise CountsUnknown("what all workers have counted could not be had; ask again") from err
 
-    async def _follow_all(self) -> None:
-        """One after the other; loading a model takes its time, and pings are answered meanwhile."""
-        while True:
-            await self._follow(await self._orders.get())
-
-    async def _follow(self, order: Order | Report) -> None:
-        match order:
-            case Serve():
-                problem = await self._serve(order)
-                if problem:
-                    self._refuse(order.name, order.version, problem)
-                self._report(Serving(path=order.path, problem=problem))
-            case Verifying(versions=()):
-                self.catalog.end_verifying(order.name)
-            case Verifying():
-                self.catalog.begin_verifying(order.name, order.versions)
-            case NotServed():
-                self._refuse(order.name, order.version, order.reason)
-            case Forget():
-                self.catalog.forget_all_but(order.there)
-
-    def _refuse(self, name: str, version: int, reason: str) -> None:
-        """The reason is for callers from here on."""
-        self.catalog.refuse(name, Refusal(version, without_folders(reason, self._settings.models)))
-
-    async def _serve(self, order: Serve) -> str:
-        """Loads a verified bundle, warms it up and swaps it in; the reason where that fails."""
-        within_s = load_within_s(self._settings.max_batch_size)
-        try:
-            async with asyncio.timeout(within_s):
-                bundle = await asyncio.to_thread(open_bundle, order.path, order.digest)
-                await self.install(bundle, order.served)
-        except TimeoutError:
-            return f"it was not loaded within {within_s:.0f} s"
-        except (DomainError, BundleError) as err:
-            return str(err)
-        return ""
-
-    async def install(self, bundle: Bundle, counted: Accuracy) -> None:
-        """Serves a bundle that has vouched for itself.
-
-        Raises:
-            Refused, InvalidBundle: it does not load here.
-        """
-        settings, shape = self._settings, bundle.manifest.input.shape
-        session = await asyncio.to_thread(load, bundle, settings, self._cores)
-        at_once = 0
-        if settings.provider == "cpu":
-            at_once = await asyncio.to_thread(at_once_images, session.run, shape, settings.max_batch_size)
-        version: list[Served] = []
-        statistics = self._counts.begin(bundle.manifest.name, bundle.manifest.version)
-        batcher = start_batcher(
-            session.run,
-            Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
-            self._budget.share(),
-            on_death=lambda err: self._lost(version[0], err),
-            on_batch=partial(_count, statistics, str(bundle)),
-            unusable=unusable_in(bundle.manifest),
-        )
-        version.append(Served(bundle, counted, batcher, statistics))
-        self.catalog.install(version[0])
-        gc.collect()
-        gc.freeze()  # what is there now stays; looking through it again and again would cost every call
-
     def _lost(self, served: Served, err: BaseException) -> None:
         log.error("the runner of %s has ended", served.bundle, exc_info=err, extra=event("runner_ended"))
-        self.catalog.withdraw(served, "its runner has ended; the server's log says why")
-        self._report(Broken(reason=f"{served.bundle}: its runner ended by {err!r}"))
+        self._catalog.withdraw(served, "its runner has ended; the server's log says why")
+        self._channel.say(Broken(reason=f"{served.bundle}: its runner ended by {err!r}"))
 
-    async def _drain(self, delay_s: float, server: Listener) -> None:
+    async def _drain(self, delay_s: float) -> None:
         """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
         self._readiness.drain()
-        await asyncio.sleep(delay_s)
-        await server.turn_away()
-        await self.gate.close(self._settings.grace_s)
-        await server.stop()
+        if self._listener is not None:
+            await asyncio.sleep(delay_s)
+            await self._listener.turn_away()
+            await self._gate.close(self._settings.grace_s)
+            await self._listener.stop()
         self._decoder.close()
-        await self.catalog.close()
+        await self._catalog.close()
 
 
-def _count(statistics: Statistics, version: str, done: BatchDone) -> None:
-    """A run; a version that gives no usable answers is also reported."""
-    statistics.add(done)
-    if done.unusable_images and (noted := REPEATS.note(version)).written:
-        log.error(
-            "%s gives values that are not finite, or no probabilities: to %d of %d images of a run%s",
-            *(version, done.unusable_images, done.images, noted.left_out_in_words),
-            extra=event("unusable_answers", version=version),
-        )
-
-
-def worker_of(assignment: Assignment) -> Worker:
-    """The worker that this process was started to be.
-
-    Raises:
-        StartFailed: the provider is not available.
-    """
-    start_log()
-    if assignment.pinned_to:
-        keep_to(assignment.pinned_to)
-    require_provider(assignment.settings.provider)
-    return Worker(assignment.settings, assignment.cores)
+async def _cancel(*tasks: "asyncio.Task[None]") -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

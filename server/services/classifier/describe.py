@@ -1,4 +1,4 @@
-"""What is known of a model, as messages: its state, its served versions with what they claim, and why others are not."""
+"""What is known of a model as a message: its state, its served versions with their claims, and why others are not."""
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import caveats

@@ -1,0 +1,89 @@
+"""Loads the versions that a line-up lists, in this process: bundle -> session -> batcher, run as their plan says."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from vouch.bundle.store import Bundle, open_bundle
+from vouch.server.counting.counts import Counts
+from vouch.server.counting.statistics import BatchDone, Statistics
+from vouch.server.errors import Refused
+from vouch.server.lineup.lineup import Version
+from vouch.server.logs import event
+from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.budget import Budget
+from vouch.server.model.loader import load
+from vouch.server.model.time_limits import load_within_s
+from vouch.server.model.usable import unusable_in
+from vouch.server.repeats import Repeats
+from vouch.server.serving.served import Served
+from vouch.server.settings import ServeSettings
+
+log = logging.getLogger("vouch.server")
+
+REPEATS = Repeats()
+
+
+class Loader:
+    """Makes what is served of what is listed. Belongs to one event loop."""
+
+    def __init__(self, settings: ServeSettings, on_death: Callable[[Served, BaseException], None]) -> None:
+        """
+        Args:
+            on_death: told when a version's runner has ended by an error.
+        """
+        self._settings = settings
+        self._on_death = on_death
+        self._budget = Budget(settings.max_queue_bytes)
+        self._within_s = load_within_s(settings.max_batch_size)
+        self.counts = Counts()
+        """Of the versions that were loaded; nothing else is in it."""
+
+    async def load(self, name: str, version: Version) -> Served:
+        """A version, loaded and warm; whoever asks for it has to serve or to end it.
+
+        Raises:
+            Refused, InvalidBundle: it does not load here, is not what was verified, or takes too long.
+        """
+        try:
+            async with asyncio.timeout(self._within_s):
+                bundle = await asyncio.to_thread(open_bundle, version.path, version.digest)
+                if (found := (bundle.manifest.name, bundle.manifest.version)) != (name, version.version):
+                    raise Refused(f"{version.path} is {found[0]} {found[1]}; expected {name} {version.version}")
+                session = await asyncio.to_thread(load, bundle, self._settings, version.plan)
+        except TimeoutError as err:
+            if err.errno is not None:  # a disk's
+                raise
+            raise Refused(f"it was not loaded within {self._within_s:.0f} s") from err
+        return self._served(bundle, version, session.run)
+
+    def _served(self, bundle: Bundle, version: Version, run: Callable[..., tuple]) -> Served:
+        settings, batcher_of = self._settings, list[Served]()
+        statistics = self.counts.begin(bundle.manifest.name, version.version)
+        batcher = start_batcher(
+            run,
+            Limits(
+                settings.max_batch_size,
+                settings.max_queue_images,
+                version.plan.inline_images,
+                settings.max_delay_ms / 1000,
+            ),
+            self._budget.share(),
+            on_death=lambda err: self._on_death(batcher_of[0], err),
+            on_batch=partial(_count, statistics, str(bundle)),
+            unusable=unusable_in(bundle.manifest),
+        )
+        batcher_of.append(Served(bundle, version.served, batcher, statistics, version.plan))
+        return batcher_of[0]
+
+
+def _count(statistics: Statistics, version: str, done: BatchDone) -> None:
+    """A run; a version that gives no usable answers is also reported."""
+    statistics.add(done)
+    if done.unusable_images and (noted := REPEATS.note(version)).written:
+        log.error(
+            "%s gives values that are not finite, or no probabilities: to %d of %d images of a run%s",
+            *(version, done.unusable_images, done.images, noted.left_out_in_words),
+            extra=event("unusable_answers", version=version),
+        )
