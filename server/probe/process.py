@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ with loading():
 PR_SET_PDEATHSIG = 1
 NICENESS = 10
 """What serves goes before."""
+NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate memory")
+"""What Python, C++ and ONNX Runtime say where the system refuses memory."""
 UNTOUCHED_BYTES = 1 << 30
 """Addresses that libraries and threads reserve and do not use."""
 
@@ -44,11 +47,21 @@ def main(task: ProbeTask) -> None:
     try:
         say(_verdict(task, say))
     except Exception as err:
-        if not (isinstance(err, DomainError | BundleError) or is_passing(err)):
-            raise
-        reason = str(err).encode(errors="replace").decode()  # a path may hold what is no text
-        whole = not isinstance(err, Incomplete)
-        say(NotVerified(reason=reason[:MAX_REASON] or repr(err), incomplete=not whole, passing=is_passing(err)))
+        say(_not_verified(err, task))
+
+
+def _not_verified(err: Exception, task: ProbeTask) -> NotVerified:
+    """Raises what is a bug."""
+    text = traceback.format_exc()
+    if any(word in text for word in NO_MEMORY):
+        reason = f"verification takes more memory than it may; --max-verify-bytes is {task.memory_bytes:,}"
+        return NotVerified(reason=reason)
+    if not (isinstance(err, DomainError | BundleError) or is_passing(err)):
+        raise err
+    reason = str(err).encode(errors="replace").decode()  # a path may hold what is no text
+    return NotVerified(
+        reason=reason[:MAX_REASON] or repr(err), incomplete=isinstance(err, Incomplete), passing=is_passing(err)
+    )
 
 
 def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:

@@ -95,6 +95,14 @@ def _why_not(verified: VerifiedVersion) -> str:
     return ""
 
 
+def last_change_s(path: Path) -> float:
+    """When a version's folder, or a file in it, was changed last, in seconds since 1970; 0 where there is none."""
+    try:
+        return max(path.stat().st_mtime, *(changed_ns / 1e9 for _, _, changed_ns in fingerprint(path)), 0.0)
+    except OSError:
+        return 0.0
+
+
 def fingerprint(path: Path) -> Fingerprint:
     """Of a version's folder: one that is still being copied is looked at again. Empty where there is none."""
     try:

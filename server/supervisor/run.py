@@ -46,6 +46,8 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     started(supervisor)
     given_up = asyncio.create_task(supervisor.given_up(), name="wait until it gives up")
     await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
+    reason = given_up.result() if given_up.done() else ""
+    given_up.cancel()
     log.info(
         "draining: new calls are taken for %g s, accepted ones have up to %g s",
         *(settings.drain_delay_s, settings.grace_s),
@@ -54,9 +56,8 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
     await supervisor.stop()
     end_within(EXIT_WITHIN_S)
     log.info("stopped", extra=event("stopped"))
-    if given_up.done():
-        raise StartFailed(given_up.result())
-    given_up.cancel()
+    if reason:
+        raise StartFailed(reason)
 
 
 class _Signals:

@@ -36,6 +36,10 @@ class Limits:
     """Starting and ready: for each version that it loads."""
     silent_s: float = 10.0
     """Ready: without a sign of life, where it does not work either."""
+    measured_s: float = 2.0
+    """After that: in which it is watched whether it works."""
+    busy_s: float = 120.0
+    """Ready: without a sign of life, though it works: it comes to no end."""
     drain_s: float = 30.0
     """Draining: for the calls that it has."""
     close_s: float = 6.0

@@ -20,7 +20,7 @@ from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.logs import event
 from vouch.server.passing import is_passing
 from vouch.server.supervisor.backoff import Backoff
-from vouch.server.supervisor.presence import Fingerprint, Found, Presence, fingerprint
+from vouch.server.supervisor.presence import Fingerprint, Found, Presence, fingerprint, last_change_s
 from vouch.server.supervisor.published import Published
 
 log = logging.getLogger("vouch.server")
@@ -213,9 +213,10 @@ class Watcher:
         """Whether a version that is not whole may become so: somebody is writing to it, or was a moment ago."""
         if not isinstance(err, Incomplete):
             return False
-        now = await asyncio.to_thread(fingerprint, path)
-        latest_s = max((changed_ns for _, _, changed_ns in now), default=0) / 1e9
-        return now != seen or abs(time.time() - latest_s) < self._limits.settled_s
+        if await asyncio.to_thread(fingerprint, path) != seen:
+            return True
+        changed_s = await asyncio.to_thread(last_change_s, path)
+        return abs(time.time() - changed_s) < self._limits.settled_s
 
     def _wait_for_the_rest(self, key: Key) -> None:
         if key not in self._again_at:

@@ -70,10 +70,11 @@ class WorkerProcess:
         self._link = link
         self._limits = limits
         self._ends_at = loop.time() + limits.start_s
-        self._watchdog = Watchdog(process.pid, loop.time(), limits.silent_s)
+        self._watchdog = Watchdog(process.pid, loop.time(), limits)
         self._questions = Questions()
         self._waiting: list[tuple[int, asyncio.Future[Applied]]] = []
         self._listening: asyncio.Future[Listening] = loop.create_future()
+        self._hears = True
         self._killed_for = ""
         self._exit_code: int | None = None
         self._watching = asyncio.create_task(self._watch(), name=f"watch worker {process.pid}")
@@ -139,7 +140,7 @@ class WorkerProcess:
 
     async def ask_counts(self) -> Counts:
         """What it has counted."""
-        if self.state is State.READY:
+        if self._hears:
             with suppress(TimeoutError):
                 await self._questions.ask(lambda number: self._link.say(Ping(number=number)), self._limits.count_s)
         return self.counts
@@ -240,6 +241,7 @@ class WorkerProcess:
                 case Broken():
                     self.broken = report.reason
                     self.on_change()
+        self._hears = False
         self._questions.end()
         if self.is_alive:
             self._enter(State.DRAINING)
