@@ -23,9 +23,9 @@ class Value(BaseModel):
 class RunPlan(Value):
     """How a version is run best, as its probe measured it under a worker's share of the cores."""
 
-    threads: int = Field(0, ge=0, le=1024)
+    threads: int = Field(default=0, ge=0, le=1024)
     """Of a run on the CPU; 0 where the provider has its own."""
-    inline_images: int = Field(0, ge=0)
+    inline_images: int = Field(default=0, ge=0)
     """The largest batch that is run on the event loop, if nothing waits; 0: none is."""
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.serving import serving, start
 from vouch.server.rpc import status
-from vouch.server.worker import worker
+from vouch.server.worker import loading
 
 __all__ = ["serving", "start"]
 
@@ -13,5 +13,5 @@ __all__ = ["serving", "start"]
 def _forget_repeats() -> Iterator[None]:
     """What one test has logged is news to the next."""
     yield
-    for repeats in (status.REPEATS, worker.REPEATS):
+    for repeats in (status.REPEATS, loading.REPEATS):
         repeats.forget()
