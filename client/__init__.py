@@ -9,7 +9,7 @@ with Client("localhost:8081") as client:
 
 from vouch.client.client import AsyncClient, Client
 from vouch.client.errors import CallFailed, UnusableCertificate
-from vouch.client.messages import Evaluation, Model, Prediction, Predictions
+from vouch.client.messages import Evaluation, Model, ModelVersion, Prediction, Predictions
 from vouch.client.tls import Tls
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Client",
     "Evaluation",
     "Model",
+    "ModelVersion",
     "Prediction",
     "Predictions",
     "Tls",

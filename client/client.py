@@ -166,7 +166,7 @@ class Client:
         """What to send; asks for the model's input shape where that decides, once, and again where it does not fit."""
         taken = take(images)
         if not taken.fits(self._input_shapes.get(model, ())):
-            self._input_shapes[model] = self.model(model).input_shape
+            self._input_shapes[model] = _input_shape(self.model(model))
         return taken.settled(self._input_shapes.get(model, ()))
 
     def close(self) -> None:
@@ -269,7 +269,7 @@ class AsyncClient:
         """As `Client._content`; files are read in a thread."""
         taken = take(images) if isinstance(images, np.ndarray) else await asyncio.to_thread(take, images)
         if not taken.fits(self._input_shapes.get(model, ())):
-            self._input_shapes[model] = (await self.model(model)).input_shape
+            self._input_shapes[model] = _input_shape(await self.model(model))
         return taken.settled(self._input_shapes.get(model, ()))
 
     async def close(self) -> None:
@@ -293,3 +293,8 @@ def _explained(server: str) -> Iterator[None]:
         yield
     except grpc.RpcError as err:
         raise call_failed(err, server) from err
+
+
+def _input_shape(model: Model) -> tuple[int, ...]:
+    """Of the version that answers; empty while none does."""
+    return model.live.input_shape if model.live is not None else ()

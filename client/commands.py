@@ -20,7 +20,7 @@ from vouch.client.bench.recommend import recommend
 from vouch.client.bench.report import as_json, notes, tables
 from vouch.client.client import Client
 from vouch.client.errors import BenchFailed, CallFailed, UnusableCertificate
-from vouch.client.messages import Evaluation, Model
+from vouch.client.messages import Evaluation, Model, ModelVersion
 from vouch.client.predicting import predict_files
 from vouch.client.recount import find_labelled, recount
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
@@ -67,7 +67,8 @@ def _evaluate(settings: EvaluateSettings) -> None:
         until_served(client, settings.model, settings.wait_s)
         result = _evaluate_on_data(client, settings) if settings.data else _evaluate_on_bundle(client, settings)
     if settings.json_output:
-        print_json({**_as_json(result), "data": settings.data or "validation split of the bundle"})
+        counted_on = settings.data or "validation split of the bundle"
+        print_json({**asdict(result), **_counts_as_json(result), "data": counted_on})
         return
     output().print(f"{result.model} version {result.version}", style="bold", markup=False)
     output().print(f"  claim   {result.claim}")
@@ -106,7 +107,7 @@ def _status(settings: StatusSettings) -> None:
     with Client(settings.server, settings.timeout_s, settings.trust) as client:
         ready, models = client.ready(), client.models()
     if settings.json_output:
-        print_json({"server": settings.server, "ready": ready, "models": [_as_json(model) for model in models]})
+        print_json({"server": settings.server, "ready": ready, "models": [_model_as_json(model) for model in models]})
         return
     output().print(f"{settings.server} is {'ready' if ready else 'not ready'}")
     for model in models:
@@ -117,16 +118,22 @@ def _status(settings: StatusSettings) -> None:
         )
 
 
-def _as_json(result: Evaluation | Model) -> dict[str, Any]:
-    counts = {"claim": result.claim, "served": result.served}
-    if isinstance(result, Model):
-        counts["baseline"] = result.baseline
-    values = asdict(result) | {name: count.model_dump() if count else None for name, count in counts.items()}
-    if isinstance(result, Model):
-        values["calibration"] = _calibration_as_json(result.calibration) if result.calibration else None
-        values["no_better_than_chance"] = any(caveat.kind == CHANCE for caveat in result.caveats)
-        values["pixels"] = result.pixels.model_dump() if result.pixels else None
+def _model_as_json(model: Model) -> dict[str, Any]:
+    versions = [_version_as_json(version) for version in model.versions]
+    return asdict(model) | {"version": model.version, "versions": versions}
+
+
+def _version_as_json(version: ModelVersion) -> dict[str, Any]:
+    values = asdict(version) | _counts_as_json(version)
+    values["baseline"] = version.baseline.model_dump() if version.baseline else None
+    values["calibration"] = _calibration_as_json(version.calibration) if version.calibration else None
+    values["no_better_than_chance"] = any(caveat.kind == CHANCE for caveat in version.caveats)
+    values["pixels"] = version.pixels.model_dump() if version.pixels else None
     return values
+
+
+def _counts_as_json(result: Evaluation | ModelVersion) -> dict[str, Any]:
+    return {"claim": result.claim.model_dump(), "served": result.served.model_dump()}
 
 
 def _calibration_as_json(calibration: Calibration) -> dict[str, Any]:
@@ -138,25 +145,35 @@ def _print_model(model: Model) -> None:
     version = f" version {model.version}" if model.version else ""
     output().print()
     output().print(f"{model.name}{version}: {model.state}", style="bold", markup=False)
-    if model.claim is not None:
-        output().print(f"  claim    {model.claim}")
-        print_caveats("warning", [caveat.text for caveat in model.caveats])
-        output().print(f"  served   {model.served}")
-        output().print(f"  input    {' x '.join(map(str, model.input_shape))} pixels of one byte")
-        if model.pixels is not None:
-            output().print(f"  files    {model.pixels}")
-        output().print(f"  labels   {', '.join(model.labels)}", markup=False)
-        if model.thresholds:
-            lowest, highest = min(model.thresholds), max(model.thresholds)
-            output().print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
-        output().print(f"  digest   {model.digest}")
-    if model.calibration:
-        output().print(f"  scores   {calibration_in_words(model.calibration)}")
-    for one in model.calibration.coverages if model.calibration else ():
-        kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
-        output().print(f"  sets     {promise_in_words(one)} promised, {kept}", style=None if one.kept else AGAINST)
+    for one in model.versions:
+        if one.version != model.version:
+            output().print(f"{model.name} version {one.version}: {one.role}", style="bold", markup=False)
+        _print_version(one)
+    if model.verifying and model.state != "verifying":
+        output().print(f"  verifying version {', '.join(map(str, model.verifying))}")
     for version_number, reason in model.refusals:
         output().print(f"  refused  version {version_number}: {reason}", markup=False)
+
+
+def _print_version(version: ModelVersion) -> None:
+    output().print(f"  claim    {version.claim}")
+    print_caveats("warning", [caveat.text for caveat in version.caveats])
+    output().print(f"  served   {version.served}")
+    output().print(f"  input    {' x '.join(map(str, version.input_shape))} pixels of one byte")
+    if version.pixels is not None:
+        output().print(f"  files    {version.pixels}")
+    output().print(f"  labels   {', '.join(version.labels)}", markup=False)
+    if version.thresholds:
+        lowest, highest = min(version.thresholds), max(version.thresholds)
+        output().print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
+    output().print(f"  digest   {version.digest}", markup=False)
+    threads = version.plan.threads or "of the provider"
+    output().print(f"  runs     threads {threads}, up to {version.plan.inline_images} images on the event loop")
+    if version.calibration:
+        output().print(f"  scores   {calibration_in_words(version.calibration)}")
+    for one in version.calibration.coverages if version.calibration else ():
+        kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
+        output().print(f"  sets     {promise_in_words(one)} promised, {kept}", style=None if one.kept else AGAINST)
 
 
 def _bench(settings: BenchSettings) -> None:
@@ -164,10 +181,10 @@ def _bench(settings: BenchSettings) -> None:
         _check_out(settings.out)
     with Client(settings.server, settings.timeout_s, settings.trust) as client:
         model = client.model(settings.model)
-        if not model.version:
+        if model.live is None:
             raise BenchFailed(f"model {model.name} is not served, it is {model.state}; vouch status tells why")
-        reference = take_reference(client, model, settings.data)
-    measured = Measured(model)
+        reference = take_reference(client, model.live, settings.data)
+    measured = Measured(model.live)
     try:
         with progress_bar("points measured", None) as show:
             run(measure(settings, reference, measured, show))

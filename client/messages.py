@@ -6,12 +6,13 @@ from itertools import islice
 
 import grpc
 import numpy as np
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.bundle.multi_label import Task
-from vouch.bundle.pixel_settings import ALL_BITS, FIRST_RULES, RULES, WHITE, PixelSettings
+from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -52,33 +53,68 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class RunPlan:
+    """How a version is run, as it was measured when it was verified."""
+
+    threads: int
+    """Of a run on the CPU; 0 where the provider has its own."""
+    inline_images: int
+    """The largest batch that is run on the server's event loop; 0: none is."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """What a server says of a version that it serves."""
+
+    name: str
+    """Its model's."""
+    version: int
+    role: str
+    """What it is served for: `live` answers where no version is named."""
+    digest: str
+    labels: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    """H, W or H, W, C."""
+    claim: Accuracy
+    served: Accuracy
+    baseline: Accuracy | None = None
+    """What always answering the commonest class, or set of labels, gets right; None where the server does not say."""
+    task: Task = "single_label"
+    """Whether an image has exactly one of the labels, or any number of them."""
+    thresholds: tuple[float, ...] = ()
+    """Multi-label: for each label the probability from which on it is answered."""
+    calibration: Calibration | None = None
+    """None where the bundle has none."""
+    caveats: tuple[Caveat, ...] = ()
+    """What the figures say against the model; none of a good one."""
+    pixels: PixelSettings | None = None
+    """What an image file becomes; None where its rules are not known here."""
+    plan: RunPlan = RunPlan(0, 0)
+
+
+@dataclass(frozen=True)
 class Model:
     """What a server says of a model."""
 
     name: str
     state: str
-    """`serving`, `verifying` or `refused`."""
-    version: int
-    """0, and the fields down to `served` empty, while none is served."""
-    labels: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    digest: str
-    claim: Accuracy | None
-    served: Accuracy | None
-    refusals: tuple[tuple[int, str], ...]
+    """`serving`, `loading`, `verifying` or `refused`."""
+    versions: tuple[ModelVersion, ...] = ()
+    """Those that are served, ascending."""
+    refusals: tuple[tuple[int, str], ...] = ()
     """Versions that are not served, with the reasons."""
-    calibration: Calibration | None = None
-    """None where the bundle has none."""
-    task: Task = "single_label"
-    """Whether an image has exactly one of the labels, or any number of them."""
-    thresholds: tuple[float, ...] = ()
-    """Multi-label: for each label the probability from which on it is answered."""
-    baseline: Accuracy | None = None
-    """What always answering the commonest class, or set of labels, gets right; None where the server does not say."""
-    caveats: tuple[Caveat, ...] = ()
-    """What the figures say against the model; none of a good one."""
-    pixels: PixelSettings | None = None
-    """What an image file becomes; None while no version is served, or where its rules are not known here."""
+    verifying: tuple[int, ...] = ()
+    """Versions that are being verified or wait for it, ascending."""
+
+    @property
+    def live(self) -> ModelVersion | None:
+        """The version that answers where none is named; None while none does."""
+        return next((one for one in self.versions if one.role == "live"), None)
+
+    @property
+    def version(self) -> int:
+        """Of the one that answers; 0 while none does."""
+        return self.live.version if self.live is not None else 0
 
 
 @dataclass(frozen=True)
@@ -129,31 +165,44 @@ def read_model(model: pb.Model) -> Model:
     """A model's message as values."""
     return Model(
         name=model.name,
-        state=pb.State.Name(model.state).removeprefix("STATE_").lower(),
-        version=model.version,
-        labels=tuple(model.labels),
-        input_shape=tuple(model.input_shape),
-        digest=model.digest,
-        claim=read_accuracy(model.claim) if model.HasField("claim") else None,
-        served=read_accuracy(model.served) if model.HasField("served") else None,
+        state=_word(pb.State, model.state),
+        versions=tuple(_read_version(model.name, version) for version in model.versions),
         refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
-        calibration=read_calibration(model.calibration) if model.HasField("calibration") else None,
-        task="multi_label" if model.task == pb.TASK_MULTI_LABEL else "single_label",
-        thresholds=tuple(model.thresholds),
-        baseline=read_accuracy(model.baseline) if model.HasField("baseline") else None,
-        caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in model.caveats),
-        pixels=read_pixels(model) if model.input_shape else None,
+        verifying=tuple(model.verifying),
     )
 
 
-def read_pixels(model: pb.Model) -> PixelSettings | None:
-    """What files become; a server that says nothing of it knows the first rules alone. None: rules unknown here."""
-    rules, said = FIRST_RULES, model.decoding
-    if model.HasField("decoding"):
-        rules = said.rules
-    if rules > RULES:
+def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
+    return ModelVersion(
+        name=name,
+        version=said.version,
+        role=_word(pb.Role, said.role),
+        digest=said.digest,
+        labels=tuple(said.labels),
+        input_shape=tuple(said.input_shape),
+        claim=read_accuracy(said.claim),
+        served=read_accuracy(said.served),
+        baseline=read_accuracy(said.baseline) if said.HasField("baseline") else None,
+        task="multi_label" if said.task == pb.TASK_MULTI_LABEL else "single_label",
+        thresholds=tuple(said.thresholds),
+        calibration=read_calibration(said.calibration) if said.HasField("calibration") else None,
+        caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in said.caveats),
+        pixels=read_pixels(said),
+        plan=RunPlan(said.plan.threads, said.plan.inline_images),
+    )
+
+
+def _word(values: EnumTypeWrapper, number: int) -> str:
+    """A value's name without its type's in front; of a later server it may be one that is not known here."""
+    return values.Name(number).split("_", 1)[1].lower() if number in values.values() else f"unknown {number}"
+
+
+def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
+    """What files become; None where the rules are not known here."""
+    rules, said = version.decoding.rules, version.decoding
+    if not 0 < rules <= RULES:
         return None
-    height, width, *channels = model.input_shape
+    height, width, *channels = version.input_shape
     return PixelSettings(
         rules=rules,
         height=height,

@@ -16,7 +16,7 @@ from vouch.bundle.multi_label import Task
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content, UnusableFile, read_file
-from vouch.client.messages import Evaluation, Model, Prediction
+from vouch.client.messages import Evaluation, Model, ModelVersion, Prediction
 from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, SplitName, check_chosen
@@ -67,10 +67,11 @@ def find_labelled(spec: str, model: Model) -> Labelled:
     Raises:
         SourceError: there are none, or their labels are no measure of a model of this task.
     """
-    task = model.task if model.version else None
+    live = model.live
+    task = live.task if live is not None else None
     listed = list_files(spec, task)
     if listed is None:
-        return labelled_arrays(load_as(spec, model.pixels, task))
+        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}
@@ -104,7 +105,8 @@ def recount(
             other way round; or files that cannot be read, all of them in one message.
     """
     about = client.model(model)
-    _check_labels(labelled, about)
+    if about.live is not None:  # else the first call says why
+        _check_labels(labelled, about.live)
     correct, done, broken = 0, 0, dict[Path, str]()
     for rows, images in _batches(labelled.images, batch_size, broken):
         for row, answer in _answers(client, about, labelled, rows, images, broken):
@@ -114,8 +116,8 @@ def recount(
         progress(done)
     if broken:
         raise broken_files(Path(labelled.name), broken, len(labelled.truth))
-    assert about.claim is not None  # it has just answered, so it is served
-    return Evaluation(about.name, about.version, about.claim, Accuracy(correct=correct, total=len(labelled.truth)))
+    assert about.live is not None  # it has just answered
+    return Evaluation(about.name, about.version, about.live.claim, Accuracy(correct=correct, total=len(labelled.truth)))
 
 
 def examples_to_count(source: Source) -> Examples:
@@ -135,9 +137,7 @@ def split_to_count(name: str, splits: Mapping[SplitName, Sized]) -> SplitName:
     raise SourceError(f"{name} has no validation split to count on; it has {', '.join(splits)}")
 
 
-def _check_labels(labelled: Labelled, about: Model) -> None:
-    if not about.labels:  # none is served; the first call says why
-        return
+def _check_labels(labelled: Labelled, about: ModelVersion) -> None:
     if unknown := sorted(set(labelled.classes) - set(about.labels)):
         raise SourceError(
             f"model {about.name} does not know class {', '.join(unknown[:5])} of {labelled.name}; "

@@ -93,8 +93,8 @@ def wait_until_served(client: Client, version: int) -> None:
             model = client.model("digits")
         except CallFailed:
             model = None
-        if model is not None and model.version == version:
-            output().print(f"   digits version {version} vouched for itself: {model.served}")
+        if model is not None and model.live is not None and model.version == version:
+            output().print(f"   digits version {version} vouched for itself: {model.live.served}")
             return
         if model is not None and any(refused == version for refused, _ in model.refusals):
             raise SystemExit(f"the server refused it: {model.refusals}")

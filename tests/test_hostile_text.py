@@ -199,15 +199,20 @@ COUNT = pb.Accuracy(correct=1, total=2)
 MODEL = pb.Model(
     name=HOSTILE,
     state=pb.STATE_SERVING,
-    version=1,
-    labels=[HOSTILE, TURNED],
-    input_shape=[4, 4],
-    digest=HOSTILE,
-    claim=COUNT,
-    served=COUNT,
-    baseline=COUNT,
+    versions=[
+        pb.ModelVersion(
+            version=1,
+            role=pb.ROLE_LIVE,
+            labels=[HOSTILE, TURNED],
+            input_shape=[4, 4],
+            digest=HOSTILE,
+            claim=COUNT,
+            served=COUNT,
+            baseline=COUNT,
+            caveats=[pb.Caveat(kind=HOSTILE, text=HOSTILE)],
+        )
+    ],
     refusals=[pb.Refusal(version=2, reason=HOSTILE)],
-    caveats=[pb.Caveat(kind=HOSTILE, text=HOSTILE)],
 )
 ANSWERS: dict[str, Message] = {
     "Predict": pb.PredictResponse(

@@ -15,7 +15,7 @@ from vouch.client.bench.images import Reference, answer_of
 from vouch.client.bench.load import RIGHT, WRONG, Send
 from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.client.errors import CallFailed, call_failed
-from vouch.client.messages import Model, predict_request, read_predictions
+from vouch.client.messages import ModelVersion, predict_request, read_predictions
 from vouch.client.tls import Options, Tls, async_channels
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
@@ -47,7 +47,7 @@ class Request:
     """One an image; for a multi-label model empty."""
 
 
-def requests_of(reference: Reference, batch_size: int, model: Model) -> list[Request]:
+def requests_of(reference: Reference, batch_size: int, model: ModelVersion) -> list[Request]:
     """Messages with so many images each, which begin at different ones, so that rows that are mixed up are noticed.
 
     Where a batch has more images than the reference, they come again.
@@ -67,12 +67,12 @@ class Calls:
     """Connections to one server, for one version of a model. Made and used within one event loop."""
 
     def __init__(
-        self, server: str, timeout_s: float, model: Model, reference: Reference, tls: Tls | None = None
+        self, server: str, timeout_s: float, model: ModelVersion, reference: Reference, tls: Tls | None = None
     ) -> None:
         """
         Args:
             timeout_s: the deadline of a call.
-            model: its version is asked for; where another takes its place meanwhile, calls end by NOT_FOUND.
+            model: this version is asked for; where another takes its place meanwhile, calls end by NOT_FOUND.
             tls: None for a server that speaks plaintext.
         """
         self._server = server

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.client.client import Client
-from vouch.client.messages import Model, Prediction
+from vouch.client.messages import ModelVersion, Prediction
 from vouch.client.recount import examples_to_count
 from vouch.sources.load import load_as
 
@@ -32,11 +32,11 @@ class Reference:
         return len(set(self.answers))
 
 
-def take_reference(client: Client, model: Model, data: str) -> Reference:
+def take_reference(client: Client, model: ModelVersion, data: str) -> Reference:
     """Calls the server with one image after another.
 
     Args:
-        model: is served.
+        model: the version that is called.
         data: labelled images, as `vouch evaluate --data` takes them; empty for random pixels.
 
     Raises:
@@ -60,18 +60,18 @@ def answer_of(prediction: Prediction) -> tuple[str, ...]:
     return (prediction.label,) if prediction.label_set is None else tuple(sorted(prediction.label_set))
 
 
-def _random(model: Model) -> np.ndarray:
+def _random(model: ModelVersion) -> np.ndarray:
     return np.random.default_rng(SEED).integers(0, 256, (COUNT, *model.input_shape), dtype=np.uint8)
 
 
-def _labelled(data: str, model: Model) -> np.ndarray:
+def _labelled(data: str, model: ModelVersion) -> np.ndarray:
     """From all over the data: they may be in the order of their labels."""
     examples = examples_to_count(load_as(data, model.pixels))
     rows = np.unique(np.linspace(0, len(examples) - 1, COUNT).astype(np.int64))
     return examples[rows].images
 
 
-def _is_clear(one: Prediction, model: Model) -> bool:
+def _is_clear(one: Prediction, model: ModelVersion) -> bool:
     """Whether rounding cannot change the answer."""
     if one.label_set is None:
         (_, first), *others = one.top

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from vouch.client.bench.load import Load
-from vouch.client.messages import Model
+from vouch.client.messages import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def shown_ms(value: float) -> str:
 class Measured:
     """All points so far."""
 
-    model: Model
+    model: ModelVersion
     closed: list[ClosedPoint] = field(default_factory=list)
     open: list[OpenPoint] = field(default_factory=list)
     wrong: str = ""

@@ -235,7 +235,7 @@ class Catalog:
         """Why a version of a published model does not answer; version 0 for the live one."""
         model = self._models[entry.name]
         why = {one.version: one.reason for one in entry.refusals}
-        served = {one.version for one in (*model.versions, *entry.versions)}
+        served = {one.version for one in model.versions} | {one.version for one in entry.versions}
         if version and served and version not in {*served, *entry.verifying}:
             others = ", ".join(map(str, sorted(served))) + (" are" if len(served) > 1 else " is")
             return UnknownModel(f"version {version} of model {entry.name} is not served; version {others}")

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+
 from vouch.bundle.store import Bundle, open_bundle
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BatchDone, Statistics
@@ -14,6 +16,7 @@ from vouch.server.logs import event
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.budget import Budget
 from vouch.server.model.loader import load
+from vouch.server.model.request import Rows
 from vouch.server.model.time_limits import load_within_s
 from vouch.server.model.usable import unusable_in
 from vouch.server.repeats import Repeats
@@ -58,7 +61,7 @@ class Loader:
             raise Refused(f"it was not loaded within {self._within_s:.0f} s") from err
         return self._served(bundle, version, session.run)
 
-    def _served(self, bundle: Bundle, version: Version, run: Callable[..., tuple]) -> Served:
+    def _served(self, bundle: Bundle, version: Version, run: Callable[[np.ndarray], Rows]) -> Served:
         settings, batcher_of = self._settings, list[Served]()
         statistics = self.counts.begin(bundle.manifest.name, version.version)
         batcher = start_batcher(

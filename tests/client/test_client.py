@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.serving import Serving, start  # noqa: F401 - a fixture
+from tests.support.serving import Serving, live, start  # noqa: F401 - a fixture
 from tests.support.tiny import (
     LABELS,
     SIDE,
@@ -26,7 +26,6 @@ from vouch.client.images import Images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import NotReady
 from vouch.server.rpc.method import CallContext, methods
-from vouch.server.serving.catalog import Refusal
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.limits import Listening
@@ -108,7 +107,7 @@ async def test_a_multi_label_model_gives_each_image_its_labels(serving: Serving)
 
     async with AsyncClient(serving.address) as client:
         predictions = await client.predict(images, model="several")
-        about, other = await client.model("several"), await client.model("tiny")
+        about, other = live(await client.model("several")), live(await client.model("tiny"))
 
     assert [set(prediction.label_set or ()) for prediction in predictions] == expected
     assert () in [prediction.label_set for prediction in predictions]
@@ -119,7 +118,7 @@ async def test_a_multi_label_model_gives_each_image_its_labels(serving: Serving)
 async def test_a_model_says_how_far_to_rely_on_it(serving: Serving) -> None:
     """The calibration is the bundle's."""
     async with AsyncClient(serving.address) as client:
-        assert (await client.model()).calibration == calibration_of(tiny_validation())
+        assert live(await client.model()).calibration == calibration_of(tiny_validation())
 
 
 async def test_a_stream_answers_each_request_under_its_name(serving: Serving) -> None:
@@ -214,7 +213,7 @@ async def test_what_the_callers_own_requests_raise_reaches_the_caller(
 
 async def test_models_are_told_with_claim_state_and_refusals(serving: Serving) -> None:
     """What status shows; both clients read it alike."""
-    serving.catalog.refuse("broken", Refusal(4, "its hash is wrong"))
+    serving.published.refuse("broken", 4, "its hash is wrong")
 
     def synchronous() -> tuple[object, ...]:
         with Client(serving.address) as client:
@@ -230,9 +229,8 @@ async def test_models_are_told_with_claim_state_and_refusals(serving: Serving) -
         ("tiny", "serving", 1),
     ]
     assert models[0].refusals == ((4, "its hash is wrong"),)
-    assert models[0].claim is None
-    assert tiny.claim is not None
-    assert str(tiny.claim) == "270 of 300 = 90.00% (95 % interval 86.08% to 92.91%)"
+    assert (models[0].live, models[0].versions) == (None, ())
+    assert str(live(tiny).claim) == "270 of 300 = 90.00% (95 % interval 86.08% to 92.91%)"
 
 
 async def test_evaluate_ends_with_the_whole_recount(serving: Serving) -> None:

@@ -26,7 +26,7 @@ from tests.support.tiny import (
 from vouch.client.commands import bench, evaluate, health, predict, status
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
-from vouch.server.serving.catalog import Refusal, Served
+from vouch.server.serving.served import Served
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def test_status_shows_what_is_served_and_what_was_refused(
     serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Name, version, counts, digest; the reason of a refusal; and the same as JSON."""
-    serving.catalog.refuse("tiny", Refusal(2, "its hash is [wrong]"))
+    serving.published.refuse("tiny", 2, "its hash is [wrong]")
 
     code = await asyncio.to_thread(status, ["--server", serving.address])
     shown = capsys.readouterr().out
@@ -191,7 +191,9 @@ async def test_status_shows_what_is_served_and_what_was_refused(
     assert (result["ready"], result["models"][0]["name"], result["models"][0]["state"]) == (True, "tiny", "serving")
     assert result["models"][0]["refusals"] == [[2, "its hash is [wrong]"]]
     assert "warning" not in shown
-    assert (result["models"][0]["caveats"], result["models"][0]["no_better_than_chance"]) == ([], False)
+    (version,) = result["models"][0]["versions"]
+    assert (version["caveats"], version["no_better_than_chance"]) == ([], False)
+    assert (version["role"], version["plan"]) == ("live", {"threads": 0, "inline_images": 0})
 
 
 async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +203,8 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
     await asyncio.to_thread(status, ["--server", serving.address])
     shown = capsys.readouterr().out
     await asyncio.to_thread(status, ["--server", serving.address, "--json"])
-    _, tossed = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    _, model = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    (tossed,) = model["versions"]
 
     for part in (
         "  warning  no better than chance: its 95 % interval begins at 28.87%, and always answering",
@@ -227,7 +230,7 @@ async def test_status_says_that_there_is_no_model_where_none_was_published_and_n
     serving.catalog.withdraw(serving.catalog.find("tiny"), "its file is gone")
     await asyncio.to_thread(status, ["--server", serving.address])
     refused = capsys.readouterr().out
-    serving.catalog.forget_all_but({})
+    serving.published.remove_all()
     await asyncio.to_thread(status, ["--server", serving.address])
     empty = capsys.readouterr().out
 
@@ -256,7 +259,7 @@ async def test_status_shows_how_a_multi_label_model_answers(
     await asyncio.to_thread(status, ["--server", serving.address])
     shown = capsys.readouterr().out
     await asyncio.to_thread(status, ["--server", serving.address, "--json"])
-    several, tiny = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    several, tiny = (one["versions"][0] for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"])
 
     assert shown.count("answers  all labels from their thresholds on, 0.12 to 0.75") == 1
     assert (several["task"], several["thresholds"]) == ("multi_label", list(THRESHOLDS))
@@ -378,7 +381,7 @@ async def test_bench_fails_where_answers_change(serving: Serving, capsys: pytest
     bundle = publish_tiny(serving.folder)
     session = open_session(bundle.read_model(), "cpu", 1)
     batcher = start_batcher(run_one_row_off, Limits(64, 2000))
-    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
+    serving.published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     code = await asyncio.to_thread(bench, ["--server", serving.address, *QUICK, "--json"])
 
@@ -410,7 +413,7 @@ async def test_bench_shows_what_was_measured_before_its_end(serving: Serving, en
 
 async def test_bench_needs_a_model_that_is_served(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     """A refused one is told."""
-    serving.catalog.refuse("broken", Refusal(2, "its hash is wrong"))
+    serving.published.refuse("broken", 2, "its hash is wrong")
 
     code = await asyncio.to_thread(bench, ["--server", serving.address, "--model", "broken"])
 

@@ -6,12 +6,12 @@ import grpc
 import pytest
 
 from tests.support.certificates import Authority, Pair
-from tests.support.serving import Serving
+from tests.support.serving import Serving, live
 from vouch.client import AsyncClient, CallFailed, Client, Tls, UnusableCertificate
 from vouch.client.bench.calls import Calls
 from vouch.client.bench.images import Reference, take_reference
 from vouch.client.commands import status
-from vouch.client.messages import Model
+from vouch.client.messages import ModelVersion
 from vouch.client.settings import StatusSettings
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.limits import Listening
@@ -53,9 +53,9 @@ async def test_a_bench_opens_its_connections_over_tls(secured: str, authority: A
     """All of them, or the calls of a measurement would fail."""
     tls = Tls(authority.certificate)
 
-    def reference_of() -> tuple[Model, Reference]:
+    def reference_of() -> tuple[ModelVersion, Reference]:
         with Client(secured, 10, tls) as client:
-            model = client.model()
+            model = live(client.model())
             return model, take_reference(client, model, "")
 
     model, reference = await asyncio.to_thread(reference_of)

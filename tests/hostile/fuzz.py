@@ -23,6 +23,7 @@ import grpc
 
 from tests.hostile.mutations import connection, message
 from tests.hostile.served import Bystander, Server, served
+from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder
 from vouch.server.counting.statistics import Statistics
@@ -34,9 +35,10 @@ from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.oip.service import Inference
 from vouch.server.services.reflection import Reflection
-from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
+from vouch.server.serving.served import Served
 from vouch.server.settings import Transport
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.worker.heap import resident_bytes
@@ -79,7 +81,7 @@ async def house(path: Path) -> AsyncIterator[list[Method]]:
     bundle = publish_tiny(ModelsFolder(path))
     session, statistics = open_session(bundle.read_model(), "cpu", 1), Statistics()
     batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
-    catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
+    Published(catalog).serve(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
     services = [
         *Classifier(catalog, gate, Decoder(1, 100, 1 << 26), 500).methods(),
         *Inference(catalog, gate, readiness, 500).methods(),

@@ -1,4 +1,4 @@
-"""A real gRPC server over a catalog that serves the tiny model, as a fixture; the worker's own tests start it whole."""
+"""A real gRPC server with the worker's own services over a catalog that serves the tiny model, as a fixture."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -8,28 +8,28 @@ from pathlib import Path
 import grpc
 import pytest
 
+from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.client.messages import Model, ModelVersion
 from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from vouch.server.counting.statistics import Statistics
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
 from vouch.server.model.usable import unusable_in
-from vouch.server.rpc.method import Method, no_method
-from vouch.server.services.classifier.service import Classifier
+from vouch.server.rpc.method import Method
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.health import Health
-from vouch.server.services.oip.service import Inference
-from vouch.server.services.reflection import Reflection
-from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
+from vouch.server.serving.served import Served
 from vouch.server.supervisor.metrics import CODE_NAMES
 from vouch.server.transport.choice import Listener
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.limits import Listening
+from vouch.server.worker.services import ServiceParts, service_table
 
 MAX_REQUEST_IMAGES = 500
 Start = Callable[[Iterable[Method], Gate, Listening], Awaitable[Listener]]
@@ -41,6 +41,8 @@ class Serving:
 
     folder: ModelsFolder
     catalog: Catalog
+    published: Published
+    """What the catalog is told; versions that are made by hand are served through it too."""
     readiness: Readiness
     gate: Gate
     channel: grpc.aio.Channel
@@ -52,7 +54,7 @@ class Serving:
     def ended(self) -> dict[tuple[str, str], int]:
         """Method and code -> requests that were counted, of all versions and of none."""
         counted = [method.requests for method in self.methods]
-        counted += [entry.served.statistics.requests for entry in self.catalog.entries() if entry.served]
+        counted += [one.statistics.requests for entry in self.catalog.entries() for one in entry.versions]
         found: Counter[tuple[str, str]] = Counter()
         for requests in counted:
             for path, codes in requests.methods.items():
@@ -77,9 +79,7 @@ class Serving:
             on_batch=statistics.add,
             unusable=unusable_in(bundle.manifest),
         )
-        served = Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics)
-        self.catalog.install(served)
-        return served
+        return self.published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
 
 
 @pytest.fixture(params=[start_h2corn, start_grpcio], ids=["h2corn", "grpcio"])
@@ -94,19 +94,21 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     """All services, over each transport; one model, `tiny` version 1, is served."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
-    methods = [
-        *Classifier(catalog, gate, Decoder(2, 100, 1 << 26), MAX_REQUEST_IMAGES).methods(),
-        *Inference(catalog, gate, readiness, MAX_REQUEST_IMAGES).methods(),
-        *Health(readiness, ["vouch.v1.Classifier"]).methods(),
-        *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
-        no_method(),
-    ]
+    decoder = Decoder(2, 100, 1 << 26)
+    methods = service_table(ServiceParts(catalog, gate, readiness, decoder, MAX_REQUEST_IMAGES))
     server = await start(methods, gate, Listening(max_message_bytes=1_000_000))
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
-        house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address, methods)
+        folder, published = ModelsFolder(tmp_path / "models"), Published(catalog)
+        house = Serving(folder, catalog, published, readiness, gate, channel, address, methods)
         house.install(publish_tiny(house.folder))
         yield house
         readiness.drain()
     await server.stop()
     await catalog.close()
+
+
+def live(model: Model) -> ModelVersion:
+    """Of a model that is served, the version that answers."""
+    assert model.live is not None
+    return model.live

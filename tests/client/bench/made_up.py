@@ -3,11 +3,14 @@
 from typing import Any
 
 from tests.support.tiny import LABELS, SIDE
+from vouch.bundle.accuracy import Accuracy
 from vouch.client.bench.load import Load
 from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
-from vouch.client.messages import Model
+from vouch.client.messages import ModelVersion
 
-TINY = Model("tiny", "serving", 1, LABELS, (SIDE, SIDE), "0" * 64, None, None, ())
+TINY = ModelVersion(
+    *("tiny", 1, "live", "0" * 64, LABELS, (SIDE, SIDE)), Accuracy(correct=9, total=10), Accuracy(correct=9, total=10)
+)
 
 
 def load_of(**changed: Any) -> Load:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.client.bench.made_up import TINY
-from tests.support.serving import MAX_REQUEST_IMAGES, Serving
+from tests.support.serving import MAX_REQUEST_IMAGES, Serving, live
 from tests.support.tiny import LABELS, THRESHOLDS, publish_tiny, several_probabilities, tiny_images, tiny_several
 from vouch.client import AsyncClient, CallFailed
 from vouch.client.bench.calls import CONNECTIONS, Calls, requests_of
 from vouch.client.bench.images import Reference
 from vouch.client.bench.load import RIGHT, WRONG
-from vouch.client.messages import Model
+from vouch.client.messages import ModelVersion
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import DomainError, InvalidRequest, ModelFailed, NotReady, Overloaded
 from vouch.server.rpc.method import CallContext, methods
@@ -51,9 +51,9 @@ def failing(error: DomainError) -> Callable[[CallContext], pb.PredictResponse]:
     return fail
 
 
-async def model_of(serving: Serving, name: str = "tiny") -> Model:
+async def model_of(serving: Serving, name: str = "tiny") -> ModelVersion:
     async with AsyncClient(serving.address) as client:
-        return await client.model(name)
+        return live(await client.model(name))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 10, 25])

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.serving import Serving
+from tests.support.serving import Serving, live
 from tests.support.tiny import (
     LABELS,
     SIDE,
@@ -23,7 +23,7 @@ from vouch.sources.errors import SourceError
 async def reference_of(serving: Serving, model: str = "tiny", data: str = "") -> Reference:
     def take() -> Reference:
         with Client(serving.address) as client:
-            return take_reference(client, client.model(model), data)
+            return take_reference(client, live(client.model(model)), data)
 
     return await asyncio.to_thread(take)
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.serving import MAX_REQUEST_IMAGES, Serving
+from tests.support.serving import MAX_REQUEST_IMAGES, Serving, live
 from tests.support.tiny import LABELS, publish_tiny, tiny_images
 from vouch.client import AsyncClient, CallFailed
 from vouch.client.bench.images import Reference
@@ -13,7 +13,7 @@ from vouch.client.bench.measure import measure, run
 from vouch.client.bench.points import Measured
 from vouch.client.settings import BenchSettings
 from vouch.server.model.batcher import Limits, start_batcher
-from vouch.server.serving.catalog import Served
+from vouch.server.serving.served import Served
 
 IMAGES, TRUE = tiny_images(20)
 REFERENCE = Reference(IMAGES, tuple((LABELS[k],) for k in TRUE))
@@ -26,7 +26,7 @@ def settings_of(serving: Serving, **changed: Any) -> BenchSettings:
 
 async def measured_of(serving: Serving) -> Measured:
     async with AsyncClient(serving.address) as client:
-        return Measured(await client.model())
+        return Measured(live(await client.model()))
 
 
 async def test_each_batch_size_is_measured_in_both_loops(serving: Serving) -> None:
@@ -95,7 +95,7 @@ async def test_a_server_that_answers_nobody_has_no_capacity_to_share(serving: Se
         raise ArithmeticError("no model")
 
     bundle = publish_tiny(serving.folder)
-    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, start_batcher(fail, Limits(64, 2000))))
+    serving.published.serve(Served(bundle, bundle.manifest.claim.accuracy, start_batcher(fail, Limits(64, 2000))))
     measured = await measured_of(serving)
 
     await measure(settings_of(serving, batches="1"), REFERENCE, measured, lambda _: None)

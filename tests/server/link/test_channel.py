@@ -9,28 +9,51 @@ import vouch.server.link.channel
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import Span, Statistics
+from vouch.server.lineup.lineup import LineUp, Model, Refusal, RunPlan, Version
 from vouch.server.link.channel import Channel, channel
 from vouch.server.link.messages import (
     VARIABLE,
+    Applied,
     AskTotal,
     Assignment,
-    Forget,
-    NotServed,
+    Follow,
+    Listen,
+    Listening,
+    Loading,
     Order,
     Ping,
     Pong,
+    Problem,
     Report,
-    Serve,
-    Serving,
     Stop,
     Stopped,
     Total,
-    Verifying,
     assignment,
 )
 from vouch.server.settings import ServeSettings
 
 COUNTS = Counts({"a": {3: Statistics(queue=Span(4, 5 << 40), runs={8: Span(1, 2), 256: Span(3, 4)}, images=9)}})
+
+LINE_UP = LineUp(
+    number=4,
+    complete=True,
+    models=(
+        Model(
+            name="a",
+            versions=(
+                Version(
+                    version=1,
+                    path=Path("models/a/1"),
+                    digest="d",
+                    served=Accuracy(correct=9, total=10),
+                    plan=RunPlan(threads=2, inline_images=32),
+                ),
+            ),
+            refusals=(Refusal(version=3, reason='not "right"\nat all'),),
+            verifying=(4,),
+        ),
+    ),
+)
 
 
 async def ends() -> tuple[Channel, Channel]:
@@ -41,11 +64,11 @@ async def ends() -> tuple[Channel, Channel]:
 async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> None:
     """Every kind of message arrives as it was."""
     said: list[Order | Report] = [
-        Verifying(name="a", versions=(2, 3)),
-        NotServed(name="a", version=3, reason='not "right"\nat all'),
-        Forget(there={"a": frozenset({1, 4}), "b": None}),
-        Serve(name="a", version=1, path=Path("models/a/1"), digest="d", served=Accuracy(correct=9, total=10)),
-        Serving(path=Path("models/a/1"), problem="no"),
+        Follow(line_up=LINE_UP),
+        Listen(),
+        Loading(name="a", version=3),
+        Applied(number=4, problems=(Problem(name="a", version=3, reason='not "right"\nat all', passing=True),)),
+        Listening(problem="the port is taken"),
         Ping(number=7),
         Pong(number=7, counts=COUNTS),
         AskTotal(number=8),

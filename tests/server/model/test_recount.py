@@ -122,7 +122,7 @@ async def test_operators_of_another_domain_are_run_only_where_that_is_allowed(tm
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
     allowed = VerifySettings(bundle=Path("unused"), threads=1, allow_domain=("com.microsoft",))
 
-    assert (await verify(bundle, allowed)).served == bundle.manifest.claim.accuracy
+    assert (await verify(bundle, allowed, 1)).served == bundle.manifest.claim.accuracy
     with pytest.raises(Refused, match=r"^model.onnx has operators of the domain 'com.microsoft'; .*--allow-domain"):
         await verify(bundle, settings(), 1)
 

@@ -55,7 +55,7 @@ async def test_an_old_bundle_drops_alpha_as_it_did(serving: Serving) -> None:
     assert await label_of(serving, HIDDEN, "tiny") == "first or third"  # both are white
     assert await label_of(serving, HIDDEN, "black") == "first or second"  # all is black
     about = await serving.classifier.GetModel(pb.GetModelRequest(model="old"))
-    assert about.model.decoding == pb.Decoding(rules=1, bits=16, ground="#ffffff")
+    assert about.model.versions[0].decoding == pb.Decoding(rules=1, bits=16, ground="#ffffff")
 
 
 async def test_bits_are_obeyed(serving: Serving) -> None:

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.lineups import Published
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.wire_format import read_varint, varint
@@ -21,9 +22,10 @@ from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast import MAX_KNOWN, FastPath, Surrounded, find_field
 from vouch.server.services.oip.service import Inference
-from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
+from vouch.server.serving.served import Served
 
 IMAGES = tiny_images(60)[0]
 MAX_REQUEST_IMAGES = 50
@@ -48,7 +50,7 @@ class House:
     def install(self, bundle: Bundle) -> None:
         session = open_session(bundle.read_model(), "cpu", 1)
         batcher = start_batcher(session.run, Limits(16, 1000, self.at_once_images))
-        self.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
+        Published(self.catalog).serve(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     async def close(self) -> None:
         self.decoder.close()

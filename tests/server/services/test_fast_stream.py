@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.inference import inference_pb2
@@ -21,9 +22,10 @@ from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast_stream import close_named, open_named
 from vouch.server.services.oip.service import END_STREAM_BY_ERROR, Inference
-from vouch.server.serving.catalog import Catalog, Served
+from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
+from vouch.server.serving.served import Served
 
 IMAGES = tiny_images(60)[0]
 
@@ -43,7 +45,7 @@ class House:
             return session.run(images)
 
         self.catalog = Catalog()
-        self.catalog.install(
+        Published(self.catalog).serve(
             Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, at_once_images)))
         )
         self.decoder = Decoder(1, 100, 1 << 20)

@@ -15,7 +15,7 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.model.session import Outputs
 from vouch.server.model.usable import unusable_in, usable_rows
 from vouch.server.services.oip.service import END_STREAM_BY_ERROR
-from vouch.server.serving.catalog import Served
+from vouch.server.serving.served import Served
 
 GOOD = tiny_images(6)[0]
 BAD = GOOD.copy()

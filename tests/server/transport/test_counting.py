@@ -16,7 +16,7 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.counting.statistics import Statistics
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import Outputs
-from vouch.server.serving.catalog import Served
+from vouch.server.serving.served import Served
 from vouch.server.transport.grpcio import start_grpcio
 
 REQUEST = raw(tiny_images(2)[0]).SerializeToString()
@@ -44,7 +44,7 @@ def hold(serving: Serving, queue_images: int = 2000) -> Held:
     """Serves a model that is held."""
     bundle, statistics, held = publish_tiny(serving.folder), Statistics(), Held()
     batcher = start_batcher(held, Limits(64, queue_images), on_batch=statistics.add)
-    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
+    serving.published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
     return held
 
 

@@ -15,7 +15,7 @@ from vouch.server.model.batcher import Batcher, Limits, start_batcher
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.stream import STREAM_WINDOW
 from vouch.server.services.classifier.service import most_probable
-from vouch.server.serving.catalog import Refusal, Served
+from vouch.server.serving.served import Served
 
 
 async def test_predict_names_the_class_of_each_image(serving: Serving) -> None:
@@ -128,7 +128,7 @@ async def test_a_request_whose_deadline_passes_in_the_queue_never_reaches_the_mo
 
     bundle = publish_tiny(serving.folder)
     batcher = start_batcher(run, Limits(64, 2000))
-    serving.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
+    serving.published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher))
     images, _ = tiny_images(3)
     first = asyncio.ensure_future(serving.classifier.Predict(raw(images[:1])))
     assert await asyncio.to_thread(running.wait, 60)
@@ -199,18 +199,20 @@ async def test_a_cancelled_stream_leaves_nothing_behind(serving: Serving) -> Non
 async def test_models_are_described_with_claim_and_served_accuracy(serving: Serving) -> None:
     """GetModel and ListModels tell all a client needs, refusals of newer versions among it."""
     bundle = serving.catalog.find("tiny").bundle
-    serving.catalog.refuse("tiny", Refusal(2, "it claims 9 of 10 right and reproduces 3"))
+    serving.published.refuse("tiny", 2, "it claims 9 of 10 right and reproduces 3")
 
     model = (await serving.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model
 
-    assert (model.name, model.version, model.state) == ("tiny", 1, pb.STATE_SERVING)
-    assert (list(model.labels), list(model.input_shape)) == (list(LABELS), [4, 4])
-    assert model.digest == bundle.digest
-    assert (model.claim.correct, model.claim.total, model.claim.accuracy) == (270, 300, 0.9)
-    assert model.claim.low < 0.9 < model.claim.high
-    assert model.served == model.claim
-    assert (model.baseline.correct, model.baseline.total, list(model.caveats)) == (106, 300, [])
-    assert model.decoding == pb.Decoding(rules=2, bits=16, ground="#ffffff")
+    (version,) = model.versions
+    assert (model.name, version.version, model.state) == ("tiny", 1, pb.STATE_SERVING)
+    assert (version.role, version.plan) == (pb.ROLE_LIVE, pb.RunPlan())
+    assert (list(version.labels), list(version.input_shape)) == (list(LABELS), [4, 4])
+    assert version.digest == bundle.digest
+    assert (version.claim.correct, version.claim.total, version.claim.accuracy) == (270, 300, 0.9)
+    assert version.claim.low < 0.9 < version.claim.high
+    assert version.served == version.claim
+    assert (version.baseline.correct, version.baseline.total, list(version.caveats)) == (106, 300, [])
+    assert version.decoding == pb.Decoding(rules=2, bits=16, ground="#ffffff")
     assert [(refused.version, refused.reason) for refused in model.refusals] == [
         (2, "it claims 9 of 10 right and reproduces 3")
     ]
@@ -219,10 +221,10 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
 
 async def test_a_refused_model_says_so_and_cannot_be_asked(serving: Serving) -> None:
     """A model without a served version is described with the reason, and predictions of it are UNAVAILABLE."""
-    serving.catalog.refuse("broken", Refusal(1, "its hash is wrong"))
+    serving.published.refuse("broken", 1, "its hash is wrong")
 
     model = (await serving.classifier.GetModel(pb.GetModelRequest(model="broken"))).model
-    assert (model.state, model.version, model.HasField("claim")) == (pb.STATE_REFUSED, 0, False)
+    assert (model.state, list(model.versions)) == (pb.STATE_REFUSED, [])
     assert await refusal(serving.classifier.Predict(raw(tiny_images(1)[0], model="broken"))) == (
         grpc.StatusCode.UNAVAILABLE,
         "no version of model broken is served: its hash is wrong",
@@ -260,11 +262,17 @@ def test_most_probable_prefers_the_first_of_equals() -> None:
     assert most_probable(probabilities, 3)[0].tolist() == [[1, 2, 0], [0, 2, 1]]
 
 
-async def test_no_name_means_the_served_model_whatever_else_was_refused(serving: Serving) -> None:
-    """A second model that could not vouch for itself is no reason to fail those who name none."""
-    serving.catalog.refuse("other", Refusal(1, "its hash is wrong"))
-
+async def test_no_name_means_the_only_published_model_whatever_is_served(serving: Serving) -> None:
+    """With a second one they have to be named, also while that is not served: or the answer would change with it."""
     assert (await serving.classifier.Predict(raw(tiny_images(1)[0]))).model == "tiny"
+
+    serving.published.refuse("other", 1, "its hash is wrong")
+
+    code, details = await refusal(serving.classifier.Predict(raw(tiny_images(1)[0])))
+    assert (code, details.startswith("a model has to be named: there are other, tiny")) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        True,
+    )
 
 
 async def test_a_long_name_comes_back_shortened(serving: Serving) -> None:

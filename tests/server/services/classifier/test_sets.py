@@ -68,12 +68,12 @@ async def test_a_bundle_of_format_1_has_no_sets_and_is_served(serving: Serving) 
     assert answer.version == 1
     assert (code, "without label sets" in message) == (grpc.StatusCode.INVALID_ARGUMENT, True)
     model = (await serving.classifier.GetModel(pb.GetModelRequest(model="older"))).model
-    assert not model.HasField("calibration")
+    assert not model.versions[0].HasField("calibration")
 
 
 async def test_a_model_tells_what_it_promises(serving: Serving) -> None:
     """GetModel has temperature, calibration errors, and every promise beside what was kept of it on validation."""
-    said = (await serving.classifier.GetModel(pb.GetModelRequest())).model.calibration
+    said = (await serving.classifier.GetModel(pb.GetModelRequest())).model.versions[0].calibration
     known = calibration_of(tiny_validation())
 
     assert (said.temperature, said.error_before, said.error_after) == (1.5, 0.02, 0.01)
@@ -103,8 +103,8 @@ async def test_a_multi_label_model_answers_a_set_of_labels(serving: Serving) -> 
 async def test_a_multi_label_model_tells_its_thresholds_and_promises_no_coverage(serving: Serving) -> None:
     """GetModel has task and thresholds; who asks for a coverage is told how it answers."""
     serving.install(publish_tiny(serving.folder, "several", task="multi_label"))
-    one = (await serving.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model
-    several = (await serving.classifier.GetModel(pb.GetModelRequest(model="several"))).model
+    one = (await serving.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model.versions[0]
+    several = (await serving.classifier.GetModel(pb.GetModelRequest(model="several"))).model.versions[0]
 
     code, message = await refusal(serving.classifier.Predict(raw(tiny_images(1)[0], model="several", coverage=0.9)))
 

@@ -4,7 +4,6 @@ import pytest
 from tests.server.services.classifier.calls import refusal
 from tests.support.serving import Serving
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.serving.catalog import Refusal
 
 
 async def index(serving: Serving, ready: bool = False) -> list[tuple[str, str, str, str]]:
@@ -14,10 +13,10 @@ async def index(serving: Serving, ready: bool = False) -> list[tuple[str, str, s
 
 async def test_every_version_is_listed_with_its_state_and_reason(serving: Serving) -> None:
     """Served, refused and being verified; a refused one that is looked at again is being verified."""
-    serving.catalog.refuse("tiny", Refusal(2, "its hash is wrong"))
-    serving.catalog.refuse("tiny", Refusal(10, "it claims too much"))
-    serving.catalog.begin_verifying("tiny", [11, 10])
-    serving.catalog.begin_verifying("other", [1])
+    serving.published.refuse("tiny", 2, "its hash is wrong")
+    serving.published.refuse("tiny", 10, "it claims too much")
+    serving.published.verify("tiny", 11, 10)
+    serving.published.verify("other", 1)
 
     assert await index(serving) == [
         ("other", "1", "LOADING", ""),
@@ -30,7 +29,7 @@ async def test_every_version_is_listed_with_its_state_and_reason(serving: Servin
 
 async def test_ready_asks_for_what_is_served_alone(serving: Serving) -> None:
     """Refused versions are left out."""
-    serving.catalog.refuse("tiny", Refusal(2, "its hash is wrong"))
+    serving.published.refuse("tiny", 2, "its hash is wrong")
 
     assert await index(serving, ready=True) == [("tiny", "1", "READY", "")]
 

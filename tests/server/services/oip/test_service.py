@@ -8,7 +8,6 @@ from tests.server.services.oip.calls import raw_request, typed_request
 from tests.support.serving import Serving
 from tests.support.tiny import LABELS, publish_tiny, random_validation, tiny_images
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.serving.catalog import Refusal
 
 
 def one_tensor(**fields: Any) -> pb.ModelInferRequest:
@@ -185,7 +184,7 @@ async def test_metadata_says_what_speaks_against_a_model(serving: Serving) -> No
 
 async def test_health_calls_tell_live_ready_and_which_model(serving: Serving) -> None:
     """A known model that is not served is not ready; an unknown one is NOT_FOUND."""
-    serving.catalog.refuse("broken", Refusal(1, "why"))
+    serving.published.refuse("broken", 1, "why")
     ready = {
         (name, version): (await serving.inference.ModelReady(pb.ModelReadyRequest(name=name, version=version))).ready
         for name, version in [("tiny", ""), ("tiny", "1"), ("tiny", "2"), ("broken", "")]

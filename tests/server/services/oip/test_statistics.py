@@ -10,7 +10,6 @@ from tests.support.serving import Serving
 from tests.support.tiny import publish_tiny, tiny_images
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.protos.vouch.v1 import classifier_pb2
-from vouch.server.serving.catalog import Refusal
 
 
 async def statistics(serving: Serving, **request: str) -> list[pb.ModelStatistics]:
@@ -66,7 +65,7 @@ async def test_counts_begin_anew_with_a_new_version_and_all_models_are_told_of(s
     await serving.inference.ModelInfer(raw_request(tiny_images(1)[0]))
     serving.install(publish_tiny(serving.folder))
     serving.install(publish_tiny(serving.folder, name="other"))
-    serving.catalog.refuse("broken", Refusal(1, "why"))
+    serving.published.refuse("broken", 1, "why")
     await serving.classifier.Predict(classifier_pb2.PredictRequest(model="other", raw=raw(tiny_images(3)[0]).raw))
 
     counts = await statistics(serving)
@@ -78,7 +77,7 @@ async def test_counts_begin_anew_with_a_new_version_and_all_models_are_told_of(s
 @pytest.mark.parametrize(("name", "version"), [("none", ""), ("tiny", "9"), ("tiny", "x"), ("broken", "")])
 async def test_what_is_not_served_has_no_statistics(serving: Serving, name: str, version: str) -> None:
     """INVALID_ARGUMENT, as Triton answers."""
-    serving.catalog.refuse("broken", Refusal(1, "why"))
+    serving.published.refuse("broken", 1, "why")
 
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await statistics(serving, name=name, version=version)
