@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from vouch.server.cores import available_cores, shares
-from vouch.server.link.messages import VARIABLE, Assignment
+from vouch.server.link.messages import VARIABLE, Assignment, Held
 from vouch.server.settings import ServeSettings
 from vouch.server.supervisor.import_path import import_path
 from vouch.server.transport.tls import TlsRotation, in_memory
@@ -25,6 +25,8 @@ class Launch:
     environment: Mapping[str, str]
     files: tuple[int, ...] = ()
     """Descriptors that it inherits, beside its end of the channel. Whoever has started it closes them."""
+    held: tuple[int, ...] = ()
+    """Descriptors that it inherits too, and that stay open here."""
 
 
 Launcher = Callable[[int], Launch]
@@ -36,11 +38,17 @@ def worker_cores(settings: ServeSettings) -> int:
     return max(1, available_cores() // settings.workers)
 
 
-def launchers(settings: ServeSettings, port: int, tls: TlsRotation | None = None) -> list[Launcher]:
+def launchers(
+    settings: ServeSettings,
+    port: int,
+    tls: TlsRotation | None = None,
+    held: Callable[[], tuple[Held, ...]] = lambda: (),
+) -> list[Launcher]:
     """One for each worker, with its share of the cores.
 
     Args:
         tls: the certificate that works, which a worker takes where the files cannot be used when it starts.
+        held: the files of what is served.
 
     Raises:
         StartFailed: there are too few cores to keep to.
@@ -51,14 +59,23 @@ def launchers(settings: ServeSettings, port: int, tls: TlsRotation | None = None
     environment = {**ALLOCATION, **os.environ, "PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))}
 
     def launch(pinned_to: frozenset[int], end: int) -> Launch:
-        held = _held(tls)
-        assignment = Assignment(settings=settings, port=port, cores=cores, pinned_to=pinned_to, socket=end, tls=held)
-        return Launch(command, {**environment, VARIABLE: assignment.model_dump_json()}, held)
+        certificate, served = _certificate(tls), held()
+        assignment = Assignment(
+            settings=settings,
+            port=port,
+            cores=cores,
+            pinned_to=pinned_to,
+            socket=end,
+            tls=certificate,
+            held=served,
+        )
+        inherited = tuple(descriptor for one in served for descriptor in one.files.values())
+        return Launch(command, {**environment, VARIABLE: assignment.model_dump_json()}, certificate, inherited)
 
     return [partial(launch, numbers) for numbers in kept]
 
 
-def _held(tls: TlsRotation | None) -> tuple[int, ...]:
+def _certificate(tls: TlsRotation | None) -> tuple[int, ...]:
     """The contents of the certificate's files, in files of memory."""
     if tls is None or not hasattr(os, "memfd_create"):
         return ()

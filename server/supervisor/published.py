@@ -34,12 +34,19 @@ class _Record:
 class Published:
     """Belongs to one event loop. Every change that matters makes another line-up."""
 
-    def __init__(self, models: Path, pins: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        models: Path,
+        pins: Mapping[str, int] | None = None,
+        is_held: Callable[[VerifiedVersion], bool] = lambda verified: False,
+    ) -> None:
         """
         Args:
             models: the models folder: callers are not told where it lies.
             pins: model -> its only version that may be served.
+            is_held: whether a version's files are held open.
         """
+        self._is_held = is_held
         self._folder = models
         self._pins = pins or {}
         self._records: dict[str, _Record] = {}
@@ -51,14 +58,15 @@ class Published:
         self.served: dict[str, int] = {}
         """Model -> its version that a worker served last as the live one."""
         self.installs = self.refusals = 0
-        """Versions that came to be served, and those that were refused, since the start; one that is refused again counts
+        """Versions that came to be served, and those that were refused, since the start; one refused again counts
         again."""
 
     def known(self, name: str) -> Known:
         """All that is known of a model, as the policy looks at it."""
         one = self._records.get(name) or _Record()
         running = frozenset(version for model, version in self._running if model == name)
-        return Known(one.found, one.verified, one.refused, one.casualties, running, self._pins.get(name, 0))
+        held = frozenset(version for version, verified in one.verified.items() if self._is_held(verified))
+        return Known(one.found, one.verified, one.refused, one.casualties, running, held, self._pins.get(name, 0))
 
     def to_verify(self, name: str) -> tuple[int, ...]:
         """As the policy says."""
@@ -67,6 +75,10 @@ class Published:
     def verified(self, name: str, version: int) -> VerifiedVersion:
         """What the probe found of a version that is in the line-up."""
         return self._records[name].verified[version]
+
+    def all_verified(self) -> list[VerifiedVersion]:
+        """Every version that reproduced its claim and is still there or served."""
+        return [verified for one in self._records.values() for verified in one.verified.values()]
 
     def live(self) -> list[VerifiedVersion]:
         """The live version of every model that has one."""

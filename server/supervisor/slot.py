@@ -179,7 +179,7 @@ class Slot:
                     raise StartFailed("it cannot serve what the others do")
             await worker.listen()
         except WorkerGone as err:
-            raise (StartFailed if worker.loading is None else _Suspect)(f"it {err}") from err
+            raise (StartFailed if worker.loading is None else _Suspect)(worker.problem or f"it {err}") from err
 
     async def _apply(self, worker: WorkerProcess, line_up: LineUp) -> bool:
         """Whether the worker may take calls. Raises WorkerGone."""

@@ -14,6 +14,7 @@ from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import StartFailed
 from vouch.server.model.time_limits import load_within_s
 from vouch.server.settings import ServeSettings
+from vouch.server.supervisor.held_files import HeldFiles
 from vouch.server.supervisor.launch import launchers, worker_cores
 from vouch.server.supervisor.pool import Pool
 from vouch.server.supervisor.port import ReservedPort
@@ -37,7 +38,8 @@ class Supervisor:
         self._started_s = time.time()
         self._reserved: ReservedPort | None = None
         self._tls: TlsRotation | None = None
-        self._published = Published(settings.models, settings.pins)
+        self._held = HeldFiles()
+        self._published = Published(settings.models, settings.pins, self._held.holds)
         self._watcher = self._new_watcher()
         self._pool: Pool | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -85,7 +87,8 @@ class Supervisor:
         self._reserved = ReservedPort(settings.host, settings.port)
         chosen = settings.model_copy(update={"transport": transport})
         limits = Limits(load_s=load_within_s(settings.max_batch_size), drain_s=settings.grace_s)
-        self._pool = Pool(launchers(chosen, self._reserved.port, self._tls), self._published, limits)
+        started = launchers(chosen, self._reserved.port, self._tls, lambda: self._held.of(self._published.live()))
+        self._pool = Pool(started, self._published, limits)
         self._status = await StatusServer.start(settings.host, settings.metrics_port, self._metrics, lambda: self.ready)
         await self._watcher.look()  # workers know from the start what is published
         self._watching = asyncio.create_task(self._watcher.watch(settings.scan_interval_s), name="watcher")
@@ -115,6 +118,7 @@ class Supervisor:
             await self._status.stop()
         if self._reserved is not None:
             self._reserved.close()
+        self._held.keep_alone([])
 
     def kill(self) -> None:
         """Ends all workers at once, with the calls that they answer."""
@@ -126,7 +130,7 @@ class Supervisor:
         memory = settings.max_verify_bytes
         limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
         verify = partial(probe, settings=settings, cores=worker_cores(settings), limits=limits)
-        return Watcher(ModelsFolder(settings.models), self._published, verify)
+        return Watcher(ModelsFolder(settings.models), self._published, verify, self._held)
 
     async def _metrics(self, accepted: str) -> tuple[str, bytes]:
         from vouch.server.supervisor.metrics import StateCollector, exposed  # noqa: PLC0415 - it starts sooner without

@@ -7,7 +7,7 @@ from pathlib import Path
 from vouch.server.supervisor.states import Limits
 
 LOOK_INTERVAL_S = 1.0
-self._limits.busy_sHARE = 0.02
+BUSY_SHARE = 0.02
 """Of a core, from which on it works; on a busy machine it gets no more."""
 ASLEEP_S = 2.0
 """Whoever looks so much too late has not been running itself, and the worker perhaps neither."""
@@ -62,6 +62,6 @@ class Watchdog:
             return ""
         if silent_s <= self._limits.silent_s + self._limits.measured_s or (found is not None and found.stopped):
             return ""
-        if found is None or found.cpu_s - self._worked_s < self._limits.busy_sHARE * (silent_s - self._limits.silent_s):
+        if found is None or found.cpu_s - self._worked_s < BUSY_SHARE * (silent_s - self._limits.silent_s):
             return f"gave no sign of life for {silent_s:.0f} s"
         return f"was busy without an answer for {silent_s:.0f} s" if silent_s > self._limits.busy_s else ""

@@ -20,6 +20,7 @@ from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.logs import event
 from vouch.server.passing import is_passing
 from vouch.server.supervisor.backoff import Backoff
+from vouch.server.supervisor.held_files import HeldFiles
 from vouch.server.supervisor.presence import Fingerprint, Found, Presence, fingerprint, last_change_s
 from vouch.server.supervisor.published import Published
 
@@ -52,10 +53,16 @@ class Watcher:
     """Models are looked after side by side: none waits for another."""
 
     def __init__(
-        self, folder: ModelsFolder, published: Published, verify: Verify, limits: WatchLimits | None = None
+        self,
+        folder: ModelsFolder,
+        published: Published,
+        verify: Verify,
+        held: HeldFiles | None = None,
+        limits: WatchLimits | None = None,
     ) -> None:
         self._folder = folder
         self._published = published
+        self._held = held or HeldFiles()
         self._verify = verify
         self._limits = limits or WatchLimits()
         self._at_once = asyncio.Semaphore(self._limits.at_once)
@@ -116,6 +123,7 @@ class Watcher:
         names = [name for name, found in contents.items() if found != []]
         self._tell_of_none("" if names else await asyncio.to_thread(without_models, self._folder.path))
         self._published.look({name: None if one is None else frozenset(one) for name, one in contents.items()})
+        self._held.keep_alone(self._published.all_verified())
         await self._forget_changed(contents)
         for name in names:
             if contents[name] is None:
@@ -181,6 +189,7 @@ class Watcher:
             return
         self._decide(key, seen)
         verified = VerifiedVersion(name, version, path, verdict)
+        await asyncio.to_thread(self._held.hold, verified)
         self._presence.keep(verified, seen)
         self._published.verify(verified)
 

@@ -55,6 +55,8 @@ class WorkerProcess:
         """Of the line-up that it has applied."""
         self.running: frozenset[tuple[str, int]] = frozenset()
         """Models and versions that it serves."""
+        self.problem = ""
+        """Why it cannot take calls; empty while it can."""
         self.broken = ""
         """Why it wants to be replaced; empty while it does not."""
         self.counts = Counts()
@@ -226,6 +228,7 @@ class WorkerProcess:
                     self._loads(None)
                     self._answer(report)
                 case Listening() if not self._listening.done():
+                    self.problem = report.problem
                     self._listening.set_result(report)
                     if self.state is State.STARTING and not report.problem:
                         self._watchdog.heard(asyncio.get_running_loop().time())
@@ -269,7 +272,7 @@ async def _started(launch: Launch, end: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *launch.command,
             env=launch.environment,
-            pass_fds=(end, *launch.files),
+            pass_fds=(end, *launch.files, *launch.held),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=2,  # standard output is the supervisor's
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone

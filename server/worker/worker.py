@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -56,12 +56,20 @@ class EndedUnasked(Exception):
 class Worker:
     """Answers calls as its supervisor says. Belongs to one event loop."""
 
-    def __init__(self, settings: ServeSettings, cores: int, channel: Channel, listen: StartListening) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        cores: int,
+        channel: Channel,
+        listen: StartListening,
+        held: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> None:
         """
         Args:
             cores: that this process may use.
             channel: to the supervisor.
             listen: called when the supervisor wants calls to be taken.
+            held: digest of a bundle -> descriptors of its files, which are read where its folder is gone.
         """
         self._settings = settings
         self._channel = channel
@@ -70,7 +78,7 @@ class Worker:
         self._gate = Gate()
         self._decoder = Decoder(cores, settings.max_queue_images, settings.max_queue_bytes)
         self._catalog = Catalog(lambda: self._readiness.set(self._catalog.ready), settings.default_model)
-        self._loader = Loader(settings, self._lost)
+        self._loader = Loader(settings, self._lost, held)
         self._reconciler = Reconciler(self._catalog, self._loader.load, channel.say, settings.models)
         self._questions = Questions()
         parts = ServiceParts(

@@ -54,6 +54,7 @@ def known(found: object = (), good: tuple[int, ...] = (), **others: Any) -> Know
         ),
         ("and then that one", known({1, 2}, (1, 2), casualties={2: "why"}, running={2}), 1, ()),
         ("its folder is gone, a worker serves it", known((), (2,), running={2}), 2, ()),
+        ("its folder is gone, its files are held", known({1}, (2,), held=frozenset({2})), 2, ()),
         ("its folder is gone, nobody serves it", known({1}, (2,)), 0, (1,)),
         ("its folder is gone: a new one is looked at", known({3}, (2,), running={2}), 2, (3,)),
         ("folders that cannot be read may all be there", known(None, (2,)), 2, ()),

@@ -4,8 +4,6 @@ import signal
 import sys
 import time
 
-import pytest
-
 from tests.support.programs import run_beside, until
 from vouch.server.supervisor.states import Limits
 from vouch.server.supervisor.watchdog import Watchdog, vitals

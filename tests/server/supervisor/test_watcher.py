@@ -28,7 +28,7 @@ class House:
         self.folder = ModelsFolder(path)
         self.published = Published(path)
         self.published.on_change = self._serve
-        self.watcher = Watcher(self.folder, self.published, self.verify, limits)
+        self.watcher = Watcher(self.folder, self.published, self.verify, limits=limits)
         self.verified: list[int] = []
         self.refused: dict[int, str] = {}
         self.wrong_digest = False
