@@ -31,15 +31,21 @@ REPEATS = Repeats()
 class Loader:
     """Makes what is served of what is listed. Belongs to one event loop."""
 
-    def __init__(self, settings: ServeSettings, on_death: Callable[[Served, BaseException], None]) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        on_death: Callable[[Served, BaseException], None],
+        within_s: float | None = None,
+    ) -> None:
         """
         Args:
             on_death: told when a version's runner has ended by an error.
+            within_s: how long a version may take; None: as long as the largest batch may.
         """
         self._settings = settings
         self._on_death = on_death
         self._budget = Budget(settings.max_queue_bytes)
-        self._within_s = load_within_s(settings.max_batch_size)
+        self._within_s = load_within_s(settings.max_batch_size) if within_s is None else within_s
         self.counts = Counts()
         """Of the versions that were loaded; nothing else is in it."""
 
@@ -58,7 +64,7 @@ class Loader:
         except TimeoutError as err:
             if err.errno is not None:  # a disk's
                 raise
-            raise Refused(f"it was not loaded within {self._within_s:.0f} s") from err
+            raise Refused(f"it was not loaded within {self._within_s:g} s") from err
         return self._served(bundle, version, session.run)
 
     def _served(self, bundle: Bundle, version: Version, run: Callable[[np.ndarray], Rows]) -> Served:

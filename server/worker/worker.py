@@ -56,13 +56,22 @@ class EndedUnasked(Exception):
 class Worker:
     """Answers calls as its supervisor says. Belongs to one event loop."""
 
-    def __init__(self, settings: ServeSettings, cores: int, channel: Channel, listen: StartListening) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        cores: int,
+        channel: Channel,
+        listen: StartListening,
+        ends_within: Callable[[float], None] = end_within,
+    ) -> None:
         """
         Args:
             cores: that this process may use.
             channel: to the supervisor.
             listen: called when the supervisor wants calls to be taken.
+            ends_within: told in how many seconds this process has to have ended, whatever holds it.
         """
+        self._ends_within = ends_within
         self._settings = settings
         self._channel = channel
         self._listen = listen
@@ -97,7 +106,7 @@ class Worker:
             for task in (hearing, *others):
                 task.cancel()
             raise
-        end_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
+        self._ends_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
         await _cancel(*others, *([self._starting] if self._starting is not None else []))
         await self._drain(stop.delay_s)
         await _cancel(hearing)
