@@ -7,7 +7,7 @@ from pathlib import Path
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, FileEntry
-from vouch.bundle.plain_files import file_digest, first_entries, read_file
+from vouch.bundle.plain_files import file_digest, first_entries, read_file, read_held
 from vouch.bundle.validation import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
@@ -30,14 +30,17 @@ def check_publishable(path: Path, size: int) -> None:
         raise BundleError(f"{path.name} would have {size:,} bytes, and at most {most:,} are read; nothing is published")
 
 
-def read_listed(path: Path, entry: FileEntry) -> bytes:
+def read_listed(path: Path, entry: FileEntry, held: int | None = None) -> bytes:
     """A file's content, which is what the manifest says it is.
+
+    Args:
+        held: a descriptor of the file, where it is held open.
 
     Raises:
         InvalidBundle: the file is missing, is not a plain file, is too large, or has another size or hash.
     """
     try:
-        content = read_file(path, _limit(path, entry))
+        content = read_file(path, _limit(path, entry)) if held is None else read_held(held, _limit(path, entry))
     except OSError as err:
         raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
     _check(path, entry, len(content), bytes_digest(content))

@@ -47,6 +47,30 @@ def file_digest(path: Path, limit: int) -> tuple[int, str]:
     return size - left, digest.hexdigest()
 
 
+def hold(path: Path, limit: int) -> int:
+    """A descriptor of the file, by which it can be read even when the path leads to another one or to none. Whoever
+    gets it closes it. Raises as `check_size`.
+    """
+    with _opened(path, limit) as (file, _):
+        return os.dup(file.fileno())
+
+
+def read_held(descriptor: int, limit: int) -> bytes:
+    """The content of a file that is held, at most `limit` bytes.
+
+    Raises:
+        InvalidBundle: it has more.
+        OSError: it cannot be read.
+    """
+    if (size := os.fstat(descriptor).st_size) > limit:
+        raise InvalidBundle(f"a file has {size:,} bytes; expected at most {limit:,}")
+    parts, at = [], 0
+    while at < size and (part := os.pread(descriptor, min(size - at, CHUNK_BYTES), at)):  # others read it too
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts)
+
+
 def first_entries(folder: Path, most: int) -> list[str]:
     """Names of what is in a folder, `most` of them at most, sorted. Raises OSError."""
     with os.scandir(folder) as entries:  # Path.iterdir reads them all at once

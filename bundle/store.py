@@ -11,16 +11,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vouch.bundle.contents import MAX_MANIFEST_BYTES, check_files, check_publishable, read_listed
+from vouch.bundle.contents import LIMITS, MAX_MANIFEST_BYTES, check_files, check_publishable, read_listed
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
-from vouch.bundle.plain_files import check_size, file_digest, read_file
+from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
 from vouch.bundle.validation import Validation, unpack
 
 STAGING = ".staging-"
@@ -35,13 +35,15 @@ class Bundle:
     manifest: Manifest
     digest: str
     """SHA-256 of manifest.json, which holds the hashes of everything else."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Descriptors of files that are held open, and read in place of those in the folder."""
 
     def __str__(self) -> str:
         return f"{self.manifest.name} version {self.manifest.version}"
 
     def read(self, name: str) -> bytes:
         """A file's content, which is what the manifest says it is. Raises as `read_listed`."""
-        return read_listed(self.path / name, self.manifest.files[name])
+        return read_listed(self.path / name, self.manifest.files[name], self.held.get(name))
 
     def check_files(self) -> None:
         """Holds every file against the manifest. Raises InvalidBundle: one is missing, changed or too many."""
@@ -71,6 +73,44 @@ def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
     if (digest := bytes_digest(content)) != (expected_digest or digest):
         raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
     return Bundle(path, read_manifest(content), digest)
+
+
+def hold_bundle(path: Path) -> dict[str, int]:
+    """Descriptors of the files that are needed to serve the bundle in this folder: it can be served by them when the
+    folder is gone, or holds another. Whoever gets them closes them.
+
+    Raises:
+        InvalidBundle: a file is no plain one, or too large.
+        OSError: one cannot be opened.
+    """
+    held: dict[str, int] = {}
+    try:
+        for name in (MANIFEST, MODEL, VALIDATION):
+            held[name] = hold(path / name, LIMITS[name])
+    except BaseException:
+        for descriptor in held.values():
+            os.close(descriptor)
+        raise
+    return held
+
+
+def open_held(path: Path, held: Mapping[str, int], expected_digest: str) -> Bundle:
+    """The bundle whose files are held open.
+
+    Args:
+        path: where it lay.
+        held: as from `hold_bundle`.
+
+    Raises:
+        InvalidBundle: they are not what was verified.
+    """
+    try:
+        content = read_held(held[MANIFEST], MAX_MANIFEST_BYTES)
+    except OSError as err:
+        raise InvalidBundle(f"{MANIFEST} of {path}, which is held open, cannot be read: {err.strerror}") from err
+    if bytes_digest(content) != expected_digest:
+        raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
+    return Bundle(path, read_manifest(content), expected_digest, held)
 
 
 def check_manifest_size(path: Path) -> None:

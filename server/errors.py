@@ -64,6 +64,10 @@ class Refused(DomainError):
     """A version could not vouch for itself; the message is the reason."""
 
 
+class Incomplete(Refused):
+    """A version's folder is not whole; it may be where somebody is still copying it."""
+
+
 class Undecided(DomainError):
     """A version could not be looked at now; it says nothing about the version, and is tried again."""
 

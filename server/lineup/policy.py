@@ -29,18 +29,20 @@ class Known:
     casualties: Mapping[int, str] = field(default_factory=dict)
     """Version -> why workers cannot serve it."""
     running: frozenset[int] = frozenset()
-    """Versions that a worker serves now: they need no folder any more."""
+    """Versions that a worker serves now."""
+    held: frozenset[int] = frozenset()
+    """Versions whose files are held open: a new worker needs their folder no more than one that serves them."""
     pinned: int = 0
     """The only version that may be served; 0: none is pinned."""
 
-    def is_there(self, version: int) -> bool:
-        """Whether it lies in the models folder, or may do so."""
-        return self.found is None or version in self.found
+    def can_be_served(self, version: int) -> bool:
+        """Whether its files are at hand, or may be."""
+        return self.found is None or version in self.found | self.running | self.held
 
 
 def live_version(known: Known) -> int:
     """The version that is to answer; 0: there is none."""
-    there = {one for one in known.verified if known.is_there(one) or one in known.running}
+    there = {one for one in known.verified if known.can_be_served(one)}
     wanted = {known.pinned} & there if known.pinned else there
     good = wanted - known.casualties.keys()
     return max(good, default=0) or max(there & known.running, default=0)

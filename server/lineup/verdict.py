@@ -13,12 +13,26 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
 from vouch.server.lineup.lineup import RunPlan, Value
-from vouch.server.settings import MAX_BATCH_SIZE
+from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings
 
 MAX_WORD_BYTES = 1 << 18
 """A line, with the names of the most files and a reason of the most characters."""
 MAX_REASON, MAX_CAVEATS = 4000, 101
 """Characters, and as many as promised coverages and one more."""
+
+
+class ProbeTask(Value):
+    """What the process is to do."""
+
+    bundle: Path
+    """NAME/VERSION in a models folder."""
+    settings: RuntimeSettings
+    cores: int
+    """Of each worker."""
+    memory_bytes: int
+    """That it may take."""
+    parent: int
+    """The process that it ends with."""
 
 
 class Running(Value):
@@ -47,6 +61,8 @@ class NotVerified(Value):
 
     kind: Literal["not_verified"] = "not_verified"
     reason: str = Field(max_length=MAX_REASON)
+    incomplete: bool = False
+    """A file is missing, or is not all there: somebody may still be copying it."""
     passing: bool = False
     """What kept it may have passed a moment later, a disk that is away say: it says nothing about the version."""
 

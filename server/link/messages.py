@@ -19,6 +19,15 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Held(Message):
+    """The files of a verified version, which the supervisor holds open."""
+
+    digest: str
+    """Of the bundle."""
+    files: dict[str, int]
+    """Name -> descriptor."""
+
+
 class Assignment(Message):
     """What a worker is to be."""
 
@@ -31,6 +40,11 @@ class Assignment(Message):
     """The numbers of the cores that it keeps to; empty: whichever are free."""
     socket: int
     """The file descriptor of its end."""
+    tls: tuple[int, ...] = ()
+    """Descriptors of what worked last: certificate, key, and the authority of callers if there is one. Taken where the
+    files cannot be used now."""
+    held: tuple[Held, ...] = ()
+    """Of what is served: taken where a folder is gone, or holds something else."""
 
 
 class Follow(Message):

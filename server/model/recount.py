@@ -11,7 +11,7 @@ from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.store import Bundle
 from vouch.bundle.validation import Validation
-from vouch.server.errors import DomainError, Refused
+from vouch.server.errors import DomainError, Incomplete, Refused
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
 from vouch.server.model.loader import OnRun, check_outputs
@@ -46,12 +46,16 @@ async def verify(
         cores: of whoever will serve it.
 
     Raises:
-        Refused: a file is not the published one, the graph is not what the manifest says, or right answers of the
+        Incomplete: a file is missing, or is not the published one.
+        Refused: the graph is not what the manifest says, or right answers of the
             claim are lost; the message has the numbers.
         StartFailed: the provider is not available.
     """
     try:
         bundle.check_files()
+    except BundleError as err:
+        raise Incomplete(str(err)) from err
+    try:
         validation = bundle.read_validation()
         session, plan = load_and_plan(bundle, settings, cores, on_run)
     except BundleError as err:

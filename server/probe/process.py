@@ -1,11 +1,15 @@
-"""The process that verifies a version: `python -m vouch.server.probe.process BUNDLE SETTINGS CORES`, started by
-the supervisor, for workers that have as many cores each.
+"""The process that verifies a version: `python -m vouch.server.probe.process TASK`, started by the supervisor.
 
-It writes to standard output what `verdict` describes, a JSON object a line.
+Its task and what it writes to standard output are described in `lineup/verdict.py`, a JSON object a line. It runs at
+low priority, in bounded memory, and ends with the supervisor however that ends.
 """
 
+import ctypes
 import os
+import resource
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,29 +20,57 @@ with loading():
     import uvloop
 
     from vouch.bundle.caveats import caveats
-    from vouch.bundle.errors import BundleError
+    from vouch.bundle.errors import BundleError, InvalidBundle
     from vouch.bundle.store import ModelsFolder
-    from vouch.server.errors import DomainError
-    from vouch.server.lineup.verdict import MAX_REASON, AnyWord, NotVerified, Running, Verdict
+    from vouch.server.errors import DomainError, Incomplete
+    from vouch.server.lineup.verdict import MAX_REASON, AnyWord, NotVerified, ProbeTask, Running, Verdict
     from vouch.server.model.recount import verify
-    from vouch.server.settings import RuntimeSettings
+    from vouch.server.passing import is_passing
 
 
-def main(path: Path, settings: RuntimeSettings, cores: int) -> None:
-    """Verifies the bundle at NAME/VERSION of a models folder."""
+PR_SET_PDEATHSIG = 1
+NICENESS = 10
+"""What serves goes before."""
+NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate memory")
+"""What Python, C++ and ONNX Runtime say where the system refuses memory."""
+UNTOUCHED_BYTES = 1 << 30
+"""Addresses that libraries and threads reserve and do not use."""
+
+
+def main(task: ProbeTask) -> None:
+    """Verifies a bundle."""
     say = _only_voice()
-    with suppress(OSError):  # where memory runs out, this process is ended before any that serves
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    end_with(task.parent)
+    _step_back()
+    if task.settings.provider == "cpu":  # CUDA reserves addresses for all memory that there is
+        _limit_memory(task.memory_bytes)
     try:
-        say(_verdict(path, settings, cores, say))
-    except (DomainError, BundleError) as err:
-        reason = str(err).encode(errors="replace").decode()  # a path may hold what is no text
-        say(NotVerified(reason=reason[:MAX_REASON]))
+        say(_verdict(task, say))
+    except Exception as err:
+        say(_not_verified(err, task))
 
 
-def _verdict(path: Path, settings: RuntimeSettings, cores: int, say: Callable[[AnyWord], None]) -> Verdict:
-    bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name))
-    counted = uvloop.run(verify(bundle, settings, cores, on_run=lambda images: say(Running(images=images))))
+def _not_verified(err: Exception, task: ProbeTask) -> NotVerified:
+    """Raises what is a bug."""
+    text = traceback.format_exc()
+    if any(word in text for word in NO_MEMORY):
+        reason = f"verification takes more memory than it may; --max-verify-bytes is {task.memory_bytes:,}"
+        return NotVerified(reason=reason)
+    if not (isinstance(err, DomainError | BundleError) or is_passing(err)):
+        raise err
+    reason = str(err).encode(errors="replace").decode()  # a path may hold what is no text
+    return NotVerified(
+        reason=reason[:MAX_REASON] or repr(err), incomplete=isinstance(err, Incomplete), passing=is_passing(err)
+    )
+
+
+def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
+    path = task.bundle
+    try:
+        bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name))
+    except InvalidBundle as err:
+        raise Incomplete(str(err)) from err
+    counted = uvloop.run(verify(bundle, task.settings, task.cores, on_run=lambda images: say(Running(images=images))))
     manifest = bundle.manifest
     return Verdict(
         digest=bundle.digest,
@@ -48,6 +80,28 @@ def _verdict(path: Path, settings: RuntimeSettings, cores: int, say: Callable[[A
         plan=counted.plan,
         files=manifest.files,
     )
+
+
+def end_with(parent: int) -> None:
+    """Has the system kill this process when its parent ends, however that ends: prctl(2), PR_SET_PDEATHSIG."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it has ended already
+            os._exit(1)
+
+
+def _step_back() -> None:
+    os.nice(NICENESS)
+    with suppress(OSError):  # where memory runs out, this process is ended before any that serves
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """More is refused to this process by the system, at once; what it has loaded already comes on top."""
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * os.sysconf("SC_PAGE_SIZE") + memory_bytes + UNTOUCHED_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _only_voice() -> Callable[[AnyWord], None]:
@@ -63,4 +117,4 @@ def _only_voice() -> Callable[[AnyWord], None]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), RuntimeSettings.model_validate_json(sys.argv[2]), int(sys.argv[3]))
+    main(ProbeTask.model_validate_json(sys.argv[1]))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from vouch.server.cores import available_cores, shares
-from vouch.server.link.messages import VARIABLE, Assignment
+from vouch.server.link.messages import VARIABLE, Assignment, Held
 from vouch.server.settings import ServeSettings
 from vouch.server.supervisor.import_path import import_path
+from vouch.server.transport.tls import TlsRotation, in_memory
 
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """What glibc does not give back to the kernel at once: messages of 100 kB and more would otherwise be paid for in page
@@ -22,25 +23,61 @@ class Launch:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    files: tuple[int, ...] = ()
+    """Descriptors that it inherits, beside its end of the channel. Whoever has started it closes them."""
+    held: tuple[int, ...] = ()
+    """Descriptors that it inherits too, and that stay open here."""
 
 
-Workplace = Callable[[int], Launch]
+Launcher = Callable[[int], Launch]
 """(the file descriptor of a worker's end of its channel) -> what starts that worker."""
 
 
-def workplaces(settings: ServeSettings, port: int) -> list[Workplace]:
-    """One a worker, each with its share of the cores.
+def worker_cores(settings: ServeSettings) -> int:
+    """Each worker's share of the cores."""
+    return max(1, available_cores() // settings.workers)
+
+
+def launchers(
+    settings: ServeSettings,
+    port: int,
+    tls: TlsRotation | None = None,
+    held: Callable[[], tuple[Held, ...]] = lambda: (),
+) -> list[Launcher]:
+    """One for each worker, with its share of the cores.
+
+    Args:
+        tls: the certificate that works, which a worker takes where the files cannot be used when it starts.
+        held: the files of what is served.
 
     Raises:
         StartFailed: there are too few cores to keep to.
     """
-    cores = max(1, available_cores() // settings.workers)
+    cores = worker_cores(settings)
     kept = shares(settings.workers, cores) if settings.pin_workers else [frozenset[int]()] * settings.workers
     command = (sys.executable, "-P", "-m", "vouch.server.worker.process")
     environment = {**ALLOCATION, **os.environ, "PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))}
 
     def launch(pinned_to: frozenset[int], end: int) -> Launch:
-        assignment = Assignment(settings=settings, port=port, cores=cores, pinned_to=pinned_to, socket=end)
-        return Launch(command, {**environment, VARIABLE: assignment.model_dump_json()})
+        certificate, served = _certificate(tls), held()
+        assignment = Assignment(
+            settings=settings,
+            port=port,
+            cores=cores,
+            pinned_to=pinned_to,
+            socket=end,
+            tls=certificate,
+            held=served,
+        )
+        inherited = tuple(descriptor for one in served for descriptor in one.files.values())
+        return Launch(command, {**environment, VARIABLE: assignment.model_dump_json()}, certificate, inherited)
 
     return [partial(launch, numbers) for numbers in kept]
+
+
+def _certificate(tls: TlsRotation | None) -> tuple[int, ...]:
+    """The contents of the certificate's files, in files of memory."""
+    if tls is None or not hasattr(os, "memfd_create"):
+        return ()
+    tls.renewed()
+    return in_memory(tls.contents)

@@ -14,8 +14,9 @@ from prometheus_client.registry import Collector
 
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BOUNDS_NS, Requests, Statistics
+from vouch.server.lineup.verdict import VerifiedVersion
 from vouch.server.supervisor.presence import Found
-from vouch.server.supervisor.state import ServedModel, State, Surroundings
+from vouch.server.supervisor.state import State, Surroundings
 
 CODE_NAMES = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
@@ -80,7 +81,7 @@ def exposed(collector: Collector, accepted: str) -> tuple[str, bytes]:
     return content_type, encode(collector)
 
 
-def _of_requests(counts: Counts, served: Iterable[ServedModel]) -> Iterator[Metric]:
+def _of_requests(counts: Counts, served: Iterable[VerifiedVersion]) -> Iterator[Metric]:
     total = CounterMetricFamily(
         "vouch_requests",
         "Requests that have ended, by gRPC's status code. Each message of a stream of predictions is one. Model and "
@@ -141,7 +142,7 @@ def _of_runs(counts: Counts) -> Iterator[Metric]:
     yield from (queue, run, batch, failed, unusable, waiting)
 
 
-def _of_accuracy(served: Iterable[ServedModel]) -> Iterator[Metric]:
+def _of_accuracy(served: Iterable[VerifiedVersion]) -> Iterator[Metric]:
     families = {
         (what, end): GaugeMetricFamily(f"vouch_accuracy_{what}{suffix}", f"{text}, 0 to 1.", labels=MODEL)
         for what, of in (("claim", "that training claims"), ("served", "that the server counted before serving"))
@@ -153,7 +154,7 @@ def _of_accuracy(served: Iterable[ServedModel]) -> Iterator[Metric]:
     }
     for one in served:
         for (what, end), family in families.items():
-            family.add_metric([one.name, str(one.version)], getattr(getattr(one, what), end))
+            family.add_metric([one.name, str(one.version)], getattr(getattr(one.verdict, what), end))
     yield from families.values()
 
 
@@ -180,7 +181,7 @@ def _of_versions(state: State, found: Found) -> Iterator[Metric]:
         labels=("model", "digest"),
     )
     for one in state.served:
-        served.add_metric((one.name, one.digest[:12]), one.version)
+        served.add_metric((one.name, one.verdict.digest[:12]), one.version)
     refused = GaugeMetricFamily(
         "vouch_refused_version",
         "A version that is refused now; always 1. The newest 10 of a model are named, and at most 100.",

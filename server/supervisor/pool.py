@@ -1,151 +1,212 @@
-"""The workers of a server: all serve the same, one that ends unasked is replaced, and what one knows all know."""
+"""The workers of a server: all serve the line-up, and what one counted all know."""
 
 import asyncio
-import time
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from vouch.server.counting.counts import Counts, total
-from vouch.server.errors import Refused
-from vouch.server.lineup.verdict import VerifiedVersion
-from vouch.server.link.messages import Forget, NotServed, Order, Serve, Verifying
-from vouch.server.serving.catalog import Refusal, There, still_refused
-from vouch.server.settings import ServeSettings
-from vouch.server.supervisor.launch import Workplace
-from vouch.server.supervisor.slot import Company, Member
-from vouch.server.supervisor.state import ServedModel, State
+from vouch.server.errors import StartFailed
+from vouch.server.link.messages import Applied, Problem
+from vouch.server.logs import event
+from vouch.server.supervisor.backoff import Backoff
+from vouch.server.supervisor.launch import Launcher
+from vouch.server.supervisor.published import Published, Running
+from vouch.server.supervisor.slot import Around, Restarts, Slot
+from vouch.server.supervisor.states import Limits
+from vouch.server.supervisor.worker_process import WorkerProcess
+
+log = logging.getLogger("vouch.server")
+
+ENDED_S = 1.0
+"""For tasks to notice that all workers have ended."""
 
 
-class Crew:
-    """Some workers; for the watcher, all there is to tell."""
+@dataclass(frozen=True)
+class Retries:
+    """Before a version that could not be loaded for a passing reason is tried again."""
 
-    def __init__(self, workplaces: Sequence[Workplace], settings: ServeSettings) -> None:
-        drain_s = settings.drain_delay_s + settings.grace_s
-        company = Company(self._known, self._give_up, self.counts, drain_s)
-        self._members = [Member(workplace, company) for workplace in workplaces]
-        self._settings = settings
-        self._started_s = time.time()
-        self._listening = asyncio.Event()
-        self._given_up = asyncio.get_running_loop().create_future()
-        self._served: dict[str, tuple[ServedModel, Serve]] = {}
-        self._installs = self._refused_ever = 0
-        self._refusals: dict[str, dict[int, Refusal]] = {}
-        self._verifying: dict[str, tuple[int, ...]] = {}
+    first_s: float = 1.0
+    most_s: float = 60.0
+
+
+class Pool:
+    """Belongs to one event loop."""
+
+    def __init__(
+        self,
+        launchers: Sequence[Launcher],
+        published: Published,
+        limits: Limits | None = None,
+        restarts: Restarts | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        retries = retries or Retries()
+        around = Around(
+            line_up=lambda: self._published.line_up,
+            applied=self._applied,
+            died=self._died,
+            changed=self._changed,
+            total=self.counts,
+            give_up=self._give_up,
+        )
+        self._published = published
+        self._slots = [Slot(one, around, limits or Limits(), restarts or Restarts()) for one in launchers]
+        self._news = asyncio.Event()
+        self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._keeping: list[asyncio.Task[None]] = []
+        self._spreading: asyncio.Task[None] | None = None
+        self._retry = Backoff(retries.first_s, retries.most_s)
+        self._retrying: asyncio.TimerHandle | None = None
+        self._passing: set[WorkerProcess] = set()
+        """Workers that could not load a version for a passing reason."""
+        published.on_change = self._news.set
 
     async def start(self) -> None:
-        """Starts all of them; returns when they listen.
+        """Starts all of them; returns when they take calls.
 
         Raises:
             StartFailed: one of them does not start.
         """
-        started = await asyncio.gather(*(member.start() for member in self._members), return_exceptions=True)
-        for problem in filter(None, started):  # when all have begun to be looked after
-            raise problem
-        self._listening.set()
+        self._keeping = [self._watched(slot.keep(), f"worker {place}") for place, slot in enumerate(self._slots)]
+        self._spreading = self._watched(self._spread(), "spread the line-up")
+        started = asyncio.gather(*(slot.started for slot in self._slots), return_exceptions=True)
+        await asyncio.wait((started, self._given_up), return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            raise StartFailed(self._given_up.result())
+        for problem in started.result():
+            if problem is not None:
+                raise problem
 
     async def given_up(self) -> str:
-        """Returns when a worker's place cannot be filled, with the reason; until then it waits."""
+        """Returns when workers cannot be kept ready, with the reason; until then it waits."""
         reason: str = await asyncio.shield(self._given_up)
         return reason
+
+    async def stop(self, delay_s: float) -> None:
+        """Has all of them drain, and waits; those that take longer than they may are ended.
+
+        Args:
+            delay_s: for how long they still take new calls.
+        """
+        await asyncio.gather(*(slot.stop(delay_s) for slot in self._slots))
+        tasks = [*self._keeping, *([self._spreading] if self._spreading else [])]
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=ENDED_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(slot.stop(0.0) for slot in self._slots))  # one that was started meanwhile
+        if self._retrying is not None:
+            self._retrying.cancel()
+
+    def kill(self) -> None:
+        """Ends all of them at once, with the calls that they answer."""
+        for slot in self._slots:
+            slot.kill()
+
+    @property
+    def workers(self) -> int:
+        """How many take calls."""
+        return sum(slot.ready for slot in self._slots)
+
+    @property
+    def ready_workers(self) -> int:
+        """How many of these serve at least one model."""
+        return sum(slot.ready and slot.worker is not None and bool(slot.worker.running) for slot in self._slots)
+
+    @property
+    def restarts(self) -> int:
+        """Workers that ended unasked, or had to."""
+        return sum(slot.restarts for slot in self._slots)
+
+    async def counts(self) -> Counts:
+        """What all workers have counted, those that have ended included."""
+        return total(await asyncio.gather(*(slot.counts() for slot in self._slots)))
+
+    async def _spread(self) -> None:
+        """Has every worker follow each line-up. A version that no worker has served yet is loaded by one alone first:
+        where that worker dies of it, the others do not.
+        """
+        while True:
+            line_up = self._published.line_up
+            behind = [slot for slot in self._slots if slot.is_behind(line_up)]
+            if not behind:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            wanted = {(name, version.version) for name, version in line_up.versions()}
+            is_new = bool(wanted - self._running())
+            await asyncio.gather(*(slot.follow(line_up) for slot in (behind[:1] if is_new else behind)))
+
+    def _running(self, but: WorkerProcess | None = None) -> Running:
+        """What workers serve that take calls."""
+        ready = (slot.worker for slot in self._slots if slot.ready and slot.worker is not but)
+        return frozenset[tuple[str, int]]().union(*(worker.running for worker in ready if worker is not None))
+
+    def _applied(self, worker: WorkerProcess, applied: Applied) -> bool:
+        """Whether the worker may take calls now: it serves all that others do, and there is no other line-up yet."""
+        elsewhere = self._running(but=worker)
+        for one in applied.problems:
+            if not one.passing:
+                self._published.died(one.name, one.version, one.reason, elsewhere=(one.name, one.version) in elsewhere)
+        lost = [one for one in applied.problems if (one.name, one.version) in elsewhere]
+        if any(one.passing for one in applied.problems):
+            self._try_again_later(worker, applied.problems)
+        else:
+            self._passing.discard(worker)
+            self._retry.tries = 0
+        for slot in self._slots:
+            if slot.ready and slot.worker is worker and lost and not lost[0].passing:
+                slot.replace(f"it does not serve {lost[0].name} version {lost[0].version}: {lost[0].reason}")
+        self._published.run(self._running() | worker.running)
+        return not lost and self._published.line_up.number == worker.number
+
+    def _died(self, worker: WorkerProcess) -> None:
+        """It ended while it loaded a version."""
+        assert worker.loading is not None
+        name, version = worker.loading
+        elsewhere = worker.loading in self._running(but=worker)
+        how = worker.ended.result() if worker.ended.done() else "is not heard any more"
+        reason = f"a worker {how} while it loaded it"
+        self._published.died(name, version, reason, killed=worker.was_killed, elsewhere=elsewhere)
+
+    def _changed(self) -> None:
+        """Another worker is ready, or none where there was one."""
+        self._published.run(self._running())
+        self._news.set()
+
+    def _try_again_later(self, worker: WorkerProcess, problems: Sequence[Problem]) -> None:
+        self._passing.add(worker)
+        pause_s = self._retry.next_s()
+        first = next(one for one in problems if one.passing)
+        log.error(
+            "a worker does not serve %s version %d: %s; it tries again in %g s",
+            *(first.name, first.version, first.reason, pause_s),
+            extra=event("worker_trouble", model=first.name, version=first.version, reason=first.reason),
+        )
+        if self._retrying is None:
+            self._retrying = asyncio.get_running_loop().call_later(pause_s, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retrying = None
+        for worker in self._passing:
+            worker.number = 0
+        self._passing.clear()
+        self._news.set()
 
     def _give_up(self, reason: str) -> None:
         if not self._given_up.done():
             self._given_up.set_result(reason)
 
-    async def stop(self) -> None:
-        """Has all of them drain, and waits; those that take longer than they may are ended."""
-        delay_s, grace_s = self._settings.drain_delay_s, self._settings.grace_s
-        await asyncio.gather(*(member.stop(delay_s, grace_s) for member in self._members))
+    def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task whose end by an error is the server's: it would stand still in silence."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._task_ended)
+        return task
 
-    def kill(self) -> None:
-        """Ends all of them at once, with the calls that they answer."""
-        for member in self._members:
-            member.kill()
-
-    @property
-    def ready_workers(self) -> int:
-        """How many serve at least one model."""
-        return sum(member.ready for member in self._members)
-
-    async def counts(self) -> Counts:
-        """What all workers have counted, those that have ended included."""
-        return total(await asyncio.gather(*(member.counts() for member in self._members)))
-
-    async def state(self) -> State:
-        """What there is to tell at this moment."""
-        return State(
-            started_s=self._started_s,
-            counts=await self.counts(),
-            served=tuple(model for _, (model, _) in sorted(self._served.items())),
-            installs=self._installs,
-            refusals=self._refused_ever,
-            refused=tuple((name, version) for name in sorted(self._refusals) for version in self._refusals[name]),
-            workers=sum(member.alive for member in self._members),
-            ready_workers=self.ready_workers,
-            restarts=sum(member.restarts for member in self._members),
-        )
-
-    async def install(self, verified: VerifiedVersion) -> None:
-        """Has all workers serve a verified version, as soon as they listen.
-
-        Raises:
-            Refused: none of them can. One that cannot while others can is replaced.
-        """
-        await self._listening.wait()
-        name, version, verdict = verified.name, verified.version, verified.verdict
-        order = Serve(name=name, version=version, path=verified.path, digest=verdict.digest, served=verdict.served)
-        answers = await asyncio.gather(*(member.serve(order) for member in self._members))
-        problems = [answer for answer in answers if answer]
-        if len(problems) == len(answers):
-            raise Refused(problems[0])
-        self._served[name] = (
-            ServedModel(name, version, verdict.claim, verdict.served, verdict.digest),
-            order,
-        )
-        self._installs += 1
-        self._refusals[name] = {key: value for key, value in self._refusals.get(name, {}).items() if key > version}
-        for member, answer in zip(self._members, answers, strict=True):
-            if answer is None:
-                member.tell(order)  # it has come since, and was told what was served before
-            elif answer:
-                member.replace(f"it does not serve {verified}: {answer}")
-
-    def served_version(self, name: str) -> int:
-        """The version that answers now; 0 where there is none."""
-        return self._served[name][0].version if name in self._served else 0
-
-    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
-        """Says which versions of this model are being looked at."""
-        self._verifying[name] = tuple(versions)
-        self._tell(Verifying(name=name, versions=self._verifying[name]))
-
-    def end_verifying(self, name: str) -> None:
-        """The opposite."""
-        self._verifying.pop(name, None)
-        self._tell(Verifying(name=name))
-
-    def refuse(self, name: str, refusal: Refusal) -> None:
-        """Remembers why a version is not served."""
-        self._refusals.setdefault(name, {})[refusal.version] = refusal
-        self._refused_ever += 1
-        self._tell(NotServed(name=name, version=refusal.version, reason=refusal.reason))
-
-    def forget_all_but(self, there: There) -> None:
-        """Drops what is remembered of versions that are neither served nor there any more."""
-        kept = still_refused(self._refusals, there)
-        if kept != {name: versions for name, versions in self._refusals.items() if versions}:
-            self._tell(Forget(there=dict(there)))
-        self._refusals = kept
-
-    def _tell(self, order: Order) -> None:
-        for member in self._members:
-            member.tell(order)
-
-    def _known(self) -> list[Order]:
-        """What a new worker is told first."""
-        verifying = [Verifying(name=name, versions=versions) for name, versions in self._verifying.items()]
-        refused = [
-            NotServed(name=name, version=one.version, reason=one.reason)
-            for name, refusals in self._refusals.items()
-            for one in refusals.values()
-        ]
-        return [*verifying, *refused, *(order for _, order in self._served.values())]
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (err := task.exception()) is not None:
+            log.error("the task %r has ended", task.get_name(), exc_info=err, extra=event("task_ended"))
+            self._give_up(f"the task {task.get_name()!r} has ended by {err!r}")

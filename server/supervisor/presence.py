@@ -4,7 +4,7 @@ A worker that is replaced loads what is served once more: a served folder that i
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,27 +44,29 @@ class Presence:
     """Looks after the folders of what is served. Reads files only when a folder has changed."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[tuple[str, int], _Kept] = {}
 
     def keep(self, verified: VerifiedVersion, seen: Fingerprint) -> None:
-        """From now on this one is served under its name.
+        """This version may be served from now on.
 
         Args:
             seen: its folder's fingerprint when it was verified.
         """
-        self._kept[verified.name] = _Kept(verified, seen)
+        self._kept[verified.name, verified.version] = _Kept(verified, seen)
 
-    def look(self) -> dict[tuple[str, int], bool]:
+    def look(self, served: Iterable[VerifiedVersion]) -> dict[tuple[str, int], bool]:
         """Model and version of all that is served -> whether it is there; says in the log when that has changed."""
-        return {(name, kept.verified.version): self._look(name, kept) for name, kept in [*self._kept.items()]}
+        return {(one.name, one.version): self._look(one) for one in served}
 
-    def _look(self, name: str, kept: _Kept) -> bool:
-        now = fingerprint(kept.verified.path)
+    def _look(self, verified: VerifiedVersion) -> bool:
+        key = verified.name, verified.version
+        kept = self._kept[key]
+        now = fingerprint(verified.path)
         if now == kept.seen:
             return kept.there
-        reason = _why_not(kept.verified)
-        if self._kept[name] is kept:  # nothing else has come to be served under its name meanwhile
-            self._kept[name] = replace(kept, seen=now, there=not reason)
+        reason = _why_not(verified)
+        if self._kept[key] is kept:  # it has not been verified once more meanwhile
+            self._kept[key] = replace(kept, seen=now, there=not reason)
             _tell(kept, reason)
         return not reason
 
@@ -91,6 +93,14 @@ def _why_not(verified: VerifiedVersion) -> str:
     except BundleError as err:
         return str(err)
     return ""
+
+
+def last_change_s(path: Path) -> float:
+    """When a version's folder, or a file in it, was changed last, in seconds since 1970; 0 where there is none."""
+    try:
+        return max(path.stat().st_mtime, *(changed_ns / 1e9 for _, _, changed_ns in fingerprint(path)), 0.0)
+    except OSError:
+        return 0.0
 
 
 def fingerprint(path: Path) -> Fingerprint:

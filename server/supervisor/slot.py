@@ -1,301 +1,252 @@
-"""A worker's place: the process that fills it, what it is told, and who takes its place when it has ended."""
+"""A worker's place: one worker at a time is ready there, and one that cannot go on is replaced.
+
+A replacement is made before the old worker ends, where the memory allows it.
+"""
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from vouch.server.counting.counts import Counts, total
 from vouch.server.errors import StartFailed
-from vouch.server.link.channel import Channel, channel
-from vouch.server.link.messages import AskTotal, Broken, Order, Ping, Pong, Ready, Serve, Serving, Stop, Stopped, Total
-from vouch.server.link.questions import Questions
+from vouch.server.lineup.lineup import LineUp
+from vouch.server.link.messages import Applied
 from vouch.server.logs import event
-from vouch.server.supervisor.launch import Workplace
-from vouch.server.supervisor.watchdog import LOOK_INTERVAL_S, Watchdog
+from vouch.server.supervisor.backoff import Backoff
+from vouch.server.supervisor.launch import Launcher
+from vouch.server.supervisor.memory import has_room_for
+from vouch.server.supervisor.states import Limits, State
+from vouch.server.supervisor.worker_process import WorkerGone, WorkerProcess
 
 log = logging.getLogger("vouch.server")
 
-START_TIMEOUT_S = 60.0
-FIRST_PAUSE_S = 0.25
-"""Before a worker is replaced; twice as long after each that did not last."""
-LONGEST_PAUSE_S = 16.0
-MAX_TRIES = 7
-"""Workers that cannot start, one after the other, before the place is given up: 16 s of pauses. One that has started
-and ends is always replaced: what made it end may come from callers, and they must not end a server.
-"""
-LASTED_S = 60.0
-"""A worker that has lived so long ended for a reason of its own."""
-COUNTS_WITHIN_S = 1.0
-"""A worker that does not say in time what it has counted counts with what it said last."""
-TELL_AGAIN_AFTER_S = 5.0
-"""A worker that could not serve what the others do is told again: what kept it may have passed."""
-STOP_SLACK_S = 6.0
-"""For what has to be closed when all calls have ended."""
-KILLED_WITHIN_S = 10.0
-"""For the end of a process that was killed to be noticed; a busy machine takes its time."""
+
+@dataclass(frozen=True)
+class Restarts:
+    """How workers are replaced."""
+
+    first_s: float = 0.25
+    """Before a worker is replaced; twice as long after each that did not last."""
+    most_s: float = 16.0
+    most_in_vain: int = 7
+    """Workers that cannot start, one after the other, before the server gives up: 16 s of pauses. One that has taken
+    calls and ends is always replaced: what made it end may come from callers, and they must not end a server."""
 
 
 @dataclass(frozen=True)
-class Company:
-    """What a worker's place needs of those around it."""
+class Around:
+    """What a slot needs of those around it."""
 
-    known: Callable[[], list[Order]]
-    """What a new worker is told first."""
-    give_up: Callable[[str], None]
-    """Told the reason when the place cannot be filled."""
+    line_up: Callable[[], LineUp]
+    """What is to be served now."""
+    applied: Callable[[WorkerProcess, Applied], bool]
+    """Called with what came of a line-up; whether the worker may take calls now."""
+    died: Callable[[WorkerProcess], None]
+    """Called when a worker ended while it loaded a version."""
+    changed: Callable[[], None]
+    """Called when another worker is ready in a slot, or none."""
     total: Callable[[], Awaitable[Counts]]
     """What all workers have counted."""
-    drain_s: float
-    """How long a worker that drains may take, less some seconds for closing."""
+    give_up: Callable[[str], None]
+    """Called with the reason when no worker can be started."""
 
 
-class Member:
-    """A worker's place: whoever fills it is a process with a channel."""
+class _Suspect(StartFailed):
+    """A worker did not start, because of a version that it loaded."""
 
-    def __init__(self, workplace: Workplace, company: Company) -> None:
-        self._workplace = workplace
-        self._company = company
-        self._process: asyncio.subprocess.Process | None = None
-        self._channel: Channel | None = None
-        self._ready = asyncio.Event()
-        self._answers: dict[str, asyncio.Future[str | None]] = {}
-        self._keeping: asyncio.Task[None] | None = None
+
+class Slot:
+    """Filled by `keep`, until `stop`."""
+
+    def __init__(self, launcher: Launcher, around: Around, limits: Limits, restarts: Restarts) -> None:
+        self._launcher = launcher
+        self._around = around
+        self._limits = limits
+        self._restarts = restarts
+        self.restarts = 0
+        """Workers that have ended unasked, or had to."""
+        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the first worker takes calls, or with the reason why it does not."""
+        self.started.add_done_callback(_retrieved)
+        self.worker: WorkerProcess | None = None
+        """The one that takes calls, or did until a moment ago."""
+        self._all: set[WorkerProcess] = set()
+        self._ended = Counts()
+        """What those have counted that are gone."""
+        self._news = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._restarts = 0
-        self._serves = False
-        self._has_started = False
-        self._problem = ""
-        self._watchdog: Watchdog | None = None
-        self._questions = Questions()
-        self._before = Counts()
-        self._said = Counts()
-        self._telling: set[asyncio.Task[None]] = set()
-
-    @property
-    def alive(self) -> bool:
-        """Whether somebody fills the place."""
-        return self._ready.is_set()
+        self._asked: set[asyncio.Task[None]] = set()
+        self._replace_for = ""
 
     @property
     def ready(self) -> bool:
-        """Whether whoever fills it serves at least one model."""
-        return self._serves
+        """Whether a worker takes calls here."""
+        return self.worker is not None and self.worker.state is State.READY
 
-    @property
-    def restarts(self) -> int:
-        """How many of its workers have ended unasked, or had to."""
-        return self._restarts
+    def is_behind(self, line_up: LineUp) -> bool:
+        """Whether its worker has not applied this line-up yet."""
+        return self.worker is not None and self.ready and self.worker.number < line_up.number
 
-    async def start(self) -> None:
-        """Raises StartFailed."""
-        hearing = await self._fill()
-        ready = asyncio.ensure_future(self._ready.wait())
-        await asyncio.wait((ready, hearing), timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        self._keeping = asyncio.create_task(self._keep(hearing), name="worker")
-        if not self._ready.is_set():
-            self._stopping.set()
-            raise StartFailed(self._problem or "a worker did not start; its own words stand above")
+    async def keep(self) -> None:
+        """Has a worker ready here, again and again, until it is stopped."""
+        loop, in_vain = asyncio.get_running_loop(), 0
+        backoff = Backoff(self._restarts.first_s, self._restarts.most_s)
+        while not self._stopping.is_set():
+            began = loop.time()
+            try:
+                worker = await self._fill()
+                in_vain = 0
+                why = await self._needs_another(worker)
+            except _Suspect as err:  # what it loaded ended it: the version is given up, not the server
+                why = f"did not start: {err}"
+            except StartFailed as err:
+                why = f"did not start: {err}"
+                in_vain += 1
+                if not self._is_worth_trying(in_vain, err):
+                    return
+            if not self._stopping.is_set():
+                self.restarts += 1
+                await self._pause(why, backoff.next_s(loop.time() - began))
 
-    def tell(self, order: Order) -> None:
-        """Passes an order on; a worker that is being replaced will be told with all else."""
-        if self._channel is not None and self._ready.is_set():
-            self._channel.say(order)
-
-    async def serve(self, order: Serve) -> str | None:
-        """Has the worker serve a bundle; why it does not, or empty. None where nobody is there, or no longer is."""
-        if not self._ready.is_set():
-            return None
-        answer = self._answers[str(order.path)] = asyncio.get_running_loop().create_future()
-        self.tell(order)
-        problem: str | None = await answer
-        return problem
+    async def follow(self, line_up: LineUp) -> None:
+        """Has its worker serve what is to be served; nothing where there is none."""
+        if (worker := self.worker) is not None and self.ready:
+            with suppress(WorkerGone):  # `keep` sees it too
+                await self._apply(worker, line_up)
 
     def replace(self, reason: str) -> None:
-        """Has the worker drain and another take its place."""
-        log.error("a worker is replaced: %s", reason, extra=event("worker_replaced", reason=reason))
-        self._serves = False
-        self.tell(Stop())
-
-    async def stop(self, delay_s: float, grace_s: float) -> None:
-        """Has the worker drain; ends it where that takes longer than it may, and some seconds for closing.
-
-        Args:
-            delay_s: for how long it still takes new calls.
-            grace_s: how long accepted calls have then.
-        """
-        self._stopping.set()
-        if self._channel is not None:
-            self._channel.say(Stop(delay_s=delay_s))
-        if self._keeping is not None:
-            _, unfinished = await asyncio.wait((self._keeping,), timeout=delay_s + grace_s + STOP_SLACK_S)
-            if unfinished:
-                self.kill()
-                await asyncio.wait((self._keeping,), timeout=KILLED_WITHIN_S)
-
-    def kill(self) -> None:
-        """Ends the worker at once, if there is one."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        """Has another worker take the place of this one."""
+        self._replace_for = self._replace_for or reason
+        self._news.set()
 
     async def counts(self) -> Counts:
-        """What the workers of this place have counted, those that have ended included; the one that is there is asked
-        and has `COUNTS_WITHIN_S` to answer.
+        """What the workers of this slot have counted, those that have ended included."""
+        return total([self._ended, *[await worker.ask_counts() for worker in self._all]])
+
+    async def stop(self, delay_s: float) -> None:
+        """Has all its workers drain, and waits until they are gone.
+
+        Args:
+            delay_s: for how long they still take new calls.
         """
-        if self._ready.is_set():
-            with suppress(TimeoutError):
-                await self._questions.ask(lambda number: self.tell(Ping(number=number)), COUNTS_WITHIN_S)
-        return total([self._before, self._said])
+        self._stopping.set()
+        self._news.set()
+        for worker in self._all:
+            worker.drain(delay_s)
+        while self._all:
+            await asyncio.wait({worker.ended for worker in self._all})  # their states have limits
 
-    async def _fill(self) -> asyncio.Task[None]:
-        """Raises StartFailed."""
-        self._has_started = False
+    def kill(self) -> None:
+        """Ends its workers at once."""
+        for worker in self._all:
+            worker.kill()
+
+    async def _fill(self) -> WorkerProcess:
+        """Another worker that takes calls, in the place of the one before. Raises StartFailed."""
+        old = self.worker
+        if old is not None and not has_room_for(old.pid):
+            self._let_go(old)
+            await asyncio.wait({old.ended})  # its states have limits
+            old = None
+        worker = await WorkerProcess.launch(self._launcher, self._limits)
+        self._all.add(worker)
+        worker.on_change = self._news.set
+        worker.on_ask_total = lambda number: self._ask_total(worker, number)
+        worker.ended.add_done_callback(lambda _: self._gone(worker))
         try:
-            ours = await self._launch()
-            self._channel = await channel(ours)
-        except OSError as err:
-            raise StartFailed(f"a worker cannot be started: {err}") from err
-        return asyncio.create_task(self._hear(self._channel), name="hear a worker")
+            await self._prepare(worker)
+        except BaseException:
+            worker.drain()
+            self._around.changed()
+            raise
+        self.worker, self._replace_for = worker, ""
+        if old is not None:
+            old.drain()
+        if not self.started.done():
+            self.started.set_result(None)
+        self._around.changed()
+        return worker
 
-    async def _launch(self) -> socket.socket:
-        """Starts a process; this side's end of its channel. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            launch = self._workplace(theirs.fileno())
-            try:
-                self._process = await asyncio.create_subprocess_exec(
-                    *launch.command,
-                    env=launch.environment,
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=2,  # standard output is the supervisor's
-                    start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone
-                )
-            except OSError:
-                ours.close()
-                raise
-        return ours
+    async def _prepare(self, worker: WorkerProcess) -> None:
+        """Has it load what is to be served, and then take calls. Raises StartFailed."""
+        if self._stopping.is_set():
+            raise StartFailed("the server stops")
+        try:
+            while not await self._apply(worker, self._around.line_up()):
+                if self._around.line_up().number == worker.number:
+                    raise StartFailed("it cannot serve what the others do")
+            await worker.listen()
+        except WorkerGone as err:
+            raise (StartFailed if worker.loading is None else _Suspect)(worker.problem or f"it {err}") from err
 
-    async def _hear(self, worker: Channel) -> None:
-        async for report in worker.heard():
-            match report:
-                case Ready(problem=problem) if problem:
-                    self._problem = problem
-                case Ready():
-                    for order in self._company.known():
-                        worker.say(order)
-                    self._ready.set()
-                    self._has_started = True
-                case Serving():
-                    self._serves = self._serves or not report.problem
-                    if not self._answered(str(report.path), report.problem) and report.problem:
-                        self._tell_again_later(worker, report)
-                case Pong():
-                    if self._watchdog is not None:
-                        self._watchdog.heard(asyncio.get_running_loop().time())
-                    self._said = report.counts
-                    self._questions.answered(report.number, report.counts)
-                case AskTotal():
-                    telling = asyncio.create_task(self._tell_total(worker, report.number), name="tell the total")
-                    self._telling.add(telling)
-                    telling.add_done_callback(self._telling.discard)
-                case Stopped():
-                    self._said = report.counts
-                case Broken():
-                    self.replace(report.reason)
-        self._ready.clear()
-        self._serves = False
-        self._before, self._said = total([self._before, self._said]), Counts()
-        self._before.waiting_images.clear()
-        self._questions.end()
-        for path in tuple(self._answers):
-            self._answered(path, None)
-        await worker.close()
+    async def _apply(self, worker: WorkerProcess, line_up: LineUp) -> bool:
+        """Whether the worker may take calls. Raises WorkerGone."""
+        try:
+            applied = await worker.follow(line_up)
+        except WorkerGone:
+            if worker.loading is not None:
+                self._around.died(worker)
+            raise
+        return self._around.applied(worker, applied)
 
-    async def _tell_total(self, worker: Channel, number: int) -> None:
-        worker.say(Total(number=number, counts=await self._company.total()))
-
-    def _answered(self, path: str, problem: str | None) -> bool:
-        """Whether anybody waited for it."""
-        answer = self._answers.pop(path, None)
-        if answer is None or answer.done():
+    def _is_worth_trying(self, in_vain: int, err: StartFailed) -> bool:
+        """Whether another worker is started after so many that did not start."""
+        if not self.started.done():
+            self.started.set_exception(err)
             return False
-        answer.set_result(problem)
+        if in_vain > self._restarts.most_in_vain:
+            self._around.give_up(f"a worker did not start {in_vain} times in a row; the last one: {err}")
+            return False
         return True
 
-    def _tell_again_later(self, worker: Channel, report: Serving) -> None:
-        """It was told what the others serve, and cannot: unless something newer is served by then."""
+    async def _needs_another(self, worker: WorkerProcess) -> str:
+        """Waits; why this worker needs a successor. Empty when the slot is stopped."""
+        while not self._stopping.is_set():
+            if worker.state is not State.READY:
+                self._let_go(worker)
+                return await worker.how()
+            if reason := self._replace_for or worker.broken:
+                log.error("a worker is replaced: %s", reason, extra=event("worker_replaced", reason=reason))
+                return f"is replaced: {reason}"
+            self._news.clear()
+            await self._news.wait()
+        return ""
+
+    def _let_go(self, worker: WorkerProcess) -> None:
+        """It is not the one that is ready here any more."""
+        worker.drain()
+        self.worker = None
+        self._around.changed()
+
+    def _gone(self, worker: WorkerProcess) -> None:
+        self._all.discard(worker)
+        worker.counts.waiting_images.clear()
+        self._ended = total([self._ended, worker.counts])
+
+    async def _pause(self, how: str, pause_s: float) -> None:
         log.error(
-            "a worker does not serve %s: %s; it is told again in %g s",
-            *(report.path, report.problem, TELL_AGAIN_AFTER_S),
-            extra=event("worker_trouble", path=report.path, reason=report.problem),
+            "a worker %s; another takes its place in %g s",
+            *(how, pause_s),
+            extra=event("worker_ended", reason=how, pause_s=pause_s),
         )
-
-        def tell_again() -> None:
-            for order in self._company.known():
-                if isinstance(order, Serve) and order.path == report.path:
-                    worker.say(order)
-
-        asyncio.get_running_loop().call_later(TELL_AGAIN_AFTER_S, tell_again)
-
-    async def _keep(self, hearing: asyncio.Task[None]) -> None:
-        """Fills the place again whenever its worker has ended, until the crew stops."""
-        loop, tries, in_vain, ended = asyncio.get_running_loop(), 0, 0, self._ended(hearing)
-        while True:
-            began = loop.time()
-            how = await ended
-            if self._stopping.is_set():
-                return
-            self._restarts += 1
-            tries = 1 if loop.time() - began > LASTED_S else tries + 1
-            in_vain = 0 if self._has_started else in_vain + 1
-            if in_vain > MAX_TRIES:
-                self._company.give_up(f"a worker did not start {in_vain} times in a row; the last one {how}")
-                return
-            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (tries - 1))
-            log.error(
-                "a worker %s; another takes its place in %g s",
-                *(how, pause),
-                extra=event("worker_ended", reason=how, pause_s=pause),
-            )
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stopping.wait()
-                    return
-            ended = self._filled()
-
-    async def _filled(self) -> str:
-        """Fills the place; returns how that ended, when it has."""
         try:
-            hearing = await self._fill()
-        except StartFailed as err:
-            return f"did not start: {err}"
-        if self._stopping.is_set():
-            self.kill()  # it came too late to be told
-        return await self._ended(hearing)
+            async with asyncio.timeout(pause_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
 
-    async def _ended(self, hearing: asyncio.Task[None]) -> str:
-        """How the worker ended, when it has; one that gives no sign of life is ended."""
-        assert self._process is not None
-        loop, process = asyncio.get_running_loop(), self._process
-        self._watchdog = Watchdog(process.pid, loop.time())
-        while not (await asyncio.wait((hearing,), timeout=LOOK_INTERVAL_S))[0]:
-            trouble = self._watchdog.trouble(loop.time())
-            if trouble and self._ready.is_set() and not self._stopping.is_set():
-                log.error("a worker %s and is ended", trouble, extra=event("worker_silent", reason=trouble))
-                self.kill()
-            self.tell(Ping())
-        return f"ended with {await self._exit_code(process)}"
+    def _ask_total(self, worker: WorkerProcess, number: int) -> None:
+        asked = asyncio.create_task(self._tell_total(worker, number), name="tell the total")
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
 
-    async def _exit_code(self, process: asyncio.subprocess.Process) -> int:
-        """Of a worker that is not heard any more: it has drained or drains now, and is ended where that takes long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._company.drain_s + STOP_SLACK_S):
-                return await process.wait()
-        log.error("a worker that is not heard any more is ended", extra=event("worker_silent"))
-        process.kill()
-        return await process.wait()
+    async def _tell_total(self, worker: WorkerProcess, number: int) -> None:
+        worker.tell_total(number, await self._around.total())
+
+
+def _retrieved(started: "asyncio.Future[None]") -> None:
+    """Or asyncio logs its error, where nobody waits for it any more."""
+    if not started.cancelled():
+        started.exception()

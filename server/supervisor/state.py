@@ -5,22 +5,10 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from vouch import __version__
-from vouch.bundle.accuracy import Accuracy
 from vouch.server.counting.counts import Counts
+from vouch.server.lineup.verdict import VerifiedVersion
 from vouch.server.supervisor.presence import Found
 from vouch.server.transport.tls import Validity
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """What a version claims, and what it reproduced."""
-
-    name: str
-    version: int
-    claim: Accuracy
-    served: Accuracy
-    digest: str
-    """Of the bundle: SHA-256, hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +18,7 @@ class State:
     started_s: float
     """When the server started, in seconds since 1970."""
     counts: Counts
-    served: tuple[ServedModel, ...]
+    served: tuple[VerifiedVersion, ...]
     installs: int
     """Versions that came to be served since the start."""
     refusals: int

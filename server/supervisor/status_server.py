@@ -26,7 +26,7 @@ Told = Callable[[str], Awaitable[tuple[str, bytes]]]
 END_OF_HEAD = b"\r\n\r\n"
 
 
-class Exposition:
+class StatusServer:
     """A listening server. Made by `start`."""
 
     def __init__(self, told: Told, ready: Callable[[], bool]) -> None:
@@ -47,15 +47,15 @@ class Exposition:
         Raises:
             StartFailed: the address is taken or not available.
         """
-        exposition = cls(told, ready)
+        server = cls(told, ready)
         try:
             taken = bound(host, port, shared=False)  # one address, as of the calls' port, where a name has several
-            exposition._server = await asyncio.start_server(exposition._connected, sock=taken, limit=MAX_HEAD_BYTES)
+            server._server = await asyncio.start_server(server._connected, sock=taken, limit=MAX_HEAD_BYTES)
         except OSError as err:
             raise StartFailed(
                 f"{cannot_listen(host, port, err)}, for metrics; --metrics-port takes another port, 0 a free one"
             ) from err
-        return exposition
+        return server
 
     @property
     def port(self) -> int:

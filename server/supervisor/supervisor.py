@@ -1,30 +1,27 @@
-"""`vouch serve`: workers that share a port, what they are told to serve, and the way down again.
+"""`vouch serve`: workers that share a port, what they are to serve, and the way down again.
 
 The supervisor watches the models folder and has every new version verified in a process of its own; the workers serve
-what has vouched for itself. One that ends unasked is started anew.
+what has vouched for itself. One that ends unasked is replaced.
 """
 
 import asyncio
 import logging
-import math
-import os
-import signal
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
 
 from vouch.bundle.misplaced import not_a_models_folder
 from vouch.bundle.store import ModelsFolder
-from vouch.cli.stopping import ONE_WISH_S, SIGNALS
 from vouch.server.errors import StartFailed
-from vouch.server.forced_exit import end_within
-from vouch.server.logs import event
+from vouch.server.model.time_limits import load_within_s
 from vouch.server.settings import ServeSettings
-from vouch.server.supervisor.launch import workplaces
-from vouch.server.supervisor.pool import Crew
+from vouch.server.supervisor.held_files import HeldFiles
+from vouch.server.supervisor.launch import launchers, worker_cores
+from vouch.server.supervisor.pool import Pool
 from vouch.server.supervisor.port import ReservedPort
-from vouch.server.supervisor.state import Surroundings, build_info
-from vouch.server.supervisor.status_server import Exposition
+from vouch.server.supervisor.published import Published
+from vouch.server.supervisor.state import State, Surroundings, build_info
+from vouch.server.supervisor.states import Limits
+from vouch.server.supervisor.status_server import StatusServer
 from vouch.server.supervisor.verifier import ProbeLimits, probe
 from vouch.server.supervisor.watcher import Watcher
 from vouch.server.transport.choice import chosen_transport
@@ -32,19 +29,21 @@ from vouch.server.transport.tls import TlsRotation, tls_files
 
 log = logging.getLogger("vouch.server")
 
-EXIT_WITHIN_S = 10.0
-"""When nothing is served any more; a look at a models folder that is away may never return."""
-
 
 class Supervisor:
     """Serves from `start` to `stop`."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
+        self._started_s = time.time()
         self._reserved: ReservedPort | None = None
-        self._crew: Crew | None = None
+        self._tls: TlsRotation | None = None
+        self._held = HeldFiles()
+        self._published = Published(settings.models, settings.pins, self._held.holds)
+        self._watcher = self._new_watcher()
+        self._pool: Pool | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._exposition: Exposition | None = None
+        self._status: StatusServer | None = None
         self._draining = False
 
     @property
@@ -56,50 +55,56 @@ class Supervisor:
     @property
     def metrics_port(self) -> int:
         """The port where the metrics are."""
-        assert self._exposition is not None
-        return self._exposition.port
+        assert self._status is not None
+        return self._status.port
 
     @property
     def ready(self) -> bool:
         """Whether calls should come here: something is served, and SIGTERM has not come."""
-        return not self._draining and self._crew is not None and self._crew.ready_workers > 0
+        return not self._draining and self._pool is not None and self._pool.ready_workers > 0
 
     async def start(self) -> None:
-        """Listens, NOT_SERVING until the first version has vouched for itself.
+        """Takes calls, NOT_SERVING until the first version has vouched for itself. Cancelled, it stops what it started.
 
         Raises:
             StartFailed: models folder, certificate, transport, provider or address is not available.
         """
-        settings = self._settings
-        if wrong := not_a_models_folder(settings.models):
-            raise StartFailed(wrong)
-        files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-        tls = TlsRotation(files) if files else None
-        if tls:
-            log.info("certificate %s", tls)
-        transport = chosen_transport(settings.transport)
-        self._reserved = ReservedPort(settings.host, settings.port)
         try:
-            places = workplaces(settings.model_copy(update={"transport": transport}), self._reserved.port)
-            self._crew = Crew(places, settings)
-            self.build = build_info(transport, settings.provider)
-            memory = settings.max_verify_bytes
-            limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
-            verify = partial(probe, settings=settings, limits=limits)
-            watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
-            around = partial(_surroundings, watcher, tls, settings.expected_servers)
-            told = partial(_metrics, self._crew, around, self.build), lambda: self.ready
-            self._exposition = await Exposition.start(settings.host, settings.metrics_port, *told)
-            self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
-            await self._crew.start()  # the first version is being verified meanwhile
+            await self._start(self._settings)
         except BaseException:
             await self.stop()
             raise
 
+    async def _start(self, settings: ServeSettings) -> None:
+        if wrong := not_a_models_folder(settings.models):
+            raise StartFailed(wrong)
+        files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        self._tls = TlsRotation(files) if files else None
+        if self._tls:
+            log.info("certificate %s", self._tls)
+        transport = chosen_transport(settings.transport)
+        self.build = build_info(transport, settings.provider)
+        self._reserved = ReservedPort(settings.host, settings.port)
+        chosen = settings.model_copy(update={"transport": transport})
+        limits = Limits(load_s=load_within_s(settings.max_batch_size), drain_s=settings.grace_s)
+        started = launchers(chosen, self._reserved.port, self._tls, lambda: self._held.of(self._published.live()))
+        self._pool = Pool(started, self._published, limits)
+        self._status = await StatusServer.start(settings.host, settings.metrics_port, self._metrics, lambda: self.ready)
+        await self._watcher.look()  # workers know from the start what is published
+        self._watching = asyncio.create_task(self._watcher.watch(settings.scan_interval_s), name="watcher")
+        await self._pool.start()  # the first version is being verified meanwhile
+
     async def given_up(self) -> str:
-        """Returns when workers cannot be kept alive, with the reason; until then it waits."""
-        assert self._crew is not None
-        return await self._crew.given_up()
+        """Returns when the server cannot go on, with the reason; until then it waits."""
+        assert self._pool is not None
+        assert self._watching is not None
+        pool = asyncio.ensure_future(self._pool.given_up())
+        await asyncio.wait({pool, self._watching}, return_when=asyncio.FIRST_COMPLETED)
+        if pool.done():
+            return pool.result()
+        pool.cancel()
+        err = None if self._watching.cancelled() else self._watching.exception()
+        return f"nobody looks after the models folder any more: {err!r}"
 
     async def stop(self) -> None:
         """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
@@ -107,76 +112,45 @@ class Supervisor:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        if self._crew is not None:
-            await self._crew.stop()
-        if self._exposition is not None:
-            await self._exposition.stop()
+        if self._pool is not None:
+            await self._pool.stop(self._settings.drain_delay_s)
+        if self._status is not None:
+            await self._status.stop()
         if self._reserved is not None:
             self._reserved.close()
+        self._held.keep_alone([])
 
     def kill(self) -> None:
         """Ends all workers at once, with the calls that they answer."""
-        if self._crew is not None:
-            self._crew.kill()
+        if self._pool is not None:
+            self._pool.kill()
 
+    def _new_watcher(self) -> Watcher:
+        settings = self._settings
+        memory = settings.max_verify_bytes
+        limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
+        verify = partial(probe, settings=settings, cores=worker_cores(settings), limits=limits)
+        return Watcher(ModelsFolder(settings.models), self._published, verify, self._held)
 
-def _surroundings(watcher: Watcher, tls: TlsRotation | None, expected_servers: int) -> Surroundings:
-    if tls:
-        tls.renewed()
-    return Surroundings(watcher.found, tls.contents.validities if tls else {}, expected_servers)
+    async def _metrics(self, accepted: str) -> tuple[str, bytes]:
+        from vouch.server.supervisor.metrics import StateCollector, exposed  # noqa: PLC0415 - it starts sooner without
 
+        if self._tls:
+            self._tls.renewed()
+        validities = self._tls.contents.validities if self._tls else {}
+        around = Surroundings(self._watcher.found, validities, self._settings.expected_servers)
+        return exposed(StateCollector(await self._state(), around, self.build), accepted)
 
-async def _metrics(
-    crew: Crew, around: Callable[[], Surroundings], build: Mapping[str, str], accepted: str
-) -> tuple[str, bytes]:
-    from vouch.server.supervisor.metrics import StateCollector, exposed  # noqa: PLC0415 - workers are started sooner without
-
-    return exposed(StateCollector(await crew.state(), around(), build), accepted)
-
-
-async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
-
-    Args:
-        started: called when the workers listen.
-
-    Raises:
-        StartFailed: as `Supervisor.start`, or workers cannot be kept alive.
-    """
-    supervisor = Supervisor(settings)
-    await supervisor.start()
-    signals = _Signals(supervisor)
-    for signal_number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(signal_number, signals.arrived, signal_number)
-    started(supervisor)
-    stopping, given_up = asyncio.ensure_future(signals.stop.wait()), asyncio.ensure_future(supervisor.given_up())
-    await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
-    log.info(
-        "draining: new calls are taken for %g s, accepted ones have up to %g s",
-        *(settings.drain_delay_s, settings.grace_s),
-        extra=event("draining", delay_s=settings.drain_delay_s, grace_s=settings.grace_s),
-    )
-    await supervisor.stop()
-    end_within(EXIT_WITHIN_S)
-    log.info("stopped", extra=event("stopped"))
-    if given_up.done():
-        raise StartFailed(given_up.result())
-    given_up.cancel()
-
-
-class _Signals:
-    """The first asks the server to stop; others at that moment are the same wish, and a later one ends it at once."""
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self.stop = asyncio.Event()
-        self._supervisor = supervisor
-        self._first_at = math.inf
-
-    def arrived(self, number: signal.Signals) -> None:
-        now = time.monotonic()
-        if now - self._first_at > ONE_WISH_S:
-            log.warning("%s again: ending at once", number.name, extra=event("ended_at_once"))
-            self._supervisor.kill()
-            os._exit(1)
-        self._first_at = min(self._first_at, now)
-        self.stop.set()
+    async def _state(self) -> State:
+        assert self._pool is not None
+        return State(
+            started_s=self._started_s,
+            counts=await self._pool.counts(),
+            served=tuple(self._published.live()),
+            installs=self._published.installs,
+            refusals=self._published.refusals,
+            refused=tuple(self._published.refused()),
+            workers=self._pool.workers,
+            ready_workers=self._pool.ready_workers,
+            restarts=self._pool.restarts,
+        )

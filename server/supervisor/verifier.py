@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vouch.server.errors import Refused, Undecided
-from vouch.server.lineup.verdict import MAX_REASON, MAX_WORD_BYTES, NotVerified, Running, Verdict, word_of
+from vouch.server.errors import Incomplete, Refused, Undecided
+from vouch.server.lineup.verdict import MAX_REASON, MAX_WORD_BYTES, NotVerified, ProbeTask, Running, Verdict, word_of
 from vouch.server.model.time_limits import IMAGE_S, START_S, STEP_S
 from vouch.server.settings import RuntimeSettings
 from vouch.server.supervisor.import_path import import_path
@@ -36,21 +36,31 @@ class ProbeLimits:
     image_s: float = IMAGE_S
 
 
-async def probe(bundle: Path, settings: RuntimeSettings, limits: ProbeLimits | None = None) -> Verdict:
+async def probe(bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimits | None = None) -> Verdict:
     """Verifies a bundle as `vouch verify` does.
 
     Args:
         bundle: NAME/VERSION in a models folder.
+        cores: of each worker: how the model is run best is measured on as many.
 
     Raises:
         Refused: with the reason, also where the process crashed, or took more memory or time than it may.
-        Undecided: the process could not be started, or was killed from outside; the bundle may be good.
+        Incomplete: its folder is not whole.
+        Undecided: the process could not be started, or was killed from outside, or what kept it may have passed a
+            moment later; the bundle may be good.
     """
     limits = limits or ProbeLimits()
-    shared = settings.model_dump_json(include=set(RuntimeSettings.model_fields))
+    shared = RuntimeSettings.model_validate(settings.model_dump(include=set(RuntimeSettings.model_fields)))
+    task = ProbeTask(
+        bundle=bundle,
+        settings=shared,
+        cores=cores,
+        memory_bytes=limits.memory_bytes,
+        parent=os.getpid(),
+    )
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "vouch.server.probe.process", str(bundle), shared),
+            *(sys.executable, "-P", "-m", "vouch.server.probe.process", task.model_dump_json()),
             env=os.environ | {"PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -98,8 +108,8 @@ async def _heard(process: Process, limits: ProbeLimits) -> Verdict | None:
                 ends = loop.time() + within_s
             case Verdict() as verdict:
                 return verdict
-            case NotVerified(reason=reason):
-                raise Refused(reason)
+            case NotVerified(reason=reason) as refusal:
+                raise (Undecided if refusal.passing else Incomplete if refusal.incomplete else Refused)(reason)
             case _:
                 raise Refused("the process that verified it said what it may not say")
 

@@ -4,15 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vouch.server.supervisor.states import Limits
+
 LOOK_INTERVAL_S = 1.0
-SILENCE_S = 10.0
-"""A worker that does not answer for so long, and does not work either, hangs."""
-BUSY_S = 120.0
-"""The same of one that works all the time: it comes to no end."""
 BUSY_SHARE = 0.02
 """Of a core, from which on it works; on a busy machine it gets no more."""
-MEASURED_S = 2.0
-"""How long it is watched whether it works."""
 ASLEEP_S = 2.0
 """Whoever looks so much too late has not been running itself, and the worker perhaps neither."""
 STOPPED = ("T", "t")
@@ -41,11 +37,12 @@ def vitals(pid: int) -> Vitals | None:
 class Watchdog:
     """Of one process, which gives signs of life."""
 
-    def __init__(self, pid: int, now: float) -> None:
+    def __init__(self, pid: int, now: float, limits: Limits) -> None:
         """
         Args:
             now: by a monotonic clock, in seconds, as everywhere here.
         """
+        self._limits = limits
         self._pid = pid
         self._looked_at = self._heard_at = now
         self._worked_s = 0.0
@@ -60,11 +57,11 @@ class Watchdog:
             self._heard_at = now  # silence begins anew
         self._looked_at = now
         silent_s, found = now - self._heard_at, vitals(self._pid)
-        if silent_s <= SILENCE_S:
+        if silent_s <= self._limits.silent_s:
             self._worked_s = found.cpu_s if found else 0.0
             return ""
-        if silent_s <= SILENCE_S + MEASURED_S or (found is not None and found.stopped):
+        if silent_s <= self._limits.silent_s + self._limits.measured_s or (found is not None and found.stopped):
             return ""
-        if found is None or found.cpu_s - self._worked_s < BUSY_SHARE * (silent_s - SILENCE_S):
+        if found is None or found.cpu_s - self._worked_s < BUSY_SHARE * (silent_s - self._limits.silent_s):
             return f"gave no sign of life for {silent_s:.0f} s"
-        return f"was busy without an answer for {silent_s:.0f} s" if silent_s > BUSY_S else ""
+        return f"was busy without an answer for {silent_s:.0f} s" if silent_s > self._limits.busy_s else ""

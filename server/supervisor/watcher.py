@@ -1,71 +1,77 @@
-"""Looks at the models folder, has every new version verified, and hands on those that vouched for themselves.
+"""Looks at the models folder and has every new version verified: what it finds goes to `Published`, which decides.
 
-Never trusts a folder it has not verified, and never gives up a version that serves: what is refused, deleted or
-unreadable changes nothing for callers. Nothing that lies in the folder is parsed here; the verification does that.
+Nothing that lies in the folder is parsed here; the verification does that, in a process of its own. Whatever a look
+runs into, the next one is made.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from vouch.bundle.errors import BundleError
 from vouch.bundle.misplaced import without_models
 from vouch.bundle.store import ModelsFolder, check_manifest_size, manifest_digest
-from vouch.server.errors import DomainError, Refused, Undecided
+from vouch.server.errors import DomainError, Incomplete, Refused, Undecided
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.logs import event
-from vouch.server.serving.catalog import Refusal, There, is_there
-from vouch.server.supervisor.presence import Fingerprint, Found, Presence, fingerprint
+from vouch.server.passing import is_passing
+from vouch.server.supervisor.backoff import Backoff
+from vouch.server.supervisor.held_files import HeldFiles
+from vouch.server.supervisor.presence import Fingerprint, Found, Presence, fingerprint, last_change_s
+from vouch.server.supervisor.published import Published
 
 log = logging.getLogger("vouch.server")
 
 Verify = Callable[[Path], Awaitable[Verdict]]
-"""What is found of the bundle in this folder, NAME/VERSION; raises Refused."""
-Install = Callable[[VerifiedVersion], Awaitable[None]]
-"""Loads a verified version and serves it. Raises DomainError or BundleError where that fails."""
-VERIFIED_AT_ONCE = 2
-TRY_AGAIN_AFTER_S = 30.0
-"""After a probe could not be started or was killed."""
-STALE_AFTER_S = 30.0
-"""A models folder that could not be looked at for so long, and for two intervals, counts as one that cannot be read."""
+"""What is found of the bundle in this folder, NAME/VERSION; raises Refused or Undecided."""
+Key = tuple[str, int]
+"""A model and a version of it."""
 
 
-class Record(Protocol):
-    """What is told of the models, and asked for the versions that are served."""
+@dataclass(frozen=True)
+class WatchLimits:
+    """How the folder is looked at, in seconds where nothing else is said."""
 
-    def served_version(self, name: str) -> int:
-        """The version that answers now; 0 where there is none."""
-
-    def begin_verifying(self, name: str, versions: Iterable[int]) -> None:
-        """These versions of the model are being looked at."""
-
-    def end_verifying(self, name: str) -> None:
-        """The opposite."""
-
-    def refuse(self, name: str, refusal: Refusal) -> None:
-        """Why a version is not served."""
-
-    def forget_all_but(self, there: There) -> None:
-        """Of versions that are neither served nor there, nothing is to be remembered."""
+    at_once: int = 2
+    """Versions that are verified at the same time."""
+    look_s: float = 20.0
+    """For one look: a folder over a network may never answer."""
+    retry_s: float = 1.0
+    """Before a version that could not be looked at for a passing reason is tried again; twice as long each time."""
+    retry_most_s: float = 60.0
+    settled_s: float = 3.0
+    """A version that is not whole and that somebody has written to so lately is being copied."""
+    stale_s: float = 30.0
+    """A folder that could not be looked at for so long, and for two intervals, counts as one that cannot be read."""
 
 
 class Watcher:
-    """Keeps a record in step with a models folder. Models are looked after side by side: none waits for another."""
+    """Models are looked after side by side: none waits for another."""
 
-    def __init__(self, folder: ModelsFolder, record: Record, verify: Verify, install: Install) -> None:
+    def __init__(
+        self,
+        folder: ModelsFolder,
+        published: Published,
+        verify: Verify,
+        held: HeldFiles | None = None,
+        limits: WatchLimits | None = None,
+    ) -> None:
         self._folder = folder
-        self._record = record
+        self._published = published
+        self._held = held or HeldFiles()
         self._verify = verify
-        self._install = install
-        self._at_once = asyncio.Semaphore(VERIFIED_AT_ONCE)
+        self._limits = limits or WatchLimits()
+        self._at_once = asyncio.Semaphore(self._limits.at_once)
         self._at_work: dict[str, asyncio.Task[None]] = {}
-        self._decided: dict[tuple[str, int], Fingerprint] = {}
-        self._try_again_at: dict[tuple[str, int], float] = {}
+        self._seen: dict[Key, Fingerprint] = {}
+        """What a version's folder was like when it was decided on."""
+        self._again_at: dict[Key, float] = {}
+        """When a version that could not be decided on is tried again, in the event loop's time."""
+        self._backoffs: dict[Key, Backoff] = {}
         self._trouble: dict[str, str] = {}
         self._without_models = ""
         self._presence = Presence()
@@ -75,7 +81,7 @@ class Watcher:
     @property
     def found(self) -> Found:
         """What the folder holds, as far as anybody knows at this moment."""
-        stale = time.monotonic() - self._looked_at > STALE_AFTER_S + 2 * self._interval_s
+        stale = time.monotonic() - self._looked_at > self._limits.stale_s + 2 * self._interval_s
         return replace(self._found, readable=False) if stale else self._found
 
     async def watch(self, interval_s: float) -> None:
@@ -91,108 +97,144 @@ class Watcher:
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
     async def look(self) -> None:
-        """Sets every model that has something new to work; says once what cannot be read while that does not change."""
+        """Sets every model that has something new to work; says once what cannot be read while that does not change.
+        Never raises but when cancelled.
+        """
+        try:
+            async with asyncio.timeout(self._limits.look_s):
+                await self._look()
+            self._trouble.pop("", None)
+        except Exception as err:
+            self._found = replace(self._found, readable=False)
+            self._tell("", err)
+
+    async def settled(self) -> None:
+        """Returns when what was found so far is decided on."""
+        await asyncio.gather(*self._at_work.values())
+
+    async def _look(self) -> None:
         try:
             contents = await asyncio.to_thread(self._folder.contents)
-        except BundleError as err:
-            self._found = replace(self._found, readable=False, there=await asyncio.to_thread(self._presence.look))
-            self._tell("", err)
-            return
-        versions = {name: 1 if found is None else len(found) for name, found in contents.items()}
-        self._found = Found(True, versions, await asyncio.to_thread(self._presence.look))
+        finally:
+            there = await asyncio.to_thread(self._presence.look, self._published.live())
+            self._found = replace(self._found, there=there)
+        self._found = Found(True, {name: 1 if one is None else len(one) for name, one in contents.items()}, there)
         self._looked_at = time.monotonic()
-        self._trouble.pop("", None)
         names = [name for name, found in contents.items() if found != []]
         self._tell_of_none("" if names else await asyncio.to_thread(without_models, self._folder.path))
-        self._forget_all_but({name: None if found is None else frozenset(found) for name, found in contents.items()})
+        self._published.look({name: None if one is None else frozenset(one) for name, one in contents.items()})
+        self._held.keep_alone(self._published.all_verified())
+        await self._forget_changed(contents)
         for name in names:
-            if name not in self._at_work:
-                task = asyncio.get_running_loop().create_task(self._bring_up(name), name=f"watch {name}")
+            if contents[name] is None:
+                await self._say_why_unreadable(name)
+            if name not in self._at_work and self._next(name) is not None:
+                task = asyncio.get_running_loop().create_task(self._bring_up(name), name=f"verify {name}")
                 self._at_work[name] = task
                 task.add_done_callback(partial(self._ended, name))
 
-    def _forget_all_but(self, there: There) -> None:
-        self._record.forget_all_but(there)
-        for name, version in set(self._decided) | set(self._try_again_at):
-            if not is_there(name, version, there):
-                self._decided.pop((name, version), None)
-                self._try_again_at.pop((name, version), None)
+    async def _forget_changed(self, contents: dict[str, list[int] | None]) -> None:
+        """What lies in a folder that has changed since it was decided on is looked at again."""
+        for name, version in [*self._seen]:
+            if (found := contents.get(name, [])) is not None and version not in found:
+                for kept in (self._seen, self._again_at, self._backoffs):
+                    kept.pop((name, version), None)
+            elif not self._published.is_served(name, version) and await self._has_changed(name, version):
+                del self._seen[name, version]
+                self._published.changed(name, version)
 
-    async def settled(self) -> None:
-        """Returns when what was found so far is served or refused."""
-        await asyncio.gather(*self._at_work.values())
+    async def _has_changed(self, name: str, version: int) -> bool:
+        return await asyncio.to_thread(fingerprint, self._path(name, version)) != self._seen[name, version]
+
+    async def _say_why_unreadable(self, name: str) -> None:
+        try:
+            await asyncio.to_thread(self._folder.versions, name)
+            self._trouble.pop(name, None)
+        except BundleError as err:
+            self._tell(name, err)
+
+    def _path(self, name: str, version: int) -> Path:
+        return self._folder.path / name / str(version)
+
+    def _next(self, name: str) -> int | None:
+        """The version of a model that is to be verified now; None: there is none."""
+        now = asyncio.get_running_loop().time()
+        open_now = (one for one in self._published.to_verify(name) if self._again_at.get((name, one), now) <= now)
+        return next(open_now, None)
 
     async def _bring_up(self, name: str) -> None:
-        """Serves the newest version that vouches for itself. Never raises but when cancelled."""
+        """Verifies what would be served, until there is nothing more. Never raises but when cancelled."""
         try:
-            versions = await self._candidates(name)
-            if versions:
-                self._record.begin_verifying(name, [version for version, _ in versions])
-            for version, seen in versions:
+            while (version := self._next(name)) is not None:
                 async with self._at_once:
-                    if await self._try(name, version, seen):
-                        break
+                    await self._try(name, version)
             self._trouble.pop(name, None)
         except Exception as err:
             self._tell(name, err)
-        finally:
-            self._record.end_verifying(name)
 
-    async def _candidates(self, name: str) -> list[tuple[int, Fingerprint]]:
-        """Versions above the served one that are new, or changed since they were refused; newest first."""
-        served, now = self._record.served_version(name), asyncio.get_running_loop().time()
-        found: list[tuple[int, Fingerprint]] = []
-        for version in await asyncio.to_thread(self._folder.versions, name):
-            if version <= served or self._try_again_at.get((name, version), now) > now:
-                continue
-            seen = await asyncio.to_thread(fingerprint, self._folder.path / name / str(version))
-            if self._decided.get((name, version)) != seen:
-                found.insert(0, (version, seen))
-        return found
-
-    async def _try(self, name: str, version: int, seen: Fingerprint) -> bool:
-        """Verifies and installs a version; False where it is refused."""
+    async def _try(self, name: str, version: int) -> None:
+        """Decides on a version, or when it is tried again."""
+        path, key = self._path(name, version), (name, version)
+        seen = await asyncio.to_thread(fingerprint, path)
         try:
-            path = self._folder.path / name / str(version)
+            verdict = await self._verdict(path)
+        except (DomainError, BundleError, OSError) as err:
+            if isinstance(err, Undecided) or is_passing(err):
+                self._try_again_later(key, err)
+            elif await self._is_being_copied(path, seen, err):
+                self._wait_for_the_rest(key)
+            else:
+                self._decide(key, seen)
+                self._published.refuse(name, version, str(err))
+            return
+        self._decide(key, seen)
+        verified = VerifiedVersion(name, version, path, verdict)
+        await asyncio.to_thread(self._held.hold, verified)
+        self._presence.keep(verified, seen)
+        self._published.verify(verified)
+
+    async def _verdict(self, path: Path) -> Verdict:
+        try:
             await asyncio.to_thread(check_manifest_size, path)
             verdict = await self._verify(path)
             if verdict.digest != await asyncio.to_thread(manifest_digest, path):
                 raise Refused("it changed while it was verified")
-            verified = VerifiedVersion(name, version, path, verdict)
-            await self._install(verified)
-            self._presence.keep(verified, seen)
-        except (DomainError, BundleError) as err:
-            if isinstance(err, Undecided):
-                self._try_again_at[name, version] = asyncio.get_running_loop().time() + TRY_AGAIN_AFTER_S
-            else:
-                self._decided[name, version] = seen
-            log.error(
-                "%s version %d is refused: %s",
-                *(name, version, err),
-                extra=event("refused", model=name, version=version, reason=str(err)),
-            )
-            self._record.refuse(name, Refusal(version, str(err)))
-            return False
-        claim, served = verdict.claim, verdict.served
-        log.info(
-            "%s is served: claim %s, served %s",
-            *(verified, claim, served),
-            extra=event(
-                "served",
-                model=name,
-                version=version,
-                digest=verdict.digest,
-                claim=claim.model_dump(),
-                served=served.model_dump(),
-            ),
+        except BundleError as err:
+            raise Incomplete(str(err)) from err
+        return verdict
+
+    def _decide(self, key: Key, seen: Fingerprint) -> None:
+        self._seen[key] = seen
+        self._again_at.pop(key, None)
+        self._backoffs.pop(key, None)
+
+    def _try_again_later(self, key: Key, err: Exception) -> None:
+        limits = self._limits
+        pause_s = self._backoffs.setdefault(key, Backoff(limits.retry_s, limits.retry_most_s)).next_s()
+        self._again_at[key] = asyncio.get_running_loop().time() + pause_s
+        log.error(
+            "%s version %d could not be verified now: %s; it is tried again in %g s",
+            *(*key, err, pause_s),
+            extra=event("undecided", model=key[0], version=key[1], reason=str(err), pause_s=pause_s),
         )
-        for caveat in verdict.caveats:
-            log.warning(
-                "%s: %s",
-                *(verified, caveat.text),
-                extra=event("caveat", model=name, version=version, kind=caveat.kind, reason=caveat.text),
+
+    async def _is_being_copied(self, path: Path, seen: Fingerprint, err: Exception) -> bool:
+        """Whether a version that is not whole may become so: somebody is writing to it, or was a moment ago."""
+        if not isinstance(err, Incomplete):
+            return False
+        if await asyncio.to_thread(fingerprint, path) != seen:
+            return True
+        changed_s = await asyncio.to_thread(last_change_s, path)
+        return abs(time.time() - changed_s) < self._limits.settled_s
+
+    def _wait_for_the_rest(self, key: Key) -> None:
+        if key not in self._again_at:
+            log.info(
+                "%s version %d is not whole and is being copied: it is verified when it is",
+                *key,
+                extra=event("being_copied", model=key[0], version=key[1]),
             )
-        return True
+        self._again_at[key] = asyncio.get_running_loop().time() + self._limits.settled_s / 3
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._at_work[name]
@@ -205,8 +247,9 @@ class Watcher:
 
     def _tell(self, name: str, err: Exception) -> None:
         if self._trouble.get(name) != repr(err):
-            bug = None if isinstance(err, BundleError) else err
+            bug = None if isinstance(err, BundleError | OSError) else err
+            said = str(err) or "the models folder did not answer in time"
             log.error(
-                "%s; what is served stays served", err, exc_info=bug, extra=event("models_folder_trouble", model=name)
+                "%s; what is served stays served", said, exc_info=bug, extra=event("models_folder_trouble", model=name)
             )
         self._trouble[name] = repr(err)

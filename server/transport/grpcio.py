@@ -27,7 +27,7 @@ from vouch.server.transport.limits import (
     MIN_PING_INTERVAL_S,
     Listening,
 )
-from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
+from vouch.server.transport.tls import TlsContents, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 LOOK_INTERVAL_S = 0.1
@@ -87,7 +87,7 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
         if listening.tls is None:
             port = server.add_insecure_port(where)
         else:
-            port = server.add_secure_port(where, _credentials(listening.tls))
+            port = server.add_secure_port(where, _credentials(TlsRotation(listening.tls, listening.last_good)))
     except RuntimeError as err:
         raise StartFailed(
             f"cannot listen on {where}: another server is there, or it is no address of this machine"
@@ -118,16 +118,15 @@ def options(listening: Listening) -> list[tuple[str, int]]:
     ]
 
 
-def _credentials(files: TlsFiles) -> grpc.ServerCredentials:
+def _credentials(rotation: TlsRotation) -> grpc.ServerCredentials:
     """What new connections are shown: the files as they are then, or as they last could be used."""
-    rotation = TlsRotation(files)
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         return _configuration(rotation.contents) if rotation.renewed() else None
 
     first = _configuration(rotation.contents)
     fetch: Any = renewed  # None means unchanged; the stubs do not know
-    return grpc.dynamic_ssl_server_credentials(first, fetch, files.client_ca is not None)
+    return grpc.dynamic_ssl_server_credentials(first, fetch, rotation.contents.client_ca is not None)
 
 
 def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration:

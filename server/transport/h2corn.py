@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from h2corn import Config, RequestPolicy, Server
@@ -33,7 +33,7 @@ from vouch.server.transport.limits import (
     MAX_HEADER_BYTES,
     Listening,
 )
-from vouch.server.transport.tls import TlsRotation
+from vouch.server.transport.tls import TlsFiles, TlsRotation
 
 log = logging.getLogger("vouch.server")
 
@@ -74,7 +74,7 @@ class H2cornServer:
         self._app = app
         self._listening = listening
         self._policies = policies
-        self._rotation = TlsRotation(listening.tls) if listening.tls else None
+        self._rotation = TlsRotation(listening.tls, listening.last_good) if listening.tls else None
         self._port = listening.port
         self._current: _Generation | None = None
         self._draining: set[asyncio.Task[None]] = set()
@@ -119,14 +119,15 @@ class H2cornServer:
             raise StartFailed(cannot_listen(where.host, self._port, err)) from err
         self._port = listens.getsockname()[1]
         _hand_down(listens)
-        server = Server(self._app, self._config(listens))
-        serving = asyncio.create_task(server.serve(), name="h2corn")
-        generation = _Generation(listens, server, serving)
-        try:
-            await server.wait_started()
-        except Exception as err:
-            listens.close()
-            raise StartFailed(f"h2corn does not start: {err}") from err
+        with self._files() as files:
+            server = Server(self._app, self._config(listens, files))
+            serving = asyncio.create_task(server.serve(), name="h2corn")
+            generation = _Generation(listens, server, serving)
+            try:
+                await server.wait_started()
+            except Exception as err:
+                listens.close()
+                raise StartFailed(f"h2corn does not start: {err}") from err
         serving.add_done_callback(lambda task: self._ended(generation, task))
         return generation
 
@@ -160,8 +161,11 @@ class H2cornServer:
                     self._draining.add(task)
                     task.add_done_callback(self._draining.discard)
 
-    def _config(self, listens: socket.socket) -> Config:
-        tls = self._listening.tls
+    def _files(self) -> AbstractContextManager[TlsFiles | None]:
+        """What the certificate was when it was checked."""
+        return nullcontext() if self._rotation is None else self._rotation.held()
+
+    def _config(self, listens: socket.socket, tls: TlsFiles | None) -> Config:
         return Config(
             bind=(f"fd://{listens.fileno()}",),
             lifespan="off",

@@ -3,7 +3,7 @@
 import resource
 from dataclasses import dataclass
 
-from vouch.server.transport.tls import TlsFiles
+from vouch.server.transport.tls import TlsContents, TlsFiles
 
 MAX_CONCURRENT_STREAMS = 1024
 """Calls of one connection at once."""
@@ -35,6 +35,8 @@ class Listening:
     """Other processes listen there too, and the kernel deals out the connections."""
     tls: TlsFiles | None = None
     """None: plaintext."""
+    last_good: TlsContents | None = None
+    """What the files held when they worked last; used where they cannot be now."""
     max_message_bytes: int = 64 << 20
     """Of one message, in either direction."""
     max_arriving_bytes: int = 512 << 20

@@ -4,9 +4,11 @@ Knows no transport. What is checked here is what Python's own `ssl` says of the 
 """
 
 import logging
+import os
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +69,33 @@ class TlsContents:
     Python's ssl does not say."""
 
 
+def in_memory(contents: TlsContents) -> tuple[int, ...]:
+    """Descriptors of files in memory: certificate, key, and the authority of callers if there is one (Linux)."""
+    parts = [contents.certificate, contents.key, *([contents.client_ca] if contents.client_ca else [])]
+    held = tuple(os.memfd_create("vouch") for _ in parts)
+    for descriptor, part in zip(held, parts, strict=True):
+        os.write(descriptor, part)
+    return held
+
+
+def inherited(descriptors: Sequence[int]) -> TlsContents | None:
+    """Contents that worked, in files that this process was started with; they are closed. None without any.
+
+    Args:
+        descriptors: of certificate, key, and the authority of callers if there is one.
+    """
+    if not descriptors:
+        return None
+    certificate, key, *others = map(_read_and_close, descriptors)
+    return TlsContents(certificate, key, others[0] if others else None, {})
+
+
+def _read_and_close(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as held:
+        held.seek(0)
+        return held.read()
+
+
 def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
     """The files of these settings; None where the server speaks plaintext."""
     return TlsFiles(certificate, key, client_ca) if certificate and key else None
@@ -91,14 +120,23 @@ def read_checked(files: TlsFiles) -> TlsContents:
 class TlsRotation:
     """The last contents that could be used, of files that may be replaced at any time."""
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: TlsFiles, last_good: TlsContents | None = None) -> None:
         """
+        Args:
+            last_good: contents that were used before, which are used on where the files cannot be now.
+
         Raises:
-            StartFailed: as `read_checked`.
+            StartFailed: as `read_checked`, where there are none.
         """
         self._files = files
         self._seen = _stamps(files)
-        self.contents = read_checked(files)
+        try:
+            self.contents = read_checked(files)
+        except StartFailed as err:
+            if last_good is None:
+                raise
+            self._tell_refused(err)
+            self.contents = last_good
 
     def renewed(self) -> bool:
         """Whether `contents` have just become others: the files have changed, and can be used.
@@ -112,11 +150,7 @@ class TlsRotation:
             contents = read_checked(self._files)
         except StartFailed as err:
             self._seen = now
-            log.error(
-                "the certificate has changed and the last good one stays in use: %s",
-                err,
-                extra=event("certificate_refused"),
-            )
+            self._tell_refused(err)
             return False
         if _stamps(self._files) != now:
             return False  # still being written: looked at again for the next connection
@@ -126,6 +160,30 @@ class TlsRotation:
         self.contents = contents
         log.info("certificate %s: new connections see it", self)
         return True
+
+    @contextmanager
+    def held(self) -> Iterator[TlsFiles]:
+        """The contents as files that nobody can change, while the block runs; the files themselves where the system has
+        no such.
+        """
+        if not hasattr(os, "memfd_create"):
+            yield self._files
+            return
+        held = in_memory(self.contents)
+        certificate, key, *others = (Path(f"/proc/self/fd/{descriptor}") for descriptor in held)
+        try:
+            yield TlsFiles(certificate, key, others[0] if others else None)
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+    @staticmethod
+    def _tell_refused(err: StartFailed) -> None:
+        log.error(
+            "the certificate has changed and the last good one stays in use: %s",
+            err,
+            extra=event("certificate_refused"),
+        )
 
     def __str__(self) -> str:
         """The file, whose the certificate is, and when it ends."""

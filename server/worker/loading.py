@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
 
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.errors import BundleError
+from vouch.bundle.store import Bundle, open_bundle, open_held
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BatchDone, Statistics
 from vouch.server.errors import Refused
@@ -35,15 +37,18 @@ class Loader:
         self,
         settings: ServeSettings,
         on_death: Callable[[Served, BaseException], None],
+        held: Mapping[str, Mapping[str, int]] | None = None,
         within_s: float | None = None,
     ) -> None:
         """
         Args:
             on_death: told when a version's runner has ended by an error.
+            held: digest of a bundle -> descriptors of its files.
             within_s: how long a version may take; None: as long as the largest batch may.
         """
         self._settings = settings
         self._on_death = on_death
+        self._held = held or {}
         self._budget = Budget(settings.max_queue_bytes)
         self._within_s = load_within_s(settings.max_batch_size) if within_s is None else within_s
         self.counts = Counts()
@@ -57,7 +62,7 @@ class Loader:
         """
         try:
             async with asyncio.timeout(self._within_s):
-                bundle = await asyncio.to_thread(open_bundle, version.path, version.digest)
+                bundle = await asyncio.to_thread(self._open, version)
                 if (found := (bundle.manifest.name, bundle.manifest.version)) != (name, version.version):
                     raise Refused(f"{version.path} is {found[0]} {found[1]}; expected {name} {version.version}")
                 session = await asyncio.to_thread(load, bundle, self._settings, version.plan)
@@ -66,6 +71,16 @@ class Loader:
                 raise
             raise Refused(f"it was not loaded within {self._within_s:g} s") from err
         return self._served(bundle, version, session.run)
+
+    def _open(self, version: Version) -> Bundle:
+        """From the files that the supervisor holds, which are what was verified whatever lies in the folder by now.
+
+        Else from the folder. Raises InvalidBundle.
+        """
+        if (held := self._held.get(version.digest)) is not None:
+            with suppress(BundleError):  # somebody has written over the very files
+                return open_held(version.path, held, version.digest)
+        return open_bundle(version.path, version.digest)
 
     def _served(self, bundle: Bundle, version: Version, run: Callable[[np.ndarray], Rows]) -> Served:
         settings, batcher_of = self._settings, list[Served]()

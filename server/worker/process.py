@@ -31,7 +31,7 @@ with loading():
     from vouch.server.serving.gate import Gate
     from vouch.server.transport.choice import Listener, chosen_transport, start_transport
     from vouch.server.transport.limits import Listening
-    from vouch.server.transport.tls import tls_files
+    from vouch.server.transport.tls import TlsContents, inherited, tls_files
     from vouch.server.worker.worker import Worker
 
 log = logging.getLogger("vouch.server")
@@ -58,10 +58,14 @@ async def _work(assigned: Assignment, supervisor: Channel) -> None:
     if assigned.pinned_to:
         keep_to(assigned.pinned_to)
     require_provider(assigned.settings.provider)
-    await Worker(assigned.settings, assigned.cores, supervisor, partial(_listen, assigned)).work()
+    last_good, held = inherited(assigned.tls), {one.digest: one.files for one in assigned.held}
+    listen = partial(_listen, assigned, last_good)
+    await Worker(assigned.settings, assigned.cores, supervisor, listen, held).work()
 
 
-async def _listen(assigned: Assignment, methods: Iterable[Method], gate: Gate) -> Listener:
+async def _listen(
+    assigned: Assignment, last_good: TlsContents | None, methods: Iterable[Method], gate: Gate
+) -> Listener:
     """Raises StartFailed."""
     settings = assigned.settings
     listening = Listening(
@@ -69,6 +73,7 @@ async def _listen(assigned: Assignment, methods: Iterable[Method], gate: Gate) -
         port=assigned.port,
         shared=True,
         tls=tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca),
+        last_good=last_good,
         max_message_bytes=settings.max_message_bytes,
         max_arriving_bytes=settings.max_queue_bytes,
         max_connections=settings.max_connections,

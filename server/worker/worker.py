@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -62,16 +62,15 @@ class Worker:
         cores: int,
         channel: Channel,
         listen: StartListening,
-        ends_within: Callable[[float], None] = end_within,
+        held: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         """
         Args:
             cores: that this process may use.
             channel: to the supervisor.
             listen: called when the supervisor wants calls to be taken.
-            ends_within: told in how many seconds this process has to have ended, whatever holds it.
+            held: digest of a bundle -> descriptors of its files, which are read where its folder is gone.
         """
-        self._ends_within = ends_within
         self._settings = settings
         self._channel = channel
         self._listen = listen
@@ -79,7 +78,7 @@ class Worker:
         self._gate = Gate()
         self._decoder = Decoder(cores, settings.max_queue_images, settings.max_queue_bytes)
         self._catalog = Catalog(lambda: self._readiness.set(self._catalog.ready), settings.default_model)
-        self._loader = Loader(settings, self._lost)
+        self._loader = Loader(settings, self._lost, held)
         self._reconciler = Reconciler(self._catalog, self._loader.load, channel.say, settings.models)
         self._questions = Questions()
         parts = ServiceParts(
@@ -90,8 +89,11 @@ class Worker:
         self._starting: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
 
-    async def work(self) -> None:
+    async def work(self, ends_within: Callable[[float], None] = end_within) -> None:
         """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
+
+        Args:
+            ends_within: told then in how many seconds this process has to have ended, whatever holds it.
 
         Raises:
             EndedUnasked: something has ended that must not.
@@ -106,7 +108,7 @@ class Worker:
             for task in (hearing, *others):
                 task.cancel()
             raise
-        self._ends_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
+        ends_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
         await _cancel(*others, *([self._starting] if self._starting is not None else []))
         await self._drain(stop.delay_s)
         await _cancel(hearing)

@@ -1,5 +1,6 @@
 """The process that verifies one version: what it says on standard output."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 from tests.support.programs import OURS
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
 from vouch.bundle.store import Bundle, ModelsFolder
-from vouch.server.lineup.verdict import AnyWord, NotVerified, Verdict, word_of
+from vouch.server.lineup.verdict import AnyWord, NotVerified, ProbeTask, Verdict, word_of
 from vouch.server.settings import RuntimeSettings
 
 
 def last_word(bundle: Bundle, cores: int) -> AnyWord:
-    settings = RuntimeSettings().model_dump_json(include=set(RuntimeSettings.model_fields))
-    words = [sys.executable, "-m", "vouch.server.probe.process", str(bundle.path), settings, str(cores)]
+    task = ProbeTask(
+        bundle=bundle.path, settings=RuntimeSettings(), cores=cores, memory_bytes=1 << 30, parent=os.getpid()
+    )
+    words = [sys.executable, "-m", "vouch.server.probe.process", task.model_dump_json()]
     done = subprocess.run(words, env=OURS, capture_output=True, check=True, timeout=60)
     return word_of(done.stdout.splitlines()[-1])
 

@@ -6,7 +6,7 @@ from vouch.server import errors
 from vouch.server.errors import DomainError, InvalidRequest, ModelFailed
 from vouch.server.rpc.status import CODES, Code, status_of
 
-NEVER_REACH_A_CALLER = {errors.Refused, errors.StartFailed, errors.Undecided}
+NEVER_REACH_A_CALLER = {errors.Refused, errors.Incomplete, errors.StartFailed, errors.Undecided}
 """Raised before a version or the server is there to be called."""
 
 

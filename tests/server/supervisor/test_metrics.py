@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.core import Metric
@@ -14,6 +15,8 @@ from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BOUNDS_NS, BatchDone, Requests, Statistics
+from vouch.server.lineup.lineup import RunPlan
+from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.rpc.status import CODES
 from vouch.server.supervisor.metrics import (
     BATCH_BOUNDS,
@@ -27,12 +30,21 @@ from vouch.server.supervisor.metrics import (
     exposed,
 )
 from vouch.server.supervisor.presence import Found
-from vouch.server.supervisor.state import ServedModel, State, Surroundings, build_info
+from vouch.server.supervisor.state import State, Surroundings, build_info
 from vouch.server.transport.tls import Validity
 
 PREDICT = "/vouch.v1.Classifier/Predict"
 LABELS = {"model": "a", "version": "3"}
 BUILD = {"version": "1.2", "onnxruntime": "3.4", "transport": "h2corn", "provider": "cpu"}
+
+
+VERDICT = Verdict(
+    digest="1234567890ab" + "c" * 52,
+    claim=Accuracy(correct=97, total=100),
+    served=Accuracy(correct=98, total=100),
+    plan=RunPlan(),
+    files={},
+)
 
 
 def state() -> State:
@@ -48,11 +60,7 @@ def state() -> State:
     return State(
         started_s=1_790_000_000.25,
         counts=Counts({"a": {3: version}}, others, {"a": 7}),
-        served=(
-            ServedModel(
-                "a", 3, Accuracy(correct=97, total=100), Accuracy(correct=98, total=100), "1234567890ab" + "c" * 52
-            ),
-        ),
+        served=(VerifiedVersion("a", 3, Path("a/3"), VERDICT),),
         installs=3,
         refusals=2,
         refused=(("a", 4), ("a", 5)),

@@ -1,282 +1,279 @@
+"""Workers that follow the line-up, and what becomes of versions that end them."""
+
 import asyncio
 import logging
 import os
-import sys
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import vouch.server.supervisor.slot
-import vouch.server.supervisor.watchdog
-from tests.support.tiny import publish_tiny, verified
+from tests.support.scripted_worker import Scripts
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.store import Bundle, ModelsFolder
-from vouch.server.errors import Refused, StartFailed
-from vouch.server.serving.catalog import Refusal
-from vouch.server.settings import ServeSettings
-from vouch.server.supervisor.launch import Launch
-from vouch.server.supervisor.pool import Crew
+from vouch.server.errors import StartFailed
+from vouch.server.lineup.lineup import Model, RunPlan
+from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+from vouch.server.supervisor.pool import Pool, Retries
+from vouch.server.supervisor.published import Published
+from vouch.server.supervisor.slot import Restarts
+from vouch.server.supervisor.states import Limits
 
 COUNTED = Accuracy(correct=270, total=300)
-WORKER = """
-import json, os, socket, sys, threading
-end = socket.socket(fileno=int(sys.argv[1]))
-log = open(sys.argv[2], "a", buffering=1)
-def say(**message):
-    end.sendall(json.dumps(message).encode() + b"\\n")
-say(kind="ready")
-asked = 0
-for line in end.makefile():
-    order = json.loads(line)
-    if order["kind"] != "ping":
-        log.write(f"{os.getpid()} {order['kind']} {order.get('name') or order.get('delay_s')}\\n")
-    if order["kind"] == "serve":
-        asked += 1
-        refused = sys.argv[3] == "refuses" or sys.argv[3] == "reluctant" and asked == 1
-        say(kind="serving", path=order["path"], problem="no memory" if refused else "")
-    if order["kind"] == "ping" and sys.argv[3] != "stuck":
-        say(kind="pong")
-    if sys.argv[3] == "mortal" or (order["kind"] == "stop" and sys.argv[3] != "deaf"):
-        break
-    if sys.argv[3] == "lingering" and order["kind"] == "serve":
-        end.shutdown(socket.SHUT_RDWR)
-        threading.Event().wait()
-"""
-"""A worker that keeps what it is told in a file."""
+LIMITS = Limits(start_s=20.0, load_s=20.0, drain_s=0.5, close_s=0.5, look_s=0.02)
+SOON = Restarts(first_s=0.01, most_s=0.05, most_in_vain=3)
+RETRIES = Retries(first_s=0.05, most_s=0.2)
 
 
-class Place:
-    """Starts such workers; each line of what they were told is (process, kind, name)."""
+class House:
+    """A pool, what it is to serve, and what its workers did."""
 
-    def __init__(self, folder: Path, *kinds: str) -> None:
-        self._folder, self._kinds = folder, kinds
-        self._started = 0
+    def __init__(self, scripts: list[Scripts], limits: Limits, folder: Path) -> None:
+        self.published = Published(folder)
+        self.scripts = scripts
+        self.pool = Pool(scripts, self.published, limits, SOON, RETRIES)
 
-    def __call__(self, end: int) -> Launch:
-        kind = self._kinds[self._started % len(self._kinds)]
-        log = self._folder / f"told-{self._started % len(self._kinds)}"
-        self._started += 1
-        if kind == "absent":
-            return Launch(("/no/such/program",), dict(os.environ))
-        words = (str(end), str(log), kind)
-        return Launch((sys.executable, "-c", WORKER, *words), dict(os.environ))
+    def publish(self, *versions: int, name: str = "tiny") -> None:
+        """These versions are in the folder, and the last of them has just been verified."""
+        self.published.look({name: frozenset(versions)})
+        verdict = Verdict(
+            digest=f"{versions[-1]:064x}", claim=COUNTED, served=COUNTED, plan=RunPlan(threads=1), files={}
+        )
+        self.published.verify(VerifiedVersion(name, versions[-1], Path(f"{name}/{versions[-1]}"), verdict))
 
-    def told(self, place: int = 0) -> list[tuple[str, ...]]:
-        path = self._folder / f"told-{place}"
-        return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
+    @property
+    def model(self) -> Model:
+        (model,) = self.published.line_up.models
+        return model
 
-    async def until_told(self, kind: str, times: int = 1, place: int = 0) -> None:
-        async with asyncio.timeout(20):
-            while sum(one[1] == kind for one in self.told(place)) < times:
+    @property
+    def refusals(self) -> dict[int, str]:
+        return {one.version: one.reason for one in self.model.refusals}
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(30):
+            while not holds():
                 await asyncio.sleep(0.01)
 
+    async def kill_worker(self, slot: int = 0) -> None:
+        """Ends the worker that takes calls there, and waits until that is noticed."""
+        before = self.pool.restarts
+        os.kill([pid for pid, what in self.scripts[slot].log if what == "listens"][-1], signal.SIGKILL)
+        await self.until(lambda: self.pool.restarts > before)
 
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vouch.server.supervisor.slot, "FIRST_PAUSE_S", 0.001)
+    async def until_served(self, version: int, workers: int = 1) -> None:
+        """So many workers serve this version of the model."""
+        await self.until(
+            lambda: (
+                sum(
+                    slot.worker is not None and slot.ready and ("tiny", version) in slot.worker.running
+                    for slot in self.pool._slots
+                )
+                == workers
+            )
+        )
 
 
 @asynccontextmanager
-async def crew(folder: Path, *kinds: str, workers: int = 0, grace_s: float = 10.0) -> AsyncIterator[tuple[Crew, Place]]:
-    """The workers are of these kinds, one of each unless it is said how many; their successors of the next ones."""
-    place = Place(folder, *kinds)
-    settings = ServeSettings(models=folder, workers=workers or len(kinds), grace_s=grace_s)
-    members = Crew([place] * settings.workers, settings)
+async def house(folder: Path, *scripts: list[dict[str, Any]], limits: Limits = LIMITS) -> AsyncIterator[House]:
+    """A pool with a slot for each list of scripts, of which each worker takes the next one."""
+    folders = [folder / str(number) for number in range(len(scripts))]
+    for one in folders:
+        one.mkdir()
+    made = House([Scripts(one, list(of)) for one, of in zip(folders, scripts, strict=True)], limits, folder)
     try:
-        await members.start()
-        yield members, place
+        await made.pool.start()
+        yield made
     finally:
-        await members.stop()
+        await made.pool.stop(0.0)
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return publish_tiny(ModelsFolder(tmp_path / "models"))
+async def test_every_worker_serves_the_line_up(tmp_path: Path) -> None:
+    """Those that are there, and one that takes the place of another."""
+    async with house(tmp_path, [{}], [{}]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        await found.kill_worker()
+        await found.scripts[0].until("loading tiny:1", times=2)
+        await found.until_served(1, workers=2)
+
+        assert found.pool.restarts == 1
+        assert found.pool.ready_workers == 2
 
 
-async def test_all_are_told_all(tmp_path: Path, bundle: Bundle) -> None:
-    """A version is served when every worker has said so; what else is known reaches all of them too."""
-    async with crew(tmp_path, "willing", "willing") as (members, place):
-        members.begin_verifying("tiny", [1])
-        await members.install(verified(bundle, COUNTED))
-        members.end_verifying("tiny")
-        members.refuse("tiny", Refusal(2, "why"))
-        assert members.served_version("tiny") == 1
-        assert members.served_version("other") == 0
+async def test_a_worker_takes_calls_only_when_it_serves_what_is_to_be_served(tmp_path: Path) -> None:
+    """A restarted one would answer NOT_FOUND, or from nothing."""
+    async with house(tmp_path, [{}]) as found:
+        found.publish(1)
+        await found.until_served(1)
+        await found.kill_worker()
+        await found.scripts[0].until("listens", times=2)
 
-    for number in (0, 1):
-        assert [one[1] for one in place.told(number)] == ["verifying", "serve", "verifying", "not_served", "stop"]
+        second = [what for pid, what in found.scripts[0].log if pid != found.scripts[0].log[0][0]]
+        assert [what.split()[0] for what in second] == ["started", "loading", "applied", "listens"]
 
 
-async def test_one_that_ends_unasked_is_replaced_and_told_everything(
-    tmp_path: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+async def test_a_new_version_is_loaded_by_one_worker_first(tmp_path: Path) -> None:
+    """Where it dies of it, the others do not."""
+    async with house(tmp_path, [{"load": {"tiny:2": "dies"}}], [{"load": {"tiny:2": "dies"}}]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        found.publish(1, 2)
+        await found.until(lambda: found.refusals)
+        await found.until_served(1, workers=2)
+
+        assert sum(scripts.times("loading tiny:2") for scripts in found.scripts) == 1
+
+
+@pytest.mark.parametrize(
+    ("does", "deaths", "reason"),
+    [
+        ("dies", 1, "ended with 4 while it loaded it"),
+        ("is killed", 2, "ended with -9 while it loaded it"),
+        ("hangs", 1, "did not load tiny version 2 within 0.3 s"),
+        ("closes", 1, "is not heard any more while it loaded it"),
+        ("refuses", 1, "wrong shape"),
+    ],
+)
+async def test_a_version_that_workers_cannot_load_is_given_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, does: str, deaths: int, reason: str
 ) -> None:
-    """Its successor serves the same, and knows what was refused."""
-    async with crew(tmp_path, "willing") as (members, place):
-        await members.install(verified(bundle, COUNTED))
-        members.refuse("tiny", Refusal(2, "why"))
-        await place.until_told("not_served")
-        (first, *_) = place.told()[0]
+    """The last good one is served on, by the next worker too; the reason is said, and nothing loops."""
+    limits = replace(LIMITS, load_s=0.3)
+    async with house(tmp_path, [{"load": {"tiny:2": does}}], limits=limits) as found:
+        found.publish(1)
+        await found.until_served(1)
         with caplog.at_level(logging.ERROR):
-            os.kill(int(first), 9)
-            await place.until_told("serve", times=2)
+            found.publish(1, 2)
+            await found.until(lambda: found.refusals)
+        await found.until_served(1)
+        await found.kill_worker()
+        await found.until_served(1)
 
-        second = [one for one in place.told() if one[0] != first]
-        assert [one[1] for one in second][:2] == ["not_served", "serve"]
-        assert "a worker ended with -9; another takes its place" in caplog.text
-
-
-async def test_what_no_worker_can_serve_is_refused(tmp_path: Path, bundle: Bundle) -> None:
-    """With the worker's reason; the version before it stays."""
-    async with crew(tmp_path, "refuses") as (members, _):
-        with pytest.raises(Refused, match="no memory"):
-            await members.install(verified(bundle, COUNTED))
-        assert members.served_version("tiny") == 0
+        assert found.scripts[0].times("loading tiny:2") == deaths
+        assert list(found.refusals) == [2]
+        assert reason in found.refusals[2]
+        assert "tiny version 2 is refused: no worker can serve it" in caplog.text
+        assert found.published.refusals == 1
 
 
-async def test_a_worker_that_cannot_serve_what_others_can_is_replaced(tmp_path: Path, bundle: Bundle) -> None:
-    """It would answer from another version than they."""
-    async with crew(tmp_path, "willing", "refuses") as (members, place):
-        await members.install(verified(bundle, COUNTED))
-        await place.until_told("stop", place=1)
-        assert place.told(1)[-1][2] == "0.0", "the others take its callers at once"
-        await place.until_told("serve", times=2)  # the successor is of the first kind again
+async def test_without_a_good_version_a_server_stays_there_and_serves_none(tmp_path: Path) -> None:
+    """Its workers live, and whoever asks is told why."""
+    async with house(tmp_path, [{"load": {"tiny:1": "dies"}}]) as found:
+        found.publish(1)
+        await found.until(lambda: found.refusals)
+        await found.until(lambda: found.pool.workers)
 
-        assert members.served_version("tiny") == 1
-        assert len({one[0] for one in place.told()}) == 2
+        assert found.pool.ready_workers == 0
+        assert found.model.live is None
 
 
-async def test_a_successor_that_cannot_serve_what_is_served_is_told_again(
-    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What kept it passes, a disk that is away for a minute say; it does not stay empty for good, nor is it ready."""
-    monkeypatch.setattr(vouch.server.supervisor.slot, "TELL_AGAIN_AFTER_S", 0.2)
-    async with crew(tmp_path, "willing", "reluctant", workers=1) as (members, place):
-        await members.install(verified(bundle, COUNTED))
+async def test_want_of_memory_is_no_verdict(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again, and the version before answers meanwhile."""
+    async with house(tmp_path, [{"load": {"tiny:2": "passing 2"}}]) as found:
+        found.publish(1)
+        await found.until_served(1)
         with caplog.at_level(logging.ERROR):
-            os.kill(int(place.told()[0][0]), 9)
-            await place.until_told("serve", place=1)
-            assert members.ready_workers == 0
-            await place.until_told("serve", times=2, place=1)
-            async with asyncio.timeout(20):
-                while members.ready_workers == 0:
-                    await asyncio.sleep(0.01)
+            found.publish(1, 2)
+            await found.until_served(2)
 
-        assert "no memory; it is told again in 0.2 s" in caplog.text
+        assert found.scripts[0].times("loading tiny:2") == 3
+        assert "a worker does not serve tiny version 2: no memory; it tries again in 0.05 s" in caplog.text
+        assert found.refusals == {}
+        assert found.pool.restarts == 0
 
 
-async def test_a_place_is_filled_when_processes_can_be_had_again(
-    tmp_path: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+async def test_a_successor_that_cannot_serve_what_others_do_takes_no_calls(tmp_path: Path) -> None:
+    """Its callers would be told UNAVAILABLE where another worker has an answer; it is tried again."""
+    scripts = [{}, {"load": {"tiny:1": "refuses"}}, {"load": {"tiny:1": "refuses"}}, {}]
+    async with house(tmp_path, scripts, [{}]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        await found.kill_worker()
+        await found.until_served(1, workers=2)
+
+        assert found.scripts[0].times("loading tiny:1") == 4
+        assert found.scripts[0].times("listens") == 2
+        assert found.refusals == {}
+
+
+@pytest.mark.parametrize("then", ["dies", "closes", "breaks", "is silent"])
+async def test_a_worker_that_cannot_go_on_is_replaced(tmp_path: Path, then: str) -> None:
+    """Whatever way it ends, or does not."""
+    limits = replace(LIMITS, silent_s=0.2)
+    async with house(tmp_path, [{"then": then}, {}], limits=limits) as found:
+        found.publish(1)
+        await found.until_served(1)
+        await found.scripts[0].until("listens", times=2)
+        await found.until(lambda: found.pool.restarts == 1)
+        first = found.scripts[0].log[0][0]
+        await found.until(lambda: not Path(f"/proc/{first}").exists())
+
+        assert found.pool.workers == 1
+
+
+async def test_a_successor_is_ready_before_the_one_before_it_stops(tmp_path: Path) -> None:
+    """Nobody has to wait for it."""
+    async with house(tmp_path, [{"then": "breaks"}, {}]) as found:
+        await found.scripts[0].until("stops")
+
+        done = [what for _, what in found.scripts[0].log]
+        assert done.index("stops") > max(at for at, what in enumerate(done) if what == "listens")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ({"start": "is absent"}, "a worker cannot be started: .*no/such/program"),
+        ({"start": "dies"}, "it ended with 3"),
+        ({"start": "hangs"}, r"did not start within 0\.5 s"),
+        ({"listen": "the port is taken"}, "^the port is taken$"),
+    ],
+)
+async def test_a_first_worker_that_does_not_start_is_the_servers_failure(
+    tmp_path: Path, script: dict[str, Any], reason: str
 ) -> None:
-    """A machine that starts none for a while is no reason to give up one that ended."""
-    async with crew(tmp_path, "willing", "absent", "absent", "willing", workers=1) as (members, place):
-        await members.install(verified(bundle, COUNTED))
-        with caplog.at_level(logging.ERROR):
-            os.kill(int(place.told()[0][0]), 9)
-            await place.until_told("serve", place=3)
-
-        assert caplog.text.count("a worker did not start: a worker cannot be started: ") == 2
-
-
-async def test_models_that_are_gone_are_forgotten_by_all(tmp_path: Path) -> None:
-    """What was refused of a folder that somebody removed is no longer told to anybody, once."""
-    async with crew(tmp_path, "willing") as (members, place):
-        members.refuse("gone", Refusal(1, "why"))
-        members.forget_all_but({"other": frozenset({1})})
-        members.forget_all_but({"other": frozenset({1})})
-        await place.until_told("forget")
-        assert (await members.state()).refused == ()
-
-    assert [one[1] for one in place.told()] == ["not_served", "forget", "stop"]
-
-
-async def test_a_refused_version_that_was_taken_away_is_forgotten_beside_one_that_serves(
-    tmp_path: Path, bundle: Bundle
-) -> None:
-    """Whoever looks for refused versions finds those that lie there; all of a folder that cannot be read may."""
-    async with crew(tmp_path, "willing") as (members, _):
-        await members.install(verified(bundle, COUNTED))
-        for version in (2, 3):
-            members.refuse("tiny", Refusal(version, "why"))
-        members.forget_all_but({"tiny": None})
-        assert (await members.state()).refused == (("tiny", 2), ("tiny", 3))
-        members.forget_all_but({"tiny": frozenset({1, 3})})
-
-        assert (await members.state()).refused == (("tiny", 3),)
-
-
-async def test_one_that_does_not_stop_within_the_grace_is_ended(tmp_path: Path) -> None:
-    """A server always ends."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vouch.server.supervisor.slot, "STOP_SLACK_S", 0.0)
-        async with asyncio.timeout(20), crew(tmp_path, "deaf", grace_s=0):
-            pass
-
-
-async def test_one_that_gives_no_sign_of_life_is_replaced(
-    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It would let its callers wait until their deadlines."""
-    monkeypatch.setattr(vouch.server.supervisor.slot, "LOOK_INTERVAL_S", 0.01)
-    async with crew(tmp_path, "stuck") as (members, place):
-        await members.install(verified(bundle, COUNTED))
-        with caplog.at_level(logging.ERROR):
-            monkeypatch.setattr(vouch.server.supervisor.watchdog, "SILENCE_S", 0.05)
-            monkeypatch.setattr(vouch.server.supervisor.watchdog, "MEASURED_S", 0.5)
-            await place.until_told("serve", times=2)
-
-        assert "gave no sign of life" in caplog.text
-
-
-async def test_one_that_is_not_heard_any_more_and_does_not_end_is_replaced(
-    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its place would stay empty for ever."""
-    monkeypatch.setattr(vouch.server.supervisor.slot, "STOP_SLACK_S", 0.1)
-    async with crew(tmp_path, "lingering", "willing", workers=1, grace_s=0) as (members, place):
-        await members.install(verified(bundle, COUNTED))
-
-        await place.until_told("serve", place=1)
-        assert not Path(f"/proc/{place.told()[0][0]}").exists()
-
-
-async def test_a_place_that_cannot_be_filled_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some workers that did not start, with the reason; a server that only seems to be there helps nobody."""
-    monkeypatch.setattr(vouch.server.supervisor.slot, "MAX_TRIES", 3)
-    async with crew(tmp_path, "mortal", *["absent"] * 5, workers=1) as (members, _), asyncio.timeout(30):
-        members.begin_verifying("tiny", [1])  # the first ends with the first word that it hears
-
-        assert "a worker did not start 4 times in a row; the last one did not start: " in await members.given_up()
-
-
-async def test_workers_that_start_and_end_are_replaced_again_and_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What ends them may come from callers, and these must not end a server."""
-    monkeypatch.setattr(vouch.server.supervisor.slot, "MAX_TRIES", 1)
-    monkeypatch.setattr(vouch.server.supervisor.slot, "LONGEST_PAUSE_S", 0.01)
-    async with crew(tmp_path, "mortal") as (members, place):
-        members.begin_verifying("tiny", [1])  # each ends with the first word that it hears
-        await place.until_told("verifying", times=5)
-
-        assert not members._given_up.done()
-
-
-async def test_a_worker_that_does_not_start_is_the_servers_failure(tmp_path: Path) -> None:
     """Not one that is tried again and again."""
-    settings = ServeSettings(models=tmp_path)
-    launch = Launch((sys.executable, "-c", "raise SystemExit(3)"), dict(os.environ))
-    members = Crew([lambda end: launch] * settings.workers, settings)
-
-    with pytest.raises(StartFailed, match="a worker did not start"):
-        await members.start()
-    await members.stop()
-
-
-async def test_a_process_that_cannot_be_had_at_the_start_is_told(tmp_path: Path) -> None:
-    """In one line, and the workers that could be started end."""
-    with pytest.raises(StartFailed, match="a worker cannot be started: .*no/such/program"):
-        async with crew(tmp_path, "willing", "absent"):
+    with pytest.raises(StartFailed, match=reason):
+        async with house(tmp_path, [{}], [script], limits=replace(LIMITS, start_s=0.5)):
             pass
+
+
+async def test_a_slot_that_cannot_be_filled_is_given_up(tmp_path: Path) -> None:
+    """With the reason; a server that only seems to be there helps nobody."""
+    async with house(tmp_path, [{"then": "dies"}, {"start": "is absent"}]) as found, asyncio.timeout(30):
+        assert "a worker did not start 4 times in a row; the last one: a worker can" in await found.pool.given_up()
+
+
+async def test_workers_that_take_calls_and_end_are_replaced_again_and_again(tmp_path: Path) -> None:
+    """What ends them may come from callers, and these must not end a server."""
+    async with house(tmp_path, [{"then": "dies"}]) as found:
+        await found.scripts[0].until("listens", times=SOON.most_in_vain + 3)
+
+        assert not found.pool._given_up.done()
+
+
+async def test_one_that_does_not_stop_in_time_is_ended(tmp_path: Path) -> None:
+    """A server always ends."""
+    async with asyncio.timeout(20), house(tmp_path, [{"stop": "hangs"}]) as found:
+        (pid, _), *_ = found.scripts[0].log
+
+    assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_a_pool_that_is_stopped_while_it_starts_leaves_no_process(tmp_path: Path) -> None:
+    """SIGTERM may come at any moment."""
+    folder = tmp_path / "0"
+    folder.mkdir()
+    found = House([Scripts(folder, [{"start": "hangs"}])], LIMITS, tmp_path)
+    starting = asyncio.create_task(found.pool.start())
+    await found.scripts[0].until("started")
+    (pid, _), *_ = found.scripts[0].log
+    starting.cancel()
+    async with asyncio.timeout(20):
+        await found.pool.stop(0.0)
+
+    assert not Path(f"/proc/{pid}").exists()

@@ -7,7 +7,7 @@ import pytest
 
 import vouch.server.supervisor.status_server
 from vouch.server.errors import StartFailed
-from vouch.server.supervisor.status_server import MAX_HEAD_BYTES, Exposition
+from vouch.server.supervisor.status_server import MAX_HEAD_BYTES, StatusServer
 
 
 async def one(_: str) -> tuple[str, bytes]:
@@ -18,11 +18,11 @@ async def one(_: str) -> tuple[str, bytes]:
 async def exposing(
     told: vouch.server.supervisor.status_server.Told = one, ready: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[int]:
-    exposition = await Exposition.start("127.0.0.1", 0, told, ready)
+    status = await StatusServer.start("127.0.0.1", 0, told, ready)
     try:
-        yield exposition.port
+        yield status.port
     finally:
-        await exposition.stop()
+        await status.stop()
 
 
 async def ask(port: int, request: bytes) -> tuple[str, dict[str, str], str]:
@@ -154,7 +154,7 @@ async def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
             StartFailed,
             match=f"cannot listen on 127.0.0.1:{port}: another program listens there, for metrics; --metrics-port",
         ):
-            await Exposition.start("127.0.0.1", port, one, lambda: True)
+            await StatusServer.start("127.0.0.1", port, one, lambda: True)
 
 
 async def test_stopping_gives_up_what_is_being_answered() -> None:
@@ -166,10 +166,10 @@ async def test_stopping_gives_up_what_is_being_answered() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    exposition = await Exposition.start("127.0.0.1", 0, never, lambda: True)
-    asking = asyncio.create_task(ask(exposition.port, b"GET /metrics HTTP/1.1\r\n\r\n"))
+    status = await StatusServer.start("127.0.0.1", 0, never, lambda: True)
+    asking = asyncio.create_task(ask(status.port, b"GET /metrics HTTP/1.1\r\n\r\n"))
     await asked.wait()
     async with asyncio.timeout(5):
-        await exposition.stop()
+        await status.stop()
 
         assert (await asking)[0] == ""

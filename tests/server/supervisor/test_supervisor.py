@@ -13,7 +13,6 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-import vouch.server.supervisor.slot
 from tests.support.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.manifest import VALIDATION
 from vouch.bundle.store import ModelsFolder
@@ -112,8 +111,8 @@ async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path
         answer = await house.predict(images)
         assert (list(answer.labels), answer.version) == ([LABELS[label] for label in labels], 1)
         model = await house.model()
-        assert model.served == model.claim
-        assert model.served.correct == 270
+        assert model.versions[0].served == model.versions[0].claim
+        assert model.versions[0].served.correct == 270
 
 
 async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_told_as_an_index(
@@ -189,7 +188,9 @@ async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path,
                 group.create_task(call(house))
             for version in (2, 3):
                 publish_tiny(folder)
-                await house.until(lambda model, version=version: model.version == version)  # type: ignore[misc]
+                await house.until(
+                    lambda model, version=version: model.versions and model.versions[0].version == version
+                )  # type: ignore[misc]
 
     assert set(versions) == {1, 2, 3}
 
@@ -216,28 +217,68 @@ async def test_calls_are_taken_until_balancers_have_noticed(tmp_path: Path, tran
         await stopping
 
 
-async def test_a_new_worker_serves_nothing_but_what_was_verified(
-    tmp_path: Path, transport: Transport, monkeypatch: pytest.MonkeyPatch
+def workers_of(before: set[int]) -> list[int]:
+    return [pid for pid in children() - before if b"VOUCH_WORKER" in environment(pid)]
+
+
+async def answered(house: House) -> pb.PredictResponse:
+    """What a caller is answered who tries again where it is safe."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await house.predict(tiny_images(1)[0])
+            except grpc.aio.AioRpcError as err:
+                if err.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another bundle"])
+async def test_a_served_folder_that_is_gone_is_needed_by_nobody(
+    tmp_path: Path, transport: Transport, instead: str
 ) -> None:
-    """Whatever lies in the version's folder by then, with hashes that are in order."""
-    monkeypatch.setattr(vouch.server.supervisor.slot, "TELL_AGAIN_AFTER_S", 0.2)
+    """Every worker is killed, one after the other, and each successor serves the very bytes that were verified."""
     folder = ModelsFolder(tmp_path / "models")
-    bundle = publish_tiny(folder)
+    for _ in range(2):
+        bundle = publish_tiny(folder)
     other = publish_tiny(ModelsFolder(tmp_path / "other"), graph=tiny_graph(ROTATED))
     before = children()
-    async with working(folder.path, transport, workers=1) as house:
+    async with working(folder.path, transport) as house:
         await house.until_serving()
         bundle.path.rename(tmp_path / "away")
-        other.path.rename(bundle.path)
-        (worker,) = [pid for pid in children() - before if b"VOUCH_WORKER" in environment(pid)]
+        if instead == "another bundle":
+            other.path.rename(bundle.path)
+        for worker in workers_of(before):
+            os.kill(worker, signal.SIGKILL)
+            answer = await answered(house)
+            assert (answer.version, answer.labels[0]) == (2, LABELS[tiny_images(1)[1][0]])
+            async with asyncio.timeout(30):
+                while house.supervisor._pool is None or house.supervisor._pool.ready_workers < 2:
+                    await asyncio.sleep(0.02)
+
+        assert (await house.model()).refusals == []
+
+
+async def test_served_files_that_are_written_over_give_way_to_the_last_good_version(
+    tmp_path: Path, transport: Transport
+) -> None:
+    """A new worker cannot load them; what it can is served, and the reason can be seen."""
+    folder = ModelsFolder(tmp_path)
+    for _ in range(2):
+        bundle = publish_tiny(folder)
+    before = children()
+    async with working(tmp_path, transport, workers=1) as house:
+        await house.until_serving()
+        (bundle.path / "model.onnx").write_bytes(b"another one")
+        (worker,) = workers_of(before)
         os.kill(worker, signal.SIGKILL)
         async with asyncio.timeout(30):
-            while "it changed since it was verified" not in await refused(house.predict(tiny_images(1)[0])):
-                await asyncio.sleep(0.05)
+            while (await answered(house)).version != 1:
+                await asyncio.sleep(0.02)
 
-        bundle.path.rename(other.path)
-        (tmp_path / "away").rename(bundle.path)
-        await house.until_serving()
+        refusal = (await house.until(lambda model: bool(model.refusals))).refusals[0]
+        assert refusal.version == 2
+        assert "model.onnx has 11 bytes" in refusal.reason
 
 
 async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
@@ -252,7 +293,7 @@ async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_b
             publish_tiny(folder, graph=tiny_graph(ROTATED))
             model = await house.until(lambda model: len(model.refusals) == 1)
 
-        assert (model.version, model.refusals[0].version) == (1, 2)
+        assert (model.versions[0].version, model.refusals[0].version) == (1, 2)
         assert "it claims 270 of 300 right and reproduces" in model.refusals[0].reason
         assert model.refusals[0].reason in caplog.text
         assert (await house.predict(tiny_images(1)[0])).version == 1
@@ -269,8 +310,8 @@ async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path:
     async with working(tmp_path, transport) as house:
         await house.until_serving()
 
-        model = await house.model()
-        assert model.version == 1
+        model = await house.until(lambda model: bool(model.refusals))
+        assert model.versions[0].version == 1
         assert "is not the file that was published" in model.refusals[0].reason
 
 

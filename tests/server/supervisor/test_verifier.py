@@ -7,6 +7,7 @@ import pytest
 from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph, verified
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused, Undecided
+from vouch.server.lineup.lineup import RunPlan
 from vouch.server.settings import RuntimeSettings, ServeSettings
 from vouch.server.supervisor.verifier import ProbeLimits, probe
 
@@ -15,9 +16,12 @@ async def test_a_probe_tells_what_a_supervisor_has_to_know(tmp_path: Path) -> No
     """The process of its own says what verifying here would say."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
 
-    verdict = await probe(bundle.path, RuntimeSettings())
+    verdict = await probe(bundle.path, RuntimeSettings(), 1)
 
-    assert verdict == verified(bundle).verdict
+    assert verdict.plan.threads == 1
+    assert verdict.model_copy(update={"plan": RunPlan()}) == verified(bundle).verdict.model_copy(
+        update={"plan": RunPlan()}
+    )
 
 
 async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
@@ -25,7 +29,7 @@ async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
 
     with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+$"):
-        await probe(bundle.path, RuntimeSettings())
+        await probe(bundle.path, RuntimeSettings(), 1)
 
 
 async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +40,7 @@ async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "executable", str(killer))
 
     with pytest.raises(Refused, match=f"died by {signal.SIGSEGV.name}"):
-        await probe(tmp_path, RuntimeSettings())
+        await probe(tmp_path, RuntimeSettings(), 1)
 
 
 async def test_a_probe_imports_nothing_from_the_working_directory(
@@ -47,7 +51,7 @@ async def test_a_probe_imports_nothing_from_the_working_directory(
     (tmp_path / "numpy.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
 
-    verdict = await probe(bundle.path, RuntimeSettings())
+    verdict = await probe(bundle.path, RuntimeSettings(), 1)
 
     assert verdict.digest == bundle.digest
 
@@ -58,7 +62,7 @@ async def test_a_probe_opens_a_bundle_at_its_place_alone(tmp_path: Path) -> None
     moved = bundle.path.rename(bundle.path.with_name("7"))
 
     with pytest.raises(Refused, match="7 says it is tiny version 1, whose place is"):
-        await probe(moved, RuntimeSettings())
+        await probe(moved, RuntimeSettings(), 1)
 
 
 def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -96,7 +100,7 @@ async def test_what_a_probe_says_is_checked(
     says(tmp_path, monkeypatch, script)
 
     with pytest.raises(Refused, match=reason):
-        await probe(tmp_path, RuntimeSettings())
+        await probe(tmp_path, RuntimeSettings(), 1)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ async def test_a_probe_that_stands_still_is_refused(
     limits = ProbeLimits(start_s=start_s, step_s=0.25, image_s=0.002)
 
     with pytest.raises(Refused, match=f"^{reason}$"):
-        await probe(tmp_path, RuntimeSettings(), limits)
+        await probe(tmp_path, RuntimeSettings(), 1, limits)
 
 
 @pytest.mark.timeout(60)
@@ -126,7 +130,7 @@ async def test_a_probe_that_goes_on_is_waited_for(tmp_path: Path, monkeypatch: p
     limits = ProbeLimits(start_s=30, step_s=1.5, image_s=0.002)
 
     with pytest.raises(Refused, match="ended with code 0"):
-        await probe(tmp_path, RuntimeSettings(), limits)
+        await probe(tmp_path, RuntimeSettings(), 1, limits)
 
 
 @pytest.mark.timeout(60)
@@ -135,7 +139,7 @@ async def test_a_probe_that_takes_too_much_memory_is_refused(tmp_path: Path, mon
     says(tmp_path, monkeypatch, "held = b'x' * (200 << 20); " + FOR_EVER)
 
     with pytest.raises(Refused, match=r"took [\d,]+ bytes of memory; --max-verify-bytes is 104,857,600"):
-        await probe(tmp_path, RuntimeSettings(), ProbeLimits(memory_bytes=100 << 20))
+        await probe(tmp_path, RuntimeSettings(), 1, ProbeLimits(memory_bytes=100 << 20))
 
 
 async def test_a_probe_runs_as_the_server_is_set(tmp_path: Path) -> None:
@@ -143,9 +147,9 @@ async def test_a_probe_runs_as_the_server_is_set(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=microsoft_graph())
     allowed = ServeSettings(allow_domain=("com.microsoft",), max_verify_bytes=1 << 30)
 
-    assert (await probe(bundle.path, allowed)).digest == bundle.digest
+    assert (await probe(bundle.path, allowed, 1)).digest == bundle.digest
     with pytest.raises(Refused, match="domain 'com.microsoft'"):
-        await probe(bundle.path, ServeSettings())
+        await probe(bundle.path, ServeSettings(), 1)
 
 
 @pytest.mark.parametrize("start", ["killed", "missing"])
@@ -160,4 +164,4 @@ async def test_a_probe_that_was_killed_or_could_not_start_decides_nothing(
     monkeypatch.setattr(sys, "executable", str(program))
 
     with pytest.raises(Undecided):
-        await probe(tmp_path, RuntimeSettings())
+        await probe(tmp_path, RuntimeSettings(), 1)

@@ -4,22 +4,16 @@ import signal
 import sys
 import time
 
-import pytest
-
-import vouch.server.supervisor.watchdog
 from tests.support.programs import run_beside, until
+from vouch.server.supervisor.states import Limits
 from vouch.server.supervisor.watchdog import Watchdog, vitals
 
 WAITS = "import time; time.sleep(600)"
 WORKS = "while True: pass"
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second is a hundredth, but for what is told of processor time."""
-    monkeypatch.setattr(vouch.server.supervisor.watchdog, "SILENCE_S", 0.3)
-    monkeypatch.setattr(vouch.server.supervisor.watchdog, "MEASURED_S", 1.0)
-    monkeypatch.setattr(vouch.server.supervisor.watchdog, "BUSY_S", 4.0)
+SHORT = Limits(silent_s=0.3, measured_s=1.0, busy_s=4.0)
+"""A second is a hundredth, but for what is measured of processor time."""
 
 
 def watched(watchdog: Watchdog, seconds: float) -> str:
@@ -33,7 +27,7 @@ def watched(watchdog: Watchdog, seconds: float) -> str:
 def test_one_that_waits_without_a_word_hangs() -> None:
     """And one that speaks does not."""
     with run_beside(sys.executable, "-c", WAITS) as process:
-        watchdog = Watchdog(process.pid, time.monotonic())
+        watchdog = Watchdog(process.pid, time.monotonic(), SHORT)
 
         assert watched(watchdog, 10).startswith("gave no sign of life for ")
         watchdog.heard(time.monotonic())
@@ -44,7 +38,7 @@ def test_one_that_works_is_left_alone_for_longer() -> None:
     """A burst of load, or a large message: it will answer; and if it never does, it is ended all the same."""
     with run_beside(sys.executable, "-c", WORKS) as process:
         until(lambda: (found := vitals(process.pid)) and found.cpu_s > 0.1)
-        watchdog = Watchdog(process.pid, time.monotonic())
+        watchdog = Watchdog(process.pid, time.monotonic(), SHORT)
 
         assert watched(watchdog, 3) == ""
         assert watched(watchdog, 20).startswith("was busy without an answer for ")
@@ -56,14 +50,14 @@ def test_one_that_was_stopped_is_left_alone() -> None:
         process.tell(signal.SIGSTOP)
         until(lambda: (found := vitals(process.pid)) and found.stopped)
 
-        assert watched(Watchdog(process.pid, time.monotonic()), 3) == ""
+        assert watched(Watchdog(process.pid, time.monotonic(), SHORT), 3) == ""
         process.tell(signal.SIGCONT)
 
 
 def test_silence_in_which_nobody_listened_does_not_count() -> None:
     """A machine that stood still is no reason to end all workers."""
     with run_beside(sys.executable, "-c", WAITS) as process:
-        watchdog = Watchdog(process.pid, 0.0)
+        watchdog = Watchdog(process.pid, 0.0, SHORT)
 
         assert watchdog.trouble(0.1) == ""
         assert watchdog.trouble(1000.0) == ""

@@ -79,8 +79,8 @@ class House:
         self.refuses_to_listen: list[Exception] = []
         self.must_end_within: list[float] = []
         settings = ServeSettings(models=folder.path, grace_s=1, **changed)
-        self._worker = Worker(settings, 1, worker, self._listen, self.must_end_within.append)
-        self.working = asyncio.create_task(self._worker.work())
+        self._worker = Worker(settings, 1, worker, self._listen)
+        self.working = asyncio.create_task(self._worker.work(self.must_end_within.append))
         self._heard = supervisor.heard()
 
     async def _listen(self, methods: Iterable[Method], gate: Gate) -> Listener:

@@ -1,0 +1,198 @@
+"""What is known of the published models, and the line-up that follows from it. Knows no folder, process or channel."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vouch.server.lineup.folders import without_folders
+from vouch.server.lineup.lineup import LineUp
+from vouch.server.lineup.policy import Known, is_casualty, line_up, live_version, to_verify
+from vouch.server.lineup.verdict import VerifiedVersion
+from vouch.server.logs import event
+
+log = logging.getLogger("vouch.server")
+
+There = Mapping[str, frozenset[int] | None]
+"""Model -> its versions in the models folder; None where they cannot be read, so that all of them may be there."""
+Running = frozenset[tuple[str, int]]
+"""Models and versions that a worker serves now."""
+
+
+@dataclass
+class _Record:
+    """Of one model; `Known` is a view of it."""
+
+    found: frozenset[int] | None = frozenset()
+    verified: dict[int, VerifiedVersion] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+    casualties: dict[int, str] = field(default_factory=dict)
+    deaths: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Version -> workers that ended while they loaded it, and how many of these were killed."""
+
+
+class Published:
+    """Belongs to one event loop. Every change that matters makes another line-up."""
+
+    def __init__(
+        self,
+        models: Path,
+        pins: Mapping[str, int] | None = None,
+        is_held: Callable[[VerifiedVersion], bool] = lambda verified: False,
+    ) -> None:
+        """
+        Args:
+            models: the models folder: callers are not told where it lies.
+            pins: model -> its only version that may be served.
+            is_held: whether a version's files are held open.
+        """
+        self._is_held = is_held
+        self._folder = models
+        self._pins = pins or {}
+        self._records: dict[str, _Record] = {}
+        self._running: Running = frozenset()
+        self._complete = False
+        self.line_up = LineUp()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when there is another line-up."""
+        self.served: dict[str, int] = {}
+        """Model -> its version that a worker served last as the live one."""
+        self.installs = self.refusals = 0
+        """Versions that came to be served, and those that were refused, since the start; one refused again counts
+        again."""
+
+    def known(self, name: str) -> Known:
+        """All that is known of a model, as the policy looks at it."""
+        one = self._records.get(name) or _Record()
+        running = frozenset(version for model, version in self._running if model == name)
+        held = frozenset(version for version, verified in one.verified.items() if self._is_held(verified))
+        return Known(one.found, one.verified, one.refused, one.casualties, running, held, self._pins.get(name, 0))
+
+    def to_verify(self, name: str) -> tuple[int, ...]:
+        """As the policy says."""
+        return to_verify(self.known(name))
+
+    def verified(self, name: str, version: int) -> VerifiedVersion:
+        """What the probe found of a version that is in the line-up."""
+        return self._records[name].verified[version]
+
+    def all_verified(self) -> list[VerifiedVersion]:
+        """Every version that reproduced its claim and is still there or served."""
+        return [verified for one in self._records.values() for verified in one.verified.values()]
+
+    def live(self) -> list[VerifiedVersion]:
+        """The live version of every model that has one."""
+        return [self.verified(name, version.version) for name, version in self.line_up.versions()]
+
+    def refused(self) -> list[tuple[str, int]]:
+        """Models and versions that are refused now."""
+        return [(model.name, one.version) for model in self.line_up.models for one in model.refusals]
+
+    def is_served(self, name: str, version: int) -> bool:
+        """Whether it is in the line-up."""
+        return any(model == name and one.version == version for model, one in self.line_up.versions())
+
+    def look(self, there: There) -> None:
+        """What the models folder holds now. Versions that are neither there nor served are forgotten."""
+        self._complete = True
+        for name in {*self._records, *there}:
+            one = self._records.setdefault(name, _Record())
+            one.found = there.get(name, frozenset())
+            if one.found is not None:
+                running = {version for model, version in self._running if model == name}
+                _keep_alone(one, one.found | running | {live_version(self.known(name))})
+        self._update()
+
+    def verify(self, verified: VerifiedVersion) -> None:
+        """A version reproduced its claim."""
+        one = self._records.setdefault(verified.name, _Record())
+        for others in (one.refused, one.casualties, one.deaths):
+            others.pop(verified.version, None)
+        one.verified[verified.version] = verified
+        self._update()
+
+    def refuse(self, name: str, version: int, reason: str) -> None:
+        """A version could not vouch for itself."""
+        self._records.setdefault(name, _Record()).refused[version] = without_folders(reason, self._folder)
+        self._tell_refused(name, version, reason)
+
+    def changed(self, name: str, version: int) -> None:
+        """Its folder holds something else now: what was decided is open again."""
+        one = self._records.get(name)
+        if one is not None and (name, version) not in self._running:
+            _forget(one, version)
+            self._update()
+
+    def died(self, name: str, version: int, reason: str, *, killed: bool = False, elsewhere: bool = False) -> None:
+        """A worker ended while it loaded a version, or cannot load it.
+
+        Args:
+            killed: by SIGKILL.
+            elsewhere: another worker serves it now.
+        """
+        one = self._records.get(name)
+        if one is None or version not in one.verified or version in one.casualties:
+            return
+        deaths, kills = one.deaths.get(version, (0, 0))
+        one.deaths[version] = deaths, kills = deaths + 1, kills + killed
+        if is_casualty(deaths, kills, elsewhere):
+            one.casualties[version] = f"no worker can serve it: {without_folders(reason, self._folder)}"
+            self._tell_refused(name, version, f"no worker can serve it: {reason}")
+
+    def run(self, running: Running) -> None:
+        """What workers serve now."""
+        if running == self._running:
+            return
+        self._running = running
+        for name, version in self.line_up.versions():
+            if (name, version.version) in running and self.served.get(name) != version.version:
+                self._tell_served(self.verified(name, version.version))
+        self._update()
+
+    def _tell_served(self, verified: VerifiedVersion) -> None:
+        self.served[verified.name] = verified.version
+        self.installs += 1
+        self._records[verified.name].deaths.pop(verified.version, None)
+        verdict, place = verified.verdict, {"model": verified.name, "version": verified.version}
+        counts = {"claim": verdict.claim.model_dump(), "served": verdict.served.model_dump()}
+        log.info(
+            "%s is served: claim %s, served %s",
+            *(verified, verdict.claim, verdict.served),
+            extra=event("served", **place, digest=verdict.digest, **counts, plan=verdict.plan.model_dump()),
+        )
+        for caveat in verdict.caveats:
+            log.warning(
+                "%s: %s",
+                *(verified, caveat.text),
+                extra=event("caveat", **place, kind=caveat.kind, reason=caveat.text),
+            )
+
+    def _tell_refused(self, name: str, version: int, reason: str) -> None:
+        self.refusals += 1
+        log.error(
+            "%s version %d is refused: %s",
+            *(name, version, reason),
+            extra=event("refused", model=name, version=version, reason=reason),
+        )
+        self._update()
+
+    def _update(self) -> None:
+        found = line_up(self.line_up.number, {name: self.known(name) for name in self._records}, self._complete)
+        if found != self.line_up:
+            self.line_up = found.model_copy(update={"number": self.line_up.number + 1})
+            self.served = {name: one for name, one in self.served.items() if self._is_listed(name)}
+            self.on_change()
+
+    def _is_listed(self, name: str) -> bool:
+        return any(model.name == name for model in self.line_up.models)
+
+
+def _keep_alone(record: _Record, versions: Iterable[int]) -> None:
+    kept = set(versions)
+    for version in {*record.verified, *record.refused, *record.casualties, *record.deaths} - kept:
+        _forget(record, version)
+
+
+def _forget(record: _Record, version: int) -> None:
+    for values in (record.verified, record.refused, record.casualties, record.deaths):
+        values.pop(version, None)

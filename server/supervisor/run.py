@@ -1,0 +1,78 @@
+"""A server from its start to its end: the signals that stop it, at whatever stage it is."""
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from vouch.cli.stopping import ONE_WISH_S, SIGNALS
+from vouch.server.errors import StartFailed
+from vouch.server.forced_exit import end_within
+from vouch.server.logs import event
+from vouch.server.settings import ServeSettings
+from vouch.server.supervisor.supervisor import Supervisor
+
+log = logging.getLogger("vouch.server")
+
+EXIT_WITHIN_S = 10.0
+"""When nothing is served any more; a look at a models folder that is away may never return."""
+
+
+async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+
+    Args:
+        started: called when the workers take calls.
+
+    Raises:
+        StartFailed: as `Supervisor.start`, or workers cannot be kept ready.
+    """
+    supervisor = Supervisor(settings)
+    signals = _Signals(supervisor)
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, signals.arrived, number)
+    stopping = asyncio.create_task(signals.stop.wait(), name="wait for a signal")
+    starting = asyncio.create_task(supervisor.start(), name="start")
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()  # it stops what it has started
+        await asyncio.wait((starting,))
+        log.info("stopped before it was ready", extra=event("stopped"))
+        return
+    starting.result()
+    started(supervisor)
+    given_up = asyncio.create_task(supervisor.given_up(), name="wait until it gives up")
+    await asyncio.wait((stopping, given_up), return_when=asyncio.FIRST_COMPLETED)
+    reason = given_up.result() if given_up.done() else ""
+    given_up.cancel()
+    log.info(
+        "draining: new calls are taken for %g s, accepted ones have up to %g s",
+        *(settings.drain_delay_s, settings.grace_s),
+        extra=event("draining", delay_s=settings.drain_delay_s, grace_s=settings.grace_s),
+    )
+    await supervisor.stop()
+    end_within(EXIT_WITHIN_S)
+    log.info("stopped", extra=event("stopped"))
+    if reason:
+        raise StartFailed(reason)
+
+
+class _Signals:
+    """The first asks the server to stop; others at that moment are the same wish, and a later one ends it at once."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.stop = asyncio.Event()
+        self._supervisor = supervisor
+        self._first_at = math.inf
+
+    def arrived(self, number: signal.Signals) -> None:
+        now = time.monotonic()
+        if now - self._first_at > ONE_WISH_S:
+            log.warning("%s again: ending at once", number.name, extra=event("ended_at_once"))
+            self._supervisor.kill()
+            os._exit(1)
+        self._first_at = min(self._first_at, now)
+        self.stop.set()
