@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods fuzz lint format protos accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods fuzz lint format baseline protos accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,10 +61,14 @@ lint: $(INSTALLED) ## Style, types, .proto files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint protos
+	$(BIN)/buf breaking protos --against protos/baseline.binpb
 
 format: $(INSTALLED) ## Put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+baseline: $(INSTALLED) ## Take the .proto files as they are for what callers depend on: with each release
+	$(BIN)/buf build protos --output protos/baseline.binpb
 
 protos: $(INSTALLED) ## Generate the code beside the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)

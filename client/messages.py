@@ -1,12 +1,11 @@
 """Between what a caller has and what goes over the wire. Pure: no channel, no clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import grpc
 import numpy as np
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
@@ -165,7 +164,7 @@ def read_model(model: pb.Model) -> Model:
     """A model's message as values."""
     return Model(
         name=model.name,
-        state=_word(pb.State, model.state),
+        state=_word(pb.State.Name, model.state),
         versions=tuple(_read_version(model.name, version) for version in model.versions),
         refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
         verifying=tuple(model.verifying),
@@ -176,7 +175,7 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
     return ModelVersion(
         name=name,
         version=said.version,
-        role=_word(pb.Role, said.role),
+        role=_word(pb.Role.Name, said.role),
         digest=said.digest,
         labels=tuple(said.labels),
         input_shape=tuple(said.input_shape),
@@ -192,9 +191,12 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
     )
 
 
-def _word(values: EnumTypeWrapper, number: int) -> str:
+def _word(name_of: Callable[[int], str], number: int) -> str:
     """A value's name without its type's in front; of a later server it may be one that is not known here."""
-    return values.Name(number).split("_", 1)[1].lower() if number in values.values() else f"unknown {number}"
+    try:
+        return name_of(number).split("_", 1)[1].lower()
+    except ValueError:
+        return f"unknown {number}"
 
 
 def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:

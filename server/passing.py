@@ -14,6 +14,9 @@ PASSING_ERRNOS = frozenset(
 NO_THREAD = "can't start new thread"
 """Python's words where the system gives it no thread more; the type, RuntimeError, says nothing."""
 
+NO_MEMORY = ("bad_alloc", "Failed to allocate memory")
+"""C++'s and ONNX Runtime's words for what is Python's MemoryError; their types say nothing either."""
+
 
 def is_passing(err: BaseException) -> bool:
     """Whether it, or what it was raised from, is want of memory, of threads or of file descriptors, or a disk away."""
@@ -23,7 +26,9 @@ def is_passing(err: BaseException) -> bool:
 def _is_passing(err: BaseException) -> bool:
     if isinstance(err, OSError):
         return err.errno in PASSING_ERRNOS
-    return isinstance(err, MemoryError) or (isinstance(err, RuntimeError) and NO_THREAD in str(err))
+    if isinstance(err, MemoryError) or any(words in str(err) for words in NO_MEMORY):
+        return True
+    return isinstance(err, RuntimeError) and NO_THREAD in str(err)
 
 
 def _causes(err: BaseException) -> Iterator[BaseException]:

@@ -21,7 +21,7 @@ WAITS = {"acquire", "communicate", "get", "join", "wait"}
 """Methods that wait for another thread, task or process."""
 LIFELONG = {
     "server/model/batcher.py: _work": "for requests; close wakes it",
-    "server/serving/catalog.py: end": "for the last call, which its worker gives a grace",
+    "server/serving/served.py: end": "for the last call, which its worker gives a grace",
     "server/model/batcher.py: close": "for a run; its worker gives it some seconds",
     "server/supervisor/pool.py: install": "for workers that start, which has a limit; the watcher ends with them",
     "server/supervisor/slot.py: _exit_code": "for a process that was killed",
@@ -32,9 +32,8 @@ LIFELONG = {
     "server/supervisor/supervisor.py: run_supervisor": "for a signal",
     "server/supervisor/supervisor.py: stop": "for a task that was cancelled",
     "server/transport/asgi.py: _watched": "for a task that was cancelled",
-    "server/worker/worker.py: _follow_all": "for orders; cancelled when the worker stops",
-    "server/worker/worker.py: work": "for tasks that were cancelled",
-    "server/worker/process.py: _serve": "for orders, or for the end of the listener",
+    "server/worker/reconcile.py: run": "for line-ups; cancelled when the worker stops",
+    "server/worker/worker.py: _cancel": "for tasks that were cancelled, in a process whose end is certain by then",
 }
 """Waits in the event loop of the product that have no limit of their own, and what ends them."""
 

@@ -237,8 +237,9 @@ class Catalog:
         why = {one.version: one.reason for one in entry.refusals}
         served = {one.version for one in model.versions} | {one.version for one in entry.versions}
         if version and served and version not in {*served, *entry.verifying}:
-            others = ", ".join(map(str, sorted(served))) + (" are" if len(served) > 1 else " is")
-            return UnknownModel(f"version {version} of model {entry.name} is not served; version {others}")
+            numbers = ", ".join(map(str, sorted(served)))
+            others = f"versions {numbers} are" if len(served) > 1 else f"version {numbers} is"
+            return UnknownModel(f"version {version} of model {entry.name} is not served; {others}")
         what = f"version {version} of model {entry.name}" if version else f"model {entry.name}"
         if version in why:
             return NotReady(f"{what} is not served: {why[version]}")

@@ -38,17 +38,19 @@ class Loader:
         settings: ServeSettings,
         on_death: Callable[[Served, BaseException], None],
         held: Mapping[str, Mapping[str, int]] | None = None,
+        within_s: float | None = None,
     ) -> None:
         """
         Args:
-            held: digest of a bundle -> descriptors of its files.
             on_death: told when a version's runner has ended by an error.
+            held: digest of a bundle -> descriptors of its files.
+            within_s: how long a version may take; None: as long as the largest batch may.
         """
         self._settings = settings
         self._on_death = on_death
         self._held = held or {}
         self._budget = Budget(settings.max_queue_bytes)
-        self._within_s = load_within_s(settings.max_batch_size)
+        self._within_s = load_within_s(settings.max_batch_size) if within_s is None else within_s
         self.counts = Counts()
         """Of the versions that were loaded; nothing else is in it."""
 
@@ -67,12 +69,13 @@ class Loader:
         except TimeoutError as err:
             if err.errno is not None:  # a disk's
                 raise
-            raise Refused(f"it was not loaded within {self._within_s:.0f} s") from err
+            raise Refused(f"it was not loaded within {self._within_s:g} s") from err
         return self._served(bundle, version, session.run)
 
     def _open(self, version: Version) -> Bundle:
-        """From the files that the supervisor holds, which are what was verified whatever lies in the folder by now; else
-        from the folder. Raises InvalidBundle.
+        """From the files that the supervisor holds, which are what was verified whatever lies in the folder by now.
+
+        Else from the folder. Raises InvalidBundle.
         """
         if (held := self._held.get(version.digest)) is not None:
             with suppress(BundleError):  # somebody has written over the very files

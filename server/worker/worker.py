@@ -89,8 +89,11 @@ class Worker:
         self._starting: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
 
-    async def work(self) -> None:
+    async def work(self, ends_within: Callable[[float], None] = end_within) -> None:
         """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
+
+        Args:
+            ends_within: told then in how many seconds this process has to have ended, whatever holds it.
 
         Raises:
             EndedUnasked: something has ended that must not.
@@ -105,7 +108,7 @@ class Worker:
             for task in (hearing, *others):
                 task.cancel()
             raise
-        end_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
+        ends_within(stop.delay_s + self._settings.grace_s + CLOSE_WITHIN_S)
         await _cancel(*others, *([self._starting] if self._starting is not None else []))
         await self._drain(stop.delay_s)
         await _cancel(hearing)

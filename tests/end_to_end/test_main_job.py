@@ -148,7 +148,7 @@ def test_serve_evaluate_predict_status_and_stop(trained: tuple[Path, dict[str, A
     assert evaluation["served"]["correct"] == result["correct"]
     assert sum(int(label) == truth for label, truth in zip(labels, validation.labels, strict=True)) == result["correct"]
     assert [prediction["label"] for prediction in predictions] == labels[:5]
-    assert status["models"][0]["digest"] == result["digest"]
+    assert status["models"][0]["versions"][0]["digest"] == result["digest"]
 
 
 def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(tmp_path: Path) -> None:

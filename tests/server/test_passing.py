@@ -15,6 +15,11 @@ from vouch.server.passing import is_passing
         (MemoryError(), True),
         (RuntimeError("can't start new thread"), True),
         (RuntimeError("another"), False),
+        (
+            RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : ... Failed to allocate memory for requested"),
+            True,
+        ),
+        (RuntimeError("std::bad_alloc"), True),
         (OSError(errno.EIO, "Input/output error"), True),
         (OSError(errno.EMFILE, "Too many open files"), True),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), True),

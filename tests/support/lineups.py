@@ -38,6 +38,13 @@ class Published:
         self._catalog.install(served)
         return served
 
+    def serve_beside(self, served: Served) -> Served:
+        """One more version of its model; the one that was served first stays the live one."""
+        model = self._model(served.name)
+        self._follow(model.model_copy(update={"versions": (*model.versions, listed(served.bundle))}))
+        self._catalog.install(served)
+        return served
+
     def refuse(self, name: str, version: int, reason: str) -> None:
         """Says that a version is not served, and no longer verified."""
         model = self._model(name)

@@ -38,6 +38,7 @@ class House:
         self.folder = ModelsFolder(folder)
         self.at_once_images = at_once_images
         self.catalog = Catalog()
+        self._published = Published(self.catalog)
         self.decoder = Decoder(1, 100, 1 << 20)
         services = (
             Inference(self.catalog, Gate(), Readiness(), MAX_REQUEST_IMAGES),
@@ -50,7 +51,7 @@ class House:
     def install(self, bundle: Bundle) -> None:
         session = open_session(bundle.read_model(), "cpu", 1)
         batcher = start_batcher(session.run, Limits(16, 1000, self.at_once_images))
-        Published(self.catalog).serve(Served(bundle, bundle.manifest.claim.accuracy, batcher))
+        self._published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     async def close(self) -> None:
         self.decoder.close()
@@ -191,7 +192,7 @@ async def test_a_model_that_needs_a_name_is_not_taken_for_the_only_one(house: Ho
     await fast(house.predict, predict(IMAGES[:2]))
     house.install(publish_tiny(house.folder, "other"))
 
-    with pytest.raises(UnknownModel, match="a model has to be named"):
+    with pytest.raises(InvalidRequest, match="a model has to be named"):
         await fast(house.predict, predict(IMAGES[:2]))
 
 
