@@ -21,7 +21,8 @@ def may_unshare() -> bool:
     """Whether this user may start a process that is the first of its own, as a container's is."""
     if shutil.which("unshare") is None:
         return False
-    return subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False, timeout=20).returncode == 0
+    command = ["unshare", "--pid", "--fork", "true"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == 0
 
 
 def command(models: Path, *words: str) -> tuple[str, ...]:
