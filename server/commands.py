@@ -25,7 +25,8 @@ EXPECTED = (DomainError, BundleError)
 def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
     with loading():
-        from vouch.server.supervisor.run import Supervisor, run_supervisor  # noqa: PLC0415 - a version is verified sooner without
+        from vouch.server.supervisor.run import run_supervisor  # noqa: PLC0415 - a version is verified sooner without
+        from vouch.server.supervisor.supervisor import Supervisor  # noqa: PLC0415 - likewise
 
     start_log()
     log = logging.getLogger("vouch.server")

@@ -2,10 +2,11 @@
 
 import io
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from vouch import __version__
 from vouch.cli.loading import loading
@@ -20,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
     sys.excepthook = _show_bug
+    if os.getpid() == 1:  # the system keeps from the first process of a container what it has no handler for
+        signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's own lines say, errors of ours say in plain words
     try:
         code = _run(arguments)
@@ -37,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         if not isinstance(err, BrokenPipeError):
             print_error(f"error: standard output cannot be written: {err.strerror}")
         return 1
+
+
+def _terminated(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _show_bug(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:

@@ -50,7 +50,7 @@ class Verdict(Value):
     """Of the bundle's manifest."""
     claim: Accuracy
     served: Accuracy
-    caveats: tuple[Caveat, ...] = Field((), max_length=MAX_CAVEATS)
+    caveats: tuple[Caveat, ...] = Field(default=(), max_length=MAX_CAVEATS)
     plan: RunPlan
     files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
     """What has to lie in its folder, beside the manifest."""

@@ -73,9 +73,8 @@ class Loader:
         return self._served(bundle, version, session.run)
 
     def _open(self, version: Version) -> Bundle:
-        """From the files that the supervisor holds, which are what was verified whatever lies in the folder by now.
-
-        Else from the folder. Raises InvalidBundle.
+        """From the files that the supervisor holds, which are what was verified, whatever lies in the folder by now;
+        else from the folder. Raises InvalidBundle.
         """
         if (held := self._held.get(version.digest)) is not None:
             with suppress(BundleError):  # somebody has written over the very files

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -167,6 +168,10 @@ def cores_of(pid: int) -> set[int]:
     return set().union(*map(os.sched_getaffinity, threads))
 
 
+def is_live(version: int, model: pb.Model) -> bool:
+    return bool(model.versions) and model.versions[0].version == version
+
+
 async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path, transport: Transport) -> None:
     """Callers who never pause get only right answers, first from the old version, then from the new."""
     folder = ModelsFolder(tmp_path)
@@ -188,9 +193,7 @@ async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path,
                 group.create_task(call(house))
             for version in (2, 3):
                 publish_tiny(folder)
-                await house.until(
-                    lambda model, version=version: model.versions and model.versions[0].version == version
-                )  # type: ignore[misc]
+                await house.until(partial(is_live, version))
 
     assert set(versions) == {1, 2, 3}
 

@@ -58,16 +58,16 @@ async def test_no_call_is_lost_when_workers_are_replaced_one_after_the_other(
     images, _ = tiny_images(3)
     async with working(tmp_path, transport) as house:
         await house.until_serving()
-        crew, ended = house.supervisor._crew, asyncio.Event()
-        assert crew is not None
+        pool, ended = house.supervisor._pool, asyncio.Event()
+        assert pool is not None
         calling = asyncio.create_task(calls_until(ended, f"127.0.0.1:{house.supervisor.port}", images))
         async with asyncio.timeout(60):
-            while crew.ready_workers < 2:
+            while pool.ready_workers < 2:
                 await asyncio.sleep(0.05)
-            for number, member in enumerate(crew._members, 1):
+            for number, slot in enumerate(pool._slots, 1):
                 await asyncio.sleep(0.5)
-                member.replace("a test")
-                while (await crew.state()).restarts < number or crew.ready_workers < 2:
+                slot.replace("a test")
+                while pool.restarts < number or pool.ready_workers < 2:
                     await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         ended.set()

@@ -213,3 +213,28 @@ async def test_a_server_does_not_start_with_a_key_that_does_not_fit(
 
     with pytest.raises(StartFailed, match=f"{wrong.key} is not the key of"):
         await Supervisor(settings_of(tmp_path / "models", wrong, transport=transport)).start()
+
+
+async def test_a_worker_that_starts_when_the_files_are_bad_takes_what_worked_last(
+    tmp_path: Path, transport: Transport, pair: Pair, ours: Authority
+) -> None:
+    """It ended the server: a certificate is often replaced in several steps, and a worker may end at any moment."""
+    publish_tiny(ModelsFolder(tmp_path / "models"))
+    supervisor = Supervisor(settings_of(tmp_path / "models", pair, transport=transport))
+    await supervisor.start()
+    try:
+        address, trusting = f"127.0.0.1:{supervisor.port}", Tls(ours.certificate)
+        async with AsyncClient(address, 10, trusting) as client:
+            await until_served(client)
+        pair.key.write_text("not a key")
+        assert supervisor._pool is not None
+        supervisor._pool.kill()
+        async with asyncio.timeout(30):
+            while supervisor._pool.restarts == 0 or supervisor._pool.ready_workers == 0:
+                await asyncio.sleep(0.02)
+
+        async with AsyncClient(address, 10, trusting) as client:
+            await until_served(client)
+            assert (await client.predict(tiny_images(1)[0])).version == 1
+    finally:
+        await supervisor.stop()
