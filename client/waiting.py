@@ -36,6 +36,9 @@ def _missing(client: Client, model: str) -> str:
     refusals = [
         f"{one.name} version {version} is refused: {reason}" for one in models for version, reason in one.refusals
     ]
-    return "; ".join(refusals) or (
-        "the first version is being verified" if models else "no model has been published yet"
-    )
+    if refusals:
+        return "; ".join(refusals)
+    if not models:
+        return "no model has been published yet"
+    is_loading = any(one.state == "loading" for one in models)
+    return f"the first version is being {'loaded' if is_loading else 'verified'}"

@@ -135,6 +135,8 @@ class Catalog:
         assert served.identity in _identities(model), f"{served.bundle} is not to be served"
         versions = self._loaded.setdefault(served.name, {})
         before, versions[served.version] = versions.get(served.version), served
+        if before is not None and self._live.get(served.name) is before:
+            self._live[served.name] = served
         self._problems.pop((served.name, *served.identity), None)
         self._settle(served.name)
         if before is not None:

@@ -16,7 +16,7 @@ from vouch.server.passing import is_passing
         (RuntimeError("can't start new thread"), True),
         (RuntimeError("another"), False),
         (
-            RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : ... Failed to allocate memory for requested"),
+            RuntimeError("[ONNXRuntimeError] : 6 : ... Failed to allocate memory for requested buffer"),
             True,
         ),
         (RuntimeError("std::bad_alloc"), True),

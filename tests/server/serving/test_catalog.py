@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,24 @@ async def test_a_version_over_another_bundle_is_another_version(tmp_path: Path) 
     assert (catalog.lacks("tiny", other), catalog.lacks("tiny", listed(old.bundle))) == (True, False)
     assert catalog.find("tiny") is old
     await new.end()
+    await catalog.close()
+
+
+async def test_what_takes_the_place_of_the_live_version_answers_too_until_another_is_live(tmp_path: Path) -> None:
+    """The same number over another bundle, while the version that is to be live is still being loaded."""
+    folder, catalog = ModelsFolder(tmp_path / "a"), Catalog()
+    old, new = loaded(folder), loaded(ModelsFolder(tmp_path / "b"))
+    new.bundle = replace(new.bundle, digest="0" * 64)
+    to_be_live = listed(old.bundle).model_copy(update={"version": 2})
+    catalog.follow(line_up(model(old)))
+    catalog.install(old)
+
+    catalog.follow(line_up(Model(name="tiny", versions=(to_be_live, listed(new.bundle)))))
+    catalog.install(new)
+
+    assert catalog.find("tiny") is new
+    async with asyncio.timeout(10):
+        await old.end()
     await catalog.close()
 
 
