@@ -13,7 +13,8 @@ from google.protobuf.message import Message
 
 from vouch.bundle.wire_format import read_varint, varint
 from vouch.server.model.request import Rows
-from vouch.server.rpc.method import OK, CallContext, Method, Serialized
+from vouch.server.rpc.context import OK, CallContext
+from vouch.server.rpc.method import Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.rpc.stream import answer_pieces
 from vouch.server.services.fast import FastPath

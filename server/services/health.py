@@ -7,7 +7,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2 as pb
 
 from vouch.server.errors import UnknownModel
-from vouch.server.rpc.method import CallContext, Method, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, methods
 from vouch.server.services.contracts import HEALTH
 from vouch.server.serving.readiness import Readiness
 

@@ -8,7 +8,8 @@ from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.errors import InvalidRequest
 from vouch.server.model.session import Outputs
-from vouch.server.rpc.method import CallContext, Method, Serialized, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
@@ -168,7 +169,7 @@ class Inference:
 
 def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:
     """Raises the error where it is to end the stream."""
-    if context.metadata.get(END_STREAM_BY_ERROR) == "true":
+    if "true" in context.caller.headers(END_STREAM_BY_ERROR):
         raise err
     status = status_of(err, STREAM_PATH)
     context.code = status.code

@@ -16,7 +16,8 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest, ModelFailed
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import Outputs, open_session
-from vouch.server.rpc.method import CallContext, Method
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast_stream import close_named, open_named
@@ -67,6 +68,18 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await house.close()
 
 
+class Sending:
+    """A caller of these headers."""
+
+    peer = "here"
+
+    def __init__(self, metadata: dict[str, str | bytes]) -> None:
+        self._metadata = metadata
+
+    def headers(self, name: str) -> tuple[str | bytes, ...]:
+        return (self._metadata[name],) if name in self._metadata else ()
+
+
 async def fast(
     method: Method, *pieces: Sequence[bytes], metadata: dict[str, str | bytes] | None = None
 ) -> list[Message]:
@@ -77,7 +90,7 @@ async def fast(
             yield piece
 
     assert method.wire_stream is not None
-    context = CallContext(metadata=metadata or {})
+    context = CallContext(caller=Sending(metadata or {}))
     return [
         method.response.FromString(b"".join(parts))
         async for ready in method.wire_stream(arriving(), context)
