@@ -41,7 +41,7 @@ class UnusableAnswer(DomainError):
 
 
 class MessageTooLarge(DomainError):
-    """A request is longer than this server takes."""
+    """A message is longer than this server takes, or sends."""
 
 
 class Unsupported(DomainError):

@@ -149,7 +149,9 @@ class Classifier:
 
     async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> pb.PredictStreamResponse:
         try:
-            return pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
+            answer = pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
+            context.check_answer(answer.ByteSize())
+            return answer
         except Exception as err:
             return pb.PredictStreamResponse(id=request.id, failure=_failure(err, context))
 

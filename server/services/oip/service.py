@@ -161,10 +161,12 @@ class Inference:
         """One request's part of a stream; raises only where an error is to end the stream."""
         try:
             response = await self.ModelInfer(request, context)
+            response.parameters[FINAL_RESPONSE].bool_param = True
+            answer = pb.ModelStreamInferResponse(infer_response=response)
+            context.check_answer(answer.ByteSize())
         except Exception as err:
             return _failure(request.id, err, context)
-        response.parameters[FINAL_RESPONSE].bool_param = True
-        return pb.ModelStreamInferResponse(infer_response=response)
+        return answer
 
 
 def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:

@@ -238,6 +238,33 @@ async def test_bytes_that_are_no_message_end_the_stream_after_the_answers_before
     assert [answer.id for answer in given_answers] == ["a"]  # type: ignore[attr-defined]
 
 
+async def test_answers_are_counted_when_they_have_gone_out(house: House) -> None:
+    """The next ones are asked for then; those that a caller left behind are none."""
+    served = next(iter(house.catalog.entries())).served
+    assert house.predict.wire_stream is not None
+    assert served is not None
+
+    async def arriving() -> AsyncIterator[Sequence[bytes]]:
+        for name in "abc":
+            yield [predict(IMAGES[:1], name).SerializeToString()]
+
+    def counted() -> int:
+        codes = served.statistics.requests.methods.get(house.predict.path, {})
+        return sum(sum(times.buckets) for times in codes.values())
+
+    answers = house.predict.wire_stream(arriving(), CallContext())
+    await anext(answers)
+    at_first = counted()
+    async for _ in answers:
+        pass
+    in_the_end = counted()
+    left = house.predict.wire_stream(arriving(), CallContext())
+    await anext(left)
+    await left.aclose()
+
+    assert (at_first, in_the_end, counted()) == (0, 3, 3)
+
+
 @given(st.binary(max_size=40))
 def test_an_envelope_is_opened_only_where_it_is_plain(content: bytes) -> None:
     """What was opened and closed again is what protobuf reads there; anything else is left to the long way."""
