@@ -22,8 +22,8 @@ YEARS_S = 10 * 365 * 86_400
 class GrpcioCall:
     """The two directions of a call. What ends it is kept until its handler returns: grpcio takes it from there.
 
-    It tells nobody whether it could send a unary answer. One whose caller leaves in that very moment counts as answered;
-    to write it by itself, as those of streams are, would cost every call a second round through gRPC's core.
+    It tells nobody whether it could send a unary answer. One whose caller leaves in that moment counts as answered: to
+    write it by itself, as those of streams are, would cost every call a second round through gRPC's core.
     """
 
     left = None

@@ -6,7 +6,7 @@ from functools import partial
 
 from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import InvalidRequest
+from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.method import Method, Serialized, methods
@@ -201,5 +201,5 @@ def _version(text: str) -> int:
     if not text:
         return 0
     if not text.isdecimal() or not text.isascii() or len(text) > 9 or int(text) == 0:
-        raise InvalidRequest(f"expected a version that is a positive integer, got {text!r}")
+        raise InvalidRequest(f"expected a version that is a positive integer, got {quoted(text)}")
     return int(text)

@@ -5,6 +5,7 @@ from collections import Counter
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from tests.hostile.frames import message
 from tests.hostile.raw_call import RawCall
@@ -13,6 +14,8 @@ from tests.support.serving import Serving
 from tests.support.tiny import tiny_images
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import InvalidRequest
+from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.status import MAX_MESSAGE_BYTES
 
 ALPHABETS = {
@@ -73,3 +76,27 @@ async def test_failures_within_a_stream_are_bounded_too(serving: Serving, sign: 
 
     texts = [predicted[0].failure.message, inferred[0].error_message]
     assert all(20 < len(text.encode()) <= MAX_MESSAGE_BYTES + 3 for text in texts)
+
+
+SIZES = [7] * 1_000_000
+UNQUOTED = {
+    "shape": pb.PredictRequest(raw=pb.RawImages(pixels=b"", shape=SIZES)),
+    "shape of a tensor": inference_pb2.ModelInferRequest(
+        raw_input_contents=[b""],
+        inputs=[inference_pb2.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=SIZES)],
+    ),
+    "inputs": inference_pb2.ModelInferRequest(
+        inputs=[inference_pb2.ModelInferRequest.InferInputTensor(name="a" * 1000)] * 1000
+    ),
+    "version": inference_pb2.ModelInferRequest(model_version="a" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("request_", UNQUOTED.values(), ids=[*UNQUOTED])
+async def test_no_error_is_written_as_long_as_what_it_quotes(serving: Serving, request_: Message) -> None:
+    """It would be cut in the end, and to write it first would hold up the event loop."""
+    table = {method.request: method for method in serving.methods if not method.client_streaming}
+    with pytest.raises(InvalidRequest) as failure:
+        await table[type(request_)].function(request_, CallContext())
+
+    assert len(str(failure.value)) < 1000
