@@ -20,7 +20,8 @@ from google.protobuf.message import Message
 from benchmarks.runs import machine
 from vouch.client import AsyncClient, CallFailed
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.rpc.method import CallContext, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.h2corn import start_h2corn

@@ -3,6 +3,14 @@
 A `DomainError` is expected and its message is meant for the caller; any other exception is a bug.
 """
 
+QUOTED = 200
+"""Signs of a caller's text that an error quotes."""
+
+
+def quoted(value: object) -> str:
+    """A caller's value as an error quotes it; of a text that may have millions of signs, the beginning."""
+    return f"{value[:QUOTED]!r}..." if isinstance(value, str) and len(value) > QUOTED else repr(value)
+
 
 class DomainError(Exception):
     """Base of all expected errors of serving."""
@@ -41,7 +49,7 @@ class UnusableAnswer(DomainError):
 
 
 class MessageTooLarge(DomainError):
-    """A request is longer than this server takes."""
+    """A message is longer than this server takes, or sends."""
 
 
 class Unsupported(DomainError):

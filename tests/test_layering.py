@@ -42,12 +42,12 @@ SERVER = {
         *("batcher", "loader", "planning", "recount"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
-    "rpc": ("protobuf", "soon", "status", "method", "stream"),
+    "rpc": ("protobuf", "soon", "status", "context", "method", "admit", "waiting", "call", "stream"),
     "services": ("contracts", "decoder", "fast", "images", "label_sets", "fast_stream", "health", "reflection"),
     "services/classifier": ("describe", "service"),
     "services/oip": ("repository", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
-        *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "asgi"),
+        *("addresses", "arriving", "inflating", "tls", "asgi_call", "grpcio_call", "limits", "asgi"),
         *("choice", "grpcio", "h2corn"),
     ),
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
@@ -115,7 +115,7 @@ ONLY_IN = {
     "grpc": {
         *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py", "client/tls.py"),
         *("client/connections.py", "client/predicting.py", "client/turns.py"),
-        "server/transport/grpcio.py",
+        *("server/transport/grpcio.py", "server/transport/grpcio_call.py"),
     },
 }
 """Libraries that only these files may import, generated code aside."""

@@ -39,6 +39,7 @@ LIFELONG = {
     "server/transport/asgi.py: _watched": "for a task that was cancelled",
     "server/worker/reconcile.py: run": "for line-ups; cancelled when the worker stops",
     "server/worker/worker.py: _cancel": "for tasks that were cancelled, in a process whose end is certain by then",
+    "server/rpc/waiting.py: unless_left": "for a call's answer, which its deadline, its caller or a drain's grace ends",
 }
 """Waits in the event loop of the product that have no limit of their own, and what ends them."""
 

@@ -17,7 +17,7 @@ from vouch.server.counting.statistics import BatchDone
 from vouch.server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
 from vouch.server.model.budget import Budget, Share
 from vouch.server.model.queue import TOO_LATE, BatchQueue
-from vouch.server.model.request import Request, Rows, Slice, Unusable, no_answer
+from vouch.server.model.request import Request, Rows, Slice, Unusable, for_one_caller, no_answer
 
 GATHERED_BYTES = 1 << 17
 """A request of fewer is copied beside others' in less time than a run of its own would cost: the run itself, and that
@@ -136,7 +136,7 @@ class Batcher:
         if (soon := self.run_soon(images, deadline)) is not None:
             return await soon if isinstance(soon, asyncio.Future) else soon
         if self._closing is not None:
-            raise self._closing
+            raise for_one_caller(self._closing)
         if self.waiting_images + len(images) > self._limits.queue_images:
             raise Overloaded(
                 f"{self.waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
@@ -221,7 +221,7 @@ class Batcher:
         for images, answer, since_ns in gathered:
             rows = slice(start, start := start + len(images))
             if not answer.done():  # its caller is still there
-                why = failure if unusable is None else no_answer(unusable, rows)
+                why = for_one_caller(failure) if failure is not None else no_answer(unusable, rows)
                 told.append((answer, rows, started_ns - since_ns, why))
         self._count(start, run_ns, [(wait_ns, why) for _, _, wait_ns, why in told], unusable, failure is not None)
         for answer, rows, _, why in told:
@@ -255,7 +255,7 @@ class Batcher:
             parts = [part.images for part in batch]
             outputs, unusable = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
         except ModelFailed as failure:
-            self._tell(batch, started_ns, [failure] * len(batch))
+            self._tell(batch, started_ns, [for_one_caller(failure) for _ in batch])
         else:
             self._answered(batch, started_ns, outputs, unusable)
         finally:
@@ -338,7 +338,7 @@ class Batcher:
         """Whatever ended the runner, nobody is left waiting for it."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
         for request in [*self._queue.clear(), *(part.request for part in self._running)]:
-            request.fail(self._closing)
+            request.fail(for_one_caller(self._closing))
 
 
 def start_batcher(

@@ -62,6 +62,13 @@ class Slice:
     """Its first image among the request's."""
 
 
+def for_one_caller(failure: DomainError) -> DomainError:
+    """A failure that several share, for one of them: an exception that each of them raises would grow by every one."""
+    own = type(failure)(*failure.args)
+    own.__cause__ = failure.__cause__ or failure
+    return own
+
+
 def no_answer(unusable: Unusable, rows: slice, start: int = 0) -> UnusableAnswer | None:
     """Why the images of these rows have no answer; None where they have.
 

@@ -1,1 +1,1 @@
-"""A service as a table of methods, and what they share. Knows neither models nor transports."""
+"""A service as a table of methods, and the life of each of their calls. Knows neither models nor transports."""

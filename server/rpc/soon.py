@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+Answer = TypeVar("Answer")
 Parts = tuple[bytes | memoryview, ...]
 """A serialized message in pieces, which the transport joins; the length of each is its bytes'."""
 
@@ -14,27 +15,27 @@ def has_succeeded(future: "asyncio.Future[Any]") -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
 
 
-class Soon:
-    """Parts that are there within a turn or two of the event loop: not worth watching the caller or a deadline."""
+class Soon(Generic[Answer]):
+    """An answer that is there within a turn or two of the event loop: not worth watching the caller or a deadline."""
 
     __slots__ = ("_encode", "_failed", "_outputs")
 
     def __init__(
         self,
         outputs: "T | asyncio.Future[T]",
-        encode: Callable[[T], Parts],
-        failed: Callable[[Exception], Parts] | None = None,
+        encode: Callable[[T], Answer],
+        failed: Callable[[Exception], Answer] | None = None,
     ) -> None:
         """
         Args:
             outputs: those that are there already, or are soon.
-            failed: the parts that tell of an error; None where it is raised.
+            failed: the answer that tells of an error; None where it is raised.
         """
         self._outputs = outputs
         self._encode = encode
         self._failed = failed
 
-    def __await__(self) -> Generator[Any, None, Parts]:
+    def __await__(self) -> Generator[Any, None, Answer]:
         outputs = self._outputs
         if isinstance(outputs, asyncio.Future):
             try:

@@ -60,7 +60,9 @@ CODES: dict[type[Exception], Code] = {
 """Errors whose message is meant for the caller. Everything else is our fault, and told by an id."""
 
 MAX_MESSAGE_BYTES = 1000
-"""A message travels in a header, which gRPC bounds and where a byte may take three; it may quote the caller."""
+"""A message travels in a header, where a byte may take three, and may quote the caller. From 8 KiB of headers on gRPC's
+clients refuse some answers, whatever their code, and proxies do so from 4 on.
+"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _origin(err: BaseException) -> tuple[type[BaseException], str, int]:
 
 
 def _shortened(message: str) -> str:
-    encoded = message.encode(errors="backslashreplace")
+    encoded = message[: MAX_MESSAGE_BYTES + 1].encode(errors="backslashreplace")
     if len(encoded) <= MAX_MESSAGE_BYTES:
         return encoded.decode()
     return encoded[:MAX_MESSAGE_BYTES].decode(errors="ignore") + "..."

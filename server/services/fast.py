@@ -17,7 +17,8 @@ from google.protobuf.message import Message
 from vouch.bundle.wire_format import read_varint
 from vouch.server.errors import DomainError
 from vouch.server.model.request import Rows
-from vouch.server.rpc.method import CallContext, Method, Serialized
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served

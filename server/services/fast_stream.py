@@ -4,16 +4,19 @@ The messages that have come together are read together, so what is run on the ev
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
 from vouch.bundle.wire_format import read_varint, varint
+from vouch.server.errors import MessageTooLarge
 from vouch.server.model.request import Rows
-from vouch.server.rpc.method import OK, CallContext, Method, Serialized
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.rpc.stream import answer_pieces
 from vouch.server.services.fast import FastPath
@@ -35,6 +38,14 @@ class Envelope:
     failed: Callable[[bytes, Exception, CallContext], Parts]
     """(what identifies the request, why there is no answer, the stream's context) -> the stream's answer; or raises
     what ends the stream."""
+
+
+class Answered(NamedTuple):
+    """An answer that has not gone out yet: what is counted when it has."""
+
+    parts: Parts
+    context: CallContext
+    began_ns: int
 
 
 class StreamPath:
@@ -60,37 +71,42 @@ class StreamPath:
         self._answer = answer
         self._gate = gate
 
-    def __call__(
+    async def __call__(
         self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
     ) -> AsyncGenerator[list[Parts], None]:
-        """The answers, in the order of the messages; each is counted as a request."""
-        return answer_pieces(pieces, partial(self._one, context=context), self._gate, len)
+        """The answers, in the order of the messages; each is counted as a request when the next ones are asked for, as
+        it has gone out then.
+        """
+        async with aclosing(answer_pieces(pieces, partial(self._one, context=context), self._gate, len)) as answers:
+            async for ready in answers:
+                yield [one.parts for one in ready]
+                for _, one, began_ns in ready:
+                    self._method.count(one.code, began_ns, one)
 
-    def _one(self, message: Serialized, context: CallContext) -> Awaitable[Parts]:
+    def _one(self, message: Serialized, context: CallContext) -> Awaitable[Answered]:
         began_ns = perf_counter_ns()
         if (opened := self._envelope.open(message)) is None or (begun := self._fast.begin(opened[1])) is None:
             return self._slowly(message, context)
-        name, (outputs, plan), envelope = opened[0], begun, self._envelope
+        name, (outputs, plan), envelope, one = opened[0], begun, self._envelope, context.of_one()
+        one.counted_in = plan.served.statistics.requests
 
-        def answered(rows: Rows) -> Parts:
+        def answered(rows: Rows) -> Answered:
             parts = envelope.close(name, plan.encode(rows))
-            plan.served.statistics.requests.add(self._method.path, OK, perf_counter_ns() - began_ns)
-            return parts
+            try:
+                one.check_answer(sum(map(len, parts)))
+            except MessageTooLarge as err:
+                return failed(err)
+            return Answered(parts, one, began_ns)
 
-        def failed(err: Exception) -> Parts:
-            one = context.of_one()
-            one.counted_in = plan.served.statistics.requests
-            parts = envelope.failed(name, err, one)
-            self._method.count(one.code, began_ns, one)
-            return parts
+        def failed(err: Exception) -> Answered:
+            return Answered(envelope.failed(name, err, one), one, began_ns)
 
         return Soon(outputs, answered, failed)
 
-    async def _slowly(self, message: Serialized, context: CallContext) -> Parts:
+    async def _slowly(self, message: Serialized, context: CallContext) -> Answered:
         one, began_ns = context.of_one(), perf_counter_ns()
         response = await self._answer(self._method.decode(message), one)
-        self._method.count(one.code, began_ns, one)
-        return (response.SerializeToString(),)
+        return Answered((response.SerializeToString(),), one, began_ns)
 
 
 def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:

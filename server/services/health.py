@@ -6,8 +6,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2 as pb
 
-from vouch.server.errors import UnknownModel
-from vouch.server.rpc.method import CallContext, Method, methods
+from vouch.server.errors import UnknownModel, quoted
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, methods
 from vouch.server.services.contracts import HEALTH
 from vouch.server.serving.readiness import Readiness
 
@@ -32,7 +33,7 @@ class Health:
     async def Check(self, request: pb.HealthCheckRequest, context: CallContext) -> pb.HealthCheckResponse:
         """SERVING or NOT_SERVING; NOT_FOUND for a service that is not here, as the protocol wants."""
         if request.service not in self._services:
-            raise UnknownModel(f"there is no service {request.service!r}")
+            raise UnknownModel(f"there is no service {quoted(request.service)}")
         return _response(self._readiness.ready)
 
     async def List(self, request: Message, context: CallContext) -> Message:

@@ -7,6 +7,9 @@ import numpy as np
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.server.errors import InvalidRequest
 
+QUOTED_SIZES = 8
+"""Of a shape, in an error: a caller's may have millions."""
+
 
 def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:
     """The images in these bytes, without a copy.
@@ -33,9 +36,10 @@ def check_shape(shape: Sequence[int], expected: PixelSettings, max_images: int) 
     Raises:
         InvalidRequest: not N images of the model's shape, 1 <= N <= max_images.
     """
-    if tuple(shape[1:]) != expected.shape or not shape:
+    if len(shape) != 1 + len(expected.shape) or tuple(shape[1:]) != expected.shape:
         wanted = ", ".join(map(str, expected.shape))
-        raise InvalidRequest(f"expected images of shape [N, {wanted}], got {list(shape)}")
+        more = f" and {len(shape) - QUOTED_SIZES:,} more sizes" if len(shape) > QUOTED_SIZES else ""
+        raise InvalidRequest(f"expected images of shape [N, {wanted}], got {list(shape[:QUOTED_SIZES])}{more}")
     check_count(shape[0], max_images)
 
 

@@ -9,7 +9,8 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 from grpc_reflection.v1alpha.reflection import aio
 
 from vouch.server.counting.statistics import Requests
-from vouch.server.rpc.method import CallContext, Method, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, methods
 from vouch.server.services.contracts import HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA, pool_of
 
 

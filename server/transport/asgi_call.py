@@ -1,19 +1,25 @@
-"""One call over ASGI: the messages of its request and of its response, its metadata, its deadline, its end.
+"""One call over ASGI: the messages of its request and of its response, its headers, its deadline, its end.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+
+A server may tell that a caller has left by the event `http.disconnect`, by cancelling the call's task, or by an OSError
+when something is sent. All three mean the same.
 """
 
 import asyncio
 from base64 import b64decode
+from binascii import Error as NoBase64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 from vouch.server.errors import InvalidRequest, MessageTooLarge
-from vouch.server.rpc.method import CallContext, Serialized
+from vouch.server.rpc.context import is_reserved
+from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import Status
+from vouch.server.rpc.waiting import CallerLeft
 from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.inflating import inflated
 
@@ -26,8 +32,6 @@ CONTENT_TYPE = b"application/grpc"
 HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
 START: Event = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
 OK_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
-RESERVED = (b":", b"grpc-", b"content-type", b"te", b"host")
-"""How headers begin that are not the caller's own."""
 LENGTH_BYTES = 5
 """Before each message: whether it is compressed, then its length."""
 TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -38,11 +42,7 @@ PIECE_BYTES = 1 << 18
 TRAILERS = "http.response.trailers"
 
 
-class CallerLeft(Exception):
-    """The caller has cancelled the call, or its connection is gone."""
-
-
-class Call:
+class AsgiCall:
     """The two directions of a call, as gRPC messages."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int, arriving: Arriving) -> None:
@@ -50,24 +50,27 @@ class Call:
         self._send = send
         self._max_message_bytes = max_message_bytes
         self._arriving = arriving
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._every_header: Iterable[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: dict[bytes, bytes] = dict(self._every_header)
         self._client = scope["client"]
-        self._is_post = scope["method"] == "POST"
+        self._is_post: bool = scope["method"] == "POST"
         self._has_trailers = TRAILERS in (scope.get("extensions") or ())
         self._read = bytearray()
         self._ended = False
         self._started = False
 
-    async def is_grpc(self) -> bool:
-        """Whether this is a gRPC call at all; others are told so in HTTP's own words."""
-        if self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE):
-            return True
+    @property
+    def is_grpc(self) -> bool:
+        """Whether this is a gRPC call at all."""
+        return self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
+
+    async def say_in_http(self) -> None:
+        """What this port is, for those who make another call."""
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         start = {"type": "http.response.start", "status": 415, "headers": headers}
         await self._put(start, _body(b"This port speaks gRPC over HTTP/2.\n"))
-        return False
 
-    def require_trailers(self) -> None:
+    def check(self) -> None:
         """
         Raises:
             InvalidRequest: the call's status cannot be sent behind its messages.
@@ -75,11 +78,25 @@ class Call:
         if not self._has_trailers:
             raise InvalidRequest("expected the header 'te: trailers', which gRPC's calls have")
 
-    def context(self) -> CallContext:
-        """What came beside the messages."""
+    @property
+    def peer(self) -> str:
+        """As gRPC writes it."""
         host, port = self._client or ("", 0)
-        peer = f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
-        return CallContext(self.deadline(), _Metadata(self._headers), peer)
+        return f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
+
+    def headers(self, name: str) -> tuple[str | bytes, ...]:
+        """The values of a header of the caller's own. Raises InvalidRequest."""
+        if is_reserved(name):
+            return ()
+        key = name.encode()
+        values = [value for one, value in self._every_header if one == key]
+        if not name.endswith("-bin"):
+            return tuple(value.decode("latin-1") for value in values)
+        parts = [part.strip(b" =") for value in values for part in value.split(b",")]  # several may stand in one header
+        try:
+            return tuple(b64decode(part + b"=" * (-len(part) % 4), validate=True) for part in parts)
+        except NoBase64 as err:
+            raise InvalidRequest(f"expected base64 in the header {name}") from err
 
     def deadline(self) -> float | None:
         """In the event loop's time."""
@@ -224,23 +241,6 @@ def _bodies(content: bytes, more: bool = False) -> Iterable[Event]:
         return (_body(content, more),)
     starts = range(0, len(content), PIECE_BYTES)
     return (_body(content[at : at + PIECE_BYTES], more or at != starts[-1]) for at in starts)
-
-
-class _Metadata(Mapping[str, str | bytes]):
-    """The headers that are the caller's own, decoded when somebody asks."""
-
-    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
-        self._headers = headers
-
-    def __getitem__(self, key: str) -> str | bytes:
-        value = self._headers[key.encode()]
-        return b64decode(value + b"==") if key.endswith("-bin") else value.decode("latin-1")
-
-    def __iter__(self) -> Iterator[str]:
-        return (key.decode("latin-1") for key in self._headers if not key.startswith(RESERVED))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 def timeout_s(value: bytes) -> float:

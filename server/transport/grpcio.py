@@ -3,19 +3,16 @@
 from __future__ import annotations  # grpcio's classes are generic in its stubs only
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing, nullcontext
-from time import perf_counter_ns
+from collections.abc import Iterable
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
-from vouch.server.errors import StartFailed, Unsupported
-from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
-from vouch.server.rpc.status import status_of
+from vouch.server.errors import StartFailed
+from vouch.server.rpc.call import Calls
+from vouch.server.rpc.method import NO_METHOD, Method
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.inflating import inflated_if_compressed
+from vouch.server.transport.grpcio_call import GrpcioCall
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
@@ -29,7 +26,6 @@ from vouch.server.transport.limits import (
 )
 from vouch.server.transport.tls import TlsContents, TlsRotation
 
-STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 LOOK_INTERVAL_S = 0.1
 MAX_PENDING_CALLS = 8192
 """Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
@@ -75,13 +71,8 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     server = grpc.aio.server(options=options(listening))
-    table = {method.path: method for method in methods}
-    nothing = table.pop(NO_METHOD, None) or no_method()
-    for method in table.values():
-        _, service, name = method.path.split("/")
-        handlers = {name: _handler(method, gate, listening.max_message_bytes)}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    server.add_generic_rpc_handlers((_NoMethod(nothing),))  # asked last
+    calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
+    server.add_generic_rpc_handlers((_Handlers(calls, listening.max_message_bytes),))
     where = f"{listening.host}:{listening.port}"
     try:
         if listening.tls is None:
@@ -100,7 +91,6 @@ def options(listening: Listening) -> list[tuple[str, int]]:
     """What gRPC's core is asked for. Names that it does not know it passes over in silence: a test looks for them."""
     return [
         ("grpc.max_receive_message_length", listening.max_message_bytes),
-        ("grpc.max_send_message_length", listening.max_message_bytes),
         ("grpc.per_message_decompression", 0),  # it bounds the bytes that come, not those that they become
         ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
         ("grpc.so_reuseport", int(listening.shared)),  # by default on: a second server would take half of the calls
@@ -133,95 +123,29 @@ def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration
     return grpc.ssl_server_certificate_configuration([(contents.key, contents.certificate)], contents.client_ca)
 
 
-class _NoMethod(grpc.GenericRpcHandler):
-    """Answers calls of methods that are not there as gRPC would, and counts them."""
+class _Handlers(grpc.GenericRpcHandler):
+    """A handler for each path: grpcio has to know before a call what streams. Paths that are not there stream."""
 
-    def __init__(self, method: Method) -> None:
-        self._method = method
+    def __init__(self, calls: Calls, max_bytes: int) -> None:
+        self._calls = calls
+        self._max_bytes = max_bytes
+        self._known = {path: self._handler(path, method) for path, method in calls.methods.items() if path != NO_METHOD}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         path = handler_call_details.method
+        return self._known.get(path) or self._handler(path, self._calls.methods[NO_METHOD])
 
-        async def handle(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            status = status_of(Unsupported(f"there is no method {path}"), path)
-            self._method.count_call(status.code, perf_counter_ns())
-            await context.abort(STATUS_CODES[status.code], status.message)
+    def _handler(self, path: str, method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+        async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes | None:
+            call = GrpcioCall(request, context, self._max_bytes)
+            await self._calls.answer(path, call)
+            return await call.answer()
 
-        return grpc.stream_stream_rpc_method_handler(handle)
-
-
-def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandler[Any, Any]:
-    make: Any = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[method.client_streaming, method.server_streaming]
-    answer = _answer_stream if method.server_streaming else _answer_one
-
-    async def plain(requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for request in requests:
-            yield await inflated_if_compressed(request, max_bytes)
-
-    async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        began_ns, call, code = perf_counter_ns(), None, CANCELLED
-        try:
-            with nullcontext() if method.while_draining else gate:
-                call = CallContext(_deadline(context)) if method.wire is not None else _context(context)
-                if method.client_streaming:
-                    request = plain(request)
-                else:
-                    request = await inflated_if_compressed(request, max_bytes)
-                response = await answer(method, request, context, call)
-            code = OK
-            return response
-        except Exception as err:
-            if context.cancelled():
-                raise asyncio.CancelledError from err  # the caller has hung up; writing to it failed
-            status = status_of(err, method.path)
-            code = status.code
-        finally:
-            method.count_call(code, began_ns, call)
-        return await context.abort(STATUS_CODES[status.code], status.message)
-
-    handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # no deserializer: it would answer UNKNOWN to garbage
-    return handler
-
-
-async def _answer_one(method: Method, request: Any, _: grpc.aio.ServicerContext[Any, Any], call: CallContext) -> bytes:
-    if method.wire is not None:
-        answer = method.wire(request, call)
-        return b"".join(answer if isinstance(answer, tuple) else await answer)
-    response: Message = await method.function(_decoded(method, request), call)
-    return response.SerializeToString()
-
-
-async def _answer_stream(
-    method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any], call: CallContext
-) -> None:
-    if method.wire_stream is not None:
-        async with aclosing(method.wire_stream(((one,) async for one in request), call)) as answers:
-            async for ready in answers:
-                for parts in ready:
-                    await context.write(b"".join(parts))
-        return
-    async with aclosing(method.function(_decoded(method, request), call)) as responses:
-        async for response in responses:
-            await context.write(response.SerializeToString())
-
-
-def _decoded(method: Method, request: Any) -> Message | AsyncIterator[Message]:
-    if not method.client_streaming:
-        return method.decode(request)
-    return (method.decode(one) async for one in request)
-
-
-def _context(context: grpc.aio.ServicerContext[Any, Any]) -> CallContext:
-    metadata = {str(key): value for key, value in context.invocation_metadata() or ()}
-    return CallContext(_deadline(context), metadata, context.peer())  # read now: after the call this would crash
-
-
-def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
-    left = context.time_remaining()  # by the wall clock: read once, on arrival
-    # Without a deadline grpcio tells of one that is centuries away.
-    return None if left is None or left > 10 * 365 * 86_400 else asyncio.get_running_loop().time() + left
+        make: Any = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, False): grpc.stream_unary_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }[method.client_streaming, method.server_streaming]
+        handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # no deserializer: it would answer UNKNOWN to garbage
+        return handler

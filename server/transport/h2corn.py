@@ -18,6 +18,7 @@ from h2corn import Config, RequestPolicy, Server
 
 from vouch.server.errors import StartFailed
 from vouch.server.logs import event, is_for_people
+from vouch.server.rpc.call import Calls
 from vouch.server.rpc.method import Method
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.addresses import bound, cannot_listen
@@ -208,9 +209,9 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
     Raises:
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
-    table = list(methods)
-    app = GrpcApp(table, gate, listening.max_message_bytes, listening.max_arriving_bytes)
-    server = H2cornServer(app, listening, _policies(table, listening))
+    calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
+    app = GrpcApp(calls, listening.max_message_bytes, listening.max_arriving_bytes)
+    server = H2cornServer(app, listening, _policies(calls.methods.values(), listening))
     await server.start()
     return server
 

@@ -38,7 +38,7 @@ async def inflated(message: bytes, encoding: str, max_bytes: int) -> bytes:
 
     Raises:
         Unsupported: it is compressed in another way.
-        InvalidRequest: it is not compressed so, or ends too early.
+        InvalidRequest: it is not compressed so, ends too early, or more follows its end, a second member of gzip too.
         MessageTooLarge: it holds more; the memory for more was not taken.
         Overloaded: too many wait already.
     """
@@ -89,4 +89,6 @@ def _inflate(message: bytes, encoding: str, max_bytes: int) -> bytes:
         raise MessageTooLarge(f"inflated, the message has more than {max_bytes:,} bytes")
     if not inflate.eof:
         raise InvalidRequest("the compressed message ends too early")
+    if inflate.unused_data:
+        raise InvalidRequest(f"{len(inflate.unused_data):,} bytes follow the end of the compressed message")
     return content

@@ -3,6 +3,7 @@
 import resource
 from dataclasses import dataclass
 
+from vouch.server.rpc.admit import Admit, everybody
 from vouch.server.transport.tls import TlsContents, TlsFiles
 
 MAX_CONCURRENT_STREAMS = 1024
@@ -45,6 +46,8 @@ class Listening:
     """At once. What RLIMIT_NOFILE leaves may be less."""
     grace_s: float = 30.0
     """How long the calls of a listener that is replaced may still take."""
+    admit: Admit = everybody
+    """Who may call."""
 
     @property
     def connections(self) -> int:

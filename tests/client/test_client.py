@@ -25,7 +25,8 @@ from vouch.client import AsyncClient, CallFailed, Client, Predictions
 from vouch.client.images import Images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import NotReady
-from vouch.server.rpc.method import CallContext, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.limits import Listening

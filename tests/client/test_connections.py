@@ -13,7 +13,8 @@ from tests.support.serving import Start, start  # noqa: F401 - a fixture
 from vouch.client import AsyncClient, CallFailed, Client
 from vouch.client.connections import MAX_CONNECTIONS, MAX_LOAD, WINDOW_S, Connection, Connections
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.rpc.method import CallContext, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.limits import Listening
 

@@ -29,6 +29,7 @@ from vouch.bundle.store import ModelsFolder
 from vouch.server.counting.statistics import Statistics
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
+from vouch.server.rpc.call import Calls
 from vouch.server.rpc.method import Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
@@ -119,7 +120,7 @@ async def in_process(seed: int, numbers: Iterable[int], path: Path) -> Counter[i
     codes: Counter[int] = Counter()
     before = 0
     async with house(path) as methods:
-        app = GrpcApp(methods, Gate(), 1 << 20)
+        app = GrpcApp(Calls(methods, Gate(), 1 << 20), 1 << 20)
         paths = [method.path for method in methods if method.path != ENDLESS]
         for number in numbers:
             random = random_of(seed, "message", number)

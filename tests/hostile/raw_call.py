@@ -8,6 +8,7 @@ from typing import Self
 from hpack import Decoder
 
 from tests.hostile.frames import (
+    CANCEL,
     DATA,
     END_STREAM,
     HEADERS,
@@ -50,6 +51,10 @@ class RawCall:
         for at in range(0, len(data), MAX_FRAME):
             self.send(data[at : at + MAX_FRAME])
         self.send(b"", last=True)
+
+    def cancel(self) -> None:
+        """Tells that nobody waits for the answer any more."""
+        self._socket.sendall(frame(RST_STREAM, CANCEL, 1))
 
     def ended(self, within_s: float = WITHIN_S) -> tuple[str, str]:
         """gRPC's status and its message; a word for another end."""

@@ -15,7 +15,8 @@ from vouch.server.errors import BundleGone, InvalidRequest
 from vouch.server.model.recount import recount
 from vouch.server.model.request import Rows
 from vouch.server.model.session import Outputs
-from vouch.server.rpc.method import CallContext, Method, Serialized, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
@@ -147,7 +148,9 @@ class Classifier:
 
     async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> pb.PredictStreamResponse:
         try:
-            return pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
+            answer = pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
+            context.check_answer(answer.ByteSize())
+            return answer
         except Exception as err:
             return pb.PredictStreamResponse(id=request.id, failure=_failure(err, context))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import LoadNotAllowed, Unsupported
+from vouch.server.errors import LoadNotAllowed, Unsupported, quoted
 from vouch.server.serving.catalog import Catalog, Entry
 
 READY, UNAVAILABLE, LOADING = "READY", "UNAVAILABLE", "LOADING"
@@ -24,7 +24,7 @@ def check_repository(name: str) -> None:
         Unsupported: a repository is named.
     """
     if name:
-        raise Unsupported(f"expected no repository_name, got {name!r}: there is one models folder, and it has no name")
+        raise Unsupported(f"expected no repository_name, got {quoted(name)}: the one models folder has no name")
 
 
 def loading_not_allowed() -> LoadNotAllowed:

@@ -7,7 +7,7 @@ import numpy as np
 
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import InvalidRequest
+from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.method import Serialized
 from vouch.server.services.fast import Surrounded, find_field
@@ -25,6 +25,8 @@ REQUEST_PARAMETERS = {
 }
 """Parameters of a request that clients of Triton send, and as what. They change no answer, so they are not acted on:
 there is one queue without priorities, and every request has exactly one response, which is its final one."""
+QUOTED_INPUTS = 4
+"""In an error."""
 RESERVED_PREFIX = "triton_"
 UNSUPPORTED_PARAMETERS = ("shared_memory_region",)
 """Parameters of a tensor that change what the answer is; ignoring them would answer something else."""
@@ -53,11 +55,13 @@ def requested_images(request: pb.ModelInferRequest, expected: PixelSettings, max
         InvalidRequest: another input, datatype, shape or amount of data.
     """
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
-        raise InvalidRequest(f"expected one input {INPUT!r}, got {[tensor.name for tensor in request.inputs]}")
+        got = ", ".join(quoted(tensor.name) for tensor in request.inputs[:QUOTED_INPUTS])
+        more = f" and {len(request.inputs) - QUOTED_INPUTS:,} more" if len(request.inputs) > QUOTED_INPUTS else ""
+        raise InvalidRequest(f"expected one input {INPUT!r}, got [{got}]{more}")
     tensor = request.inputs[0]
     _check_tensor_parameters(tensor.parameters)
     if tensor.datatype != INPUT_TYPE:
-        raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {tensor.datatype!r}")
+        raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {quoted(tensor.datatype)}")
     if not request.raw_input_contents:
         return _typed_images(tensor, expected, max_images)
     if tensor.HasField("contents"):
@@ -97,14 +101,14 @@ def check_request_parameters(parameters: Parameters) -> None:
         types = REQUEST_PARAMETERS.get(name)
         if types is None:
             if name.startswith(RESERVED_PREFIX):
-                raise InvalidRequest(f"parameter {name!r} is not supported; {RESERVED_PREFIX}* is reserved")
+                raise InvalidRequest(f"parameter {quoted(name)} is not supported; {RESERVED_PREFIX}* is reserved")
             continue
         kind = parameters[name].WhichOneof("parameter_choice")
         if kind not in types:
             raise InvalidRequest(f"expected {' or '.join(types)} for parameter {name!r}, got {kind or 'no value'}")
         value = getattr(parameters[name], kind)
         if name == "sequence_id" and value:
-            raise InvalidRequest(f"expected no sequence, got sequence_id {value!r}: models keep no state")
+            raise InvalidRequest(f"expected no sequence, got sequence_id {quoted(value)}: models keep no state")
         if name == "priority" and value < 0:
             raise InvalidRequest(f"expected a priority of 0 or more, got {value}")
 
@@ -133,7 +137,7 @@ def _requested_output(output: pb.ModelInferRequest.InferRequestedOutputTensor) -
     kind = parameter.WhichOneof("parameter_choice")
     if kind != "int64_param" or parameter.int64_param <= 0:
         value = getattr(parameter, kind) if kind else "no value"
-        raise InvalidRequest(f"expected an int64_param above 0 for parameter {CLASSIFICATION!r}, got {value!r}")
+        raise InvalidRequest(f"expected an int64_param above 0 for parameter {CLASSIFICATION!r}, got {quoted(value)}")
     return RequestedOutput(output.name, parameter.int64_param)
 
 

@@ -6,9 +6,10 @@ from functools import partial
 
 from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import InvalidRequest
+from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.model.session import Outputs
-from vouch.server.rpc.method import CallContext, Method, Serialized, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
@@ -161,15 +162,17 @@ class Inference:
         """One request's part of a stream; raises only where an error is to end the stream."""
         try:
             response = await self.ModelInfer(request, context)
+            response.parameters[FINAL_RESPONSE].bool_param = True
+            answer = pb.ModelStreamInferResponse(infer_response=response)
+            context.check_answer(answer.ByteSize())
         except Exception as err:
             return _failure(request.id, err, context)
-        response.parameters[FINAL_RESPONSE].bool_param = True
-        return pb.ModelStreamInferResponse(infer_response=response)
+        return answer
 
 
 def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:
     """Raises the error where it is to end the stream."""
-    if context.metadata.get(END_STREAM_BY_ERROR) == "true":
+    if "true" in context.caller.headers(END_STREAM_BY_ERROR):
         raise err
     status = status_of(err, STREAM_PATH)
     context.code = status.code
@@ -199,5 +202,5 @@ def _version(text: str) -> int:
     if not text:
         return 0
     if not text.isdecimal() or not text.isascii() or len(text) > 9 or int(text) == 0:
-        raise InvalidRequest(f"expected a version that is a positive integer, got {text!r}")
+        raise InvalidRequest(f"expected a version that is a positive integer, got {quoted(text)}")
     return int(text)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import Span, Statistics
-from vouch.server.errors import InvalidRequest, NotReady, UnknownModel
+from vouch.server.errors import InvalidRequest, NotReady, UnknownModel, quoted
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served
 
@@ -43,7 +43,7 @@ def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
     try:
         return [catalog.find(name, version)]
     except (UnknownModel, NotReady) as err:
-        raise InvalidRequest(f"requested model {name!r} is not available: {err}") from err
+        raise InvalidRequest(f"requested model {quoted(name)} is not available: {err}") from err
 
 
 def model_statistics(name: str, version: int, counts: Statistics) -> pb.ModelStatistics:

@@ -17,7 +17,8 @@ from vouch.client.bench.load import RIGHT, WRONG
 from vouch.client.messages import ModelVersion
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import DomainError, InvalidRequest, ModelFailed, NotReady, Overloaded
-from vouch.server.rpc.method import CallContext, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.limits import Listening
@@ -32,7 +33,7 @@ async def answering(answer: Callable[[CallContext], pb.PredictResponse]) -> Asyn
 
     class Service:
         async def Predict(self, _: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:  # noqa: N802
-            peers.add(context.peer)
+            peers.add(context.caller.peer)
             return answer(context)
 
         PredictStream = ListModels = GetModel = Evaluate = Predict

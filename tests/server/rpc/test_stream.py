@@ -60,7 +60,7 @@ async def test_answers_keep_the_order_though_later_ones_are_ready_first() -> Non
 async def test_what_is_ready_before_an_error_that_ends_the_stream_goes_out() -> None:
     """Also where both came together and the error is there as soon as the answer."""
 
-    def answer(number: int) -> Soon:
+    def answer(number: int) -> Soon[Parts]:
         outputs: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if number == 2:
             outputs.set_exception(InvalidRequest("two"))

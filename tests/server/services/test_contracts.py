@@ -13,7 +13,8 @@ from grpc_health.v1 import health_pb2
 from tests.support.serving import Start
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
-from vouch.server.rpc.method import CallContext, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import methods
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.contracts import with_list
 from vouch.server.services.decoder import Decoder

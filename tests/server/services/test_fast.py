@@ -17,7 +17,8 @@ from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.errors import InvalidRequest, UnknownModel
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
-from vouch.server.rpc.method import CallContext, Method
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast import MAX_KNOWN, FastPath, Surrounded, find_field

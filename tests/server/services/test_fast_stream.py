@@ -17,7 +17,8 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest, ModelFailed
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import Outputs, open_session
-from vouch.server.rpc.method import CallContext, Method
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast_stream import close_named, open_named
@@ -69,6 +70,18 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await house.close()
 
 
+class Sending:
+    """A caller of these headers."""
+
+    peer = "here"
+
+    def __init__(self, metadata: dict[str, str | bytes]) -> None:
+        self._metadata = metadata
+
+    def headers(self, name: str) -> tuple[str | bytes, ...]:
+        return (self._metadata[name],) if name in self._metadata else ()
+
+
 async def fast(
     method: Method, *pieces: Sequence[bytes], metadata: dict[str, str | bytes] | None = None
 ) -> list[Message]:
@@ -79,7 +92,7 @@ async def fast(
             yield piece
 
     assert method.wire_stream is not None
-    context = CallContext(metadata=metadata or {})
+    context = CallContext(caller=Sending(metadata or {}))
     return [
         method.response.FromString(b"".join(parts))
         async for ready in method.wire_stream(arriving(), context)
@@ -225,6 +238,33 @@ async def test_bytes_that_are_no_message_end_the_stream_after_the_answers_before
     with pytest.raises(InvalidRequest):
         await take()
     assert [answer.id for answer in given_answers] == ["a"]  # type: ignore[attr-defined]
+
+
+async def test_answers_are_counted_when_they_have_gone_out(house: House) -> None:
+    """The next ones are asked for then; those that a caller left behind are none."""
+    served = next(iter(house.catalog.entries())).served
+    assert house.predict.wire_stream is not None
+    assert served is not None
+
+    async def arriving() -> AsyncIterator[Sequence[bytes]]:
+        for name in "abc":
+            yield [predict(IMAGES[:1], name).SerializeToString()]
+
+    def counted() -> int:
+        codes = served.statistics.requests.methods.get(house.predict.path, {})
+        return sum(sum(times.buckets) for times in codes.values())
+
+    answers = house.predict.wire_stream(arriving(), CallContext())
+    await anext(answers)
+    at_first = counted()
+    async for _ in answers:
+        pass
+    in_the_end = counted()
+    left = house.predict.wire_stream(arriving(), CallContext())
+    await anext(left)
+    await left.aclose()
+
+    assert (at_first, in_the_end, counted()) == (0, 3, 3)
 
 
 @given(st.binary(max_size=40))

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import Message
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.rpc.method import CallContext, Method, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method, methods
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 PREDICT, STREAM = f"/{SERVICE.full_name}/Predict", f"/{SERVICE.full_name}/PredictStream"

@@ -2,7 +2,7 @@ import asyncio
 import gc
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -10,14 +10,16 @@ from google.protobuf.message import Message
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
-from vouch.server.rpc.method import CANCELLED, CallContext, methods
+from vouch.server.rpc.call import Calls
+from vouch.server.rpc.context import CANCELLED, CallContext
+from vouch.server.rpc.method import Method, methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.asgi_call import Event, timeout_s
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 PREDICT = f"/{SERVICE.full_name}/Predict"
-MAX_MESSAGE_BYTES = 1000
+MAX_MESSAGE_BYTES, MAX_ANSWER_BYTES = 1000, 1_000_000
 
 
 class Echo:
@@ -56,6 +58,10 @@ class Echo:
     ListModels = GetModel = PredictStream = _unused
 
 
+def app(table: Iterable[Method]) -> GrpcApp:
+    return GrpcApp(Calls(table, Gate(), MAX_ANSWER_BYTES), MAX_MESSAGE_BYTES)
+
+
 class Caller:
     """One call as an ASGI server would make it."""
 
@@ -86,7 +92,7 @@ class Caller:
         self.sent.append(event)
 
     async def call(self) -> "Caller":
-        await GrpcApp(methods(SERVICE, self.echo), Gate(), MAX_MESSAGE_BYTES)(self.scope, self.receive, self.send)
+        await app(methods(SERVICE, self.echo))(self.scope, self.receive, self.send)
         return self
 
     @property
@@ -177,14 +183,17 @@ async def test_who_speaks_no_grpc_is_told_so_in_http() -> None:
     assert caller.sent[1]["body"] == b"This port speaks gRPC over HTTP/2.\n"
 
 
-async def test_metadata_is_the_callers_own() -> None:
-    """Headers of HTTP and of gRPC itself are left out; binary values are decoded."""
-    caller = await Caller(framed(REQUEST), colour="blue", key_bin="AAEC", grpc_timeout="50S").call()
+async def test_headers_are_the_callers_own() -> None:
+    """Headers of HTTP and of gRPC itself are left out; binary values are decoded, and several may stand in one."""
+    caller = await Caller(framed(REQUEST), colour="blue", key_bin="AAEC,/w==, ", grpc_timeout="50S", odd_bin="%").call()
 
     context = caller.echo.context
-    assert dict(context.metadata) == {"colour": "blue", "key-bin": b"\0\1\2"}
-    assert len(context.metadata) == 2
-    assert context.peer == "ipv6:::1:5"
+    read = context.caller.headers
+    assert (read("colour"), read("key-bin"), read("other")) == (("blue",), (b"\0\1\2", b"\xff", b""), ())
+    assert [read(name) for name in ("grpc-timeout", "te", "content-type", ":path")] == [()] * 4
+    with pytest.raises(InvalidRequest, match="expected base64 in the header odd-bin"):
+        read("odd-bin")
+    assert context.caller.peer == "ipv6:::1:5"
     assert context.deadline is not None
     assert 40 < context.deadline - asyncio.get_running_loop().time() <= 50
 
@@ -202,7 +211,7 @@ async def test_a_caller_who_leaves_ends_the_service(
     caller = Caller(framed(REQUEST), path=f"/{SERVICE.full_name}/{name}")
     caller.echo.hang = True
     table = methods(SERVICE, caller.echo)
-    calling = asyncio.create_task(GrpcApp(table, Gate(), MAX_MESSAGE_BYTES)(caller.scope, caller.receive, caller.send))
+    calling = asyncio.create_task(app(table)(caller.scope, caller.receive, caller.send))
     async with asyncio.timeout(10):
         await caller.echo.began.wait()
         leave(caller, calling)

@@ -4,6 +4,7 @@ from __future__ import annotations  # grpcio's classes are generic in its stubs 
 
 import asyncio
 import gzip
+import random
 import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,8 @@ import grpc
 import pytest
 
 import vouch.server.transport.inflating
+from tests.hostile.frames import message
+from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import PREDICT, STREAM, echo
 from tests.support.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -65,6 +68,37 @@ async def test_what_would_become_too_large_is_refused(channel: grpc.aio.Channel,
             await call
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert refused.value.details() == "inflated, the message has more than 1,048,576 bytes"
+
+
+def damaged(packed: bytes) -> dict[str, bytes]:
+    """What a compressed message is not."""
+    return {
+        "cut in its end": packed[:-1],
+        "cut before its check": packed[:-8],
+        "cut in the middle": packed[: len(packed) // 2],
+        "its first bytes": packed[:2],
+        "a byte behind it": packed + b"\0",
+        "a message behind it": packed + pb.PredictRequest(model="b").SerializeToString(),
+        "twice": packed + packed,
+        "another check": packed[:-6] + bytes([packed[-6] ^ 1]) + packed[-5:],
+    }
+
+
+@pytest.mark.parametrize("length", [10, 20_000], ids=["at once", "in the thread"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("damage", damaged(b"-" * 20))
+async def test_damaged_messages_are_refused(start: Start, encoding: str, damage: str, length: int) -> None:
+    """INVALID_ARGUMENT: what is left of a message is none, and what follows it would be passed over in silence."""
+    noise = random.Random(0).randbytes(length).hex()
+    content = pb.PredictRequest(model=noise).SerializeToString()
+    packed = damaged(gzip.compress(content) if encoding == "gzip" else zlib.compress(content))[damage]
+    server = await start(echo(), Gate(), Listening(max_message_bytes=LIMIT))
+    with await asyncio.to_thread(RawCall, server.port, PREDICT, ("grpc-encoding", encoding)) as call:
+        await asyncio.to_thread(call.send_all, message(packed, compressed=True))
+        code, why = await asyncio.to_thread(call.ended)
+    await server.stop()
+
+    assert (code, "compressed" in why) == ("3", True)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])

@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 from tests.support.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import Overloaded
-from vouch.server.rpc.method import CallContext, methods
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.limits import Listening
 
@@ -126,8 +127,8 @@ async def test_a_deadline_reaches_the_service_in_the_loops_time(listening: Probe
     timed, endless = listening.probe.contexts
     assert timed.deadline is not None
     assert 40 < timed.deadline - asyncio.get_running_loop().time() <= 51  # clients round up
-    assert timed.metadata["colour"] == "blue"
-    assert timed.peer.startswith("ipv4:127.0.0.1")
+    assert timed.caller.headers("colour") == ("blue",)
+    assert timed.caller.peer.startswith("ipv4:127.0.0.1")
     assert endless.deadline is None
 
 
