@@ -53,8 +53,9 @@ SERVER = {
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
     "supervisor": (
-        *("import_path", "memory", "port", "presence", "status_server", "watchdog", "launch", "state"),
-        *("verifier", "watcher", "metrics", "slot", "pool", "supervisor"),
+        *("backoff", "import_path", "memory", "port", "presence", "states", "status_server", "watchdog"),
+        *("held_files", "launch", "published", "state", "verifier", "watcher", "metrics"),
+        *("worker_process", "slot", "pool", "supervisor", "run"),
     ),
 }
 """Package of the server -> its files. Neither imports anything to its right; "" are the files beside the packages."""

@@ -179,17 +179,17 @@ class Slot:
                     raise StartFailed("it cannot serve what the others do")
             await worker.listen()
         except WorkerGone as err:
+            self._judge(worker)
             raise (StartFailed if worker.loading is None else _Suspect)(worker.problem or f"it {err}") from err
 
     async def _apply(self, worker: WorkerProcess, line_up: LineUp) -> bool:
         """Whether the worker may take calls. Raises WorkerGone."""
-        try:
-            applied = await worker.follow(line_up)
-        except WorkerGone:
-            if worker.loading is not None:
-                self._around.died(worker)
-            raise
-        return self._around.applied(worker, applied)
+        return self._around.applied(worker, await worker.follow(line_up))
+
+    def _judge(self, worker: WorkerProcess) -> None:
+        """It has left; where it was loading a version, that is the suspect."""
+        if worker.loading is not None and not self._stopping.is_set():
+            self._around.died(worker)
 
     def _is_worth_trying(self, in_vain: int, err: StartFailed) -> bool:
         """Whether another worker is started after so many that did not start."""
@@ -206,7 +206,9 @@ class Slot:
         while not self._stopping.is_set():
             if worker.state is not State.READY:
                 self._let_go(worker)
-                return await worker.how()
+                how = await worker.how()
+                self._judge(worker)
+                return how
             if reason := self._replace_for or worker.broken:
                 log.error("a worker is replaced: %s", reason, extra=event("worker_replaced", reason=reason))
                 return f"is replaced: {reason}"
