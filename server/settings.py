@@ -46,6 +46,9 @@ class ServeSettings(RuntimeSettings):
     """What speaks HTTP/2: h2corn, which is fast, or grpcio, the reference; by default h2corn where it can be loaded."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
     """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
+    max_connection_age_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = 600.0
+    """Callers connected for so long are told to connect again, and their calls go on: a worker or a server that came
+    later gets its share. 0: they may stay for ever."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
     """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1

@@ -47,7 +47,7 @@ SERVER = {
     "services/classifier": ("service",),
     "services/oip": ("repository", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
-        *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "asgi"),
+        *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "listening_socket", "asgi"),
         *("choice", "grpcio", "h2corn"),
     ),
     "worker": ("heap", "worker", "process"),

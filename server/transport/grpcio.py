@@ -31,6 +31,8 @@ from vouch.server.transport.tls import TlsContents, TlsFiles, TlsRotation
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 LOOK_INTERVAL_S = 0.1
+NEVER_MS = 2**31 - 1
+"""What gRPC's core takes for no limit."""
 MAX_PENDING_CALLS = 8192
 """Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
 default, 1,000, that happened to callers who meant no harm; without a bound, calls that were reset at once filled the
@@ -111,6 +113,8 @@ def options(listening: Listening) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
         ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),
         ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),
+        ("grpc.max_connection_age_ms", int(listening.max_connection_age_s * 1000) or NEVER_MS),
+        ("grpc.max_connection_age_grace_ms", int(listening.grace_s * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_S * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", KEEPALIVE_IDLE_S * 1000),

@@ -16,7 +16,7 @@ with loading():
     from vouch.server.link.messages import Assignment, Ready, assignment
     from vouch.server.logs import event
     from vouch.server.transport.choice import chosen_transport, start_transport
-    from vouch.server.transport.limits import Listening
+    from vouch.server.transport.limits import CALL_GRACE_S, Listening
     from vouch.server.transport.tls import tls_files
     from vouch.server.worker.heap import give_back
     from vouch.server.worker.worker import worker_of
@@ -46,7 +46,8 @@ async def _serve(assigned: Assignment, supervisor: Channel) -> None:
         max_message_bytes=settings.max_message_bytes,
         max_arriving_bytes=settings.max_queue_bytes,
         max_connections=settings.max_connections,
-        grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        grace_s=CALL_GRACE_S,  # a drain ends sooner, with the process
     )
     transport = chosen_transport(settings.transport)
     server = await start_transport(transport, worker.methods(), worker.gate, listening)
