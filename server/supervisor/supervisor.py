@@ -80,7 +80,8 @@ class Supervisor:
         transport = chosen_transport(settings.transport)
         self._reserved = ReservedPort(settings.host, settings.port)
         try:
-            places = workplaces(settings.model_copy(update={"transport": transport}), self._reserved.port)
+            here = {"transport": transport, "host": self._reserved.host}
+            places = workplaces(settings.model_copy(update=here), self._reserved.port)
             self._crew = Crew(places, settings)
             self.build = build_info(transport, settings.provider)
             memory = settings.max_verify_bytes
@@ -89,7 +90,7 @@ class Supervisor:
             watcher = Watcher(ModelsFolder(settings.models), self._crew, verify, self._crew.install)
             around = partial(_surroundings, watcher, tls, settings.expected_servers)
             told = partial(_metrics, self._crew, around, self.build), lambda: self.ready
-            self._exposition = await Exposition.start(settings.host, settings.metrics_port, *told)
+            self._exposition = await Exposition.start(self._reserved.host, settings.metrics_port, *told)
             self._watching = asyncio.create_task(watcher.watch(settings.scan_interval_s), name="watcher")
             await self._crew.start()  # the first version is being verified meanwhile
         except BaseException:

@@ -15,6 +15,7 @@ from vouch.server.errors import StartFailed, Unsupported
 from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
 from vouch.server.rpc.status import status_of
 from vouch.server.serving.gate import Gate
+from vouch.server.transport.addresses import why_not, written
 from vouch.server.transport.inflating import inflated_if_compressed
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
@@ -84,16 +85,14 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
         handlers = {name: _handler(method, gate, listening.max_message_bytes)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     server.add_generic_rpc_handlers((_NoMethod(nothing),))  # asked last
-    where = f"{listening.host}:{listening.port}"
+    where = written(listening.host, listening.port)
     try:
         if listening.tls is None:
             port = server.add_insecure_port(where)
         else:
             port = server.add_secure_port(where, _credentials(listening.tls))
     except RuntimeError as err:
-        raise StartFailed(
-            f"cannot listen on {where}: another server is there, or it is no address of this machine"
-        ) from err
+        raise StartFailed(why_not(listening.host, listening.port, shared=listening.shared)) from err
     await server.start()
     return GrpcioServer(server, port)
 

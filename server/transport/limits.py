@@ -31,7 +31,7 @@ class Listening:
     """How a port is listened on."""
 
     host: str = "127.0.0.1"
-    """A name or an address; an IPv6 one in brackets or not."""
+    """A name or an address; an IPv6 one without brackets."""
     port: int = 0
     """0: a free one."""
     shared: bool = False
