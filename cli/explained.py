@@ -7,12 +7,14 @@ import ast
 import inspect
 from textwrap import dedent
 
+from pydantic import BaseModel
 
-def sentences(settings: type) -> dict[str, str]:
+
+def sentences(settings: type[BaseModel]) -> dict[str, str]:
     """Field -> the docstring below it, those of base classes included."""
     found: dict[str, str] = {}
     for one in reversed(settings.__mro__):
-        if one.__module__.startswith("vouch."):
+        if issubclass(one, BaseModel) and one is not BaseModel:
             found |= _sentences(dedent(inspect.getsource(one)))
     return found
 
