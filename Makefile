@@ -8,10 +8,10 @@ MNIST ?= mnist
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods fuzz lint format baseline protos accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Set up .venv with everything, at the versions of constraints.txt
 
@@ -61,17 +61,17 @@ lint: $(INSTALLED) ## Style, types, .proto files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint protos
-	$(BIN)/buf breaking protos --against protos/baseline.binpb
+	$(BIN)/buf breaking protos --against protos/baseline.txtpb
 
 format: $(INSTALLED) ## Put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-baseline: $(INSTALLED) ## Take the .proto files as they are for what callers depend on: with each release
-	$(BIN)/buf build protos --output protos/baseline.binpb
-
 protos: $(INSTALLED) ## Generate the code beside the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+
+protos-baseline: $(INSTALLED) ## Take the .proto files as they are for what must not break: on purpose only
+	$(BIN)/buf build protos --exclude-source-info --output protos/baseline.txtpb
 
 accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and count with an independent client too
 	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)

@@ -68,6 +68,7 @@ class Usage:
     """What a server and its processes have taken."""
 
     cpu_s: float
+    """Of those too that have ended and were waited for."""
     memory_mb: float
     """Proportional set size, in 2^20 bytes: shared pages are divided among those that share them."""
     largest_mb: float
@@ -88,6 +89,10 @@ class Running:
         pids = family(self.pid)
         cpu_s, memory_mb = sum(map(_cpu_s, pids)), sum(_memory_mb(pid, "Pss:") for pid in pids)
         return Usage(cpu_s, memory_mb, max(_memory_mb(pid, "Rss:") for pid in pids))
+
+    def memory_mb(self) -> list[float]:
+        """Proportional set size of it and of each of its descendants now, in 2^20 bytes."""
+        return [_memory_mb(pid, "Pss:") for pid in family(self.pid)]
 
 
 @contextmanager
@@ -182,7 +187,7 @@ def _stat(pid: int) -> list[str]:
 
 def _cpu_s(pid: int) -> float:
     stat = _stat(pid)
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
+    return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
 
 
 def _memory_mb(pid: int, kind: str) -> float:

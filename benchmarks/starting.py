@@ -1,8 +1,10 @@
-"""From `vouch serve` to its first right answer, and how much of that the recount takes.
+"""From `vouch serve` to its first right answer, what that takes of the processors, and what an idle server holds.
 
-    python -m benchmarks.starting --data mnist      Both transports, one worker, linear model; under a minute
+    python -m benchmarks.starting --data mnist                      Both transports, one worker, linear model
+    python -m benchmarks.starting before=../before now=.            Checkouts beside each other
 
-The transports take turns. Figures go to docs/measured/starting.json.
+All take turns; under a minute each. Memory is the proportional set size a second after the first answer. Prints
+Markdown; figures of this checkout alone go to docs/measured/starting.json.
 """
 
 import argparse
@@ -13,7 +15,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import running, vouch
+from benchmarks.checkouts import checkout
+from benchmarks.contenders import Running, running
 from benchmarks.questions import question
 from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, trained
@@ -26,31 +29,50 @@ from vouch.server.model.recount import recount
 from vouch.server.settings import RuntimeSettings
 
 TRANSPORTS = ("grpcio", "h2corn")
+IDLE_AFTER_S = 1.0
+HERE = "now=."
 
 
 def main() -> int:
     """Measures, prints and keeps; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkouts", nargs="*", metavar="NAME=FOLDER", default=[HERE])
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
 
-    started: dict[str, list[float]] = {transport: [] for transport in TRANSPORTS}
+    rows: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         bundle = trained("linear", arguments.data, Path(folder))
         message = question(bundle, bare_session(bundle), 1).message
         for _ in range(arguments.rounds):
-            for transport, seconds in started.items():
-                with running(vouch(transport, 1), bundle.path, message) as server:
-                    seconds.append(server.first_answer_s)
-        counting = [asyncio.run(recount_s(bundle)) for _ in range(arguments.rounds)]
-    print("| s | median | fastest | slowest |\n|---|---|---|---|")
-    rows = {**{f"{transport}, first answer": seconds for transport, seconds in started.items()}, "recount": counting}
-    for name, seconds in rows.items():
-        print(f"| {name} | {median(seconds):.2f} | {min(seconds):.2f} | {max(seconds):.2f} |")
+            for words in arguments.checkouts:
+                for transport in TRANSPORTS:
+                    with running(checkout(words, transport, "1"), bundle.path, message) as server:
+                        name = f"{words.partition('=')[0]}, {transport}"
+                        for what, figure in started(server).items():
+                            rows.setdefault(f"{name}: {what}", []).append(figure)
+        rows["recount, s"] = [asyncio.run(recount_s(bundle)) for _ in range(arguments.rounds)]
+    print("| | median | fewest | most |\n|---|---|---|---|")
+    for name, figures in sorted(rows.items()):
+        print(f"| {name} | {median(figures):.2f} | {min(figures):.2f} | {max(figures):.2f} |")
     print(f"\n{machine()}")
-    keep("starting", {"machine": machine(), "seconds": rows})
+    if arguments.checkouts == [HERE]:
+        keep("starting", {"machine": machine(), "figures": rows})
     return 0
+
+
+def started(server: Running) -> dict[str, float]:
+    """Figures of a server that has just answered for the first time."""
+    taken = server.usage()
+    time.sleep(IDLE_AFTER_S)
+    supervisor, *workers = server.memory_mb()
+    return {
+        "first answer, s": server.first_answer_s,
+        "until then, CPU s": taken.cpu_s,
+        "supervisor, MB": supervisor,
+        "worker, MB": max(workers),
+    }
 
 
 async def recount_s(bundle: Bundle) -> float:

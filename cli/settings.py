@@ -6,6 +6,7 @@ variables and the keys of `vouch.toml`. Nothing else reads the command line, the
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
 from inspect import get_annotations
 from itertools import takewhile
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from vouch.cli.console import WRONG_USAGE
 from vouch.cli.errors import WrongUsage
 from vouch.cli.expected import expected
+from vouch.cli.explained import sentences
 from vouch.cli.flags import (
     Fields,
     Flag,
@@ -42,7 +44,7 @@ SHOWN = 100
 class Settings(BaseModel):
     """Base of a program's settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     table: ClassVar[str]
     """Of vouch.toml; variables begin with VOUCH_ and this name. The commands of a program may share one."""
@@ -91,7 +93,7 @@ def parse(
     fields = _in_order(settings)
     if {"-h", "--help"} & set(takewhile(lambda word: word != "--", arguments)):
         epilog = _other_ways(settings.table, fields) + epilog
-        print(help_text(fields, program, settings.__doc__ or "", epilog), end="")
+        print(help_text(_explained(settings, fields), program, settings.__doc__ or "", epilog), end="")
         raise SystemExit(0)
     try:
         flags = read_words(fields, arguments)
@@ -103,6 +105,14 @@ def parse(
         return _checked(settings, flags, dict(base or {}), environment, file)
     except WrongUsage as err:
         _refuse(program, err.lines)
+
+
+def _explained(settings: type[Settings], fields: Fields) -> Fields:
+    """The fields with the sentences that are below them."""
+    said, explained = sentences(settings), {name: copy(field) for name, field in fields.items()}
+    for name, field in explained.items():
+        field.description = said.get(name)
+    return explained
 
 
 def _refuse(program: str, lines: Sequence[str]) -> NoReturn:

@@ -18,6 +18,7 @@ from vouch.server.cores import available_cores
 from vouch.server.errors import DomainError
 from vouch.server.logs import event, start_log
 from vouch.server.settings import ServeSettings, VerifySettings
+from vouch.server.transport.addresses import written
 
 EXPECTED = (DomainError, BundleError)
 
@@ -38,7 +39,7 @@ def serve(arguments: Sequence[str]) -> int:
     settings = parse(ServeSettings, "vouch serve", arguments, epilog, warned=warned)
 
     def started(supervisor: Supervisor) -> None:
-        address, metrics = (f"{settings.host}:{port}" for port in (supervisor.port, supervisor.metrics_port))
+        address, metrics = (written(settings.host, port) for port in (supervisor.port, supervisor.metrics_port))
         place = {"address": address, "metrics": metrics, "models": str(settings.models)}
         log.info(
             "listening on %s, models folder %s, metrics at http://%s/metrics",

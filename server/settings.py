@@ -39,7 +39,7 @@ class ServeSettings(RuntimeSettings):
     models: Annotated[Path, Flag("DIR", positional=True)] = Path("models")
     """The models folder."""
     host: Annotated[str, Flag("ADDRESS")] = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 or [::] for all."""
+    """Address or name to listen on, of a name with several addresses the first; 0.0.0.0 or :: for all."""
     port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8081
     """Port to listen on; 0 picks a free one."""
     metrics_port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8082
@@ -52,6 +52,9 @@ class ServeSettings(RuntimeSettings):
     """Serve this version of a model and no other, such as digits=3; may be passed several times."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
     """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
+    max_connection_age_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = 600.0
+    """Callers connected for so long are told to connect again, and their calls go on: a worker or a server that came
+    later gets its share. 0: they may stay for ever."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
     """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
@@ -83,6 +86,22 @@ class ServeSettings(RuntimeSettings):
     """The certificate's private key in PEM, without a password."""
     tls_client_ca: Annotated[Path | None, Flag("FILE")] = None
     """Take only callers who show a certificate that one of these has signed, in PEM."""
+
+    @field_validator("host")
+    @classmethod
+    def _a_host_alone(cls, value: str) -> str:
+        """Without the brackets of an IPv6 address, which only a port behind it needs."""
+        host = value.strip()
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+            if ":" not in host:
+                raise ValueError("brackets are for IPv6 addresses, such as [::1]")
+        if not host or any(sign.isspace() or sign in "/[]" for sign in host):
+            raise ValueError("expected a name or an address, such as localhost, 0.0.0.0 or ::1")
+        if host.count(":") == 1:
+            name, _, port = host.partition(":")
+            raise ValueError(f"expected a host alone; did you mean --host {name} --port {port}?")
+        return host
 
     @field_validator("transport", mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from vouch import commands
+from vouch.cli.explained import sentences
 from vouch.cli.programs import COMMANDS
 from vouch.cli.settings import CommandSettings, flag_name, parse
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
@@ -85,14 +86,15 @@ def test_help_shows_every_setting(capsys: pytest.CaptureFixture[str], command: s
     assert captured.out == shown * 3
     assert shown.startswith(f"usage: vouch {command} ")
     assert max(map(len, shown.splitlines())) <= 120
+    said = sentences(SETTINGS[command])
     for name, field in SETTINGS[command].model_fields.items():
         flag = flag_name(name)
         if field.annotation is bool:
             assert f" {flag}, --no-{flag[2:]} " in words
         elif not field.is_required():  # the others are words without a flag
             assert f" {flag} " in words
-        assert field.description
-        assert "".join(field.description.split()) in "".join(words.split())
+        assert said[name]
+        assert "".join(said[name].split()) in "".join(words.split())
     assert f"VOUCH_{SETTINGS[command].table.upper()}_" in words
     assert f"[{SETTINGS[command].table}] in vouch.toml" in words
 

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from google.protobuf import descriptor_pool
 from grpc_reflection.v1alpha import reflection_pb2 as pb
-from grpc_reflection.v1alpha.reflection import aio
 
 from vouch.server.counting.statistics import Requests
 from vouch.server.rpc.context import CallContext
@@ -23,8 +23,14 @@ class Reflection:
             services: full names of all services but gRPC's own, health and reflection.
         """
         ours = [descriptor_pool.Default().FindServiceByName(name) for name in services]
-        served = [*ours, HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA]
-        self._servicer = aio.ReflectionServicer([service.full_name for service in served], pool_of(served))
+        self._served = [*ours, HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA]
+
+    @cached_property
+    def _servicer(self) -> Any:
+        """Made at the first question: it brings all of grpcio, which a worker with h2corn has no other use for."""
+        from grpc_reflection.v1alpha.reflection import aio  # noqa: PLC0415
+
+        return aio.ReflectionServicer([service.full_name for service in self._served], pool_of(self._served))
 
     def methods(self) -> list[Method]:
         """Both services as a table. Their messages are the same in bytes, so v1 is answered with those of v1alpha."""

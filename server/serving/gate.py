@@ -19,8 +19,10 @@ class Gate:
     """Open at first. Belongs to one event loop."""
 
     def __init__(self) -> None:
+        self.entered = 0
+        """Calls that it has let in, ever."""
+        self._left = 0
         self._closed = False
-        self._inside = 0
         self._turned_away = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -35,14 +37,14 @@ class Gate:
         if self._closed:
             self._turned_away += 1
             raise self.closed_error()
-        self._inside += 1
+        self.entered += 1
         self._empty.clear()
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._inside -= 1
-        if not self._inside:
+        self._left += 1
+        if self._left == self.entered:
             self._empty.set()
 
     @contextmanager

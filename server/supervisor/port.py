@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from vouch.server.errors import StartFailed
-from vouch.server.transport.addresses import bound, cannot_listen
+from vouch.server.transport.addresses import bound, cannot_listen, resolved
 
 
 class ReservedPort:
@@ -13,17 +13,19 @@ class ReservedPort:
     def __init__(self, host: str, port: int) -> None:
         """
         Args:
-            host: a name or an address, an IPv6 one in brackets or not.
+            host: a name or an address; an IPv6 one without brackets.
             port: 0 for a free one.
 
         Raises:
             StartFailed: another program is there, or it is no address of this machine.
         """
         try:
-            with bound(host, port, shared=False) as alone:  # sharing with a stranger would lose calls in silence
+            self.host = resolved(host)
+            """The address that it is at, as numbers."""
+            with bound(self.host, port, shared=False) as alone:  # sharing with a stranger would lose calls in silence
                 alone.listen()  # with SO_REUSEADDR it is listening that is exclusive
                 self.port: int = alone.getsockname()[1]
-            self._socket = bound(host, self.port, shared=True)
+            self._socket = bound(self.host, self.port, shared=True)
         except OSError as err:
             raise StartFailed(cannot_listen(host, port, err)) from err
 

@@ -40,7 +40,7 @@ class StatusServer:
         """Listens.
 
         Args:
-            host: a name or an address, an IPv6 one in brackets or not.
+            host: a name or an address; an IPv6 one without brackets.
             port: 0 for a free one.
             ready: whether calls should come to this server.
 
@@ -49,7 +49,7 @@ class StatusServer:
         """
         server = cls(told, ready)
         try:
-            taken = bound(host, port, shared=False)  # one address, as of the calls' port, where a name has several
+            taken = bound(host, port, shared=False)
             server._server = await asyncio.start_server(server._connected, sock=taken, limit=MAX_HEAD_BYTES)
         except OSError as err:
             raise StartFailed(

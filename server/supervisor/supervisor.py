@@ -85,11 +85,13 @@ class Supervisor:
         transport = chosen_transport(settings.transport)
         self.build = build_info(transport, settings.provider)
         self._reserved = ReservedPort(settings.host, settings.port)
-        chosen = settings.model_copy(update={"transport": transport})
+        chosen = settings.model_copy(update={"transport": transport, "host": self._reserved.host})
         limits = Limits(load_s=load_within_s(settings.max_batch_size), drain_s=settings.grace_s)
         started = launchers(chosen, self._reserved.port, self._tls, lambda: self._held.of(self._published.live()))
         self._pool = Pool(started, self._published, limits)
-        self._status = await StatusServer.start(settings.host, settings.metrics_port, self._metrics, lambda: self.ready)
+        self._status = await StatusServer.start(
+            self._reserved.host, settings.metrics_port, self._metrics, lambda: self.ready
+        )
         await self._watcher.look()  # workers know from the start what is published
         self._watching = asyncio.create_task(self._watcher.watch(settings.scan_interval_s), name="watcher")
         await self._pool.start()  # the first version is being verified meanwhile

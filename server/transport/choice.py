@@ -4,13 +4,15 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vouch.server.errors import StartFailed
-from vouch.server.rpc.method import Method
-from vouch.server.serving.gate import Gate
 from vouch.server.settings import Transport
-from vouch.server.transport.limits import Listening
+
+if TYPE_CHECKING:  # the supervisor chooses, and has no use for protobuf
+    from vouch.server.rpc.method import Method
+    from vouch.server.serving.gate import Gate
+    from vouch.server.transport.limits import Listening
 
 log = logging.getLogger("vouch.server")
 
@@ -51,7 +53,7 @@ def chosen_transport(wanted: Transport | None) -> Transport:
 
 
 async def start_transport(
-    transport: Transport, methods: Iterable[Method], gate: Gate, listening: Listening
+    transport: Transport, methods: "Iterable[Method]", gate: "Gate", listening: "Listening"
 ) -> Listener:
     """Listens, and answers these methods.
 

@@ -12,6 +12,7 @@ from vouch.server.errors import StartFailed
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.method import NO_METHOD, Method
 from vouch.server.serving.gate import Gate
+from vouch.server.transport.addresses import why_not, written
 from vouch.server.transport.grpcio_call import GrpcioCall
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
@@ -27,6 +28,8 @@ from vouch.server.transport.limits import (
 from vouch.server.transport.tls import TlsContents, TlsRotation
 
 LOOK_INTERVAL_S = 0.1
+NEVER_MS = 2**31 - 1
+"""What gRPC's core takes for no limit."""
 MAX_PENDING_CALLS = 8192
 """Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
 default, 1,000, that happened to callers who meant no harm; without a bound, calls that were reset at once filled the
@@ -73,16 +76,14 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
     server = grpc.aio.server(options=options(listening))
     calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
     server.add_generic_rpc_handlers((_Handlers(calls, listening.max_message_bytes),))
-    where = f"{listening.host}:{listening.port}"
+    where = written(listening.host, listening.port)
     try:
         if listening.tls is None:
             port = server.add_insecure_port(where)
         else:
             port = server.add_secure_port(where, _credentials(TlsRotation(listening.tls, listening.last_good)))
     except RuntimeError as err:
-        raise StartFailed(
-            f"cannot listen on {where}: another server is there, or it is no address of this machine"
-        ) from err
+        raise StartFailed(why_not(listening.host, listening.port, shared=listening.shared)) from err
     await server.start()
     return GrpcioServer(server, port)
 
@@ -101,6 +102,8 @@ def options(listening: Listening) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
         ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),
         ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),
+        ("grpc.max_connection_age_ms", int(listening.max_connection_age_s * 1000) or NEVER_MS),
+        ("grpc.max_connection_age_grace_ms", int(listening.grace_s * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_S * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", KEEPALIVE_IDLE_S * 1000),

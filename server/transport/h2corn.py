@@ -1,15 +1,18 @@
 """The tables of the services on h2corn: HTTP/2 in Rust, within this process's own event loop.
 
-The only file that knows h2corn. All of its settings that decide what a stranger can do are written down here, on
-sockets of our own: https://pypi.org/project/h2corn/, 2.0.0. docs/decisions.md says why it was chosen.
+The only file that knows h2corn. All of its settings that decide what a stranger can do are written down here, on a
+socket of our own: https://pypi.org/project/h2corn/, 2.0.0. docs/decisions.md says why it was chosen.
+
+What takes connections is a generation. The next one takes over when the certificate has changed, which h2corn would not
+notice, or when connections have reached their age, which h2corn does not know: the old one says farewell to its
+callers, who connect again, and their calls go on.
 """
 
 import asyncio
-import ctypes
 import logging
+import os
+import random
 import socket
-import struct
-import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,18 +24,23 @@ from vouch.server.logs import event, is_for_people
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.method import Method
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.addresses import bound, cannot_listen
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
-    KEEPALIVE_IDLE_S,
-    KEEPALIVE_INTERVAL_S,
-    KEEPALIVE_PROBES,
     MAX_CALLS,
     MAX_CONCURRENT_STREAMS,
     MAX_HEADER_BYTES,
     Listening,
+    descriptors_for_connections,
+)
+from vouch.server.transport.listening_socket import (
+    BACKLOG,
+    descriptors,
+    duplicates_of_connections,
+    hear_again,
+    hear_nobody,
+    listening_socket,
 )
 from vouch.server.transport.tls import TlsFiles, TlsRotation
 
@@ -41,7 +49,6 @@ log = logging.getLogger("vouch.server")
 STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES = 1 << 20, 4 << 20
 """How much of a call, and of all calls of a connection, a caller may send before anybody has read it."""
 MAX_FRAME_BYTES = 256 << 10
-BACKLOG = 1024
 BODY_IDLE_S = 30.0
 """How long a unary request may stand still before it is whole."""
 STALL_S = 60.0
@@ -49,21 +56,27 @@ STALL_S = 60.0
 BACKSTOP_BYTES = 1 << 20
 """Over our own limit on a message: only a request of several messages comes so far."""
 RENEWAL_INTERVAL_S = 1.0
+AGE_SPREAD = 0.1
+"""Of a connection's age, so that not all workers send their callers away at once."""
+MAX_DRAINING = 8
+"""Generations whose calls still go on, each with a thread of its own; with more, connections become older."""
+HELD_S = 2.0
+"""For callers to hear a farewell. h2corn closes a connection without calls right behind it: without a second
+descriptor of it, what is on its way by then would be lost."""
 SETTLED_S = 0.3
-"""For connections that wait in a listener, and their handshakes, before it is shut."""
+"""For connections that wait in the listener, and their handshakes, before those that took them say farewell."""
 ACCEPTED_S = 0.5
 """For h2corn's own thread to stop taking connections: it fails, with all calls, when it takes from a shut listener."""
-SO_ATTACH_FILTER, BPF_RETURN = 26, 0x06
-"""Linux's; Python has no names for them."""
 CLOSED_WITHIN_S = 1.0
 """For connections to be closed when all calls have ended."""
 
 
 @dataclass(frozen=True)
 class _Generation:
-    """A listener and what serves it; with another certificate there is another."""
+    """What serves some of the connections: of one certificate, and of about the same age."""
 
     listener: socket.socket
+    """Its own descriptor of the one listener."""
     server: Server
     serving: "asyncio.Task[None]"
 
@@ -71,61 +84,85 @@ class _Generation:
 class H2cornServer:
     """A listening server. Made by `start_h2corn`."""
 
-    def __init__(self, app: GrpcApp, listening: Listening, policies: tuple[RequestPolicy, ...]) -> None:
+    def __init__(
+        self,
+        app: GrpcApp,
+        gate: Gate,
+        listening: Listening,
+        listener: socket.socket,
+        policies: tuple[RequestPolicy, ...],
+    ) -> None:
+        """
+        Args:
+            listener: listens already; this owns it from now on.
+        """
         self._app = app
+        self._gate = gate
         self._listening = listening
         self._policies = policies
+        self._connections = listening.connections_each
         self._rotation = TlsRotation(listening.tls, listening.last_good) if listening.tls else None
-        self._port = listening.port
+        self._listener = listener
         self._current: _Generation | None = None
         self._draining: set[asyncio.Task[None]] = set()
+        self._held: list[list[int]] = []
         self._renewing: asyncio.Task[None] | None = None
         self._stopping = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done, with the reason as its exception, when nothing listens any more though nobody stopped it."""
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return self._port
+        self.port: int = listener.getsockname()[1]
 
     async def start(self) -> None:
         """Raises StartFailed."""
-        self._current = await self._begin()
-        if self._rotation is not None:
-            self._renewing = asyncio.create_task(self._renew(self._rotation), name="renew certificates")
+        try:
+            self._current = await self._begin()
+        except BaseException:
+            self._listener.close()
+            raise
+        if self._rotation is not None or self._listening.max_connection_age_s:
+            self._renewing = asyncio.create_task(self._renew(), name="renew connections")
 
     async def turn_away(self) -> None:
-        """No new connections from now on; those that are here are told to call elsewhere, and their calls go on."""
+        """No new connections from now on; those that are here are told to call elsewhere, and their calls go on.
+
+        h2corn alone would leave the listener open, and who connects then would wait for ever. Shutting a listener
+        resets what waits in its queue, and the farewell what has not shaken hands yet. So who comes now is not heard,
+        and asks again a second later, when another listener answers; those that came before get the time to settle.
+        """
         if self._stopping:
             return
         self._stopping = True
         if self._renewing is not None:
             self._renewing.cancel()
+            await asyncio.wait((self._renewing,), timeout=CLOSED_WITHIN_S)
+        hear_nobody(self._listener)
+        await asyncio.sleep(SETTLED_S)
         if self._current is not None:
-            await _shut(self._current)
+            await self._say_farewell(self._current)
+            await asyncio.sleep(ACCEPTED_S)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     async def stop(self) -> None:
         """Closes all that is left. What a caller who does not read keeps open ends with the process."""
         await self.turn_away()
         if self._current is not None:
             await asyncio.wait({self._current.serving, *self._draining}, timeout=CLOSED_WITHIN_S)
+        for held in self._held:
+            _let_go(held)
 
     async def _begin(self) -> _Generation:
-        where = self._listening
-        try:
-            listens = bound(where.host, self._port, shared=where.shared or where.tls is not None)
-            listens.listen(BACKLOG)
-        except OSError as err:
-            raise StartFailed(cannot_listen(where.host, self._port, err)) from err
-        self._port = listens.getsockname()[1]
-        _hand_down(listens)
+        listens = self._listener.dup()
         with self._files() as files:
             server = Server(self._app, self._config(listens, files))
             serving = asyncio.create_task(server.serve(), name="h2corn")
             generation = _Generation(listens, server, serving)
             try:
                 await server.wait_started()
+            except asyncio.CancelledError:
+                serving.cancel()
+                raise
             except Exception as err:
                 listens.close()
                 raise StartFailed(f"h2corn does not start: {err}") from err
@@ -137,30 +174,63 @@ class H2cornServer:
         err = None if task.cancelled() else task.exception()
         if self._stopping or generation is not self._current or self.ended.done():
             return
+        self._listener.close()
         reason = f"h2corn ended unasked: {err!r}" if err else "h2corn ended unasked"
         self.ended.set_exception(StartFailed(reason))
 
-    async def _renew(self, rotation: TlsRotation) -> None:
-        """A listener with the new certificate beside the old one, which takes no more connections and drains."""
+    async def _renew(self) -> None:
+        """The next generation, whenever there is a reason for one."""
+        loop, age_s = asyncio.get_running_loop(), self._listening.max_connection_age_s
+        begun_s, entered = loop.time(), self._gate.entered
+        within_s = age_s * random.uniform(1 - AGE_SPREAD, 1 + AGE_SPREAD)  # noqa: S311 - no secret
         while True:
-            await asyncio.sleep(RENEWAL_INTERVAL_S)
-            if not await asyncio.to_thread(rotation.renewed):
+            await asyncio.sleep(min(RENEWAL_INTERVAL_S, within_s / 2) if age_s else RENEWAL_INTERVAL_S)
+            certificate = self._rotation is not None and await asyncio.to_thread(self._rotation.renewed)
+            aged = age_s and loop.time() - begun_s > within_s and self._gate.entered > entered and self._has_room()
+            if not certificate and not aged:
                 continue
+            begun_s, entered = loop.time(), self._gate.entered
             try:
-                fresh = await self._begin()
+                await self._succeed()
             except StartFailed as err:
                 log.error(
                     "the certificate has changed and cannot be used; the last good one stays: %s",
                     err,
                     extra=event("certificate_refused"),
                 )
-                continue
-            old, self._current = self._current, fresh
-            if old is not None:
-                draining = asyncio.create_task(_shut(old), name="drain the old listener")
-                for task in (draining, old.serving):
-                    self._draining.add(task)
-                    task.add_done_callback(self._draining.discard)
+            except Exception:
+                log.exception("connections could not be renewed; they stay")
+
+    def _has_room(self) -> bool:
+        """For another generation, if all connections of now stay for their calls."""
+        taken = 2 * len(descriptors())  # each for a moment twice
+        return len(self._draining) < MAX_DRAINING and taken + self._connections <= descriptors_for_connections()
+
+    async def _succeed(self) -> None:
+        """Another generation takes connections from now on; the old one says farewell to its own, and drains.
+
+        Who connected a moment ago gets the time to shake hands: the farewell would reset them.
+        """
+        fresh = await self._begin()
+        old, self._current = self._current, fresh
+        assert old is not None
+        try:
+            hear_nobody(self._listener)
+            await asyncio.sleep(SETTLED_S)
+        finally:
+            self._draining.add(old.serving)
+            old.serving.add_done_callback(self._draining.discard)
+            await self._say_farewell(old)
+            hear_again(self._listener)
+
+    async def _say_farewell(self, generation: _Generation) -> None:
+        """GOAWAY to all its callers, and time for them to hear it."""
+        self._held = [held for held in self._held if held]
+        room = descriptors_for_connections() - len(descriptors()) - self._connections
+        held = await asyncio.to_thread(duplicates_of_connections, self.port, room)
+        self._held.append(held)
+        generation.server.shutdown()
+        asyncio.get_running_loop().call_later(HELD_S, _let_go, held)
 
     def _files(self) -> AbstractContextManager[TlsFiles | None]:
         """What the certificate was when it was checked."""
@@ -181,7 +251,7 @@ class H2cornServer:
             ca_certs=tls.client_ca if tls else None,
             cert_reqs="required" if tls and tls.client_ca else "none",
             backlog=BACKLOG,
-            limit_connections=self._listening.connections,
+            limit_connections=self._connections,
             max_concurrent_streams=MAX_CONCURRENT_STREAMS,
             limit_concurrency=MAX_CALLS,
             h2_max_header_list_size=MAX_HEADER_BYTES,
@@ -200,6 +270,11 @@ class H2cornServer:
         )
 
 
+def _let_go(held: list[int]) -> None:
+    while held:
+        os.close(held.pop())
+
+
 async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listening) -> H2cornServer:
     """Listens, and answers these methods.
 
@@ -211,7 +286,8 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
     """
     calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
     app = GrpcApp(calls, listening.max_message_bytes, listening.max_arriving_bytes)
-    server = H2cornServer(app, listening, _policies(calls.methods.values(), listening))
+    policies = _policies(calls.methods.values(), listening)
+    server = H2cornServer(app, gate, listening, listening_socket(listening), policies)
     await server.start()
     return server
 
@@ -228,35 +304,3 @@ def _policies(methods: Iterable[Method], listening: Listening) -> tuple[RequestP
         for method in methods
         if not method.client_streaming
     )
-
-
-def _hand_down(listens: socket.socket) -> None:
-    """What connections inherit: TCP's keepalive, and that none which has ended keeps the next server from the port."""
-    listens.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listens.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-
-
-async def _shut(generation: _Generation) -> None:
-    """No new connections, then a farewell to all that are there.
-
-    h2corn alone would leave the listener open, and who connects then would wait for ever. Shutting a listener resets
-    what waits in its queue, and the farewell what has not shaken hands yet. So who comes now is not heard, and asks
-    again a second later, when another listener answers; those that came before get the time to settle.
-    """
-    _hear_nobody(generation.listener)
-    await asyncio.sleep(SETTLED_S)
-    generation.server.shutdown()
-    await asyncio.sleep(ACCEPTED_S)
-    with suppress(OSError):  # it is closed when h2corn has ended
-        generation.listener.shutdown(socket.SHUT_RDWR)
-
-
-def _hear_nobody(listens: socket.socket) -> None:
-    """Has Linux drop all that comes to a listener: a filter of one instruction, "keep 0 bytes" (socket(7))."""
-    if sys.platform != "linux":
-        return
-    program = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
-    listens.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))

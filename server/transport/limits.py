@@ -1,6 +1,7 @@
 """How a port is listened on, and the limits that hold whatever the transport: chosen here, not by a library."""
 
 import resource
+import sys
 from dataclasses import dataclass
 
 from vouch.server.rpc.admit import Admit, everybody
@@ -20,6 +21,8 @@ IDLE_S = 300.0
 """How long a connection without a call stays; clients connect anew when they need one."""
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 15, 4
 """TCP's: a connection whose other end is gone without a word is noticed after two minutes."""
+CALL_GRACE_S = 86_400.0
+"""How long calls go on whose connection has reached its age: longer than any deadline, so that age costs no call."""
 OTHER_DESCRIPTORS = 128
 """Files that a worker opens beside its connections."""
 
@@ -29,7 +32,7 @@ class Listening:
     """How a port is listened on."""
 
     host: str = "127.0.0.1"
-    """A name or an address; an IPv6 one in brackets or not."""
+    """A name or an address; an IPv6 one without brackets."""
     port: int = 0
     """0: a free one."""
     shared: bool = False
@@ -44,14 +47,25 @@ class Listening:
     """Of all messages that are not whole yet."""
     max_connections: int = 4096
     """At once. What RLIMIT_NOFILE leaves may be less."""
+    max_connection_age_s: float = 0.0
+    """Callers who stay longer are told to connect again, so that load spreads; 0: they may stay for ever."""
     grace_s: float = 30.0
-    """How long the calls of a listener that is replaced may still take."""
+    """How long calls may still take whose caller has been told to connect again."""
     admit: Admit = everybody
     """Who may call."""
 
     @property
     def connections(self) -> int:
         """How many at once there can be: beyond the file descriptors of this process none could be taken."""
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        left = self.max_connections if limit == resource.RLIM_INFINITY else limit - OTHER_DESCRIPTORS
-        return max(1, min(self.max_connections, left))
+        return max(1, min(self.max_connections, descriptors_for_connections()))
+
+    @property
+    def connections_each(self) -> int:
+        """The same for each of two generations: the calls of the old one may go on while the next one fills."""
+        return max(1, min(self.max_connections, descriptors_for_connections() // 2))
+
+
+def descriptors_for_connections() -> int:
+    """How many of this process's file descriptors connections may take."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - OTHER_DESCRIPTORS

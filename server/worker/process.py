@@ -30,7 +30,7 @@ with loading():
     from vouch.server.rpc.method import Method
     from vouch.server.serving.gate import Gate
     from vouch.server.transport.choice import Listener, chosen_transport, start_transport
-    from vouch.server.transport.limits import Listening
+    from vouch.server.transport.limits import CALL_GRACE_S, Listening
     from vouch.server.transport.tls import TlsContents, inherited, tls_files
     from vouch.server.worker.worker import Worker
 
@@ -77,7 +77,8 @@ async def _listen(
         max_message_bytes=settings.max_message_bytes,
         max_arriving_bytes=settings.max_queue_bytes,
         max_connections=settings.max_connections,
-        grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        grace_s=CALL_GRACE_S,  # a drain ends sooner, with the process
     )
     return await start_transport(chosen_transport(settings.transport), methods, gate, listening)
 

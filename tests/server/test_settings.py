@@ -56,3 +56,30 @@ def test_tls_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest
     settings = parse(ServeSettings, "vouch serve", ["--tls-certificate", "a.pem", "--tls-key", "a.key"])
 
     assert (settings.tls_certificate, settings.tls_key) == (tmp_path / "a.pem", tmp_path / "a.key")
+
+
+@pytest.mark.parametrize(
+    ("written", "host"), [("::1", "::1"), ("[::1]", "::1"), ("[::]", "::"), (" localhost ", "localhost"), ("::", "::")]
+)
+def test_a_host_is_taken_with_brackets_or_without(written: str, host: str) -> None:
+    """From here on it has none."""
+    assert parse(ServeSettings, "vouch serve", ["--host", written]).host == host
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("127.0.0.1:9000", "did you mean --host 127.0.0.1 --port 9000?"),
+        ("[localhost]", "brackets are for IPv6 addresses, such as [::1]"),
+        ("[::1]:9000", "expected a name or an address"),
+        ("http://localhost", "expected a name or an address"),
+        (" ", "expected a name or an address"),
+    ],
+)
+def test_what_is_no_host_is_wrong_usage(written: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and what was meant."""
+    with pytest.raises(SystemExit) as end:
+        parse(ServeSettings, "vouch serve", ["--host", written])
+
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err

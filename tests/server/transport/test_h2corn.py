@@ -146,6 +146,18 @@ def test_connections_are_no_more_than_the_process_has_descriptors_for(
     assert Listening(max_connections=asked).connections == connections
 
 
+@pytest.mark.parametrize(
+    ("limit", "asked", "each"), [(1000 + OTHER_DESCRIPTORS, 4096, 500), (1 << 20, 4096, 4096), (64, 4096, 1)]
+)
+def test_two_generations_of_connections_have_descriptors(
+    monkeypatch: pytest.MonkeyPatch, limit: int, asked: int, each: int
+) -> None:
+    """The calls of the old one may take their time, and all connections of the next one may be open by then."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+
+    assert Listening(max_connections=asked).connections_each == each
+
+
 async def test_connections_are_kept_alive_by_tcp() -> None:
     """They inherit it from the listener."""
     server = await start_h2corn(echo(), Gate(), Listening())

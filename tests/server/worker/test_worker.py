@@ -36,7 +36,8 @@ from vouch.server.link.messages import (
     Total,
 )
 from vouch.server.model.session import Outputs, Session
-from vouch.server.rpc.context import CallContext, Method
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.method import Method
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.settings import ServeSettings

@@ -1,0 +1,62 @@
+"""`vouch serve --host`: a way to write an address means the same to all that listen, and what is printed is called."""
+
+import re
+import socket
+import urllib.request
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.support.programs import OURS, VOUCH, run_beside, serving_beside, until
+from tests.support.tiny import publish_tiny
+from vouch.bundle.store import ModelsFolder
+from vouch.client.client import Client
+from vouch.server.settings import Transport
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6: ::1 cannot be bound")
+HOSTS = [
+    pytest.param("::1", "[::1]", marks=ipv6),
+    pytest.param("[::1]", "[::1]", marks=ipv6),
+    pytest.param("::", "[::]", marks=ipv6),
+    pytest.param("[::]", "[::]", marks=ipv6),
+    ("localhost", "localhost"),
+    ("0.0.0.0", "0.0.0.0"),
+]
+
+
+@pytest.mark.parametrize("transport", get_args(Transport))
+@pytest.mark.parametrize(("host", "printed"), HOSTS)
+def test_what_a_server_prints_is_called_as_it_is(tmp_path: Path, transport: str, host: str, printed: str) -> None:
+    """By the client, by `vouch health` and by Prometheus, whatever the transport and however the host is written."""
+    publish_tiny(ModelsFolder(tmp_path))
+    with serving_beside(tmp_path, "--transport", transport, "--host", host) as (place, server):
+        assert place["address"].rpartition(":")[0] == place["metrics"].rpartition(":")[0] == printed
+        with Client(place["address"]) as client:
+            until(client.ready)
+        with run_beside(*VOUCH, "health", "--server", place["address"], env=OURS) as health:
+            assert health.ended() == 0
+        with urllib.request.urlopen(f"http://{place['metrics']}/metrics", timeout=30) as metrics:
+            assert b"vouch_" in metrics.read()
+        server.err.until(re.escape(f"listening on {place['address']}, "))
+
+
+@pytest.mark.parametrize("transport", get_args(Transport))
+def test_an_address_that_cannot_be_had_is_named_as_callers_write_it(tmp_path: Path, transport: str) -> None:
+    """With the reason, whatever the transport; nothing is served elsewhere."""
+    with run_beside(
+        *VOUCH, "serve", str(tmp_path), "--host", "2001:db8::1", "--transport", transport, env=OURS
+    ) as server:
+        assert server.ended() == 1
+        assert "cannot listen on [2001:db8::1]:8081: it is no address of this machine" in server.err.text
