@@ -123,7 +123,8 @@ class Slot:
 
     async def counts(self) -> Counts:
         """What the workers of this slot have counted, those that have ended included."""
-        return total([self._ended, *[await worker.ask_counts() for worker in self._all]])
+        ended = self._ended  # before the others are asked: one that ends meanwhile counts once
+        return total([ended, *await asyncio.gather(*(worker.ask_counts() for worker in tuple(self._all)))])
 
     async def stop(self, delay_s: float) -> None:
         """Has all its workers drain, and waits until they are gone.
