@@ -38,7 +38,7 @@ SERVER = {
     "lineup": ("folders", "verdict"),
     "link": ("messages", "questions", "channel"),
     "model": (
-        *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "usable"),
+        *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
         *("batcher", "loader", "recount"),
     ),
     "serving": ("catalog", "gate", "readiness"),
@@ -230,7 +230,7 @@ def test_a_library_stays_in_its_place(library: str) -> None:
 
 def test_the_batcher_knows_neither_grpc_nor_onnx() -> None:
     """What could batch for another runtime stays so."""
-    for name in ("batcher", "queue", "request", "budget"):
+    for name in ("batcher", "gathering", "queue", "request", "runs", "budget"):
         found = {part.split(".")[0] for part in imports(ROOT / f"server/model/{name}.py")} - set(
             sys.stdlib_module_names
         )

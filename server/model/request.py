@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from vouch.server.errors import DomainError, UnusableAnswer
 
 Rows = tuple[np.ndarray, ...]
-"""The outputs of a run: arrays that have one row an image."""
+"""The outputs of a run: arrays that have one row per image."""
+Model = Callable[[Sequence[np.ndarray]], Rows]
+"""Parts in, each of shape (n, ...), rows out, in the order of the parts. Blocks."""
 Unusable = np.ndarray | None
 """Which rows of a run are no answer: bool, shape (N,); None where all are."""
 
@@ -40,11 +43,16 @@ class Request:
 
     def add(self, part: Rows) -> None:
         """The rows of its next images; with the last of them it is answered."""
-        self.parts.append(part)
-        if self.left or self.answer.done():
+        if self.answer.done():
             return
-        parts = self.parts
-        self.answer.set_result(parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True))))
+        if self.left:
+            self.parts.append(part)
+        elif not self.parts:
+            self.answer.set_result(part)
+        else:
+            parts = [*self.parts, part]
+            self.parts.clear()
+            self.answer.set_result(tuple(map(np.concatenate, zip(*parts, strict=True))))
 
     def fail(self, failure: DomainError) -> None:
         """There will be no rows."""
@@ -76,3 +84,10 @@ def no_answer(unusable: Unusable, rows: slice, start: int = 0) -> UnusableAnswer
         f"the model has no usable answer to image {start + found[0]} (the first is 0){more}: its values are not "
         "finite, or no probabilities"
     )
+
+
+def for_another(err: DomainError) -> DomainError:
+    """The same error once more: each caller raises one of its own, or their tracebacks would mix."""
+    other = type(err)(*err.args)
+    other.__cause__ = err.__cause__ or err
+    return other

@@ -88,7 +88,7 @@ class FastPath:
             return self._slowly(request, context)
         plan, images = read
         context.counted_in = plan.served.statistics.requests
-        outputs = plan.served.batcher.run_soon(images, context.deadline)
+        outputs = plan.served.batcher.run_inline(images, context.deadline)
         if isinstance(outputs, tuple):
             return plan.encode(outputs)
         return Soon(outputs, plan.encode) if outputs is not None else _later(plan, images, context)
@@ -101,7 +101,7 @@ class FastPath:
         if read is None:
             return None
         plan, images = read
-        outputs = plan.served.batcher.run_soon(images)
+        outputs = plan.served.batcher.run_inline(images)
         return None if outputs is None else (outputs, plan)
 
     def _plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:

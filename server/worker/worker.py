@@ -41,7 +41,7 @@ from vouch.server.model.budget import Budget
 from vouch.server.model.loader import load
 from vouch.server.model.session import require_provider
 from vouch.server.model.time_limits import load_within_s
-from vouch.server.model.tuning import at_once_images
+from vouch.server.model.tuning import inline_images
 from vouch.server.model.usable import unusable_in
 from vouch.server.repeats import Repeats
 from vouch.server.rpc.method import Method, no_method
@@ -198,14 +198,14 @@ class Worker:
         """
         settings, shape = self._settings, bundle.manifest.input.shape
         session = await asyncio.to_thread(load, bundle, settings, self._cores)
-        at_once = 0
+        inline = 0
         if settings.provider == "cpu":
-            at_once = await asyncio.to_thread(at_once_images, session.run, shape, settings.max_batch_size)
+            inline = await asyncio.to_thread(inline_images, session.run, shape, settings.max_batch_size)
         version: list[Served] = []
         statistics = self._counts.begin(bundle.manifest.name, bundle.manifest.version)
         batcher = start_batcher(
             session.run,
-            Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
+            Limits(settings.max_batch_size, settings.max_queue_images, inline, settings.max_delay_ms / 1000),
             self._budget.share(),
             on_death=lambda err: self._lost(version[0], err),
             on_batch=partial(_count, statistics, str(bundle)),

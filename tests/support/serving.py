@@ -46,7 +46,7 @@ class Serving:
     channel: grpc.aio.Channel
     address: str
     methods: list[Method]
-    at_once_images: int = 0
+    inline_images: int = 0
     """Of versions that are installed from now on."""
 
     def ended(self) -> dict[tuple[str, str], int]:
@@ -73,7 +73,7 @@ class Serving:
         statistics = Statistics()
         batcher = start_batcher(
             session.run,
-            Limits(64, 2000, self.at_once_images),
+            Limits(64, 2000, self.inline_images),
             on_batch=statistics.add,
             unusable=unusable_in(bundle.manifest),
         )

@@ -32,9 +32,9 @@ MAX_REQUEST_IMAGES = 50
 class House:
     """Both services over one catalog, as functions from request to response, the fast way and the slow."""
 
-    def __init__(self, folder: Path, at_once_images: int) -> None:
+    def __init__(self, folder: Path, inline_images: int) -> None:
         self.folder = ModelsFolder(folder)
-        self.at_once_images = at_once_images
+        self.inline_images = inline_images
         self.catalog = Catalog()
         self.decoder = Decoder(1, 100, 1 << 20)
         services = (
@@ -47,7 +47,7 @@ class House:
 
     def install(self, bundle: Bundle) -> None:
         session = open_session(bundle.read_model(), "cpu", 1)
-        batcher = start_batcher(session.run, Limits(16, 1000, self.at_once_images))
+        batcher = start_batcher(session.run, Limits(16, 1000, self.inline_images))
         self.catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     async def close(self) -> None:
@@ -219,7 +219,7 @@ async def test_a_request_that_comes_alone_is_answered_as_the_slow_path_does(hous
             whole = b"".join(parts if isinstance(parts, tuple) else await parts)
             assert method.response.FromString(whole) == expected
 
-        assert bool(at_once) == bool(house.at_once_images)
+        assert bool(at_once) == bool(house.inline_images)
 
 
 async def test_kinds_of_request_are_not_remembered_without_end(house: House) -> None:

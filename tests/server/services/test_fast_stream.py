@@ -31,20 +31,21 @@ IMAGES = tiny_images(60)[0]
 class House:
     """Both services over one catalog; counts the model's runs, and fails those that begin with a black image."""
 
-    def __init__(self, folder: Path, at_once_images: int) -> None:
+    def __init__(self, folder: Path, inline_images: int) -> None:
         bundle = publish_tiny(ModelsFolder(folder))
         session = open_session(bundle.read_model(), "cpu", 1)
         self.runs: list[int] = []
 
-        def run(images: np.ndarray) -> Outputs:
+        def run(parts: Sequence[np.ndarray]) -> Outputs:
+            images = np.concatenate(parts)
             self.runs.append(len(images))
             if not images[0].any():
                 raise ModelFailed("black")
-            return session.run(images)
+            return session.run(parts)
 
         self.catalog = Catalog()
         self.catalog.install(
-            Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, at_once_images)))
+            Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, inline_images)))
         )
         self.decoder = Decoder(1, 100, 1 << 20)
         services = (

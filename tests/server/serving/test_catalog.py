@@ -13,7 +13,7 @@ from vouch.server.serving.catalog import Catalog, Refusal, Served
 
 def serve(folder: ModelsFolder, name: str = "tiny") -> Served:
     bundle = publish_tiny(folder, name)
-    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda images: (images,), Limits(4, 100)))
+    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda parts: (*parts,), Limits(4, 100)))
 
 
 async def test_an_old_version_ends_when_its_last_lease_does(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class House:
         return verdict.model_copy(update={"digest": "0" * 64}) if self.wrong_digest else verdict
 
     async def install(self, verified: VerifiedVersion) -> None:
-        bundle, batcher = open_bundle(verified.path), start_batcher(lambda images: (images,), Limits(4, 100))
+        bundle, batcher = open_bundle(verified.path), start_batcher(lambda parts: (*parts,), Limits(4, 100))
         self.catalog.install(Served(bundle, verified.verdict.served, batcher))
 
     async def look(self) -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import grpc
 import numpy as np
@@ -120,7 +120,8 @@ async def test_a_request_whose_deadline_passes_in_the_queue_never_reaches_the_mo
     seen: list[int] = []
     running, let_go = threading.Event(), threading.Event()
 
-    def run(images: np.ndarray) -> Outputs:
+    def run(parts: Sequence[np.ndarray]) -> Outputs:
+        images = np.concatenate(parts)
         seen.append(len(images))
         running.set()
         assert let_go.wait(60)
