@@ -42,10 +42,13 @@ SERVER = {
         *("batcher", "loader", "recount"),
     ),
     "serving": ("catalog", "gate", "readiness"),
-    "rpc": ("protobuf", "soon", "status", "method", "stream"),
-    "services": ("contracts", "decoder", "fast", "images", "label_sets", "fast_stream", "health", "reflection"),
-    "services/classifier": ("service",),
-    "services/oip": ("repository", "request", "statistics", "response", "metadata", "model_config", "service"),
+    "rpc": ("protobuf", "soon", "status", "method", "fast", "stream", "fast_stream"),
+    "services": (
+        *("contracts", "decoder", "images", "label_sets", "ranking", "cost", "prediction", "predictor"),
+        *("health", "reflection"),
+    ),
+    "services/classifier": ("describe", "encode", "service"),
+    "services/oip": ("repository", "typed", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
         *("addresses", "arriving", "inflating", "tls", "asgi_call", "limits", "asgi"),
         *("choice", "grpcio", "h2corn"),

@@ -49,6 +49,7 @@ from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor
 from vouch.server.services.reflection import Reflection
 from vouch.server.serving.catalog import Catalog, Refusal, Served
 from vouch.server.serving.gate import Gate
@@ -88,10 +89,13 @@ class Worker:
 
     def methods(self) -> list[Method]:
         """All services, as one table."""
-        limit = self._settings.max_request_images
+        settings = self._settings
+        predictor = Predictor(
+            self.catalog, self._decoder.decode, settings.max_request_images, settings.max_message_bytes
+        )
         services = [
-            *Classifier(self.catalog, self.gate, self._decoder, limit).methods(),
-            *Inference(self.catalog, self.gate, self._readiness, limit, self._total).methods(),
+            *Classifier(self.catalog, self.gate, predictor).methods(),
+            *Inference(self.catalog, self.gate, self._readiness, predictor, self._total).methods(),
         ]
         names = sorted({method.path.split("/")[1] for method in services})
         others = [*Health(self._readiness, names).methods(), *Reflection(names).methods(), no_method()]

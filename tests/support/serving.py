@@ -21,6 +21,7 @@ from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor
 from vouch.server.services.reflection import Reflection
 from vouch.server.serving.catalog import Catalog, Served
 from vouch.server.serving.gate import Gate
@@ -32,6 +33,7 @@ from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.limits import Listening
 
 MAX_REQUEST_IMAGES = 500
+MAX_MESSAGE_BYTES = 1_000_000
 Start = Callable[[Iterable[Method], Gate, Listening], Awaitable[Listener]]
 
 
@@ -94,14 +96,15 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     """All services, over each transport; one model, `tiny` version 1, is served."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
+    predictor = Predictor(catalog, Decoder(2, 100, 1 << 26).decode, MAX_REQUEST_IMAGES, MAX_MESSAGE_BYTES)
     methods = [
-        *Classifier(catalog, gate, Decoder(2, 100, 1 << 26), MAX_REQUEST_IMAGES).methods(),
-        *Inference(catalog, gate, readiness, MAX_REQUEST_IMAGES).methods(),
+        *Classifier(catalog, gate, predictor).methods(),
+        *Inference(catalog, gate, readiness, predictor).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),
         no_method(),
     ]
-    server = await start(methods, gate, Listening(max_message_bytes=1_000_000))
+    server = await start(methods, gate, Listening(max_message_bytes=MAX_MESSAGE_BYTES))
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
         house = Serving(ModelsFolder(tmp_path / "models"), catalog, readiness, gate, channel, address, methods)

@@ -16,11 +16,12 @@ from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.errors import InvalidRequest, UnknownModel
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
+from vouch.server.rpc.fast import MAX_KNOWN, Span, find_field
 from vouch.server.rpc.method import CallContext, Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.fast import MAX_KNOWN, FastPath, Surrounded, find_field
 from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor, UnaryPath
 from vouch.server.serving.catalog import Catalog, Served
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -37,9 +38,10 @@ class House:
         self.inline_images = inline_images
         self.catalog = Catalog()
         self.decoder = Decoder(1, 100, 1 << 20)
+        predictor = Predictor(self.catalog, self.decoder.decode, MAX_REQUEST_IMAGES, 1 << 20)
         services = (
-            Inference(self.catalog, Gate(), Readiness(), MAX_REQUEST_IMAGES),
-            Classifier(self.catalog, Gate(), self.decoder, MAX_REQUEST_IMAGES),
+            Inference(self.catalog, Gate(), Readiness(), predictor),
+            Classifier(self.catalog, Gate(), predictor),
         )
         methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
         self.infer, self.predict = methods["ModelInfer"], methods["Predict"]
@@ -224,11 +226,11 @@ async def test_a_request_that_comes_alone_is_answered_as_the_slow_path_does(hous
 
 async def test_kinds_of_request_are_not_remembered_without_end(house: House) -> None:
     """A caller who never asks twice alike costs no memory."""
-    assert isinstance(house.predict.wire, FastPath)
+    assert isinstance(house.predict.wire, UnaryPath)
     for top_k in range(2 * MAX_KNOWN):
         await fast(house.predict, predict(IMAGES[:1], top_k=top_k))
 
-    assert len(house.predict.wire._last) <= len(house.predict.wire._known) <= MAX_KNOWN
+    assert len(house.predict.wire.known) <= MAX_KNOWN
 
 
 @settings(max_examples=30)
@@ -281,5 +283,5 @@ def test_a_field_is_found_behind_others() -> None:
 
     assert raw is not None
     found = find_field(content, 1 << 3 | 2, *raw)
-    assert isinstance(found, Surrounded)
+    assert isinstance(found, Span)
     assert content[found.start : found.stop] == b"abc"

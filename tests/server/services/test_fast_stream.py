@@ -16,11 +16,12 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest, ModelFailed
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import Outputs, open_session
+from vouch.server.rpc.fast_stream import close_named, open_named
 from vouch.server.rpc.method import CallContext, Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.fast_stream import close_named, open_named
 from vouch.server.services.oip.service import END_STREAM_BY_ERROR, Inference
+from vouch.server.services.predictor import Predictor
 from vouch.server.serving.catalog import Catalog, Served
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -48,9 +49,10 @@ class House:
             Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, inline_images)))
         )
         self.decoder = Decoder(1, 100, 1 << 20)
+        predictor = Predictor(self.catalog, self.decoder.decode, 50, 1 << 20)
         services = (
-            Inference(self.catalog, Gate(), Readiness(), 50),
-            Classifier(self.catalog, Gate(), self.decoder, 50),
+            Inference(self.catalog, Gate(), Readiness(), predictor),
+            Classifier(self.catalog, Gate(), predictor),
         )
         methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
         self.infer, self.predict = methods["ModelStreamInfer"], methods["PredictStream"]

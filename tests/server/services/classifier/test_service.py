@@ -14,7 +14,7 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.stream import STREAM_WINDOW
-from vouch.server.services.classifier.service import most_probable
+from vouch.server.services.ranking import highest
 from vouch.server.serving.catalog import Refusal, Served
 
 
@@ -257,8 +257,8 @@ def test_most_probable_prefers_the_first_of_equals() -> None:
     """Ties are broken alike whatever top_k is, as counting does."""
     probabilities = np.array([[0.2, 0.4, 0.4], [0.5, 0.1, 0.4]], np.float32)
 
-    assert most_probable(probabilities, 1)[0].tolist() == [[1], [0]]
-    assert most_probable(probabilities, 3)[0].tolist() == [[1, 2, 0], [0, 2, 1]]
+    assert highest(probabilities, 1).classes == [1, 0]
+    assert highest(probabilities, 3).classes == [1, 2, 0, 0, 2, 1]
 
 
 async def test_no_name_means_the_served_model_whatever_else_was_refused(serving: Serving) -> None:

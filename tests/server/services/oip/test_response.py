@@ -8,9 +8,8 @@ from tests.server.services.oip.calls import asking, raw_request, typed_request
 from tests.support.serving import Serving
 from tests.support.tiny import LABELS, tiny_images
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import InvalidRequest
-from vouch.server.services.oip.request import RequestedOutput
-from vouch.server.services.oip.response import MAX_RANKED, check_ranked, classes_of
+from vouch.server.services.oip.response import Elements
+from vouch.server.services.ranking import highest
 
 
 def byte_elements(raw: bytes) -> list[bytes]:
@@ -76,20 +75,11 @@ def test_values_have_six_decimals_and_equals_keep_their_order() -> None:
     """As C++ writes a float; labels may be of any script."""
     values = np.array([[-1.5, 2.0, 2.0], [0.1, 1e-9, 1e9]], np.float32)
 
-    assert [element.decode() for element in classes_of(values, 2, ("a", "β", "c:d"))] == [
-        "2.000000:1:β",
+    written = Elements(("a", "\u03b2", "c:d"), raw=True).joined(*highest(values, 2))
+
+    assert [element.decode() for element in byte_elements(written)] == [
+        "2.000000:1:\u03b2",
         "2.000000:2:c:d",
         "1000000000.000000:2:c:d",
         "0.100000:0:a",
     ]
-
-
-def test_more_classes_than_a_response_may_name_are_refused_before_the_run() -> None:
-    """Counted over images and outputs; values alone are not held back."""
-    labels = tuple(map(str, range(10)))
-    both = [RequestedOutput("logits", 5), RequestedOutput("probabilities", 1000)]
-
-    check_ranked(both, MAX_RANKED // 15, labels)
-    check_ranked([RequestedOutput("logits")], MAX_RANKED * 10, labels)
-    with pytest.raises(InvalidRequest, match=r"at most 100,000 classes, all images together, got 150,000"):
-        check_ranked(both, MAX_RANKED // 10, labels)

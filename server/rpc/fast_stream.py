@@ -1,27 +1,34 @@
-"""The fast path of streams: each message of a stream answered as its unary method would be, in an envelope.
+"""Known requests in streams: each message of a stream answered as its unary method would, in an envelope.
 
 The messages that have come together are read together, so what is run on the event loop is run for all of them at once.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
-
-from google.protobuf.message import Message
+from typing import Any, NamedTuple
 
 from vouch.bundle.wire_format import read_varint, varint
-from vouch.server.model.request import Rows
+from vouch.server.counting.statistics import Requests
 from vouch.server.rpc.method import OK, CallContext, Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.rpc.stream import answer_pieces
-from vouch.server.services.fast import FastPath
 from vouch.server.serving.gate import Gate
 
 ID_TAG = 1 << 3 | 2
 INNER_TAG = 2 << 3 | 2
 INNER_HEAD = bytes([INNER_TAG])
+
+
+class Begun(NamedTuple):
+    """A known request at work."""
+
+    outputs: "Any | asyncio.Future[Any]"
+    """There already, or at the end of this turn of the event loop."""
+    encode: Callable[[Any], Parts]
+    counted_in: Requests
 
 
 @dataclass(frozen=True)
@@ -42,22 +49,22 @@ class StreamPath:
 
     def __init__(
         self,
-        fast: FastPath,
+        begin: Callable[[Serialized], Begun | None],
+        answer: Callable[[Serialized, CallContext], Awaitable[Parts]],
         envelope: Envelope,
         method: Method,
-        answer: Callable[[Any, CallContext], Awaitable[Message]],
         gate: Gate,
     ) -> None:
         """
         Args:
-            fast: of the unary method.
-            method: the long way.
-            answer: the long way of one message; what it raises ends the stream.
+            begin: a unary request; None where it is not known, or waiting in a queue is the better way.
+            answer: any message of the stream; what it raises ends the stream.
+            method: the stream's; its messages are counted there, and those of known requests where they say.
         """
-        self._fast = fast
+        self._begin = begin
+        self._answer = answer
         self._envelope = envelope
         self._method = method
-        self._answer = answer
         self._gate = gate
 
     def __call__(
@@ -68,18 +75,18 @@ class StreamPath:
 
     def _one(self, message: Serialized, context: CallContext) -> Awaitable[Parts]:
         began_ns = perf_counter_ns()
-        if (opened := self._envelope.open(message)) is None or (begun := self._fast.begin(opened[1])) is None:
+        if (opened := self._envelope.open(message)) is None or (begun := self._begin(opened[1])) is None:
             return self._slowly(message, context)
-        name, (outputs, plan), envelope = opened[0], begun, self._envelope
+        name, (outputs, encode, counted_in), envelope = opened[0], begun, self._envelope
 
-        def answered(rows: Rows) -> Parts:
-            parts = envelope.close(name, plan.encode(rows))
-            plan.served.statistics.requests.add(self._method.path, OK, perf_counter_ns() - began_ns)
+        def answered(outputs: Any) -> Parts:
+            parts = envelope.close(name, encode(outputs))
+            counted_in.add(self._method.path, OK, perf_counter_ns() - began_ns)
             return parts
 
         def failed(err: Exception) -> Parts:
             one = context.of_one()
-            one.counted_in = plan.served.statistics.requests
+            one.counted_in = counted_in
             parts = envelope.failed(name, err, one)
             self._method.count(one.code, began_ns, one)
             return parts
@@ -88,9 +95,9 @@ class StreamPath:
 
     async def _slowly(self, message: Serialized, context: CallContext) -> Parts:
         one, began_ns = context.of_one(), perf_counter_ns()
-        response = await self._answer(self._method.decode(message), one)
+        parts = await self._answer(message, one)
         self._method.count(one.code, began_ns, one)
-        return (response.SerializeToString(),)
+        return parts
 
 
 def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:

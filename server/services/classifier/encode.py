@@ -1,0 +1,103 @@
+"""Answers of Predict in parts, written without protobuf's objects: a large answer has millions of labels."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.wire_format import varint
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.rpc.soon import Parts
+from vouch.server.services.cost import VALUE_BYTES, AnswerSize, check_written
+from vouch.server.services.label_sets import SetRule
+from vouch.server.services.prediction import Prediction, Ranking, Wishes
+from vouch.server.services.predictor import Writing
+
+PROBABILITIES_TAG = bytes([5 << 3 | 2])
+SET_SIZES_TAG = bytes([6 << 3 | 2])
+ENTRY_S = 60e-9
+"""What writing a label takes, on the machines of today."""
+
+
+class Entries:
+    """The labels of a version as entries of a repeated field."""
+
+    def __init__(self, labels: Sequence[str], entry: Callable[[str], bytes]) -> None:
+        """
+        Args:
+            entry: a label with its tag and length.
+        """
+        self._entries = [entry(label) for label in labels]
+        sizes = sorted(map(len, self._entries))
+        self._least = np.cumsum(sizes)
+        self._most = np.cumsum(sizes[::-1])
+
+    def joined(self, classes: Sequence[int]) -> bytes:
+        """The entries of these classes, one after the other."""
+        entries = self._entries
+        return b"".join([entries[k] for k in classes])
+
+    def least(self, top_k: int) -> int:
+        """Bytes of as many entries as can be, if they are the shortest."""
+        return int(self._least[top_k - 1])
+
+    def most(self, top_k: int) -> int:
+        """The same if they are the longest."""
+        return int(self._most[top_k - 1])
+
+
+class Labels:
+    """Those of one version, in both fields that have them."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.best = Entries(manifest.labels, lambda label: pb.PredictResponse(labels=[label]).SerializeToString())
+        self.members = Entries(
+            manifest.labels, lambda label: pb.PredictResponse(set_labels=[label]).SerializeToString()
+        )
+
+
+def wishes_of(manifest: Manifest, top_k: int, sets: SetRule | None) -> Wishes:
+    """What Predict needs of a prediction; 0 classes count as 1, and there are no more than the model has."""
+    return Wishes((Ranking("probabilities", min(top_k or 1, len(manifest.labels))),), sets)
+
+
+def predict_writing(manifest: Manifest, labels: Labels, wishes: Wishes, images: int, max_bytes: int) -> Writing:
+    """How answers to so many images are written, which never become longer than `max_bytes`."""
+    (ranking,), top_k = wishes.rankings, wishes.rankings[0].top_k
+    head = pb.PredictResponse(model=manifest.name, version=manifest.version, top_k=top_k).SerializeToString()
+    before_probabilities = PROBABILITIES_TAG + varint(VALUE_BYTES * images * ranking.top_k)
+    fixed = len(head) + len(before_probabilities) + VALUE_BYTES * images * top_k
+    best, members = labels.best, labels.members
+
+    def write(predictions: Iterator[Prediction]) -> Parts:
+        names: list[bytes] = []
+        values: list[memoryview] = []
+        sizes: list[int] = []
+        set_names: list[bytes] = []
+        size = fixed
+        for prediction in predictions:
+            (ranked,) = prediction.ranked
+            names.append(best.joined(ranked.classes))
+            values.append(ranked.values.data.cast("B"))
+            size += len(names[-1])
+            if prediction.sets is not None:
+                sizes += prediction.sets.sizes
+                set_names.append(members.joined(prediction.sets.classes))
+                size += len(prediction.sets.sizes) + len(set_names[-1])
+            check_written(size, max_bytes)
+        parts: Parts = (head, *names, before_probabilities, *values)
+        return parts if not sizes else (*parts, _packed(SET_SIZES_TAG, sizes), *set_names)
+
+    most = fixed + images * best.most(top_k)
+    entries = images * top_k
+    if wishes.sets is not None:
+        entries += images * len(manifest.labels)
+        most += images * (members.most(len(manifest.labels)) + 3) + 10
+    least = AnswerSize(fixed + images * best.least(top_k), most, f"top_k={top_k}")
+    return Writing(write, least, entries * ENTRY_S)
+
+
+def _packed(tag: bytes, numbers: list[int]) -> bytes:
+    """A repeated field of small numbers."""
+    content = bytes(numbers) if max(numbers) < 0x80 else b"".join(map(varint, numbers))
+    return tag + varint(len(content)) + content
