@@ -5,6 +5,7 @@ by one, each runs as it comes.
 """
 
 import asyncio
+import time
 
 import numpy as np
 
@@ -20,6 +21,10 @@ WORTH_GATHERING = 1.25
 TURNS = 16
 """Over which that average goes; also how many requests run alone before the next one is gathered again."""
 
+Gathered = tuple[np.ndarray, "asyncio.Future[Rows]", int]
+"""Images, what is to have their rows, and since when they wait (ns). No `Request`, because every small call is one of
+these."""
+
 
 class Gathering:
     """What is run at the end of this turn of the event loop."""
@@ -33,7 +38,7 @@ class Gathering:
         self._runs = runs
         self._batch_images = batch_images
         self._inline_images = inline_images
-        self._gathered: list[Request] = []
+        self._gathered: list[Gathered] = []
         self._images = 0
         self._together = 2.0 * WORTH_GATHERING
         self._alone_since = 0
@@ -52,10 +57,10 @@ class Gathering:
             self.run()
         if not self._gathered:
             loop.call_soon(self.run)
-        request = Request(images, None, loop.create_future())
-        self._gathered.append(request)
+        answer: asyncio.Future[Rows] = loop.create_future()
+        self._gathered.append((images, answer, time.perf_counter_ns()))
         self._images += count
-        return request.answer
+        return answer
 
     def run(self) -> None:
         """Runs what was gathered, if anything was."""
@@ -65,16 +70,29 @@ class Gathering:
             return
         self._together += (len(gathered) - self._together) / TURNS
         self._alone_since = 0
+        here = [one for one in gathered if not one[1].done()]
         if images > self._batch_images:
-            self._run_in_batches(gathered)
-        elif batch := [_whole(request) for request in gathered if not request.answer.done()]:
-            self._runs.settle(batch, self._runs([part.images for part in batch]))
+            self._run_in_batches([_request(one) for one in here])
+        elif here:
+            self._run_together(here)
+
+    def _run_together(self, gathered: list[Gathered]) -> None:
+        """In one run. What is good is handed out here: that costs less than to make requests of them first."""
+        outcome = self._runs([images for images, _, _ in gathered])
+        if outcome.unusable is not None or outcome.failure is not None:
+            self._runs.settle([_whole(_request(one)) for one in gathered], outcome)
+            return
+        started_ns, start = outcome.started_ns, 0
+        self._runs.count(outcome, [started_ns - since_ns for _, _, since_ns in gathered])
+        for images, answer, _ in gathered:
+            rows = slice(start, start := start + len(images))
+            answer.set_result(tuple([output[rows] for output in outcome.rows]))
 
     def _run_alone(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
         if len(images) <= self._batch_images:
             outcome = self._runs((images,))
-            if outcome.failure is None and outcome.unusable is None:
-                self._runs.count(outcome, (0,), ())
+            if outcome.unusable is None and outcome.failure is None:
+                self._runs.count(outcome, (0,))
                 return outcome.rows
             request = Request(images, None, asyncio.get_running_loop().create_future(), outcome.started_ns)
             self._runs.settle([_whole(request)], outcome)
@@ -89,6 +107,11 @@ class Gathering:
             queue.add(request)
         while batch := queue.take(asyncio.get_running_loop().time()):
             self._runs.settle(batch, self._runs([part.images for part in batch]))
+
+
+def _request(gathered: Gathered) -> Request:
+    images, answer, since_ns = gathered
+    return Request(images, None, answer, since_ns)
 
 
 def _whole(request: Request) -> Slice:

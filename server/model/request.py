@@ -34,7 +34,11 @@ class Request:
     """A run has some of its images now."""
     given_up: bool = False
     """Its caller has an answer, or waits no more."""
-    parts: list[Rows] = field(default_factory=list)
+    rows: Rows = ()
+    """Of all its images, where they come from several runs; filled as those end, so that the last copies no more than
+    the others."""
+    filled: int = 0
+    """The images whose rows are there."""
 
     @property
     def left(self) -> int:
@@ -45,14 +49,17 @@ class Request:
         """The rows of its next images; with the last of them it is answered."""
         if self.answer.done():
             return
-        if self.left:
-            self.parts.append(part)
-        elif not self.parts:
+        if not self.filled and not self.left:
             self.answer.set_result(part)
-        else:
-            parts = [*self.parts, part]
-            self.parts.clear()
-            self.answer.set_result(tuple(map(np.concatenate, zip(*parts, strict=True))))
+            return
+        if not self.filled:
+            self.rows = tuple([np.empty((len(self.images), *values.shape[1:]), values.dtype) for values in part])
+        stop = self.filled + len(part[0])
+        for rows, values in zip(self.rows, part, strict=True):
+            rows[self.filled : stop] = values
+        self.filled = stop
+        if not self.left:
+            self.answer.set_result(self.rows)
 
     def fail(self, failure: DomainError) -> None:
         """There will be no rows."""

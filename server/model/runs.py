@@ -64,19 +64,15 @@ class Runs:
 
     def settle(self, batch: Sequence[Slice], outcome: Outcome) -> None:
         """Counts a run, then hands each request its rows, or the reason why it has none."""
-        good = outcome.unusable is None and outcome.failure is None
         answered_ns: list[int] = []
         failed_ns: list[int] = []
         settled, start = [], 0
         for part in batch:
             request, rows = part.request, slice(start, start := start + len(part.images))
-            why = None if good else outcome.why_none(rows, part.start)
+            why = outcome.why_none(rows, part.start)
             settled.append((request, rows, why))
-            if not request.answer.done():
-                if why is not None:
-                    failed_ns.append(outcome.started_ns - request.submitted_ns)
-                elif request.taken == len(request.images):
-                    answered_ns.append(outcome.started_ns - request.submitted_ns)
+            if not request.answer.done() and (why is not None or not request.left):
+                (answered_ns if why is None else failed_ns).append(outcome.started_ns - request.submitted_ns)
         self.count(outcome, answered_ns, failed_ns)
         for request, rows, why in settled:
             if why is None:
@@ -84,7 +80,7 @@ class Runs:
             else:
                 request.fail(why)
 
-    def count(self, outcome: Outcome, answered_ns: Sequence[int], failed_ns: Sequence[int]) -> None:
+    def count(self, outcome: Outcome, answered_ns: Sequence[int], failed_ns: Sequence[int] = ()) -> None:
         """
         Args:
             answered_ns: of each request that this run finished, how long it waited.

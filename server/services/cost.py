@@ -64,13 +64,9 @@ def check_rows(images: int, classes: int, rows_bytes: int, max_bytes: int) -> No
         )
 
 
-def check_written(answer_bytes: int, max_bytes: int) -> None:
-    """
-    Raises:
-        InvalidRequest: what is written of an answer does not fit a message any more.
-    """
-    if answer_bytes > max_bytes:
-        raise InvalidRequest(
-            f"the answer takes more than the {max_bytes:,} bytes that a message may have: send fewer images in a "
-            "request, or ask for fewer classes"
-        )
+def too_long(max_bytes: int) -> InvalidRequest:
+    """Why an answer that did not fit a message while it was written is not given."""
+    return InvalidRequest(
+        f"the answer takes more than the {max_bytes:,} bytes that a message may have: send fewer images in a request, "
+        "or ask for fewer classes"
+    )

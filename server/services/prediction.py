@@ -3,17 +3,16 @@
 Predictions come in pieces of some images, so that neither ranking nor writing ever takes long at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
 
 from vouch.server.model.request import Rows
 from vouch.server.model.session import Outputs
 from vouch.server.services.label_sets import SetRule, ranked
 from vouch.server.services.ranking import Ranked, highest
 
+PROBABILITIES = Outputs._fields.index("probabilities")
 PIECE_VALUES = 1 << 16
 """Of a piece, images times classes: ranking them takes about two milliseconds."""
 LOOK_S, SORT_S, SET_S, IMAGE_S = 1e-9, 35e-9, 100e-9, 50e-9
@@ -25,8 +24,8 @@ costs for each image; on the machines of today."""
 class Ranking:
     """The highest classes of an output are wanted."""
 
-    output: str
-    """Its name, one of `Outputs`'."""
+    output: int
+    """Its place among `Outputs`."""
     top_k: int
     """1 to K."""
 
@@ -43,6 +42,10 @@ class Wishes:
         each = sum(LOOK_S if ranking.top_k == 1 else SORT_S for ranking in self.rankings)
         each += SET_S if self.sets else 0.0
         return images * (classes * each + IMAGE_S * len(self.rankings))
+
+
+NO_WISHES = Wishes()
+"""The outputs as they are."""
 
 
 class Sets(NamedTuple):
@@ -64,31 +67,24 @@ class Prediction(NamedTuple):
     sets: Sets | None = None
 
 
-Write = Callable[[Iterator[Prediction]], tuple[bytes | memoryview, ...]]
+Write = Callable[[Iterable[Prediction]], tuple[bytes | memoryview, ...]]
 """From all pieces of a prediction to a serialized answer in parts."""
 
 
-def predictions(rows: Rows, wishes: Wishes) -> Iterator[Prediction]:
-    """The pieces, each computed when it is asked for."""
-    if not wishes.rankings and wishes.sets is None:
-        yield Prediction(rows)
-        return
-    count, classes = rows[0].shape
-    images = max(1, PIECE_VALUES // classes)
-    if count <= images:
-        yield _prediction(rows, wishes)
-        return
-    for start in range(0, count, images):
-        yield _prediction(tuple([values[start : start + images] for values in rows]), wishes)
-
-
-def _prediction(rows: Rows, wishes: Wishes) -> Prediction:
-    best = tuple([highest(_output(rows, ranking.output), ranking.top_k) for ranking in wishes.rankings])
+def predict(rows: Rows, wishes: Wishes) -> Prediction:
+    """A prediction in one piece."""
+    if wishes is NO_WISHES:
+        return Prediction(rows)
+    best = tuple([highest(rows[ranking.output], ranking.top_k) for ranking in wishes.rankings])
     if wishes.sets is None:
         return Prediction(rows, best)
-    probabilities = _output(rows, "probabilities")
+    probabilities = rows[PROBABILITIES]
     return Prediction(rows, best, Sets(*ranked(probabilities, wishes.sets(probabilities))))
 
 
-def _output(rows: Rows, name: str) -> np.ndarray:
-    return rows[Outputs._fields.index(name)]
+def pieces(rows: Rows, wishes: Wishes) -> Iterator[Prediction]:
+    """The same in several, each computed when it is asked for."""
+    count, classes = rows[PROBABILITIES].shape
+    images = max(1, PIECE_VALUES // classes)
+    for start in range(0, count, images):
+        yield predict(tuple([values[start : start + images] for values in rows]), wishes)

@@ -24,7 +24,7 @@ from vouch.server.rpc.method import CallContext, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.services.cost import VALUE_BYTES, AnswerSize, Cost, check_answer, check_rows
 from vouch.server.services.images import Images
-from vouch.server.services.prediction import Prediction, Wishes, Write, predictions
+from vouch.server.services.prediction import Prediction, Wishes, Write, pieces, predict
 from vouch.server.serving.catalog import Catalog, Served
 
 MAX_INLINE_S = 2e-3
@@ -60,8 +60,8 @@ class Plan:
     """Whether requests that differ in their pixels alone have the same plan."""
 
     def parts(self, rows: Rows) -> Parts:
-        """The answer, from the model's values."""
-        return self.write(predictions(rows, self.wishes))
+        """The answer, from the model's values, here and now."""
+        return self.write((predict(rows, self.wishes),))
 
 
 class Predictor:
@@ -80,17 +80,12 @@ class Predictor:
             decode: files to images, as `Decoder.decode`.
             max_answer_bytes: of one serialized answer.
         """
-        self._catalog = catalog
+        self.catalog = catalog
         self.decode = decode
         self.max_request_images = max_request_images
         self.max_answer_bytes = max_answer_bytes
         self._admit = admit
         self._writing = asyncio.Semaphore(1)
-
-    @property
-    def generation(self) -> int:
-        """Another one whenever plans of before do not hold any more."""
-        return self._catalog.generation
 
     def find(self, name: str, version: int, context: CallContext) -> Served:
         """The version that answers; from here on the request is counted there.
@@ -98,7 +93,7 @@ class Predictor:
         Raises:
             UnknownModel, NotReady: as `Catalog.find`.
         """
-        served = self._catalog.find(name, version)
+        served = self.catalog.find(name, version)
         context.counted_in = served.statistics.requests
         return served
 
@@ -141,15 +136,15 @@ class Predictor:
         """In a thread, one answer at a time: more at once would only take the interpreter from the event loop."""
         left = threading.Event()
 
-        def pieces() -> Iterator[Prediction]:
-            for piece in predictions(rows, plan.wishes):
+        def until_left() -> Iterator[Prediction]:
+            for piece in pieces(rows, plan.wishes):
                 if left.is_set():
                     return
                 yield piece
 
         async with self._writing:
             try:
-                return await asyncio.to_thread(plan.write, pieces())
+                return await asyncio.to_thread(plan.write, until_left())
             finally:
                 left.set()
 
@@ -173,7 +168,8 @@ class UnaryPath:
         self._predictor = predictor
         self._read = read
         self._ask = ask
-        self.known = KnownRequests(find_pixels, self._plan, lambda: predictor.generation)
+        catalog = predictor.catalog
+        self.known = KnownRequests(find_pixels, self._plan, lambda: catalog.generation)
 
     def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
         """The answer, where the model is that fast, or a `Soon`; else what has to be waited for."""

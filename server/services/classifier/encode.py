@@ -1,6 +1,6 @@
 """Answers of Predict in parts, written without protobuf's objects: a large answer has millions of labels."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from vouch.bundle.manifest import Manifest
 from vouch.bundle.wire_format import varint
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.rpc.soon import Parts
-from vouch.server.services.cost import VALUE_BYTES, AnswerSize, check_written
+from vouch.server.services.cost import VALUE_BYTES, AnswerSize, too_long
 from vouch.server.services.label_sets import SetRule
-from vouch.server.services.prediction import Prediction, Ranking, Wishes
+from vouch.server.services.prediction import PROBABILITIES, Prediction, Ranking, Wishes
 from vouch.server.services.predictor import Writing
 
 PROBABILITIES_TAG = bytes([5 << 3 | 2])
@@ -58,35 +58,34 @@ class Labels:
 
 def wishes_of(manifest: Manifest, top_k: int, sets: SetRule | None) -> Wishes:
     """What Predict needs of a prediction; 0 classes count as 1, and there are no more than the model has."""
-    return Wishes((Ranking("probabilities", min(top_k or 1, len(manifest.labels))),), sets)
+    return Wishes((Ranking(PROBABILITIES, min(top_k or 1, len(manifest.labels))),), sets)
 
 
 def predict_writing(manifest: Manifest, labels: Labels, wishes: Wishes, images: int, max_bytes: int) -> Writing:
     """How answers to so many images are written, which never become longer than `max_bytes`."""
-    (ranking,), top_k = wishes.rankings, wishes.rankings[0].top_k
+    top_k = wishes.rankings[0].top_k
     head = pb.PredictResponse(model=manifest.name, version=manifest.version, top_k=top_k).SerializeToString()
-    before_probabilities = PROBABILITIES_TAG + varint(VALUE_BYTES * images * ranking.top_k)
+    before_probabilities = PROBABILITIES_TAG + varint(VALUE_BYTES * images * top_k)
     fixed = len(head) + len(before_probabilities) + VALUE_BYTES * images * top_k
     best, members = labels.best, labels.members
 
-    def write(predictions: Iterator[Prediction]) -> Parts:
-        names: list[bytes] = []
-        values: list[memoryview] = []
-        sizes: list[int] = []
-        set_names: list[bytes] = []
-        size = fixed
-        for prediction in predictions:
-            (ranked,) = prediction.ranked
-            names.append(best.joined(ranked.classes))
+    def write(predictions: Iterable[Prediction]) -> Parts:
+        labels, size = [head], fixed
+        values: list[bytes | memoryview] = [before_probabilities]
+        set_sizes: list[int] = []
+        set_labels: list[bytes] = []
+        for _, (ranked,), sets in predictions:
+            labels.append(best.joined(ranked.classes))
             values.append(ranked.values.data.cast("B"))
-            size += len(names[-1])
-            if prediction.sets is not None:
-                sizes += prediction.sets.sizes
-                set_names.append(members.joined(prediction.sets.classes))
-                size += len(prediction.sets.sizes) + len(set_names[-1])
-            check_written(size, max_bytes)
-        parts: Parts = (head, *names, before_probabilities, *values)
-        return parts if not sizes else (*parts, _packed(SET_SIZES_TAG, sizes), *set_names)
+            size += len(labels[-1])
+            if sets is not None:
+                set_sizes += sets.sizes
+                set_labels.append(members.joined(sets.classes))
+                size += len(sets.sizes) + len(set_labels[-1])
+            if size > max_bytes:
+                raise too_long(max_bytes)
+        parts: Parts = (*labels, *values)
+        return parts if not set_sizes else (*parts, _packed(SET_SIZES_TAG, set_sizes), *set_labels)
 
     most = fixed + images * best.most(top_k)
     entries = images * top_k

@@ -3,7 +3,8 @@
 Written without protobuf's objects, which would be one for each value or class.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.soon import Parts
-from vouch.server.services.cost import VALUE_BYTES, AnswerSize, check_written
+from vouch.server.services.cost import VALUE_BYTES, AnswerSize, too_long
 from vouch.server.services.oip.request import RequestedOutput
-from vouch.server.services.prediction import Prediction, Ranking, Wishes, Write
+from vouch.server.services.prediction import NO_WISHES, Prediction, Ranking, Wishes, Write
 from vouch.server.services.predictor import Writing
 
 OUTPUT_TYPE, CLASSES_TYPE = "FP32", "BYTES"
@@ -32,7 +33,9 @@ ELEMENT_S = 500e-9
 def wishes_of(wanted: Sequence[RequestedOutput], manifest: Manifest) -> Wishes:
     """What ModelInfer needs of a prediction."""
     classes = len(manifest.labels)
-    return Wishes(tuple(Ranking(output.name, min(output.top_k, classes)) for output in wanted if output.top_k))
+    place = Outputs._fields.index
+    rankings = tuple(Ranking(place(output.name), min(output.top_k, classes)) for output in wanted if output.top_k)
+    return Wishes(rankings) if rankings else NO_WISHES
 
 
 def infer_writing(
@@ -73,8 +76,8 @@ def _raw_values(before: bytes, names: Sequence[str], content_bytes: int) -> Writ
     before_each = RAW_TAG + varint(content_bytes)
     before_first = before + before_each
 
-    def write(predictions: Iterator[Prediction]) -> Parts:
-        rows = next(predictions).rows
+    def write(predictions: Iterable[Prediction]) -> Parts:
+        ((rows, _, _),) = predictions
         parts: list[bytes | memoryview] = [before_first, rows[first].data.cast("B")]
         for other in others:
             parts += (before_each, rows[other].data.cast("B"))
@@ -92,7 +95,7 @@ def _contents(
         outputs: each with what its message has beside the content; nothing where contents are raw.
     """
 
-    def write(predictions: Iterator[Prediction]) -> Parts:
+    def write(predictions: Iterable[Prediction]) -> Parts:
         contents: list[list[bytes | memoryview]] = [[] for _ in outputs]
         size = len(before)
         for prediction in predictions:
@@ -103,7 +106,8 @@ def _contents(
                 else:
                     content.append(getattr(Outputs(*prediction.rows), output.name).data.cast("B"))
                 size += len(content[-1])
-            check_written(size, max_bytes)
+            if size > max_bytes:
+                raise too_long(max_bytes)
         parts: list[bytes | memoryview] = [before]
         for (output, own), content in zip(outputs, contents, strict=True):
             size = sum(map(len, content))
@@ -134,29 +138,33 @@ class Elements:
         """
         self._raw = raw
         self._labels = labels
-        self._ends: list[bytes] = []
 
     def joined(self, classes: Sequence[int], values: np.ndarray) -> bytes:
         """The elements of these classes with their values, one after the other."""
-        ends = self._suffixes()
+        ends, heads = self._ends, self._heads
         elements = [b"%.6f%b" % (value, ends[k]) for value, k in zip(values.tolist(), classes, strict=True)]
-        if self._raw:
-            return b"".join([len(element).to_bytes(LENGTH_BYTES, "little") + element for element in elements])
-        return b"".join([ELEMENT_TAG + varint(len(element)) + element for element in elements])
+        return b"".join([part for element in elements for part in (heads[len(element)], element)])
 
     def least(self, top_k: int) -> int:
         """Bytes of as many elements as can be, if they are the shortest."""
-        return top_k * (SHORTEST_VALUE + self._before(1)) + sum(sorted(map(len, self._suffixes()))[:top_k])
+        return top_k * (SHORTEST_VALUE + self._before(1)) + sum(sorted(map(len, self._ends))[:top_k])
 
     def most(self, top_k: int) -> int:
         """The same if they are the longest."""
-        return top_k * (LONGEST_VALUE + self._before(5)) + sum(sorted(map(len, self._suffixes()))[-top_k:])
+        return top_k * (LONGEST_VALUE + self._before(5)) + sum(sorted(map(len, self._ends))[-top_k:])
 
     def _before(self, length_bytes: int) -> int:
         return LENGTH_BYTES if self._raw else len(ELEMENT_TAG) + length_bytes
 
-    def _suffixes(self) -> list[bytes]:
-        """Made when they are needed first: values alone need none."""
-        if not self._ends:
-            self._ends = [f":{position}:{label}".encode() for position, label in enumerate(self._labels)]
-        return self._ends
+    @cached_property
+    def _ends(self) -> list[bytes]:
+        """What stands behind the value, by class. Made when it is needed first: values alone need none."""
+        return [f":{position}:{label}".encode() for position, label in enumerate(self._labels)]
+
+    @cached_property
+    def _heads(self) -> list[bytes]:
+        """What stands before an element, by its length."""
+        lengths = range(LONGEST_VALUE + max(map(len, self._ends)) + 1)
+        if self._raw:
+            return [length.to_bytes(LENGTH_BYTES, "little") for length in lengths]
+        return [ELEMENT_TAG + varint(length) for length in lengths]
