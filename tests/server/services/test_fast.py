@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.store import Bundle, ModelsFolder
-from vouch.bundle.wire_format import read_varint, varint
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.errors import InvalidRequest, UnknownModel
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
-from vouch.server.rpc.fast import MAX_KNOWN, Span, find_field
+from vouch.server.rpc.fast import MAX_KNOWN
 from vouch.server.rpc.method import CallContext, Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
@@ -255,33 +254,3 @@ def test_any_split_into_requests_gives_the_same_answers(
 def values(answer: Message) -> np.ndarray:
     assert isinstance(answer, inference_pb2.ModelInferResponse)
     return np.frombuffer(answer.raw_output_contents[0], np.float32).reshape(-1, 3)
-
-
-@given(st.integers(0, 2**64 - 1))
-def test_numbers_are_written_as_protobuf_does(value: int) -> None:
-    """And read back, with where they end."""
-    written = varint(value)
-
-    message = inference_pb2.InferParameter.FromString(bytes([5 << 3]) + written)
-    assert message.uint64_param == value
-    assert read_varint(written + b"more", 0) == (value, len(written))
-
-
-@given(st.binary(max_size=40))
-def test_looking_for_a_field_never_leaves_the_message(content: bytes) -> None:
-    """Whatever the bytes are, what is found lies within them."""
-    found = find_field(content, 7 << 3 | 2, 0, len(content))
-
-    assert found is None or 0 <= found.start <= found.stop <= len(content)
-
-
-def test_a_field_is_found_behind_others() -> None:
-    """Numbers and lengths are passed over."""
-    request = classifier_pb2.PredictRequest(version=300, top_k=2, raw=classifier_pb2.RawImages(pixels=b"abc"))
-    content = request.SerializeToString()
-    raw = find_field(content, 3 << 3 | 2, 0, len(content))
-
-    assert raw is not None
-    found = find_field(content, 1 << 3 | 2, *raw)
-    assert isinstance(found, Span)
-    assert content[found.start : found.stop] == b"abc"
