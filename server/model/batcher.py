@@ -17,7 +17,7 @@ from vouch.server.errors import Closed, DeadlineExpired, DomainError, ModelFaile
 from vouch.server.model.budget import Budget, Share
 from vouch.server.model.gathering import Gathering
 from vouch.server.model.queue import TOO_LATE, BatchQueue
-from vouch.server.model.request import Model, Request, Rows, Slice, Unusable, for_another
+from vouch.server.model.request import Model, Request, Rows, Slice, Unusable, for_one_caller
 from vouch.server.model.runs import Runs
 
 
@@ -97,7 +97,7 @@ class Batcher:
         if (inline := self.run_inline(images, deadline)) is not None:
             return await inline if isinstance(inline, asyncio.Future) else inline
         if self._closing is not None:
-            raise for_another(self._closing)
+            raise for_one_caller(self._closing)
         if self.waiting_images + len(images) > self._limits.queue_images:
             raise Overloaded(
                 f"{self.waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
@@ -177,7 +177,7 @@ class Batcher:
         """Whatever ended the runner, nobody is left waiting for it."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
         for request in [*self._queue.clear(), *(part.request for part in self._running)]:
-            request.fail(for_another(self._closing))
+            request.fail(for_one_caller(self._closing))
 
 
 def start_batcher(

@@ -93,8 +93,8 @@ def no_answer(unusable: Unusable, rows: slice, start: int = 0) -> UnusableAnswer
     )
 
 
-def for_another(err: DomainError) -> DomainError:
-    """The same error once more: each caller raises one of its own, or their tracebacks would mix."""
-    other = type(err)(*err.args)
-    other.__cause__ = err.__cause__ or err
-    return other
+def for_one_caller(failure: DomainError) -> DomainError:
+    """A failure that several share, for one of them: an exception that each of them raises would grow by every one."""
+    own = type(failure)(*failure.args)
+    own.__cause__ = failure.__cause__ or failure
+    return own

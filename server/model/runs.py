@@ -8,7 +8,7 @@ import numpy as np
 
 from vouch.server.counting.statistics import BatchDone
 from vouch.server.errors import DomainError, ModelFailed
-from vouch.server.model.request import Model, Rows, Slice, Unusable, for_another, no_answer
+from vouch.server.model.request import Model, Rows, Slice, Unusable, for_one_caller, no_answer
 
 
 class Outcome(NamedTuple):
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
             start: the first of the images among its request's.
         """
         if self.failure is not None:
-            return for_another(self.failure)
+            return for_one_caller(self.failure)
         return no_answer(self.unusable, rows, start)
 
 

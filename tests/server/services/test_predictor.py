@@ -28,7 +28,7 @@ LABELS = [f"label {k}" for k in range(CLASSES)]
 MAX_BYTES = 64 << 20
 BUSY_S = 0.05
 HELD_S = 0.25
-"""A thread that held the interpreter for all of an answer would hold it for seconds; other processes may hold up any."""
+"""A thread that held the interpreter for a whole answer would hold it for seconds; other processes hold up any."""
 TRIES = 5
 
 
