@@ -1,4 +1,4 @@
-"""What can go wrong in serving, as facts. No status codes here: `services/status.py` maps each error to one.
+"""What can go wrong in serving, as facts. No status codes here: `rpc/status.py` maps each error to one.
 
 A `DomainError` is expected and its message is meant for the caller; any other exception is a bug.
 """

@@ -38,14 +38,20 @@ SERVER = {
     "lineup": ("folders", "lineup", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
-        *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "usable"),
+        *("budget", "request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
         *("batcher", "loader", "planning", "recount"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
-    "rpc": ("protobuf", "soon", "status", "context", "method", "admit", "waiting", "call", "stream"),
-    "services": ("contracts", "decoder", "fast", "images", "label_sets", "fast_stream", "health", "reflection"),
-    "services/classifier": ("describe", "service"),
-    "services/oip": ("repository", "request", "statistics", "response", "metadata", "model_config", "service"),
+    "rpc": (
+        *("protobuf", "soon", "status", "context", "method", "admit", "waiting", "call", "fast", "stream"),
+        "fast_stream",
+    ),
+    "services": (
+        *("contracts", "decoder", "images", "label_sets", "ranking", "cost", "prediction", "predictor"),
+        *("health", "reflection"),
+    ),
+    "services/classifier": ("describe", "encode", "service"),
+    "services/oip": ("repository", "typed", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
         *("addresses", "arriving", "inflating", "tls", "asgi_call", "grpcio_call", "limits"),
         *("listening_socket", "asgi"),
@@ -232,7 +238,7 @@ def test_a_library_stays_in_its_place(library: str) -> None:
 
 def test_the_batcher_knows_neither_grpc_nor_onnx() -> None:
     """What could batch for another runtime stays so."""
-    for name in ("batcher", "queue", "request", "budget"):
+    for name in ("batcher", "gathering", "queue", "request", "runs", "budget"):
         found = {part.split(".")[0] for part in imports(ROOT / f"server/model/{name}.py")} - set(
             sys.stdlib_module_names
         )

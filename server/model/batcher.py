@@ -5,8 +5,7 @@ Knows neither gRPC nor ONNX: it is given a function. One task takes from the que
 
 import asyncio
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,16 +15,10 @@ import numpy as np
 from vouch.server.counting.statistics import BatchDone
 from vouch.server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
 from vouch.server.model.budget import Budget, Share
+from vouch.server.model.gathering import Gathering
 from vouch.server.model.queue import TOO_LATE, BatchQueue
-from vouch.server.model.request import Request, Rows, Slice, Unusable, for_one_caller, no_answer
-
-GATHERED_BYTES = 1 << 17
-"""A request of fewer is copied beside others' in less time than a run of its own would cost: the run itself, and that
-other threads take the interpreter lock while it lasts."""
-COMPANY = 1.25
-"""Requests a turn of the event loop, on average, from which on gathering them pays."""
-MEMORY = 16
-"""Turns over which that average goes; also how many requests go alone before company is looked for again."""
+from vouch.server.model.request import Model, Request, Rows, Slice, Unusable, for_one_caller
+from vouch.server.model.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -36,41 +29,25 @@ class Limits:
     """A run, at most."""
     queue_images: int
     """That may wait, at most."""
-    at_once_images: int = 0
-    """A request of at most so many is run on the event loop if nothing waits; 0: none."""
+    inline_images: int = 0
+    """A request of at most this many images runs on the event loop if nothing waits; 0: none does."""
     delay_s: float = 0.0
     """How long a batch that is not full waits for more; 0: what waits runs as soon as the model is free."""
-
-
-Gathered = tuple[np.ndarray, "asyncio.Future[Rows]", int]
-"""Images that are to be run at the end of this turn of the event loop, who waits for them, and since when (ns)."""
 
 
 class Batcher:
     """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
 
-    def __init__(
-        self,
-        run: Callable[[np.ndarray], Rows],
-        limits: Limits,
-        share: Share,
-        on_batch: Callable[[BatchDone], None] = lambda done: None,
-        unusable: Callable[[Rows], Unusable] = lambda rows: None,
-    ) -> None:
-        self._run = run
-        self._unusable = unusable
-        self._on_batch = on_batch
+    def __init__(self, runs: Runs, limits: Limits, share: Share) -> None:
+        self._runs = runs
         self._limits = limits
         self._share = share
-        self._at_once_images = 0 if limits.delay_s else limits.at_once_images
+        self._inline_images = 0 if limits.delay_s else limits.inline_images
+        self._gathering = Gathering(runs, limits.batch_images, self._inline_images)
         self._queue = BatchQueue(limits.batch_images)
         self._running: list[Slice] = []
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
-        self._gathered: list[Gathered] = []
-        self._gathered_images = 0
-        self._company = 2.0 * COMPANY
-        self._alone_since = 0
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._runner: asyncio.Task[None] | None = None
 
@@ -79,12 +56,8 @@ class Batcher:
         """Images that no run has taken yet."""
         return self._queue.images
 
-    def run_soon(self, images: np.ndarray, deadline: float | None = None) -> "Rows | asyncio.Future[Rows] | None":
+    def run_inline(self, images: np.ndarray, deadline: float | None = None) -> "Rows | asyncio.Future[Rows] | None":
         """The function's outputs, computed on the event loop; None where waiting in the queue is the better way.
-
-        A model that takes microseconds answers sooner than a thread would have been told of the images. Small requests
-        that arrive within one turn of the event loop run together at its end: a run costs more than the copies. Where
-        they do arrive one by one, they run one by one.
 
         Args:
             images, deadline: as `submit` takes them.
@@ -96,23 +69,11 @@ class Batcher:
         Raises:
             DeadlineExpired: it has passed.
         """
-        count = len(images)
-        if count > self._at_once_images or self._queue.images or self._running or self._closing is not None:
+        if len(images) > self._inline_images or self._queue.images or self._running or self._closing is not None:
             return None
-        loop = asyncio.get_running_loop()
-        if deadline is not None and deadline <= loop.time():
+        if deadline is not None and deadline <= asyncio.get_running_loop().time():
             raise DeadlineExpired(TOO_LATE)
-        self._alone_since += 1
-        if images.nbytes >= GATHERED_BYTES or (self._company < COMPANY and self._alone_since < MEMORY):
-            return self._run_alone(images)
-        answer: asyncio.Future[Rows] = loop.create_future()
-        if self._gathered_images + count > self._at_once_images:
-            self._run_gathered()
-        if not self._gathered:
-            loop.call_soon(self._run_gathered)
-        self._gathered.append((images, answer, time.perf_counter_ns()))
-        self._gathered_images += count
-        return answer
+        return self._gathering.add(images)
 
     async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
         """The function's outputs for these images, computed together with other callers' images.
@@ -133,8 +94,8 @@ class Batcher:
 
         Cancelling the caller drops its images and disturbs nobody else.
         """
-        if (soon := self.run_soon(images, deadline)) is not None:
-            return await soon if isinstance(soon, asyncio.Future) else soon
+        if (inline := self.run_inline(images, deadline)) is not None:
+            return await inline if isinstance(inline, asyncio.Future) else inline
         if self._closing is not None:
             raise for_one_caller(self._closing)
         if self.waiting_images + len(images) > self._limits.queue_images:
@@ -156,7 +117,7 @@ class Batcher:
     async def close(self) -> None:
         """Refuses new requests, answers those that wait, then ends the runner and its thread."""
         self._closing = self._closing or Closed("this model's version is no longer served")
-        self._run_gathered()
+        self._gathering.run()
         self._wake.set()
         if self._runner is not None:
             await asyncio.wait([self._runner])
@@ -180,17 +141,17 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while True:
             if self._limits.delay_s:
-                await self._wait_for_company()
+                await self._wait_for_more()
             self._running = self._queue.take(loop.time())
             if self._running:
-                await self._run_there(self._running)
+                await self._run_in_thread(self._running)
             elif self._closing is not None:
                 return
             else:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _wait_for_company(self) -> None:
+    async def _wait_for_more(self) -> None:
         """Until what waits fills a batch, or some of it has waited long enough."""
         while self._queue and self.waiting_images < self._limits.batch_images and self._closing is None:
             due = self._queue.due()
@@ -201,138 +162,16 @@ class Batcher:
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
 
-    def _run_gathered(self) -> None:
-        """What has come within this turn of the event loop, together."""
-        gathered, self._gathered, self._gathered_images = self._gathered, [], 0
-        if not gathered:
-            return
-        self._company += (len(gathered) - self._company) / MEMORY
-        self._alone_since = 0
-        parts, started_ns = [images for images, _, _ in gathered], time.perf_counter_ns()
-        outputs: Rows = ()
-        unusable: Unusable = None
-        failure: DomainError | None = None
-        try:
-            outputs, unusable = self._outputs(parts)
-        except ModelFailed as err:
-            failure = err
-        run_ns = time.perf_counter_ns() - started_ns
-        told, start = [], 0
-        for images, answer, since_ns in gathered:
-            rows = slice(start, start := start + len(images))
-            if not answer.done():  # its caller is still there
-                why = for_one_caller(failure) if failure is not None else no_answer(unusable, rows)
-                told.append((answer, rows, started_ns - since_ns, why))
-        self._count(start, run_ns, [(wait_ns, why) for _, _, wait_ns, why in told], unusable, failure is not None)
-        for answer, rows, _, why in told:
-            if why is None:
-                answer.set_result(tuple([output[rows] for output in outputs]))
-            else:
-                answer.set_exception(why)
-
-    def _run_alone(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
-        """One request, on the event loop."""
-        started_ns = time.perf_counter_ns()
-        outputs: Rows = ()
-        unusable: Unusable = None
-        failed = False
-        try:
-            outputs, unusable = self._outputs([images])
-            why: DomainError | None = no_answer(unusable, slice(None))
-        except ModelFailed as err:
-            why, failed = err, True
-        self._count(len(images), time.perf_counter_ns() - started_ns, [(0, why)], unusable, failed)
-        if why is None:
-            return outputs
-        answer: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
-        answer.set_exception(why)
-        return answer
-
-    async def _run_there(self, batch: list[Slice]) -> None:
-        """In the batcher's thread."""
-        started_ns = time.perf_counter_ns()
+    async def _run_in_thread(self, batch: list[Slice]) -> None:
         try:
             parts = [part.images for part in batch]
-            outputs, unusable = await asyncio.get_running_loop().run_in_executor(self._executor, self._outputs, parts)
-        except ModelFailed as failure:
-            self._tell(batch, started_ns, [for_one_caller(failure) for _ in batch])
-        else:
-            self._answered(batch, started_ns, outputs, unusable)
+            outcome = await asyncio.get_running_loop().run_in_executor(self._executor, self._runs, parts)
+            self._runs.settle(batch, outcome)
         finally:
             for part in batch:
                 part.request.running = False
                 if part.request.given_up:
                     self._share.give_back(part.request.images.nbytes)
-
-    def _answered(self, batch: list[Slice], started_ns: int, outputs: Rows, unusable: Unusable) -> None:
-        start, every = 0, []
-        for part in batch:
-            every.append(slice(start, start := start + len(part.images)))
-        reasons = [no_answer(unusable, rows, part.start) for part, rows in zip(batch, every, strict=True)]
-        self._tell(batch, started_ns, reasons, unusable)
-        for part, rows, why in zip(batch, every, reasons, strict=True):
-            if why is None:
-                part.request.add(tuple([output[rows] for output in outputs]))
-
-    def _outputs(self, parts: list[np.ndarray]) -> tuple[Rows, Unusable]:
-        """The function's outputs for these images together, a row an image. Raises ModelFailed alone."""
-        count = sum(map(len, parts))
-        try:
-            outputs = self._run_all(parts[0] if len(parts) == 1 else np.concatenate(parts))
-            rows = list(map(len, outputs))
-            if rows != [count] * len(rows):
-                raise ModelFailed(f"the model answered {count} images with {rows} rows")
-            return outputs, self._unusable(outputs)
-        except ModelFailed:
-            raise
-        except Exception as err:
-            raise ModelFailed(f"the model failed on {count} images") from err
-
-    def _run_all(self, images: np.ndarray) -> Rows:
-        """In as few runs as may be; only what is run on the event loop is ever longer than one."""
-        most = self._limits.batch_images
-        if len(images) <= most:
-            return self._run(images)
-        runs = [self._run(images[start : start + most]) for start in range(0, len(images), most)]
-        return tuple(map(np.concatenate, zip(*runs, strict=True)))
-
-    def _tell(
-        self, batch: list[Slice], started_ns: int, reasons: Sequence[DomainError | None], unusable: Unusable = None
-    ) -> None:
-        """Says what a run was, before its callers have their answers: whoever has one has been counted. Then fails the
-        requests for which there is a reason.
-        """
-        run_ns = time.perf_counter_ns() - started_ns
-        ended = [
-            (started_ns - part.request.submitted_ns, why)
-            for part, why in zip(batch, reasons, strict=True)
-            if not part.request.answer.done() and (why is not None or not part.request.left)
-        ]
-        images, failed = sum(len(part.images) for part in batch), unusable is None and any(reasons)
-        self._count(images, run_ns, ended, unusable, failed)
-        for part, why in zip(batch, reasons, strict=True):
-            if why is not None:
-                part.request.fail(why)
-
-    def _count(
-        self,
-        images: int,
-        run_ns: int,
-        ended: Sequence[tuple[int, DomainError | None]],
-        unusable: Unusable,
-        failed: bool,
-    ) -> None:
-        """
-        Args:
-            ended: of each request that this run answered or failed, how long it waited (ns), and why it failed.
-            failed: the run as a whole.
-        """
-        if unusable is None:
-            self._on_batch(BatchDone(images, tuple([wait_ns for wait_ns, _ in ended]), run_ns, failed))
-            return
-        answered = tuple([wait_ns for wait_ns, why in ended if why is None])
-        others = tuple([wait_ns for wait_ns, why in ended if why is not None])
-        self._on_batch(BatchDone(images, answered, run_ns, False, int(unusable.sum()), others))
 
     def _runner_ended(self, runner: asyncio.Task[None]) -> None:
         """Whatever ended the runner, nobody is left waiting for it."""
@@ -342,7 +181,7 @@ class Batcher:
 
 
 def start_batcher(
-    run: Callable[[np.ndarray], Rows],
+    run: Model,
     limits: Limits,
     share: Share | None = None,
     on_death: Callable[[BaseException], None] = lambda err: None,
@@ -352,13 +191,14 @@ def start_batcher(
     """A batcher at work in the running event loop.
 
     Args:
-        run: images (N, ...) -> arrays of N rows; blocks, and is called in a thread of the batcher's own.
+        run: parts, arrays of shape (n, ...) -> arrays of as many rows as all parts have; blocks, and is called in a
+            thread of the batcher's own. What gathers the parts is the function: a GPU does so in memory of its own.
         share: of the bytes that may wait; None: no bound.
         on_death: told the error if the runner itself ends by one, which is a bug.
         on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
         unusable: which rows of a run's outputs are no answer; called where the run was.
     """
-    batcher = Batcher(run, limits, share or Budget(sys.maxsize).share(), on_batch, unusable)
+    batcher = Batcher(Runs(run, on_batch, unusable), limits, share or Budget(sys.maxsize).share())
 
     def ended(runner: asyncio.Task[None]) -> None:
         batcher._runner_ended(runner)

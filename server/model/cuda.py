@@ -1,12 +1,14 @@
 """A graph on a GPU: run in a few fixed batch sizes, over memory that is taken once and bound once.
 
 A new input shape makes CUDA's convolutions search for their fastest algorithm again, in the middle of serving; so a
-batch is put into the smallest bucket that holds it, and every bucket has run before the first caller comes. Images are
-gathered in page-locked memory, from which the GPU fetches them by itself, and outputs are written to such memory.
+batch is put into the smallest bucket that holds it, and every bucket has run before the first caller comes. Callers'
+images are gathered in page-locked memory, their only copy here, from which the GPU fetches them by itself, and outputs
+are written to such memory.
 """
 
 import threading
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,17 +48,19 @@ class BoundSession:
         self._lock = threading.Lock()
         self._buckets = [_bucket(self._graph, provider, size) for size in self.sizes]
 
-    def run(self, images: np.ndarray) -> Outputs:
+    def run(self, parts: Sequence[np.ndarray]) -> Outputs:
         """As `Session.run`, for up to `most` images. Callers own the arrays that they get.
 
         Raises:
             ModelFailed: ONNX Runtime raised, or the images do not fit.
         """
-        count = len(images)
+        count = sum(map(len, parts))
         try:
             bucket = self._buckets[bisect_left(self.sizes, count)]
             with self._lock:
-                bucket.staged[:count] = images  # the rows behind them keep what they had: no row sees another
+                start = 0  # the rows behind the last keep what they had: no row sees another
+                for part in parts:
+                    bucket.staged[start : (start := start + len(part))] = part
                 bucket.images.update_inplace(bucket.staged)
                 self._graph.run_with_iobinding(bucket.binding)
                 bucket.binding.synchronize_outputs()

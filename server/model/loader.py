@@ -43,7 +43,7 @@ def _warm(session: Warmed, sizes: list[int], manifest: Manifest, on_run: OnRun) 
     """Runs each size once, the largest first, so that memory is asked for once."""
     for rows in reversed(sizes):
         on_run(rows)
-        outputs = session.run(np.zeros((rows, *manifest.input.shape), np.uint8))
+        outputs = session.run([np.zeros((rows, *manifest.input.shape), np.uint8)])
         check_outputs(outputs, rows, manifest)
     return session
 

@@ -8,7 +8,7 @@ from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.cuda import BoundSession
 from vouch.server.model.loader import OnRun, load
 from vouch.server.model.session import Session
-from vouch.server.model.tuning import at_once_images, on_threads_that_pay
+from vouch.server.model.tuning import inline_images, on_threads_that_pay
 from vouch.server.settings import RuntimeSettings
 
 
@@ -37,4 +37,4 @@ def load_and_plan(
         session = opened(threads)
     else:
         session, threads = on_threads_that_pay(opened, threads, shape, largest)
-    return session, RunPlan(threads=threads, inline_images=at_once_images(session.run, shape, largest))
+    return session, RunPlan(threads=threads, inline_images=inline_images(session.run, shape, largest))

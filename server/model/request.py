@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from vouch.server.errors import DomainError, UnusableAnswer
 
 Rows = tuple[np.ndarray, ...]
-"""The outputs of a run: arrays that have one row an image."""
+"""The outputs of a run: arrays that have one row per image."""
+Model = Callable[[Sequence[np.ndarray]], Rows]
+"""Parts in, each of shape (n, ...), rows out, in the order of the parts. Blocks."""
 Unusable = np.ndarray | None
 """Which rows of a run are no answer: bool, shape (N,); None where all are."""
 
@@ -31,7 +34,11 @@ class Request:
     """A run has some of its images now."""
     given_up: bool = False
     """Its caller has an answer, or waits no more."""
-    parts: list[Rows] = field(default_factory=list)
+    rows: Rows = ()
+    """Of all its images, where they come from several runs; filled as those end, so that the last copies no more than
+    the others."""
+    filled: int = 0
+    """The images whose rows are there."""
 
     @property
     def left(self) -> int:
@@ -40,11 +47,19 @@ class Request:
 
     def add(self, part: Rows) -> None:
         """The rows of its next images; with the last of them it is answered."""
-        self.parts.append(part)
-        if self.left or self.answer.done():
+        if self.answer.done():
             return
-        parts = self.parts
-        self.answer.set_result(parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True))))
+        if not self.filled and not self.left:
+            self.answer.set_result(part)
+            return
+        if not self.filled:
+            self.rows = tuple([np.empty((len(self.images), *values.shape[1:]), values.dtype) for values in part])
+        stop = self.filled + len(part[0])
+        for rows, values in zip(self.rows, part, strict=True):
+            rows[self.filled : stop] = values
+        self.filled = stop
+        if not self.left:
+            self.answer.set_result(self.rows)
 
     def fail(self, failure: DomainError) -> None:
         """There will be no rows."""

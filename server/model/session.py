@@ -1,9 +1,10 @@
 """One loaded graph in ONNX Runtime, on the provider that was asked for or not at all.
 
-What runs it on a GPU is in `bound_session`; no other module of the server imports onnxruntime.
+What runs it on a GPU is in `cuda`; no other module of the server imports onnxruntime.
 """
 
 import base64
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,19 +44,20 @@ class Session:
     def __init__(self, session: ort.InferenceSession) -> None:
         self.graph = session
 
-    def run(self, images: np.ndarray) -> Outputs:
-        """Probabilities and logits of these images. Blocks; may be called from any thread.
+    def run(self, parts: Sequence[np.ndarray]) -> Outputs:
+        """Probabilities and logits of these images together. Blocks; may be called from any thread.
 
         Args:
-            images: uint8, shape (N, H, W) or (N, H, W, C).
+            parts: of the images, each uint8, shape (n, H, W) or (n, H, W, C).
 
         Raises:
-            ModelFailed: ONNX Runtime raised.
+            ModelFailed: ONNX Runtime raised, or the parts do not go together.
         """
         try:
+            images = parts[0] if len(parts) == 1 else np.concatenate(parts)
             return Outputs(*self.graph.run(OUTPUT_NAMES, {"images": images}))
         except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
-            raise ModelFailed(f"the model failed on {len(images)} images") from err
+            raise ModelFailed(f"the model failed on {sum(map(len, parts))} images") from err
 
     def check_signature(self, image: PixelSettings, classes: int) -> None:
         """Holds names, types and shapes of inputs and outputs against the manifest.

@@ -1,7 +1,7 @@
 """How fast a model is, and so how it is best run: measured, not guessed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -26,15 +26,15 @@ they wait for each other, on cores that a transport or another program has work 
 class Runs(Protocol):
     """A model."""
 
-    def run(self, images: np.ndarray, /) -> object:
-        """Its outputs for images, uint8, shape (N, ...)."""
+    def run(self, parts: Sequence[np.ndarray], /) -> object:
+        """Its outputs for images in parts, each uint8, shape (n, ...)."""
 
 
 Opened = TypeVar("Opened", bound=Runs)
 
 
-def at_once_images(
-    run: Callable[[np.ndarray], object],
+def inline_images(
+    run: Callable[[Sequence[np.ndarray]], object],
     image_shape: tuple[int, ...],
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
@@ -46,7 +46,7 @@ def at_once_images(
     waiting for others, and that does not hold up the loop.
 
     Args:
-        run: what answers images, uint8, shape (N, *image_shape).
+        run: what answers images in parts, each uint8, shape (n, *image_shape).
         clock: tells seconds.
     """
     sizes = [1 << power for power in range(max_batch_size.bit_length())]
@@ -97,11 +97,11 @@ def on_threads_that_pay(
     return (several, threads) if together_s <= THREADS_PAY * alone_s else (alone, 1)
 
 
-def _shortest(run: Callable[[np.ndarray], object], images: np.ndarray, clock: Callable[[], float]) -> float:
+def _shortest(run: Callable[[Sequence[np.ndarray]], object], images: np.ndarray, clock: Callable[[], float]) -> float:
     """Of some runs: the others were disturbed."""
     took: list[float] = []
     while len(took) < MIN_RUNS or sum(took) < MEASURED_S:
         began = clock()
-        run(images)
+        run((images,))
         took.append(clock() - began)
     return min(took)

@@ -1,4 +1,4 @@
-"""How many fields a serialized message has, counted before protobuf reads them all.
+"""How many fields and numbers a serialized message has, counted before protobuf reads them all.
 
 That takes a moment for each, on the event loop, and nobody else is answered meanwhile.
 """
@@ -17,6 +17,14 @@ FEW_BYTES = 1 << 16
 MAX_FIELDS = 65_536
 """In all of a message: several times as many as a request with the most files has. Counting them takes about 20 ms."""
 
+MAX_NUMBERS = 1 << 20
+"""In packed fields, all together, at most: protobuf reads them in some 10 ms, and each takes up to eight bytes."""
+VARINTS = {
+    *(FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_ENUM, FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64),
+    *(FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64),
+    *(FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SINT64),
+}
+
 
 def check_fields(message: Serialized, descriptor: Any) -> None:
     """
@@ -24,12 +32,12 @@ def check_fields(message: Serialized, descriptor: Any) -> None:
         descriptor: of the message, as protobuf's classes have it.
 
     Raises:
-        InvalidRequest: it has more than `MAX_FIELDS`. What is no message at all is left to protobuf.
+        InvalidRequest: it has more than `MAX_FIELDS`, or `MAX_NUMBERS`. What is no message at all is left to protobuf.
     """
-    left, waiting = MAX_FIELDS, [(0, len(message), descriptor)]
+    left, numbers, waiting = MAX_FIELDS, 0, [(0, len(message), descriptor)]
     while waiting:
         at, stop, kind = waiting.pop()
-        inner = _inner(kind)
+        inner, packed = _inner(kind), _packed(kind)
         while at < stop:
             left -= 1
             if left < 0:
@@ -41,6 +49,10 @@ def check_fields(message: Serialized, descriptor: Any) -> None:
                     length, at = read_varint(message, at)
                     if (content := inner.get(tag >> 3)) is not None and at + length <= stop:
                         waiting.append((at, at + length, content))
+                    elif tag >> 3 in packed:
+                        numbers += length
+                        if numbers > MAX_NUMBERS:
+                            raise InvalidRequest(f"the request has more than {MAX_NUMBERS:,} bytes of packed numbers")
                     at += length
                 elif wire == VARINT:
                     _, at = read_varint(message, at)
@@ -58,3 +70,9 @@ def _inner(descriptor: Any) -> Mapping[int, Any]:
     return {
         field.number: field.message_type for field in descriptor.fields if field.type == FieldDescriptor.TYPE_MESSAGE
     }
+
+
+@cache
+def _packed(descriptor: Any) -> frozenset[int]:
+    """The numbers of the fields whose values may stand together, each as long as it is large."""
+    return frozenset(field.number for field in descriptor.fields if field.is_repeated and field.type in VARINTS)

@@ -1,6 +1,7 @@
-"""Pixels of a request as an array, checked against what the model takes. Shared by both prediction services."""
+"""Images of a request as an array, checked against what the model takes. Shared by all prediction services."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,6 +10,30 @@ from vouch.server.errors import InvalidRequest
 
 QUOTED_SIZES = 8
 """Of a shape, in an error: a caller's may have millions."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images that a request has, counted and checked; not decoded yet."""
+
+    count: int
+    """N."""
+    request_bytes: int
+    """Of the request: the pixels or files, which are held until the model has them."""
+    decoded_bytes: int
+    """What decoding them takes; 0 where the pixels lie in the request as they are."""
+    load: Callable[[], Awaitable[np.ndarray]]
+    """Gives them: uint8, shape (N, H, W) or (N, H, W, C). Raises InvalidRequest or Overloaded."""
+
+
+def images_in(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> Images:
+    """The images that these bytes are, without a copy. Args and errors as those of `raw_images`."""
+    images = raw_images(pixels, shape, expected, max_images)
+
+    async def load() -> np.ndarray:
+        return images
+
+    return Images(len(images), len(pixels), 0, load)
 
 
 def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:

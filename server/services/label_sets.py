@@ -50,6 +50,6 @@ def ranked(probabilities: np.ndarray, members: np.ndarray) -> tuple[list[int], l
         probabilities: floats, shape (N, K).
         members: bool, shape (N, K).
     """
-    ranks = np.argsort(-probabilities, axis=1, kind="stable")
-    belongs = np.take_along_axis(members, ranks, axis=1)
-    return belongs.sum(axis=1).tolist(), ranks[belongs].tolist()
+    rows, classes = np.nonzero(members)
+    order = np.lexsort((-probabilities[rows, classes], rows))  # stable: of equals the first stays the first
+    return np.count_nonzero(members, axis=1).tolist(), classes[order].tolist()

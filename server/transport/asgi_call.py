@@ -9,8 +9,9 @@ when something is sent. All three mean the same.
 import asyncio
 from base64 import b64decode
 from binascii import Error as NoBase64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -68,7 +69,7 @@ class AsgiCall:
         """What this port is, for those who make another call."""
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         start = {"type": "http.response.start", "status": 415, "headers": headers}
-        await self._put(start, _body(b"This port speaks gRPC over HTTP/2.\n"))
+        await self._put((start, _body(b"This port speaks gRPC over HTTP/2.\n")))
 
     def check(self) -> None:
         """
@@ -195,11 +196,12 @@ class AsgiCall:
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""
-        await self._put(*self._beginning(), *_bodies(_framed(*messages), more=True))
+        await self._put(chain(self._beginning(), _bodies(_framed(*messages), more=True)))
 
     async def finish(self, last: Parts | None = None) -> None:
         """The end, with a last message perhaps."""
-        await self._put(*self._beginning(), *_bodies(_framed(last) if last is not None else b""), OK_TRAILERS)
+        bodies = _bodies(_framed(last) if last is not None else [b""])
+        await self._put(chain(self._beginning(), bodies, (OK_TRAILERS,)))
 
     async def fail(self, status: Status) -> None:
         """The end by an error."""
@@ -207,10 +209,10 @@ class AsgiCall:
         headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
         with suppress(CallerLeft):
             if self._started:
-                await self._put(_body(b""), {"type": "http.response.trailers", "headers": headers})
+                await self._put((_body(b""), {"type": "http.response.trailers", "headers": headers}))
             else:
                 await self._put(
-                    {"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b"")
+                    ({"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b""))
                 )
 
     async def left(self) -> None:
@@ -224,7 +226,7 @@ class AsgiCall:
         self._started = True
         return (START,)
 
-    async def _put(self, *events: Event) -> None:
+    async def _put(self, events: Iterable[Event]) -> None:
         try:
             for event in events:
                 await self._send(event)
@@ -236,11 +238,25 @@ def _body(content: bytes, more: bool = False) -> Event:
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 
-def _bodies(content: bytes, more: bool = False) -> Iterable[Event]:
-    if len(content) <= PIECE_BYTES:
-        return (_body(content, more),)
-    starts = range(0, len(content), PIECE_BYTES)
-    return (_body(content[at : at + PIECE_BYTES], more or at != starts[-1]) for at in starts)
+def _bodies(pieces: Sequence[bytes | memoryview], more: bool = False) -> Iterable[Event]:
+    """One, or where it is long several, each joined when it is sent: no long answer is copied whole."""
+    if sum(map(len, pieces)) <= PIECE_BYTES:
+        return (_body(b"".join(pieces), more),)
+    return _cut(pieces, more)
+
+
+def _cut(pieces: Sequence[bytes | memoryview], more: bool) -> Iterator[Event]:
+    left, gathered, size = sum(map(len, pieces)), list[memoryview](), 0
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            gathered.append(memoryview(piece)[at : at + PIECE_BYTES - size])
+            at += len(gathered[-1])
+            size += len(gathered[-1])
+            if size in (PIECE_BYTES, left):
+                left -= size
+                yield _body(b"".join(gathered), more or left > 0)
+                gathered, size = [], 0
 
 
 def timeout_s(value: bytes) -> float:
@@ -255,9 +271,9 @@ def timeout_s(value: bytes) -> float:
     return int(digits) * unit
 
 
-def _framed(*messages: Parts) -> bytes:
+def _framed(*messages: Parts) -> list[bytes | memoryview]:
     pieces: list[bytes | memoryview] = []
     for parts in messages:
         pieces.append(b"\0" + sum(map(len, parts)).to_bytes(4, "big"))
         pieces += parts
-    return b"".join(pieces)
+    return pieces

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
-import numpy as np
-
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import Bundle, open_bundle, open_held
 from vouch.server.counting.counts import Counts
@@ -18,7 +16,7 @@ from vouch.server.logs import event
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.budget import Budget
 from vouch.server.model.loader import load
-from vouch.server.model.request import Rows
+from vouch.server.model.request import Model
 from vouch.server.model.time_limits import load_within_s
 from vouch.server.model.usable import unusable_in
 from vouch.server.repeats import Repeats
@@ -81,7 +79,7 @@ class Loader:
                 return open_held(version.path, held, version.digest)
         return open_bundle(version.path, version.digest)
 
-    def _served(self, bundle: Bundle, version: Version, run: Callable[[np.ndarray], Rows]) -> Served:
+    def _served(self, bundle: Bundle, version: Version, run: Model) -> Served:
         settings, batcher_of = self._settings, list[Served]()
         statistics = self.counts.begin(bundle.manifest.name, version.version)
         batcher = start_batcher(

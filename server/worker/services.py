@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from vouch.server.rpc.method import Method, no_method
 from vouch.server.services.classifier.service import Classifier
-from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.oip.service import Inference
 from vouch.server.services.oip.statistics import Total
+from vouch.server.services.predictor import Predictor
 from vouch.server.services.reflection import Reflection
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
@@ -21,18 +21,16 @@ class ServiceParts:
     catalog: Catalog
     gate: Gate
     readiness: Readiness
-    decoder: Decoder
-    max_request_images: int
+    predictor: Predictor
     total: Total | None = None
     """What all workers have counted; None where there is only this one."""
 
 
 def service_table(parts: ServiceParts) -> list[Method]:
     """The methods of all services."""
-    limit = parts.max_request_images
     services = [
-        *Classifier(parts.catalog, parts.gate, parts.decoder, limit).methods(),
-        *Inference(parts.catalog, parts.gate, parts.readiness, limit, parts.total).methods(),
+        *Classifier(parts.catalog, parts.gate, parts.predictor).methods(),
+        *Inference(parts.catalog, parts.gate, parts.readiness, parts.predictor, parts.total).methods(),
     ]
     names = sorted({method.path.split("/")[1] for method in services})
     return [*services, *Health(parts.readiness, names).methods(), *Reflection(names).methods(), no_method()]

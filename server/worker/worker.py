@@ -27,6 +27,7 @@ from vouch.server.link.questions import Questions
 from vouch.server.logs import event
 from vouch.server.rpc.method import Method
 from vouch.server.services.decoder import Decoder
+from vouch.server.services.predictor import Predictor
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -81,9 +82,10 @@ class Worker:
         self._loader = Loader(settings, self._lost, held)
         self._reconciler = Reconciler(self._catalog, self._loader.load, channel.say, settings.models)
         self._questions = Questions()
-        parts = ServiceParts(
-            *(self._catalog, self._gate, self._readiness, self._decoder, settings.max_request_images, self._total)
+        predictor = Predictor(
+            self._catalog, self._decoder.decode, settings.max_request_images, settings.max_message_bytes
         )
+        parts = ServiceParts(self._catalog, self._gate, self._readiness, predictor, self._total)
         self._methods = service_table(parts)
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -375,8 +376,8 @@ async def test_bench_json_is_the_last_line_and_out_gets_the_same_with_a_picture(
 async def test_bench_fails_where_answers_change(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     """A server that answers a batch otherwise than its images alone: what was measured is shown, and exit code 1."""
 
-    def run_one_row_off(images: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(np.roll(output, 1, axis=0) for output in session.run(images))
+    def run_one_row_off(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        return tuple(np.roll(output, 1, axis=0) for output in session.run(parts))
 
     bundle = publish_tiny(serving.folder)
     session = open_session(bundle.read_model(), "cpu", 1)

@@ -35,6 +35,7 @@ from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import Health
 from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor
 from vouch.server.services.reflection import Reflection
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
@@ -83,9 +84,10 @@ async def house(path: Path) -> AsyncIterator[list[Method]]:
     session, statistics = open_session(bundle.read_model(), "cpu", 1), Statistics()
     batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
     Published(catalog).serve(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
+    predictor = Predictor(catalog, Decoder(1, 100, 1 << 26).decode, 500, 1_000_000)
     services = [
-        *Classifier(catalog, gate, Decoder(1, 100, 1 << 26), 500).methods(),
-        *Inference(catalog, gate, readiness, 500).methods(),
+        *Classifier(catalog, gate, predictor).methods(),
+        *Inference(catalog, gate, readiness, predictor).methods(),
     ]
     names = sorted({method.path.split("/")[1] for method in services})
     yield [*services, *Health(readiness, names).methods(), *Reflection(names).methods()]

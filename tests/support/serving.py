@@ -20,6 +20,7 @@ from vouch.server.model.session import open_session
 from vouch.server.model.usable import unusable_in
 from vouch.server.rpc.method import Method
 from vouch.server.services.decoder import Decoder
+from vouch.server.services.predictor import Predictor
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -32,6 +33,7 @@ from vouch.server.transport.limits import Listening
 from vouch.server.worker.services import ServiceParts, service_table
 
 MAX_REQUEST_IMAGES = 500
+MAX_MESSAGE_BYTES = 1_000_000
 Start = Callable[[Iterable[Method], Gate, Listening], Awaitable[Listener]]
 
 
@@ -48,7 +50,7 @@ class Serving:
     channel: grpc.aio.Channel
     address: str
     methods: list[Method]
-    at_once_images: int = 0
+    inline_images: int = 0
     """Of versions that are installed from now on."""
 
     def ended(self) -> dict[tuple[str, str], int]:
@@ -75,7 +77,7 @@ class Serving:
         statistics = Statistics()
         batcher = start_batcher(
             session.run,
-            Limits(64, 2000, self.at_once_images),
+            Limits(64, 2000, self.inline_images),
             on_batch=statistics.add,
             unusable=unusable_in(bundle.manifest),
         )
@@ -94,9 +96,9 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     """All services, over each transport; one model, `tiny` version 1, is served."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
-    decoder = Decoder(2, 100, 1 << 26)
-    methods = service_table(ServiceParts(catalog, gate, readiness, decoder, MAX_REQUEST_IMAGES))
-    server = await start(methods, gate, Listening(max_message_bytes=1_000_000))
+    predictor = Predictor(catalog, Decoder(2, 100, 1 << 26).decode, MAX_REQUEST_IMAGES, MAX_MESSAGE_BYTES)
+    methods = service_table(ServiceParts(catalog, gate, readiness, predictor))
+    server = await start(methods, gate, Listening(max_message_bytes=MAX_MESSAGE_BYTES))
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address) as channel:
         folder, published = ModelsFolder(tmp_path / "models"), Published(catalog)

@@ -4,72 +4,55 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from functools import partial
-from struct import Struct
-
-import numpy as np
+from math import prod
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from vouch.bundle.errors import BundleError
-from vouch.bundle.wire_format import varint
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import BundleGone, InvalidRequest
 from vouch.server.model.recount import recount
-from vouch.server.model.request import Rows
-from vouch.server.model.session import Outputs
 from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.fast import Span, find_field
+from vouch.server.rpc.fast_stream import Envelope, StreamPath, close_named, open_named
 from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
 from vouch.server.services.classifier.describe import accuracy_message, describe
-from vouch.server.services.decoder import Decoder
-from vouch.server.services.fast import FastPath, Plan, Surrounded, find_field
-from vouch.server.services.fast_stream import Envelope, StreamPath, close_named, open_named
-from vouch.server.services.images import check_count, raw_images
-from vouch.server.services.label_sets import ranked, set_rule
+from vouch.server.services.classifier.encode import Labels, predict_writing, wishes_of
+from vouch.server.services.images import Images, check_count, images_in
+from vouch.server.services.label_sets import set_rule
+from vouch.server.services.predictor import Plan, Predictor, UnaryPath
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.served import Served
 
-PROBABILITIES_TAG = bytes([5 << 3 | 2])
-FLOAT = Struct("<f")
+STREAM_PATH = "/vouch.v1.Classifier/PredictStream"
 
 
 class Classifier:
     """The service's functions, by the names of its RPCs."""
 
-    def __init__(self, catalog: Catalog, gate: Gate, decoder: Decoder, max_request_images: int) -> None:
+    def __init__(self, catalog: Catalog, gate: Gate, predictor: Predictor) -> None:
         self._catalog = catalog
         self._gate = gate
-        self._decoder = decoder
-        self._max_request_images = max_request_images
+        self._predictor = predictor
+        self._labels: WeakKeyDictionary[Served, Labels] = WeakKeyDictionary()
+        table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
+        self._predict, self._stream, *self._others = table
+        self._unary = UnaryPath(
+            predictor, _find_pixels, lambda request: (self._predict.decode(request), None), self._ask
+        )
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        predict, stream, *others = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
-        fast = FastPath(self._catalog, _find_pixels, self._plan, predict)
-        fast_stream = StreamPath(fast, ENVELOPE, stream, self._answer, self._gate)
-        return [replace(predict, wire=fast), replace(stream, wire_stream=fast_stream), *others]
+        stream = StreamPath(self._unary.begin, self._answer_serialized, ENVELOPE, self._stream, self._gate)
+        return [replace(self._predict, wire=self._unary), replace(self._stream, wire_stream=stream), *self._others]
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
         """Labels and probabilities for a batch of images."""
-        with self._catalog.find(request.model, request.version).lease() as served:
-            context.counted_in = served.statistics.requests
-            manifest = served.bundle.manifest
-            sets_of = set_rule(manifest, request.coverage)
-            images = await self._images(request, served)
-            outputs = Outputs(*await served.batcher.submit(images, context.deadline))
-            top_k = min(request.top_k or 1, len(manifest.labels))
-            classes, probabilities = most_probable(outputs.probabilities, top_k)
-            sizes, members = ranked(outputs.probabilities, sets_of(outputs.probabilities)) if sets_of else ((), ())
-            return pb.PredictResponse(
-                model=manifest.name,
-                version=manifest.version,
-                top_k=top_k,
-                labels=[manifest.labels[k] for k in classes.ravel().tolist()],
-                probabilities=probabilities.ravel().tolist(),
-                set_sizes=sizes,
-                set_labels=[manifest.labels[k] for k in members],
-            )
+        return pb.PredictResponse.FromString(b"".join(await self._unary.answer(request, None, context)))
 
     def PredictStream(
         self, requests: AsyncIterator[pb.PredictStreamRequest], context: CallContext
@@ -78,7 +61,11 @@ class Classifier:
 
         When the server drains, what was read is answered and the stream ends UNAVAILABLE.
         """
-        return answer_in_order(requests, partial(self._answer, context=context), self._gate)
+
+        async def answer(request: pb.PredictStreamRequest) -> pb.PredictStreamResponse:
+            return pb.PredictStreamResponse.FromString(b"".join(await self._answer(request, context)))
+
+        return answer_in_order(requests, answer, self._gate)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
         """All models, by name."""
@@ -106,85 +93,53 @@ class Classifier:
                     model=manifest.name, version=manifest.version, claim=claim, served=accuracy_message(count)
                 )
 
-    def _plan(self, request: pb.PredictRequest) -> Plan | None:
-        """How requests like this one are answered: raw pixels in, no label sets out."""
-        served = self._catalog.find(request.model, request.version)
+    def _ask(self, request: pb.PredictRequest, _: Serialized | None, context: CallContext) -> tuple[Plan, Images]:
+        """What a request of Predict asks for."""
+        served = self._predictor.find(request.model, request.version, context)
         manifest = served.bundle.manifest
-        if request.WhichOneof("images") != "raw" or set_rule(manifest, request.coverage):
-            return None
-        raw = request.raw
-        images = raw_images(raw.pixels, raw.shape, manifest.input, self._max_request_images)
-        top_k = min(request.top_k or 1, len(manifest.labels))
-        head = pb.PredictResponse(model=manifest.name, version=manifest.version, top_k=top_k).SerializeToString()
-        entries = [pb.PredictResponse(labels=[label]).SerializeToString() for label in manifest.labels]
-        before_probabilities = PROBABILITIES_TAG + varint(4 * len(images) * top_k)
+        wishes = wishes_of(manifest, request.top_k, set_rule(manifest, request.coverage))
+        images = self._images(request, served)
+        labels = self._labels.get(served) or self._labels.setdefault(served, Labels(manifest))
+        writing = predict_writing(manifest, labels, wishes, images.count, self._predictor.max_answer_bytes)
+        return self._predictor.plan(served, images, wishes, writing), images
 
-        def encode_one(outputs: Rows) -> Parts:
-            k = int(outputs[0].argmax())
-            return (head, entries[k], before_probabilities, FLOAT.pack(outputs[0].item(k)))
-
-        def encode_best(outputs: Rows) -> Parts:
-            best = outputs[0].argmax(axis=1)
-            labels = b"".join([entries[k] for k in best.tolist()])
-            return (head, labels, before_probabilities, outputs[0].max(axis=1).data.cast("B"))
-
-        def encode(outputs: Rows) -> Parts:
-            classes, probabilities = most_probable(outputs[0], top_k)
-            labels = b"".join([entries[k] for k in classes.ravel().tolist()])
-            return (head, labels, before_probabilities, np.ascontiguousarray(probabilities).data.cast("B"))
-
-        if top_k == 1:
-            return Plan(served, images.shape, encode_one if len(images) == 1 else encode_best)
-        return Plan(served, images.shape, encode)
-
-    async def _images(self, request: pb.PredictRequest, served: Served) -> np.ndarray:
-        expected = served.bundle.manifest.input
+    def _images(self, request: pb.PredictRequest, served: Served) -> Images:
+        expected, most = served.bundle.manifest.input, self._predictor.max_request_images
         if request.WhichOneof("images") == "raw":
-            return raw_images(request.raw.pixels, request.raw.shape, expected, self._max_request_images)
+            return images_in(request.raw.pixels, request.raw.shape, expected, most)
         if request.WhichOneof("images") == "encoded":
-            check_count(len(request.encoded.files), self._max_request_images)
-            return await self._decoder.decode(request.encoded.files, expected)
+            files = request.encoded.files
+            check_count(len(files), most)
+            load = partial(self._predictor.decode, files, expected)
+            return Images(len(files), sum(map(len, files)), len(files) * prod(expected.shape), load)
         raise InvalidRequest("expected images, raw or encoded; got neither")
 
-    async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> pb.PredictStreamResponse:
+    async def _answer_serialized(self, message: Serialized, context: CallContext) -> Parts:
+        request: Any = self._stream.decode(message)
+        return await self._answer(request, context)
+
+    async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> Parts:
+        """One request's part of a stream; its failure is its answer."""
+        name = pb.PredictStreamResponse(id=request.id).SerializeToString()
         try:
-            answer = pb.PredictStreamResponse(id=request.id, response=await self.Predict(request.request, context))
-            context.check_answer(answer.ByteSize())
-            return answer
+            parts = close_named(name, await self._unary.answer(request.request, None, context))
+            context.check_answer(sum(map(len, parts)))
+            return parts
         except Exception as err:
-            return pb.PredictStreamResponse(id=request.id, failure=_failure(err, context))
-
-
-def _failure(err: Exception, context: CallContext) -> pb.Failure:
-    status = status_of(err, "/vouch.v1.Classifier/PredictStream")
-    context.code = status.code
-    return pb.Failure(code=status.code, message=status.message)
+            return _failed(name, err, context)
 
 
 def _failed(name: bytes, err: Exception, context: CallContext) -> Parts:
-    return (name, pb.PredictStreamResponse(failure=_failure(err, context)).SerializeToString())
+    status = status_of(err, STREAM_PATH)
+    context.code = status.code
+    failure = pb.Failure(code=status.code, message=status.message)
+    return (name, pb.PredictStreamResponse(failure=failure).SerializeToString())
 
 
 ENVELOPE = Envelope(open_named, close_named, _failed)
 
 
-def _find_pixels(request: Serialized) -> Surrounded | None:
+def _find_pixels(request: Serialized) -> Span | None:
     """Field 1 of field 3."""
     raw = find_field(request, 3 << 3 | 2, 0, len(request))
     return raw and find_field(request, 1 << 3 | 2, *raw)
-
-
-def most_probable(probabilities: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The most probable classes of each image, in falling order, and of equals the first.
-
-    Args:
-        probabilities: shape (N, K).
-        top_k: 1 to K.
-
-    Returns:
-        class positions and their probabilities, each of shape (N, top_k).
-    """
-    if top_k == 1:
-        return probabilities.argmax(axis=1)[:, np.newaxis], probabilities.max(axis=1)[:, np.newaxis]
-    classes = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-    return classes, np.take_along_axis(probabilities, classes, axis=1)

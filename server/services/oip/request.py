@@ -9,9 +9,10 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.model.session import Outputs
+from vouch.server.rpc.fast import Span, find_field
 from vouch.server.rpc.method import Serialized
-from vouch.server.services.fast import Surrounded, find_field
-from vouch.server.services.images import check_shape, raw_images
+from vouch.server.services.images import Images, check_shape, images_in
+from vouch.server.services.oip.typed import count_values, pixels_of, written_values
 
 INPUT, INPUT_TYPE = "images", "UINT8"
 CLASSIFICATION = "classification"
@@ -45,11 +46,13 @@ class RequestedOutput:
 ALL_OUTPUTS = tuple(map(RequestedOutput, Outputs._fields))
 
 
-def requested_images(request: pb.ModelInferRequest, expected: PixelSettings, max_images: int) -> np.ndarray:
-    """The pixels of the one input, raw or typed.
+def requested_images(
+    request: pb.ModelInferRequest, written: Serialized | None, expected: PixelSettings, max_images: int
+) -> Images:
+    """The images of the one input, raw or typed; at most `max_images`.
 
-    Returns:
-        uint8, shape (N, H, W) or (N, H, W, C), 1 <= N <= max_images.
+    Args:
+        written: its typed values, where `read_request` left them out of the message.
 
     Raises:
         InvalidRequest: another input, datatype, shape or amount of data.
@@ -63,12 +66,12 @@ def requested_images(request: pb.ModelInferRequest, expected: PixelSettings, max
     if tensor.datatype != INPUT_TYPE:
         raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {quoted(tensor.datatype)}")
     if not request.raw_input_contents:
-        return _typed_images(tensor, expected, max_images)
+        return _typed_images(tensor, written, expected, max_images)
     if tensor.HasField("contents"):
         raise InvalidRequest("expected either contents or raw_input_contents, got both")
     if len(request.raw_input_contents) != 1:
         raise InvalidRequest(f"expected 1 entry in raw_input_contents, got {len(request.raw_input_contents)}")
-    return raw_images(request.raw_input_contents[0], tensor.shape, expected, max_images)
+    return images_in(request.raw_input_contents[0], tensor.shape, expected, max_images)
 
 
 def requested_outputs(request: pb.ModelInferRequest) -> Sequence[RequestedOutput]:
@@ -85,7 +88,7 @@ def requested_outputs(request: pb.ModelInferRequest) -> Sequence[RequestedOutput
     return [_requested_output(output) for output in request.outputs]
 
 
-def find_pixels(request: Serialized) -> Surrounded | None:
+def find_pixels(request: Serialized) -> Span | None:
     """Where the only entry of raw_input_contents, field 7, lies in a serialized request."""
     return find_field(request, 7 << 3 | 2, 0, len(request))
 
@@ -114,19 +117,21 @@ def check_request_parameters(parameters: Parameters) -> None:
 
 
 def _typed_images(
-    tensor: pb.ModelInferRequest.InferInputTensor, expected: PixelSettings, max_images: int
-) -> np.ndarray:
+    tensor: pb.ModelInferRequest.InferInputTensor, written: Serialized | None, expected: PixelSettings, max_images: int
+) -> Images:
     check_shape(tensor.shape, expected, max_images)
     filled = [field.name for field, _ in tensor.contents.ListFields()]
     if filled != ["uint_contents"]:
         raise InvalidRequest(f"expected {INPUT_TYPE} values in uint_contents, got {filled or 'no contents'}")
-    count, given = int(np.prod(tensor.shape, dtype=object)), len(tensor.contents.uint_contents)
+    values = written_values(tensor.contents) if written is None else written
+    shape, count, given = tuple(tensor.shape), int(np.prod(tensor.shape, dtype=object)), count_values(values)
     if given != count:
-        raise InvalidRequest(f"expected {count:,} values for shape {list(tensor.shape)}, got {given:,}")
-    values = np.array(tensor.contents.uint_contents, np.uint32)
-    if values.max() > 255:
-        raise InvalidRequest(f"expected {INPUT_TYPE} values from 0 to 255, got {values.max()}")
-    return values.astype(np.uint8).reshape(tuple(tensor.shape))
+        raise InvalidRequest(f"expected {count:,} values for shape {list(shape)}, got {given:,}")
+
+    async def load() -> np.ndarray:
+        return (await pixels_of(values)).reshape(shape)
+
+    return Images(shape[0], len(values), count, load)
 
 
 def _requested_output(output: pb.ModelInferRequest.InferRequestedOutputTensor) -> RequestedOutput:

@@ -1,123 +1,170 @@
-"""Building of a ModelInferResponse: values as they are, or classes by rank; raw or typed."""
+"""Answers of ModelInfer in parts: values as they are, or classes by rank; raw, or typed where the request was.
 
-from collections.abc import Callable, Sequence
+Written without protobuf's objects, which would be one for each value or class.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import InvalidRequest
-from vouch.server.model.request import Rows
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.soon import Parts
+from vouch.server.services.cost import VALUE_BYTES, AnswerSize, too_long
 from vouch.server.services.oip.request import RequestedOutput
+from vouch.server.services.prediction import NO_WISHES, Prediction, Ranking, Wishes, Write
+from vouch.server.services.predictor import Writing
 
 OUTPUT_TYPE, CLASSES_TYPE = "FP32", "BYTES"
-RAW_OUTPUT_TAG = bytes([6 << 3 | 2])
-MAX_RANKED = 100_000
-"""Classes in a response, images times classes asked for: writing them holds up the event loop, here about 0.1 s."""
+OUTPUT_TAG, RAW_TAG = bytes([5 << 3 | 2]), bytes([6 << 3 | 2])
+CONTENTS_TAG, VALUES_TAG, ELEMENT_TAG = bytes([5 << 3 | 2]), bytes([6 << 3 | 2]), bytes([8 << 3 | 2])
+SHORTEST_VALUE, LONGEST_VALUE = len("0.000000"), len(f"{np.finfo(np.float32).min:.6f}")
+LENGTH_BYTES = 4
+"""Before an element of a raw tensor of BYTES."""
+LENGTHS_BYTES = 32
+"""Lengths and tags around the content of an output, at most."""
+ELEMENT_S = 500e-9
+"""What writing a class takes, on the machines of today."""
 
 
-def check_ranked(outputs: Sequence[RequestedOutput], images: int, labels: tuple[str, ...]) -> None:
-    """
-    Raises:
-        InvalidRequest: more classes are asked for by `classification` than one response may name.
-    """
-    ranked = images * sum(min(output.top_k, len(labels)) for output in outputs)
-    if ranked > MAX_RANKED:
-        raise InvalidRequest(
-            f"expected classification of at most {MAX_RANKED:,} classes, all images together, got {ranked:,}; "
-            "send fewer images in a request, or ask for fewer classes"
-        )
+def wishes_of(wanted: Sequence[RequestedOutput], manifest: Manifest) -> Wishes:
+    """What ModelInfer needs of a prediction."""
+    classes = len(manifest.labels)
+    place = Outputs._fields.index
+    rankings = tuple(Ranking(place(output.name), min(output.top_k, classes)) for output in wanted if output.top_k)
+    return Wishes(rankings) if rankings else NO_WISHES
 
 
-def infer_response(
-    request: pb.ModelInferRequest, manifest: Manifest, wanted: Sequence[RequestedOutput], outputs: Outputs
-) -> pb.ModelInferResponse:
-    """The answer under the request's id, outputs in the order of `wanted`; typed where the request's pixels were."""
-    response = pb.ModelInferResponse(model_name=manifest.name, model_version=str(manifest.version), id=request.id)
-    raw = bool(request.raw_input_contents)
-    for output in wanted:
-        values = getattr(outputs, output.name)
-        if output.top_k:
-            _add_classes(response, output, values, manifest.labels, raw)
-        else:
-            _add_values(response, output, values, raw)
-    return response
+def infer_writing(
+    request: pb.ModelInferRequest, manifest: Manifest, wanted: Sequence[RequestedOutput], images: int, max_bytes: int
+) -> Writing:
+    """How the answer is written: under the request's id, outputs in the order of `wanted`, never over `max_bytes`."""
+    raw, classes = bool(request.raw_input_contents), len(manifest.labels)
+    ranked = [min(output.top_k, classes) for output in wanted if output.top_k]
+    tensors = [_tensor(output, images, classes) for output in wanted]
+    head = pb.ModelInferResponse(model_name=manifest.name, model_version=str(manifest.version), id=request.id)
+    if raw:
+        head.outputs.extend(tensors)
+    before, elements = head.SerializeToString(), Elements(manifest.labels, raw)
+    own = [b"" if raw else tensor.SerializeToString() for tensor in tensors]
+    if raw and not ranked:
+        write = _raw_values(before, [output.name for output in wanted], VALUE_BYTES * images * classes)
+    else:
+        write = _contents(before, list(zip(wanted, own, strict=True)), elements, max_bytes)
+    fixed = len(before) + sum(map(len, own)) + VALUE_BYTES * images * classes * (len(wanted) - len(ranked))
+    size = AnswerSize(
+        fixed + images * sum(map(elements.least, ranked)),
+        fixed + images * sum(map(elements.most, ranked)) + LENGTHS_BYTES * len(wanted),
+        ", ".join(f"{min(output.top_k or classes, classes):,} {output.name} for each" for output in wanted),
+    )
+    return Writing(write, size, images * sum(ranked) * ELEMENT_S)
 
 
-def raw_encoder(manifest: Manifest, wanted: Sequence[RequestedOutput], images: int) -> Callable[[Rows], Parts]:
-    """What writes the same answer with other values again and again; raw, without an id.
+def _tensor(output: RequestedOutput, images: int, classes: int) -> pb.ModelInferResponse.InferOutputTensor:
+    """An output without its content."""
+    shape = (images, min(output.top_k or classes, classes))
+    datatype = CLASSES_TYPE if output.top_k else OUTPUT_TYPE
+    return pb.ModelInferResponse.InferOutputTensor(name=output.name, datatype=datatype, shape=shape)
 
-    Args:
-        wanted: with values, not classes.
-        images: N.
-    """
-    head = pb.ModelInferResponse(model_name=manifest.name, model_version=str(manifest.version))
-    shape = (images, len(manifest.labels))
-    for output in wanted:
-        head.outputs.add(name=output.name, datatype=OUTPUT_TYPE, shape=shape)
-    first, *others = (Outputs._fields.index(output.name) for output in wanted)
-    before_each = RAW_OUTPUT_TAG + varint(4 * shape[0] * shape[1])
-    before_first = head.SerializeToString() + before_each
 
-    def encode(outputs: Rows) -> Parts:
-        parts: list[bytes | memoryview] = [before_first, outputs[first].data.cast("B")]
+def _raw_values(before: bytes, names: Sequence[str], content_bytes: int) -> Write:
+    """Writes values alone, which come in one piece and have always the same length."""
+    first, *others = map(Outputs._fields.index, names)
+    before_each = RAW_TAG + varint(content_bytes)
+    before_first = before + before_each
+
+    def write(predictions: Iterable[Prediction]) -> Parts:
+        ((rows, _, _),) = predictions
+        parts: list[bytes | memoryview] = [before_first, rows[first].data.cast("B")]
         for other in others:
-            parts += (before_each, outputs[other].data.cast("B"))
+            parts += (before_each, rows[other].data.cast("B"))
         return tuple(parts)
 
-    return encode
+    return write
 
 
-def classes_of(values: np.ndarray, top_k: int, labels: tuple[str, ...]) -> list[bytes]:
-    """`value:position:label` of the highest classes of each image, in falling order, and of equals the first.
+def _contents(
+    before: bytes, outputs: Sequence[tuple[RequestedOutput, bytes]], elements: "Elements", max_bytes: int
+) -> Write:
+    """Writes values and classes.
+
+    Args:
+        outputs: each with what its message has beside the content; nothing where contents are raw.
+    """
+
+    def write(predictions: Iterable[Prediction]) -> Parts:
+        contents: list[list[bytes | memoryview]] = [[] for _ in outputs]
+        size = len(before)
+        for prediction in predictions:
+            ranked = iter(prediction.ranked)
+            for (output, _), content in zip(outputs, contents, strict=True):
+                if output.top_k:
+                    content.append(elements.joined(*next(ranked)))
+                else:
+                    content.append(getattr(Outputs(*prediction.rows), output.name).data.cast("B"))
+                size += len(content[-1])
+            if size > max_bytes:
+                raise too_long(max_bytes)
+        parts: list[bytes | memoryview] = [before]
+        for (output, own), content in zip(outputs, contents, strict=True):
+            size = sum(map(len, content))
+            parts += _typed_head(own, output, size) if own else (RAW_TAG + varint(size),)
+            parts += content
+        return tuple(parts)
+
+    return write
+
+
+def _typed_head(own: bytes, output: RequestedOutput, size: int) -> tuple[bytes, ...]:
+    """What stands before an output's typed content of this many bytes."""
+    values = b"" if output.top_k else VALUES_TAG + varint(size)
+    contents = CONTENTS_TAG + varint(len(values) + size)
+    return (OUTPUT_TAG + varint(len(own) + len(contents) + len(values) + size), own, contents, values)
+
+
+class Elements:
+    """`value:position:label` of classes, as the elements of a tensor of BYTES.
 
     Values are the output's own with six decimals, as Triton's classification extension writes them.
-
-    Args:
-        values: float32, shape (N, K).
-        top_k: 1 or more; K is the most that come.
-
-    Returns:
-        N * min(top_k, K) elements, image by image, UTF-8.
     """
-    positions = np.argsort(-values, axis=1, kind="stable")[:, :top_k]
-    highest = np.take_along_axis(values, positions, axis=1).ravel().tolist()
-    return [
-        f"{value:.6f}:{position}:{labels[position]}".encode()
-        for value, position in zip(highest, positions.ravel().tolist(), strict=True)
-    ]
 
+    def __init__(self, labels: Sequence[str], raw: bool) -> None:
+        """
+        Args:
+            raw: behind lengths of four bytes; otherwise as a repeated field.
+        """
+        self._raw = raw
+        self._labels = labels
 
-def _add_values(response: pb.ModelInferResponse, output: RequestedOutput, values: np.ndarray, raw: bool) -> None:
-    """Adds an output as the model gave it.
+    def joined(self, classes: Sequence[int], values: np.ndarray) -> bytes:
+        """The elements of these classes with their values, one after the other."""
+        ends, heads = self._ends, self._heads
+        elements = [b"%.6f%b" % (value, ends[k]) for value, k in zip(values.tolist(), classes, strict=True)]
+        return b"".join([part for element in elements for part in (heads[len(element)], element)])
 
-    Args:
-        values: float32, shape (N, K).
-        raw: whether as bytes of the whole tensor, or typed.
-    """
-    tensor = response.outputs.add(name=output.name, datatype=OUTPUT_TYPE, shape=values.shape)
-    if raw:
-        response.raw_output_contents.append(values.tobytes())
-    else:
-        tensor.contents.fp32_contents.extend(values.ravel().tolist())
+    def least(self, top_k: int) -> int:
+        """Bytes of as many elements as can be, if they are the shortest."""
+        return top_k * (SHORTEST_VALUE + self._before(1)) + sum(sorted(map(len, self._ends))[:top_k])
 
+    def most(self, top_k: int) -> int:
+        """The same if they are the longest."""
+        return top_k * (LONGEST_VALUE + self._before(5)) + sum(sorted(map(len, self._ends))[-top_k:])
 
-def _add_classes(
-    response: pb.ModelInferResponse, output: RequestedOutput, values: np.ndarray, labels: tuple[str, ...], raw: bool
-) -> None:
-    """Adds an output as its `top_k` highest classes an image: shape (N, top_k or K) of `value:position:label`.
+    def _before(self, length_bytes: int) -> int:
+        return LENGTH_BYTES if self._raw else len(ELEMENT_TAG) + length_bytes
 
-    Args:
-        values: float32, shape (N, K).
-    """
-    elements = classes_of(values, output.top_k, labels)
-    top_k = min(output.top_k, len(labels))
-    tensor = response.outputs.add(name=output.name, datatype=CLASSES_TYPE, shape=(len(values), top_k))
-    if raw:
-        parts = [part for element in elements for part in (len(element).to_bytes(4, "little"), element)]
-        response.raw_output_contents.append(b"".join(parts))
-    else:
-        tensor.contents.bytes_contents.extend(elements)
+    @cached_property
+    def _ends(self) -> list[bytes]:
+        """What stands behind the value, by class. Made when it is needed first: values alone need none."""
+        return [f":{position}:{label}".encode() for position, label in enumerate(self._labels)]
+
+    @cached_property
+    def _heads(self) -> list[bytes]:
+        """What stands before an element, by its length."""
+        lengths = range(LONGEST_VALUE + max(map(len, self._ends)) + 1)
+        if self._raw:
+            return [length.to_bytes(LENGTH_BYTES, "little") for length in lengths]
+        return [ELEMENT_TAG + varint(length) for length in lengths]

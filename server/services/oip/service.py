@@ -2,19 +2,17 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
-from functools import partial
 
 from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.errors import InvalidRequest, quoted
-from vouch.server.model.session import Outputs
 from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.fast_stream import Envelope, StreamPath, close_named
 from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
-from vouch.server.services.fast import FastPath, Plan
-from vouch.server.services.fast_stream import Envelope, StreamPath, close_named
+from vouch.server.services.images import Images
 from vouch.server.services.oip.metadata import model_metadata
 from vouch.server.services.oip.model_config import model_config
 from vouch.server.services.oip.repository import check_repository, index, loading_not_allowed
@@ -24,8 +22,10 @@ from vouch.server.services.oip.request import (
     requested_images,
     requested_outputs,
 )
-from vouch.server.services.oip.response import check_ranked, infer_response, raw_encoder
+from vouch.server.services.oip.response import infer_writing, wishes_of
 from vouch.server.services.oip.statistics import Total, counted_here, model_statistics, served_versions
+from vouch.server.services.oip.typed import read_request
+from vouch.server.services.predictor import Plan, Predictor, UnaryPath
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -44,7 +44,7 @@ class Inference:
     """The service's functions, by the names of its RPCs."""
 
     def __init__(
-        self, catalog: Catalog, gate: Gate, readiness: Readiness, max_request_images: int, total: Total | None = None
+        self, catalog: Catalog, gate: Gate, readiness: Readiness, predictor: Predictor, total: Total | None = None
     ) -> None:
         """
         Args:
@@ -54,40 +54,20 @@ class Inference:
         self._catalog = catalog
         self._gate = gate
         self._readiness = readiness
-        self._max_request_images = max_request_images
+        self._predictor = predictor
+        self._table = {method.function: method for method in methods(SERVICE, self)}
+        self._unary = UnaryPath(predictor, find_pixels, self._read, self._ask)
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        table = {method.function: method for method in methods(SERVICE, self)}
-        infer, stream = table[self.ModelInfer], table[self.ModelStreamInfer]
-        fast = FastPath(self._catalog, find_pixels, self._plan, infer)
-        fast_stream = StreamPath(fast, ENVELOPE, stream, self._answer, self._gate)
-        table[self.ModelInfer] = replace(infer, wire=fast)
-        table[self.ModelStreamInfer] = replace(stream, wire_stream=fast_stream)
-        return list(table.values())
+        infer, stream = self._table[self.ModelInfer], self._table[self.ModelStreamInfer]
+        path = StreamPath(self._unary.begin, self._answer_serialized, ENVELOPE, stream, self._gate)
+        fast = {infer.function: replace(infer, wire=self._unary), stream.function: replace(stream, wire_stream=path)}
+        return list((self._table | fast).values())
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
         """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
-        with self._catalog.find(request.model_name, _version(request.model_version)).lease() as served:
-            context.counted_in = served.statistics.requests
-            manifest = served.bundle.manifest
-            check_request_parameters(request.parameters)
-            wanted = requested_outputs(request)
-            images = requested_images(request, manifest.input, self._max_request_images)
-            check_ranked(wanted, len(images), manifest.labels)
-            outputs = Outputs(*await served.batcher.submit(images, context.deadline))
-            return infer_response(request, manifest, wanted, outputs)
-
-    def _plan(self, request: pb.ModelInferRequest) -> Plan | None:
-        """How requests like this one are answered; only those with raw pixels and no id of their own are alike."""
-        wanted = requested_outputs(request)
-        if request.id or not request.raw_input_contents or any(output.top_k for output in wanted):
-            return None
-        check_request_parameters(request.parameters)
-        served = self._catalog.find(request.model_name, _version(request.model_version))
-        manifest = served.bundle.manifest
-        images = requested_images(request, manifest.input, self._max_request_images)
-        return Plan(served, images.shape, raw_encoder(manifest, wanted, len(images)))
+        return pb.ModelInferResponse.FromString(b"".join(await self._unary.answer(request, None, context)))
 
     def ModelStreamInfer(
         self, requests: AsyncIterator[pb.ModelInferRequest], context: CallContext
@@ -96,7 +76,11 @@ class Inference:
 
         When the server drains, what was read is answered and the stream ends UNAVAILABLE.
         """
-        return answer_in_order(requests, partial(self._answer, context=context), self._gate)
+
+        async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
+            return pb.ModelStreamInferResponse.FromString(b"".join(await self._answer(request, None, context)))
+
+        return answer_in_order(requests, answer, self._gate)
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: CallContext) -> pb.ServerLiveResponse:
         """True: the process answers."""
@@ -126,7 +110,7 @@ class Inference:
     async def ModelConfig(self, request: pb.ModelConfigRequest, context: CallContext) -> pb.ModelConfigResponse:
         """The same as Triton's clients want it, and how requests are batched."""
         served = self._catalog.find(request.name, _version(request.version))
-        return pb.ModelConfigResponse(config=model_config(served, self._max_request_images))
+        return pb.ModelConfigResponse(config=model_config(served, self._predictor.max_request_images))
 
     async def ModelStatistics(
         self, request: pb.ModelStatisticsRequest, context: CallContext
@@ -158,16 +142,32 @@ class Inference:
         check_repository(request.repository_name)
         raise loading_not_allowed()
 
-    async def _answer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelStreamInferResponse:
+    def _read(self, request: Serialized) -> tuple[pb.ModelInferRequest, Serialized | None]:
+        return read_request(request, self._table[self.ModelInfer].decode)
+
+    def _ask(
+        self, request: pb.ModelInferRequest, written: Serialized | None, context: CallContext
+    ) -> tuple[Plan, Images]:
+        """What a request of ModelInfer asks for; only those without an id of their own are like others."""
+        served = self._predictor.find(request.model_name, _version(request.model_version), context)
+        manifest = served.bundle.manifest
+        check_request_parameters(request.parameters)
+        wanted = requested_outputs(request)
+        images = requested_images(request, written, manifest.input, self._predictor.max_request_images)
+        writing = infer_writing(request, manifest, wanted, images.count, self._predictor.max_answer_bytes)
+        return self._predictor.plan(served, images, wishes_of(wanted, manifest), writing, not request.id), images
+
+    async def _answer_serialized(self, message: Serialized, context: CallContext) -> Parts:
+        return await self._answer(*self._read(message), context)
+
+    async def _answer(self, request: pb.ModelInferRequest, written: Serialized | None, context: CallContext) -> Parts:
         """One request's part of a stream; raises only where an error is to end the stream."""
         try:
-            response = await self.ModelInfer(request, context)
-            response.parameters[FINAL_RESPONSE].bool_param = True
-            answer = pb.ModelStreamInferResponse(infer_response=response)
-            context.check_answer(answer.ByteSize())
+            parts = _close(b"", await self._unary.answer(request, written, context))
+            context.check_answer(sum(map(len, parts)))
+            return parts
         except Exception as err:
-            return _failure(request.id, err, context)
-        return answer
+            return (_failure(request.id, err, context).SerializeToString(),)
 
 
 def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:

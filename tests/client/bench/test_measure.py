@@ -1,5 +1,6 @@
 import asyncio
 import selectors
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ async def test_what_was_measured_before_the_server_went_away_stays(serving: Serv
 async def test_a_server_that_answers_nobody_has_no_capacity_to_share(serving: Serving) -> None:
     """The failures are counted in closed loops; an open one at a share of nothing is not tried."""
 
-    def fail(_: np.ndarray) -> tuple[np.ndarray, ...]:
+    def fail(_: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         raise ArithmeticError("no model")
 
     bundle = publish_tiny(serving.folder)

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from vouch.server.counting.statistics import BatchDone
 from vouch.server.errors import Closed, DeadlineExpired, ModelFailed, Overloaded
-from vouch.server.model.batcher import GATHERED_BYTES, MEMORY, Batcher, Limits, start_batcher
-from vouch.server.model.request import Rows
+from vouch.server.model.batcher import Batcher, Limits, start_batcher
+from vouch.server.model.gathering import GATHERED_BYTES, TURNS
+from vouch.server.model.request import Model, Rows
 
 
 class HeldModel:
@@ -23,7 +24,8 @@ class HeldModel:
         self._gate = threading.Semaphore(0)
         self._held = held
 
-    def __call__(self, images: np.ndarray) -> Rows:
+    def __call__(self, parts: Sequence[np.ndarray]) -> Rows:
+        images = np.concatenate(parts)
         self.batches.append(images.tolist())
         self.entered.release()
         if self._held:
@@ -43,13 +45,13 @@ class HeldModel:
 
 @asynccontextmanager
 async def batching(
-    run: Callable[[np.ndarray], Rows],
+    run: Model,
     max_batch_size: int = 4,
     max_queue_images: int = 100,
     on_batch: Callable[[BatchDone], None] = lambda done: None,
-    at_once_images: int = 0,
+    inline_images: int = 0,
 ) -> AsyncIterator[Batcher]:
-    batcher = start_batcher(run, Limits(max_batch_size, max_queue_images, at_once_images), on_batch=on_batch)
+    batcher = start_batcher(run, Limits(max_batch_size, max_queue_images, inline_images), on_batch=on_batch)
     try:
         yield batcher
     finally:
@@ -85,8 +87,8 @@ async def test_answers_come_back_to_the_caller_who_asked_in_the_order_of_its_ima
         assert model.batches == [[1], [2, 3, 4]]
 
 
-async def test_a_lone_request_runs_at_once() -> None:
-    """No delay is added to wait for company."""
+async def test_a_lone_request_runs_without_delay() -> None:
+    """No delay is added to wait for others."""
     model = HeldModel(held=False)
     async with batching(model) as batcher:
         await submit(batcher, 1)
@@ -97,7 +99,7 @@ async def test_a_lone_request_runs_at_once() -> None:
 async def test_what_comes_within_a_turn_of_the_loop_runs_together_on_it() -> None:
     """Small requests to a fast model: one run, no thread, each caller its own rows."""
     model, told = HeldModel(held=False), list[BatchDone]()
-    async with batching(model, 8, on_batch=told.append, at_once_images=8) as batcher:
+    async with batching(model, 8, on_batch=told.append, inline_images=8) as batcher:
         answers = await asyncio.gather(submit(batcher, 1), submit(batcher, 2, 3), submit(batcher, 4))
 
         assert model.batches == [[1, 2, 3, 4]]
@@ -105,10 +107,10 @@ async def test_what_comes_within_a_turn_of_the_loop_runs_together_on_it() -> Non
         assert [(done.images, len(done.waits_ns)) for done in told] == [(4, 3)]
 
 
-async def test_no_run_on_the_loop_is_longer_than_what_is_run_at_once() -> None:
+async def test_no_turn_runs_more_images_on_the_loop_than_it_may() -> None:
     """Those who come later in the turn share the next one."""
     model = HeldModel(held=False)
-    async with batching(model, 8, at_once_images=3) as batcher:
+    async with batching(model, 8, inline_images=3) as batcher:
         await asyncio.gather(*(submit(batcher, *values) for values in ((1, 2), (3, 4), (5,))))
 
         assert model.batches == [[1, 2], [3, 4, 5]]
@@ -118,33 +120,84 @@ async def test_large_requests_are_not_copied_to_run_together() -> None:
     """From some size on a run of one's own costs less than the copy."""
     model = HeldModel(held=False)
     large = np.zeros((4, GATHERED_BYTES // 32), np.int64)
-    async with batching(model, 8, at_once_images=8) as batcher:
+    async with batching(model, 8, inline_images=8) as batcher:
         await asyncio.gather(batcher.submit(large), batcher.submit(large))
 
         assert [len(batch) for batch in model.batches] == [4, 4]
 
 
 async def test_a_request_of_several_batches_may_run_on_the_loop_too() -> None:
-    """Batch after batch, none longer than the largest; told of as one run."""
+    """Batch after batch, none longer than the largest, and each is counted; the request counts in its last."""
     model, told = HeldModel(held=False), list[BatchDone]()
-    async with batching(model, 2, on_batch=told.append, at_once_images=8) as batcher:
+    async with batching(model, 2, on_batch=told.append, inline_images=8) as batcher:
         answer = await submit(batcher, 1, 2, 3, 4, 5)
 
         assert model.batches == [[1, 2], [3, 4], [5]]
         assert [rows.tolist() for rows in answer] == [[2, 4, 6, 8, 10], [1001, 1002, 1003, 1004, 1005]]
-        assert [(done.images, len(done.waits_ns)) for done in told] == [(5, 1)]
+        assert [(done.images, len(done.waits_ns)) for done in told] == [(2, 0), (2, 0), (1, 1)]
 
 
-async def test_callers_who_come_one_by_one_wait_for_nobody_and_company_is_found_again() -> None:
+async def test_what_was_gathered_beyond_a_batch_runs_in_several_and_each_is_counted() -> None:
+    """A request may have its rows from two of them; it counts in the one that finishes it."""
+    model, told = HeldModel(held=False), list[BatchDone]()
+    async with batching(model, 4, on_batch=told.append, inline_images=9) as batcher:
+        answers = await asyncio.gather(*(submit(batcher, *values) for values in ((1, 2, 3), (4, 5, 6), (7, 8, 9))))
+
+        assert model.batches == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
+        assert [answer[0].tolist() for answer in answers] == [[2, 4, 6], [8, 10, 12], [14, 16, 18]]
+        assert [(done.images, len(done.waits_ns)) for done in told] == [(4, 1), (4, 1), (1, 1)]
+
+
+async def test_of_several_runs_on_the_loop_one_that_fails_fails_those_in_it_alone() -> None:
+    """And what is left of such a request is not run any more."""
+    seen: list[list[int]] = []
+
+    def run(parts: Sequence[np.ndarray]) -> Rows:
+        images = np.concatenate(parts)
+        seen.append(images.tolist())
+        if images[0] < 0:
+            raise ValueError("negative")
+        return (images,)
+
+    async with batching(run, 2, inline_images=9) as batcher:
+        callers = [submit(batcher, *values) for values in ((1, 2), (-3, 4, 5, 6), (7,))]
+        good, bad, other = await asyncio.gather(*callers, return_exceptions=True)
+
+        assert isinstance(bad, ModelFailed)
+        assert not isinstance(good, BaseException)
+        assert not isinstance(other, BaseException)
+        assert (good[0].tolist(), other[0].tolist()) == ([1, 2], [7])
+        assert [5, 6] not in seen
+
+
+async def test_a_failed_run_gives_each_of_its_callers_an_error_of_its_own() -> None:
+    """One that is raised in two places mixes the tracebacks of both."""
+
+    def fail(parts: Sequence[np.ndarray]) -> Rows:
+        raise ZeroDivisionError(len(parts))
+
+    for inline_images in (0, 8):
+        async with batching(fail, 8, inline_images=inline_images) as batcher:
+            first, other = await asyncio.gather(submit(batcher, 1), submit(batcher, 2), return_exceptions=True)
+        closed = await asyncio.gather(submit(batcher, 1), submit(batcher, 2), return_exceptions=True)
+
+        assert isinstance(first, ModelFailed)
+        assert isinstance(other, ModelFailed)
+        assert first is not other
+        assert isinstance(first.__cause__, ZeroDivisionError)
+        assert closed[0] is not closed[1]
+
+
+async def test_callers_who_come_one_by_one_wait_for_nobody_and_are_gathered_again_when_they_come_together() -> None:
     """Answers are there at once where gathering did not pay, until several come within one turn again."""
     model = HeldModel(held=False)
-    async with batching(model, 8, at_once_images=8) as batcher:
+    async with batching(model, 8, inline_images=8) as batcher:
         for value in range(100):
             await batcher.submit(np.array([value]))
-        alone = [batcher.run_soon(np.array([value])) for value in range(2)]
+        alone = [batcher.run_inline(np.array([value])) for value in range(2)]
         assert [type(answer) for answer in alone] == [tuple, tuple]
 
-        for _ in range(20 * MEMORY):
+        for _ in range(20 * TURNS):
             await asyncio.gather(*(submit(batcher, value) for value in range(8)))
         model.batches.clear()
         await asyncio.gather(*(submit(batcher, value) for value in range(8)))
@@ -154,12 +207,13 @@ async def test_callers_who_come_one_by_one_wait_for_nobody_and_company_is_found_
 async def test_a_failed_run_on_the_loop_fails_all_who_shared_it_and_nobody_else() -> None:
     """As in the thread."""
 
-    def run(images: np.ndarray) -> Rows:
+    def run(parts: Sequence[np.ndarray]) -> Rows:
+        images = np.concatenate(parts)
         if images[0] < 0:
             raise ValueError("negative")
         return (images,)
 
-    async with batching(run, 8, at_once_images=8) as batcher:
+    async with batching(run, 8, inline_images=8) as batcher:
         failed = await asyncio.gather(submit(batcher, -1), submit(batcher, 2), return_exceptions=True)
 
         assert [type(one) for one in failed] == [ModelFailed, ModelFailed]
@@ -171,7 +225,8 @@ async def test_a_request_that_is_run_alone_and_fails_is_told_once(fails: str) ->
     """Its error is in a future, as that of a run with others; the next request is answered."""
     done: list[BatchDone] = []
 
-    def run(images: np.ndarray) -> Rows:
+    def run(parts: Sequence[np.ndarray]) -> Rows:
+        (images,) = parts
         if images[0]:
             return (images,)
         if fails == "raises":
@@ -179,19 +234,19 @@ async def test_a_request_that_is_run_alone_and_fails_is_told_once(fails: str) ->
         return (images[1:],) if fails == "loses rows" else (7,)  # type: ignore[return-value]
 
     large = np.zeros(GATHERED_BYTES, np.uint8)
-    async with batching(run, len(large), on_batch=done.append, at_once_images=len(large)) as batcher:
-        failed = batcher.run_soon(large)
+    async with batching(run, len(large), on_batch=done.append, inline_images=len(large)) as batcher:
+        failed = batcher.run_inline(large)
 
         assert isinstance(failed, asyncio.Future)
         assert isinstance(failed.exception(), ModelFailed)
         assert [(one.images, one.waits_ns, one.failed) for one in done] == [(len(large), (0,), True)]
-        assert isinstance(batcher.run_soon(large + 1), tuple)
+        assert isinstance(batcher.run_inline(large + 1), tuple)
 
 
 async def test_a_caller_who_leaves_within_the_turn_disturbs_nobody() -> None:
     """Its images run with the others', and nobody is told."""
     model = HeldModel(held=False)
-    async with batching(model, 8, at_once_images=8) as batcher:
+    async with batching(model, 8, inline_images=8) as batcher:
         leaving, staying = submit(batcher, 1), submit(batcher, 2)
         await asyncio.sleep(0)
         leaving.cancel()
@@ -204,7 +259,7 @@ async def test_a_caller_who_leaves_within_the_turn_disturbs_nobody() -> None:
 async def test_a_deadline_that_has_passed_keeps_images_from_the_loops_runs_too() -> None:
     """They never reach the model."""
     model = HeldModel(held=False)
-    async with batching(model, 8, at_once_images=8) as batcher:
+    async with batching(model, 8, inline_images=8) as batcher:
         with pytest.raises(DeadlineExpired):
             await batcher.submit(np.array([1]), asyncio.get_running_loop().time())
 
@@ -214,7 +269,7 @@ async def test_a_deadline_that_has_passed_keeps_images_from_the_loops_runs_too()
 async def test_closing_answers_what_came_within_the_turn() -> None:
     """Accepted is answered."""
     model = HeldModel(held=False)
-    async with batching(model, 8, at_once_images=8) as batcher:
+    async with batching(model, 8, inline_images=8) as batcher:
         waiting = submit(batcher, 1)
         await asyncio.sleep(0)
         await batcher.close()
@@ -270,8 +325,8 @@ async def test_a_caller_who_has_its_answer_has_been_counted() -> None:
 async def test_a_failed_run_is_told_of_with_all_who_fail_by_it() -> None:
     """A long request fails with the first of its runs that does, and is told of once."""
 
-    def fail(images: np.ndarray) -> Rows:
-        raise ZeroDivisionError(len(images))
+    def fail(parts: Sequence[np.ndarray]) -> Rows:
+        raise ZeroDivisionError(len(parts))
 
     runs = list[BatchDone]()
     async with batching(fail, max_batch_size=2, on_batch=runs.append) as batcher:
@@ -354,7 +409,7 @@ async def test_an_expired_caller_is_told_so_and_its_images_never_reach_the_model
 
 async def test_too_few_rows_are_never_handed_out() -> None:
     """A model that loses rows fails the batch instead of mixing up its callers."""
-    async with batching(lambda images: (images[:-1],)) as batcher:
+    async with batching(lambda parts: (np.concatenate(parts)[:-1],)) as batcher:
         with pytest.raises(ModelFailed, match=r"answered 2 images with \[1\] rows"):
             await submit(batcher, 1, 2)
 
@@ -362,7 +417,8 @@ async def test_too_few_rows_are_never_handed_out() -> None:
 async def test_a_failed_batch_fails_its_own_callers_only() -> None:
     """The next batch is answered as if nothing had been; the model's own words stay in the cause."""
 
-    def run(images: np.ndarray) -> Rows:
+    def run(parts: Sequence[np.ndarray]) -> Rows:
+        images = np.concatenate(parts)
         if 13 in images:
             raise ValueError("unlucky")
         return (images,)
@@ -421,8 +477,8 @@ async def test_a_dead_runner_fails_everyone_who_waits_and_says_so() -> None:
     deaths: list[BaseException] = []
     model = HeldModel()
 
-    def crash(images: np.ndarray) -> Rows:
-        model(images)
+    def crash(parts: Sequence[np.ndarray]) -> Rows:
+        model(parts)
         raise Crash
 
     batcher = start_batcher(crash, Limits(4, 100), on_death=deaths.append)

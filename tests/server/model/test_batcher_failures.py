@@ -5,24 +5,24 @@ One that several tasks raise gathers all of their tracebacks, and is never small
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from vouch.server.errors import Closed, DomainError, ModelFailed
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
-from vouch.server.model.request import Rows
+from vouch.server.model.request import Model, Rows
 
 CALLERS = 20
 IMAGES = np.zeros((1, 2), np.uint8)
 
 
-def raises(_: np.ndarray) -> Rows:
+def raises(_: Sequence[np.ndarray]) -> Rows:
     raise OSError("the reason")
 
 
-def loses_rows(_: np.ndarray) -> Rows:
+def loses_rows(_: Sequence[np.ndarray]) -> Rows:
     return (np.zeros((0, 3)),)
 
 
@@ -43,13 +43,11 @@ def check_apart(errors: list[DomainError]) -> None:
     assert max(lengths) < CALLERS
 
 
-@pytest.mark.parametrize("at_once_images", [0, 100], ids=["in the thread", "on the loop"])
+@pytest.mark.parametrize("inline_images", [0, 100], ids=["in the thread", "on the loop"])
 @pytest.mark.parametrize("run", [raises, loses_rows])
-async def test_callers_of_a_run_that_fails_share_its_reason_alone(
-    run: Callable[[np.ndarray], Rows], at_once_images: int
-) -> None:
+async def test_callers_of_a_run_that_fails_share_its_reason_alone(run: Model, inline_images: int) -> None:
     """It is the cause of each, with the traceback of the run."""
-    batcher = start_batcher(run, Limits(CALLERS, 100, at_once_images))
+    batcher = start_batcher(run, Limits(CALLERS, 100, inline_images))
     errors = await told(batcher)
     await batcher.close()
 

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -69,13 +70,13 @@ async def test_a_flooded_model_refuses_and_its_neighbour_serves() -> None:
     """Over two batchers, one of which stands still."""
     release = threading.Event()
 
-    def stuck(images: np.ndarray) -> Rows:
+    def stuck(parts: Sequence[np.ndarray]) -> Rows:
         assert release.wait(timeout=10)
-        return (images,)
+        return (np.concatenate(parts),)
 
     budget = Budget(2000)
     flooded = start_batcher(stuck, Limits(4, 1000), budget.share())
-    neighbour = start_batcher(lambda images: (images + 1,), Limits(4, 1000), budget.share())
+    neighbour = start_batcher(lambda parts: (np.concatenate(parts) + 1,), Limits(4, 1000), budget.share())
     one = np.zeros((1, 100), np.uint8)
     waiting = [asyncio.create_task(flooded.submit(one)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -96,7 +97,8 @@ class Leaving:
         self.share = share
         self.batcher: Batcher = start_batcher(self._run, Limits(max_batch_size, 10_000), share)
 
-    def _run(self, images: np.ndarray) -> Rows:
+    def _run(self, parts: Sequence[np.ndarray]) -> Rows:
+        images = np.concatenate(parts)
         assert self._turn.acquire(timeout=10)
         if (images == 13).any():
             raise ValueError("unlucky")

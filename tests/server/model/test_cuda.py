@@ -40,10 +40,10 @@ def test_any_batch_is_answered_as_without_buckets(provider: Provider, sizes: lis
     rng = np.random.default_rng(0)
     batches = [rng.integers(0, 256, (size, 4, 4), dtype=np.uint8) for size in sizes]
 
-    answers = [session.run(images) for images in batches]
+    answers = [session.run(np.array_split(images, 3)) for images in batches]
 
     for images, answer in zip(batches, answers, strict=True):
-        expected = plain.run(images)
+        expected = plain.run([images])
         np.testing.assert_allclose(answer.probabilities, expected.probabilities, atol=1e-5)
         np.testing.assert_allclose(answer.logits, expected.logits, rtol=1e-4, atol=1e-4)
 
@@ -54,7 +54,7 @@ def test_runs_from_several_threads_never_mix(provider: Provider) -> None:
     session = bound(provider, 8)
     images, labels = tiny_images(200)
     with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda start: session.run(images[start : start + 5]), range(0, 200, 5))
+        answers = pool.map(lambda start: session.run([images[start : start + 5]]), range(0, 200, 5))
 
     assert np.concatenate([answer.probabilities.argmax(axis=1) for answer in answers]).tolist() == labels.tolist()
 
@@ -63,4 +63,4 @@ def test_runs_from_several_threads_never_mix(provider: Provider) -> None:
 def test_what_does_not_fit_the_buffers_is_a_model_failure(images: np.ndarray) -> None:
     """As it is without them."""
     with pytest.raises(ModelFailed, match=f"failed on {len(images)} images"):
-        bound("cpu", 8).run(images)
+        bound("cpu", 8).run([images])

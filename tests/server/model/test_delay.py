@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -33,12 +34,13 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 def delaying(delay_s: float, batches: list[int] | None = None) -> Batcher:
     """Batches of 4; how many images each run had is kept."""
 
-    def run(images: np.ndarray) -> Rows:
+    def run(parts: Sequence[np.ndarray]) -> Rows:
+        images = np.concatenate(parts)
         if batches is not None:
             batches.append(len(images))
         return (images,)
 
-    return start_batcher(run, Limits(4, 100, at_once_images=4, delay_s=delay_s))
+    return start_batcher(run, Limits(4, 100, inline_images=4, delay_s=delay_s))
 
 
 async def taken(batcher: Batcher, size: int, deadline_in_s: float | None = None) -> float:

@@ -18,17 +18,29 @@ def test_a_session_gives_probabilities_and_logits_row_by_row() -> None:
     """float32, one row an image, probabilities that sum to 1 and are right for the tiny model."""
     images, labels = tiny_images(10)
 
-    outputs = open_session(tiny_graph(), "cpu", 1).run(images)
+    outputs = open_session(tiny_graph(), "cpu", 1).run([images])
 
     assert outputs.probabilities.dtype == outputs.logits.dtype == np.float32
     assert outputs.probabilities.argmax(axis=1).tolist() == labels.tolist()
     np.testing.assert_allclose(outputs.probabilities.sum(axis=1), 1, atol=1e-6)
 
 
+def test_parts_are_answered_as_the_whole_is() -> None:
+    """In their order; parts that do not go together are a model failure."""
+    images, _ = tiny_images(10)
+    session = open_session(tiny_graph(), "cpu", 1)
+
+    whole, parts = session.run([images]), session.run([images[:1], images[1:7], images[7:]])
+
+    np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=1e-6)
+    with pytest.raises(ModelFailed, match="failed on 3 images"):
+        session.run([images[:1], np.zeros((2, 7, 7), np.uint8)])
+
+
 def test_what_the_model_cannot_take_is_a_model_failure() -> None:
     """ONNX Runtime's own exception is the cause, not what is raised."""
     with pytest.raises(ModelFailed, match="failed on 2 images"):
-        open_session(tiny_graph(), "cpu", 1).run(np.zeros((2, 7, 7), np.uint8))
+        open_session(tiny_graph(), "cpu", 1).run([np.zeros((2, 7, 7), np.uint8)])
 
 
 def test_bytes_that_are_no_model_are_refused() -> None:
@@ -44,7 +56,7 @@ def test_a_model_is_read_as_onnx_whatever_it_begins_with() -> None:
     disguised = b"\xfa\x01\x06xORTMx" + tiny_graph()  # field 31, six bytes
     assert disguised[4:8] == b"ORTM"
 
-    assert len(open_session(disguised, "cpu", 1).run(tiny_images(2)[0]).logits) == 2
+    assert len(open_session(disguised, "cpu", 1).run([tiny_images(2)[0]]).logits) == 2
 
 
 def test_the_signature_has_to_be_the_manifests() -> None:

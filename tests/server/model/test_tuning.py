@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from vouch.server.model.tuning import (
     HANDING_OVER_S,
     MAX_BLOCKING_S,
     THREADS_PAY,
-    at_once_images,
+    inline_images,
     on_threads_that_pay,
 )
 
@@ -18,8 +20,8 @@ class Model:
         self.now = 0.0
         self._a_run, self._an_image = a_run, an_image
 
-    def run(self, images: np.ndarray) -> None:
-        self.now += self._a_run + len(images) * self._an_image
+    def run(self, parts: Sequence[np.ndarray]) -> None:
+        self.now += self._a_run + sum(map(len, parts)) * self._an_image
 
     def clock(self) -> float:
         return self.now
@@ -36,11 +38,11 @@ class Model:
         (1.2 * HANDING_OVER_S, MAX_BLOCKING_S / 2, 0),  # worth it, though no larger batch could run on the loop
     ],
 )
-def test_what_is_cheap_by_itself_is_run_at_once(a_run: float, an_image: float, expected: int) -> None:
+def test_what_is_cheap_by_itself_runs_inline(a_run: float, an_image: float, expected: int) -> None:
     """Requests for which neither a batch with others nor a thread would pay."""
     model = Model(a_run, an_image)
 
-    assert at_once_images(model.run, (4, 4), 256, model.clock) == expected
+    assert inline_images(model.run, (4, 4), 256, model.clock) == expected
 
 
 @pytest.mark.parametrize(("an_image", "expected"), [(20e-6, 64), (60e-6, 32), (150e-6, 8), (400e-6, 4)])
@@ -48,40 +50,40 @@ def test_sizes_that_take_too_long_are_none_wherever_timing_stops(an_image: float
     """Below, at or above the batch by which slow models are judged."""
     model = Model(0.0, an_image)
 
-    assert at_once_images(model.run, (4, 4), 1024, model.clock) == expected
+    assert inline_images(model.run, (4, 4), 1024, model.clock) == expected
 
 
 def test_a_size_that_was_disturbed_throughout_does_not_decide_for_the_others() -> None:
     """A worker that starts while the machine is busy runs as fast as its neighbour afterwards."""
     model = Model(8e-6, 0.5e-6)
 
-    def run(images: np.ndarray) -> None:
-        model.run(images)
-        model.now += 1.0 if len(images) == 1 else 0.0
+    def run(parts: Sequence[np.ndarray]) -> None:
+        model.run(parts)
+        model.now += 1.0 if len(parts[0]) == 1 else 0.0
 
-    assert at_once_images(run, (4, 4), 256, model.clock) == 14 * 256
+    assert inline_images(run, (4, 4), 256, model.clock) == 14 * 256
 
 
 def test_a_disturbed_run_does_not_count() -> None:
     """The machine is shared: the shortest of some runs is what the model takes."""
     model, calls = Model(0.0, MAX_BLOCKING_S / 100), iter(range(10_000))
 
-    def run(images: np.ndarray) -> None:
-        model.run(images)
+    def run(parts: Sequence[np.ndarray]) -> None:
+        model.run(parts)
         model.now += 1.0 if next(calls) % 5 else 0.0
 
-    assert at_once_images(run, (4, 4), 64, model.clock) == 64
+    assert inline_images(run, (4, 4), 64, model.clock) == 64
 
 
 def test_a_slow_model_is_not_measured_at_every_size() -> None:
     """Batches far above those that could run on the event loop would hold up a server's start."""
     model, sizes = Model(0.0, MAX_BLOCKING_S / 3), set[int]()
 
-    def run(images: np.ndarray) -> None:
-        sizes.add(len(images))
-        model.run(images)
+    def run(parts: Sequence[np.ndarray]) -> None:
+        sizes.add(sum(map(len, parts)))
+        model.run(parts)
 
-    assert at_once_images(run, (4, 4), 256, model.clock) == 2
+    assert inline_images(run, (4, 4), 256, model.clock) == 2
     assert max(sizes) == COMPARED_IMAGES
 
 
@@ -100,9 +102,9 @@ class Threaded:
         def __init__(self, model: "Threaded", threads: int) -> None:
             self.model, self.threads = model, threads
 
-        def run(self, images: np.ndarray) -> None:
+        def run(self, parts: Sequence[np.ndarray]) -> None:
             model = self.model
-            model.now += len(images) * model._image_s * (model._share if self.threads > 1 else 1)
+            model.now += sum(map(len, parts)) * model._image_s * (model._share if self.threads > 1 else 1)
 
 
 @pytest.mark.parametrize(

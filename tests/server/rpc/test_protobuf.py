@@ -8,7 +8,7 @@ from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
-from vouch.server.rpc.protobuf import FEW_BYTES, MAX_FIELDS, check_fields
+from vouch.server.rpc.protobuf import FEW_BYTES, MAX_FIELDS, MAX_NUMBERS, check_fields
 
 PREDICT, INFER = pb.PredictRequest.DESCRIPTOR, inference_pb2.ModelInferRequest.DESCRIPTOR
 NUMBER = b"\x08\x01"
@@ -49,6 +49,33 @@ def test_too_many_fields_are_refused_in_a_moment(message: bytes, descriptor: obj
         check_fields(message, descriptor)
 
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("message", "descriptor"),
+    [
+        (within(3, within(2, b"\x01" * 20_000_000)), PREDICT),
+        (within(5, within(5, within(3, b"\x01" * 20_000_000))), INFER),
+        (within(5, within(5, within(1, b"\x01" * 600_000) + within(4, b"\x80\x01" * 300_000))), INFER),
+        (within(5, within(3, b"\x01" * 20_000_000)), INFER),
+    ],
+    ids=["raw shape", "typed contents", "several kinds", "tensor shape"],
+)
+def test_too_many_packed_numbers_are_refused_in_a_moment(message: bytes, descriptor: object) -> None:
+    """Protobuf reads each, and 64 MB of them become 512."""
+    began = time.process_time()
+    with pytest.raises(InvalidRequest, match=f"the request has more than {MAX_NUMBERS:,} bytes of packed numbers"):
+        check_fields(message, descriptor)
+
+    assert time.process_time() - began < 1
+
+
+def test_numbers_that_are_copied_as_they_are_are_not_counted() -> None:
+    """Floating-point ones and bytes."""
+    floats = within(5, within(5, within(6, b"\0" * 8_000_000)))
+    doubles = within(5, within(5, within(7, b"\0" * 8_000_000)))
+
+    check_fields(floats + doubles + within(7, b"\0" * 8_000_000), INFER)
 
 
 def test_the_largest_requests_have_fewer() -> None:

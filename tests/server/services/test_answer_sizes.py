@@ -75,13 +75,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("at_once_images", [0, 500], ids=["queued", "on the loop"])
+@pytest.mark.parametrize("inline_images", [0, 500], ids=["queued", "on the loop"])
 @pytest.mark.parametrize("case", CASES.values(), ids=[*CASES])
 async def test_an_answer_over_the_limit_fails_alone_in_a_stream(
-    serving: Serving, start: Start, at_once_images: int, case: Case
+    serving: Serving, start: Start, inline_images: int, case: Case
 ) -> None:
     """As failure of that request, which names both sizes; those around it are answered, and each counts as it ended."""
-    serving.at_once_images = at_once_images
+    serving.inline_images = inline_images
     serving.install(publish_tiny(serving.folder))
     listener = await start(serving.methods, serving.gate, Listening(max_message_bytes=STREAMED))
     told = [case.failure(one) for one in await answers(listener.port, case.path, *map(case.request, (1, LARGE, 2)))]
@@ -93,12 +93,12 @@ async def test_an_answer_over_the_limit_fails_alone_in_a_stream(
     assert serving.ended() == {(name, "OK"): 2, (name, "RESOURCE_EXHAUSTED"): 1}
 
 
-@pytest.mark.parametrize("at_once_images", [0, 500], ids=["queued", "on the loop"])
+@pytest.mark.parametrize("inline_images", [0, 500], ids=["queued", "on the loop"])
 async def test_an_answer_over_the_limit_is_refused_on_the_fast_path_too(
-    serving: Serving, start: Start, at_once_images: int
+    serving: Serving, start: Start, inline_images: int
 ) -> None:
     """Before it is sent; counted with the version that answered."""
-    serving.at_once_images = at_once_images
+    serving.inline_images = inline_images
     serving.install(publish_tiny(serving.folder))
     listener = await start(serving.methods, serving.gate, Listening(max_message_bytes=STREAMED))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{listener.port}") as channel:

@@ -20,6 +20,7 @@ from vouch.server.services.contracts import with_list
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.health import HealthListResponse
 from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -59,12 +60,11 @@ async def test_a_method_that_a_later_release_adds_is_unimplemented(start: Start)
 def test_each_method_of_our_own_contracts_has_a_function() -> None:
     """Only other people's services may have methods that we have not."""
     catalog, gate = Catalog(on_change=lambda: None), Gate()
+    predictor = Predictor(catalog, Decoder(1, 1, 1).decode, 1, 1000)
     tables = {
-        classifier_pb2.DESCRIPTOR.services_by_name["Classifier"]: Classifier(
-            catalog, gate, Decoder(1, 1, 1), 1
-        ).methods(),
+        classifier_pb2.DESCRIPTOR.services_by_name["Classifier"]: Classifier(catalog, gate, predictor).methods(),
         inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]: Inference(
-            catalog, gate, Readiness(), 1
+            catalog, gate, Readiness(), predictor
         ).methods(),
     }
 

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from tests.support.lineups import Published
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.store import Bundle, ModelsFolder
-from vouch.bundle.wire_format import read_varint, varint
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.errors import InvalidRequest, UnknownModel
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import open_session
 from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.fast import MAX_KNOWN
 from vouch.server.rpc.method import Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.fast import MAX_KNOWN, FastPath, Surrounded, find_field
 from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor, UnaryPath
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -35,15 +35,16 @@ MAX_REQUEST_IMAGES = 50
 class House:
     """Both services over one catalog, as functions from request to response, the fast way and the slow."""
 
-    def __init__(self, folder: Path, at_once_images: int) -> None:
+    def __init__(self, folder: Path, inline_images: int) -> None:
         self.folder = ModelsFolder(folder)
-        self.at_once_images = at_once_images
+        self.inline_images = inline_images
         self.catalog = Catalog()
         self._published = Published(self.catalog)
         self.decoder = Decoder(1, 100, 1 << 20)
+        predictor = Predictor(self.catalog, self.decoder.decode, MAX_REQUEST_IMAGES, 1 << 20)
         services = (
-            Inference(self.catalog, Gate(), Readiness(), MAX_REQUEST_IMAGES),
-            Classifier(self.catalog, Gate(), self.decoder, MAX_REQUEST_IMAGES),
+            Inference(self.catalog, Gate(), Readiness(), predictor),
+            Classifier(self.catalog, Gate(), predictor),
         )
         methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
         self.infer, self.predict = methods["ModelInfer"], methods["Predict"]
@@ -51,7 +52,7 @@ class House:
 
     def install(self, bundle: Bundle) -> None:
         session = open_session(bundle.read_model(), "cpu", 1)
-        batcher = start_batcher(session.run, Limits(16, 1000, self.at_once_images))
+        batcher = start_batcher(session.run, Limits(16, 1000, self.inline_images))
         self._published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher))
 
     async def close(self) -> None:
@@ -223,16 +224,16 @@ async def test_a_request_that_comes_alone_is_answered_as_the_slow_path_does(hous
             whole = b"".join(parts if isinstance(parts, tuple) else await parts)
             assert method.response.FromString(whole) == expected
 
-        assert bool(at_once) == bool(house.at_once_images)
+        assert bool(at_once) == bool(house.inline_images)
 
 
 async def test_kinds_of_request_are_not_remembered_without_end(house: House) -> None:
     """A caller who never asks twice alike costs no memory."""
-    assert isinstance(house.predict.wire, FastPath)
+    assert isinstance(house.predict.wire, UnaryPath)
     for top_k in range(2 * MAX_KNOWN):
         await fast(house.predict, predict(IMAGES[:1], top_k=top_k))
 
-    assert len(house.predict.wire._last) <= len(house.predict.wire._known) <= MAX_KNOWN
+    assert len(house.predict.wire.known) <= MAX_KNOWN
 
 
 @settings(max_examples=30)
@@ -257,33 +258,3 @@ def test_any_split_into_requests_gives_the_same_answers(
 def values(answer: Message) -> np.ndarray:
     assert isinstance(answer, inference_pb2.ModelInferResponse)
     return np.frombuffer(answer.raw_output_contents[0], np.float32).reshape(-1, 3)
-
-
-@given(st.integers(0, 2**64 - 1))
-def test_numbers_are_written_as_protobuf_does(value: int) -> None:
-    """And read back, with where they end."""
-    written = varint(value)
-
-    message = inference_pb2.InferParameter.FromString(bytes([5 << 3]) + written)
-    assert message.uint64_param == value
-    assert read_varint(written + b"more", 0) == (value, len(written))
-
-
-@given(st.binary(max_size=40))
-def test_looking_for_a_field_never_leaves_the_message(content: bytes) -> None:
-    """Whatever the bytes are, what is found lies within them."""
-    found = find_field(content, 7 << 3 | 2, 0, len(content))
-
-    assert found is None or 0 <= found.start <= found.stop <= len(content)
-
-
-def test_a_field_is_found_behind_others() -> None:
-    """Numbers and lengths are passed over."""
-    request = classifier_pb2.PredictRequest(version=300, top_k=2, raw=classifier_pb2.RawImages(pixels=b"abc"))
-    content = request.SerializeToString()
-    raw = find_field(content, 3 << 3 | 2, 0, len(content))
-
-    assert raw is not None
-    found = find_field(content, 1 << 3 | 2, *raw)
-    assert isinstance(found, Surrounded)
-    assert content[found.start : found.stop] == b"abc"

@@ -21,8 +21,8 @@ from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.method import Method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.decoder import Decoder
-from vouch.server.services.fast_stream import close_named, open_named
 from vouch.server.services.oip.service import END_STREAM_BY_ERROR, Inference
+from vouch.server.services.predictor import Predictor
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
@@ -34,25 +34,27 @@ IMAGES = tiny_images(60)[0]
 class House:
     """Both services over one catalog; counts the model's runs, and fails those that begin with a black image."""
 
-    def __init__(self, folder: Path, at_once_images: int) -> None:
+    def __init__(self, folder: Path, inline_images: int) -> None:
         bundle = publish_tiny(ModelsFolder(folder))
         session = open_session(bundle.read_model(), "cpu", 1)
         self.runs: list[int] = []
 
-        def run(images: np.ndarray) -> Outputs:
+        def run(parts: Sequence[np.ndarray]) -> Outputs:
+            images = np.concatenate(parts)
             self.runs.append(len(images))
             if not images[0].any():
                 raise ModelFailed("black")
-            return session.run(images)
+            return session.run(parts)
 
         self.catalog = Catalog()
         Published(self.catalog).serve(
-            Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, at_once_images)))
+            Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, inline_images)))
         )
         self.decoder = Decoder(1, 100, 1 << 20)
+        predictor = Predictor(self.catalog, self.decoder.decode, 50, 1 << 20)
         services = (
-            Inference(self.catalog, Gate(), Readiness(), 50),
-            Classifier(self.catalog, Gate(), self.decoder, 50),
+            Inference(self.catalog, Gate(), Readiness(), predictor),
+            Classifier(self.catalog, Gate(), predictor),
         )
         methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
         self.infer, self.predict = methods["ModelStreamInfer"], methods["PredictStream"]
@@ -265,27 +267,3 @@ async def test_answers_are_counted_when_they_have_gone_out(house: House) -> None
     await left.aclose()
 
     assert (at_first, in_the_end, counted()) == (0, 3, 3)
-
-
-@given(st.binary(max_size=40))
-def test_an_envelope_is_opened_only_where_it_is_plain(content: bytes) -> None:
-    """What was opened and closed again is what protobuf reads there; anything else is left to the long way."""
-    opened = open_named(content)
-
-    if opened is not None:
-        assert b"".join(close_named(opened[0], (opened[1],))).endswith(bytes(opened[1]))
-        assert bytes(opened[1]) in content
-
-
-@given(name=st.text(st.characters(max_codepoint=127), max_size=300), pixels=st.binary(max_size=300))
-def test_an_envelope_as_protobuf_writes_it_is_opened(name: str, pixels: bytes) -> None:
-    """With the id's field and the request inside."""
-    request = pb.PredictRequest(raw=pb.RawImages(pixels=pixels), version=1)
-    message = pb.PredictStreamRequest(id=name, request=request).SerializeToString()
-
-    opened = open_named(message)
-
-    assert opened is not None
-    assert pb.PredictStreamRequest.FromString(opened[0]).id == name
-    assert bytes(opened[1]) == request.SerializeToString()
-    assert b"".join(close_named(opened[0], (opened[1],))) == message

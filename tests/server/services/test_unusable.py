@@ -33,7 +33,7 @@ CLASSES = [asking("probabilities", classification=inference_pb2.InferParameter(i
 @pytest.fixture(params=[0, 64], ids=["queued", "at once"])
 async def treacherous(request: pytest.FixtureRequest, serving: Serving) -> Served:
     """Served with runs in the batcher's thread alone, and on the event loop."""
-    serving.at_once_images = request.param
+    serving.inline_images = request.param
     return serving.install(publish_tiny(serving.folder, graph=treacherous_graph()))
 
 

@@ -21,7 +21,7 @@ from vouch.server.serving.served import Served
 def loaded(folder: ModelsFolder, name: str = "tiny") -> Served:
     """The next version of a model, at work."""
     bundle = publish_tiny(folder, name)
-    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda images: (images,), Limits(4, 100)))
+    return Served(bundle, bundle.manifest.claim.accuracy, start_batcher(lambda parts: (*parts,), Limits(4, 100)))
 
 
 def model(*served: Served, name: str = "tiny", **changed: object) -> Model:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -32,9 +33,9 @@ class Held:
     def __init__(self) -> None:
         self._let_go = threading.Event()
 
-    def __call__(self, images: np.ndarray) -> Outputs:
+    def __call__(self, parts: Sequence[np.ndarray]) -> Outputs:
         assert self._let_go.wait(60)
-        return Outputs(*np.full((2, len(images), 3), 1 / 3, np.float32))
+        return Outputs(*np.full((2, sum(map(len, parts)), 3), 1 / 3, np.float32))
 
     def let_go(self) -> None:
         self._let_go.set()

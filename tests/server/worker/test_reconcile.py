@@ -42,7 +42,7 @@ class House:
         if (err := self.fails.get(name)) is not None:
             raise err
         bundle = open_bundle(version.path, version.digest)
-        batcher = start_batcher(lambda images: (images,), Limits(4, 100))
+        batcher = start_batcher(lambda parts: (*parts,), Limits(4, 100))
         self.loaded.append(Served(bundle, version.served, batcher, plan=version.plan))
         return self.loaded[-1]
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +167,9 @@ async def test_a_worker_hears_while_it_loads(house: House, monkeypatch: pytest.M
     """Pings are answered, and newer facts are known, however long a model takes."""
     held, run = threading.Event(), Session.run
 
-    def slow(session: Session, images: np.ndarray) -> Outputs:
+    def slow(session: Session, parts: Sequence[np.ndarray]) -> Outputs:
         held.wait(WITHIN_S)
-        return run(session, images)
+        return run(session, parts)
 
     monkeypatch.setattr(Session, "run", slow)
     house.say(Follow(line_up=to_serve(publish_tiny(house.folder))))
@@ -283,11 +283,11 @@ async def test_a_worker_whose_runner_has_ended_wants_to_be_replaced(
     """Until then its callers are sent elsewhere, and it still hears."""
     runs, run = [0], Session.run
 
-    def crash(session: Session, images: np.ndarray) -> Outputs:
+    def crash(session: Session, parts: Sequence[np.ndarray]) -> Outputs:
         runs[0] += 1
         if runs[0] > 2:  # warming up
             raise Crash
-        return run(session, images)
+        return run(session, parts)
 
     monkeypatch.setattr(Session, "run", crash)
     listener = await house.serving(publish_tiny(house.folder))

@@ -1,7 +1,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import grpc
 import numpy as np
@@ -14,7 +14,7 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.stream import STREAM_WINDOW
-from vouch.server.services.classifier.service import most_probable
+from vouch.server.services.ranking import highest
 from vouch.server.serving.served import Served
 
 
@@ -120,7 +120,8 @@ async def test_a_request_whose_deadline_passes_in_the_queue_never_reaches_the_mo
     seen: list[int] = []
     running, let_go = threading.Event(), threading.Event()
 
-    def run(images: np.ndarray) -> Outputs:
+    def run(parts: Sequence[np.ndarray]) -> Outputs:
+        images = np.concatenate(parts)
         seen.append(len(images))
         running.set()
         assert let_go.wait(60)
@@ -258,8 +259,8 @@ def test_most_probable_prefers_the_first_of_equals() -> None:
     """Ties are broken alike whatever top_k is, as counting does."""
     probabilities = np.array([[0.2, 0.4, 0.4], [0.5, 0.1, 0.4]], np.float32)
 
-    assert most_probable(probabilities, 1)[0].tolist() == [[1], [0]]
-    assert most_probable(probabilities, 3)[0].tolist() == [[1, 2, 0], [0, 2, 1]]
+    assert highest(probabilities, 1).classes == [1, 0]
+    assert highest(probabilities, 3).classes == [1, 2, 0, 0, 2, 1]
 
 
 async def test_a_second_model_has_to_be_named_too_while_it_is_not_served(serving: Serving) -> None:

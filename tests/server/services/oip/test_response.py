@@ -1,16 +1,27 @@
+import asyncio
 import struct
 
 import grpc
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.server.services.oip.calls import asking, raw_request, typed_request
+from tests.support.made_up import MadeUp, labelled, serve
 from tests.support.serving import Serving
 from tests.support.tiny import LABELS, tiny_images
+from vouch.bundle.store import Bundle
 from vouch.protos.inference import inference_pb2 as pb
-from vouch.server.errors import InvalidRequest
-from vouch.server.services.oip.request import RequestedOutput
-from vouch.server.services.oip.response import MAX_RANKED, check_ranked, classes_of
+from vouch.server.model.session import Outputs
+from vouch.server.rpc.context import CallContext
+from vouch.server.services.oip.response import Elements
+from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor
+from vouch.server.services.ranking import highest
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.gate import Gate
+from vouch.server.serving.readiness import Readiness
 
 
 def byte_elements(raw: bytes) -> list[bytes]:
@@ -76,20 +87,96 @@ def test_values_have_six_decimals_and_equals_keep_their_order() -> None:
     """As C++ writes a float; labels may be of any script."""
     values = np.array([[-1.5, 2.0, 2.0], [0.1, 1e-9, 1e9]], np.float32)
 
-    assert [element.decode() for element in classes_of(values, 2, ("a", "β", "c:d"))] == [
-        "2.000000:1:β",
+    written = Elements(("a", "\u03b2", "c:d"), raw=True).joined(*highest(values, 2))
+
+    assert [element.decode() for element in byte_elements(written)] == [
+        "2.000000:1:\u03b2",
         "2.000000:2:c:d",
         "1000000000.000000:2:c:d",
         "0.100000:0:a",
     ]
 
 
-def test_more_classes_than_a_response_may_name_are_refused_before_the_run() -> None:
-    """Counted over images and outputs; values alone are not held back."""
-    labels = tuple(map(str, range(10)))
-    both = [RequestedOutput("logits", 5), RequestedOutput("probabilities", 1000)]
+NAMES = [f"label {k}" * (k % 40) for k in range(50)]
 
-    check_ranked(both, MAX_RANKED // 15, labels)
-    check_ranked([RequestedOutput("logits")], MAX_RANKED * 10, labels)
-    with pytest.raises(InvalidRequest, match=r"at most 100,000 classes, all images together, got 150,000"):
-        check_ranked(both, MAX_RANKED // 10, labels)
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Of 50 classes, with labels of up to 300 characters."""
+    return labelled(tmp_path_factory.mktemp("models"), NAMES)
+
+
+async def infer(bundle: Bundle, request: pb.ModelInferRequest) -> bytes:
+    """The answer as it goes out."""
+    catalog = Catalog()
+    serve(catalog, bundle, MadeUp(len(NAMES)))
+    predictor = Predictor(catalog, no_files, 5000, 1 << 26)
+    service = Inference(catalog, Gate(), Readiness(), predictor)
+    (method,) = (method for method in service.methods() if method.path.endswith("/ModelInfer"))
+    assert method.wire is not None
+    parts = method.wire(request.SerializeToString(), CallContext())
+    whole = b"".join(parts if isinstance(parts, tuple) else await parts)
+    await catalog.close()
+    return whole
+
+
+async def no_files(*_: object) -> np.ndarray:
+    raise AssertionError
+
+
+def as_protobuf_writes(request: pb.ModelInferRequest, images: np.ndarray) -> pb.ModelInferResponse:
+    """The same answer by the simplest means."""
+    outputs = MadeUp(len(NAMES))([images])
+    answer = pb.ModelInferResponse(model_name="tiny", model_version="1", id=request.id)
+    wanted = [(output.name, output.parameters["classification"].int64_param) for output in request.outputs]
+    for name, asked in wanted or [(name, 0) for name in Outputs._fields]:
+        values, top_k = getattr(outputs, name), min(asked, len(NAMES))
+        order = np.argsort(-values, axis=1, kind="stable")[:, :top_k]
+        classes = [f"{row[k]:.6f}:{k}:{NAMES[k]}".encode() for row, ks in zip(values, order, strict=True) for k in ks]
+        shape = (len(images), top_k or len(NAMES))
+        tensor = answer.outputs.add(name=name, datatype="BYTES" if top_k else "FP32", shape=shape)
+        if request.raw_input_contents:
+            ranked = b"".join(struct.pack("<I", len(one)) + one for one in classes)
+            answer.raw_output_contents.append(ranked if top_k else values.tobytes())
+        elif top_k:
+            tensor.contents.bytes_contents.extend(classes)
+        else:
+            tensor.contents.fp32_contents.extend(values.ravel())
+    return answer
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    count=st.integers(1, 30),
+    wanted=st.permutations(["probabilities", "logits"]),
+    top_k=st.lists(st.sampled_from([0, 1, 7, 50, 1000]), max_size=2),
+    typed=st.booleans(),
+    name=st.sampled_from(["", "my own"]),
+)
+def test_an_answer_in_parts_is_what_protobuf_would_write(
+    bundle: Bundle, count: int, wanted: list[str], top_k: list[int], typed: bool, name: str
+) -> None:
+    """Values and classes, in any order, raw and typed, with an id and without."""
+    images = np.random.default_rng(count).integers(0, 256, (count, 4, 4), dtype=np.uint8)
+    request = typed_request(images) if typed else raw_request(images)
+    request.id = name
+    for output, k in zip(wanted, top_k, strict=False):
+        request.outputs.append(asking(output, classification=classes(k)) if k else asking(output))
+
+    answer = asyncio.run(infer(bundle, request))
+
+    expected = as_protobuf_writes(request, images)
+    assert pb.ModelInferResponse.FromString(answer) == expected
+    assert len(answer) == expected.ByteSize()
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_an_answer_written_in_a_thread_piece_by_piece_is_the_same(bundle: Bundle, typed: bool) -> None:
+    """Of so many images that they take several pieces."""
+    images = np.random.default_rng(0).integers(0, 256, (3000, 4, 4), dtype=np.uint8)
+    request = typed_request(images) if typed else raw_request(images)
+    request.outputs.extend([asking("logits", classification=classes(50)), asking("probabilities")])
+
+    answer = await infer(bundle, request)
+
+    assert pb.ModelInferResponse.FromString(answer) == as_protobuf_writes(request, images)

@@ -47,6 +47,20 @@ async def test_every_request_counts_once_in_queue_and_in_the_three_of_compute(se
     assert before <= counts.last_inference <= time.time_ns() // 1_000_000
 
 
+@pytest.mark.parametrize("inline_images", [0, 500], ids=["queued", "inline"])
+async def test_a_call_in_several_runs_is_counted_run_by_run(serving: Serving, inline_images: int) -> None:
+    """500 images in runs of 64 are eight runs, and one request."""
+    serving.inline_images = inline_images
+    serving.install(publish_tiny(serving.folder))
+    await serving.inference.ModelInfer(raw_request(tiny_images(500)[0]))
+
+    (counts,) = await statistics(serving, name="tiny")
+
+    runs = {batch.batch_size: batch.compute_infer.count for batch in counts.batch_stats}
+    assert runs == {64: 7, 500 - 7 * 64: 1}
+    assert (counts.execution_count, counts.inference_count, counts.inference_stats.success.count) == (8, 500, 1)
+
+
 async def test_a_refused_request_and_one_that_never_ran_leave_no_trace(serving: Serving) -> None:
     """Counts are of what was computed."""
     with pytest.raises(grpc.aio.AioRpcError):

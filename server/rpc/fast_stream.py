@@ -1,8 +1,9 @@
-"""The fast path of streams: each message of a stream answered as its unary method would be, in an envelope.
+"""Known requests in streams: each message of a stream answered as its unary method would, in an envelope.
 
 The messages that have come together are read together, so what is run on the event loop is run for all of them at once.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,21 +11,27 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
-from google.protobuf.message import Message
-
 from vouch.bundle.wire_format import read_varint, varint
+from vouch.server.counting.statistics import Requests
 from vouch.server.errors import MessageTooLarge
-from vouch.server.model.request import Rows
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.method import Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.rpc.stream import answer_pieces
-from vouch.server.services.fast import FastPath
 from vouch.server.serving.gate import Gate
 
 ID_TAG = 1 << 3 | 2
 INNER_TAG = 2 << 3 | 2
 INNER_HEAD = bytes([INNER_TAG])
+
+
+class Begun(NamedTuple):
+    """A known request at work."""
+
+    outputs: "Any | asyncio.Future[Any]"
+    """There already, or at the end of this turn of the event loop."""
+    encode: Callable[[Any], Parts]
+    counted_in: Requests
 
 
 @dataclass(frozen=True)
@@ -53,22 +60,22 @@ class StreamPath:
 
     def __init__(
         self,
-        fast: FastPath,
+        begin: Callable[[Serialized], Begun | None],
+        answer: Callable[[Serialized, CallContext], Awaitable[Parts]],
         envelope: Envelope,
         method: Method,
-        answer: Callable[[Any, CallContext], Awaitable[Message]],
         gate: Gate,
     ) -> None:
         """
         Args:
-            fast: of the unary method.
-            method: the long way.
-            answer: the long way of one message; what it raises ends the stream.
+            begin: a unary request; None where it is not known, or waiting in a queue is the better way.
+            answer: any message of the stream; what it raises ends the stream.
+            method: the stream's; its messages are counted there, and those of known requests where they say.
         """
-        self._fast = fast
+        self._begin = begin
+        self._answer = answer
         self._envelope = envelope
         self._method = method
-        self._answer = answer
         self._gate = gate
 
     async def __call__(
@@ -85,13 +92,14 @@ class StreamPath:
 
     def _one(self, message: Serialized, context: CallContext) -> Awaitable[Answered]:
         began_ns = perf_counter_ns()
-        if (opened := self._envelope.open(message)) is None or (begun := self._fast.begin(opened[1])) is None:
+        if (opened := self._envelope.open(message)) is None or (begun := self._begin(opened[1])) is None:
             return self._slowly(message, context)
-        name, (outputs, plan), envelope, one = opened[0], begun, self._envelope, context.of_one()
-        one.counted_in = plan.served.statistics.requests
+        name, (outputs, encode, counted_in), envelope = opened[0], begun, self._envelope
+        one = context.of_one()
+        one.counted_in = counted_in
 
-        def answered(rows: Rows) -> Answered:
-            parts = envelope.close(name, plan.encode(rows))
+        def answered(outputs: Any) -> Answered:
+            parts = envelope.close(name, encode(outputs))
             try:
                 one.check_answer(sum(map(len, parts)))
             except MessageTooLarge as err:
@@ -105,8 +113,7 @@ class StreamPath:
 
     async def _slowly(self, message: Serialized, context: CallContext) -> Answered:
         one, began_ns = context.of_one(), perf_counter_ns()
-        response = await self._answer(self._method.decode(message), one)
-        return Answered((response.SerializeToString(),), one, began_ns)
+        return Answered(await self._answer(message, one), one, began_ns)
 
 
 def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:

@@ -1,0 +1,96 @@
+"""Runs of a model: parts in, checked rows out. A run is counted before its callers have their answers."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vouch.server.counting.statistics import BatchDone
+from vouch.server.errors import DomainError, ModelFailed
+from vouch.server.model.request import Model, Rows, Slice, Unusable, for_one_caller, no_answer
+
+
+class Outcome(NamedTuple):
+    """What one run gave. A tuple, because it is made in every run and costs a third so."""
+
+    images: int
+    rows: Rows
+    unusable: Unusable
+    failure: ModelFailed | None
+    """Why there are no rows."""
+    started_ns: int
+    run_ns: int
+
+    def why_none(self, rows: slice, start: int = 0) -> DomainError | None:
+        """Why a caller has no answer in these rows, an error of its own; None where it has one.
+
+        Args:
+            start: the first of the images among its request's.
+        """
+        if self.failure is not None:
+            return for_one_caller(self.failure)
+        return no_answer(self.unusable, rows, start)
+
+
+class Runs:
+    """A model, and who is told of its runs."""
+
+    def __init__(
+        self, model: Model, on_batch: Callable[[BatchDone], None], unusable: Callable[[Rows], Unusable]
+    ) -> None:
+        self._model = model
+        self._on_batch = on_batch
+        self._unusable = unusable
+
+    def __call__(self, parts: Sequence[np.ndarray]) -> Outcome:
+        """One run over all these parts. Blocks; may be called from any thread."""
+        images, started_ns = sum(map(len, parts)), time.perf_counter_ns()
+        rows: Rows = ()
+        unusable: Unusable = None
+        failure: ModelFailed | None = None
+        try:
+            rows = self._model(parts)
+            given = list(map(len, rows))
+            if given != [images] * len(given):
+                raise ModelFailed(f"the model answered {images} images with {given} rows")
+            unusable = self._unusable(rows)
+        except ModelFailed as err:
+            failure = err
+        except Exception as err:
+            failure = ModelFailed(f"the model failed on {images} images")
+            failure.__cause__ = err
+        return Outcome(images, rows, unusable, failure, started_ns, time.perf_counter_ns() - started_ns)
+
+    def settle(self, batch: Sequence[Slice], outcome: Outcome) -> None:
+        """Counts a run, then hands each request its rows, or the reason why it has none."""
+        answered_ns: list[int] = []
+        failed_ns: list[int] = []
+        settled, start = [], 0
+        for part in batch:
+            request, rows = part.request, slice(start, start := start + len(part.images))
+            why = outcome.why_none(rows, part.start)
+            settled.append((request, rows, why))
+            if not request.answer.done() and (why is not None or not request.left):
+                (answered_ns if why is None else failed_ns).append(outcome.started_ns - request.submitted_ns)
+        self.count(outcome, answered_ns, failed_ns)
+        for request, rows, why in settled:
+            if why is None:
+                request.add(tuple([output[rows] for output in outcome.rows]))
+            else:
+                request.fail(why)
+
+    def count(self, outcome: Outcome, answered_ns: Sequence[int], failed_ns: Sequence[int] = ()) -> None:
+        """
+        Args:
+            answered_ns: of each request that this run finished, how long it waited.
+            failed_ns: the same of each that it failed.
+        """
+        images, unusable, run_ns = outcome.images, outcome.unusable, outcome.run_ns
+        if outcome.failure is not None:
+            self._on_batch(BatchDone(images, tuple(failed_ns), run_ns, True))
+        elif unusable is None:
+            self._on_batch(BatchDone(images, tuple(answered_ns), run_ns))
+        else:
+            bad = int(unusable.sum())
+            self._on_batch(BatchDone(images, tuple(answered_ns), run_ns, False, bad, tuple(failed_ns)))

@@ -1,0 +1,231 @@
+"""The one data path: images and wishes in, a prediction out, as the parts of an answer.
+
+The steps of a prediction stand here and nowhere else: find the version and lease it, count the request there, admit
+what it takes, decode its images, run them, meet the wishes, write the answer. A service says what its messages ask for
+and how its answers are written. Work that grows with images times classes leaves the event loop.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import Message
+
+from vouch.server.errors import DomainError
+from vouch.server.model.request import Rows
+from vouch.server.model.session import Outputs
+from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.fast import KnownRequests, Span
+from vouch.server.rpc.fast_stream import Begun
+from vouch.server.rpc.method import Serialized
+from vouch.server.rpc.soon import Parts, Soon
+from vouch.server.services.cost import VALUE_BYTES, AnswerSize, Cost, check_answer, check_rows
+from vouch.server.services.images import Images
+from vouch.server.services.prediction import Prediction, Wishes, Write, pieces, predict
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.served import Served
+
+MAX_INLINE_S = 2e-3
+"""Meeting the wishes and writing the answer leaves the event loop where it takes longer than this."""
+COPY_S = 5e-10
+"""What joining the parts of an answer takes for each byte, on the machines of today."""
+
+Admit = Callable[[Cost], AbstractContextManager[object]]
+"""Takes what a prediction costs from a budget for as long as it lasts. Raises Overloaded."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How an answer is written."""
+
+    write: Write
+    size: AnswerSize
+    seconds: float
+    """About what that takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that is known of a request before its images are there. Belongs to one served version."""
+
+    served: Served
+    shape: tuple[int, ...]
+    """Of its images."""
+    wishes: Wishes
+    write: Write
+    cost: Cost
+    inline: bool
+    """Whether the answer is written on the event loop."""
+    repeats: bool
+    """Whether requests that differ in their pixels alone have the same plan."""
+
+    def parts(self, rows: Rows) -> Parts:
+        """The answer, from the model's values, here and now."""
+        return self.write((predict(rows, self.wishes),))
+
+
+class Predictor:
+    """Predictions of all served versions."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        decode: Callable[..., Awaitable[np.ndarray]],
+        max_request_images: int,
+        max_answer_bytes: int,
+        admit: Admit = lambda cost: nullcontext(),
+    ) -> None:
+        """
+        Args:
+            decode: files to images, as `Decoder.decode`.
+            max_answer_bytes: of one serialized answer.
+        """
+        self.catalog = catalog
+        self.decode = decode
+        self.max_request_images = max_request_images
+        self.max_answer_bytes = max_answer_bytes
+        self._admit = admit
+        self._writing = asyncio.Semaphore(1)
+
+    def find(self, name: str, version: int, context: CallContext) -> Served:
+        """The version that answers; from here on the request is counted there.
+
+        Raises:
+            UnknownModel, NotReady: as `Catalog.find`.
+        """
+        served = self.catalog.find(name, version)
+        context.counted_in = served.statistics.requests
+        return served
+
+    def plan(self, served: Served, images: Images, wishes: Wishes, writing: Writing, repeats: bool = True) -> Plan:
+        """What is to be done. Nothing has been computed or allocated for it.
+
+        Args:
+            repeats: False where the answer has something that is this request's own, such as an id.
+
+        Raises:
+            InvalidRequest: the answer, or the model's values, can never fit.
+        """
+        count, classes = images.count, len(served.bundle.manifest.labels)
+        rows_bytes = len(Outputs._fields) * count * classes * VALUE_BYTES
+        check_answer(count, writing.size, self.max_answer_bytes)
+        check_rows(count, classes, rows_bytes, self.max_answer_bytes)
+        answer_bytes = min(writing.size.most, self.max_answer_bytes)
+        return Plan(
+            served,
+            (count, *served.bundle.manifest.input.shape),
+            wishes,
+            writing.write,
+            Cost(images.request_bytes, images.decoded_bytes, rows_bytes, answer_bytes),
+            inline=wishes.seconds(count, classes) + writing.seconds + COPY_S * answer_bytes <= MAX_INLINE_S,
+            repeats=repeats and not images.decoded_bytes,
+        )
+
+    async def answer(self, plan: Plan, load: Callable[[], Awaitable[np.ndarray]], context: CallContext) -> Parts:
+        """The answer.
+
+        Raises:
+            Overloaded: there is no room for it now.
+            DomainError: as `load` and `Batcher.submit`.
+        """
+        with plan.served.lease(), self._admit(plan.cost):
+            rows = await plan.served.batcher.submit(await load(), context.deadline)
+            return plan.parts(rows) if plan.inline else await self._written_apart(plan, rows)
+
+    async def _written_apart(self, plan: Plan, rows: Rows) -> Parts:
+        """In a thread, one answer at a time: more at once would only take the interpreter from the event loop."""
+        left = threading.Event()
+
+        def until_left() -> Iterator[Prediction]:
+            for piece in pieces(rows, plan.wishes):
+                if left.is_set():
+                    return
+                yield piece
+
+        async with self._writing:
+            try:
+                return (await asyncio.to_thread(lambda: _joined(plan.write(until_left()))),)
+            finally:
+                left.set()
+
+
+class UnaryPath:
+    """Serialized requests of one method to serialized answers: known requests are not read again."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        find_pixels: Callable[[Serialized], Span | None],
+        read: Callable[[Serialized], tuple[Any, Serialized | None]],
+        ask: Callable[[Any, Serialized | None, CallContext], tuple[Plan, Images]],
+    ) -> None:
+        """
+        Args:
+            find_pixels: where raw pixels lie in a request; None where that is not plain to see.
+            read: the message, and what was left out of it because protobuf would read it value by value.
+            ask: what a request that was read asks for.
+        """
+        self._predictor = predictor
+        self._read = read
+        self._ask = ask
+        catalog = predictor.catalog
+        self.known = KnownRequests(find_pixels, self._plan, lambda: catalog.generation)
+
+    def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
+        """The answer, where the model is that fast, or a `Soon`; else what has to be waited for."""
+        found = self.known.recognise(request)
+        if found is None:
+            return self._slowly(request, context)
+        plan, at = found
+        context.counted_in = plan.served.statistics.requests
+        images = np.ndarray(plan.shape, np.uint8, request, at)
+        if plan.inline:
+            rows = plan.served.batcher.run_inline(images, context.deadline)
+            if isinstance(rows, tuple):
+                return plan.parts(rows)
+            if rows is not None:
+                return Soon(rows, plan.parts)
+        return self._predictor.answer(plan, _already(images), context)
+
+    def begin(self, request: Serialized) -> Begun | None:
+        """A known request at work; None where it is not known, or waiting in the queue is the better way."""
+        found = self.known.recognise(request)
+        if found is None or not found[0].inline:
+            return None
+        plan, at = found
+        rows = plan.served.batcher.run_inline(np.ndarray(plan.shape, np.uint8, request, at))
+        return None if rows is None else Begun(rows, plan.parts, plan.served.statistics.requests)
+
+    async def answer(self, message: Any, left_out: Serialized | None, context: CallContext) -> Parts:
+        """The answer to a request that was read."""
+        plan, images = self._ask(message, left_out, context)
+        return await self._predictor.answer(plan, images.load, context)
+
+    async def _slowly(self, request: Serialized, context: CallContext) -> Parts:
+        return await self.answer(*self._read(request), context)
+
+    def _plan(self, request: Serialized) -> Plan | None:
+        try:
+            message, _ = self._read(request)
+            if not isinstance(message, Message) or message.SerializeToString() != request:
+                return None  # a field that stands there twice, say: not all pixels need be those that were found
+            plan, _ = self._ask(message, None, CallContext())
+        except DomainError:
+            return None  # reading it once more says it
+        return plan if plan.repeats else None
+
+
+def _already(images: np.ndarray) -> Callable[[], Awaitable[np.ndarray]]:
+    async def load() -> np.ndarray:
+        return images
+
+    return load
+
+
+def _joined(parts: Parts) -> bytes:
+    """Objects of bytes alone, between which the interpreter lets others work while it joins them."""
+    return b"".join([part if isinstance(part, bytes) else part.tobytes() for part in parts])

@@ -1,0 +1,222 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf.message import Message
+
+from tests.server.services.oip.calls import asking, raw_request, typed_request
+from tests.support.loop_lag import Lag, measured_lag
+from tests.support.made_up import MadeUp, labelled, serve
+from vouch.protos.inference import inference_pb2
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.errors import InvalidRequest, Overloaded
+from vouch.server.model.batcher import Limits
+from vouch.server.rpc.context import CallContext
+from vouch.server.services.classifier.service import Classifier
+from vouch.server.services.cost import Cost
+from vouch.server.services.oip.service import Inference
+from vouch.server.services.predictor import Predictor
+from vouch.server.serving.catalog import Catalog
+from vouch.server.serving.gate import Gate
+from vouch.server.serving.readiness import Readiness
+
+CLASSES = 1000
+LABELS = [f"label {k}" for k in range(CLASSES)]
+MAX_BYTES = 64 << 20
+BUSY_S = 0.05
+HELD_S = 0.25
+"""A thread that held the interpreter for a whole answer would hold it for seconds; other processes hold up any."""
+TRIES = 5
+
+
+class House:
+    """Both services over a version of 1,000 classes; counts what the model was given, and what was admitted."""
+
+    def __init__(self, path: Path) -> None:
+        self.catalog, self.model = Catalog(), MadeUp(CLASSES)
+        self.admitted: list[Cost] = []
+        self.held = 0
+        self.full = False
+        self.served = serve(self.catalog, labelled(path, LABELS), self.model, Limits(256, 100_000))
+        self.predictor = Predictor(self.catalog, self.decode, 16_384, MAX_BYTES, self.admit)
+        services = (
+            Inference(self.catalog, Gate(), Readiness(), self.predictor),
+            Classifier(self.catalog, Gate(), self.predictor),
+        )
+        self.methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
+
+    async def decode(self, files: Sequence[bytes], *_: object) -> np.ndarray:
+        assert self.admitted[-1].decoded_bytes
+        return np.zeros((len(files), 4, 4), np.uint8)
+
+    @contextmanager
+    def admit(self, cost: Cost) -> Iterator[None]:
+        if self.full:
+            raise Overloaded("no room")
+        self.admitted.append(cost)
+        self.held += cost.bytes
+        try:
+            yield
+        finally:
+            self.held -= cost.bytes
+
+    async def ask(self, request: Message) -> int:
+        """Bytes of the answer."""
+        method = self.methods["Predict" if isinstance(request, pb.PredictRequest) else "ModelInfer"]
+        assert method.wire is not None
+        parts = method.wire(request.SerializeToString(), CallContext())
+        return sum(map(len, parts if isinstance(parts, tuple) else await parts))
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path)
+    yield house
+    await house.catalog.close()
+
+
+def predict(count: int, **fields: float) -> pb.PredictRequest:
+    raw = pb.RawImages(pixels=bytes(16 * count), shape=[count, 4, 4])
+    return pb.PredictRequest(raw=raw, **fields)  # type: ignore[arg-type]
+
+
+def infer(count: int, top_k: int = 0, typed: bool = False) -> inference_pb2.ModelInferRequest:
+    images = np.random.default_rng(0).integers(0, 256, (count, 4, 4), dtype=np.uint8)
+    request = typed_request(images) if typed else raw_request(images)
+    if top_k:
+        classes = inference_pb2.InferParameter(int64_param=top_k)
+        request.outputs.append(asking("logits", classification=classes))
+    return request
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (predict(16_384, top_k=CLASSES), "the answer to 16,384 images takes at least 243,957,776 bytes"),
+        (predict(16_384, top_k=CLASSES), "(top_k=1000), and a message may have 67,108,864"),
+        (infer(16_384), "takes at least 131,072,0"),
+        (infer(16_384), "(1,000 probabilities for each, 1,000 logits for each)"),
+        (infer(16_384, typed=True), "takes at least 131,072,0"),
+        (infer(5000, CLASSES), "(1,000 logits for each), and a message may have 67,108,864"),
+        (infer(5000, CLASSES, typed=True), "(1,000 logits for each), and a message may have 67,108,864"),
+    ],
+)
+async def test_what_no_message_can_hold_is_refused_before_anything_is_computed(
+    house: House, request_: Message, says: str
+) -> None:
+    """With both sizes, and with what would fit."""
+    with pytest.raises(InvalidRequest) as refusal:
+        await house.ask(request_)
+
+    assert says in str(refusal.value)
+    assert "send fewer images in a request, at most" in str(refusal.value)
+    assert (house.model.images, house.admitted) == (0, [])
+
+
+async def test_values_that_would_fill_the_memory_are_refused_though_the_answer_is_short(tmp_path: Path) -> None:
+    """The model gives all of them, whatever is asked for."""
+    catalog, model = Catalog(), MadeUp(CLASSES)
+    serve(catalog, labelled(tmp_path, LABELS), model)
+    service = Classifier(catalog, Gate(), Predictor(catalog, House.decode, 16_384, 1 << 20))
+
+    with pytest.raises(InvalidRequest, match="values for 600 images of 1,000 classes take 4,800,000 bytes") as refusal:
+        await service.Predict(predict(600), CallContext())
+
+    assert str(refusal.value).endswith("at most 524")
+    assert model.images == 0
+    assert len((await service.Predict(predict(524), CallContext())).labels) == 524
+    await catalog.close()
+
+
+async def test_label_sets_that_become_too_long_are_refused_while_they_are_written(tmp_path: Path) -> None:
+    """How long they are is known only then."""
+    catalog = Catalog()
+    serve(catalog, labelled(tmp_path, LABELS), MadeUp(CLASSES))
+    service = Classifier(catalog, Gate(), Predictor(catalog, House.decode, 16_384, 1 << 20))
+
+    assert (await service.Predict(predict(10, coverage=0.9), CallContext())).set_sizes
+    with pytest.raises(InvalidRequest, match="the answer takes more than the 1,048,576 bytes that a message may have"):
+        await service.Predict(predict(400, coverage=0.9), CallContext())
+    await catalog.close()
+
+
+@pytest.mark.parametrize(
+    ("request_", "decoded"),
+    [
+        (predict(40, top_k=3), 0),
+        (predict(40, coverage=0.9), 0),
+        (pb.PredictRequest(encoded=pb.EncodedImages(files=[b"a file", b"another"])), 32),
+        (infer(40), 0),
+        (infer(40, 3), 0),
+        (infer(400, typed=True), 400 * 16),
+        (infer(40, 3, typed=True), 40 * 16),
+    ],
+)
+async def test_what_a_prediction_takes_is_admitted_before_and_given_back_after(
+    house: House, request_: Message, decoded: int
+) -> None:
+    """The request's images, those that are decoded, the model's values, and the answer, never less than it has."""
+    taken = await house.ask(request_)
+
+    (cost,) = house.admitted
+    images = 2 if isinstance(request_, pb.PredictRequest) and request_.HasField("encoded") else house.model.images
+    assert cost.decoded_bytes == decoded
+    assert cost.rows_bytes == 2 * 4 * CLASSES * images
+    assert cost.request_bytes <= request_.ByteSize() <= cost.request_bytes + 200
+    assert taken <= cost.answer_bytes <= MAX_BYTES
+    assert house.held == 0
+
+
+async def test_what_is_not_admitted_does_nothing(house: House) -> None:
+    """And the next may be."""
+    house.full = True
+
+    with pytest.raises(Overloaded):
+        await house.ask(predict(3))
+    house.full = False
+    await house.ask(predict(3))
+    assert house.model.images == 3
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        predict(16_384),
+        predict(16_384, top_k=200),
+        predict(4000, top_k=CLASSES),
+        predict(2000, coverage=0.9),
+        infer(8000),
+        infer(16_384, 30),
+        infer(1500, CLASSES, typed=True),
+        infer(8000, typed=True),
+    ],
+    ids=["best", "top 200", "top 1,000", "label sets", "values", "classes", "typed classes", "typed values"],
+)
+async def test_the_loop_is_never_blocked_by_a_large_prediction(house: House, request_: Message) -> None:
+    """Its own work takes no more than 50 ms at a time, and no thread holds the interpreter."""
+    await house.ask(predict(1))
+    lags: list[Lag] = []
+    while not lags or (lags[-1].wall_s > HELD_S and len(lags) < TRIES):
+        async with measured_lag() as lag:
+            assert await house.ask(request_) > 10_000
+        lags.append(lag)
+
+    assert min(lag.busy_s for lag in lags) < BUSY_S
+    assert min(lag.wall_s for lag in lags) < HELD_S
+
+
+async def test_what_a_caller_who_leaves_took_is_given_back(house: House) -> None:
+    """While its answer is being written too; the next one is written as ever."""
+    leaving = asyncio.create_task(house.ask(predict(4000, top_k=CLASSES)))
+    async with asyncio.timeout(60):
+        while house.model.images < 4000:
+            await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+
+    assert house.held == 0
+    assert await house.ask(predict(3000, top_k=30)) > 3000 * 30 * 4
