@@ -18,7 +18,7 @@ from vouch.server.settings import RuntimeSettings
 
 Warmed = TypeVar("Warmed", Session, BoundSession)
 OnRun = Callable[[int], None]
-"""Told before each run how many images it has, beside those that measure a fast model's pace."""
+"""Told before each run how many images it has, beside those that measure how fast a model is."""
 
 
 def load(
