@@ -7,7 +7,7 @@ START_S = 300.0
 STEP_S = 120.0
 """For what comes with a run: a GPU looks for its fastest algorithms at each new size."""
 IMAGE_S = 2.0
-"""For an image in a run. A batch of 256 at that pace takes over eight minutes, and callers wait for one by default."""
+"""For an image in a run. A batch of 256 then takes over eight minutes, and callers wait for one by default."""
 
 
 def load_within_s(max_batch_size: int) -> float:
