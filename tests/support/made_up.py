@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.server.model.batcher import Limits, start_batcher
@@ -42,5 +43,4 @@ def serve(catalog: Catalog, bundle: Bundle, model: MadeUp, limits: Limits | None
     """Installed, with a batcher of its own."""
     limits = limits or Limits(64, 100_000)
     served = Served(bundle, bundle.manifest.claim.accuracy, start_batcher(model, limits))
-    catalog.install(served)
-    return served
+    return Published(catalog).serve(served)
