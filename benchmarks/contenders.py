@@ -91,7 +91,7 @@ class Running:
         return Usage(cpu_s, memory_mb, max(_memory_mb(pid, "Rss:") for pid in pids))
 
     def memory_mb(self, kind: str) -> list[float]:
-        """Of it and each of its descendants, in 2^20 bytes: `Pss:` for the proportional set size, `Rss:` for resident."""
+        """Of it and of each of its descendants, in 2^20 bytes: `Pss:` is proportional, `Rss:` resident memory."""
         return [_memory_mb(pid, kind) for pid in family(self.pid)]
 
 
