@@ -74,7 +74,7 @@ def duplicates_of_connections(port: int, most: int) -> list[int]:
     Args:
         most: how many there may be.
     """
-    found: list[int] = []
+    found: set[int] = set()
     for number in descriptors():
         if len(found) >= most:
             break
@@ -83,10 +83,10 @@ def duplicates_of_connections(port: int, most: int) -> list[int]:
         with suppress(OSError):
             duplicate = os.dup(number)
             if _is_connection(duplicate, port):
-                found.append(duplicate)
+                found.add(duplicate)
             else:
                 os.close(duplicate)
-    return found
+    return list(found)
 
 
 def _is_connection(number: int, port: int) -> bool:
