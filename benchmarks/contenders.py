@@ -90,9 +90,9 @@ class Running:
         cpu_s, memory_mb = sum(map(_cpu_s, pids)), sum(_memory_mb(pid, "Pss:") for pid in pids)
         return Usage(cpu_s, memory_mb, max(_memory_mb(pid, "Rss:") for pid in pids))
 
-    def memory_mb(self) -> list[float]:
-        """Proportional set size of it and of each of its descendants now, in 2^20 bytes."""
-        return [_memory_mb(pid, "Pss:") for pid in family(self.pid)]
+    def memory_mb(self, kind: str) -> list[float]:
+        """Of it and of each of its descendants, in 2^20 bytes: `Pss:` is proportional, `Rss:` resident memory."""
+        return [_memory_mb(pid, kind) for pid in family(self.pid)]
 
 
 @contextmanager

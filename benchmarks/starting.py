@@ -3,8 +3,9 @@
     python -m benchmarks.starting --data mnist                      Both transports, one worker, linear model
     python -m benchmarks.starting before=../before now=.            Checkouts beside each other
 
-All take turns; under a minute each. Memory is the proportional set size a second after the first answer. Prints
-Markdown; figures of this checkout alone go to docs/measured/starting.json.
+All take turns; under a minute each. Memory is taken a second after the first answer: the proportional set size, which
+is less where other programs share the libraries, and the resident one, which is not. Prints Markdown; figures of this
+checkout alone go to docs/measured/starting.json.
 """
 
 import argparse
@@ -66,12 +67,14 @@ def started(server: Running) -> dict[str, float]:
     """Figures of a server that has just answered for the first time."""
     taken = server.usage()
     time.sleep(IDLE_AFTER_S)
-    supervisor, *workers = server.memory_mb()
+    supervisor, *workers = server.memory_mb("Pss:")
+    _, *resident = server.memory_mb("Rss:")
     return {
         "first answer, s": server.first_answer_s,
         "until then, CPU s": taken.cpu_s,
         "supervisor, MB": supervisor,
         "worker, MB": max(workers),
+        "worker, resident MB": max(resident),
     }
 
 

@@ -74,11 +74,31 @@ def duplicates_of_connections(port: int, most: int) -> list[int]:
     Args:
         most: how many there may be.
     """
-    found: list[int] = []
+    found: set[int] = set()
     for number in descriptors():
         if len(found) >= most:
             break
-        with suppress(OSError), socket.socket(fileno=os.dup(number)) as one:  # OSError: no socket, or not connected
-            if one.family in (socket.AF_INET, socket.AF_INET6) and one.getsockname()[1] == port and one.getpeername():
-                found.append(one.detach())
-    return found
+        if number in found:  # it was that of the folder when the descriptors were listed
+            continue
+        with suppress(OSError):
+            duplicate = os.dup(number)
+            if _is_connection(duplicate, port):
+                found.add(duplicate)
+            else:
+                os.close(duplicate)
+    return list(found)
+
+
+def _is_connection(number: int, port: int) -> bool:
+    """Whether a descriptor, which stays open, is of a connection at this port of ours."""
+    try:
+        one = socket.socket(fileno=number)
+    except OSError:  # no socket
+        return False
+    try:
+        is_ip = one.family in (socket.AF_INET, socket.AF_INET6)
+        return is_ip and one.getsockname()[1] == port and bool(one.getpeername())
+    except OSError:  # not connected
+        return False
+    finally:
+        one.detach()
