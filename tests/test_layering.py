@@ -284,8 +284,6 @@ def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
 BEING_SPLIT = {
-    "server/model/batcher.py": 370,
-    "server/supervisor/slot.py": 301,
     "server/rpc/stream.py:answer_pieces": 76,
 }
 """What is longer in the server, being split: its lines now, which may become fewer only."""

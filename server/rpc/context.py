@@ -78,7 +78,7 @@ class CallContext:
         """Asked of every message before it is sent.
 
         Args:
-            size: bytes of one message.
+            size: its bytes.
 
         Raises:
             MessageTooLarge: they are more than are sent.

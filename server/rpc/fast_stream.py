@@ -9,12 +9,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from vouch.bundle.wire_format import read_varint, varint
 from vouch.server.counting.statistics import Requests
 from vouch.server.errors import MessageTooLarge
-from vouch.server.rpc.context import CallContext
+from vouch.server.rpc.context import OK, CallContext
 from vouch.server.rpc.method import Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.rpc.stream import answer_pieces
@@ -47,12 +47,9 @@ class Envelope:
     what ends the stream."""
 
 
-class Answered(NamedTuple):
-    """An answer that has not gone out yet: what is counted when it has."""
-
-    parts: Parts
-    context: CallContext
-    began_ns: int
+Answered = tuple[Parts, Requests, int, int]
+"""An answer that has not gone out yet, and what is counted when it has: where, its code, and when it began (ns). A
+plain tuple, because one is made for each message."""
 
 
 class StreamPath:
@@ -86,34 +83,35 @@ class StreamPath:
         """
         async with aclosing(answer_pieces(pieces, partial(self._one, context=context), self._gate, len)) as answers:
             async for ready in answers:
-                yield [one.parts for one in ready]
-                for _, one, began_ns in ready:
-                    self._method.count(one.code, began_ns, one)
+                yield [parts for parts, _, _, _ in ready]
+                now_ns = perf_counter_ns()
+                for _, requests, code, began_ns in ready:
+                    requests.add(self._method.path, code, now_ns - began_ns)
 
     def _one(self, message: Serialized, context: CallContext) -> Awaitable[Answered]:
         began_ns = perf_counter_ns()
         if (opened := self._envelope.open(message)) is None or (begun := self._begin(opened[1])) is None:
             return self._slowly(message, context)
-        name, (outputs, encode, counted_in), envelope = opened[0], begun, self._envelope
-        one = context.of_one()
-        one.counted_in = counted_in
+        name, (outputs, encode, requests), envelope = opened[0], begun, self._envelope
 
         def answered(outputs: Any) -> Answered:
             parts = envelope.close(name, encode(outputs))
             try:
-                one.check_answer(sum(map(len, parts)))
+                context.check_answer(sum(map(len, parts)))
             except MessageTooLarge as err:
                 return failed(err)
-            return Answered(parts, one, began_ns)
+            return parts, requests, OK, began_ns
 
         def failed(err: Exception) -> Answered:
-            return Answered(envelope.failed(name, err, one), one, began_ns)
+            one = context.of_one()
+            return envelope.failed(name, err, one), requests, one.code, began_ns
 
         return Soon(outputs, answered, failed)
 
     async def _slowly(self, message: Serialized, context: CallContext) -> Answered:
         one, began_ns = context.of_one(), perf_counter_ns()
-        return Answered(await self._answer(message, one), one, began_ns)
+        parts = await self._answer(message, one)
+        return parts, one.counted_in or self._method.requests, one.code, began_ns
 
 
 def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:

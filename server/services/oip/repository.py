@@ -24,7 +24,9 @@ def check_repository(name: str) -> None:
         Unsupported: a repository is named.
     """
     if name:
-        raise Unsupported(f"expected no repository_name, got {quoted(name)}: the one models folder has no name")
+        raise Unsupported(
+            f"expected no repository_name, got {quoted(name)}: there is one models folder, and it has no name"
+        )
 
 
 def loading_not_allowed() -> LoadNotAllowed:
