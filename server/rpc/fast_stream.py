@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from vouch.bundle.wire_format import read_varint, varint
 from vouch.server.counting.statistics import Requests
