@@ -11,6 +11,8 @@ from vouch.cli.settings import CommandSettings, Flag
 Provider = Literal["cpu", "cuda"]
 Transport = Literal["h2corn", "grpcio"]
 MAX_BATCH_SIZE = 65_536
+CONNECTION_AGE_S = 600.0
+"""With several workers, where nothing else is said."""
 PIN = re.compile(r"[^=]+=[1-9][0-9]{0,8}")
 LEFT = ("envoy", "auto")
 """Transports of earlier versions."""
@@ -52,9 +54,9 @@ class ServeSettings(RuntimeSettings):
     """Serve this version of a model and no other, such as digits=3; may be passed several times."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
     """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
-    max_connection_age_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = 600.0
+    max_connection_age_s: Annotated[float | None, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = None
     """Callers connected for so long are told to connect again, and their calls go on: a worker or a server that came
-    later gets its share. 0: they may stay for ever."""
+    later gets its share. By default 600 with several workers; 0: they may stay for ever."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
     """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
@@ -124,6 +126,13 @@ class ServeSettings(RuntimeSettings):
         if len({one.partition("=")[0] for one in value}) < len(value):
             raise ValueError("--pin names a model twice")
         return value
+
+    @property
+    def connection_age_s(self) -> float:
+        """Of a connection, at most; 0: no limit. To connect again may take a second, so one worker asks nobody to."""
+        if self.max_connection_age_s is None:
+            return CONNECTION_AGE_S if self.workers > 1 else 0.0
+        return self.max_connection_age_s
 
     @property
     def pins(self) -> dict[str, int]:

@@ -77,7 +77,7 @@ async def _listen(
         max_message_bytes=settings.max_message_bytes,
         max_arriving_bytes=settings.max_queue_bytes,
         max_connections=settings.max_connections,
-        max_connection_age_s=settings.max_connection_age_s,
+        max_connection_age_s=settings.connection_age_s,
         grace_s=CALL_GRACE_S,  # a drain ends sooner, with the process
     )
     return await start_transport(chosen_transport(settings.transport), methods, gate, listening)
