@@ -55,7 +55,7 @@ SERVER = {
     "transport": (
         *("addresses", "arriving", "inflating", "tls", "asgi_call", "grpcio_call", "limits"),
         *("listening_socket", "asgi"),
-        *("choice", "grpcio", "h2corn"),
+        *("h2corn_settings", "choice", "grpcio", "h2corn"),
     ),
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
@@ -115,7 +115,7 @@ BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "rep
 """Steps of a measurement; likewise."""
 ONLY_IN = {
     "onnxruntime": {"server/model/cuda.py", "server/model/session.py", "trainer/quantize.py", "trainer/validate.py"},
-    "h2corn": {"server/transport/h2corn.py"},
+    "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},

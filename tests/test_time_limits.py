@@ -36,7 +36,6 @@ LIFELONG = {
     "server/rpc/stream.py: answer_pieces": "as long as a caller's stream is open; its end wakes and cancels it",
     "server/rpc/stream.py: read": "likewise",
     "server/supervisor/supervisor.py: stop": "for a task that was cancelled",
-    "server/transport/asgi.py: _watched": "for a task that was cancelled",
     "server/worker/reconcile.py: run": "for line-ups; cancelled when the worker stops",
     "server/worker/worker.py: _cancel": "for tasks that were cancelled, in a process whose end is certain by then",
     "server/rpc/waiting.py: unless_left": "for a call's answer, which its deadline, its caller or a drain's grace ends",

@@ -189,9 +189,9 @@ class Watcher:
             return
         self._decide(key, seen)
         verified = VerifiedVersion(name, version, path, verdict)
-        await asyncio.to_thread(self._held.hold, verified)
         self._presence.keep(verified, seen)
         self._published.verify(verified)
+        await asyncio.to_thread(self._held.hold, verified)  # after it is known, or the next look would let go of it
 
     async def _verdict(self, path: Path) -> Verdict:
         try:

@@ -1,7 +1,6 @@
 """The tables of the services on h2corn: HTTP/2 in Rust, within this process's own event loop.
 
-The only file that knows h2corn. All of its settings that decide what a stranger can do are written down here, on a
-socket of our own: https://pypi.org/project/h2corn/, 2.0.0. docs/decisions.md says why it was chosen.
+It listens on a socket of our own. Its settings are in `h2corn_settings`; docs/decisions.md says why it was chosen.
 
 What takes connections is a generation. The next one takes over when the certificate has changed, which h2corn would not
 notice, or when connections have reached their age, which h2corn does not know: the old one says farewell to its
@@ -17,25 +16,20 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
-from h2corn import Config, RequestPolicy, Server
+from h2corn import RequestPolicy, Server
 
 from vouch.server.errors import StartFailed
-from vouch.server.logs import event, is_for_people
+from vouch.server.logs import event
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.method import Method
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.h2corn_settings import config, policies_of
 from vouch.server.transport.limits import (
-    HANDSHAKE_S,
-    IDLE_S,
-    MAX_CALLS,
-    MAX_CONCURRENT_STREAMS,
-    MAX_HEADER_BYTES,
     Listening,
     descriptors_for_connections,
 )
 from vouch.server.transport.listening_socket import (
-    BACKLOG,
     descriptors,
     duplicates_of_connections,
     hear_again,
@@ -46,15 +40,6 @@ from vouch.server.transport.tls import TlsFiles, TlsRotation
 
 log = logging.getLogger("vouch.server")
 
-STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES = 1 << 20, 4 << 20
-"""How much of a call, and of all calls of a connection, a caller may send before anybody has read it."""
-MAX_FRAME_BYTES = 256 << 10
-BODY_IDLE_S = 30.0
-"""How long a unary request may stand still before it is whole."""
-STALL_S = 60.0
-"""How long an answer may wait for a caller who does not read."""
-BACKSTOP_BYTES = 1 << 20
-"""Over our own limit on a message: only a request of several messages comes so far."""
 RENEWAL_INTERVAL_S = 1.0
 AGE_SPREAD = 0.1
 """Of a connection's age, so that not all workers send their callers away at once."""
@@ -155,7 +140,7 @@ class H2cornServer:
     async def _begin(self) -> _Generation:
         listens = self._listener.dup()
         with self._files() as files:
-            server = Server(self._app, self._config(listens, files))
+            server = Server(self._app, config(self._listening, listens, files, self._policies))
             serving = asyncio.create_task(server.serve(), name="h2corn")
             generation = _Generation(listens, server, serving)
             try:
@@ -236,39 +221,6 @@ class H2cornServer:
         """What the certificate was when it was checked."""
         return nullcontext() if self._rotation is None else self._rotation.held()
 
-    def _config(self, listens: socket.socket, tls: TlsFiles | None) -> Config:
-        return Config(
-            bind=(f"fd://{listens.fileno()}",),
-            lifespan="off",
-            runtime_threads=1,
-            grpc=True,
-            http1=False,
-            access_log=False,
-            log_format="text" if is_for_people() else "json",
-            date_header=False,
-            certfile=tls.certificate if tls else None,
-            keyfile=tls.key if tls else None,
-            ca_certs=tls.client_ca if tls else None,
-            cert_reqs="required" if tls and tls.client_ca else "none",
-            backlog=BACKLOG,
-            limit_connections=self._connections,
-            max_concurrent_streams=MAX_CONCURRENT_STREAMS,
-            limit_concurrency=MAX_CALLS,
-            h2_max_header_list_size=MAX_HEADER_BYTES,
-            h2_max_header_block_size=MAX_HEADER_BYTES,
-            h2_max_inbound_frame_size=MAX_FRAME_BYTES,
-            h2_initial_stream_window_size=STREAM_WINDOW_BYTES,
-            h2_initial_connection_window_size=CONNECTION_WINDOW_BYTES,
-            max_request_body_size=self._listening.max_message_bytes + BACKSTOP_BYTES,
-            request_policies=self._policies,
-            timeout_handshake=HANDSHAKE_S,
-            timeout_keep_alive=IDLE_S,
-            timeout_request_body_idle=BODY_IDLE_S,
-            h2_timeout_response_stall=STALL_S,
-            h2_timeout_write=STALL_S,
-            timeout_graceful_shutdown=self._listening.grace_s,
-        )
-
 
 def _let_go(held: list[int]) -> None:
     while held:
@@ -286,21 +238,7 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
     """
     calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
     app = GrpcApp(calls, listening.max_message_bytes, listening.max_arriving_bytes)
-    policies = _policies(calls.methods.values(), listening)
+    policies = policies_of(calls.methods.values(), listening)
     server = H2cornServer(app, gate, listening, listening_socket(listening), policies)
     await server.start()
     return server
-
-
-def _policies(methods: Iterable[Method], listening: Listening) -> tuple[RequestPolicy, ...]:
-    """A bound on the bodies of unary calls, which come at once: a stream may be long, and quiet."""
-    return tuple(
-        RequestPolicy(
-            path=method.path,
-            max_request_body_size=listening.max_message_bytes + BACKSTOP_BYTES,
-            timeout_request_body_idle=BODY_IDLE_S,
-            h2_timeout_response_stall=STALL_S,
-        )
-        for method in methods
-        if not method.client_streaming
-    )

@@ -248,15 +248,20 @@ async def test_a_served_folder_that_is_gone_is_needed_by_nobody(
     before = children()
     async with working(folder.path, transport) as house:
         await house.until_serving()
+        pool = house.supervisor._pool
+        assert pool is not None
+        async with asyncio.timeout(30):
+            while pool.ready_workers < 2:
+                await asyncio.sleep(0.02)
         bundle.path.rename(tmp_path / "away")
         if instead == "another bundle":
             other.path.rename(bundle.path)
-        for worker in workers_of(before):
+        for restarts, worker in enumerate(workers_of(before), 1):
             os.kill(worker, signal.SIGKILL)
             answer = await answered(house)
             assert (answer.version, answer.labels[0]) == (2, LABELS[tiny_images(1)[1][0]])
             async with asyncio.timeout(30):
-                while house.supervisor._pool is None or house.supervisor._pool.ready_workers < 2:
+                while pool.restarts < restarts or pool.ready_workers < 2:
                     await asyncio.sleep(0.02)
 
         assert (await house.model()).refusals == []

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 import vouch.server.transport.arriving
-import vouch.server.transport.h2corn
+import vouch.server.transport.h2corn_settings
 from tests.hostile.frames import PREDICT, message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import echo
@@ -104,7 +104,7 @@ async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(server:
 
 async def test_a_body_that_stands_still_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 30 s; here, half a second."""
-    monkeypatch.setattr(vouch.server.transport.h2corn, "BODY_IDLE_S", 0.5)
+    monkeypatch.setattr(vouch.server.transport.h2corn_settings, "BODY_IDLE_S", 0.5)
     server = await start_h2corn(echo(), Gate(), Listening())
     call = await begun(server)
 

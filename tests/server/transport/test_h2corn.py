@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 import vouch.server.transport.h2corn
+import vouch.server.transport.h2corn_settings
 from tests.hostile.frames import message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import PREDICT, echo
@@ -171,7 +172,7 @@ async def test_connections_are_kept_alive_by_tcp() -> None:
 
 async def test_calls_at_once_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over all connections: one more is refused without a task of its own, and answered when another has left."""
-    monkeypatch.setattr(vouch.server.transport.h2corn, "MAX_CALLS", 5)
+    monkeypatch.setattr(vouch.server.transport.h2corn_settings, "MAX_CALLS", 5)
     server = await start_h2corn(echo(), Gate(), Listening())
     calls = [await asyncio.to_thread(RawCall, server.port) for _ in range(6)]
     ends = await asyncio.gather(*(asyncio.to_thread(call.ended, 3) for call in calls))

@@ -1,0 +1,84 @@
+"""All settings of h2corn that decide what a stranger can do: https://pypi.org/project/h2corn/, 2.0.0."""
+
+import socket
+from collections.abc import Iterable
+
+from h2corn import Config, RequestPolicy
+
+from vouch.server.logs import is_for_people
+from vouch.server.rpc.method import Method
+from vouch.server.transport.limits import (
+    HANDSHAKE_S,
+    IDLE_S,
+    MAX_CALLS,
+    MAX_CONCURRENT_STREAMS,
+    MAX_HEADER_BYTES,
+    Listening,
+)
+from vouch.server.transport.listening_socket import BACKLOG
+from vouch.server.transport.tls import TlsFiles
+
+STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES = 1 << 20, 4 << 20
+"""How much of a call, and of all calls of a connection, a caller may send before anybody has read it."""
+MAX_FRAME_BYTES = 256 << 10
+BODY_IDLE_S = 30.0
+"""How long a unary request may stand still before it is whole."""
+STALL_S = 60.0
+"""How long an answer may wait for a caller who does not read."""
+BACKSTOP_BYTES = 1 << 20
+"""Over our own limit on a message: only a request of several messages comes so far."""
+
+
+def config(
+    listening: Listening, listener: socket.socket, tls: TlsFiles | None, policies: tuple[RequestPolicy, ...]
+) -> Config:
+    """How one generation serves.
+
+    Args:
+        tls: None for plaintext.
+    """
+    return Config(
+        bind=(f"fd://{listener.fileno()}",),
+        lifespan="off",
+        runtime_threads=1,
+        grpc=True,
+        http1=False,
+        access_log=False,
+        log_format="text" if is_for_people() else "json",
+        date_header=False,
+        certfile=tls.certificate if tls else None,
+        keyfile=tls.key if tls else None,
+        ca_certs=tls.client_ca if tls else None,
+        cert_reqs="required" if tls and tls.client_ca else "none",
+        backlog=BACKLOG,
+        limit_connections=listening.connections_each,
+        max_concurrent_streams=MAX_CONCURRENT_STREAMS,
+        limit_concurrency=MAX_CALLS,
+        h2_max_header_list_size=MAX_HEADER_BYTES,
+        h2_max_header_block_size=MAX_HEADER_BYTES,
+        h2_max_inbound_frame_size=MAX_FRAME_BYTES,
+        h2_initial_stream_window_size=STREAM_WINDOW_BYTES,
+        h2_initial_connection_window_size=CONNECTION_WINDOW_BYTES,
+        max_request_body_size=listening.max_message_bytes + BACKSTOP_BYTES,
+        request_policies=policies,
+        timeout_handshake=HANDSHAKE_S,
+        timeout_keep_alive=IDLE_S,
+        timeout_request_body_idle=BODY_IDLE_S,
+        h2_timeout_response_stall=STALL_S,
+        h2_timeout_write=STALL_S,
+        timeout_graceful_shutdown=listening.grace_s,
+    )
+
+
+def policies_of(methods: Iterable[Method], listening: Listening) -> tuple[RequestPolicy, ...]:
+    """A bound on the bodies of unary calls, which come at once: a stream may be long, and quiet."""
+    return tuple(
+        RequestPolicy(
+            path=method.path,
+            max_request_body_size=listening.max_message_bytes + BACKSTOP_BYTES,
+            timeout_request_body_idle=BODY_IDLE_S,
+            h2_timeout_response_stall=STALL_S,
+        )
+        for method in methods
+        if not method.client_streaming
+    )
