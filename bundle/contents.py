@@ -1,13 +1,15 @@
 """The files of a bundle's folder, held against what its manifest lists, in bounded memory whatever lies there."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, FileEntry
-from vouch.bundle.plain_files import file_digest, first_entries, read_file
+from vouch.bundle.plain_files import file_digest, first_entries, open_file, read_digest, read_file
 from vouch.bundle.validation import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
@@ -42,6 +44,19 @@ def read_listed(path: Path, entry: FileEntry) -> bytes:
         raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
     _check(path, entry, len(content), bytes_digest(content))
     return content
+
+
+@contextmanager
+def open_listed(path: Path, entry: FileEntry) -> Iterator[BinaryIO]:
+    """A file that is what the manifest says it is, to be read in pieces. Raises as `read_listed`."""
+    with ExitStack() as stack:
+        try:
+            file, size = stack.enter_context(open_file(path, _limit(path, entry)))
+            _check(path, entry, *read_digest(file, size))
+            file.seek(0)
+        except OSError as err:
+            raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
+        yield file
 
 
 def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:

@@ -26,24 +26,29 @@ def check_size(path: Path, limit: int) -> None:
         InvalidBundle: no plain file, or it has more than `limit` bytes.
         OSError: it cannot be opened.
     """
-    with _opened(path, limit):
+    with open_file(path, limit):
         pass
 
 
 def read_file(path: Path, limit: int) -> bytes:
     """The content, at most `limit` bytes. Raises as `check_size`."""
-    with _opened(path, limit) as (file, size):
+    with open_file(path, limit) as (file, size):
         return file.read(size)
 
 
 def file_digest(path: Path, limit: int) -> tuple[int, str]:
     """Size and SHA-256, in hexadecimal, of a file of any size in little memory. Raises as `check_size`."""
+    with open_file(path, limit) as (file, size):
+        return read_digest(file, size)
+
+
+def read_digest(file: BinaryIO, size: int) -> tuple[int, str]:
+    """The same of so many bytes of an open file; how many there were, and their digest."""
     digest = hashlib.sha256()
-    with _opened(path, limit) as (file, size):
-        left = size
-        while left and (chunk := file.read(min(left, CHUNK_BYTES))):
-            digest.update(chunk)
-            left -= len(chunk)
+    left = size
+    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+        digest.update(chunk)
+        left -= len(chunk)
     return size - left, digest.hexdigest()
 
 
@@ -54,8 +59,11 @@ def first_entries(folder: Path, most: int) -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
-    """The file, and the size that it had when it was opened; what is written behind that meanwhile is not read."""
+def open_file(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """The file, and the size that it had when it was opened; what is written behind that meanwhile is not to be read.
+
+    Raises as `check_size`.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:

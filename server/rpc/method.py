@@ -15,6 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from vouch.server.budget import Hold
 from vouch.server.counting.statistics import Requests
 from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.protobuf import FEW_BYTES, check_fields
@@ -43,6 +44,8 @@ class CallContext:
     """The caller's own headers."""
     peer: str = ""
     """The caller's address, as gRPC writes it."""
+    hold: Hold = field(default_factory=Hold)
+    """What the worker holds for this call; given back when the answer has been written."""
     counted_in: Requests | None = None
     """Of the version that it is about; None as long as none was found."""
     code: int = OK
@@ -55,9 +58,13 @@ class CallContext:
         left_s = self.deadline - asyncio.get_running_loop().time()
         return left_s <= ROUNDING_S + ROUNDING_SHARE * (took_s + left_s)
 
-    def of_one(self) -> "CallContext":
-        """For one message of a stream: the same, with nothing noted."""
-        return CallContext(self.deadline, self.metadata, self.peer)
+    def of_one(self, hold: Hold | None = None) -> "CallContext":
+        """For one message of a stream: the same, with nothing noted.
+
+        Args:
+            hold: its own; None: the call's.
+        """
+        return CallContext(self.deadline, self.metadata, self.peer, hold or self.hold)
 
 
 WireStream = Callable[[AsyncIterator[Sequence[Serialized]], CallContext], AsyncGenerator[list[Parts], None]]

@@ -6,15 +6,16 @@ and an answer is what surrounded the last one of its kind with new numbers in be
 byte for byte but for the order of fields; whatever it does not know is handed to that.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import Message
 
 from vouch.bundle.wire_format import read_varint
+from vouch.server.budget import FREE_BYTES
 from vouch.server.errors import DomainError
 from vouch.server.model.request import Rows
 from vouch.server.rpc.method import CallContext, Method, Serialized
@@ -24,6 +25,10 @@ from vouch.server.serving.catalog import Catalog, Served
 MAX_KNOWN = 256
 """Kinds of request that are remembered; a client that never asks twice alike would fill any number."""
 MAX_SURROUNDING_BYTES = 1024
+OUTPUT_BYTES = 8
+"""Of an image and a class: a probability and a logit."""
+COPIES = 2
+"""Of an answer: the outputs, and what is written."""
 MAX_FIELDS = 16
 """Fields that are looked at for the pixels; a request has fewer, and one of millions would hold up the event loop."""
 
@@ -54,6 +59,11 @@ class Plan:
     encode: Callable[[Rows], Parts]
     """From the model's outputs to the answer."""
 
+    @cached_property
+    def answer_bytes(self) -> int:
+        """Of the model's outputs, and of the answer made of them."""
+        return self.shape[0] * len(self.served.bundle.manifest.labels) * OUTPUT_BYTES * COPIES
+
 
 class FastPath:
     """Answers serialized requests of one method."""
@@ -83,28 +93,20 @@ class FastPath:
 
     def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
         """The answer, where the model is that fast, or a `Soon`; else what has to be waited for."""
-        read = self._plan_and_images(request)
+        read = self.plan_and_images(request)
         if read is None:
             return self._slowly(request, context)
         plan, images = read
         context.counted_in = plan.served.statistics.requests
+        if plan.answer_bytes > FREE_BYTES:
+            context.hold.cover("answers", plan.answer_bytes)
         outputs = plan.served.batcher.run_soon(images, context.deadline)
         if isinstance(outputs, tuple):
             return plan.encode(outputs)
         return Soon(outputs, plan.encode) if outputs is not None else _later(plan, images, context)
 
-    def begin(self, request: Serialized) -> tuple["Rows | asyncio.Future[Rows]", Plan] | None:
-        """The outputs, now or at the end of this turn of the event loop, and what they are for; None where this is no
-        such request, or waiting in the queue is the better way.
-        """
-        read = self._plan_and_images(request)
-        if read is None:
-            return None
-        plan, images = read
-        outputs = plan.served.batcher.run_soon(images)
-        return None if outputs is None else (outputs, plan)
-
-    def _plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:
+    def plan_and_images(self, request: Serialized) -> tuple[Plan, np.ndarray] | None:
+        """What a request asks for; None where it has to go the long way."""
         if self._generation != self._catalog.generation:
             self._forget()
         last = self._last.get(len(request))

@@ -211,6 +211,7 @@ class Member:
         self._serves = False
         self._before, self._said = total([self._before, self._said]), Counts()
         self._before.waiting_images.clear()
+        self._before.held_bytes.clear()
         self._questions.end()
         for path in tuple(self._answers):
             self._answered(path, None)

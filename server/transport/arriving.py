@@ -1,13 +1,14 @@
-"""Messages that have begun to arrive: how long that may take, and how many bytes of them a process holds.
+"""Messages that have begun to arrive: how long that may take, and that their bytes are taken from the budget.
 
-Whoever sends most of a message and then nothing more costs memory for as long as it likes; so this is bounded over all
-callers, before the queues see anything of it.
+Whoever sends most of a message and then nothing more costs memory for as long as it likes; so every piece counts,
+before the services see anything of it.
 """
 
 import asyncio
 from types import TracebackType
 
-from vouch.server.errors import DeadlineExpired, Overloaded
+from vouch.server.budget import Hold
+from vouch.server.errors import DeadlineExpired
 
 WHOLE_WITHIN_S = 120.0
 """For a message, from its first piece on: 64 MiB come at 4.5 megabits a second."""
@@ -21,30 +22,21 @@ that a call with 25 KB takes."""
 class Arriving:
     """Belongs to one event loop."""
 
-    def __init__(self, max_bytes: int) -> None:
-        """
-        Args:
-            max_bytes: of all messages that are not whole; one alone may have more.
-        """
-        self._max_bytes = max_bytes
-        self.held_bytes = 0
+    def __init__(self) -> None:
         self._unfinished: dict[Arrival, None] = {}
         """The oldest first."""
         self._looking = False
 
-    def message(self) -> "Arrival":
+    def message(self, hold: Hold) -> "Arrival":
         """Around the arrival of one, within the task that waits for it.
+
+        Args:
+            hold: what its pieces are taken into; they stay there if it becomes whole.
 
         Raises:
             DeadlineExpired: it takes too long.
         """
-        return Arrival(self)
-
-    def take(self, count: int, of: int) -> None:
-        """So many bytes more, of a message that has so many already. Raises Overloaded."""
-        if of < self.held_bytes and self.held_bytes + count > self._max_bytes:
-            raise Overloaded(f"{self.held_bytes:,} bytes of requests that are not whole wait for their rest")
-        self.held_bytes += count
+        return Arrival(self, hold)
 
     def begin(self, arrival: "Arrival") -> None:
         """It is looked after from now on."""
@@ -56,7 +48,6 @@ class Arriving:
     def end(self, arrival: "Arrival") -> None:
         """It is whole, or has failed."""
         del self._unfinished[arrival]
-        self.held_bytes -= arrival.held_bytes
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -72,14 +63,16 @@ class Arriving:
 class Arrival:
     """One message. Made by `Arriving.message`."""
 
-    __slots__ = ("_arriving", "_expired", "_task", "began_s", "held_bytes")
+    __slots__ = ("_arriving", "_expired", "_hold", "_task", "began_s", "held_bytes")
 
-    def __init__(self, arriving: Arriving) -> None:
+    def __init__(self, arriving: Arriving, hold: Hold) -> None:
         self._arriving = arriving
+        self._hold = hold
         self._expired = False
         self._task: asyncio.Task[object] | None = None
         self.began_s = 0.0
         self.held_bytes = 0
+        """Of its pieces, as they are taken into the hold."""
 
     def __enter__(self) -> "Arrival":
         self._task = asyncio.current_task()
@@ -91,9 +84,9 @@ class Arrival:
         """Another piece of so many bytes; it takes some of its own too.
 
         Raises:
-            Overloaded: with it there are too many.
+            Overloaded, InvalidRequest: the budget has no room for it.
         """
-        self._arriving.take(count + PIECE_BYTES, of=self.held_bytes)
+        self._hold.take("received", count + PIECE_BYTES)
         self.held_bytes += count + PIECE_BYTES
 
     def expire(self) -> None:

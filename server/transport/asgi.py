@@ -21,8 +21,8 @@ from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, UNKNOWN, CallConte
 from vouch.server.rpc.soon import Soon
 from vouch.server.rpc.status import status_of
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.asgi_call import Call, CallerLeft, Receive, Scope, Send
+from vouch.server.transport.intake import Intake
 
 T = TypeVar("T")
 
@@ -30,25 +30,22 @@ T = TypeVar("T")
 class GrpcApp:
     """Answers the methods of some services. An ASGI application, less its lifespan."""
 
-    def __init__(
-        self, methods: Iterable[Method], gate: Gate, max_message_bytes: int, max_arriving_bytes: int = 512 << 20
-    ) -> None:
+    def __init__(self, methods: Iterable[Method], gate: Gate, intake: Intake) -> None:
         """
         Args:
-            max_arriving_bytes: of all messages that are not whole yet.
+            intake: what requests come in through.
         """
         self._methods = {method.path: method for method in methods}
         self._no_method = self._methods.get(NO_METHOD) or no_method()
         self._gate = gate
-        self._max_message_bytes = max_message_bytes
-        self._arriving = Arriving(max_arriving_bytes)
+        self._intake = intake
         self._long_calls: set[asyncio.Task[None] | None] = set()
         """The event loop holds its tasks weakly, and what a call waits for may be held by that call alone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call, of ASGI's type `http`."""
         began_ns = perf_counter_ns()
-        call = Call(scope, receive, send, self._max_message_bytes, self._arriving)
+        call = Call(scope, receive, send, self._intake)
         method, context, code, task = self._methods.get(scope["path"]) or self._no_method, None, CANCELLED, None
         try:
             if not await call.is_grpc():
@@ -61,7 +58,7 @@ class GrpcApp:
                 task = asyncio.current_task()
                 self._long_calls.add(task)
             with nullcontext() if method.while_draining else self._gate:
-                context = CallContext(call.deadline()) if method.wire is not None else call.context()
+                context = CallContext(call.deadline(), hold=call.hold) if method.wire is not None else call.context()
                 await _answer(method, call, context)
             code = OK
         except CallerLeft:
@@ -71,6 +68,7 @@ class GrpcApp:
             code = status.code
             await call.fail(status)
         finally:
+            call.hold.end()
             method.count_call(code, began_ns, context)
             if task is not None:
                 self._long_calls.discard(task)

@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from vouch.server.budget import FREE_BYTES, Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge
 from vouch.server.rpc.method import CallContext, Serialized
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import Status
-from vouch.server.transport.arriving import Arriving
-from vouch.server.transport.inflating import inflated
+from vouch.server.transport.intake import Intake
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -45,11 +45,13 @@ class CallerLeft(Exception):
 class Call:
     """The two directions of a call, as gRPC messages."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int, arriving: Arriving) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
         self._receive = receive
         self._send = send
-        self._max_message_bytes = max_message_bytes
-        self._arriving = arriving
+        self._intake = intake
+        self._max_message_bytes = intake.max_message_bytes
+        self.hold = Hold(intake.budget)
+        """What this process holds for the call; whoever made it ends it."""
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._client = scope["client"]
         self._is_post = scope["method"] == "POST"
@@ -79,7 +81,7 @@ class Call:
         """What came beside the messages."""
         host, port = self._client or ("", 0)
         peer = f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
-        return CallContext(self.deadline(), _Metadata(self._headers), peer)
+        return CallContext(self.deadline(), _Metadata(self._headers), peer, self.hold)
 
     def deadline(self) -> float | None:
         """In the event loop's time."""
@@ -87,7 +89,7 @@ class Call:
         return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
 
     async def one(self) -> Serialized:
-        """The only message of a unary request."""
+        """The only message of a unary request; its bytes are held until the call ends."""
         event = await self._receive()
         body: bytes = event.get("body", b"")
         length = int.from_bytes(body[1:LENGTH_BYTES], "big")
@@ -97,7 +99,7 @@ class Call:
         size = len(body)
         if event.get("more_body", False):
             pieces = [body]
-            with self._arriving.message() as arrival:
+            with self._intake.arriving.message(self.hold) as arrival:
                 arrival.came(size)
                 while event.get("more_body", False) and size <= LENGTH_BYTES + length:
                     event = await self._receive()
@@ -107,21 +109,28 @@ class Call:
                     size += len(pieces[-1])
                     arrival.came(len(pieces[-1]))
             body = b"".join(pieces)
+        elif size > FREE_BYTES:
+            self.hold.take("received", size)
         if size != LENGTH_BYTES + length or event.get("more_body", False):
             self._take({**event, "body": body})
             return await self._one_carefully()
         return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
 
-    async def _one_carefully(self) -> bytes:
+    async def _one_carefully(self) -> Serialized:
         message = await self._next()
         if message is None or await self._next() is not None:
             raise InvalidRequest("expected exactly one message")
         return message
 
-    async def pieces(self) -> AsyncIterator[list[bytes]]:
-        """All messages, as many at a time as have come together, until the caller has closed its side."""
+    async def pieces(self) -> AsyncIterator[list[Serialized]]:
+        """All messages, as many at a time as have come together, until the caller has closed its side.
+
+        Their bytes are held until the next ones are asked for.
+        """
         while (message := await self._next()) is not None:
             yield [message, *self._following()]
+            message = None
+            self.hold.end()
 
     def _following(self) -> Iterator[bytes]:
         """What has been read whole behind it already; something else than a plain message is left where it is."""
@@ -136,7 +145,7 @@ class Call:
         read.release()
         del self._read[:at]
 
-    async def _next(self) -> bytes | None:
+    async def _next(self) -> Serialized | None:
         """The next message; None at the end. Raises CallerLeft."""
         while len(self._read) < LENGTH_BYTES:
             if self._ended:
@@ -150,12 +159,14 @@ class Call:
         stop = LENGTH_BYTES + length
         if len(self._read) < stop:
             await self._read_to(stop)
+        if len(self._read) > max(FREE_BYTES, self.hold.bytes):
+            self.hold.take("received", len(self._read) - self.hold.bytes)
         message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
         del self._read[:stop]
         return await self._inflated(message) if compressed else message
 
     async def _read_to(self, stop: int) -> None:
-        with self._arriving.message() as arrival:
+        with self._intake.arriving.message(self.hold) as arrival:
             arrival.came(len(self._read))
             while (before := len(self._read)) < stop:
                 if self._ended:
@@ -172,9 +183,9 @@ class Call:
         self._read += event.get("body", b"")
         self._ended = not event.get("more_body", False)
 
-    async def _inflated(self, message: bytes) -> bytes:
+    async def _inflated(self, message: bytes) -> Serialized:
         encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
-        return await inflated(message, encoding, self._max_message_bytes)
+        return await self._intake.inflater.inflated(message, encoding, self.hold, self._client)
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""

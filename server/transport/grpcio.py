@@ -3,7 +3,7 @@
 from __future__ import annotations  # grpcio's classes are generic in its stubs only
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing, nullcontext
 from time import perf_counter_ns
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from vouch.server.budget import FREE_BYTES, Hold
 from vouch.server.errors import StartFailed, Unsupported
-from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, CallContext, Method, no_method
+from vouch.server.rpc.method import CANCELLED, NO_METHOD, OK, CallContext, Method, Serialized, no_method
 from vouch.server.rpc.status import status_of
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.inflating import inflated_if_compressed
+from vouch.server.transport.inflating import COMPRESSED, encoding_of
+from vouch.server.transport.intake import Intake
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
@@ -77,9 +79,10 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
     server = grpc.aio.server(options=options(listening))
     table = {method.path: method for method in methods}
     nothing = table.pop(NO_METHOD, None) or no_method()
+    intake = Intake(listening.max_message_bytes, listening.budget, listening.cores)
     for method in table.values():
         _, service, name = method.path.split("/")
-        handlers = {name: _handler(method, gate, listening.max_message_bytes)}
+        handlers = {name: _handler(method, gate, intake)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     server.add_generic_rpc_handlers((_NoMethod(nothing),))  # asked last
     where = f"{listening.host}:{listening.port}"
@@ -151,7 +154,7 @@ class _NoMethod(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(handle)
 
 
-def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: Method, gate: Gate, intake: Intake) -> grpc.RpcMethodHandler[Any, Any]:
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -160,19 +163,33 @@ def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandle
     }[method.client_streaming, method.server_streaming]
     answer = _answer_stream if method.server_streaming else _answer_one
 
-    async def plain(requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def plain(request: bytes, hold: Hold, caller: Callable[[], str]) -> Serialized:
+        if len(request) > FREE_BYTES:
+            hold.take("received", len(request))
+        if not request.startswith(COMPRESSED):
+            return request
+        return await intake.inflater.inflated(request, encoding_of(request), hold, caller())
+
+    async def all_plain(
+        requests: AsyncIterator[bytes], hold: Hold, caller: Callable[[], str]
+    ) -> AsyncIterator[Serialized]:
         async for request in requests:
-            yield await inflated_if_compressed(request, max_bytes)
+            read = await plain(request, hold, caller)
+            del request  # or a stream that is quiet would keep it
+            yield read
+            del read
+            hold.end()
 
     async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        began_ns, call, code = perf_counter_ns(), None, CANCELLED
+        began_ns, call, code, hold = perf_counter_ns(), None, CANCELLED, Hold(intake.budget)
         try:
             with nullcontext() if method.while_draining else gate:
                 call = CallContext(_deadline(context)) if method.wire is not None else _context(context)
-                if method.client_streaming:
-                    request = plain(request)
-                else:
-                    request = await inflated_if_compressed(request, max_bytes)
+                call.hold = hold
+                reading = all_plain if method.client_streaming else plain
+                request = reading(request, hold, context.peer)
+                if not method.client_streaming:
+                    request = await request
                 response = await answer(method, request, context, call)
             code = OK
             return response
@@ -182,6 +199,7 @@ def _handler(method: Method, gate: Gate, max_bytes: int) -> grpc.RpcMethodHandle
             status = status_of(err, method.path)
             code = status.code
         finally:
+            hold.end()
             method.count_call(code, began_ns, call)
         return await context.abort(STATUS_CODES[status.code], status.message)
 
@@ -201,7 +219,7 @@ async def _answer_stream(
     method: Method, request: Any, context: grpc.aio.ServicerContext[Any, Any], call: CallContext
 ) -> None:
     if method.wire_stream is not None:
-        async with aclosing(method.wire_stream(((one,) async for one in request), call)) as answers:
+        async with aclosing(method.wire_stream(_one_by_one(request), call)) as answers:
             async for ready in answers:
                 for parts in ready:
                     await context.write(b"".join(parts))
@@ -209,6 +227,12 @@ async def _answer_stream(
     async with aclosing(method.function(_decoded(method, request), call)) as responses:
         async for response in responses:
             await context.write(response.SerializeToString())
+
+
+async def _one_by_one(requests: AsyncIterator[Serialized]) -> AsyncIterator[tuple[Serialized]]:
+    async for one in requests:
+        yield (one,)
+        del one  # or a stream that is quiet would keep it
 
 
 def _decoded(method: Method, request: Any) -> Message | AsyncIterator[Message]:

@@ -22,6 +22,7 @@ from vouch.server.rpc.method import Method
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.addresses import bound, cannot_listen
 from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.intake import Intake
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
@@ -205,7 +206,7 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     table = list(methods)
-    app = GrpcApp(table, gate, listening.max_message_bytes, listening.max_arriving_bytes)
+    app = GrpcApp(table, gate, Intake(listening.max_message_bytes, listening.budget, listening.cores))
     server = H2cornServer(app, listening, _policies(table, listening))
     await server.start()
     return server

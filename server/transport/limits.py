@@ -3,6 +3,7 @@
 import resource
 from dataclasses import dataclass
 
+from vouch.server.budget import UNBOUNDED, Budget
 from vouch.server.transport.tls import TlsFiles
 
 MAX_CONCURRENT_STREAMS = 1024
@@ -37,8 +38,10 @@ class Listening:
     """None: plaintext."""
     max_message_bytes: int = 64 << 20
     """Of one message, in either direction."""
-    max_arriving_bytes: int = 512 << 20
-    """Of all messages that are not whole yet."""
+    budget: Budget = UNBOUNDED
+    """Of what callers make this process hold."""
+    cores: int = 1
+    """That this process may use."""
     max_connections: int = 4096
     """At once. What RLIMIT_NOFILE leaves may be less."""
     grace_s: float = 30.0

@@ -44,7 +44,8 @@ async def _serve(assigned: Assignment, supervisor: Channel) -> None:
         shared=True,
         tls=tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca),
         max_message_bytes=settings.max_message_bytes,
-        max_arriving_bytes=settings.max_queue_bytes,
+        budget=worker.budget,
+        cores=assigned.cores,
         max_connections=settings.max_connections,
         grace_s=settings.grace_s,
     )

@@ -9,6 +9,7 @@ from functools import partial
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import Bundle, open_bundle
+from vouch.server.budget import worker_budget
 from vouch.server.cores import keep_to
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BatchDone, Requests, Statistics
@@ -37,7 +38,6 @@ from vouch.server.link.messages import (
 from vouch.server.link.questions import Questions
 from vouch.server.logs import event, start_log
 from vouch.server.model.batcher import Limits, start_batcher
-from vouch.server.model.budget import Budget
 from vouch.server.model.loader import load
 from vouch.server.model.session import require_provider
 from vouch.server.model.time_limits import load_within_s
@@ -77,9 +77,9 @@ class Worker:
         self._cores = cores
         self._readiness = Readiness()
         self.gate = Gate()
-        self._decoder = Decoder(cores, settings.max_queue_images, settings.max_queue_bytes)
+        self.budget = worker_budget(settings.max_held_bytes)
+        self._decoder = Decoder(cores, settings.max_queue_images, self.budget)
         self.catalog = Catalog(on_change=lambda: self._readiness.set(self.catalog.ready))
-        self._budget = Budget(settings.max_queue_bytes)
         self._report: Callable[[Report], None] = lambda report: None
         self._counts = Counts()
         self._questions = Questions()
@@ -143,7 +143,7 @@ class Worker:
             requests.merge(method.requests)
         served = [entry.served for entry in self.catalog.entries() if entry.served is not None]
         waiting = {one.bundle.manifest.name: one.batcher.waiting_images for one in served}
-        return Counts(self._counts.versions, requests, waiting)
+        return Counts(self._counts.versions, requests, waiting, self.budget.held_by_kind())
 
     async def _total(self) -> Counts:
         """Raises CountsUnknown."""
@@ -206,7 +206,7 @@ class Worker:
         batcher = start_batcher(
             session.run,
             Limits(settings.max_batch_size, settings.max_queue_images, at_once, settings.max_delay_ms / 1000),
-            self._budget.share(),
+            self.budget.share(),
             on_death=lambda err: self._lost(version[0], err),
             on_batch=partial(_count, statistics, str(bundle)),
             unusable=unusable_in(bundle.manifest),

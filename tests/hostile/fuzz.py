@@ -39,6 +39,7 @@ from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
 from vouch.server.settings import Transport
 from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.intake import Intake
 from vouch.server.worker.heap import resident_bytes
 
 ENDLESS = "/grpc.health.v1.Health/Watch"
@@ -81,7 +82,7 @@ async def house(path: Path) -> AsyncIterator[list[Method]]:
     batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
     catalog.install(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
     services = [
-        *Classifier(catalog, gate, Decoder(1, 100, 1 << 26), 500).methods(),
+        *Classifier(catalog, gate, Decoder(1, 100), 500).methods(),
         *Inference(catalog, gate, readiness, 500).methods(),
     ]
     names = sorted({method.path.split("/")[1] for method in services})
@@ -117,7 +118,7 @@ async def in_process(seed: int, numbers: Iterable[int], path: Path) -> Counter[i
     codes: Counter[int] = Counter()
     before = 0
     async with house(path) as methods:
-        app = GrpcApp(methods, Gate(), 1 << 20)
+        app = GrpcApp(methods, Gate(), Intake(1 << 20))
         paths = [method.path for method in methods if method.path != ENDLESS]
         for number in numbers:
             random = random_of(seed, "message", number)

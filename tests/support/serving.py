@@ -95,7 +95,7 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
     methods = [
-        *Classifier(catalog, gate, Decoder(2, 100, 1 << 26), MAX_REQUEST_IMAGES).methods(),
+        *Classifier(catalog, gate, Decoder(2, 100), MAX_REQUEST_IMAGES).methods(),
         *Inference(catalog, gate, readiness, MAX_REQUEST_IMAGES).methods(),
         *Health(readiness, ["vouch.v1.Classifier"]).methods(),
         *Reflection(["vouch.v1.Classifier", "inference.GRPCInferenceService"]).methods(),

@@ -1,7 +1,7 @@
 """vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from struct import Struct
@@ -10,18 +10,18 @@ import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import caveats
-from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Calibration
 from vouch.bundle.wire_format import varint
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.errors import BundleGone, InvalidRequest
-from vouch.server.model.recount import recount
+from vouch.server.budget import Hold
+from vouch.server.errors import InvalidRequest
 from vouch.server.model.request import Rows
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.method import CallContext, Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
+from vouch.server.services.classifier.evaluate import Evaluations
 from vouch.server.services.decoder import Decoder
 from vouch.server.services.fast import FastPath, Plan, Surrounded, find_field
 from vouch.server.services.fast_stream import Envelope, StreamPath, close_named, open_named
@@ -42,6 +42,7 @@ class Classifier:
         self._gate = gate
         self._decoder = decoder
         self._max_request_images = max_request_images
+        self._evaluations = Evaluations()
 
     def methods(self) -> list[Method]:
         """The service as a table."""
@@ -56,8 +57,8 @@ class Classifier:
             context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
             sets_of = set_rule(manifest, request.coverage)
-            images = await self._images(request, served)
-            outputs = Outputs(*await served.batcher.submit(images, context.deadline))
+            images = await self._images(request, served, context.hold)
+            outputs = Outputs(*await served.batcher.submit(images, context.deadline, context.hold.bytes))
             top_k = min(request.top_k or 1, len(manifest.labels))
             classes, probabilities = most_probable(outputs.probabilities, top_k)
             sizes, members = ranked(outputs.probabilities, sets_of(outputs.probabilities)) if sets_of else ((), ())
@@ -89,22 +90,16 @@ class Classifier:
         return pb.GetModelResponse(model=describe(self._catalog.entry(request.model)))
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: CallContext) -> AsyncIterator[pb.EvaluateResponse]:
-        """The count so far after each batch of the validation split."""
+        """The count so far after each batch of the validation split; callers of one version share a count."""
         with self._catalog.find(request.model).lease() as served:
             context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
-            try:
-                validation = await asyncio.to_thread(served.bundle.read_validation)
-            except BundleError as err:
-                raise BundleGone(
-                    f"the validation split of {served.bundle} can no longer be read as it was published; the server's "
-                    "log says why"
-                ) from err
             claim = _accuracy(manifest.claim.accuracy)
-            async for count in recount(served.batcher, validation, manifest):
-                yield pb.EvaluateResponse(
-                    model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
-                )
+            async with aclosing(self._evaluations.counts(served, context.hold)) as counts:
+                async for count in counts:
+                    yield pb.EvaluateResponse(
+                        model=manifest.name, version=manifest.version, claim=claim, served=_accuracy(count)
+                    )
 
     def _plan(self, request: pb.PredictRequest) -> Plan | None:
         """How requests like this one are answered: raw pixels in, no label sets out."""
@@ -137,13 +132,13 @@ class Classifier:
             return Plan(served, images.shape, encode_one if len(images) == 1 else encode_best)
         return Plan(served, images.shape, encode)
 
-    async def _images(self, request: pb.PredictRequest, served: Served) -> np.ndarray:
+    async def _images(self, request: pb.PredictRequest, served: Served, hold: Hold) -> np.ndarray:
         expected = served.bundle.manifest.input
         if request.WhichOneof("images") == "raw":
             return raw_images(request.raw.pixels, request.raw.shape, expected, self._max_request_images)
         if request.WhichOneof("images") == "encoded":
             check_count(len(request.encoded.files), self._max_request_images)
-            return await self._decoder.decode(request.encoded.files, expected)
+            return await self._decoder.decode(request.encoded.files, expected, hold)
         raise InvalidRequest("expected images, raw or encoded; got neither")
 
     async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> pb.PredictStreamResponse:

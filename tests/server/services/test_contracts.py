@@ -59,9 +59,7 @@ def test_each_method_of_our_own_contracts_has_a_function() -> None:
     """Only other people's services may have methods that we have not."""
     catalog, gate = Catalog(on_change=lambda: None), Gate()
     tables = {
-        classifier_pb2.DESCRIPTOR.services_by_name["Classifier"]: Classifier(
-            catalog, gate, Decoder(1, 1, 1), 1
-        ).methods(),
+        classifier_pb2.DESCRIPTOR.services_by_name["Classifier"]: Classifier(catalog, gate, Decoder(1, 1), 1).methods(),
         inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]: Inference(
             catalog, gate, Readiness(), 1
         ).methods(),

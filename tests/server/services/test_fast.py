@@ -36,7 +36,7 @@ class House:
         self.folder = ModelsFolder(folder)
         self.at_once_images = at_once_images
         self.catalog = Catalog()
-        self.decoder = Decoder(1, 100, 1 << 20)
+        self.decoder = Decoder(1, 100)
         services = (
             Inference(self.catalog, Gate(), Readiness(), MAX_REQUEST_IMAGES),
             Classifier(self.catalog, Gate(), self.decoder, MAX_REQUEST_IMAGES),

@@ -46,7 +46,7 @@ class House:
         self.catalog.install(
             Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, at_once_images)))
         )
-        self.decoder = Decoder(1, 100, 1 << 20)
+        self.decoder = Decoder(1, 100)
         services = (
             Inference(self.catalog, Gate(), Readiness(), 50),
             Classifier(self.catalog, Gate(), self.decoder, 50),

@@ -10,6 +10,7 @@ import vouch.server.transport.h2corn
 from tests.hostile.frames import PREDICT, message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import echo
+from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import Overloaded
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.arriving import Arriving
@@ -21,38 +22,25 @@ MOST = message(bytes(995))[:-1]
 """All but the last byte of a message."""
 
 
-async def test_bytes_are_held_until_a_message_is_whole() -> None:
-    """A second one that does not fit beside it is refused; one alone may have any size."""
-    arriving = Arriving(100)
-    with arriving.message() as one:
-        one.came(80)
-        one.came(80)
-        refused = pytest.raises(Overloaded, match="288 bytes of requests that are not whole wait for their rest")
-        with arriving.message() as other, refused:
-            other.came(1)
-        assert arriving.held_bytes == 288
+async def test_bytes_of_messages_that_are_not_whole_are_taken_from_the_budget() -> None:
+    """A piece that does not fit beside others' is refused; what is whole is held on, until its call ends."""
+    arriving, budget = Arriving(), worker_budget(7000)
+    with Hold(budget) as one, Hold(budget) as other:
+        with arriving.message(one) as arrival:
+            arrival.came(2000)
+            arrival.came(2000)
+        refused = pytest.raises(Overloaded, match="3,064 bytes more .requests. do not fit")
+        with refused, arriving.message(other) as second:
+            second.came(3000)
+        held = budget.held
 
-    assert arriving.held_bytes == 0
-
-
-async def test_bytes_of_callers_who_leave_are_held_no_longer() -> None:
-    """However they leave."""
-    arriving = Arriving(100)
-
-    async def leave() -> None:
-        with arriving.message() as arrival:
-            arrival.came(80)
-            raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        await leave()
-
-    assert arriving.held_bytes == 0
+    assert held == 4128
+    assert budget.held == 0
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[H2cornServer]:
-    one = await start_h2corn(echo(), Gate(), Listening(max_arriving_bytes=5600))
+    one = await start_h2corn(echo(), Gate(), Listening(budget=worker_budget(7000)))
     yield one
     await one.stop()
 
@@ -93,7 +81,9 @@ async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(server:
     whole = await begun(server, PREDICT, message(b""))
     whole.send(b"", last=True)
 
-    assert await ended(late) == ("8", "5,315 bytes of requests that are not whole wait for their rest")
+    status, text = await ended(late)
+    assert status == "8"
+    assert text.startswith("1,063 bytes more (requests) do not fit: this worker holds 5,315 bytes for its callers")
     assert (await ended(whole))[0] == "0"
     for call in (*waiting[1:], late, whole):
         call.close()

@@ -14,6 +14,7 @@ from vouch.server.rpc.method import CANCELLED, CallContext, methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.asgi_call import Event, timeout_s
+from vouch.server.transport.intake import Intake
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 PREDICT = f"/{SERVICE.full_name}/Predict"
@@ -86,7 +87,9 @@ class Caller:
         self.sent.append(event)
 
     async def call(self) -> "Caller":
-        await GrpcApp(methods(SERVICE, self.echo), Gate(), MAX_MESSAGE_BYTES)(self.scope, self.receive, self.send)
+        await GrpcApp(methods(SERVICE, self.echo), Gate(), Intake(MAX_MESSAGE_BYTES))(
+            self.scope, self.receive, self.send
+        )
         return self
 
     @property
@@ -202,7 +205,9 @@ async def test_a_caller_who_leaves_ends_the_service(
     caller = Caller(framed(REQUEST), path=f"/{SERVICE.full_name}/{name}")
     caller.echo.hang = True
     table = methods(SERVICE, caller.echo)
-    calling = asyncio.create_task(GrpcApp(table, Gate(), MAX_MESSAGE_BYTES)(caller.scope, caller.receive, caller.send))
+    calling = asyncio.create_task(
+        GrpcApp(table, Gate(), Intake(MAX_MESSAGE_BYTES))(caller.scope, caller.receive, caller.send)
+    )
     async with asyncio.timeout(10):
         await caller.echo.began.wait()
         leave(caller, calling)
