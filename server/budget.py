@@ -178,6 +178,11 @@ class Hold:
         self.bytes = 0
         """Of all kinds."""
 
+    @property
+    def budget_bytes(self) -> int:
+        """Of the whole budget."""
+        return self._budget.total_bytes
+
     def take(self, kind: Kind, count: int) -> None:
         """So many bytes more, until `end`. Raises as `Share.require`; what was held before is held on."""
         self._budget.of(kind).require(count, self.bytes)
@@ -189,6 +194,10 @@ class Hold:
             return False
         self._note(kind, count)
         return True
+
+    def refusal(self, kind: Kind, count: int) -> InvalidRequest | Overloaded:
+        """Why so many bytes more are not taken."""
+        return self._budget.of(kind).refusal(count, self.bytes)
 
     def cover(self, kind: Kind, count: int) -> None:
         """So many bytes of this kind in all, until `end`: what is held of it already counts. Raises as `take`."""

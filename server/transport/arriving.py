@@ -8,12 +8,14 @@ import asyncio
 from types import TracebackType
 
 from vouch.server.budget import Hold
-from vouch.server.errors import DeadlineExpired
+from vouch.server.errors import DeadlineExpired, DomainError
 
 WHOLE_WITHIN_S = 120.0
 """For a message, from its first piece on: 64 MiB come at 4.5 megabits a second."""
 PIECE_BYTES = 64
 """What a piece takes beside its content."""
+MOST_REFUSED = 4
+"""Younger messages that are refused for a piece of an older one."""
 LOOKS = 20
 """In that time, how often the late ones are looked for. A timer for each message would take 7 of the 100 microseconds
 that a call with 25 KB takes."""
@@ -47,7 +49,11 @@ class Arriving:
 
     def end(self, arrival: "Arrival") -> None:
         """It is whole, or has failed."""
-        del self._unfinished[arrival]
+        self._unfinished.pop(arrival, None)
+
+    def youngest(self) -> "Arrival | None":
+        """Of all that are not whole."""
+        return next(reversed(self._unfinished), None)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -63,12 +69,12 @@ class Arriving:
 class Arrival:
     """One message. Made by `Arriving.message`."""
 
-    __slots__ = ("_arriving", "_expired", "_hold", "_task", "began_s", "held_bytes")
+    __slots__ = ("_arriving", "_ended_by", "_hold", "_task", "began_s", "held_bytes")
 
     def __init__(self, arriving: Arriving, hold: Hold) -> None:
         self._arriving = arriving
         self._hold = hold
-        self._expired = False
+        self._ended_by: DomainError | None = None
         self._task: asyncio.Task[object] | None = None
         self.began_s = 0.0
         self.held_bytes = 0
@@ -83,22 +89,43 @@ class Arrival:
     def came(self, count: int) -> None:
         """Another piece of so many bytes; it takes some of its own too.
 
+        Where there is no room, messages that began later are refused: of those that come together some become whole.
+
         Raises:
-            Overloaded, InvalidRequest: the budget has no room for it.
+            Overloaded, InvalidRequest: the budget has no room for it even so.
         """
-        self._hold.take("received", count + PIECE_BYTES)
-        self.held_bytes += count + PIECE_BYTES
+        size = count + PIECE_BYTES
+        for _ in range(MOST_REFUSED):
+            if self._hold.takes("received", size):
+                break
+            victim = self._arriving.youngest()
+            if victim is None or victim is self:
+                raise self._hold.refusal("received", size)
+            victim.refuse()
+        else:
+            self._hold.take("received", size)
+        self.held_bytes += size
 
     def expire(self) -> None:
         """Ends the wait for the rest."""
-        if self._task is not None and not self._expired:
-            self._expired = True
+        self._end(DeadlineExpired(f"the request was not whole within {WHOLE_WITHIN_S:.0f} s"))
+
+    def refuse(self) -> None:
+        """Gives its bytes to an older one."""
+        self._arriving.end(self)
+        self._end(self._hold.refusal("received", self.held_bytes))
+        self._hold.give_back("received", self.held_bytes)
+        self.held_bytes = 0
+
+    def _end(self, why: DomainError) -> None:
+        if self._task is not None and self._ended_by is None:
+            self._ended_by = why
             self._task.cancel()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._arriving.end(self)
-        if self._expired and isinstance(error, asyncio.CancelledError) and self._task is not None:
+        if self._ended_by is not None and isinstance(error, asyncio.CancelledError) and self._task is not None:
             self._task.uncancel()
-            raise DeadlineExpired(f"the request was not whole within {WHOLE_WITHIN_S:.0f} s") from error
+            raise self._ended_by from error

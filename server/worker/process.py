@@ -18,7 +18,7 @@ with loading():
     from vouch.server.transport.choice import chosen_transport, start_transport
     from vouch.server.transport.limits import Listening
     from vouch.server.transport.tls import tls_files
-    from vouch.server.worker.heap import give_back
+    from vouch.server.worker.heap import give_back, keep_large_pieces_apart
     from vouch.server.worker.worker import worker_of
 
 log = logging.getLogger("vouch.server")
@@ -63,4 +63,5 @@ async def _serve(assigned: Assignment, supervisor: Channel) -> None:
 
 
 if __name__ == "__main__":
+    keep_large_pieces_apart()
     uvloop.run(run(assignment()))

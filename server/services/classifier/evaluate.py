@@ -17,6 +17,9 @@ from vouch.server.errors import BundleGone, DomainError
 from vouch.server.model.recount import recount
 from vouch.server.serving.catalog import Served
 
+PART = 8
+"""Of the budget: which part of it a batch takes at most. A model of large images is counted in smaller batches than
+training did, which may round a few answers differently."""
 COPIES = 2
 """Of a batch: as it is read, and while the next one is made."""
 
@@ -93,9 +96,11 @@ class _Running:
 
     async def _batches(self) -> AsyncIterator[Validation]:
         bundle = self._served.bundle
-        image_bytes = math.prod(bundle.manifest.input.shape)
-        self._hold.take("evaluated", COPIES * COUNTING_BATCH * image_bytes)
-        batches = bundle.read_validation_rows(COUNTING_BATCH)
+        image_bytes = COPIES * math.prod(bundle.manifest.input.shape)
+        most = max(1, self._hold.budget_bytes // PART // image_bytes)
+        count = min(COUNTING_BATCH, bundle.manifest.claim.total, most)
+        self._hold.take("evaluated", count * image_bytes)
+        batches = bundle.read_validation_rows(count)
         try:
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 yield batch

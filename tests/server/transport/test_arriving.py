@@ -38,6 +38,35 @@ async def test_bytes_of_messages_that_are_not_whole_are_taken_from_the_budget() 
     assert budget.held == 0
 
 
+async def test_of_messages_that_come_together_the_first_become_whole() -> None:
+    """The youngest is refused for a piece of an older one that has no room, and not every one of them."""
+    arriving, budget, room = Arriving(), worker_budget(64_000), asyncio.Semaphore(0)
+    budget.share()
+
+    async def come() -> str:
+        with Hold(budget) as hold:
+            try:
+                with arriving.message(hold) as arrival:
+                    for _ in range(8):
+                        arrival.came(1936)
+                        await asyncio.sleep(0)
+            except Overloaded as err:
+                return str(err)
+            await room.acquire()
+            return "whole"
+
+    coming = [asyncio.create_task(come()) for _ in range(10)]
+    async with asyncio.timeout(30):
+        await asyncio.wait(coming[2:])
+        for _ in range(2):
+            room.release()
+        said = await asyncio.gather(*coming)
+
+    assert said[:2] == ["whole", "whole"]
+    assert all("do not fit" in one for one in said[2:])
+    assert budget.held == 0
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[H2cornServer]:
     one = await start_h2corn(echo(), Gate(), Listening(budget=worker_budget(7000)))
