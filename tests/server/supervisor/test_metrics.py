@@ -47,7 +47,7 @@ def state() -> State:
     others.add(PREDICT, 5, 1_000)
     return State(
         started_s=1_790_000_000.25,
-        counts=Counts({"a": {3: version}}, others, {"a": 7}),
+        counts=Counts({"a": {3: version}}, others, {"a": 7}, {"received": 5000}),
         served=(
             ServedModel(
                 "a", 3, Accuracy(correct=97, total=100), Accuracy(correct=98, total=100), "1234567890ab" + "c" * 52
@@ -153,6 +153,7 @@ def test_runs_are_told_by_their_time_their_images_and_how_long_requests_waited()
     assert values(batches, "_sum", **LABELS) == [102]
     assert values(families["vouch_failed_requests"], "_total", **LABELS) == [2]
     assert values(families["vouch_queue_images"], model="a") == [7]
+    assert values(families["vouch_held_bytes"], kind="received") == [5000]
 
 
 @pytest.mark.parametrize(("what", "correct"), [("claim", 97), ("served", 98)])
