@@ -99,6 +99,7 @@ class _Reading(Generic[Request, Response]):
         except Exception as err:
             end = err
         self.put(end)
+        del end  # it leads back here: a circle, which would keep the last request until garbage is collected
 
     async def _taken(self, request: Request) -> Hold | DomainError:
         """What is held for a request, when there is room; why there is none where that would not change."""
@@ -126,7 +127,10 @@ class _Reading(Generic[Request, Response]):
             self._sizes.append(0)
             self._holds.append(self._hold.another())
         else:
-            raise taken
+            try:
+                raise taken
+            finally:
+                del taken  # likewise
         self.put(answer if isinstance(answer, Soon) else asyncio.ensure_future(answer))
 
     async def _wait_for_room(self) -> None:
@@ -147,9 +151,12 @@ class _Reading(Generic[Request, Response]):
         first = answers.popleft()
         if first is None:
             return None
-        if isinstance(first, Exception):
-            raise first
-        ready: list[Response] = [await first]
+        try:
+            if isinstance(first, Exception):
+                raise first
+            ready: list[Response] = [await first]
+        finally:
+            del first  # likewise
         while answers and (following := _there(answers[0])) is not None:
             ready.append(await following)
             answers.popleft()

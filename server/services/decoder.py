@@ -153,6 +153,7 @@ class Decoder:
         finally:
             if file.pixels.cancelled():  # it may stay in its lane until it would have had its turn
                 file.parts = replace(file.parts, encoded=b"")
+            del file  # its error leads back here: a circle, which would keep the request until garbage is collected
 
     def _lane(self, parts: ImageParts) -> _Lane:
         return self._large if parts.decode_s > LARGE_S else self._small

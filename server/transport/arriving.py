@@ -128,4 +128,8 @@ class Arrival:
         self._arriving.end(self)
         if self._ended_by is not None and isinstance(error, asyncio.CancelledError) and self._task is not None:
             self._task.uncancel()
-            raise self._ended_by from error
+            why, self._ended_by = self._ended_by, None
+            try:
+                raise why from error
+            finally:  # the error leads back here: a circle, which would keep the pieces until garbage is collected
+                del why, error

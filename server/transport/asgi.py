@@ -130,7 +130,10 @@ async def _watched(awaitable: Awaitable[T], call: Call) -> T:
             one.cancel()
         if waiting:
             await asyncio.wait(waiting)
-    return work.result()
+    try:
+        return work.result()
+    finally:  # its error leads back here: a circle, which would keep the request until the next collection of garbage
+        del work, waiting, awaitable
 
 
 def _not_forgotten(work: "asyncio.Future[Any]") -> None:

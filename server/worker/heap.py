@@ -9,6 +9,7 @@ sixty files of 27 MB, of which a worker held a few at a time, left it at 1,088 M
 
 import asyncio
 import ctypes
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -56,6 +57,7 @@ async def give_back() -> None:
         is_busy = now_s - began_s > BUSY * LOOK_INTERVAL_S
         has_worked = now_s - trimmed_at_s > WORKED_S  # what is freed after one time is given back the next
         if has_worked and not is_busy and resident_bytes() > least + WORTH_BYTES:
+            gc.collect()
             await asyncio.to_thread(trim, 0)
             trimmed_at_s = time.process_time()
 

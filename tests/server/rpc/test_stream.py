@@ -1,6 +1,7 @@
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -161,6 +162,27 @@ async def test_a_stream_waits_for_its_own_answers_where_others_have_taken_the_ro
 
     assert answers == [0, 2, -1, 6]
     assert budget.held == 50_000
+
+
+async def test_a_stream_that_fails_keeps_nothing_of_its_requests(circles: Callable[[], list[str]]) -> None:
+    """Whether an answer fails or there is no room."""
+
+    async def fails(number: int, _: Hold) -> int:
+        raise InvalidRequest(f"number {number}")
+
+    async def pieces() -> AsyncIterator[list[int]]:
+        yield [0]
+
+    async def ended(work: Work[int, int]) -> None:
+        with suppress(InvalidRequest):
+            async for _ in answer_pieces(pieces(), work, Gate(), Hold(worker_budget(10_000))):
+                pass
+
+    await ended(Work(fails))
+    await ended(Work(doubled, size=lambda _: 20_000))
+    await settle()
+
+    assert circles() == []
 
 
 async def test_what_has_no_room_ends_a_stream_that_cannot_say_so_otherwise() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -142,6 +142,14 @@ async def test_a_broken_file_frees_its_thread(decoder: Decoder) -> None:
             await decoder.decode([TINY_FILE, broken], SMALL)
 
     assert (await decoder.decode([TINY_FILE] * 5, SMALL)).shape == (5, 8, 8)
+
+
+async def test_what_is_refused_keeps_nothing(decoder: Decoder, circles: Callable[[], list[str]]) -> None:
+    """Neither its files nor its images."""
+    with pytest.raises(InvalidRequest, match="file 0"):
+        await decoder.decode([TINY_FILE.replace(b"IDAT", b"IDAT\0", 1)], SMALL)
+
+    assert circles() == []
 
 
 async def test_images_of_a_call_are_bounded_before_they_are_made() -> None:

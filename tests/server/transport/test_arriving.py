@@ -1,7 +1,7 @@
 """Messages that never become whole: how long they may take, and how much they may hold, over all callers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -36,6 +36,33 @@ async def test_bytes_of_messages_that_are_not_whole_are_taken_from_the_budget() 
 
     assert held == 4128
     assert budget.held == 0
+
+
+async def test_a_message_that_is_refused_for_an_older_one_keeps_nothing(circles: Callable[[], list[str]]) -> None:
+    """Its pieces are free when its call ends."""
+    arriving, budget, came = Arriving(), worker_budget(64_000), asyncio.Event()
+    budget.share()
+
+    async def young() -> str:
+        try:
+            with Hold(budget) as hold, arriving.message(hold) as arrival:
+                arrival.came(20_000)
+                came.set()
+                await asyncio.Event().wait()
+        except Overloaded:
+            return "refused"
+        return "whole"
+
+    with Hold(budget) as hold, arriving.message(hold) as old:
+        old.came(10_000)
+        younger = asyncio.create_task(young())
+        async with asyncio.timeout(10):
+            await came.wait()
+            old.came(20_000)
+            assert await younger == "refused"
+    del younger
+
+    assert circles() == []
 
 
 async def test_of_messages_that_come_together_the_first_become_whole() -> None:

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import worker_budget
 from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.method import CANCELLED, CallContext, methods
 from vouch.server.serving.gate import Gate
@@ -27,6 +28,7 @@ class Echo:
     def __init__(self) -> None:
         self.context = CallContext()
         self.hang = False
+        self.refuses = False
         self.times = 1
         self.began = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -35,6 +37,8 @@ class Echo:
         self.context = context
         self.began.set()
         try:
+            if self.refuses:
+                raise InvalidRequest("refused")
             if self.hang:
                 await asyncio.Event().wait()
         finally:
@@ -110,6 +114,22 @@ def framed(content: bytes, compressed: bool = False) -> bytes:
 
 
 REQUEST = pb.PredictRequest(model="tiny").SerializeToString()
+
+
+async def test_a_call_that_fails_keeps_nothing_of_its_request(circles: Callable[[], list[str]]) -> None:
+    """Whether its function refuses it, or what came of it has no room."""
+    caller = Caller(framed(REQUEST))
+    caller.echo.refuses = True
+    await caller.call()
+    large = Caller(framed(bytes(900))[:800], bytes(105))
+    budget = worker_budget(800)
+    await GrpcApp(methods(SERVICE, large.echo), Gate(), Intake(MAX_MESSAGE_BYTES, budget))(
+        large.scope, large.receive, large.send
+    )
+
+    assert (caller.status[0], large.status[0]) == (3, 3)
+    assert circles() == []
+    assert budget.held == 0
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 7, 100])
