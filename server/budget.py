@@ -40,13 +40,13 @@ class Budget:
         self.held = 0
         """Bytes, under all kinds."""
         self._own_part = total_bytes // 32
-        self._kinds = {kind: Share(self, WORDS[kind], self._own_part) for kind in kinds}
-        common = total_bytes // 2 if self._kinds else 0
-        self._for_models = total_bytes - common - self._own_part * len(self._kinds)
+        self.kinds = {kind: Share(self, WORDS[kind], self._own_part) for kind in kinds}
+        common = total_bytes // 2 if self.kinds else 0
+        self._for_models = total_bytes - common - self._own_part * len(self.kinds)
         self._models: set[Share] = set()
         self._ended: set[Share] = set()
         """Models' that take no more and still hold some."""
-        self._claimed = self._own_part * len(self._kinds)
+        self.claimed = self._own_part * len(self.kinds)
         """What is held, and what may yet be taken out of parts."""
 
     def share(self) -> "Share":
@@ -56,14 +56,10 @@ class Budget:
         self._divide()
         return share
 
-    def of(self, kind: Kind) -> "Share":
-        """The share of a kind."""
-        return self._kinds[kind]
-
     def held_by_kind(self) -> dict[str, int]:
         """Kind -> bytes."""
         queued = sum(share.held for share in self._models | self._ended)
-        return {**{kind: share.held for kind, share in self._kinds.items()}, QUEUED: queued}
+        return {**{kind: share.held for kind, share in self.kinds.items()}, QUEUED: queued}
 
     def forget(self, share: "Share") -> None:
         """A model that takes no more; what it holds it still gives back."""
@@ -73,33 +69,15 @@ class Budget:
             self._ended.add(share)
         self._divide()
 
-    def has_room(self, share: "Share", count: int, own: int = 0) -> bool:
-        """Whether so many more bytes may be held there.
-
-        Args:
-            own: what the same call holds already. If nobody else holds anything, whatever fits the whole may be held.
-        """
-        held = self.held + count
-        if held > self.total_bytes:
-            return False
-        wanted = share.held + count
-        if wanted <= share.part or held == count + own:
-            return True
-        return self._claimed + wanted - max(share.held, share.part) <= self.total_bytes
-
-    def moved(self, share: "Share", before: int) -> None:
-        """A share holds more or less than before."""
-        part, now = share.part, share.held
-        self.held += now - before
-        self._claimed += (now if now > part else part) - (before if before > part else part)
-        if not now and self._ended:
-            self._ended.discard(share)
+    def let_go(self, share: "Share") -> None:
+        """It holds nothing any more."""
+        self._ended.discard(share)
 
     def _divide(self) -> None:
         for share in self._models:
             share.part = self._for_models // len(self._models)
-        everybody = [*self._kinds.values(), *self._models, *self._ended]
-        self._claimed = sum(max(share.held, share.part) for share in everybody)
+        everybody = [*self.kinds.values(), *self._models, *self._ended]
+        self.claimed = sum(max(share.held, share.part) for share in everybody)
 
 
 class Share:
@@ -117,12 +95,18 @@ class Share:
         """Holds so many bytes more, if there is room for them.
 
         Args:
-            own: as `Budget.has_room` takes it.
+            own: what the same call holds already. If nobody else holds anything, whatever fits the whole may be held.
         """
-        if not self._budget.has_room(self, count, own):
+        budget, part, wanted = self._budget, self.part, self.held + count
+        held = budget.held + count
+        if held > budget.total_bytes:
             return False
-        self.held += count
-        self._budget.moved(self, self.held - count)
+        claimed = budget.claimed
+        if wanted > part:
+            claimed += wanted - (self.held if self.held > part else part)
+            if claimed > budget.total_bytes and held != count + own:
+                return False
+        self.held, budget.held, budget.claimed = wanted, held, claimed
         return True
 
     def require(self, count: int, own: int = 0) -> None:
@@ -150,8 +134,13 @@ class Share:
 
     def give_back(self, count: int) -> None:
         """The opposite of `take`."""
+        budget, part, before = self._budget, self.part, self.held
         self.held -= count
-        self._budget.moved(self, self.held + count)
+        budget.held -= count
+        if before > part:
+            budget.claimed -= before - (self.held if self.held > part else part)
+        if not self.held:
+            budget.let_go(self)
 
     def end(self) -> None:
         """The model takes no more."""
@@ -185,19 +174,24 @@ class Hold:
 
     def take(self, kind: Kind, count: int) -> None:
         """So many bytes more, until `end`. Raises as `Share.require`; what was held before is held on."""
-        self._budget.of(kind).require(count, self.bytes)
-        self._note(kind, count)
+        if not self.takes(kind, count):
+            raise self.refusal(kind, count)
 
     def takes(self, kind: Kind, count: int) -> bool:
         """The same; whether there was room for them."""
-        if not self._budget.of(kind).take(count, self.bytes):
+        if not self._budget.kinds[kind].take(count, self.bytes):
             return False
-        self._note(kind, count)
+        taken = self._taken
+        if taken is None:
+            self._taken = {kind: count}
+        else:
+            taken[kind] = taken.get(kind, 0) + count
+        self.bytes += count
         return True
 
     def refusal(self, kind: Kind, count: int) -> InvalidRequest | Overloaded:
         """Why so many bytes more are not taken."""
-        return self._budget.of(kind).refusal(count, self.bytes)
+        return self._budget.kinds[kind].refusal(count, self.bytes)
 
     def cover(self, kind: Kind, count: int) -> None:
         """So many bytes of this kind in all, until `end`: what is held of it already counts. Raises as `take`."""
@@ -207,8 +201,10 @@ class Hold:
 
     def give_back(self, kind: Kind, count: int) -> None:
         """Some of it before the end."""
-        self._note(kind, -count)
-        self._budget.of(kind).give_back(count)
+        if self._taken is not None:
+            self._taken[kind] -= count
+            self.bytes -= count
+            self._budget.kinds[kind].give_back(count)
 
     def another(self) -> "Hold":
         """Of the same budget, with nothing in it."""
@@ -220,13 +216,7 @@ class Hold:
             return
         self._taken, self.bytes = None, 0
         for kind, count in taken.items():
-            self._budget.of(kind).give_back(count)
-
-    def _note(self, kind: Kind, count: int) -> None:
-        if self._taken is None:
-            self._taken = {}
-        self._taken[kind] = self._taken.get(kind, 0) + count
-        self.bytes += count
+            self._budget.kinds[kind].give_back(count)
 
     def __enter__(self) -> Self:
         return self

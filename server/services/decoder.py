@@ -80,7 +80,7 @@ class Decoder:
         self._headers = ThreadPoolExecutor(1, thread_name_prefix="image headers")
         self._max_waiting_files = max_waiting_files
         self._budget = budget
-        self._decoding = budget.of("decoding")
+        self._decoding = budget.kinds["decoding"]
         self._waiting_files = 0
         self._free = threads
         self._small = _Lane(threads)

@@ -67,18 +67,18 @@ def test_no_more_is_held_than_the_budget_and_no_part_is_refused(
 ) -> None:
     """Whatever comes and goes, and whoever sends it, but where one alone was given more than the others leave it."""
     budget = Budget(total, kinds)
-    shares = [*[budget.share() for _ in range(3)], *map(budget.of, kinds)]
+    shares = [*[budget.share() for _ in range(3)], *[budget.kinds[kind] for kind in kinds]]
     for which, count in steps:
         share = shares[which % len(shares)]
         if count < 0:
             share.give_back(min(-count, share.held))
         else:
-            is_promised = share.held + count <= share.part and budget._claimed <= total
+            is_promised = share.held + count <= share.part and budget.claimed <= total
             assert share.take(count) or not is_promised
 
         held = [one.held for one in shares]
         assert sum(held) == budget.held <= total
-        assert sum(max(one.held, one.part) for one in shares) == budget._claimed
+        assert sum(max(one.held, one.part) for one in shares) == budget.claimed
         assert sum(budget.held_by_kind().values()) == budget.held
 
 
@@ -87,11 +87,11 @@ def test_no_kind_of_use_locks_out_another(greedy: Kind) -> None:
     """Whatever takes all it can leaves their parts to the others, and to a model."""
     budget = worker_budget(1 << 20)
     model = budget.share()
-    while budget.of(greedy).take(5000):
+    while budget.kinds[greedy].take(5000):
         pass
 
     for kind in get_args(Kind):
-        assert kind == greedy or budget.of(kind).take(1 << 15)
+        assert kind == greedy or budget.kinds[kind].take(1 << 15)
     assert model.take(5 << 16)
     assert budget.held <= 1 << 20
 

@@ -132,7 +132,7 @@ async def test_answers_are_held_until_they_have_gone_out() -> None:
     for stream in streams:
         assert await anext(stream) == [0]
     await settle()
-    held = budget.of("answers").held
+    held = budget.kinds["answers"].held
     for stream in streams:
         await stream.aclose()
 
