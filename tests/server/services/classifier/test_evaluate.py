@@ -96,7 +96,7 @@ async def test_a_caller_who_leaves_stops_nobody_and_the_last_one_does(bundle: Bu
 
 async def test_images_are_held_while_they_are_counted(bundle: Bundle) -> None:
     """A batch of them; where there is no room each caller is told so, by an error of its own."""
-    steps, evaluations, budget = Steps(bundle), Evaluations(), worker_budget(20_000)
+    steps, evaluations, budget = Steps(bundle), Evaluations(), worker_budget(200_000)
     budget.share()
     counts = evaluations.counts(steps.served, Hold(budget))
     steps.room.release()
@@ -109,11 +109,24 @@ async def test_images_are_held_while_they_are_counted(bundle: Bundle) -> None:
     assert 0 < held <= 2 * COUNTING_BATCH * 16
     assert budget.held == 0
     with Hold(budget) as others:
-        others.take("received", 9000)
+        others.take("received", 106_000)
         refused = [evaluations.counts(steps.served, Hold(budget)) for _ in range(2)]
         errors = await asyncio.gather(*map(rest, refused), return_exceptions=True)
     assert [type(error) for error in errors] == [Overloaded] * 2
     assert errors[0] is not errors[1]
+
+
+async def test_large_images_are_counted_in_smaller_batches(bundle: Bundle) -> None:
+    """Of an eighth of the budget at most, so that a batch fits."""
+    steps, evaluations = Steps(bundle), Evaluations()
+    for _ in range(IMAGES):
+        steps.room.release()
+
+    async with asyncio.timeout(30):
+        counted = await rest(evaluations.counts(steps.served, Hold(worker_budget(8 * 2 * 16 * 100))))
+
+    assert counted[-1] == IMAGES
+    assert steps.runs == -(-IMAGES // 100)
 
 
 async def test_a_split_that_changed_is_gone(bundle: Bundle) -> None:
