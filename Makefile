@@ -8,7 +8,7 @@ MNIST ?= mnist
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ haproxy: ## Install Debian's HAProxy, in which the proxy's configuration is test
 
 floods: $(INSTALLED) ## Hold a server of each transport under floods, 10 s each, and say what others noticed (half an hour)
 	VOUCH_FLOOD_S=10 $(BIN)/pytest -q -s tests/hostile/test_floods.py
+
+memory: $(INSTALLED) ## Send a server what asks for gigabytes, at full size, and say what it took (some minutes; as root within 1 GiB)
+	VOUCH_MEMORY_S=5 $(BIN)/pytest -q -s tests/hostile/test_memory.py
 
 fuzz: $(INSTALLED) ## Send a million mutated messages and 100,000 mutated connections (half an hour)
 	$(BIN)/python -m tests.hostile.fuzz

@@ -26,7 +26,7 @@ from vouch.bundle.store import Bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.loader import load
-from vouch.server.model.recount import recount
+from vouch.server.model.recount import in_batches, recount
 from vouch.server.settings import RuntimeSettings
 
 TRANSPORTS = ("grpcio", "h2corn")
@@ -84,7 +84,7 @@ async def recount_s(bundle: Bundle) -> float:
     session, validation = load(bundle, settings, RunPlan(threads=1)), bundle.read_validation()
     batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
     began = time.perf_counter()
-    async for _ in recount(batcher, validation, bundle.manifest):
+    async for _ in recount(batcher, in_batches(validation), bundle.manifest):
         pass
     seconds = time.perf_counter() - began
     await batcher.close()

@@ -1,13 +1,15 @@
 """The files of a bundle's folder, held against what its manifest lists, in bounded memory whatever lies there."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, FileEntry
-from vouch.bundle.plain_files import file_digest, first_entries, read_file, read_held
+from vouch.bundle.plain_files import file_digest, first_entries, open_file, open_held, read_digest
 from vouch.bundle.validation import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
@@ -40,11 +42,25 @@ def read_listed(path: Path, entry: FileEntry, held: int | None = None) -> bytes:
         InvalidBundle: the file is missing, is not a plain file, is too large, or has another size or hash.
     """
     try:
-        content = read_file(path, _limit(path, entry)) if held is None else read_held(held, _limit(path, entry))
+        with _opened(path, entry, held) as (file, size):
+            content = file.read(size)
     except OSError as err:
         raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
     _check(path, entry, len(content), bytes_digest(content))
     return content
+
+
+@contextmanager
+def open_listed(path: Path, entry: FileEntry, held: int | None = None) -> Iterator[BinaryIO]:
+    """A file that is what the manifest says it is, to be read in pieces. Args and errors as those of `read_listed`."""
+    with ExitStack() as stack:
+        try:
+            file, size = stack.enter_context(_opened(path, entry, held))
+            _check(path, entry, *read_digest(file, size))
+            file.seek(0)
+        except OSError as err:
+            raise InvalidBundle(f"{path} cannot be read: {err.strerror}") from err
+        yield file
 
 
 def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
@@ -65,6 +81,10 @@ def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
             _check(path / name, entry, *file_digest(path / name, _limit(path / name, entry)))
     except OSError as err:
         raise InvalidBundle(f"{err.filename or path} cannot be read: {err.strerror}") from err
+
+
+def _opened(path: Path, entry: FileEntry, held: int | None) -> AbstractContextManager[tuple[BinaryIO, int]]:
+    return open_file(path, _limit(path, entry)) if held is None else open_held(held, _limit(path, entry))
 
 
 def _limit(path: Path, entry: FileEntry) -> int:

@@ -21,20 +21,20 @@ MAX_SCANNED_PIXELS = 10 * MAX_PIXELS
 """Pixels times scans."""
 PIXEL_S, SCAN_S = 12e-9, 4e-9
 """Of a pixel in all steps, and in each scan; of 16-bit colour it is up to five times as much."""
-PIXEL_BYTES = 20
-"""Of a pixel at most: as decoded and upright, the same for the low bytes of 16-bit colour, and in the model's
-channels. Most files take 8."""
 MAX_TEXT_BYTES = 1_000_000
 """Of a compressed text, unpacked."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+PNG_SEVERAL = (2, 4, 6)
+"""Kinds of colour that Pillow keeps in four channels."""
 PNG_NOTED = (b"IHDR", b"acTL", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 JPEG = b"\xff\xd8"
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """Not fill bytes, not restart markers, and not a 0xFF of the pixels, which a zero follows."""
 STEP_BYTES = 1 << 20
 """How many bytes one search covers: it holds the interpreter's lock, and other threads wait."""
+PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 JPEG_KEPT = {*range(0xC0, 0xD0), 0xDB, 0xDD, 0xE0, 0xEE}
 """Frames, tables, restarts, and JFIF and Adobe, which say what the colours are."""
@@ -68,16 +68,15 @@ class ImageParts:
     """How many times a decoder goes over the picture."""
     orientation: int
     """As EXIF numbers it; 1: upright, 2 to 8: how it is mirrored and turned."""
+    pixel_bytes: int
+    """Of a pixel as it is decoded, the low bytes of 16-bit colour included."""
+    scan_bytes: int = 0
+    """Of a pixel while a progressive JPEG file is decoded, beside that."""
 
     @property
     def decode_s(self) -> float:
         """Roughly how long decoding takes on one core, in seconds."""
         return self.width * self.height * (PIXEL_S + SCAN_S * self.scans)
-
-    @property
-    def decode_bytes(self) -> int:
-        """Roughly how much memory decoding takes at its peak."""
-        return self.width * self.height * PIXEL_BYTES
 
 
 def image_parts(encoded: bytes) -> ImageParts:
@@ -122,13 +121,13 @@ class _File:
         if self._seen > 1000 + len(self._encoded) // 1024:
             raise InvalidImage(f"the image has over {self._seen - 1:,} parts, which is too many for its bytes")
 
-    def _parts(self, scans: int) -> ImageParts:
+    def _parts(self, scans: int, pixel_bytes: int, scan_bytes: int = 0) -> ImageParts:
         if self._size is None:
             raise InvalidImage("the image is broken: it does not say its size")
         orientation = _exif_orientation((self._exif or b"").removeprefix(EXIF).removeprefix(EXIF))
         if orientation is None:
             orientation = _xmp_orientation(self._xmp or b"")
-        return ImageParts(b"".join(self._kept), *self._size, scans, orientation)
+        return ImageParts(b"".join(self._kept), *self._size, scans, orientation, pixel_bytes, scan_bytes)
 
 
 class _Png(_File):
@@ -136,6 +135,7 @@ class _Png(_File):
 
     def parts(self) -> ImageParts:
         self._kept.append(PNG)
+        self._pixel_bytes = 1
         at, name = len(PNG), b""
         while at + 8 <= len(self._encoded) and name != b"IEND":
             self._count_part()
@@ -147,11 +147,15 @@ class _Png(_File):
             if name in PNG_NOTED:
                 self._note(name, self._encoded[at + 8 : at + 8 + length])
             at += 12 + length
-        return self._parts(scans=1)
+        return self._parts(1, self._pixel_bytes)
 
     def _note(self, name: bytes, content: bytes) -> None:
-        if name == b"IHDR" and len(content) >= 8:
-            self._size = struct.unpack_from(">II", content)
+        if name == b"IHDR" and len(content) >= 10:
+            width, height, bits, colour = struct.unpack_from(">IIBB", content)
+            self._size = width, height
+            self._pixel_bytes = 4 if colour in PNG_SEVERAL else 1
+            if bits == 16:
+                self._pixel_bytes *= 2
         elif name == b"acTL" and len(content) >= 8 and struct.unpack_from(">I", content)[0] > 1:
             raise InvalidImage("the image is animated; expected a single picture")
         elif name == b"eXIf":
@@ -176,6 +180,7 @@ class _Jpeg(_File):
 
     def parts(self) -> ImageParts:
         self._kept.append(JPEG)
+        self._channels, self._scan_bytes = 4, 8
         at, scans, first_scan = len(JPEG), 0, 0
         while (at := self._marker(at)) and not (scans and self._encoded[at - 1] == END):
             self._count_part()
@@ -195,7 +200,7 @@ class _Jpeg(_File):
         if not scans:
             raise InvalidImage("the image is truncated")
         self._kept.append(self._view[first_scan : at or len(self._encoded)])
-        return self._parts(scans)
+        return self._parts(scans, 1 if self._channels == 1 else 4, self._scan_bytes)
 
     def _marker(self, at: int) -> int:
         """Behind the next one; 0: there is none."""
@@ -213,6 +218,10 @@ class _Jpeg(_File):
         if marker in FRAMES and len(content) >= 5:
             height, width = struct.unpack_from(">HH", content, 1)
             self._size = width, height
+            self._channels = content[5] if len(content) > 5 else 4
+            samples = [(both >> 4) * (both & 15) for both in content[7 : 6 + 3 * self._channels : 3]]
+            coefficients = -(-sum(samples) // (max(samples, default=0) or 1)) or self._channels
+            self._scan_bytes = 2 * coefficients if marker in PROGRESSIVE else 0
         elif marker == APP1 and content.startswith(EXIF):
             self._exif = self._exif or content
         elif marker == APP1 and content.startswith(XMP):

@@ -5,13 +5,14 @@ A pipe would be waited for for ever, and a link could lead anywhere, so neither 
 
 import errno
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from vouch.bundle.errors import InvalidBundle
 
@@ -26,24 +27,29 @@ def check_size(path: Path, limit: int) -> None:
         InvalidBundle: no plain file, or it has more than `limit` bytes.
         OSError: it cannot be opened.
     """
-    with _opened(path, limit):
+    with open_file(path, limit):
         pass
 
 
 def read_file(path: Path, limit: int) -> bytes:
     """The content, at most `limit` bytes. Raises as `check_size`."""
-    with _opened(path, limit) as (file, size):
+    with open_file(path, limit) as (file, size):
         return file.read(size)
 
 
 def file_digest(path: Path, limit: int) -> tuple[int, str]:
     """Size and SHA-256, in hexadecimal, of a file of any size in little memory. Raises as `check_size`."""
+    with open_file(path, limit) as (file, size):
+        return read_digest(file, size)
+
+
+def read_digest(file: BinaryIO, size: int) -> tuple[int, str]:
+    """The same of so many bytes of an open file; how many there were, and their digest."""
     digest = hashlib.sha256()
-    with _opened(path, limit) as (file, size):
-        left = size
-        while left and (chunk := file.read(min(left, CHUNK_BYTES))):
-            digest.update(chunk)
-            left -= len(chunk)
+    left = size
+    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+        digest.update(chunk)
+        left -= len(chunk)
     return size - left, digest.hexdigest()
 
 
@@ -51,24 +57,56 @@ def hold(path: Path, limit: int) -> int:
     """A descriptor of the file, by which it can be read even when the path leads to another one or to none. Whoever
     gets it closes it. Raises as `check_size`.
     """
-    with _opened(path, limit) as (file, _):
+    with open_file(path, limit) as (file, _):
         return os.dup(file.fileno())
 
 
 def read_held(descriptor: int, limit: int) -> bytes:
-    """The content of a file that is held, at most `limit` bytes.
+    """The content of a file that is held, at most `limit` bytes. Raises as `open_held`."""
+    with open_held(descriptor, limit) as (file, size):
+        return file.read(size)
+
+
+@contextmanager
+def open_held(descriptor: int, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """A file that is held, and its size; it is held on when this is closed.
 
     Raises:
-        InvalidBundle: it has more.
+        InvalidBundle: it has more than `limit` bytes.
         OSError: it cannot be read.
     """
     if (size := os.fstat(descriptor).st_size) > limit:
         raise InvalidBundle(f"a file has {size:,} bytes; expected at most {limit:,}")
-    parts, at = [], 0
-    while at < size and (part := os.pread(descriptor, min(size - at, CHUNK_BYTES), at)):  # others read it too
-        parts.append(part)
-        at += len(part)
-    return b"".join(parts)
+    with io.BufferedReader(_Held(descriptor), CHUNK_BYTES) as file:
+        yield file, size
+
+
+class _Held(io.RawIOBase):
+    """A held file, read from a place of its own: others read by the same descriptor, and share the kernel's place."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        end = os.fstat(self._descriptor).st_size if whence == io.SEEK_END else 0
+        self._at = offset + (self._at if whence == io.SEEK_CUR else end)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        part = os.pread(self._descriptor, len(buffer), self._at)
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
 
 
 def first_entries(folder: Path, most: int) -> list[str]:
@@ -78,8 +116,11 @@ def first_entries(folder: Path, most: int) -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
-    """The file, and the size that it had when it was opened; what is written behind that meanwhile is not read."""
+def open_file(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """The file, and the size that it had when it was opened; what is written behind that meanwhile is not to be read.
+
+    Raises as `check_size`.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:

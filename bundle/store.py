@@ -14,14 +14,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vouch.bundle.contents import LIMITS, MAX_MANIFEST_BYTES, check_files, check_publishable, read_listed
+from vouch.bundle.contents import LIMITS, MAX_MANIFEST_BYTES, check_files, check_publishable, open_listed, read_listed
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
-from vouch.bundle.validation import Validation, unpack
+from vouch.bundle.validation import Validation, unpack, unpack_rows
 
 STAGING = ".staging-"
 """What the name of a version begins with until it is whole."""
@@ -57,6 +57,13 @@ class Bundle:
         """The validation split. Raises as `read`."""
         manifest = self.manifest
         return unpack(self.read(VALIDATION), manifest.input.shape, len(manifest.labels), manifest.task)
+
+    def read_validation_rows(self, count: int) -> Iterator[Validation]:
+        """The validation split in pieces of so many images, one in memory at a time. Raises as `read`."""
+        manifest = self.manifest
+        path, held = self.path / VALIDATION, self.held.get(VALIDATION)
+        with open_listed(path, manifest.files[VALIDATION], held) as file:
+            yield from unpack_rows(file, manifest.input.shape, len(manifest.labels), manifest.task, count)
 
 
 def open_bundle(path: Path, expected_digest: str = "") -> Bundle:

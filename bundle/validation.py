@@ -2,7 +2,9 @@
 
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -45,20 +47,52 @@ def unpack(content: bytes, image_shape: tuple[int, ...], classes: int, task: Tas
     Raises:
         InvalidBundle: not such a file, or it does not fit the manifest.
     """
+    arrays = _opened(content, image_shape, (classes,) if task == "multi_label" else ())
+    try:
+        validation = Validation(arrays.read("images"), arrays.read("labels"))
+    except Exception as err:
+        raise _broken(err) from err
+    _check_labels(validation.labels, classes, task)
+    return validation
+
+
+def unpack_rows(
+    file: BinaryIO, image_shape: tuple[int, ...], classes: int, task: Task, count: int
+) -> Iterator[Validation]:
+    """The same in pieces of so many images, one in memory at a time.
+
+    Args:
+        image_shape, classes, task: as `unpack` takes them.
+
+    Raises:
+        InvalidBundle: as `unpack`, when the piece that is wrong comes.
+    """
+    arrays = _opened(file, image_shape, (classes,) if task == "multi_label" else ())
+    pieces = zip(arrays.read_rows("images", count), arrays.read_rows("labels", count), strict=True)
+    while True:
+        try:
+            found = next(pieces, None)
+        except Exception as err:
+            raise _broken(err) from err
+        if found is None:
+            return
+        _check_labels(found[1], classes, task)
+        yield Validation(*found)
+
+
+def _opened(content: bytes | BinaryIO, image_shape: tuple[int, ...], label_shape: tuple[int, ...]) -> Npz:
     try:
         arrays = Npz(content)
         images, labels = arrays.header("images"), arrays.header("labels")
     except Exception as err:  # numpy and zipfile raise a dozen types for broken or hostile content
         raise _broken(err) from err
-    _check_headers(images, labels, image_shape, (classes,) if task == "multi_label" else ())
-    try:
-        validation = Validation(arrays.read("images"), arrays.read("labels"))
-    except Exception as err:
-        raise _broken(err) from err
-    found = validation.labels
-    if task == "single_label" and (found.min() < 0 or found.max() >= classes):
+    _check_headers(images, labels, image_shape, label_shape)
+    return arrays
+
+
+def _check_labels(labels: np.ndarray, classes: int, task: Task) -> None:
+    if task == "single_label" and (labels.min() < 0 or labels.max() >= classes):
         raise InvalidBundle(f"{VALIDATION} needs labels from 0 to {classes - 1}")
-    return validation
 
 
 def _check_headers(images: Header, labels: Header, image_shape: tuple[int, ...], label_shape: tuple[int, ...]) -> None:

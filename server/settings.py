@@ -67,8 +67,8 @@ class ServeSettings(RuntimeSettings):
     """Images in one request."""
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536
     """Images of a model that may wait; beyond it callers are told at once to come back later."""
-    max_queue_bytes: Annotated[int, Flag("N"), Field(ge=1024)] = 512 * 1024 * 1024
-    """Bytes of images that may wait in a worker, over all models; each may always use its part of them."""
+    max_held_bytes: Annotated[int, Flag("N"), Field(ge=1024)] = 512 * 1024 * 1024
+    """Bytes that callers may make a worker hold: requests, files, images, answers. Half of its memory, or less."""
     max_delay_ms: Annotated[float, Flag("MS"), Field(ge=0, le=1000)] = 0.0
     """How long a batch that is not full waits for more images; 0: not at all, what waits runs as soon as it can."""
     max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024
@@ -159,9 +159,9 @@ class ServeSettings(RuntimeSettings):
                 f"--max-queue-images {self.max_queue_images} is below --max-request-images {self.max_request_images}: "
                 "the largest request would never be taken"
             )
-        if self.max_queue_bytes < self.max_message_bytes:
+        if self.max_held_bytes < self.max_message_bytes:
             raise ValueError(
-                f"--max-queue-bytes {self.max_queue_bytes} is below --max-message-bytes {self.max_message_bytes}: "
+                f"--max-held-bytes {self.max_held_bytes} is below --max-message-bytes {self.max_message_bytes}: "
                 "the largest message might never be taken"
             )
         return self

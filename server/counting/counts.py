@@ -22,6 +22,8 @@ class Counts:
     """That were about no version that is served: others' models, or none."""
     waiting_images: dict[str, int] = field(default_factory=dict)
     """Model -> images that no run has taken yet. Of now: a worker that has ended has none."""
+    held_bytes: dict[str, int] = field(default_factory=dict)
+    """Kind of use -> bytes that are held for callers. Of now, too."""
 
     def of(self, name: str, version: int) -> Statistics:
         """One version's; all noughts where nothing was counted yet."""
@@ -43,6 +45,8 @@ class Counts:
         self.requests.merge(other.requests)
         for name, images in other.waiting_images.items():
             self.waiting_images[name] = self.waiting_images.get(name, 0) + images
+        for kind, count in other.held_bytes.items():
+            self.held_bytes[kind] = self.held_bytes.get(kind, 0) + count
 
     def _forget_old(self, name: str) -> None:
         for version in sorted(self.versions[name])[:-KEPT_VERSIONS]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.server.budget import Budget, Share
 from vouch.server.counting.statistics import BatchDone
 from vouch.server.errors import Closed, DeadlineExpired, DomainError, ModelFailed, Overloaded
-from vouch.server.model.budget import Budget, Share
 from vouch.server.model.gathering import Gathering
 from vouch.server.model.queue import TOO_LATE, BatchQueue
 from vouch.server.model.request import Model, Request, Rows, Slice, Unusable, for_one_caller
@@ -75,18 +75,20 @@ class Batcher:
             raise DeadlineExpired(TOO_LATE)
         return self._gathering.add(images)
 
-    async def submit(self, images: np.ndarray, deadline: float | None = None) -> Rows:
+    async def submit(self, images: np.ndarray, deadline: float | None = None, own_bytes: int = 0) -> Rows:
         """The function's outputs for these images, computed together with other callers' images.
 
         Args:
             images: shape (N, ...), N >= 1, all callers' alike but for N. Not to be changed before this returns.
             deadline: in the event loop's time; images still waiting then never reach the model.
+            own_bytes: that are held for the same call.
 
         Returns:
             Arrays of N rows, in the order of the images.
 
         Raises:
             Overloaded: there is no room for so many images, or bytes; nothing was enqueued.
+            InvalidRequest: there never will be.
             DeadlineExpired: the deadline passed while images were waiting.
             ModelFailed: the function raised or lost rows; other batches are unaffected.
             UnusableAnswer: it has no answer to one of these images; other callers' are unaffected.
@@ -103,8 +105,7 @@ class Batcher:
                 f"{self.waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
                 f"{len(images):,} more do not fit"
             )
-        if not self._share.take(images.nbytes):
-            raise Overloaded(f"{self._share}; {images.nbytes:,} more do not fit")
+        self._share.require(images.nbytes, own_bytes)
         loop = asyncio.get_running_loop()
         request = Request(images, deadline, loop.create_future(), due=self._due(loop.time(), deadline))
         self._queue.add(request)

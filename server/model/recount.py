@@ -63,7 +63,7 @@ async def verify(
     batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
     try:
         served = Accuracy(correct=0, total=0)
-        async for served in recount(batcher, validation, bundle.manifest, on_run):
+        async for served in recount(batcher, in_batches(validation), bundle.manifest, on_run):
             progress(served)
     except DomainError as err:
         raise Refused(str(err)) from err
@@ -74,22 +74,31 @@ async def verify(
 
 
 async def recount(
-    batcher: Batcher, validation: Validation, manifest: Manifest, on_run: OnRun = lambda images: None
+    batcher: Batcher, batches: AsyncIterator[Validation], manifest: Manifest, on_run: OnRun = lambda images: None
 ) -> AsyncIterator[Accuracy]:
-    """The count on a validation split, after each of the batches in which claims are counted.
+    """The count on a validation split, after each of its batches.
+
+    Args:
+        batches: of as many images as claims are counted in.
 
     Raises:
         Refused: an output is not finite.
         DomainError: as `Batcher.submit`.
     """
     tally = manifest.new_tally()
+    async for batch in batches:
+        on_run(len(batch))
+        outputs = Outputs(*await batcher.submit(batch.images))
+        check_outputs(outputs, len(batch), manifest)
+        tally.add(batch.labels, outputs.probabilities)
+        yield tally.accuracy
+
+
+async def in_batches(validation: Validation) -> AsyncIterator[Validation]:
+    """A split that is in memory, in the batches in which claims are counted."""
     for start in range(0, len(validation), COUNTING_BATCH):
         rows = slice(start, start + COUNTING_BATCH)
-        on_run(len(validation.labels[rows]))
-        outputs = Outputs(*await batcher.submit(validation.images[rows]))
-        check_outputs(outputs, len(validation.labels[rows]), manifest)
-        tally.add(validation.labels[rows], outputs.probabilities)
-        yield tally.accuracy
+        yield Validation(validation.images[rows], validation.labels[rows])
 
 
 def check_claim(manifest: Manifest, served: Accuracy, max_lost_answers: int) -> None:

@@ -1,4 +1,4 @@
-"""The life of a call, the same whatever the transport: open, gate, admit, answer, count.
+"""The life of a call, the same whatever the transport: open, gate, admit, answer, give back, count.
 
 A transport finds the path and makes a `TransportCall` of what it has; the rest is done here. Whoever wants to follow
 calls, by a trace say, does it in `Calls.answer`: each passes there once, with its begin, its context and its code.
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
+from vouch.server.budget import UNBOUNDED, Budget, Hold
 from vouch.server.errors import Unsupported
 from vouch.server.rpc.admit import Admit, everybody
 from vouch.server.rpc.context import CANCELLED, DEADLINE_EXCEEDED, OK, UNKNOWN, CallContext, Caller
@@ -39,11 +40,13 @@ class TransportCall(Caller, Protocol):
     def deadline(self) -> float | None:
         """In the event loop's time. Raises InvalidRequest."""
 
-    async def one(self) -> Serialized:
-        """The only message of a unary request."""
+    async def one(self, hold: Hold) -> Serialized:
+        """The only message of a unary request; its bytes stay in the hold."""
 
-    def pieces(self) -> AsyncIterator[Sequence[Serialized]]:
-        """All messages of a stream, as many at a time as have come together."""
+    def pieces(self, hold: Hold) -> AsyncIterator[Sequence[Serialized]]:
+        """All messages of a stream, as many at a time as have come together; their bytes are in the hold until the next
+        ones are asked for.
+        """
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""
@@ -58,17 +61,26 @@ class TransportCall(Caller, Protocol):
 class Calls:
     """The methods of all services, and how each of their calls goes."""
 
-    def __init__(self, methods: Iterable[Method], gate: Gate, max_answer_bytes: int, admit: Admit = everybody) -> None:
+    def __init__(
+        self,
+        methods: Iterable[Method],
+        gate: Gate,
+        max_answer_bytes: int,
+        admit: Admit = everybody,
+        budget: Budget = UNBOUNDED,
+    ) -> None:
         """
         Args:
             gate: what calls pass on their way in.
             max_answer_bytes: of one message.
+            budget: of which each call holds what it takes, until it ends.
         """
         self.methods = {method.path: method for method in methods}
         self._no_method = self.methods.setdefault(NO_METHOD, no_method())
         self._gate = gate
         self._max_answer_bytes = max_answer_bytes
         self._admit = admit
+        self._budget = budget
         self._long_calls: set[asyncio.Task[None] | None] = set()
         """The event loop holds its tasks weakly, and what a call waits for may be held by that call alone."""
 
@@ -80,6 +92,7 @@ class Calls:
         """
         began_ns = perf_counter_ns()
         method, context, code, task = self.methods.get(path) or self._no_method, None, CANCELLED, None
+        hold = Hold(self._budget)
         try:
             call.check()
             if method is self._no_method:
@@ -88,7 +101,7 @@ class Calls:
                 task = asyncio.current_task()
                 self._long_calls.add(task)
             with nullcontext() if method.while_draining else self._gate:
-                context = CallContext(call.deadline(), call, self._max_answer_bytes)
+                context = CallContext(call.deadline(), call, self._max_answer_bytes, hold)
                 self._admit(method, context)
                 await self._answer(method, call, context)
             code = OK
@@ -99,6 +112,7 @@ class Calls:
             code = status.code
             await call.fail(status)
         finally:
+            hold.end()
             _count(method, code, began_ns, context)
             if task is not None:
                 self._long_calls.discard(task)
@@ -114,7 +128,7 @@ class Calls:
     async def _answer(self, method: Method, call: TransportCall, context: CallContext) -> None:
         """From the request's messages to the response's."""
         if method.wire is not None:
-            answer = method.wire(await call.one(), context)
+            answer = method.wire(await call.one(context.hold), context)
             if isinstance(answer, Soon):
                 parts = await answer
             elif isinstance(answer, tuple):
@@ -130,7 +144,7 @@ class Calls:
         else:
             async with until(context.deadline):
                 response: Message = await unless_left(
-                    method.function(await self._requests(method, call), context), call.left
+                    method.function(await self._requests(method, call, context.hold), context), call.left
                 )
             parts = (response.SerializeToString(),)
         context.check_answer(sum(map(len, parts)))
@@ -138,24 +152,31 @@ class Calls:
 
     async def _answer_stream(self, method: Method, call: TransportCall, context: CallContext) -> None:
         if method.wire_stream is not None:
-            async with aclosing(method.wire_stream(call.pieces(), context)) as answers:
+            async with aclosing(method.wire_stream(call.pieces(context.hold), context)) as answers:
                 async for ready in answers:
                     for parts in ready:
                         context.check_answer(sum(map(len, parts)))
                     await call.write(*ready)
             return
         left = None if method.client_streaming else call.left  # reading the requests tells when the caller leaves
-        async with aclosing(method.function(await self._requests(method, call), context)) as responses:
+        async with aclosing(method.function(await self._requests(method, call, context.hold), context)) as responses:
             while (response := await unless_left(anext(responses, None), left)) is not None:
                 content = response.SerializeToString()
                 context.check_answer(len(content))
                 await call.write((content,))
 
-    async def _requests(self, method: Method, call: TransportCall) -> Message | AsyncIterator[Message]:
+    async def _requests(self, method: Method, call: TransportCall, hold: Hold) -> Message | AsyncIterator[Message]:
         if not method.client_streaming:
-            return method.decode(await call.one())
-        pieces = call.pieces() if method.while_draining else until_closing(call.pieces(), self._gate)
-        return (method.decode(message) async for piece in pieces for message in piece)
+            return method.decode(await call.one(hold))
+        pieces = call.pieces(hold) if method.while_draining else until_closing(call.pieces(hold), self._gate)
+        return _decoded(method, pieces)
+
+
+async def _decoded(method: Method, pieces: AsyncIterator[Sequence[Serialized]]) -> AsyncIterator[Message]:
+    async for piece in pieces:
+        for message in piece:
+            yield method.decode(message)
+        del piece, message  # or a stream that is quiet would keep them
 
 
 def _count(method: Method, code: int, began_ns: int, context: CallContext | None) -> None:

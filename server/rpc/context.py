@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from vouch.server.budget import Hold
 from vouch.server.counting.statistics import Requests
 from vouch.server.errors import MessageTooLarge
 
@@ -62,6 +63,8 @@ class CallContext:
     caller: Caller = NOBODY
     max_answer_bytes: int = sys.maxsize
     """Of one message."""
+    hold: Hold = field(default_factory=Hold)
+    """What the worker holds for this call, or for this message; given back when the answer has gone out."""
     counted_in: Requests | None = None
     """Of the version that it is about; None as long as none was found."""
     code: int = OK
@@ -88,6 +91,6 @@ class CallContext:
                 f"the answer has {size:,} bytes, at most {self.max_answer_bytes:,} are sent; ask for less in a request"
             )
 
-    def of_one(self) -> "CallContext":
-        """For one message of a stream: the same, with nothing noted."""
-        return CallContext(self.deadline, self.caller, self.max_answer_bytes)
+    def of_one(self, hold: Hold) -> "CallContext":
+        """For one message of a stream: the same with a hold of its own, and nothing noted."""
+        return CallContext(self.deadline, self.caller, self.max_answer_bytes, hold)

@@ -7,22 +7,34 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from vouch.bundle.wire_format import read_varint, varint
+from vouch.server.budget import Hold
 from vouch.server.counting.statistics import Requests
-from vouch.server.errors import MessageTooLarge
+from vouch.server.errors import DomainError, MessageTooLarge
 from vouch.server.rpc.context import OK, CallContext
 from vouch.server.rpc.method import Method, Serialized
 from vouch.server.rpc.soon import Parts, Soon
-from vouch.server.rpc.stream import answer_pieces
+from vouch.server.rpc.stream import Work, answer_pieces
 from vouch.server.serving.gate import Gate
 
 ID_TAG = 1 << 3 | 2
 INNER_TAG = 2 << 3 | 2
 INNER_HEAD = bytes([INNER_TAG])
+
+
+class Known(Protocol):
+    """What is to be done with a known request."""
+
+    @property
+    def made_bytes(self) -> int:
+        """Of what is made for it: the model's values, and the answer."""
+
+    @property
+    def counted_in(self) -> Requests:
+        """Where it is counted."""
 
 
 class Begun(NamedTuple):
@@ -32,6 +44,20 @@ class Begun(NamedTuple):
     """There already, or at the end of this turn of the event loop."""
     encode: Callable[[Any], Parts]
     counted_in: Requests
+
+
+class UnaryMethod(Protocol):
+    """The unary method, as a stream of its requests uses it."""
+
+    def recognise(self, request: Serialized) -> tuple[Known, int] | None:
+        """What is to be done with a request, and where its content begins; None where it is not known."""
+
+    def begin(self, request: Serialized, known: Any, at: int) -> Begun | None:
+        """It at work; None where waiting in a queue is the better way.
+
+        Args:
+            known, at: as `recognise` says.
+        """
 
 
 @dataclass(frozen=True)
@@ -57,7 +83,7 @@ class StreamPath:
 
     def __init__(
         self,
-        begin: Callable[[Serialized], Begun | None],
+        unary: UnaryMethod,
         answer: Callable[[Serialized, CallContext], Awaitable[Parts]],
         envelope: Envelope,
         method: Method,
@@ -65,14 +91,13 @@ class StreamPath:
     ) -> None:
         """
         Args:
-            begin: a unary request; None where it is not known, or waiting in a queue is the better way.
             answer: any message of the stream; what it raises ends the stream.
             method: the stream's; its messages are counted there, and those of known requests where they say.
         """
-        self._begin = begin
-        self._answer = answer
-        self._envelope = envelope
-        self._method = method
+        self.unary = unary
+        self.answer = answer
+        self.envelope = envelope
+        self.method = method
         self._gate = gate
 
     async def __call__(
@@ -81,37 +106,72 @@ class StreamPath:
         """The answers, in the order of the messages; each is counted as a request when the next ones are asked for, as
         it has gone out then.
         """
-        async with aclosing(answer_pieces(pieces, partial(self._one, context=context), self._gate, len)) as answers:
+        stream = _Stream(self, context)
+        work = Work(stream.begin, stream.size, stream.refuse)
+        async with aclosing(answer_pieces(pieces, work, self._gate, context.hold)) as answers:
             async for ready in answers:
                 yield [parts for parts, _, _, _ in ready]
                 now_ns = perf_counter_ns()
                 for _, requests, code, began_ns in ready:
-                    requests.add(self._method.path, code, now_ns - began_ns)
+                    requests.add(self.method.path, code, now_ns - began_ns)
+                del ready  # or a stream that is quiet would keep its last answers
 
-    def _one(self, message: Serialized, context: CallContext) -> Awaitable[Answered]:
+
+class _Stream:
+    """The messages of one stream. Each is looked at when its size is asked for, which is right before it is begun."""
+
+    def __init__(self, path: StreamPath, context: CallContext) -> None:
+        self._path = path
+        self._context = context
+        self._opened: tuple[bytes, Serialized] | None = None
+        self._known: tuple[Known, int] | None = None
+
+    def size(self, message: Serialized) -> int:
+        """Its bytes and those that its answer takes, as far as these are known before it is read."""
+        self._opened = opened = self._path.envelope.open(message)
+        self._known = known = None if opened is None else self._path.unary.recognise(opened[1])
+        return len(message) + (0 if known is None else known[0].made_bytes)
+
+    def begin(self, message: Serialized, hold: Hold) -> Awaitable[Answered]:
+        """The answer to the message whose size was asked for last."""
         began_ns = perf_counter_ns()
-        if (opened := self._envelope.open(message)) is None or (begun := self._begin(opened[1])) is None:
-            return self._slowly(message, context)
-        name, (outputs, encode, requests), envelope = opened[0], begun, self._envelope
+        opened, known = self._opened, self._known
+        self._opened = self._known = None  # or a stream that is quiet would keep its last message
+        begun = None if opened is None or known is None else self._path.unary.begin(opened[1], *known)
+        if opened is None or begun is None:
+            return self._slowly(message, hold)
+        name, (outputs, encode, requests), envelope = opened[0], begun, self._path.envelope
 
         def answered(outputs: Any) -> Answered:
             parts = envelope.close(name, encode(outputs))
             try:
-                context.check_answer(sum(map(len, parts)))
+                self._context.check_answer(sum(map(len, parts)))
             except MessageTooLarge as err:
                 return failed(err)
             return parts, requests, OK, began_ns
 
         def failed(err: Exception) -> Answered:
-            one = context.of_one()
-            return envelope.failed(name, err, one), requests, one.code, began_ns
+            return self._failed(name, err, began_ns, requests)
 
         return Soon(outputs, answered, failed)
 
-    async def _slowly(self, message: Serialized, context: CallContext) -> Answered:
-        one, began_ns = context.of_one(), perf_counter_ns()
-        parts = await self._answer(message, one)
-        return parts, one.counted_in or self._method.requests, one.code, began_ns
+    async def refuse(self, message: Serialized, err: DomainError) -> Answered:
+        """The answer to the message whose size was asked for last, and for which there is no room."""
+        opened, known = self._opened, self._known
+        self._opened = self._known = None
+        if opened is None:
+            raise err
+        requests = self._path.method.requests if known is None else known[0].counted_in
+        return self._failed(opened[0], err, perf_counter_ns(), requests)
+
+    def _failed(self, name: bytes, err: Exception, began_ns: int, requests: Requests) -> Answered:
+        one = self._context.of_one(self._context.hold)
+        return self._path.envelope.failed(name, err, one), requests, one.code, began_ns
+
+    async def _slowly(self, message: Serialized, hold: Hold) -> Answered:
+        one, began_ns = self._context.of_one(hold), perf_counter_ns()
+        parts = await self._path.answer(message, one)
+        return parts, one.counted_in or self._path.method.requests, one.code, began_ns
 
 
 def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:

@@ -3,32 +3,49 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from vouch.server.budget import FREE_BYTES, Hold
+from vouch.server.errors import DomainError
 from vouch.server.rpc.soon import Soon, has_succeeded
 from vouch.server.serving.gate import Gate
 
 STREAM_WINDOW = 64
 """Requests of one stream at work at once; more are not read from it before answers have gone out."""
-MAX_AT_WORK_BYTES = 2 << 20
-"""The same of their bytes, so that a caller who does not read has few large requests computed, and many small ones."""
+MAX_AT_WORK_BYTES = 4 << 20
+"""The same of their bytes and their answers', so that a caller who does not read has few large requests computed, and
+many small ones."""
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 
+@dataclass(frozen=True)
+class Work(Generic[Request, Response]):
+    """How the requests of a stream are answered."""
+
+    answer: Callable[[Request, Hold], Awaitable[Response]]
+    """With what is held for this request alone, until its answer has gone out. What it raises ends the stream at that
+    request's turn; an error that is one request's own affair has to come back as its answer. A `Soon` is awaited as it
+    is, of anything else a task is made."""
+    size: Callable[[Request], int] = lambda _: 0
+    """The bytes of a request and of its answer, as far as they are known before it is begun."""
+    refuse: Callable[[Request, DomainError], Awaitable[Response]] | None = None
+    """The answer to a request for which the budget has no room; None: the error ends the stream."""
+
+
 async def answer_pieces(
-    pieces: AsyncIterator[Sequence[Request]],
-    answer: Callable[[Request], Awaitable[Response]],
-    gate: Gate,
-    size: Callable[[Request], int] = lambda _: 0,
+    pieces: AsyncIterator[Sequence[Request]], work: Work[Request, Response], gate: Gate, hold: Hold
 ) -> AsyncGenerator[list[Response], None]:
     """The answer to each request, in the requests' order; those that are there at the same time come together.
 
+    Before a request is begun, its bytes and its answer's are taken from the budget. Where there is no room, it waits
+    for answers of this stream to go out, or is refused if none is at work.
+
     Args:
         pieces: requests that have come together.
-        answer: what it raises ends the stream at that request's turn; an error that is one request's own affair has to
-            come back as its answer. A `Soon` is awaited as it is, of anything else a task is made.
+        hold: of the budget that all of it is taken from; each request has its own.
 
     Raises:
         Closed: the server drains; what was read is answered before.
@@ -36,70 +53,137 @@ async def answer_pieces(
 
     Closing the generator, or cancelling the caller, cancels what is at work.
     """
-    answers: deque[Awaitable[Response] | Exception | None] = deque()
-    more, room = asyncio.Event(), asyncio.Event()
-    sizes: deque[int] = deque()
-    """Of the requests at work."""
-    at_work_bytes = 0
-
-    def put(answer: Awaitable[Response] | Exception | None) -> None:
-        answers.append(answer)
-        more.set()
-
-    async def read() -> None:
-        nonlocal at_work_bytes
-        end: Exception | None = None
-        try:
-            async for piece in pieces:
-                for request in piece:
-                    work = answer(request)
-                    put(work if isinstance(work, Soon) else asyncio.ensure_future(work))
-                    sizes.append(size(request))
-                    at_work_bytes += sizes[-1]
-                    while (
-                        len(sizes) >= STREAM_WINDOW or at_work_bytes >= MAX_AT_WORK_BYTES
-                    ):  # before more is read: unread answers hold back the stream
-                        room.clear()
-                        await room.wait()
-        except Exception as err:
-            end = err
-        put(end)
+    reading = _Reading(pieces, work, hold)
 
     def stop_reading() -> None:
         reader.cancel()
-        put(gate.closed_error())
+        reading.put(gate.closed_error())
 
-    reader = asyncio.get_running_loop().create_task(read())
+    reader = asyncio.get_running_loop().create_task(reading.read())
     try:
         with gate.when_closing(stop_reading):
-            while True:
-                while not answers:
-                    more.clear()
-                    await more.wait()
-                first = answers.popleft()
-                if first is None:
-                    return
-                if isinstance(first, Exception):
-                    raise first
-                ready: list[Response] = [await first]
-                while answers and (following := _there(answers[0])) is not None:
-                    ready.append(await following)
-                    answers.popleft()
+            while (ready := await reading.ready()) is not None:
                 yield ready
-                at_work_bytes -= sum(sizes.popleft() for _ in ready)
-                room.set()
+                reading.sent(len(ready))
     finally:
         reader.cancel()
-        for unsent in answers:
+        reading.end()
+
+
+class _Reading(Generic[Request, Response]):
+    """The requests of a stream that have been read, and what is at work of them."""
+
+    def __init__(self, pieces: AsyncIterator[Sequence[Request]], work: Work[Request, Response], hold: Hold) -> None:
+        self._pieces = pieces
+        self._work = work
+        self._hold = hold
+        self._answers: deque[Awaitable[Response] | Exception | None] = deque()
+        self._holds: deque[Hold] = deque()
+        """Of the requests at work; the oldest first, also of those whose answers are on their way out."""
+        self._bytes = 0
+        """In these holds when they were begun."""
+        self._sizes: deque[int] = deque()
+        self._more, self._room = asyncio.Event(), asyncio.Event()
+
+    async def read(self) -> None:
+        """All requests; begins each when there is room for it."""
+        end: Exception | None = None
+        try:
+            async for piece in self._pieces:
+                for request in piece:
+                    self._begin(request, await self._taken(request))
+                    while len(self._sizes) >= STREAM_WINDOW or self._bytes >= MAX_AT_WORK_BYTES:
+                        await self._wait_for_room()  # before more is read: unread answers hold back the stream
+                    del request  # or a stream that is quiet would keep it
+                del piece
+        except Exception as err:
+            end = err
+        self.put(end)
+        del end  # it leads back here: a circle, which would keep the last request until garbage is collected
+
+    async def _taken(self, request: Request) -> Hold | DomainError:
+        """What is held for a request, when there is room; why there is none where that would not change."""
+        hold = self._hold.another()
+        while (size := self._work.size(request)) > FREE_BYTES:
+            if not self._sizes:
+                try:
+                    hold.take("answers", size)
+                except DomainError as err:
+                    return err
+                break
+            if self._bytes + size <= MAX_AT_WORK_BYTES and hold.takes("answers", size):
+                break
+            await self._wait_for_room()
+        self._bytes += size
+        self._sizes.append(size)
+        self._holds.append(hold)
+        return hold
+
+    def _begin(self, request: Request, taken: Hold | DomainError) -> None:
+        if isinstance(taken, Hold):
+            answer = self._work.answer(request, taken)
+        elif self._work.refuse is not None:
+            answer = self._work.refuse(request, taken)
+            self._sizes.append(0)
+            self._holds.append(self._hold.another())
+        else:
+            try:
+                raise taken
+            finally:
+                del taken  # likewise
+        self.put(answer if isinstance(answer, Soon) else asyncio.ensure_future(answer))
+
+    async def _wait_for_room(self) -> None:
+        self._room.clear()
+        await self._room.wait()
+
+    def put(self, answer: Awaitable[Response] | Exception | None) -> None:
+        """What comes next: an answer, an error that ends the stream, or None, its end."""
+        self._answers.append(answer)
+        self._more.set()
+
+    async def ready(self) -> list[Response] | None:
+        """The next answer and those behind it that are there already; None at the end."""
+        answers = self._answers
+        while not answers:
+            self._more.clear()
+            await self._more.wait()
+        first = answers.popleft()
+        if first is None:
+            return None
+        try:
+            if isinstance(first, Exception):
+                raise first
+            ready: list[Response] = [await first]
+        finally:
+            del first  # likewise
+        while answers and (following := _there(answers[0])) is not None:
+            ready.append(await following)
+            answers.popleft()
+        return ready
+
+    def sent(self, count: int) -> None:
+        """So many answers have gone out."""
+        for _ in range(count):
+            self._bytes -= self._sizes.popleft()
+            self._holds.popleft().end()
+        self._room.set()
+
+    def end(self) -> None:
+        """Cancels what is at work, and gives back what is held for it."""
+        for unsent in self._answers:
             if isinstance(unsent, Soon | asyncio.Future):
                 unsent.cancel()  # where it has failed already, this also tells asyncio not to log it as forgotten
+        for hold in self._holds:
+            hold.end()
 
 
 async def answer_in_order(
     requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Response]], gate: Gate
 ) -> AsyncGenerator[Response, None]:
-    """As `answer_pieces`, for requests and answers one by one."""
-    pieces = answer_pieces(((request,) async for request in requests), answer, gate)
+    """As `answer_pieces`, for requests and answers one by one, of which none is counted."""
+    work = Work[Request, Response](lambda request, _: answer(request))
+    pieces = answer_pieces(((request,) async for request in requests), work, gate, Hold())
     try:
         async for ready in pieces:
             for response in ready:

@@ -51,7 +51,10 @@ async def unless_left(awaitable: Awaitable[T], left: Callable[[], Awaitable[None
             one.cancel()
         if waiting:
             await asyncio.wait(waiting)
-    return work.result()
+    try:
+        return work.result()
+    finally:  # its error leads back here: a circle, which would keep the request until garbage is collected
+        del work, waiting, awaitable
 
 
 async def until_closing(pieces: AsyncIterator[T], gate: Gate) -> AsyncGenerator[T, None]:
@@ -83,6 +86,7 @@ async def until_closing(pieces: AsyncIterator[T], gate: Gate) -> AsyncGenerator[
             finally:
                 waiting = False
             yield piece
+            del piece  # or a stream that is quiet would keep it
     raise gate.closed_error()
 
 

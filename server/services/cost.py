@@ -10,25 +10,6 @@ ROWS_OF_ANSWER = 4
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of one prediction."""
-
-    request_bytes: int
-    """The message, whose pixels or files are held until the model has them."""
-    decoded_bytes: int
-    """Images that are decoded from it; 0 where they lie in it as they are."""
-    rows_bytes: int
-    """The model's values, all outputs together."""
-    answer_bytes: int
-    """The answer, at most."""
-
-    @property
-    def bytes(self) -> int:
-        """All together."""
-        return self.request_bytes + self.decoded_bytes + self.rows_bytes + self.answer_bytes
-
-
-@dataclass(frozen=True)
 class AnswerSize:
     """Of a serialized answer, in bytes, as far as it is known before the answer is."""
 

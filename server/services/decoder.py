@@ -19,15 +19,17 @@ import numpy as np
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.image_parts import ImageParts, image_parts
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.pixels import decode_parts
+from vouch.bundle.pixels import decode_bytes, decode_parts
+from vouch.server.budget import UNBOUNDED, Budget, Hold
 from vouch.server.errors import InvalidRequest, Overloaded
 
 AT_ONCE_BYTES = 1 << 16
 """Headers of a file of at most so many bytes are read on the event loop: less than a turn through a thread costs."""
 LARGE_S = 0.25
 """A file that takes longer to decode is large: 16 million pixels."""
-LARGE_BYTES = 1 << 30
-"""That large files in work may take together, or one alone."""
+UNCOUNTED_BYTES = 4 << 20
+"""A file that takes no more to decode, some 200,000 pixels, waits for no room: large ones would hold it up. There are
+no more of them in work than threads."""
 COPIES = 2
 """Of a file: as it came, and its parts that make pixels."""
 PATIENCE = 10
@@ -43,107 +45,95 @@ class _Waiting:
     number: int
     parts: ImageParts = field(compare=False)
     expected: PixelSettings = field(compare=False)
+    hold: Hold = field(compare=False)
+    """Of its call."""
     pixels: "asyncio.Future[np.ndarray]" = field(compare=False)
+    taken: int = field(default=0, compare=False)
+    """Bytes for its decoding."""
 
 
 class _Lane:
-    """Files of a kind: those that wait, and what those in work take."""
+    """Files of a kind: those that wait, and how many are in work."""
 
-    def __init__(self, most_running: int, most_bytes: float) -> None:
+    def __init__(self, most_running: int) -> None:
         self._most_running = most_running
-        self._most_bytes = most_bytes
-        self._running = 0
-        self._bytes = 0
+        self.running = 0
         self.waiting: list[_Waiting] = []
 
     def first(self) -> _Waiting | None:
         """The file whose turn it is; None: nothing may begin now. Those who left are forgotten."""
         while self.waiting and self.waiting[0].pixels.done():
             heapq.heappop(self.waiting)
-        if not self.waiting or self._running >= self._most_running:
-            return None
-        fits = not self._running or self._bytes + self.waiting[0].parts.decode_bytes <= self._most_bytes
-        return self.waiting[0] if fits else None
-
-    def begin(self) -> None:
-        """What `first` says is in work from now on."""
-        file = heapq.heappop(self.waiting)
-        self._running += 1
-        self._bytes += file.parts.decode_bytes
-
-    def end(self, file: _Waiting) -> None:
-        """It is in work no longer."""
-        self._running -= 1
-        self._bytes -= file.parts.decode_bytes
+        return self.waiting[0] if self.waiting and self.running < self._most_running else None
 
 
 class Decoder:
     """Threads of its own, so that decoding holds up nothing else."""
 
-    def __init__(self, cores: int, max_waiting_files: int, max_bytes: int) -> None:
+    def __init__(self, cores: int, max_waiting_files: int, budget: Budget = UNBOUNDED) -> None:
         """
         Args:
-            max_bytes: of the files and images of all calls whose files are not all decoded.
+            budget: what files, images and the memory that decoding takes are held in.
         """
         threads = max(2, cores)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._headers = ThreadPoolExecutor(1, thread_name_prefix="image headers")
         self._max_waiting_files = max_waiting_files
-        self._max_bytes = max_bytes
+        self._budget = budget
+        self._decoding = budget.kinds["decoding"]
         self._waiting_files = 0
-        self._bytes = 0
         self._free = threads
-        self._small = _Lane(threads, math.inf)
-        self._large = _Lane(threads - 1, LARGE_BYTES)
+        self._small = _Lane(threads)
+        self._large = _Lane(threads - 1)
         self._numbers = itertools.count()
 
-    async def decode(self, files: Sequence[bytes], expected: PixelSettings) -> np.ndarray:
+    async def decode(self, files: Sequence[bytes], expected: PixelSettings, hold: Hold | None = None) -> np.ndarray:
         """The images in these files, as training would have read them.
+
+        Args:
+            hold: the call's. When this returns, nothing of it is held any more: whoever has the images next takes
+                their bytes.
 
         Returns:
             uint8, shape (N, H, W) or (N, H, W, C).
 
         Raises:
             InvalidRequest: says which file cannot be read, counting from 0, and why; or the images are too large
-                together.
-            Overloaded: too many files wait to be decoded, or too many bytes; none of these was begun.
+                together, or one of them to be decoded.
+            Overloaded: too many files wait to be decoded, or the budget has no room; none of these was begun.
 
         Cancelling the caller leaves at most the file that is being decoded.
         """
         images_bytes = len(files) * math.prod(expected.shape)
-        size = images_bytes + COPIES * sum(map(len, files))
-        self._check_room(len(files), images_bytes, size)
+        self._check_room(len(files), images_bytes)
+        hold, size = hold or Hold(self._budget), images_bytes + COPIES * sum(map(len, files))
+        hold.take("decoded", size)
         self._waiting_files += len(files)
-        self._bytes += size
         try:
-            return await self._decode(files, expected)
+            return await self._decode(files, expected, hold)
         finally:
             self._waiting_files -= len(files)
-            self._bytes -= size
+            hold.give_back("decoded", size)
 
-    def _check_room(self, files: int, images_bytes: int, size: int) -> None:
-        if images_bytes > self._max_bytes:
+    def _check_room(self, files: int, images_bytes: int) -> None:
+        most = self._budget.total_bytes
+        if images_bytes > most:
             raise InvalidRequest(
                 f"the images of {files:,} files take {images_bytes:,} bytes when they are decoded; at most "
-                f"{self._max_bytes:,} are taken, which are {self._max_bytes * files // images_bytes:,} images"
+                f"{most:,} are taken, which are {most * files // images_bytes:,} images"
             )
         if self._waiting_files + files > self._max_waiting_files:
             raise Overloaded(
                 f"{self._waiting_files:,} files wait to be decoded and at most {self._max_waiting_files:,} may; "
                 f"{files:,} more do not fit"
             )
-        if self._bytes and self._bytes + size > self._max_bytes:
-            raise Overloaded(
-                f"files that are being decoded, and their images, have {self._bytes:,} bytes and at most "
-                f"{self._max_bytes:,} are taken; {size:,} more do not fit"
-            )
 
-    async def _decode(self, files: Sequence[bytes], expected: PixelSettings) -> np.ndarray:
+    async def _decode(self, files: Sequence[bytes], expected: PixelSettings, hold: Hold) -> np.ndarray:
         images = np.empty((len(files), *expected.shape), np.uint8)
         for row, file in enumerate(files):
             try:
-                images[row] = await self._in_turn(await self._parts(file), expected)
-            except InvalidImage as err:
+                images[row] = await self._in_turn(await self._parts(file), expected, hold)
+            except (InvalidImage, InvalidRequest) as err:
                 raise InvalidRequest(f"file {row}: {err}") from err
         return images
 
@@ -152,10 +142,10 @@ class Decoder:
             return image_parts(file)
         return await asyncio.get_running_loop().run_in_executor(self._headers, image_parts, file)
 
-    async def _in_turn(self, parts: ImageParts, expected: PixelSettings) -> np.ndarray:
+    async def _in_turn(self, parts: ImageParts, expected: PixelSettings, hold: Hold) -> np.ndarray:
         loop = asyncio.get_running_loop()
         turn = loop.time() + PATIENCE * parts.decode_s
-        file = _Waiting(turn, next(self._numbers), parts, expected, loop.create_future())
+        file = _Waiting(turn, next(self._numbers), parts, expected, hold, loop.create_future())
         heapq.heappush(self._lane(parts).waiting, file)
         self._begin()
         try:
@@ -163,22 +153,45 @@ class Decoder:
         finally:
             if file.pixels.cancelled():  # it may stay in its lane until it would have had its turn
                 file.parts = replace(file.parts, encoded=b"")
+            del file  # its error leads back here: a circle, which would keep the request until garbage is collected
 
     def _lane(self, parts: ImageParts) -> _Lane:
         return self._large if parts.decode_s > LARGE_S else self._small
 
     def _begin(self) -> None:
-        """Gives free threads to those whose turn it is."""
-        loop = asyncio.get_running_loop()
-        while self._free and (file := min(filter(None, (self._small.first(), self._large.first())), default=None)):
-            self._lane(file.parts).begin()
-            self._free -= 1
-            decoding = loop.run_in_executor(self._executor, decode_parts, file.parts, file.expected)
-            decoding.add_done_callback(partial(self._ended, file))
+        """Gives free threads to those whose turn it is, and for whose decoding there is room."""
+        lanes = {self._small, self._large}
+        while self._free and (waiting := {lane: file for lane in lanes if (file := lane.first()) is not None}):
+            lane, file = min(waiting.items(), key=lambda one: one[1])
+            if self._take_room(file):
+                heapq.heappop(lane.waiting)
+                self._start(lane, file)
+            elif self._small.running or self._large.running:
+                lanes.discard(lane)  # until one of them has ended
+            else:
+                heapq.heappop(lane.waiting)
+                size = decode_bytes(file.parts, file.expected)
+                file.pixels.set_exception(self._decoding.refusal(size, file.hold.bytes))
+
+    def _take_room(self, file: _Waiting) -> bool:
+        """Whether there is room to decode it; it is taken then."""
+        size = decode_bytes(file.parts, file.expected)
+        if size > UNCOUNTED_BYTES and not self._decoding.take(size, file.hold.bytes):
+            return False
+        file.taken = size if size > UNCOUNTED_BYTES else 0
+        return True
+
+    def _start(self, lane: _Lane, file: _Waiting) -> None:
+        lane.running += 1
+        self._free -= 1
+        decoding = asyncio.get_running_loop().run_in_executor(self._executor, decode_parts, file.parts, file.expected)
+        decoding.add_done_callback(partial(self._ended, file))
 
     def _ended(self, file: _Waiting, decoding: "asyncio.Future[np.ndarray]") -> None:
         self._free += 1
-        self._lane(file.parts).end(file)
+        self._lane(file.parts).running -= 1
+        if file.taken:
+            self._decoding.give_back(file.taken)
         if decoding.cancelled():
             file.pixels.cancel()
         elif (err := decoding.exception()) and not file.pixels.done():

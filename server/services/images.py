@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest
 
 QUOTED_SIZES = 8
@@ -18,22 +19,21 @@ class Images:
 
     count: int
     """N."""
-    request_bytes: int
-    """Of the request: the pixels or files, which are held until the model has them."""
-    decoded_bytes: int
-    """What decoding them takes; 0 where the pixels lie in the request as they are."""
-    load: Callable[[], Awaitable[np.ndarray]]
-    """Gives them: uint8, shape (N, H, W) or (N, H, W, C). Raises InvalidRequest or Overloaded."""
+    in_place: bool
+    """Whether the pixels lie in the request as they are."""
+    load: Callable[[Hold], Awaitable[np.ndarray]]
+    """Gives them: uint8, shape (N, H, W) or (N, H, W, C). What decoding takes is in the hold meanwhile. Raises
+    InvalidRequest or Overloaded."""
 
 
 def images_in(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> Images:
     """The images that these bytes are, without a copy. Args and errors as those of `raw_images`."""
     images = raw_images(pixels, shape, expected, max_images)
 
-    async def load() -> np.ndarray:
+    async def load(_: Hold) -> np.ndarray:
         return images
 
-    return Images(len(images), len(pixels), 0, load)
+    return Images(len(images), True, load)
 
 
 def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:

@@ -8,13 +8,14 @@ and how its answers are written. Work that grows with images times classes leave
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
 
+from vouch.server.budget import FREE_BYTES, Hold
+from vouch.server.counting.statistics import Requests
 from vouch.server.errors import DomainError
 from vouch.server.model.request import Rows
 from vouch.server.model.session import Outputs
@@ -23,7 +24,7 @@ from vouch.server.rpc.fast import KnownRequests, Span
 from vouch.server.rpc.fast_stream import Begun
 from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.soon import Parts, Soon
-from vouch.server.services.cost import VALUE_BYTES, AnswerSize, Cost, check_answer, check_rows
+from vouch.server.services.cost import VALUE_BYTES, AnswerSize, check_answer, check_rows
 from vouch.server.services.images import Images
 from vouch.server.services.prediction import Prediction, Wishes, Write, pieces, predict
 from vouch.server.serving.catalog import Catalog
@@ -33,9 +34,6 @@ MAX_INLINE_S = 2e-3
 """Meeting the wishes and writing the answer leaves the event loop where it takes longer than this."""
 COPY_S = 5e-10
 """What joining the parts of an answer takes for each byte, on the machines of today."""
-
-Admit = Callable[[Cost], AbstractContextManager[object]]
-"""Takes what a prediction costs from a budget for as long as it lasts. Raises Overloaded."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,31 @@ class Plan:
     """Of its images."""
     wishes: Wishes
     write: Write
-    cost: Cost
+    made_bytes: int
+    """Of the model's values and of the answer, at most."""
     inline: bool
     """Whether the answer is written on the event loop."""
     repeats: bool
     """Whether requests that differ in their pixels alone have the same plan."""
 
+    @property
+    def counted_in(self) -> Requests:
+        """Where its requests are counted."""
+        return self.served.statistics.requests
+
     def parts(self, rows: Rows) -> Parts:
         """The answer, from the model's values, here and now."""
         return self.write((predict(rows, self.wishes),))
+
+
+def take(plan: Plan, hold: Hold) -> None:
+    """Has a call hold what is made for it, before it is; little is free.
+
+    Raises:
+        InvalidRequest, Overloaded: the budget has no room for it, ever or now.
+    """
+    if plan.made_bytes > FREE_BYTES:
+        hold.cover("answers", plan.made_bytes)
 
 
 class Predictor:
@@ -77,7 +91,6 @@ class Predictor:
         decode: Callable[..., Awaitable[np.ndarray]],
         max_request_images: int,
         max_answer_bytes: int,
-        admit: Admit = lambda cost: nullcontext(),
     ) -> None:
         """
         Args:
@@ -88,7 +101,6 @@ class Predictor:
         self.decode = decode
         self.max_request_images = max_request_images
         self.max_answer_bytes = max_answer_bytes
-        self._admit = admit
         self._writing = asyncio.Semaphore(1)
 
     def find(self, name: str, version: int, context: CallContext) -> Served:
@@ -120,20 +132,21 @@ class Predictor:
             (count, *served.bundle.manifest.input.shape),
             wishes,
             writing.write,
-            Cost(images.request_bytes, images.decoded_bytes, rows_bytes, answer_bytes),
+            rows_bytes + answer_bytes,
             inline=wishes.seconds(count, classes) + writing.seconds + COPY_S * answer_bytes <= MAX_INLINE_S,
-            repeats=repeats and not images.decoded_bytes,
+            repeats=repeats and images.in_place,
         )
 
-    async def answer(self, plan: Plan, load: Callable[[], Awaitable[np.ndarray]], context: CallContext) -> Parts:
-        """The answer.
+    async def answer(self, plan: Plan, load: Callable[[Hold], Awaitable[np.ndarray]], context: CallContext) -> Parts:
+        """The answer. What is made for it is held until the call ends.
 
         Raises:
-            Overloaded: there is no room for it now.
+            InvalidRequest, Overloaded: the budget has no room for it, ever or now.
             DomainError: as `load` and `Batcher.submit`.
         """
-        with plan.served.lease(), self._admit(plan.cost):
-            rows = await plan.served.batcher.submit(await load(), context.deadline)
+        with plan.served.lease():
+            take(plan, context.hold)
+            rows = await plan.served.batcher.submit(await load(context.hold), context.deadline, context.hold.bytes)
             return plan.parts(rows) if plan.inline else await self._written_apart(plan, rows)
 
     async def _written_apart(self, plan: Plan, rows: Rows) -> Parts:
@@ -181,9 +194,10 @@ class UnaryPath:
         if found is None:
             return self._slowly(request, context)
         plan, at = found
-        context.counted_in = plan.served.statistics.requests
+        context.counted_in = plan.counted_in
         images = np.ndarray(plan.shape, np.uint8, request, at)
         if plan.inline:
+            take(plan, context.hold)
             rows = plan.served.batcher.run_inline(images, context.deadline)
             if isinstance(rows, tuple):
                 return plan.parts(rows)
@@ -191,14 +205,20 @@ class UnaryPath:
                 return Soon(rows, plan.parts)
         return self._predictor.answer(plan, _already(images), context)
 
-    def begin(self, request: Serialized) -> Begun | None:
-        """A known request at work; None where it is not known, or waiting in the queue is the better way."""
-        found = self.known.recognise(request)
-        if found is None or not found[0].inline:
+    def recognise(self, request: Serialized) -> tuple[Plan, int] | None:
+        """The plan of a known request, and where its pixels begin; None: it has to be read."""
+        return self.known.recognise(request)
+
+    def begin(self, request: Serialized, known: Plan, at: int) -> Begun | None:
+        """A known request at work; None where waiting in the queue is the better way.
+
+        Args:
+            known, at: as `recognise` says.
+        """
+        if not known.inline:
             return None
-        plan, at = found
-        rows = plan.served.batcher.run_inline(np.ndarray(plan.shape, np.uint8, request, at))
-        return None if rows is None else Begun(rows, plan.parts, plan.served.statistics.requests)
+        rows = known.served.batcher.run_inline(np.ndarray(known.shape, np.uint8, request, at))
+        return None if rows is None else Begun(rows, known.parts, known.counted_in)
 
     async def answer(self, message: Any, left_out: Serialized | None, context: CallContext) -> Parts:
         """The answer to a request that was read."""
@@ -219,8 +239,8 @@ class UnaryPath:
         return plan if plan.repeats else None
 
 
-def _already(images: np.ndarray) -> Callable[[], Awaitable[np.ndarray]]:
-    async def load() -> np.ndarray:
+def _already(images: np.ndarray) -> Callable[[Hold], Awaitable[np.ndarray]]:
+    async def load(_: Hold) -> np.ndarray:
         return images
 
     return load

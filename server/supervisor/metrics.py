@@ -139,7 +139,14 @@ def _of_runs(counts: Counts) -> Iterator[Metric]:
         unusable.add_metric(model, one.unusable_images)
     for name, images in sorted(counts.waiting_images.items()):
         waiting.add_metric([name], images)
-    yield from (queue, run, batch, failed, unusable, waiting)
+    held = GaugeMetricFamily(
+        "vouch_held_bytes",
+        "Bytes that are held for callers now, in all workers, by what they are (--max-held-bytes).",
+        labels=("kind",),
+    )
+    for kind, count in sorted(counts.held_bytes.items()):
+        held.add_metric([kind], count)
+    yield from (queue, run, batch, failed, unusable, waiting, held)
 
 
 def _of_accuracy(served: Iterable[VerifiedVersion]) -> Iterator[Metric]:

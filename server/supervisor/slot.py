@@ -226,6 +226,7 @@ class Slot:
     def _gone(self, worker: WorkerProcess) -> None:
         self._all.discard(worker)
         worker.counts.waiting_images.clear()
+        worker.counts.held_bytes.clear()
         self._ended = total([self._ended, worker.counts])
 
     async def _pause(self, how: str, pause_s: float) -> None:

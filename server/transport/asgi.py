@@ -8,26 +8,24 @@ Over HTTP/2, gRPC is little: a path, a length before each message, a deadline in
 from time import perf_counter_ns
 
 from vouch.server.rpc.call import Calls
-from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.asgi_call import AsgiCall, Receive, Scope, Send
+from vouch.server.transport.intake import Intake
 
 
 class GrpcApp:
     """Answers the methods of some services. An ASGI application, less its lifespan."""
 
-    def __init__(self, calls: Calls, max_message_bytes: int, max_arriving_bytes: int = 512 << 20) -> None:
+    def __init__(self, calls: Calls, intake: Intake) -> None:
         """
         Args:
-            max_message_bytes: of one message of a request.
-            max_arriving_bytes: of all messages that are not whole yet.
+            intake: what requests come in through.
         """
         self._calls = calls
-        self._max_message_bytes = max_message_bytes
-        self._arriving = Arriving(max_arriving_bytes)
+        self._intake = intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call, of ASGI's type `http`."""
-        call = AsgiCall(scope, receive, send, self._max_message_bytes, self._arriving)
+        call = AsgiCall(scope, receive, send, self._intake)
         if call.is_grpc:
             await self._calls.answer(scope["path"], call)
             return

@@ -15,14 +15,14 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
+from vouch.server.budget import FREE_BYTES, Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge
 from vouch.server.rpc.context import is_reserved
 from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import Status
 from vouch.server.rpc.waiting import CallerLeft
-from vouch.server.transport.arriving import Arriving
-from vouch.server.transport.inflating import inflated
+from vouch.server.transport.intake import Intake
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -46,13 +46,13 @@ TRAILERS = "http.response.trailers"
 class AsgiCall:
     """The two directions of a call, as gRPC messages."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_message_bytes: int, arriving: Arriving) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
         self._receive = receive
         self._send = send
-        self._max_message_bytes = max_message_bytes
-        self._arriving = arriving
         self._every_header: Iterable[tuple[bytes, bytes]] = scope["headers"]
         self._headers: dict[bytes, bytes] = dict(self._every_header)
+        self._intake = intake
+        self._max_message_bytes = intake.max_message_bytes
         self._client = scope["client"]
         self._is_post: bool = scope["method"] == "POST"
         self._has_trailers = TRAILERS in (scope.get("extensions") or ())
@@ -104,18 +104,18 @@ class AsgiCall:
         timeout = self._headers.get(b"grpc-timeout")
         return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
 
-    async def one(self) -> Serialized:
-        """The only message of a unary request."""
+    async def one(self, hold: Hold) -> Serialized:
+        """The only message of a unary request; its bytes stay in the hold."""
         event = await self._receive()
         body: bytes = event.get("body", b"")
         length = int.from_bytes(body[1:LENGTH_BYTES], "big")
         if len(body) < LENGTH_BYTES or body[0] or length > self._max_message_bytes:
             self._take(event)
-            return await self._one_carefully()
+            return await self._one_carefully(hold)
         size = len(body)
         if event.get("more_body", False):
             pieces = [body]
-            with self._arriving.message() as arrival:
+            with self._intake.arriving.message(hold) as arrival:
                 arrival.came(size)
                 while event.get("more_body", False) and size <= LENGTH_BYTES + length:
                     event = await self._receive()
@@ -125,21 +125,27 @@ class AsgiCall:
                     size += len(pieces[-1])
                     arrival.came(len(pieces[-1]))
             body = b"".join(pieces)
+        elif size > FREE_BYTES:
+            hold.take("received", size)
         if size != LENGTH_BYTES + length or event.get("more_body", False):
             self._take({**event, "body": body})
-            return await self._one_carefully()
+            return await self._one_carefully(hold)
         return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
 
-    async def _one_carefully(self) -> bytes:
-        message = await self._next()
-        if message is None or await self._next() is not None:
+    async def _one_carefully(self, hold: Hold) -> Serialized:
+        message = await self._next(hold)
+        if message is None or await self._next(hold) is not None:
             raise InvalidRequest("expected exactly one message")
         return message
 
-    async def pieces(self) -> AsyncIterator[list[bytes]]:
-        """All messages, as many at a time as have come together, until the caller has closed its side."""
-        while (message := await self._next()) is not None:
+    async def pieces(self, hold: Hold) -> AsyncIterator[list[Serialized]]:
+        """All messages, as many at a time as have come together, until the caller has closed its side; their bytes are
+        in the hold until the next ones are asked for.
+        """
+        while (message := await self._next(hold)) is not None:
             yield [message, *self._following()]
+            message = None  # or a stream that is quiet would keep it
+            hold.end()
 
     def _following(self) -> Iterator[bytes]:
         """What has been read whole behind it already; something else than a plain message is left where it is."""
@@ -154,7 +160,7 @@ class AsgiCall:
         read.release()
         del self._read[:at]
 
-    async def _next(self) -> bytes | None:
+    async def _next(self, hold: Hold) -> Serialized | None:
         """The next message; None at the end. Raises CallerLeft."""
         while len(self._read) < LENGTH_BYTES:
             if self._ended:
@@ -167,13 +173,15 @@ class AsgiCall:
             raise MessageTooLarge(f"the message has {length:,} bytes, at most {self._max_message_bytes:,} are taken")
         stop = LENGTH_BYTES + length
         if len(self._read) < stop:
-            await self._read_to(stop)
+            await self._read_to(stop, hold)
+        if len(self._read) > FREE_BYTES:
+            hold.cover("received", len(self._read))
         message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
         del self._read[:stop]
-        return await self._inflated(message) if compressed else message
+        return await self._inflated(message, hold) if compressed else message
 
-    async def _read_to(self, stop: int) -> None:
-        with self._arriving.message() as arrival:
+    async def _read_to(self, stop: int, hold: Hold) -> None:
+        with self._intake.arriving.message(hold) as arrival:
             arrival.came(len(self._read))
             while (before := len(self._read)) < stop:
                 if self._ended:
@@ -190,9 +198,9 @@ class AsgiCall:
         self._read += event.get("body", b"")
         self._ended = not event.get("more_body", False)
 
-    async def _inflated(self, message: bytes) -> bytes:
+    async def _inflated(self, message: bytes, hold: Hold) -> Serialized:
         encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
-        return await inflated(message, encoding, self._max_message_bytes)
+        return await self._intake.inflater.inflated(message, encoding, hold, self._client)
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""

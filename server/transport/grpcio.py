@@ -14,6 +14,7 @@ from vouch.server.rpc.method import NO_METHOD, Method
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.addresses import why_not, written
 from vouch.server.transport.grpcio_call import GrpcioCall
+from vouch.server.transport.intake import Intake
 from vouch.server.transport.limits import (
     HANDSHAKE_S,
     IDLE_S,
@@ -74,8 +75,9 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     server = grpc.aio.server(options=options(listening))
-    calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
-    server.add_generic_rpc_handlers((_Handlers(calls, listening.max_message_bytes),))
+    calls = Calls(methods, gate, listening.max_message_bytes, listening.admit, listening.budget)
+    intake = Intake(listening.max_message_bytes, listening.cores)
+    server.add_generic_rpc_handlers((_Handlers(calls, intake),))
     where = written(listening.host, listening.port)
     try:
         if listening.tls is None:
@@ -129,9 +131,9 @@ def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration
 class _Handlers(grpc.GenericRpcHandler):
     """A handler for each path: grpcio has to know before a call what streams. Paths that are not there stream."""
 
-    def __init__(self, calls: Calls, max_bytes: int) -> None:
+    def __init__(self, calls: Calls, intake: Intake) -> None:
         self._calls = calls
-        self._max_bytes = max_bytes
+        self._intake = intake
         self._known = {path: self._handler(path, method) for path, method in calls.methods.items() if path != NO_METHOD}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
@@ -140,7 +142,7 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def _handler(self, path: str, method: Method) -> grpc.RpcMethodHandler[Any, Any]:
         async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> bytes | None:
-            call = GrpcioCall(request, context, self._max_bytes)
+            call = GrpcioCall(request, context, self._intake)
             await self._calls.answer(path, call)
             return await call.answer()
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import grpc
 
+from vouch.server.budget import FREE_BYTES, Hold
 from vouch.server.rpc.context import is_reserved
+from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import Status
 from vouch.server.rpc.waiting import CallerLeft
-from vouch.server.transport.inflating import inflated_if_compressed
+from vouch.server.transport.inflating import COMPRESSED, encoding_of
+from vouch.server.transport.intake import Intake
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 YEARS_S = 10 * 365 * 86_400
@@ -29,14 +32,14 @@ class GrpcioCall:
     left = None
     """Grpcio cancels the task of a caller who has left."""
 
-    def __init__(self, request: Any, context: grpc.aio.ServicerContext[Any, Any], max_message_bytes: int) -> None:
+    def __init__(self, request: Any, context: grpc.aio.ServicerContext[Any, Any], intake: Intake) -> None:
         """
         Args:
             request: of a unary request its bytes; else what yields them.
         """
         self._request = request
         self._context = context
-        self._max_message_bytes = max_message_bytes
+        self._intake = intake
         self._headers: Sequence[tuple[str, str | bytes]] = context.invocation_metadata() or ()  # type: ignore[assignment]
         """Read now: grpcio crashes where it is asked after the call. The same holds for the peer."""
         self.peer = context.peer()
@@ -56,14 +59,26 @@ class GrpcioCall:
         left = self._context.time_remaining()  # by the wall clock: read once, on arrival
         return None if left is None or left > YEARS_S else asyncio.get_running_loop().time() + left
 
-    async def one(self) -> bytes:
-        """The only message of a unary request."""
-        return await inflated_if_compressed(self._request, self._max_message_bytes)
+    async def one(self, hold: Hold) -> Serialized:
+        """The only message of a unary request; its bytes stay in the hold."""
+        return await self._taken(self._request, hold)
 
-    async def pieces(self) -> AsyncIterator[tuple[bytes]]:
-        """All messages, one at a time."""
+    async def pieces(self, hold: Hold) -> AsyncIterator[tuple[Serialized]]:
+        """All messages, one at a time; its bytes are in the hold until the next one is asked for."""
         async for message in self._request:
-            yield (await inflated_if_compressed(message, self._max_message_bytes),)
+            taken = await self._taken(message, hold)
+            del message  # or a stream that is quiet would keep it
+            yield (taken,)
+            del taken
+            hold.end()
+
+    async def _taken(self, message: bytes, hold: Hold) -> Serialized:
+        """What it holds: its headers are not known, grpcio keeps them to itself."""
+        if len(message) > FREE_BYTES:
+            hold.take("received", len(message))
+        if not message.startswith(COMPRESSED):
+            return message
+        return await self._intake.inflater.inflated(message, encoding_of(message), hold, self.peer)
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream. Raises CallerLeft."""

@@ -9,7 +9,6 @@ callers, who connect again, and their calls go on.
 
 import asyncio
 import logging
-import os
 import random
 import socket
 from collections.abc import Iterable
@@ -25,11 +24,13 @@ from vouch.server.rpc.method import Method
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.h2corn_settings import config, policies_of
+from vouch.server.transport.intake import Intake
 from vouch.server.transport.limits import (
     Listening,
     descriptors_for_connections,
 )
 from vouch.server.transport.listening_socket import (
+    close_all,
     descriptors,
     duplicates_of_connections,
     hear_again,
@@ -135,7 +136,7 @@ class H2cornServer:
         if self._current is not None:
             await asyncio.wait({self._current.serving, *self._draining}, timeout=CLOSED_WITHIN_S)
         for held in self._held:
-            _let_go(held)
+            close_all(held)
 
     async def _begin(self) -> _Generation:
         listens = self._listener.dup()
@@ -178,11 +179,8 @@ class H2cornServer:
             try:
                 await self._succeed()
             except StartFailed as err:
-                log.error(
-                    "the certificate has changed and cannot be used; the last good one stays: %s",
-                    err,
-                    extra=event("certificate_refused"),
-                )
+                problem = "the certificate has changed and cannot be used; the last good one stays: %s"
+                log.error(problem, err, extra=event("certificate_refused"))
             except Exception:
                 log.exception("connections could not be renewed; they stay")
 
@@ -215,16 +213,11 @@ class H2cornServer:
         held = await asyncio.to_thread(duplicates_of_connections, self.port, room)
         self._held.append(held)
         generation.server.shutdown()
-        asyncio.get_running_loop().call_later(HELD_S, _let_go, held)
+        asyncio.get_running_loop().call_later(HELD_S, close_all, held)
 
     def _files(self) -> AbstractContextManager[TlsFiles | None]:
         """What the certificate was when it was checked."""
         return nullcontext() if self._rotation is None else self._rotation.held()
-
-
-def _let_go(held: list[int]) -> None:
-    while held:
-        os.close(held.pop())
 
 
 async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listening) -> H2cornServer:
@@ -236,8 +229,8 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
     Raises:
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
-    calls = Calls(methods, gate, listening.max_message_bytes, listening.admit)
-    app = GrpcApp(calls, listening.max_message_bytes, listening.max_arriving_bytes)
+    calls = Calls(methods, gate, listening.max_message_bytes, listening.admit, listening.budget)
+    app = GrpcApp(calls, Intake(listening.max_message_bytes, listening.cores))
     policies = policies_of(calls.methods.values(), listening)
     server = H2cornServer(app, gate, listening, listening_socket(listening), policies)
     await server.start()

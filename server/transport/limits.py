@@ -4,6 +4,7 @@ import resource
 import sys
 from dataclasses import dataclass
 
+from vouch.server.budget import UNBOUNDED, Budget
 from vouch.server.rpc.admit import Admit, everybody
 from vouch.server.transport.tls import TlsContents, TlsFiles
 
@@ -43,8 +44,10 @@ class Listening:
     """What the files held when they worked last; used where they cannot be now."""
     max_message_bytes: int = 64 << 20
     """Of one message, in either direction."""
-    max_arriving_bytes: int = 512 << 20
-    """Of all messages that are not whole yet."""
+    budget: Budget = UNBOUNDED
+    """Of what callers make this process hold."""
+    cores: int = 1
+    """That this process may use."""
     max_connections: int = 4096
     """At once. What RLIMIT_NOFILE leaves may be less."""
     max_connection_age_s: float = 0.0

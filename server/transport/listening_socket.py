@@ -89,6 +89,12 @@ def duplicates_of_connections(port: int, most: int) -> list[int]:
     return list(found)
 
 
+def close_all(held: list[int]) -> None:
+    """Closes these descriptors, which are in the list no longer."""
+    while held:
+        os.close(held.pop())
+
+
 def _is_connection(number: int, port: int) -> bool:
     """Whether a descriptor, which stays open, is of a connection at this port of ours."""
     try:

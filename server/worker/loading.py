@@ -8,13 +8,13 @@ from functools import partial
 
 from vouch.bundle.errors import BundleError
 from vouch.bundle.store import Bundle, open_bundle, open_held
+from vouch.server.budget import Budget
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BatchDone, Statistics
 from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import Version
 from vouch.server.logs import event
 from vouch.server.model.batcher import Limits, start_batcher
-from vouch.server.model.budget import Budget
 from vouch.server.model.loader import load
 from vouch.server.model.request import Model
 from vouch.server.model.time_limits import load_within_s
@@ -34,12 +34,14 @@ class Loader:
     def __init__(
         self,
         settings: ServeSettings,
+        budget: Budget,
         on_death: Callable[[Served, BaseException], None],
         held: Mapping[str, Mapping[str, int]] | None = None,
         within_s: float | None = None,
     ) -> None:
         """
         Args:
+            budget: of which each version takes a share.
             on_death: told when a version's runner has ended by an error.
             held: digest of a bundle -> descriptors of its files.
             within_s: how long a version may take; None: as long as the largest batch may.
@@ -47,7 +49,7 @@ class Loader:
         self._settings = settings
         self._on_death = on_death
         self._held = held or {}
-        self._budget = Budget(settings.max_queue_bytes)
+        self._budget = budget
         self._within_s = load_within_s(settings.max_batch_size) if within_s is None else within_s
         self.counts = Counts()
         """Of the versions that were loaded; nothing else is in it."""

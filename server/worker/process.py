@@ -20,6 +20,7 @@ from vouch.cli.loading import loading
 with loading():
     import uvloop
 
+    from vouch.server.budget import Budget
     from vouch.server.cores import keep_to
     from vouch.server.errors import StartFailed
     from vouch.server.link.channel import Channel, channel
@@ -32,6 +33,7 @@ with loading():
     from vouch.server.transport.choice import Listener, chosen_transport, start_transport
     from vouch.server.transport.limits import CALL_GRACE_S, Listening
     from vouch.server.transport.tls import TlsContents, inherited, tls_files
+    from vouch.server.worker.heap import keep_large_pieces_apart
     from vouch.server.worker.worker import Worker
 
 log = logging.getLogger("vouch.server")
@@ -64,7 +66,7 @@ async def _work(assigned: Assignment, supervisor: Channel) -> None:
 
 
 async def _listen(
-    assigned: Assignment, last_good: TlsContents | None, methods: Iterable[Method], gate: Gate
+    assigned: Assignment, last_good: TlsContents | None, methods: Iterable[Method], gate: Gate, budget: Budget
 ) -> Listener:
     """Raises StartFailed."""
     settings = assigned.settings
@@ -75,7 +77,8 @@ async def _listen(
         tls=tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca),
         last_good=last_good,
         max_message_bytes=settings.max_message_bytes,
-        max_arriving_bytes=settings.max_queue_bytes,
+        budget=budget,
+        cores=assigned.cores,
         max_connections=settings.max_connections,
         max_connection_age_s=settings.connection_age_s,
         grace_s=CALL_GRACE_S,  # a drain ends sooner, with the process
@@ -89,4 +92,5 @@ async def _run_and_end(assigned: Assignment) -> None:
 
 
 if __name__ == "__main__":
+    keep_large_pieces_apart()
     uvloop.run(_run_and_end(assignment()))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from vouch.server.budget import Budget, worker_budget
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import Requests
 from vouch.server.errors import CountsUnknown, StartFailed
@@ -46,8 +47,8 @@ CLOSE_WITHIN_S = 5.0
 TOTAL_WITHIN_S = 3.0
 """What all workers counted; the supervisor waits a part of this for those that do not answer."""
 
-StartListening = Callable[[Iterable[Method], Gate], Awaitable[Listener]]
-"""Binds methods to a port. Raises StartFailed."""
+StartListening = Callable[[Iterable[Method], Gate, Budget], Awaitable[Listener]]
+"""Binds methods to a port, whose calls hold what they take in this budget. Raises StartFailed."""
 
 
 class EndedUnasked(Exception):
@@ -77,9 +78,10 @@ class Worker:
         self._listen = listen
         self._readiness = Readiness()
         self._gate = Gate()
-        self._decoder = Decoder(cores, settings.max_queue_images, settings.max_queue_bytes)
+        self._budget = worker_budget(settings.max_held_bytes)
+        self._decoder = Decoder(cores, settings.max_queue_images, self._budget)
         self._catalog = Catalog(lambda: self._readiness.set(self._catalog.ready), settings.default_model)
-        self._loader = Loader(settings, self._lost, held)
+        self._loader = Loader(settings, self._budget, self._lost, held)
         self._reconciler = Reconciler(self._catalog, self._loader.load, channel.say, settings.models)
         self._questions = Questions()
         predictor = Predictor(
@@ -154,7 +156,7 @@ class Worker:
         problem = ""
         try:
             if self._listener is None:
-                self._listener = await self._listen(self._methods, self._gate)
+                self._listener = await self._listen(self._methods, self._gate, self._budget)
                 self._listener.ended.add_done_callback(partial(self._ended, "listening"))
         except StartFailed as err:
             problem = str(err)
@@ -173,7 +175,7 @@ class Worker:
             for entry in self._catalog.entries()
             if entry.versions
         }
-        return Counts(self._loader.counts.versions, requests, waiting)
+        return Counts(self._loader.counts.versions, requests, waiting, self._budget.held_by_kind())
 
     async def _total(self) -> Counts:
         """Raises CountsUnknown."""

@@ -1,5 +1,6 @@
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.validation import Validation, pack, unpack
+from vouch.bundle.validation import Validation, pack, unpack, unpack_rows
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 LABELS = np.array([0, 1, 2, 1, 0])
@@ -48,6 +49,37 @@ def test_what_is_packed_is_unpacked(images: np.ndarray, data: st.DataObject) -> 
     np.testing.assert_array_equal(unpacked.labels, labels, strict=True)
     assert len(unpacked) == len(images)
     assert pack(unpacked) == content
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("count", [1, 2, 5, 100])
+def test_a_split_can_be_read_in_pieces(order: Any, count: int) -> None:
+    """Of at most so many images, in their order; together they are all of it."""
+    file = io.BytesIO(npz(images=np.asarray(IMAGES, order=order), labels=LABELS))
+    pieces = list(unpack_rows(file, SHAPE, CLASSES, "single_label", count))
+
+    assert [len(piece) for piece in pieces] == [min(count, 5 - start) for start in range(0, 5, count)]
+    np.testing.assert_array_equal(np.concatenate([piece.images for piece in pieces]), IMAGES, strict=True)
+    np.testing.assert_array_equal(np.concatenate([piece.labels for piece in pieces]), LABELS, strict=True)
+
+
+@pytest.mark.parametrize("labels", [LABELS + 1, LABELS[:4], LABELS.astype(np.float64)])
+def test_a_split_that_does_not_fit_is_refused_in_pieces_too(labels: np.ndarray) -> None:
+    """At the piece that is wrong at the latest."""
+    file = io.BytesIO(npz(images=IMAGES, labels=labels))
+
+    with pytest.raises(InvalidBundle, match=r"validation\.npz"):
+        list(unpack_rows(file, SHAPE, CLASSES, "single_label", 2))
+
+
+def test_a_piece_that_is_cut_off_is_refused() -> None:
+    """As a whole one is."""
+    content = npz(images=IMAGES, labels=LABELS)
+    at = content.index(IMAGES.tobytes())
+    file = io.BytesIO(content[:at] + b"\xff" + content[at + 1 :])
+
+    with pytest.raises(InvalidBundle, match=r"validation\.npz"):
+        list(unpack_rows(file, SHAPE, CLASSES, "single_label", 2))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from vouch.server.serving.readiness import Readiness
 from vouch.server.serving.served import Served
 from vouch.server.settings import Transport
 from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.intake import Intake
 from vouch.server.worker.heap import resident_bytes
 
 ENDLESS = "/grpc.health.v1.Health/Watch"
@@ -84,7 +85,7 @@ async def house(path: Path) -> AsyncIterator[list[Method]]:
     session, statistics = open_session(bundle.read_model(), "cpu", 1), Statistics()
     batcher = start_batcher(session.run, Limits(64, 2000), on_batch=statistics.add)
     Published(catalog).serve(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
-    predictor = Predictor(catalog, Decoder(1, 100, 1 << 26).decode, 500, 1_000_000)
+    predictor = Predictor(catalog, Decoder(1, 100).decode, 500, 1_000_000)
     services = [
         *Classifier(catalog, gate, predictor).methods(),
         *Inference(catalog, gate, readiness, predictor).methods(),
@@ -122,7 +123,7 @@ async def in_process(seed: int, numbers: Iterable[int], path: Path) -> Counter[i
     codes: Counter[int] = Counter()
     before = 0
     async with house(path) as methods:
-        app = GrpcApp(Calls(methods, Gate(), 1 << 20), 1 << 20)
+        app = GrpcApp(Calls(methods, Gate(), 1 << 20), Intake(1 << 20))
         paths = [method.path for method in methods if method.path != ENDLESS]
         for number in numbers:
             random = random_of(seed, "message", number)

@@ -1,4 +1,4 @@
-"""Callers who keep what a server gave them: `python -m tests.hostile.holding WHAT PORT CALLERS`.
+"""Callers who keep what a server gave them: `python -m tests.hostile.holding WHAT PORT CALLERS [BYTES]`.
 
 Each has a connection and a call of its own, sends as much as the server has room for, and then stays. They keep to
 HTTP/2's flow control, and give way to other processes, as tests.hostile.attacker does.
@@ -17,24 +17,35 @@ from h2.exceptions import ProtocolError
 from tests.hostile.attacker import NICE
 from tests.hostile.frames import PREDICT
 from tests.support.tiny import tiny_images
+from vouch.protos.inference import inference_pb2 as infer
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 BODY_BYTES = 20_000_000
 ANSWERS = 160
 """Of 640 kB each: 100 MB."""
+INFER_STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 STREAM = "/vouch.v1.Classifier/PredictStream"
 QUIET_S = 0.5
 """Nothing to send for so long means that the server has no room."""
 
 
-def unfinished() -> tuple[str, bytes]:
-    """A message but for its last byte."""
-    return PREDICT, b"\0" + (BODY_BYTES + 1).to_bytes(4, "big") + bytes(BODY_BYTES)
+def unfinished(size: int) -> tuple[str, bytes]:
+    """A message of so many bytes but for its last one."""
+    return PREDICT, b"\0" + size.to_bytes(4, "big") + bytes(size - 1)
 
 
-def unread() -> tuple[str, bytes]:
+def wide(size: int) -> tuple[str, bytes]:
+    """300 requests whose answers have so many bytes, by a model of 1,000 classes."""
+    images = size // 8000
+    tensor = infer.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=[images, 4, 4])
+    request = infer.ModelInferRequest(model_name="wide", inputs=[tensor], raw_input_contents=[bytes(16 * images)])
+    body = request.SerializeToString()
+    return INFER_STREAM, (b"\0" + len(body).to_bytes(4, "big") + body) * 300
+
+
+def unread(_: int) -> tuple[str, bytes]:
     """Requests whose answers are larger than they are."""
-    images, _ = tiny_images(16_384)
+    images = tiny_images(16_384)[0]
     one = pb.PredictRequest(raw=pb.RawImages(pixels=images.tobytes(), shape=images.shape), top_k=3)
     request = pb.PredictStreamRequest(request=one).SerializeToString()
     return STREAM, (b"\0" + len(request).to_bytes(4, "big") + request) * ANSWERS
@@ -72,8 +83,8 @@ class Caller:
         return False
 
 
-def hold(what: str, port: int, count: int) -> None:
-    path, body = {"unfinished": unfinished, "unread": unread}[what]()
+def hold(what: str, port: int, count: int, size: int) -> None:
+    path, body = {"unfinished": unfinished, "unread": unread, "wide": wide}[what](size)
     waiting = selectors.DefaultSelector()
     callers = [Caller(port, path, body) for _ in range(count)]
     for one in callers:
@@ -94,4 +105,4 @@ def hold(what: str, port: int, count: int) -> None:
 
 if __name__ == "__main__":
     os.nice(NICE)
-    hold(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    hold(sys.argv[1], *map(int, [*sys.argv, str(BODY_BYTES)][2:5]))

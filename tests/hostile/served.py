@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ MOST_TIMES = 8
 CORES = len(os.sched_getaffinity(0))
 CALL_S = 10.0
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-REQUEST = pb.PredictRequest(raw=pb.RawImages(pixels=tiny_images(1)[0].tobytes(), shape=[1, 4, 4]))
+REQUEST = pb.PredictRequest(model="tiny", raw=pb.RawImages(pixels=tiny_images(1)[0].tobytes(), shape=[1, 4, 4]))
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,16 @@ class Server:
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES for pid in self.workers)
 
     @property
+    def peak_bytes(self) -> int:
+        """The most that they have held since `forget_peak`."""
+        return sum(1024 * int(status(pid).split("VmHWM:")[1].split()[0]) for pid in self.workers)
+
+    def forget_peak(self) -> None:
+        """https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html."""
+        for pid in self.workers:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    @property
     def grown_bytes(self) -> int:
         """What they hold beyond that."""
         return self.resident_bytes - self.began_bytes
@@ -62,13 +72,21 @@ class Server:
 
 
 @contextmanager
-def served(models: Path, transport: str, *words: str) -> Iterator[Server]:
-    """One that is ready."""
-    publish_tiny(ModelsFolder(models))
+def served(
+    models: Path, transport: str, *words: str, publish: Callable[[ModelsFolder], object] = publish_tiny
+) -> Iterator[Server]:
+    """One that is ready.
+
+    Args:
+        publish: what it serves, a model called tiny among it.
+    """
+    folder = ModelsFolder(models)
+    publish(folder)
     log = models.parent / "log"
     with serving_beside(models, "--transport", transport, *words, env=OURS, shell=f"2>{log}") as (place, program):
         with Client(place["address"]) as client:
             until(client.ready)
+            until(lambda: {one.name for one in client.models() if one.state == "serving"} == {*folder.names()})
         server = Server(program, int(place["address"].rpartition(":")[2]), transport, log)
         bystander = Bystander(server)
         bystander.calls(0.5)
@@ -134,6 +152,11 @@ class Taken:
 
     def __str__(self) -> str:
         return f"p99 {self.p99 * 1e3:.0f} ms of {len(self.rising)} calls, {self.others:.0%} of the machine were others'"
+
+
+def status(pid: int) -> str:
+    """What the system says of a process."""
+    return Path(f"/proc/{pid}/status").read_text()
 
 
 def others_s(ours: list[int]) -> float:

@@ -33,7 +33,7 @@ def request(file: bytes) -> pb.PredictRequest:
 
 @pytest.fixture(params=get_args(Transport))
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    with served(tmp_path / "models", request.param) as one:
+    with served(tmp_path / "models", request.param, "--max-held-bytes", str(1 << 30)) as one:
         yield one
 
 

@@ -2,11 +2,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.circles import circles
 from tests.support.serving import serving, start
 from vouch.server.rpc import status
 from vouch.server.worker import loading
 
-__all__ = ["serving", "start"]
+__all__ = ["circles", "serving", "start"]
 
 
 @pytest.fixture(autouse=True)

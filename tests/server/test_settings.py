@@ -27,10 +27,10 @@ def test_a_request_that_could_never_be_queued_is_wrong_usage(capsys: pytest.Capt
 def test_a_message_that_could_never_wait_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, and both settings are named."""
     with pytest.raises(SystemExit) as end:
-        parse(ServeSettings, "vouch serve", ["--max-queue-bytes", "2000"])
+        parse(ServeSettings, "vouch serve", ["--max-held-bytes", "2000"])
 
     assert end.value.code == 2
-    assert "--max-queue-bytes 2000 is below --max-message-bytes 67108864" in capsys.readouterr().err
+    assert "--max-held-bytes 2000 is below --max-message-bytes 67108864" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

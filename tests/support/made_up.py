@@ -10,6 +10,7 @@ from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.request import Model
 from vouch.server.model.session import Outputs
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served
@@ -39,7 +40,7 @@ def labelled(path: Path, labels: Sequence[str], thresholds: tuple[float, ...] | 
     return replace(bundle, manifest=bundle.manifest.model_copy(update=changed))
 
 
-def serve(catalog: Catalog, bundle: Bundle, model: MadeUp, limits: Limits | None = None) -> Served:
+def serve(catalog: Catalog, bundle: Bundle, model: Model, limits: Limits | None = None) -> Served:
     """Installed, with a batcher of its own."""
     limits = limits or Limits(64, 100_000)
     served = Served(bundle, bundle.manifest.claim.accuracy, start_batcher(model, limits))

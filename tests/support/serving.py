@@ -96,7 +96,7 @@ async def serving(tmp_path: Path, start: Start) -> AsyncIterator[Serving]:
     """All services, over each transport; one model, `tiny` version 1, is served."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
-    predictor = Predictor(catalog, Decoder(2, 100, 1 << 26).decode, MAX_REQUEST_IMAGES, MAX_MESSAGE_BYTES)
+    predictor = Predictor(catalog, Decoder(2, 100).decode, MAX_REQUEST_IMAGES, MAX_MESSAGE_BYTES)
     methods = service_table(ServiceParts(catalog, gate, readiness, predictor))
     server = await start(methods, gate, Listening(max_message_bytes=MAX_MESSAGE_BYTES))
     address = f"127.0.0.1:{server.port}"

@@ -1,17 +1,14 @@
 """vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from vouch.bundle.errors import BundleError
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.errors import BundleGone, InvalidRequest
-from vouch.server.model.recount import recount
+from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.fast import Span, find_field
 from vouch.server.rpc.fast_stream import Envelope, StreamPath, close_named, open_named
@@ -21,6 +18,7 @@ from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
 from vouch.server.services.classifier.describe import accuracy_message, describe
 from vouch.server.services.classifier.encode import Labels, predict_writing, wishes_of
+from vouch.server.services.classifier.evaluate import Evaluations
 from vouch.server.services.images import Images, check_count, images_in
 from vouch.server.services.label_sets import set_rule
 from vouch.server.services.predictor import Plan, Predictor, UnaryPath
@@ -38,6 +36,7 @@ class Classifier:
         self._catalog = catalog
         self._gate = gate
         self._predictor = predictor
+        self._evaluations = Evaluations()
         self._labels: WeakKeyDictionary[Served, Labels] = WeakKeyDictionary()
         table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
         self._predict, self._stream, *self._others = table
@@ -47,7 +46,7 @@ class Classifier:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        stream = StreamPath(self._unary.begin, self._answer_serialized, ENVELOPE, self._stream, self._gate)
+        stream = StreamPath(self._unary, self._answer_serialized, ENVELOPE, self._stream, self._gate)
         return [replace(self._predict, wire=self._unary), replace(self._stream, wire_stream=stream), *self._others]
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
@@ -76,22 +75,16 @@ class Classifier:
         return pb.GetModelResponse(model=describe(self._catalog.entry(request.model)))
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: CallContext) -> AsyncIterator[pb.EvaluateResponse]:
-        """The count so far after each batch of the validation split."""
+        """The count so far after each batch of the validation split; callers of one version share a count."""
         with self._catalog.find(request.model).lease() as served:
             context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
-            try:
-                validation = await asyncio.to_thread(served.bundle.read_validation)
-            except BundleError as err:
-                raise BundleGone(
-                    f"the validation split of {served.bundle} can no longer be read as it was published; the server's "
-                    "log says why"
-                ) from err
             claim = accuracy_message(manifest.claim.accuracy)
-            async for count in recount(served.batcher, validation, manifest):
-                yield pb.EvaluateResponse(
-                    model=manifest.name, version=manifest.version, claim=claim, served=accuracy_message(count)
-                )
+            async with aclosing(self._evaluations.counts(served, context.hold)) as counts:
+                async for count in counts:
+                    yield pb.EvaluateResponse(
+                        model=manifest.name, version=manifest.version, claim=claim, served=accuracy_message(count)
+                    )
 
     def _ask(self, request: pb.PredictRequest, _: Serialized | None, context: CallContext) -> tuple[Plan, Images]:
         """What a request of Predict asks for."""
@@ -110,8 +103,7 @@ class Classifier:
         if request.WhichOneof("images") == "encoded":
             files = request.encoded.files
             check_count(len(files), most)
-            load = partial(self._predictor.decode, files, expected)
-            return Images(len(files), sum(map(len, files)), len(files) * prod(expected.shape), load)
+            return Images(len(files), False, partial(self._predictor.decode, files, expected))
         raise InvalidRequest("expected images, raw or encoded; got neither")
 
     async def _answer_serialized(self, message: Serialized, context: CallContext) -> Parts:

@@ -7,6 +7,7 @@ import numpy as np
 
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.fast import Span, find_field
@@ -26,6 +27,8 @@ REQUEST_PARAMETERS = {
 }
 """Parameters of a request that clients of Triton send, and as what. They change no answer, so they are not acted on:
 there is one queue without priorities, and every request has exactly one response, which is its final one."""
+COPIES = 2
+"""Of typed pixels: in pieces, and whole."""
 QUOTED_INPUTS = 4
 """In an error."""
 RESERVED_PREFIX = "triton_"
@@ -128,10 +131,14 @@ def _typed_images(
     if given != count:
         raise InvalidRequest(f"expected {count:,} values for shape {list(shape)}, got {given:,}")
 
-    async def load() -> np.ndarray:
-        return (await pixels_of(values)).reshape(shape)
+    async def load(hold: Hold) -> np.ndarray:
+        hold.take("decoded", COPIES * count)
+        try:
+            return (await pixels_of(values)).reshape(shape)
+        finally:
+            hold.give_back("decoded", COPIES * count)
 
-    return Images(shape[0], len(values), count, load)
+    return Images(shape[0], False, load)
 
 
 def _requested_output(output: pb.ModelInferRequest.InferRequestedOutputTensor) -> RequestedOutput:

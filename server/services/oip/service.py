@@ -61,7 +61,7 @@ class Inference:
     def methods(self) -> list[Method]:
         """The service as a table."""
         infer, stream = self._table[self.ModelInfer], self._table[self.ModelStreamInfer]
-        path = StreamPath(self._unary.begin, self._answer_serialized, ENVELOPE, stream, self._gate)
+        path = StreamPath(self._unary, self._answer_serialized, ENVELOPE, stream, self._gate)
         fast = {infer.function: replace(infer, wire=self._unary), stream.function: replace(stream, wire_stream=path)}
         return list((self._table | fast).values())
 

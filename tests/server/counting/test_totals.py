@@ -145,6 +145,7 @@ async def test_each_request_counts_once_whatever_way_it_goes(tmp_path: Path, tra
         assert await scraped(house, "vouch_queue_seconds_count") == [11]
         assert await scraped(house, "vouch_batch_images_sum") == [4 + 3 + 3 + 3 + 3 + 3]
         assert await scraped(house, "vouch_queue_images", model="tiny") == [0]
+        assert len(await scraped(house, "vouch_held_bytes", kind="received")) == 1
 
 
 async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path, transport: Transport) -> None:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from tests.support.serving import Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import Hold
 from vouch.server.errors import Overloaded
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.context import CallContext
@@ -200,10 +201,10 @@ class Leaving:
 
     def deadline(self) -> None: ...
 
-    async def one(self) -> bytes:
+    async def one(self, hold: Hold) -> bytes:
         return b""
 
-    async def pieces(self) -> AsyncIterator[list[bytes]]:
+    async def pieces(self, hold: Hold) -> AsyncIterator[list[bytes]]:
         yield [b""]
 
     async def write(self, *messages: Parts) -> None:

@@ -1,13 +1,15 @@
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from vouch.server.errors import Closed, InvalidRequest
+from vouch.server.budget import Hold, worker_budget
+from vouch.server.errors import Closed, DomainError, InvalidRequest, Overloaded
 from vouch.server.rpc.soon import Parts, Soon
-from vouch.server.rpc.stream import MAX_AT_WORK_BYTES, STREAM_WINDOW, answer_in_order, answer_pieces
+from vouch.server.rpc.stream import MAX_AT_WORK_BYTES, STREAM_WINDOW, Work, answer_in_order, answer_pieces
 from vouch.server.serving.gate import Gate
 
 
@@ -37,6 +39,10 @@ async def take(answers: AsyncIterator[int], given: list[int]) -> None:
 
 
 async def double(number: int) -> int:
+    return 2 * number
+
+
+async def doubled(number: int, _: Hold) -> int:
     return 2 * number
 
 
@@ -75,7 +81,7 @@ async def test_what_is_ready_before_an_error_that_ends_the_stream_goes_out() -> 
     given: list[list[Parts]] = []
 
     async def keep() -> None:
-        async for ready in answer_pieces(pieces(), answer, Gate()):
+        async for ready in answer_pieces(pieces(), Work(lambda number, _: answer(number)), Gate(), Hold()):
             given.append(ready)
 
     with pytest.raises(InvalidRequest, match="two"):
@@ -87,7 +93,7 @@ async def test_what_is_ready_before_an_error_that_ends_the_stream_goes_out() -> 
 async def test_no_more_than_a_window_is_read_ahead_of_what_was_taken() -> None:
     """A caller who reads no answers is not read from for ever; each answer taken lets one more request in."""
     source = Source()
-    answers = answer_pieces(((number,) async for number in source), double, Gate())
+    answers = answer_pieces(((number,) async for number in source), Work(doubled), Gate(), Hold())
 
     taken = await anext(answers)
     await settle()
@@ -103,9 +109,8 @@ async def test_no_more_than_a_window_is_read_ahead_of_what_was_taken() -> None:
 async def test_fewer_large_requests_are_read_ahead() -> None:
     """So many as have the bytes that a stream may have at work, and one at least."""
     source = Source()
-    answers = answer_pieces(
-        ((number,) async for number in source), double, Gate(), size=lambda number: MAX_AT_WORK_BYTES // 3
-    )
+    work = Work(doubled, size=lambda number: MAX_AT_WORK_BYTES // 3)
+    answers = answer_pieces(((number,) async for number in source), work, Gate(), Hold())
 
     await anext(answers)
     await settle()
@@ -116,6 +121,87 @@ async def test_fewer_large_requests_are_read_ahead() -> None:
     assert ahead == 4
     assert source.read > ahead
     await answers.aclose()
+
+
+async def test_answers_are_held_until_they_have_gone_out() -> None:
+    """Four streams whose answers nobody reads take one answer each of the budget, and give it back when they end."""
+    budget = worker_budget(1 << 30)
+    work = Work(doubled, size=lambda number: 8 << 20)
+    streams = [answer_pieces(((n,) async for n in Source()), work, Gate(), Hold(budget)) for _ in range(4)]
+
+    for stream in streams:
+        assert await anext(stream) == [0]
+    await settle()
+    held = budget.kinds["answers"].held
+    for stream in streams:
+        await stream.aclose()
+
+    assert held == 4 * (8 << 20)
+    assert budget.held == 0
+
+
+async def test_a_stream_waits_for_its_own_answers_where_others_have_taken_the_room() -> None:
+    """It has one request at work at a time then; what does not fit even so is refused at its turn, and the rest goes
+    on.
+    """
+    budget = worker_budget(100_000)
+    budget.share()
+    others = Hold(budget)
+    others.take("received", 50_000)
+    sizes = [6000, 6000, 7000, 6000]
+
+    async def refused(_: int, err: DomainError) -> int:
+        assert isinstance(err, Overloaded)
+        return -1
+
+    async def pieces() -> AsyncIterator[list[int]]:
+        yield [0, 1, 2, 3]
+
+    work = Work(doubled, size=lambda number: sizes[number], refuse=refused)
+    answers = [one async for ready in answer_pieces(pieces(), work, Gate(), Hold(budget)) for one in ready]
+
+    assert answers == [0, 2, -1, 6]
+    assert budget.held == 50_000
+
+
+async def test_a_stream_that_fails_keeps_nothing_of_its_requests(circles: Callable[[], list[str]]) -> None:
+    """Whether an answer fails or there is no room."""
+
+    async def fails(number: int, _: Hold) -> int:
+        raise InvalidRequest(f"number {number}")
+
+    async def pieces() -> AsyncIterator[list[int]]:
+        yield [0]
+
+    async def ended(work: Work[int, int]) -> None:
+        with suppress(InvalidRequest):
+            async for _ in answer_pieces(pieces(), work, Gate(), Hold(worker_budget(10_000))):
+                pass
+
+    await ended(Work(fails))
+    await ended(Work(doubled, size=lambda _: 20_000))
+    await settle()
+
+    assert circles() == []
+
+
+async def test_what_has_no_room_ends_a_stream_that_cannot_say_so_otherwise() -> None:
+    """And what came before is answered."""
+
+    async def pieces() -> AsyncIterator[list[int]]:
+        yield [0, 1]
+
+    work = Work(doubled, size=lambda number: 5000 + number * 100_000)
+    given: list[int] = []
+
+    async def keep() -> None:
+        async for ready in answer_pieces(pieces(), work, Gate(), Hold(worker_budget(100_000))):
+            given.extend(ready)
+
+    with pytest.raises(InvalidRequest, match="105,000 bytes .* can never fit"):
+        await keep()
+
+    assert given == [0]
 
 
 async def test_answers_that_are_there_together_come_together() -> None:
@@ -134,7 +220,7 @@ async def test_answers_that_are_there_together_come_together() -> None:
         yield [0, 1, 2]
         yield [4, 5, 3, 6]
 
-    answers = answer_pieces(pieces(), answer, Gate())
+    answers = answer_pieces(pieces(), Work(lambda number, _: answer(number)), Gate(), Hold())
     ready = [await anext(answers)]
     while len(ready[-1]) and sum(map(len, ready)) < 5:
         ready.append(await anext(answers))

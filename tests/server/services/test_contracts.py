@@ -60,7 +60,7 @@ async def test_a_method_that_a_later_release_adds_is_unimplemented(start: Start)
 def test_each_method_of_our_own_contracts_has_a_function() -> None:
     """Only other people's services may have methods that we have not."""
     catalog, gate = Catalog(on_change=lambda: None), Gate()
-    predictor = Predictor(catalog, Decoder(1, 1, 1).decode, 1, 1000)
+    predictor = Predictor(catalog, Decoder(1, 1).decode, 1, 1000)
     tables = {
         classifier_pb2.DESCRIPTOR.services_by_name["Classifier"]: Classifier(catalog, gate, predictor).methods(),
         inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]: Inference(

@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from tests.hostile.images import chunk, jpeg, png
-from vouch.bundle.image_parts import PIXEL_BYTES, ImageParts
+from vouch.bundle.image_parts import ImageParts, image_parts
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixels import decode_bytes
+from vouch.server.budget import Budget, Hold, worker_budget
 from vouch.server.errors import InvalidRequest, Overloaded
 from vouch.server.services import decoder as module
 from vouch.server.services.decoder import Decoder
@@ -53,9 +55,18 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
         hold.let_go.release()
 
 
+ROOM = 1 << 30
+"""Enough for all of these."""
+
+
 @pytest.fixture
-def decoder() -> Iterator[Decoder]:
-    made = Decoder(2, 10, 1 << 16)
+def budget() -> Budget:
+    return worker_budget(ROOM)
+
+
+@pytest.fixture
+def decoder(budget: Budget) -> Iterator[Decoder]:
+    made = Decoder(2, 10, budget)
     yield made
     made.close()
 
@@ -133,28 +144,39 @@ async def test_a_broken_file_frees_its_thread(decoder: Decoder) -> None:
     assert (await decoder.decode([TINY_FILE] * 5, SMALL)).shape == (5, 8, 8)
 
 
-async def test_images_of_a_call_are_bounded_before_they_are_made(decoder: Decoder) -> None:
+async def test_what_is_refused_keeps_nothing(decoder: Decoder, circles: Callable[[], list[str]]) -> None:
+    """Neither its files nor its images."""
+    with pytest.raises(InvalidRequest, match="file 0"):
+        await decoder.decode([TINY_FILE.replace(b"IDAT", b"IDAT\0", 1)], SMALL)
+
+    assert circles() == []
+
+
+async def test_images_of_a_call_are_bounded_before_they_are_made() -> None:
     """A hundred bytes of a file become as many pixels as the model takes."""
-    large = PixelSettings(height=128, width=128, channels=3)
+    large, decoder = PixelSettings(height=128, width=128, channels=3), Decoder(2, 10, worker_budget(1 << 16))
 
     with pytest.raises(InvalidRequest, match=r"2 files take 98,304 bytes .* at most 65,536 are taken, which are 1 im"):
         await decoder.decode([TINY_FILE] * 2, large)
-    assert (await decoder.decode([TINY_FILE], large)).shape == (1, 128, 128, 3)
+    decoder.close()
 
 
-async def test_images_of_all_calls_are_bounded(decoder: Decoder, held: Held) -> None:
-    """What does not fit now may come again."""
-    large = PixelSettings(height=128, width=128, channels=3)
+async def test_images_of_all_calls_are_bounded(held: Held) -> None:
+    """What does not fit now may come again; one call alone may have more than others leave to it."""
+    large, budget = PixelSettings(height=128, width=128, channels=3), worker_budget(100_000)
+    decoder = Decoder(2, 10, budget)
     first = asyncio.create_task(decoder.decode([TINY_FILE], large))
     await held.until(1)
 
-    with pytest.raises(Overloaded, match="have 49,2.. bytes and at most 65,536 are taken; 49,2.. more do not fit"):
+    with pytest.raises(Overloaded, match=r"49,2.. bytes more \(image files and their images\) do not fit: .* 100,000"):
         await decoder.decode([TINY_FILE], large)
     held.let_go.release()
     await first
     again = asyncio.create_task(decoder.decode([TINY_FILE], large))
     held.let_go.release()
     assert (await again).shape == (1, 128, 128, 3)
+    assert budget.held == 0
+    decoder.close()
 
 
 async def test_too_many_files_are_refused(decoder: Decoder) -> None:
@@ -163,31 +185,58 @@ async def test_too_many_files_are_refused(decoder: Decoder) -> None:
         await decoder.decode([TINY_FILE] * 11, SMALL)
 
 
-async def test_large_files_share_their_memory(monkeypatch: pytest.MonkeyPatch, held: Held) -> None:
-    """As many at once as fit, or one alone."""
-    monkeypatch.setattr(module, "LARGE_BYTES", int(2.5 * 64e6 * PIXEL_BYTES))
-    decoder = Decoder(8, 10, 1 << 16)
+async def test_decoding_shares_the_budget(held: Held) -> None:
+    """As many files at once as there is memory to decode; others wait, and small ones go past them."""
+    each = decode_bytes(image_parts(HUGE_FILES[8000]), SMALL)
+    budget = worker_budget(4 * each)
+    budget.share()
+    decoder = Decoder(8, 10, budget)
     calls = [sent(decoder, file) for file in (*HUGE_FILES.values(), HUGE_FILES[8000])]
     await held.until(2)
     await asyncio.sleep(0.05)
+    small = sent(decoder, TINY_FILE)
+    await held.until(3)
 
-    assert held.begun == [7998, 7999]
-    for _ in range(4):
+    assert held.begun == [7998, 7999, 8]
+    for _ in range(5):
         held.let_go.release()
-    await asyncio.wait_for(asyncio.gather(*calls), 30)
+    await asyncio.wait_for(asyncio.gather(*calls, small), 30)
+    assert budget.held == 0
     decoder.close()
 
 
-async def test_waiting_files_are_bounded_by_their_own_bytes_too(decoder: Decoder, held: Held) -> None:
+async def test_a_file_is_refused_where_others_have_taken_the_memory(budget: Budget, decoder: Decoder) -> None:
+    """Nothing that it could wait for is being decoded."""
+    others = Hold(budget)
+    others.take("received", ROOM // 2)
+
+    with pytest.raises(Overloaded, match="bytes more .what decoding an image takes. do not fit"):
+        await decoder.decode([HUGE_FILES[8000]] * 3, PixelSettings(height=8, width=8, channels=4))
+    others.end()
+    assert budget.held == 0
+
+
+async def test_a_file_whose_decoding_never_fits_is_said_to_be_too_large() -> None:
+    """250 kB that take over 100 MB."""
+    decoder = Decoder(2, 10, worker_budget(100_000_000))
+
+    with pytest.raises(InvalidRequest, match=r"file 0: 1\d\d,\d+,\d+ bytes .* can never fit: .* at most 100,000,000"):
+        await decoder.decode([HUGE_FILES[8000]], SMALL)
+    decoder.close()
+
+
+async def test_waiting_files_are_bounded_by_their_own_bytes_too(held: Held) -> None:
     """They may be large and their images small; one call alone may have any size, as a message may."""
-    file = png(8, 8, more=chunk(b"tEXt", bytes(40_000)))
+    file, budget = png(8, 8, more=chunk(b"tEXt", bytes(40_000))), worker_budget(100_000)
+    decoder = Decoder(2, 10, budget)
     alone = sent(decoder, file)
     await held.until(1)
 
-    with pytest.raises(Overloaded, match=r"have 80,\d+ bytes and at most 65,536 are taken"):
-        await decoder.decode([TINY_FILE], SMALL)
+    with pytest.raises(Overloaded, match=r"80,\d+ bytes more .* holds 80,\d+ bytes .* and at most 100,000"):
+        await decoder.decode([file], SMALL)
     held.let_go.release()
     await asyncio.wait_for(alone, 30)
+    decoder.close()
 
 
 async def test_who_left_leaves_no_bytes(decoder: Decoder, held: Held) -> None:

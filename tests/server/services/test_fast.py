@@ -40,7 +40,7 @@ class House:
         self.inline_images = inline_images
         self.catalog = Catalog()
         self._published = Published(self.catalog)
-        self.decoder = Decoder(1, 100, 1 << 20)
+        self.decoder = Decoder(1, 100)
         predictor = Predictor(self.catalog, self.decoder.decode, MAX_REQUEST_IMAGES, 1 << 20)
         services = (
             Inference(self.catalog, Gate(), Readiness(), predictor),

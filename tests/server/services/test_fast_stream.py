@@ -50,7 +50,7 @@ class House:
         Published(self.catalog).serve(
             Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, inline_images)))
         )
-        self.decoder = Decoder(1, 100, 1 << 20)
+        self.decoder = Decoder(1, 100)
         predictor = Predictor(self.catalog, self.decoder.decode, 50, 1 << 20)
         services = (
             Inference(self.catalog, Gate(), Readiness(), predictor),

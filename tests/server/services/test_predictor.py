@@ -1,6 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,12 @@ from tests.support.loop_lag import Lag, measured_lag
 from tests.support.made_up import MadeUp, labelled, serve
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import InvalidRequest, Overloaded
 from vouch.server.model.batcher import Limits
+from vouch.server.model.session import Outputs
 from vouch.server.rpc.context import CallContext
 from vouch.server.services.classifier.service import Classifier
-from vouch.server.services.cost import Cost
 from vouch.server.services.oip.service import Inference
 from vouch.server.services.predictor import Predictor
 from vouch.server.serving.catalog import Catalog
@@ -33,15 +33,14 @@ TRIES = 5
 
 
 class House:
-    """Both services over a version of 1,000 classes; counts what the model was given, and what was admitted."""
+    """Both services over a version of 1,000 classes; counts what the model was given, and what was held then."""
 
     def __init__(self, path: Path) -> None:
         self.catalog, self.model = Catalog(), MadeUp(CLASSES)
-        self.admitted: list[Cost] = []
-        self.held = 0
-        self.full = False
-        self.served = serve(self.catalog, labelled(path, LABELS), self.model, Limits(256, 100_000))
-        self.predictor = Predictor(self.catalog, self.decode, 16_384, MAX_BYTES, self.admit)
+        self.budget = worker_budget(1 << 30)
+        self.held: list[dict[str, int]] = []
+        self.served = serve(self.catalog, labelled(path, LABELS), self.run, Limits(256, 100_000))
+        self.predictor = Predictor(self.catalog, self.decode, 16_384, MAX_BYTES)
         services = (
             Inference(self.catalog, Gate(), Readiness(), self.predictor),
             Classifier(self.catalog, Gate(), self.predictor),
@@ -49,26 +48,20 @@ class House:
         self.methods = {method.path.split("/")[-1]: method for service in services for method in service.methods()}
 
     async def decode(self, files: Sequence[bytes], *_: object) -> np.ndarray:
-        assert self.admitted[-1].decoded_bytes
+        assert self.budget.held_by_kind()["answers"]
         return np.zeros((len(files), 4, 4), np.uint8)
 
-    @contextmanager
-    def admit(self, cost: Cost) -> Iterator[None]:
-        if self.full:
-            raise Overloaded("no room")
-        self.admitted.append(cost)
-        self.held += cost.bytes
-        try:
-            yield
-        finally:
-            self.held -= cost.bytes
+    def run(self, parts: Sequence[np.ndarray]) -> Outputs:
+        self.held.append(self.budget.held_by_kind())
+        return self.model(parts)
 
     async def ask(self, request: Message) -> int:
         """Bytes of the answer."""
         method = self.methods["Predict" if isinstance(request, pb.PredictRequest) else "ModelInfer"]
         assert method.wire is not None
-        parts = method.wire(request.SerializeToString(), CallContext())
-        return sum(map(len, parts if isinstance(parts, tuple) else await parts))
+        with Hold(self.budget) as hold:
+            parts = method.wire(request.SerializeToString(), CallContext(hold=hold))
+            return sum(map(len, parts if isinstance(parts, tuple) else await parts))
 
 
 @pytest.fixture
@@ -113,7 +106,7 @@ async def test_what_no_message_can_hold_is_refused_before_anything_is_computed(
 
     assert says in str(refusal.value)
     assert "send fewer images in a request, at most" in str(refusal.value)
-    assert (house.model.images, house.admitted) == (0, [])
+    assert house.model.images == 0
 
 
 async def test_values_that_would_fill_the_memory_are_refused_though_the_answer_is_short(tmp_path: Path) -> None:
@@ -144,39 +137,37 @@ async def test_label_sets_that_become_too_long_are_refused_while_they_are_writte
 
 
 @pytest.mark.parametrize(
-    ("request_", "decoded"),
+    "request_",
     [
-        (predict(40, top_k=3), 0),
-        (predict(40, coverage=0.9), 0),
-        (pb.PredictRequest(encoded=pb.EncodedImages(files=[b"a file", b"another"])), 32),
-        (infer(40), 0),
-        (infer(40, 3), 0),
-        (infer(400, typed=True), 400 * 16),
-        (infer(40, 3, typed=True), 40 * 16),
+        predict(40, top_k=3),
+        predict(40, coverage=0.9),
+        pb.PredictRequest(encoded=pb.EncodedImages(files=[b"a file", b"another"])),
+        infer(40),
+        infer(40, 3),
+        infer(400, typed=True),
+        infer(40, 3, typed=True),
     ],
 )
-async def test_what_a_prediction_takes_is_admitted_before_and_given_back_after(
-    house: House, request_: Message, decoded: int
-) -> None:
-    """The request's images, those that are decoded, the model's values, and the answer, never less than it has."""
-    taken = await house.ask(request_)
+async def test_what_is_made_for_a_prediction_is_held_before_it_is_made(house: House, request_: Message) -> None:
+    """The model's values and the answer, never less than it has, also where the request is known by then."""
+    for _ in range(2):
+        before = house.model.images
+        answer_bytes = await house.ask(request_)
+        rows_bytes = 2 * 4 * CLASSES * (house.model.images - before)
 
-    (cost,) = house.admitted
-    images = 2 if isinstance(request_, pb.PredictRequest) and request_.HasField("encoded") else house.model.images
-    assert cost.decoded_bytes == decoded
-    assert cost.rows_bytes == 2 * 4 * CLASSES * images
-    assert cost.request_bytes <= request_.ByteSize() <= cost.request_bytes + 200
-    assert taken <= cost.answer_bytes <= MAX_BYTES
-    assert house.held == 0
+        assert rows_bytes + answer_bytes <= house.held.pop()["answers"] <= rows_bytes + MAX_BYTES
+        assert house.budget.held == 0
 
 
-async def test_what_is_not_admitted_does_nothing(house: House) -> None:
+async def test_what_there_is_no_room_for_is_not_begun(house: House) -> None:
     """And the next may be."""
-    house.full = True
+    house.budget = worker_budget(64_000)
+    with Hold(house.budget) as others:
+        others.take("received", 33_000)
+        with pytest.raises(Overloaded, match="answers that are not written yet"):
+            await house.ask(predict(3))
 
-    with pytest.raises(Overloaded):
-        await house.ask(predict(3))
-    house.full = False
+    assert house.model.images == 0
     await house.ask(predict(3))
     assert house.model.images == 3
 
@@ -218,5 +209,5 @@ async def test_what_a_caller_who_leaves_took_is_given_back(house: House) -> None
     with pytest.raises(asyncio.CancelledError):
         await leaving
 
-    assert house.held == 0
+    assert house.budget.held == 0
     assert await house.ask(predict(3000, top_k=30)) > 3000 * 30 * 4

@@ -59,7 +59,7 @@ def state() -> State:
     others.add(PREDICT, 5, 1_000)
     return State(
         started_s=1_790_000_000.25,
-        counts=Counts({"a": {3: version}}, others, {"a": 7}),
+        counts=Counts({"a": {3: version}}, others, {"a": 7}, {"received": 5000}),
         served=(VerifiedVersion("a", 3, Path("a/3"), VERDICT),),
         installs=3,
         refusals=2,
@@ -161,6 +161,7 @@ def test_runs_are_told_by_their_time_their_images_and_how_long_requests_waited()
     assert values(batches, "_sum", **LABELS) == [102]
     assert values(families["vouch_failed_requests"], "_total", **LABELS) == [2]
     assert values(families["vouch_queue_images"], model="a") == [7]
+    assert values(families["vouch_held_bytes"], kind="received") == [5000]
 
 
 @pytest.mark.parametrize(("what", "correct"), [("claim", 97), ("served", 98)])
@@ -237,7 +238,7 @@ def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openme
     """That one checks names, units, order of buckets and that histograms agree with themselves."""
     families = list(openmetrics_families(openmetrics_text(StateCollector(state(), AROUND, BUILD)).decode()))
 
-    assert len(families) == 31
+    assert len(families) == 32
     assert all(family.documentation.endswith(".") for family in families)
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 

@@ -1,7 +1,7 @@
 """Messages that never become whole: how long they may take, and how much they may hold, over all callers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -10,6 +10,7 @@ import vouch.server.transport.h2corn_settings
 from tests.hostile.frames import PREDICT, message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import echo
+from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import Overloaded
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.arriving import Arriving
@@ -21,38 +22,81 @@ MOST = message(bytes(995))[:-1]
 """All but the last byte of a message."""
 
 
-async def test_bytes_are_held_until_a_message_is_whole() -> None:
-    """A second one that does not fit beside it is refused; one alone may have any size."""
-    arriving = Arriving(100)
-    with arriving.message() as one:
-        one.came(80)
-        one.came(80)
-        refused = pytest.raises(Overloaded, match="288 bytes of requests that are not whole wait for their rest")
-        with arriving.message() as other, refused:
-            other.came(1)
-        assert arriving.held_bytes == 288
+async def test_bytes_of_messages_that_are_not_whole_are_taken_from_the_budget() -> None:
+    """A piece that does not fit beside others' is refused; what is whole is held on, until its call ends."""
+    arriving, budget = Arriving(), worker_budget(7000)
+    with Hold(budget) as one, Hold(budget) as other:
+        with arriving.message(one) as arrival:
+            arrival.came(2000)
+            arrival.came(2000)
+        refused = pytest.raises(Overloaded, match="3,064 bytes more .requests. do not fit")
+        with refused, arriving.message(other) as second:
+            second.came(3000)
+        held = budget.held
 
-    assert arriving.held_bytes == 0
+    assert held == 4128
+    assert budget.held == 0
 
 
-async def test_bytes_of_callers_who_leave_are_held_no_longer() -> None:
-    """However they leave."""
-    arriving = Arriving(100)
+async def test_a_message_that_is_refused_for_an_older_one_keeps_nothing(circles: Callable[[], list[str]]) -> None:
+    """Its pieces are free when its call ends."""
+    arriving, budget, came = Arriving(), worker_budget(64_000), asyncio.Event()
+    budget.share()
 
-    async def leave() -> None:
-        with arriving.message() as arrival:
-            arrival.came(80)
-            raise ConnectionError
+    async def young() -> str:
+        try:
+            with Hold(budget) as hold, arriving.message(hold) as arrival:
+                arrival.came(20_000)
+                came.set()
+                await asyncio.Event().wait()
+        except Overloaded:
+            return "refused"
+        return "whole"
 
-    with pytest.raises(ConnectionError):
-        await leave()
+    with Hold(budget) as hold, arriving.message(hold) as old:
+        old.came(10_000)
+        younger = asyncio.create_task(young())
+        async with asyncio.timeout(10):
+            await came.wait()
+            old.came(20_000)
+            assert await younger == "refused"
+    del younger
 
-    assert arriving.held_bytes == 0
+    assert circles() == []
+
+
+async def test_of_messages_that_come_together_the_first_become_whole() -> None:
+    """The youngest is refused for a piece of an older one that has no room, and not every one of them."""
+    arriving, budget, room = Arriving(), worker_budget(64_000), asyncio.Semaphore(0)
+    budget.share()
+
+    async def come() -> str:
+        with Hold(budget) as hold:
+            try:
+                with arriving.message(hold) as arrival:
+                    for _ in range(8):
+                        arrival.came(1936)
+                        await asyncio.sleep(0)
+            except Overloaded as err:
+                return str(err)
+            await room.acquire()
+            return "whole"
+
+    coming = [asyncio.create_task(come()) for _ in range(10)]
+    async with asyncio.timeout(30):
+        await asyncio.wait(coming[2:])
+        for _ in range(2):
+            room.release()
+        said = await asyncio.gather(*coming)
+
+    assert said[:2] == ["whole", "whole"]
+    assert all("do not fit" in one for one in said[2:])
+    assert budget.held == 0
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[H2cornServer]:
-    one = await start_h2corn(echo(), Gate(), Listening(max_arriving_bytes=5600))
+    one = await start_h2corn(echo(), Gate(), Listening(budget=worker_budget(7000)))
     yield one
     await one.stop()
 
@@ -93,7 +137,9 @@ async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(server:
     whole = await begun(server, PREDICT, message(b""))
     whole.send(b"", last=True)
 
-    assert await ended(late) == ("8", "5,315 bytes of requests that are not whole wait for their rest")
+    status, text = await ended(late)
+    assert status == "8"
+    assert text.startswith("1,063 bytes more (requests) do not fit: this worker holds 5,315 bytes for its callers")
     assert (await ended(whole))[0] == "0"
     for call in (*waiting[1:], late, whole):
         call.close()

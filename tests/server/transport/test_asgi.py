@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import UNBOUNDED, Budget, worker_budget
 from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.context import CANCELLED, CallContext
@@ -16,6 +17,7 @@ from vouch.server.rpc.method import Method, methods
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.asgi import GrpcApp
 from vouch.server.transport.asgi_call import Event, timeout_s
+from vouch.server.transport.intake import Intake
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 PREDICT = f"/{SERVICE.full_name}/Predict"
@@ -28,6 +30,7 @@ class Echo:
     def __init__(self) -> None:
         self.context = CallContext()
         self.hang = False
+        self.refuses = False
         self.times = 1
         self.began = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -36,6 +39,8 @@ class Echo:
         self.context = context
         self.began.set()
         try:
+            if self.refuses:
+                raise InvalidRequest("refused")
             if self.hang:
                 await asyncio.Event().wait()
         finally:
@@ -58,8 +63,8 @@ class Echo:
     ListModels = GetModel = PredictStream = _unused
 
 
-def app(table: Iterable[Method]) -> GrpcApp:
-    return GrpcApp(Calls(table, Gate(), MAX_ANSWER_BYTES), MAX_MESSAGE_BYTES)
+def app(table: Iterable[Method], budget: Budget = UNBOUNDED) -> GrpcApp:
+    return GrpcApp(Calls(table, Gate(), MAX_ANSWER_BYTES, budget=budget), Intake(MAX_MESSAGE_BYTES))
 
 
 class Caller:
@@ -113,6 +118,20 @@ def framed(content: bytes, compressed: bool = False) -> bytes:
 
 
 REQUEST = pb.PredictRequest(model="tiny").SerializeToString()
+
+
+async def test_a_call_that_fails_keeps_nothing_of_its_request(circles: Callable[[], list[str]]) -> None:
+    """Whether its function refuses it, or what came of it has no room."""
+    caller = Caller(framed(REQUEST))
+    caller.echo.refuses = True
+    await caller.call()
+    large = Caller(framed(bytes(900))[:800], bytes(105))
+    budget = worker_budget(800)
+    await app(methods(SERVICE, large.echo), budget)(large.scope, large.receive, large.send)
+
+    assert (caller.status[0], large.status[0]) == (3, 3)
+    assert circles() == []
+    assert budget.held == 0
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 7, 100])

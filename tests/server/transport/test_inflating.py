@@ -5,29 +5,27 @@ from __future__ import annotations  # grpcio's classes are generic in its stubs 
 import asyncio
 import gzip
 import random
-import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 import pytest
 
-import vouch.server.transport.inflating
 from tests.hostile.frames import message
 from tests.hostile.raw_call import RawCall
 from tests.server.transport.echo import PREDICT, STREAM, echo
 from tests.support.serving import Serving, Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import InvalidRequest, MessageTooLarge, Overloaded
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.inflating import AT_ONCE_BYTES, COMPRESSED, inflated, inflated_if_compressed
+from vouch.server.transport.inflating import COMPRESSED, Inflater, encoding_of
 from vouch.server.transport.limits import Listening
 
 COMPRESSIONS = [grpc.Compression.Gzip, grpc.Compression.Deflate]
 LIMIT = 1 << 20
 NAME = "a" * 100_000
 NOISE = bytes(range(256)) * 1000
-LARGE = gzip.compress(NOISE, compresslevel=0)
 
 
 @pytest.fixture
@@ -102,16 +100,18 @@ async def test_damaged_messages_are_refused(start: Start, encoding: str, damage:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-async def test_the_encoding_is_known_by_how_a_message_begins(pack: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("content", [bytes(5000), NOISE, bytes(3_000_000)], ids=["small", "noise", "zeros"])
+async def test_the_encoding_is_known_by_how_a_message_begins(pack: Callable[[bytes], bytes], content: bytes) -> None:
     """What is cut off, or becomes too large, is refused."""
-    packed = pack(bytes(5000))
+    packed = pack(content)
+    encoding = encoding_of(packed)
 
-    assert await inflated_if_compressed(packed, 5000) == bytes(5000)
-    assert await inflated_if_compressed(b"\x0a\x01a", 5000) == b"\x0a\x01a"
+    assert packed.startswith(COMPRESSED)
+    assert await Inflater(len(content), 1).inflated(packed, encoding, Hold(), "a") == content
     with pytest.raises(MessageTooLarge):
-        await inflated_if_compressed(packed, 4999)
+        await Inflater(len(content) - 1, 1).inflated(packed, encoding, Hold(), "a")
     with pytest.raises(InvalidRequest, match="ends too early"):
-        await inflated_if_compressed(packed[:-6], 5000)
+        await Inflater(len(content), 1).inflated(packed[:-6], encoding, Hold(), "a")
 
 
 async def test_no_message_begins_as_compressed_ones_do(serving: Serving) -> None:
@@ -123,17 +123,41 @@ async def test_no_message_begins_as_compressed_ones_do(serving: Serving) -> None
     assert [request.DESCRIPTOR.full_name for request in requests if 15 in request.DESCRIPTOR.fields_by_number] == []
 
 
-async def test_one_thread_inflates_and_few_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes when too many wait is told so at once; the others are served, and then there is room again."""
-    monkeypatch.setattr(vouch.server.transport.inflating, "MAX_WAITING", 3)
-    assert len(LARGE) > AT_ONCE_BYTES
+async def test_what_a_message_becomes_is_taken_from_the_budget_as_it_grows() -> None:
+    """Three that do not fit together: the room for the last is never there, and nothing is made of it."""
+    budget, inflater = worker_budget(10 << 20), Inflater(64 << 20, 1)
+    budget.share()
+    packed, holds = gzip.compress(bytes(2 << 20)), [Hold(budget) for _ in range(3)]
+    for hold in holds[:2]:
+        assert len(await inflater.inflated(packed, "gzip", hold, "a")) == hold.bytes == 2 << 20
 
-    waiting = [asyncio.create_task(inflated(LARGE, "gzip", 1 << 20)) for _ in range(3)]
-    await asyncio.sleep(0)
-    with pytest.raises(Overloaded, match="3 compressed messages wait to be inflated"):
-        await inflated(LARGE, "gzip", 1 << 20)
-    async with asyncio.timeout(20):
-        assert await asyncio.gather(*waiting) == [NOISE] * 3
-        assert await inflated(LARGE, "gzip", 1 << 20) == NOISE
+    with pytest.raises(Overloaded, match=r"compressed requests, inflated. do not fit: .* and at most 10,485,760"):
+        await inflater.inflated(packed, "gzip", holds[2], "a")
+    assert holds[2].bytes < 2 << 20
+    for hold in holds:
+        hold.end()
+    assert budget.held == 0
 
-    assert sum(thread.name.startswith("inflate") for thread in threading.enumerate()) == 1
+
+async def test_a_bomb_beyond_the_budget_is_refused_before_it_is_made() -> None:
+    """Nobody else holds anything, and it can never fit."""
+    budget = worker_budget(4 << 20)
+
+    with pytest.raises(InvalidRequest, match="can never fit"), Hold(budget) as hold:
+        await Inflater(64 << 20, 1).inflated(gzip.compress(bytes(60 << 20)), "gzip", hold, "a")
+    assert budget.held == 0
+
+
+async def test_one_caller_s_messages_wait_for_each_other_and_for_nobody_else() -> None:
+    """Ten large ones of one caller, then a small one of another, which is there before the second of the ten."""
+    inflater, ended = Inflater(64 << 20, 1), list[str]()
+    large, small = gzip.compress(bytes(16 << 20)), gzip.compress(NOISE, compresslevel=0)
+
+    async def send(message: bytes, caller: str) -> None:
+        await inflater.inflated(message, "gzip", Hold(), caller)
+        ended.append(caller)
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*[send(large, "many") for _ in range(10)], send(small, "one"))
+
+    assert "one" in ended[:2]

@@ -12,6 +12,7 @@ from tests.support.lineups import listed
 from tests.support.tiny import publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.store import ModelsFolder
+from vouch.server.budget import UNBOUNDED
 from vouch.server.errors import ModelFailed, Refused
 from vouch.server.model.session import Outputs, Session
 from vouch.server.serving.served import Served
@@ -33,7 +34,7 @@ async def loading() -> AsyncIterator[list[Served]]:
 
 
 def loader(folder: ModelsFolder, **changed: Any) -> Loader:
-    return Loader(ServeSettings(models=folder.path, **changed), lambda served, err: None)
+    return Loader(ServeSettings(models=folder.path, **changed), UNBOUNDED, lambda served, err: None)
 
 
 async def test_a_version_is_loaded_as_its_plan_says(folder: ModelsFolder, loading: list[Served]) -> None:
@@ -76,7 +77,7 @@ async def test_loading_has_an_end(folder: ModelsFolder, monkeypatch: pytest.Monk
     bundle, held = publish_tiny(folder), threading.Event()
     run = Session.run
     monkeypatch.setattr(Session, "run", lambda session, images: held.wait(60) and run(session, images))
-    ours = Loader(ServeSettings(models=folder.path), lambda served, err: None, within_s=0.2)
+    ours = Loader(ServeSettings(models=folder.path), UNBOUNDED, lambda served, err: None, within_s=0.2)
 
     with pytest.raises(Refused, match=r"it was not loaded within 0\.2 s"):
         await ours.load("tiny", listed(bundle))
@@ -92,7 +93,7 @@ async def test_who_looks_after_a_version_is_told_that_its_runner_has_ended(
 ) -> None:
     """Which version it was, and by what."""
     lost: asyncio.Queue[tuple[Served, BaseException]] = asyncio.Queue()
-    ours = Loader(ServeSettings(models=folder.path), lambda *told: lost.put_nowait(told))
+    ours = Loader(ServeSettings(models=folder.path), UNBOUNDED, lambda *told: lost.put_nowait(told))
     served = await ours.load("tiny", listed(publish_tiny(folder)))
     loading.append(served)
 

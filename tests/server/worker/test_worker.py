@@ -15,6 +15,7 @@ from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import Budget
 from vouch.server.counting.counts import Counts
 from vouch.server.errors import ModelFailed, NotReady, StartFailed
 from vouch.server.lineup.lineup import LineUp, Model
@@ -84,7 +85,7 @@ class House:
         self.working = asyncio.create_task(self._worker.work(self.must_end_within.append))
         self._heard = supervisor.heard()
 
-    async def _listen(self, methods: Iterable[Method], gate: Gate) -> Listener:
+    async def _listen(self, methods: Iterable[Method], gate: Gate, budget: Budget) -> Listener:
         if self.refuses_to_listen:
             raise self.refuses_to_listen.pop()
         self.listeners.append(Listener(methods))

@@ -2,15 +2,16 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vouch.server.errors import DomainError, Overloaded
+from vouch.server.budget import Budget, Hold, Kind, Share, worker_budget
+from vouch.server.errors import DomainError, InvalidRequest, Overloaded
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
-from vouch.server.model.budget import Budget, Share
 from vouch.server.model.request import Rows
 
 
@@ -34,7 +35,7 @@ def test_a_model_on_its_own_may_hold_it_all() -> None:
     assert [alone.take(50) for _ in range(3)] == [True, True, False]
 
 
-def test_one_request_is_taken_whatever_its_size_if_nothing_of_its_model_waits() -> None:
+def test_one_request_is_taken_whatever_its_part_if_nothing_else_is_held() -> None:
     """A request larger than the part would otherwise be refused for ever, with advice to come back later."""
     share, _, _ = (budget := Budget(100)).share(), budget.share(), budget.share()
 
@@ -44,26 +45,99 @@ def test_one_request_is_taken_whatever_its_size_if_nothing_of_its_model_waits() 
     assert share.take(1)
 
 
-def test_a_refusal_says_how_much_waits() -> None:
-    """In bytes, as it is set."""
+def test_a_refusal_says_the_size_and_the_bound() -> None:
+    """And whether to come back later."""
     share = Budget(2_000_000).share()
-    share.take(1_500_000)
+    share.require(1_500_000)
 
-    assert str(share) == "1,500,000 bytes of this model wait, of 2,000,000 that may over all models"
+    with pytest.raises(Overloaded, match=r"600,000 bytes more .* holds 1,500,000 bytes .* and at most 2,000,000"):
+        share.require(600_000)
+    with pytest.raises(InvalidRequest, match=r"2,000,001 bytes .* can never fit: .* at most 2,000,000"):
+        share.require(2_000_001)
+    with pytest.raises(InvalidRequest, match="beside the 500,001 that this call holds can never fit"):
+        share.require(1_500_000, own=500_001)
 
 
-@given(total=st.integers(0, 300), steps=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 120)), max_size=40))
-def test_no_more_is_held_than_the_budget_but_for_one_request_a_model(total: int, steps: list[tuple[int, int]]) -> None:
-    """Whatever comes, and whoever sends it."""
-    budget = Budget(total)
-    shares = [budget.share() for _ in range(3)]
-    largest = 0
+@given(
+    total=st.integers(0, 300),
+    steps=st.lists(st.tuples(st.integers(0, 4), st.integers(-120, 120)), max_size=60),
+    kinds=st.sampled_from([(), ("received", "answers")]),
+)
+def test_no_more_is_held_than_the_budget_and_no_part_is_refused(
+    total: int, steps: list[tuple[int, int]], kinds: tuple[Kind, ...]
+) -> None:
+    """Whatever comes and goes, and whoever sends it, but where one alone was given more than the others leave it."""
+    budget = Budget(total, kinds)
+    shares = [*[budget.share() for _ in range(3)], *[budget.kinds[kind] for kind in kinds]]
     for which, count in steps:
-        alone = not shares[which].held
-        if shares[which].take(count) and alone:
-            largest = max(largest, count)
+        share = shares[which % len(shares)]
+        if count < 0:
+            share.give_back(min(-count, share.held))
+        else:
+            is_promised = share.held + count <= share.part and budget.claimed <= total
+            assert share.take(count) or not is_promised
 
-        assert sum(share.held for share in shares) <= total + len(shares) * largest
+        held = [one.held for one in shares]
+        assert sum(held) == budget.held <= total
+        assert sum(max(one.held, one.part) for one in shares) == budget.claimed
+        assert sum(budget.held_by_kind().values()) == budget.held
+
+
+@pytest.mark.parametrize("greedy", get_args(Kind))
+def test_no_kind_of_use_locks_out_another(greedy: Kind) -> None:
+    """Whatever takes all it can leaves their parts to the others, and to a model."""
+    budget = worker_budget(1 << 20)
+    model = budget.share()
+    while budget.kinds[greedy].take(5000):
+        pass
+
+    for kind in get_args(Kind):
+        assert kind == greedy or budget.kinds[kind].take(1 << 15)
+    assert model.take(5 << 16)
+    assert budget.held <= 1 << 20
+
+
+def test_a_call_alone_may_hold_all_there_is() -> None:
+    """Of several kinds, one after the other; beside another call it may not."""
+    budget = worker_budget(1 << 20)
+    call = Hold(budget)
+    call.take("received", 400_000)
+    call.take("decoded", 600_000)
+    call.end()
+    other = Hold(budget)
+    other.take("received", 10_000)
+
+    call.take("received", 400_000)
+    with pytest.raises(Overloaded):
+        call.take("decoded", 600_000)
+
+
+def test_a_hold_is_given_back_once() -> None:
+    """However often it ends, and whatever was given back before."""
+    budget = worker_budget(1 << 20)
+    with Hold(budget) as hold:
+        hold.take("received", 10_000)
+        hold.take("answers", 15_000)
+        hold.cover("answers", 20_000)
+        hold.cover("answers", 1000)
+        hold.give_back("answers", 5000)
+        assert (hold.bytes, budget.held) == (25_000, 25_000)
+    hold.end()
+
+    assert (hold.bytes, budget.held) == (0, 0)
+
+
+def test_a_model_that_comes_waits_for_its_part_until_others_have_given_it_back() -> None:
+    """Its part is made of what was theirs; the whole is never more than it is."""
+    budget = Budget(100)
+    old = budget.share()
+    assert old.take(90)
+    new = budget.share()
+
+    assert not new.take(20)
+    old.give_back(40)
+    assert new.take(50)
+    assert not old.take(1)
 
 
 async def test_a_flooded_model_refuses_and_its_neighbour_serves() -> None:
@@ -81,7 +155,7 @@ async def test_a_flooded_model_refuses_and_its_neighbour_serves() -> None:
     waiting = [asyncio.create_task(flooded.submit(one)) for _ in range(10)]
     await asyncio.sleep(0)
 
-    with pytest.raises(Overloaded, match="1,000 bytes of this model wait, of 2,000 that may over all models; 100 more"):
+    with pytest.raises(Overloaded, match="1,000 of them images that wait for this model, and at most 2,000"):
         await flooded.submit(one)
     assert (await neighbour.submit(one))[0].tolist() == (one + 1).tolist()
     release.set()
