@@ -180,7 +180,8 @@ async def test_a_worker_hears_while_it_loads(house: House, monkeypatch: pytest.M
     held.set()
 
     assert loading == Loading(name="tiny", version=1)
-    assert isinstance(answer, Pong) and answer.number == 3
+    assert isinstance(answer, Pong)
+    assert answer.number == 3
     assert await house.heard() == Applied(number=1)
 
 
