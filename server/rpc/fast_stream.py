@@ -155,14 +155,15 @@ class _Stream:
 
         return Soon(outputs, answered, failed)
 
-    async def refuse(self, message: Serialized, err: DomainError) -> Answered:
+    def refuse(self, _message: Serialized, err: DomainError) -> Awaitable[Answered]:
         """The answer to the message whose size was asked for last, and for which there is no room."""
         opened, known = self._opened, self._known
-        self._opened = self._known = None
-        if opened is None:
-            raise err
+        self._opened = self._known = None  # the next message's by the time that this is awaited
         requests = self._path.method.requests if known is None else known[0].counted_in
-        return self._failed(opened[0], err, perf_counter_ns(), requests)
+        return self._refused(b"" if opened is None else opened[0], err, requests)
+
+    async def _refused(self, name: bytes, err: DomainError, requests: Requests) -> Answered:
+        return self._failed(name, err, perf_counter_ns(), requests)
 
     def _failed(self, name: bytes, err: Exception, began_ns: int, requests: Requests) -> Answered:
         one = self._context.of_one(self._context.hold)

@@ -198,7 +198,9 @@ class WorkerProcess:
                 await asyncio.wait((exited,), timeout=self._limits.end_s)
                 break
             self._link.say(Ping())
-        await asyncio.wait((hearing,), timeout=self._limits.end_s)  # its last words: what it was loading, what it counted
+        await asyncio.wait(
+            (hearing,), timeout=self._limits.end_s
+        )  # its last words: what it was loading, what it counted
         hearing.cancel()
         self._exit_code = exited.result() if exited.done() else None
         how = f"ended with {self._exit_code}" if exited.done() else "was killed and does not end"

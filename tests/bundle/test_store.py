@@ -13,7 +13,15 @@ from tests.bundle.made_up import FILES, IMAGES, made_up_manifest, publish_made_u
 from vouch.bundle.contents import LIMITS, MAX_ENTRIES, MAX_MANIFEST_BYTES
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
-from vouch.bundle.store import Bundle, ModelsFolder, check_manifest_size, manifest_digest, open_bundle
+from vouch.bundle.store import (
+    Bundle,
+    ModelsFolder,
+    check_manifest_size,
+    hold_bundle,
+    manifest_digest,
+    open_bundle,
+    open_held,
+)
 
 VERSIONS_EACH = 20
 BAD_NAMES = ["..", "../pets", "a/b", "/pets", "", ".pets", "Pets", "pets\n"]
@@ -395,3 +403,21 @@ def test_a_folder_of_very_many_files_is_refused_by_some_of_them(models: ModelsFo
     with pytest.raises(InvalidBundle, match=r"not listed (extra-\d+, ){4}extra-\d+ and more$") as caught:
         bundle.check_files()
     assert "missing" not in str(caught.value)
+
+
+def test_a_bundle_that_is_held_is_read_piece_by_piece_though_its_folder_is_gone(models: ModelsFolder) -> None:
+    """By several readers of the same descriptors at once, each from its own place."""
+    path = publish_made_up(models).path
+    whole, digest = open_bundle(path).read_validation(), manifest_digest(path)
+    held = hold_bundle(path)
+    shutil.rmtree(path)
+    bundle = open_held(path, held, digest)
+
+    readers = [bundle.read_validation_rows(1) for _ in range(2)]
+    pieces = [piece for together in zip(*readers, strict=True) for piece in together]
+    for descriptor in held.values():
+        os.close(descriptor)
+
+    for reader in range(2):
+        assert np.concatenate([piece.images for piece in pieces[reader::2]]).tolist() == whole.images.tolist()
+        assert np.concatenate([piece.labels for piece in pieces[reader::2]]).tolist() == whole.labels.tolist()

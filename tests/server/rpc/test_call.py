@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from tests.support.serving import Start
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.budget import Hold
+from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import Overloaded
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.context import CallContext
@@ -26,6 +26,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
 CLASSIFIER = f"/{SERVICE.full_name}"
 INFERENCE = "/inference.GRPCInferenceService"
 LIMIT = 10_000
+HELD_BYTES = 50_000
 WITHIN_S = 30
 """For a call that is expected to end by itself."""
 
@@ -41,6 +42,7 @@ class Service:
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:  # noqa: N802
         self.contexts.append(context)
+        context.hold.take("answers", HELD_BYTES)
         self.seen = {name: context.caller.headers(name) for name in self.asked}
         if self.failure is not None:
             raise self.failure
@@ -71,7 +73,8 @@ class Called:
 
     async def predict(self, model: str = "", **options: Any) -> str:
         call: Any = self._channel.unary_unary(f"{CLASSIFIER}/Predict")
-        return await ended(call(pb.PredictRequest(model=model).SerializeToString(), timeout=WITHIN_S, **options))
+        request = pb.PredictRequest(model=model).SerializeToString()
+        return await ended(call(request, **{"timeout": WITHIN_S, **options}))
 
     async def evaluate(self, *lengths: int) -> tuple[int, str]:
         """How many answers came, and the end."""
@@ -186,6 +189,40 @@ async def test_a_fault_of_ours_is_no_deadline_of_the_callers(
     assert [end.partition(":")[0] for end in ends] == ["INTERNAL"] * 2
     assert one.counted() == {"Predict": [13], "Evaluate": [13]}
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+
+
+@pytest.mark.parametrize(
+    "ends", [{}, {"model": str(LIMIT)}, {"model": "no number"}, {"metadata": (("key", "wrong"),)}, {"timeout": 1e-6}]
+)
+async def test_what_a_call_held_is_given_back_however_it_ends(start: Start, ends: dict[str, Any]) -> None:
+    """By an answer or by an error, of the call or of what it asks for."""
+    budget = worker_budget(4 * HELD_BYTES)
+
+    def admit(_method: Method, context: CallContext) -> None:
+        context.hold.take("received", HELD_BYTES)
+        if context.caller.headers("key") == ("wrong",):
+            raise Overloaded("not you")
+
+    async with called(start, admit=admit, budget=budget) as one:
+        for _ in range(10):
+            await one.predict(**ends)
+        after = await one.predict()
+
+    assert after == "OK"
+    assert budget.held == 0
+
+
+async def test_what_does_not_fit_the_budget_is_refused(start: Start) -> None:
+    """As long as others hold it; a call alone may have all of it."""
+    budget = worker_budget(HELD_BYTES + 1000)
+    async with called(start, budget=budget) as one:
+        with Hold(budget) as others:
+            others.take("answers", 2000)
+            refused = await one.predict()
+        after = await one.predict()
+
+    assert refused.startswith(f"RESOURCE_EXHAUSTED: {HELD_BYTES:,} bytes more (answers that are not written yet)")
+    assert after == "OK"
 
 
 class Leaving:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import UNBOUNDED, Budget, Hold, worker_budget
 from vouch.server.errors import InvalidRequest, ModelFailed
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.session import Outputs, open_session
@@ -51,7 +53,7 @@ class House:
             Served(bundle, bundle.manifest.claim.accuracy, start_batcher(run, Limits(64, 1000, inline_images)))
         )
         self.decoder = Decoder(1, 100)
-        predictor = Predictor(self.catalog, self.decoder.decode, 50, 1 << 20)
+        predictor = Predictor(self.catalog, self.decoder.decode, 1000, 1 << 20)
         services = (
             Inference(self.catalog, Gate(), Readiness(), predictor),
             Classifier(self.catalog, Gate(), predictor),
@@ -85,7 +87,7 @@ class Sending:
 
 
 async def fast(
-    method: Method, *pieces: Sequence[bytes], metadata: dict[str, str | bytes] | None = None
+    method: Method, *pieces: Sequence[bytes], metadata: dict[str, str | bytes] | None = None, budget: Budget = UNBOUNDED
 ) -> list[Message]:
     """The answers, from and to bytes."""
 
@@ -94,7 +96,7 @@ async def fast(
             yield piece
 
     assert method.wire_stream is not None
-    context = CallContext(caller=Sending(metadata or {}))
+    context = CallContext(caller=Sending(metadata or {}), hold=Hold(budget))
     return [
         method.response.FromString(b"".join(parts))
         async for ready in method.wire_stream(arriving(), context)
@@ -267,3 +269,24 @@ async def test_answers_are_counted_when_they_have_gone_out(house: House) -> None
     await left.aclose()
 
     assert (at_first, in_the_end, counted()) == (0, 3, 3)
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["known", "others"])
+async def test_what_there_is_no_room_for_is_that_requests_answer(house: House, encoded: bool) -> None:
+    """The stream goes on, and holds nothing in the end."""
+    budget, many = worker_budget(16_000), np.tile(IMAGES, (10, 1, 1))
+    large = predict(many, "large")
+    if encoded:
+        large.request.encoded.files.extend([b"no image, of which nothing is read"] * len(many))
+    requests = [predict(IMAGES[:1], "first"), large, predict(IMAGES[:1], "last")]
+
+    for _ in range(2):
+        answers: Any = await fast(house.predict, [one.SerializeToString() for one in requests], budget=budget)
+
+        assert [(answer.id, answer.WhichOneof("result")) for answer in answers] == [
+            ("first", "response"),
+            ("large", "failure"),
+            ("last", "response"),
+        ]
+        assert "can never fit" in answers[1].failure.message
+        assert budget.held == 0

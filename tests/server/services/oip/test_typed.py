@@ -4,10 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.services.oip.calls import raw_request, typed_request
+from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.method import Serialized
+from vouch.server.services.oip.request import requested_images
 from vouch.server.services.oip.typed import FEW_BYTES, PIECE_BYTES, count_values, read_pixels, read_request
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (500, 4, 4), dtype=np.uint8)
@@ -127,6 +130,20 @@ def test_any_bytes_are_read_as_protobuf_reads_them_or_refused(noise: bytes, at: 
         assert message == expected
     elif expected is not None:
         assert expected.inputs[0].contents.uint_contents[: count_values(written)] == protobuf_values(written)
+
+
+async def test_what_reading_pixels_takes_is_held_meanwhile() -> None:
+    """Before it is allocated; where there is no room nothing is."""
+    expected = PixelSettings(height=4, width=4)
+    images = requested_images(typed_request(IMAGES), None, expected, 500)
+    narrow, wide = (worker_budget(total) for total in (IMAGES.nbytes, 2 * IMAGES.nbytes))
+
+    with Hold(narrow) as hold, pytest.raises(InvalidRequest, match="can never fit"):
+        await images.load(hold)
+    with Hold(wide) as hold:
+        read = await images.load(hold)
+        assert hold.bytes == 0
+    assert (read == IMAGES).all()
 
 
 def protobuf_values(written: Serialized) -> list[int]:
