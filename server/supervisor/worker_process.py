@@ -198,9 +198,8 @@ class WorkerProcess:
                 await asyncio.wait((exited,), timeout=self._limits.end_s)
                 break
             self._link.say(Ping())
-        await asyncio.wait(
-            (hearing,), timeout=self._limits.end_s
-        )  # its last words: what it was loading, what it counted
+        # Its last words: what it was loading, and what it has counted.
+        await asyncio.wait((hearing,), timeout=self._limits.end_s)
         hearing.cancel()
         self._exit_code = exited.result() if exited.done() else None
         how = f"ended with {self._exit_code}" if exited.done() else "was killed and does not end"
