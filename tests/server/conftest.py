@@ -1,10 +1,12 @@
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
 from tests.support.circles import circles
 from tests.support.serving import serving, start
 from vouch.server.rpc import status
+from vouch.server.settings import Transport
 from vouch.server.worker import loading
 
 __all__ = ["circles", "serving", "start"]
@@ -16,3 +18,10 @@ def _forget_repeats() -> Iterator[None]:
     yield
     for repeats in (status.REPEATS, loading.REPEATS):
         repeats.forget()
+
+
+@pytest.fixture(params=get_args(Transport))
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Whoever asks for this is run over each."""
+    chosen: Transport = request.param
+    return chosen

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.services.oip.calls import raw_request
-from tests.server.supervisor.test_supervisor import House, children, environment, transport, working
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
+from tests.support.whole_server import House, children, environment, working
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.inference import inference_pb2
 from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
@@ -23,7 +23,6 @@ from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from vouch.server.settings import Transport
 
-__all__ = ["transport"]  # a fixture
 CONNECTIONS = 16
 """The kernel deals them out between two workers: all to one in one of 32,768 tests."""
 PREDICT, STREAM = "vouch.v1.Classifier/Predict", "vouch.v1.Classifier/PredictStream"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.supervisor.test_hostile_bundles import endless
+from tests.support.graphs import endless
 from tests.support.programs import VOUCH, Program, run_beside, until
 from tests.support.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder

@@ -9,15 +9,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.server.supervisor.test_supervisor import transport
 from tests.support.programs import serving_beside, until
 from tests.support.tiny import publish_tiny, tiny_images, treacherous_graph
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.server.settings import Transport
-
-__all__ = ["transport"]  # a fixture
 
 
 def until_ready(address: str) -> None:

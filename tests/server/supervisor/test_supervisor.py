@@ -2,86 +2,25 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from tests.support.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
+from tests.support.whole_server import SERVING, House, children, environment, working
 from vouch.bundle.manifest import VALIDATION
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.inference import inference_pb2
-from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from vouch.server.errors import StartFailed
 from vouch.server.settings import ServeSettings, Transport
 from vouch.server.supervisor.supervisor import Supervisor
-
-SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-class House:
-    """A whole server on a free port, with its worker and probe processes, and what a client needs to talk to it."""
-
-    def __init__(self, supervisor: Supervisor, channel: grpc.aio.Channel) -> None:
-        self.supervisor = supervisor
-        self.classifier = ClassifierStub(channel)
-        self.inference = GRPCInferenceServiceStub(channel)
-        self.health = HealthStub(channel)
-
-    async def until_serving(self) -> None:
-        async with asyncio.timeout(30):
-            async for response in self.health.Watch(health_pb2.HealthCheckRequest()):
-                if response.status == SERVING:
-                    return
-
-    async def until(self, holds: Callable[[pb.Model], bool]) -> pb.Model:
-        async with asyncio.timeout(30):
-            while not holds(model := await self.model()):
-                await asyncio.sleep(0.01)
-        return model
-
-    async def model(self) -> pb.Model:
-        model: pb.Model = (await self.classifier.GetModel(pb.GetModelRequest(model="tiny"))).model
-        return model
-
-    def predict(self, images: np.ndarray) -> Awaitable[pb.PredictResponse]:
-        raw = pb.RawImages(pixels=images.tobytes(), shape=images.shape)
-        call: Awaitable[pb.PredictResponse] = self.classifier.Predict(pb.PredictRequest(raw=raw))
-        return call
-
-
-@asynccontextmanager
-async def working(models: Path, transport: Transport = "h2corn", **fields: Any) -> AsyncIterator[House]:
-    settings = ServeSettings(
-        models=models,
-        port=0,
-        metrics_port=0,
-        scan_interval_s=0.05,
-        grace_s=10,
-        transport=transport,
-        **{"workers": 2} | fields,
-    )
-    supervisor = Supervisor(settings)
-    await supervisor.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{supervisor.port}") as channel:
-        yield House(supervisor, channel)
-        await supervisor.stop()
-
-
-@pytest.fixture(params=get_args(Transport))
-def transport(request: pytest.FixtureRequest) -> Transport:
-    """Whoever asks for this is run over each."""
-    chosen: Transport = request.param
-    return chosen
 
 
 async def status(call: Awaitable[Any]) -> grpc.StatusCode:
@@ -152,14 +91,6 @@ async def test_pinned_workers_keep_to_cores_of_their_own(tmp_path: Path, transpo
 
     assert len(kept) == 2
     assert not kept[0] & kept[1]
-
-
-def children() -> set[int]:
-    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
-
-
-def environment(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def cores_of(pid: int) -> set[int]:

@@ -8,14 +8,11 @@ from typing import Any
 
 import grpc
 
-from tests.server.supervisor.test_supervisor import transport
 from tests.support.programs import serving_beside
 from tests.support.serving import Serving
 from tests.support.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder
 from vouch.server.settings import Transport
-
-__all__ = ["transport"]  # a fixture
 
 GRACE_S = 300.0
 """Longer than any wait here."""

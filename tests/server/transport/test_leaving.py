@@ -13,15 +13,12 @@ import pytest
 from tests.hostile.frames import MAX_FRAME, message
 from tests.hostile.raw_call import RawCall
 from tests.server.services.classifier.calls import raw
-from tests.server.supervisor.test_supervisor import transport
 from tests.support.programs import serving_beside, until
 from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.settings import Transport
-
-__all__ = ["transport"]  # a fixture
 
 CALLERS, AT_ONCE = 300, 20
 """Of each method."""

@@ -12,7 +12,6 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.server.supervisor.test_supervisor import transport
 from tests.support.programs import serving_beside, until
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
 from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION
@@ -23,8 +22,6 @@ from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.lineup.folders import without_folders
 from vouch.server.services.contracts import HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA
 from vouch.server.settings import Transport
-
-__all__ = ["transport"]  # a fixture
 
 SERVICES = (
     classifier_pb2.DESCRIPTOR.services_by_name["Classifier"],

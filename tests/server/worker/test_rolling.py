@@ -8,18 +8,16 @@ from typing import Any
 import grpc
 import numpy as np
 
-from tests.server.supervisor.test_supervisor import transport, working
 from tests.server.transport.echo import PREDICT, echo
-from tests.support.serving import Start, start
+from tests.support.serving import Start
 from tests.support.tiny import publish_tiny, tiny_images
+from tests.support.whole_server import working
 from vouch.bundle.store import ModelsFolder
 from vouch.client import AsyncClient, CallFailed
 from vouch.server.serving.gate import Gate
 from vouch.server.settings import Transport
 from vouch.server.supervisor.port import ReservedPort
 from vouch.server.transport.limits import Listening
-
-__all__ = ["start", "transport"]  # fixtures
 
 
 async def calls_until(ended: asyncio.Event, address: str, images: np.ndarray) -> Counter[str]:

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import grpc
 import pytest
@@ -21,13 +21,6 @@ from vouch.client import AsyncClient, CallFailed, Tls
 from vouch.server.errors import StartFailed
 from vouch.server.settings import ServeSettings, Transport
 from vouch.server.supervisor.supervisor import Supervisor
-
-
-@pytest.fixture(params=get_args(Transport))
-def transport(request: pytest.FixtureRequest) -> Transport:
-    """Whoever asks for this is run over each."""
-    chosen: Transport = request.param
-    return chosen
 
 
 @pytest.fixture(scope="module")
