@@ -159,10 +159,10 @@ class ServeSettings(RuntimeSettings):
                 f"--max-queue-images {self.max_queue_images} is below --max-request-images {self.max_request_images}: "
                 "the largest request would never be taken"
             )
-        if self.max_held_bytes < self.max_message_bytes:
+        if self.max_held_bytes < 2 * self.max_message_bytes:
             raise ValueError(
-                f"--max-held-bytes {self.max_held_bytes} is below --max-message-bytes {self.max_message_bytes}: "
-                "the largest message might never be taken"
+                f"--max-held-bytes {self.max_held_bytes} is below twice --max-message-bytes {self.max_message_bytes}: "
+                "the largest message of a stream, which is held as it came and as it is read, would never be taken"
             )
         return self
 

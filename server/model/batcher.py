@@ -123,6 +123,7 @@ class Batcher:
         if self._runner is not None:
             await asyncio.wait([self._runner])
         self._executor.shutdown()
+        self._runs.end()
         self._share.end()
 
     def _due(self, now: float, deadline: float | None) -> float:

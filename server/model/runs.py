@@ -62,6 +62,10 @@ class Runs:
             failure.__cause__ = err
         return Outcome(images, rows, unusable, failure, started_ns, time.perf_counter_ns() - started_ns)
 
+    def end(self) -> None:
+        """There are no more runs: whoever still knows of these keeps no model in memory."""
+        self._model = _no_more
+
     def settle(self, batch: Sequence[Slice], outcome: Outcome) -> None:
         """Counts a run, then hands each request its rows, or the reason why it has none."""
         answered_ns: list[int] = []
@@ -94,3 +98,7 @@ class Runs:
         else:
             bad = int(unusable.sum())
             self._on_batch(BatchDone(images, tuple(answered_ns), run_ns, False, bad, tuple(failed_ns)))
+
+
+def _no_more(_: Sequence[np.ndarray]) -> Rows:
+    raise ModelFailed("this version is no longer served")

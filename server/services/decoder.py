@@ -184,14 +184,27 @@ class Decoder:
     def _start(self, lane: _Lane, file: _Waiting) -> None:
         lane.running += 1
         self._free -= 1
-        decoding = asyncio.get_running_loop().run_in_executor(self._executor, decode_parts, file.parts, file.expected)
+        try:
+            decoding = asyncio.get_running_loop().run_in_executor(
+                self._executor, decode_parts, file.parts, file.expected
+            )
+        except RuntimeError as err:  # the system gives it no thread more
+            self._release(file)
+            if not file.pixels.done():
+                file.pixels.set_exception(Overloaded(f"no thread could be started to decode it: {err}"))
+            return
         decoding.add_done_callback(partial(self._ended, file))
 
-    def _ended(self, file: _Waiting, decoding: "asyncio.Future[np.ndarray]") -> None:
+    def _release(self, file: _Waiting) -> None:
+        """Its thread and its room are free again."""
         self._free += 1
         self._lane(file.parts).running -= 1
         if file.taken:
             self._decoding.give_back(file.taken)
+            file.taken = 0
+
+    def _ended(self, file: _Waiting, decoding: "asyncio.Future[np.ndarray]") -> None:
+        self._release(file)
         if decoding.cancelled():
             file.pixels.cancel()
         elif (err := decoding.exception()) and not file.pixels.done():

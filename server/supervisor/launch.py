@@ -12,9 +12,9 @@ from vouch.server.settings import ServeSettings
 from vouch.server.supervisor.import_path import import_path
 from vouch.server.transport.tls import TlsRotation, in_memory
 
-ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-"""What glibc does not give back to the kernel at once: messages of 100 kB and more would otherwise be paid for in page
-faults, each time anew. Bytes; the first is the most that glibc takes."""
+ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""Bytes at the end of its heap that glibc does not give back to the kernel at once: messages of 100 kB and more would
+otherwise be paid for in page faults, each time again. `worker/heap.py` keeps larger pieces out of the heap."""
 
 
 @dataclass(frozen=True)

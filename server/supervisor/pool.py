@@ -25,10 +25,12 @@ ENDED_S = 1.0
 
 @dataclass(frozen=True)
 class Retries:
-    """Before a version that could not be loaded for a passing reason is tried again."""
+    """How versions are loaded: the pauses before one is tried again that could not be for a passing reason."""
 
     first_s: float = 1.0
     most_s: float = 60.0
+    alone_s: float = 10.0
+    """For how long one worker alone loads a new version, before others do too."""
 
 
 class Pool:
@@ -57,6 +59,7 @@ class Pool:
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._keeping: list[asyncio.Task[None]] = []
         self._spreading: asyncio.Task[None] | None = None
+        self._alone_s = retries.alone_s
         self._retry = Backoff(retries.first_s, retries.most_s)
         self._retrying: asyncio.TimerHandle | None = None
         self._passing: set[WorkerProcess] = set()
@@ -127,18 +130,32 @@ class Pool:
 
     async def _spread(self) -> None:
         """Has every worker follow each line-up. A version that no worker has served yet is loaded by one alone first:
-        where that worker dies of it, the others do not.
+        where that worker dies of it, the others do not. One that takes long, or is stopped, holds up no other.
         """
+        loop = asyncio.get_running_loop()
+        following: set[asyncio.Task[None]] = set()
+        last_s = -self._alone_s
         while True:
+            self._news.clear()
             line_up = self._published.line_up
             behind = [slot for slot in self._slots if slot.is_behind(line_up)]
-            if not behind:
-                self._news.clear()
-                await self._news.wait()
-                continue
-            wanted = {(name, version.version) for name, version in line_up.versions()}
-            is_new = bool(wanted - self._running())
-            await asyncio.gather(*(slot.follow(line_up) for slot in (behind[:1] if is_new else behind)))
+            is_new = not {(name, one.version) for name, one in line_up.versions()} <= self._running()
+            if is_new:
+                is_alone = bool(following) and loop.time() - last_s < self._alone_s
+                behind = [] if is_alone else behind[:1]
+            for slot in behind:
+                last_s = loop.time()
+                task = asyncio.create_task(slot.follow(line_up), name="follow the line-up")
+                following.add(task)
+                task.add_done_callback(self._followed)
+            news = asyncio.create_task(self._news.wait(), name="wait for news")
+            await asyncio.wait({news, *following}, timeout=self._alone_s / 10, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+            following = {task for task in following if not task.done()}
+
+    def _followed(self, task: asyncio.Task[None]) -> None:
+        self._task_ended(task)
+        self._news.set()
 
     def _running(self, but: WorkerProcess | None = None) -> Running:
         """What workers serve that take calls."""
@@ -149,12 +166,16 @@ class Pool:
         """Whether the worker may take calls now: it serves all that others do, and there is no other line-up yet."""
         elsewhere = self._running(but=worker)
         for one in applied.problems:
-            if not one.passing:
+            if not one.passing and (one.name, one.version) not in worker.judged:  # it says so with every line-up
+                worker.judged.add((one.name, one.version))
                 self._published.died(one.name, one.version, one.reason, elsewhere=(one.name, one.version) in elsewhere)
+        self._published.loaded(worker.running)
         lost = [one for one in applied.problems if (one.name, one.version) in elsewhere]
-        if any(one.passing for one in applied.problems):
-            self._try_again_later(worker, applied.problems)
-        else:
+        passing = [one for one in applied.problems if one.passing]
+        is_ready = any(slot.ready and slot.worker is worker for slot in self._slots)
+        if passing and (is_ready or not lost):  # else it is ended, and another one starts
+            self._try_again_later(worker, passing[0])
+        elif not passing:
             self._passing.discard(worker)
             self._retry.tries = 0
         for slot in self._slots:
@@ -177,10 +198,9 @@ class Pool:
         self._published.run(self._running())
         self._news.set()
 
-    def _try_again_later(self, worker: WorkerProcess, problems: Sequence[Problem]) -> None:
+    def _try_again_later(self, worker: WorkerProcess, first: Problem) -> None:
         self._passing.add(worker)
         pause_s = self._retry.next_s()
-        first = next(one for one in problems if one.passing)
         log.error(
             "a worker does not serve %s version %d: %s; it tries again in %g s",
             *(first.name, first.version, first.reason, pause_s),
@@ -192,7 +212,7 @@ class Pool:
     def _try_again(self) -> None:
         self._retrying = None
         for worker in self._passing:
-            worker.number = 0
+            worker.asked = 0
         self._passing.clear()
         self._news.set()
 

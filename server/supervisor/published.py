@@ -116,12 +116,16 @@ class Published:
         self._records.setdefault(name, _Record()).refused[version] = without_folders(reason, self._folder)
         self._tell_refused(name, version, reason)
 
-    def changed(self, name: str, version: int) -> None:
-        """Its folder holds something else now: what was decided is open again."""
-        one = self._records.get(name)
-        if one is not None and (name, version) not in self._running:
+    def changed(self, name: str, version: int) -> bool:
+        """Its folder holds something else now: what was decided is open again, unless a worker still serves it; whether
+        it is.
+        """
+        if (name, version) in self._running:
+            return False
+        if (one := self._records.get(name)) is not None:
             _forget(one, version)
             self._update()
+        return True
 
     def died(self, name: str, version: int, reason: str, *, killed: bool = False, elsewhere: bool = False) -> None:
         """A worker ended while it loaded a version, or cannot load it.
@@ -138,6 +142,12 @@ class Published:
         if is_casualty(deaths, kills, elsewhere):
             one.casualties[version] = f"no worker can serve it: {without_folders(reason, self._folder)}"
             self._tell_refused(name, version, f"no worker can serve it: {reason}")
+
+    def loaded(self, running: Running) -> None:
+        """A worker has loaded these versions: what others died of before was not theirs."""
+        for name, version in running:
+            if (one := self._records.get(name)) is not None:
+                one.deaths.pop(version, None)
 
     def run(self, running: Running) -> None:
         """What workers serve now."""

@@ -41,7 +41,10 @@ async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor]
         starting.cancel()  # it stops what it has started
         await asyncio.wait((starting,))
         log.info("stopped before it was ready", extra=event("stopped"))
+        end_within(EXIT_WITHIN_S)
         return
+    if starting.exception() is not None:
+        end_within(EXIT_WITHIN_S)
     starting.result()
     started(supervisor)
     given_up = asyncio.create_task(supervisor.given_up(), name="wait until it gives up")

@@ -53,8 +53,8 @@ class Around:
     """Called with the reason when no worker can be started."""
 
 
-class _Suspect(StartFailed):
-    """A worker did not start, because of a version that it loaded."""
+class _ForAVersion(StartFailed):
+    """A worker did not start because of a version that it could not load. That never ends a server."""
 
 
 class Slot:
@@ -86,8 +86,8 @@ class Slot:
         return self.worker is not None and self.worker.state is State.READY
 
     def is_behind(self, line_up: LineUp) -> bool:
-        """Whether its worker has not applied this line-up yet."""
-        return self.worker is not None and self.ready and self.worker.number < line_up.number
+        """Whether its worker has not been sent this line-up yet."""
+        return self.worker is not None and self.ready and self.worker.asked < line_up.number
 
     async def keep(self) -> None:
         """Has a worker ready here, again and again, until it is stopped."""
@@ -99,7 +99,7 @@ class Slot:
                 worker = await self._fill()
                 in_vain = 0
                 why = await self._needs_another(worker)
-            except _Suspect as err:  # what it loaded ended it: the version is given up, not the server
+            except _ForAVersion as err:
                 why = f"did not start: {err}"
             except StartFailed as err:
                 why = f"did not start: {err}"
@@ -177,11 +177,12 @@ class Slot:
         try:
             while not await self._apply(worker, self._around.line_up()):
                 if self._around.line_up().number == worker.number:
-                    raise StartFailed("it cannot serve what the others do")
+                    raise _ForAVersion("it cannot serve what the others do")
             await worker.listen()
         except WorkerGone as err:
             self._judge(worker)
-            raise (StartFailed if worker.loading is None else _Suspect)(worker.problem or f"it {err}") from err
+            kind = StartFailed if worker.loading is None else _ForAVersion
+            raise kind(worker.problem or f"it {err}") from err
 
     async def _apply(self, worker: WorkerProcess, line_up: LineUp) -> bool:
         """Whether the worker may take calls. Raises WorkerGone."""

@@ -46,7 +46,7 @@ class Limits:
     """Draining: beyond that, for what has to be closed."""
     end_s: float = 10.0
     """Gone: for the end of a process that was killed to be noticed; a busy machine takes its time."""
-    heard_s: float = 0.2
+    heard_s: float = 1.0
     """For its end to be noticed when its channel is closed, so that the log can say how it ended."""
     count_s: float = 1.0
     """To say what it has counted; one that does not counts with what it said last."""

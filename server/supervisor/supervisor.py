@@ -29,6 +29,9 @@ from vouch.server.transport.tls import TlsRotation, tls_files
 
 log = logging.getLogger("vouch.server")
 
+WATCHER_ENDS_S = 2.0
+"""For the processes that verify to be ended, when all workers have."""
+
 
 class Supervisor:
     """Serves from `start` to `stop`."""
@@ -76,7 +79,7 @@ class Supervisor:
             raise
 
     async def _start(self, settings: ServeSettings) -> None:
-        if wrong := not_a_models_folder(settings.models):
+        if wrong := await asyncio.to_thread(not_a_models_folder, settings.models):  # a drive may never answer
             raise StartFailed(wrong)
         files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         self._tls = TlsRotation(files) if files else None
@@ -113,9 +116,10 @@ class Supervisor:
         self._draining = True
         if self._watching is not None:
             self._watching.cancel()
-            await asyncio.wait([self._watching])
         if self._pool is not None:
             await self._pool.stop(self._settings.drain_delay_s)
+        if self._watching is not None:
+            await asyncio.wait([self._watching], timeout=WATCHER_ENDS_S)
         if self._status is not None:
             await self._status.stop()
         if self._reserved is not None:

@@ -7,7 +7,7 @@ runs into, the next one is made.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -102,7 +102,10 @@ class Watcher:
         """
         try:
             async with asyncio.timeout(self._limits.look_s):
-                await self._look()
+                there = await asyncio.to_thread(self._presence.look, self._published.live())
+            self._found = replace(self._found, there=there)
+            async with asyncio.timeout(self._limits.look_s):
+                await self._look(there)
             self._trouble.pop("", None)
         except Exception as err:
             self._found = replace(self._found, readable=False)
@@ -112,12 +115,8 @@ class Watcher:
         """Returns when what was found so far is decided on."""
         await asyncio.gather(*self._at_work.values())
 
-    async def _look(self) -> None:
-        try:
-            contents = await asyncio.to_thread(self._folder.contents)
-        finally:
-            there = await asyncio.to_thread(self._presence.look, self._published.live())
-            self._found = replace(self._found, there=there)
+    async def _look(self, there: Mapping[Key, bool]) -> None:
+        contents = await asyncio.to_thread(self._folder.contents)
         self._found = Found(True, {name: 1 if one is None else len(one) for name, one in contents.items()}, there)
         self._looked_at = time.monotonic()
         names = [name for name, found in contents.items() if found != []]
@@ -139,9 +138,12 @@ class Watcher:
             if (found := contents.get(name, [])) is not None and version not in found:
                 for kept in (self._seen, self._again_at, self._backoffs):
                     kept.pop((name, version), None)
-            elif not self._published.is_served(name, version) and await self._has_changed(name, version):
+            elif (
+                not self._published.is_served(name, version)
+                and await self._has_changed(name, version)
+                and self._published.changed(name, version)
+            ):
                 del self._seen[name, version]
-                self._published.changed(name, version)
 
     async def _has_changed(self, name: str, version: int) -> bool:
         return await asyncio.to_thread(fingerprint, self._path(name, version)) != self._seen[name, version]

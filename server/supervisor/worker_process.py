@@ -53,6 +53,10 @@ class WorkerProcess:
         """The model and version that it began to load, until it has said what came of it."""
         self.number = 0
         """Of the line-up that it has applied."""
+        self.asked = 0
+        """Of the line-up that it was sent last."""
+        self.judged: set[tuple[str, int]] = set()
+        """Versions that it could not load, of which that has been noted."""
         self.running: frozenset[tuple[str, int]] = frozenset()
         """Models and versions that it serves."""
         self.problem = ""
@@ -120,6 +124,7 @@ class WorkerProcess:
         """
         answer: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
         self._waiting.append((line_up.number, answer))
+        self.asked = line_up.number
         self._link.say(Follow(line_up=line_up))
         applied = await self._unless_gone(answer)
         failed = {(one.name, one.version) for one in applied.problems}
@@ -247,6 +252,7 @@ class WorkerProcess:
                     self.on_change()
         self._hears = False
         self._questions.end()
+        self._link.say(Stop())  # where its end is still read, and what it said was not understood
         if self.is_alive:
             self._enter(State.DRAINING)
 

@@ -113,9 +113,9 @@ class Arrival:
     def refuse(self) -> None:
         """Gives its bytes to an older one."""
         self._arriving.end(self)
-        self._end(self._hold.refusal("received", self.held_bytes))
-        self._hold.give_back("received", self.held_bytes)
-        self.held_bytes = 0
+        size, self.held_bytes = self.held_bytes, 0
+        self._hold.give_back("received", size)
+        self._end(self._hold.refusal("received", size))
 
     def _end(self, why: DomainError) -> None:
         if self._task is not None and self._ended_by is None:

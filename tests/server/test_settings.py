@@ -30,7 +30,7 @@ def test_a_message_that_could_never_wait_is_wrong_usage(capsys: pytest.CaptureFi
         parse(ServeSettings, "vouch serve", ["--max-held-bytes", "2000"])
 
     assert end.value.code == 2
-    assert "--max-held-bytes 2000 is below --max-message-bytes 67108864" in capsys.readouterr().err
+    assert "--max-held-bytes 2000 is below twice --max-message-bytes 67108864" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from vouch.server.supervisor.states import Limits
 COUNTED = Accuracy(correct=270, total=300)
 LIMITS = Limits(start_s=20.0, load_s=20.0, drain_s=0.5, close_s=0.5, look_s=0.02)
 SOON = Restarts(first_s=0.01, most_s=0.05, most_in_vain=3)
-RETRIES = Retries(first_s=0.05, most_s=0.2)
+RETRIES = Retries(first_s=0.05, most_s=0.2, alone_s=0.5)
 
 
 class House:
@@ -277,3 +277,62 @@ async def test_a_pool_that_is_stopped_while_it_starts_leaves_no_process(tmp_path
         await found.pool.stop(0.0)
 
     assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_a_worker_that_cannot_serve_what_others_do_never_ends_the_server(tmp_path: Path) -> None:
+    """However often it is tried: the others serve well."""
+    async with house(tmp_path, [{}, {"load": {"tiny:1": "passing 99"}}], [{}]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        await found.kill_worker()
+        await found.scripts[0].until("loading tiny:1", times=SOON.most_in_vain + 4)
+
+        assert not found.pool._given_up.done()
+        assert found.pool.ready_workers == 1
+        assert found.refusals == {}
+
+
+async def test_what_a_worker_could_not_load_is_judged_once(tmp_path: Path) -> None:
+    """It says so again with every line-up, whatever has changed in that."""
+    refuses = {"load": {"tiny:2": "refuses"}}
+    async with house(tmp_path, [{}], [refuses]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        slot = found.pool._slots[1]
+        slot.replace = lambda reason: None  # type: ignore[method-assign]  # it stays, and is asked again
+        found.publish(1, 2)
+        await found.until_served(2)
+        for number in range(4):
+            found.publish(1, name=f"other{number}")
+            found.publish(1, 2)
+            await found.scripts[1].until(f"applied {found.published.line_up.number}")
+
+        assert ("tiny", 2) in {(name, one.version) for name, one in found.published.line_up.versions()}
+
+
+async def test_a_version_that_was_loaded_since_is_not_blamed_for_what_was_before(tmp_path: Path) -> None:
+    """Workers that are killed while they load, months apart, are no verdict."""
+    killed = {"load": {"tiny:1": "is killed"}}
+    scripts = [{}, *[killed, {}] * 4]
+    async with house(tmp_path, scripts, [{}]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        for _ in range(4):
+            await found.kill_worker()
+            await found.until_served(1, workers=2)
+
+        assert found.refusals == {}
+
+
+async def test_a_worker_that_is_stopped_keeps_no_version_from_the_others(tmp_path: Path) -> None:
+    """Not for longer than one loads a new version alone."""
+    async with house(tmp_path, [{}], [{}]) as found:
+        found.publish(1)
+        await found.until_served(1, workers=2)
+        (first,) = {pid for pid, what in found.scripts[0].log if what == "listens"}
+        os.kill(first, signal.SIGSTOP)
+        try:
+            found.publish(1, 2)
+            await found.until_served(2)
+        finally:
+            os.kill(first, signal.SIGCONT)

@@ -100,7 +100,7 @@ async def test_who_looks_after_a_version_is_told_that_its_runner_has_ended(
     def crash(*_: object) -> Outputs:
         raise Crash
 
-    monkeypatch.setattr(served.batcher, "_runs", crash)
+    monkeypatch.setattr(served.batcher._runs, "_model", crash)
     with pytest.raises(ModelFailed):
         await served.batcher.submit(tiny_images(1)[0])
 
