@@ -26,7 +26,7 @@ from PIL import Image
 from prometheus_client.openmetrics.exposition import generate_latest
 from rich.table import Table
 
-from tests.server.supervisor.test_metrics import AROUND, BUILD, state
+from tests.support.metrics_state import AROUND, BUILD, state
 from tests.support.programs import OURS, VOUCH, WITHIN_S, serving_beside, until
 from tests.support.tiny import publish_tiny
 from tests.trainer.report.runs import finished, named, noise_splits

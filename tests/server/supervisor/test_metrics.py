@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from prometheus_client.core import Metric
@@ -9,14 +8,13 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.metrics_state import AROUND, BUILD, state
 from vouch import __version__
-from vouch.bundle.accuracy import Accuracy, wilson_interval
+from vouch.bundle.accuracy import wilson_interval
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.counting.counts import Counts
-from vouch.server.counting.statistics import BOUNDS_NS, BatchDone, Requests, Statistics
-from vouch.server.lineup.lineup import RunPlan
-from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+from vouch.server.counting.statistics import BOUNDS_NS, BatchDone
 from vouch.server.rpc.status import CODES
 from vouch.server.supervisor.metrics import (
     BATCH_BOUNDS,
@@ -31,50 +29,8 @@ from vouch.server.supervisor.metrics import (
 )
 from vouch.server.supervisor.presence import Found
 from vouch.server.supervisor.state import State, Surroundings, build_info
-from vouch.server.transport.tls import Validity
 
-PREDICT = "/vouch.v1.Classifier/Predict"
 LABELS = {"model": "a", "version": "3"}
-BUILD = {"version": "1.2", "onnxruntime": "3.4", "transport": "h2corn", "provider": "cpu"}
-
-
-VERDICT = Verdict(
-    digest="1234567890ab" + "c" * 52,
-    claim=Accuracy(correct=97, total=100),
-    served=Accuracy(correct=98, total=100),
-    plan=RunPlan(),
-    files={},
-)
-
-
-def state() -> State:
-    """One version with three runs and four requests, and a request about none."""
-    version = Statistics()
-    version.add(BatchDone(images=2, waits_ns=(10_000, 10_001), run_ns=30_000))
-    version.add(BatchDone(images=100, waits_ns=(20_000_000_000,), run_ns=2_000_000))
-    version.add(BatchDone(images=3, waits_ns=(5, 6), run_ns=1, failed=True))
-    for code, ns in ((0, 40_000), (0, 60_000), (0, 30_000_000_000), (8, 1_000)):
-        version.requests.add(PREDICT, code, ns)
-    others = Requests()
-    others.add(PREDICT, 5, 1_000)
-    return State(
-        started_s=1_790_000_000.25,
-        counts=Counts({"a": {3: version}}, others, {"a": 7}, {"received": 5000}),
-        served=(VerifiedVersion("a", 3, Path("a/3"), VERDICT),),
-        installs=3,
-        refusals=2,
-        refused=(("a", 4), ("a", 5)),
-        workers=4,
-        ready_workers=3,
-        restarts=5,
-    )
-
-
-AROUND = Surroundings(
-    Found(True, {"a": 2, "b": 1, "emptied": 0}, {("a", 3): False, ("b", 1): True}),
-    {"server": Validity(1_700_000_000.0, 1_800_000_000.0), "client_ca": Validity(1.0, 2.0)},
-    3,
-)
 
 
 def parsed(of: State, around: Surroundings = AROUND) -> dict[str, Metric]:
