@@ -119,7 +119,7 @@ def test_a_bomb_is_refused(server: Server, path: str, content: bytes) -> None:
 
 @pytest.mark.parametrize("path", [PREDICT, INFER])
 def test_a_bomb_over_the_limit_is_refused(server: Server, path: str) -> None:
-    """64 MiB and a byte, inflated: RESOURCE_EXHAUSTED, and no memory is taken for more; twice for that, while it grows."""
+    """64 MiB and a byte, inflated: RESOURCE_EXHAUSTED, and no memory is taken for more; for that twice, as it grows."""
     body = message(gzip.compress(bytes(LIMIT + 1)), compressed=True)
     before = server.resident_bytes
     with RawCall(server.port, path, ("grpc-encoding", "gzip")) as call:
