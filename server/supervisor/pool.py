@@ -129,7 +129,7 @@ class Pool:
         return total(await asyncio.gather(*(slot.counts() for slot in self._slots)))
 
     async def _spread(self) -> None:
-        """Has every worker follow each line-up. A version that no worker has served yet is loaded by one alone first:
+        """Has every worker follow each line-up. Beside what is served, a new version is loaded by one alone first:
         where that worker dies of it, the others do not. One that takes long, or is stopped, holds up no other.
         """
         loop = asyncio.get_running_loop()
@@ -139,7 +139,8 @@ class Pool:
             self._news.clear()
             line_up = self._published.line_up
             behind = [slot for slot in self._slots if slot.is_behind(line_up)]
-            is_new = not {(name, one.version) for name, one in line_up.versions()} <= self._running()
+            running = self._running()  # where nothing is served yet, there is nothing to lose
+            is_new = bool(running) and not {(name, one.version) for name, one in line_up.versions()} <= running
             if is_new:
                 is_alone = bool(following) and loop.time() - last_s < self._alone_s
                 behind = [] if is_alone else behind[:1]
