@@ -28,9 +28,7 @@ SHADES = " .:-=+*#%@"
 def main() -> int:
     """Runs the demo; returns the exit code."""
     began = time.perf_counter()
-    output().print(
-        "\n1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.", style="bold"
-    )
+    heading("1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.")
     if train() != 0:
         return 1
     path = newest_bundle()
@@ -38,15 +36,15 @@ def main() -> int:
     validation = bundle.read_validation()
     labels = bundle.manifest.labels
 
-    output().print("\n2. Serve it. The server recounts the claim before it answers anybody.", style="bold")
+    heading("2. Serve it. The server recounts the claim before it answers anybody.")
     with serving() as address, Client(address) as client:
         wait_until_served(client, bundle.manifest.version)
 
-        output().print(f"\n3. Send the {len(validation)} validation images, which training never saw.", style="bold")
+        heading(f"3. Send the {len(validation)} validation images, which training never saw.")
         predictions = predict_in_batches(client, validation)
         show(validation, predictions, labels)
 
-        output().print("\n4. Claim and served accuracy, side by side.", style="bold")
+        heading("4. Claim and served accuracy, side by side.")
         right = [labels[label] for label in validation.labels]
         correct = sum(answer.label == label for answer, label in zip(predictions, right, strict=True))
         *_, evaluation = client.evaluate("digits")
@@ -140,9 +138,15 @@ def typed(*words: str) -> list[str]:
     return [sys.executable, "-m", "vouch", *words]
 
 
+def heading(text: str) -> None:
+    """In bold, after an empty line."""
+    output().print()
+    output().print(text, style="bold")
+
+
 def print_next_steps(path: Path, seconds: float) -> None:
     """What to try now."""
-    output().print(f"\nDone in {seconds:.0f} s. Next, with `. .venv/bin/activate` once:", style="bold")
+    heading(f"Done in {seconds:.0f} s. Next, with `. .venv/bin/activate` once:")
     for command, about in (
         ("vouch serve models", "serve it, until Ctrl-C"),
         ("vouch status", "in another terminal: what is served"),

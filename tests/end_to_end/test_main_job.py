@@ -85,6 +85,7 @@ def test_the_demo_ends_by_itself_with_three_counts_that_agree(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "digits" / "1" / "manifest.json").is_file()
     assert "vouch evaluate" in done.stdout.rsplit("Next", 1)[1]
+    assert "\\n" not in done.stdout, "a line's end that is spelled out"
 
 
 def test_train_prints_what_it_published(trained: tuple[Path, dict[str, Any]]) -> None:
