@@ -25,7 +25,7 @@ ENDED_S = 1.0
 
 @dataclass(frozen=True)
 class Retries:
-    """How versions are loaded: the pauses before one is tried again that could not be for a passing reason."""
+    """When workers load a version: the pauses between tries, where the reason of a failure may pass."""
 
     first_s: float = 1.0
     most_s: float = 60.0
@@ -173,15 +173,14 @@ class Pool:
         self._published.loaded(worker.running)
         lost = [one for one in applied.problems if (one.name, one.version) in elsewhere]
         passing = [one for one in applied.problems if one.passing]
-        is_ready = any(slot.ready and slot.worker is worker for slot in self._slots)
-        if passing and (is_ready or not lost):  # else it is ended, and another one starts
+        slot = next((slot for slot in self._slots if slot.ready and slot.worker is worker), None)
+        if passing and (slot is not None or not lost):  # else it is ended, and another one starts
             self._try_again_later(worker, passing[0])
         elif not passing:
             self._passing.discard(worker)
             self._retry.tries = 0
-        for slot in self._slots:
-            if slot.ready and slot.worker is worker and lost and not lost[0].passing:
-                slot.replace(f"it does not serve {lost[0].name} version {lost[0].version}: {lost[0].reason}")
+        if slot is not None and lost and not lost[0].passing:
+            slot.replace(f"it does not serve {lost[0].name} version {lost[0].version}: {lost[0].reason}")
         self._published.run(self._running() | worker.running)
         return not lost and self._published.line_up.number == worker.number
 

@@ -162,7 +162,6 @@ class Published:
     def _tell_served(self, verified: VerifiedVersion) -> None:
         self.served[verified.name] = verified.version
         self.installs += 1
-        self._records[verified.name].deaths.pop(verified.version, None)
         verdict, place = verified.verdict, {"model": verified.name, "version": verified.version}
         counts = {"claim": verdict.claim.model_dump(), "served": verdict.served.model_dump()}
         log.info(

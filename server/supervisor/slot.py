@@ -114,7 +114,9 @@ class Slot:
         """Has its worker serve what is to be served; nothing where there is none."""
         if (worker := self.worker) is not None and self.ready:
             with suppress(WorkerGone):  # `keep` sees it too
-                await self._apply(worker, line_up)
+                applied = await worker.follow(line_up)
+                if applied.number == line_up.number:  # else whoever has sent the later one hears of it
+                    self._around.applied(worker, applied)
 
     def replace(self, reason: str) -> None:
         """Has another worker take the place of this one."""
@@ -175,7 +177,7 @@ class Slot:
         if self._stopping.is_set():
             raise StartFailed("the server stops")
         try:
-            while not await self._apply(worker, self._around.line_up()):
+            while not self._around.applied(worker, await worker.follow(self._around.line_up())):
                 if self._around.line_up().number == worker.number:
                     raise _ForAVersion("it cannot serve what the others do")
             await worker.listen()
@@ -183,10 +185,6 @@ class Slot:
             self._judge(worker)
             kind = StartFailed if worker.loading is None else _ForAVersion
             raise kind(worker.problem or f"it {err}") from err
-
-    async def _apply(self, worker: WorkerProcess, line_up: LineUp) -> bool:
-        """Whether the worker may take calls. Raises WorkerGone."""
-        return self._around.applied(worker, await worker.follow(line_up))
 
     def _judge(self, worker: WorkerProcess) -> None:
         """It has left; where it was loading a version, that is the suspect."""

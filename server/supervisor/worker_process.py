@@ -117,7 +117,7 @@ class WorkerProcess:
         return self.state in (State.STARTING, State.READY)
 
     async def follow(self, line_up: LineUp) -> Applied:
-        """What came of a line-up.
+        """What came of a line-up, or of a later one where that has overtaken it.
 
         Raises:
             WorkerGone: it ended meanwhile.
@@ -127,6 +127,8 @@ class WorkerProcess:
         self.asked = line_up.number
         self._link.say(Follow(line_up=line_up))
         applied = await self._unless_gone(answer)
+        if applied.number != line_up.number:
+            return applied
         failed = {(one.name, one.version) for one in applied.problems}
         wanted = {(name, version.version) for name, version in line_up.versions()}
         lost = {name for name, _ in failed}

@@ -1,0 +1,47 @@
+"""A worker process as its supervisor sees it."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.server.lineup.lineup import LineUp, Model, RunPlan, Version
+from vouch.server.link.channel import channel
+from vouch.server.link.messages import Applied, Follow
+from vouch.server.supervisor.states import Limits
+from vouch.server.supervisor.worker_process import WorkerProcess
+
+LIMITS = Limits(look_s=0.02, end_s=5.0)
+
+
+def serving(number: int, version: int) -> LineUp:
+    counted = Accuracy(correct=9, total=10)
+    one = Version(version=version, path=Path("m"), digest=f"{version:064x}", served=counted, plan=RunPlan())
+    return LineUp(number=number, complete=True, models=(Model(name="m", versions=(one,)),))
+
+
+async def test_a_line_up_that_was_overtaken_says_nothing_of_what_is_served() -> None:
+    """A worker answers the newest alone; what it serves is what that one says, whoever waited for which."""
+    ours, theirs = socket.socketpair()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(600)")
+    worker, end = WorkerProcess(process, await channel(ours), LIMITS), await channel(theirs)
+    first = asyncio.create_task(worker.follow(serving(1, version=1)))
+    second = asyncio.create_task(worker.follow(serving(2, version=2)))
+    async with asyncio.timeout(20):
+        async for order in end.heard():
+            if isinstance(order, Follow) and order.line_up.number == 2:
+                break
+        end.say(Applied(number=2))
+        earlier = await first
+        served_then = worker.running
+        later = await second
+    worker.kill()
+    async with asyncio.timeout(20):
+        await worker.ended
+    await end.close()
+
+    assert (earlier.number, later.number) == (2, 2)
+    assert served_then in (frozenset(), {("m", 2)})
+    assert worker.number == 2
+    assert worker.running == {("m", 2)}
