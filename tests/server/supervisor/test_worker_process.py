@@ -26,22 +26,25 @@ async def test_a_line_up_that_was_overtaken_says_nothing_of_what_is_served() -> 
     ours, theirs = socket.socketpair()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(600)")
     worker, end = WorkerProcess(process, await channel(ours), LIMITS), await channel(theirs)
-    first = asyncio.create_task(worker.follow(serving(1, version=1)))
-    second = asyncio.create_task(worker.follow(serving(2, version=2)))
+    running: list[frozenset[tuple[str, int]]] = []
+
+    async def follow(line_up: LineUp) -> int:
+        applied = await worker.follow(line_up)
+        running.append(worker.running)
+        return applied.number
+
+    following = [asyncio.create_task(follow(serving(number, version=number))) for number in (1, 2)]
     async with asyncio.timeout(20):
         async for order in end.heard():
             if isinstance(order, Follow) and order.line_up.number == 2:
                 break
         end.say(Applied(number=2))
-        earlier = await first
-        served_then = worker.running
-        later = await second
+        answered = await asyncio.gather(*following)
+    await end.close()
     worker.kill()
     async with asyncio.timeout(20):
         await worker.ended
-    await end.close()
 
-    assert (earlier.number, later.number) == (2, 2)
-    assert served_then in (frozenset(), {("m", 2)})
+    assert answered == [2, 2]
+    assert running == [frozenset(), {("m", 2)}]
     assert worker.number == 2
-    assert worker.running == {("m", 2)}
