@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from vouch.bundle.part import Part
+from vouch.bundle.part import Part, Sha256
 
 MAX_EPOCHS, MAX_SETTINGS, MAX_LIBRARIES, MAX_FLAGS = 100_000, 200, 200, 64
 MAX_TEXT = 1_000_000
@@ -151,24 +151,63 @@ _RECORDS = ("epochs_seen", "best_epoch", "recipe_in_full", "name", "processes", 
 """Entries of the settings in formats 1 and 2 that nobody has set."""
 
 
-def parts_of_older(settings: dict[str, Any], libraries: dict[str, str]) -> dict[str, Any]:
-    """`asked`, `recipe`, `circumstances` and `history` from what formats 1 and 2 have in one dictionary.
+class SplitEntry(Part):
+    """A split that training used: how many examples, and the digest of their images and labels."""
+
+    size: int = Field(ge=0)
+    digest: Sha256
+
+
+class Training(Part):
+    """How the model came about: enough to repeat it."""
+
+    asked: dict[SettingName, Setting] = Field(max_length=MAX_SETTINGS)
+    """The settings that decide the result, by their names, as asked for: 0 epochs leave it to the recipe."""
+    recipe: Recipe | None = None
+    """What was fitted by; None in older bundles whose recipe is not one of today's."""
+    circumstances: Circumstances = Circumstances()
+    history: History = History()
+    seed: int
+    seconds: float = Field(ge=0)
+    """Fitting alone."""
+    data: Text
+    """Its name, without the folder that it lay in."""
+    data_digest: Sha256
+    """Over the digests of the splits."""
+    splits: dict[Literal["fit", "tune", "validation"], SplitEntry]
+    libraries: dict[Text, Text] = Field(max_length=MAX_LIBRARIES)
+    source_revision: Text | None
+    """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
+
+    @property
+    def model(self) -> str | None:
+        """The kind of network; None where nobody has recorded it."""
+        model = self.asked.get("model")
+        return model if isinstance(model, str) else None
+
+
+def of_older(training: dict[str, Any]) -> dict[str, Any]:
+    """A training as formats 1 and 2 record it, its dictionary of settings divided into asked, recipe and so on.
 
     A recipe that is not one of today's is None: gaps are not filled in silence.
     """
+    settings, others = training["settings"], {name: value for name, value in training.items() if name != "settings"}
+    if not isinstance(settings, dict):
+        raise ValueError("settings: expected an object")
+    libraries = training.get("libraries")
     threads, processes = (_at_least_one(settings.get(name)) for name in ("threads", "processes"))
     device = settings.get("device")
     seen, best = settings.get("epochs_seen"), settings.get("best_epoch")
     epochs = [epoch for epoch in seen if isinstance(epoch, dict)] if isinstance(seen, list) else []
-    return {
+    return others | {
         "asked": {name: value for name, value in settings.items() if name not in _RECORDS and _is_simple(value)},
         "recipe": _older_recipe(settings.get("recipe_in_full", settings.get("recipe"))),
-        "circumstances": Circumstances(
-            device=device if device in ("cpu", "cuda") else None,
-            threads=threads,
-            processes=processes,
-            torch=libraries.get("torch"),
-        ),
+        "circumstances": {
+            "device": device if device in ("cpu", "cuda") else None,
+            "threads": threads,
+            "processes": processes,
+            "torch": libraries.get("torch") if isinstance(libraries, dict) else None,
+        },
         "history": History.of(epochs, best if isinstance(best, int) and 0 <= best < len(epochs) else None),
     }
 

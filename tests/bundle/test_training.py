@@ -3,13 +3,31 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from vouch.bundle.training import MAX_EPOCHS, Augmentation, Circumstances, History, Recipe, Setting, parts_of_older
+from vouch.bundle.training import MAX_EPOCHS, Augmentation, Circumstances, History, Recipe, Setting, Training, of_older
 
 RECIPE: dict[str, Any] = {"epochs": 7, "batch_size": 128, "learning_rate": 0.01, "optimizer": "adamw"}
 
 
 def epoch(number: int, **others: Any) -> dict[str, Any]:
     return {"number": number, "tune_loss": 1.0, "tune_accuracy": 0.5, "images": 100} | others
+
+
+def older(settings: dict[str, Any], libraries: dict[str, str]) -> Training:
+    """A training as formats 1 and 2 have it."""
+    return Training.model_validate(
+        of_older(
+            {
+                "settings": settings,
+                "seed": 0,
+                "seconds": 1,
+                "data": "made up",
+                "data_digest": "0" * 64,
+                "splits": {},
+                "libraries": libraries,
+                "source_revision": None,
+            }
+        )
+    )
 
 
 def test_a_history_has_a_column_a_measure() -> None:
@@ -57,7 +75,7 @@ def test_a_setting_keeps_its_kind(value: object) -> None:
 
 def test_older_formats_have_one_dictionary() -> None:
     """It holds what was asked for and what came of it; each goes to its own place."""
-    parts = parts_of_older(
+    parts = older(
         {
             "model": "cnn",
             "seed": 3,
@@ -72,10 +90,10 @@ def test_older_formats_have_one_dictionary() -> None:
         {"torch": "2.13.0"},
     )
 
-    assert parts["asked"] == {"model": "cnn", "seed": 3, "threads": 2}
-    assert parts["recipe"] == Recipe(**RECIPE, augment=Augmentation(crop=0.9))
-    assert parts["circumstances"] == Circumstances(device="cpu", threads=2, processes=1, torch="2.13.0")
-    assert (parts["history"].epochs, parts["history"].best) == (1, 1)
+    assert parts.asked == {"model": "cnn", "seed": 3, "threads": 2}
+    assert parts.recipe == Recipe(**RECIPE, augment=Augmentation(crop=0.9))
+    assert parts.circumstances == Circumstances(device="cpu", threads=2, processes=1, torch="2.13.0")
+    assert (parts.history.epochs, parts.history.best) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +108,8 @@ def test_older_formats_have_one_dictionary() -> None:
 )
 def test_what_older_formats_say_otherwise_is_left_out(settings: dict[str, Any]) -> None:
     """They were never checked, and must still be read: gaps are not filled, and nothing is made up."""
-    parts = parts_of_older(settings, {})
+    training = older(settings, {})
 
-    assert (parts["recipe"], parts["circumstances"]) == (None, Circumstances())
-    assert parts["history"] == History()
-    assert set(parts["asked"]) <= {"recipe", "threads"}
+    assert (training.recipe, training.circumstances) == (None, Circumstances())
+    assert training.history == History()
+    assert set(training.asked) <= {"recipe", "threads"}

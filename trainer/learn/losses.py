@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vouch.bundle.training import Loss
 from vouch.trainer.learn.temperature import calibrated_loss
-from vouch.trainer.settings import Loss
 
 MEASURE_BATCH = 1024
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, distributed
 
 from vouch.trainer.errors import TrainError
+from vouch.trainer.kinds import Device
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others."""
@@ -59,6 +60,17 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def choose_device(wanted: Device) -> torch.device:
+    """
+    Raises:
+        TrainError: cuda was asked for and is not available; never falls back in silence.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise TrainError(f"--device cuda was asked for, but torch {torch.__version__} finds no CUDA device here")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
 def started_by_torchrun() -> bool:

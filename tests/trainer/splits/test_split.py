@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from vouch.sources.examples import Examples, Source, SplitName
 from vouch.sources.names import Names
+from vouch.sources.split_names import Part
 from vouch.trainer.errors import TrainError
-from vouch.trainer.splits.split import Part, Splits, data_digest, make_splits
+from vouch.trainer.splits.split import Splits, data_digest, make_splits
 
 CLASSES = ("a", "b", "c")
 
