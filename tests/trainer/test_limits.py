@@ -12,12 +12,12 @@ import vouch.sources.storage
 import vouch.trainer.limits
 from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import SplitName
+from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_of
-from vouch.trainer.models import Classifier
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
 
