@@ -15,8 +15,9 @@ from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
+from vouch.trainer.learn.device import choose_device, explained_memory
 from vouch.trainer.learn.networks import Classifier, weights_digest
-from vouch.trainer.learn.processes import Processes, choose_device, joined
+from vouch.trainer.learn.processes import Processes, joined
 from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.like import recipe_like, recipe_of
 from vouch.trainer.limits import check_settings
@@ -34,7 +35,7 @@ from vouch.trainer.splits.split import data_digest
 
 def run(settings: TrainSettings) -> Trained | None:
     """The run of `vouch.trainer.job.train`, which has looked at the settings first; arguments and results are its."""
-    with joined(choose_device(settings.device)) as processes:
+    with joined(choose_device(settings.device)) as processes, explained_memory(processes.device):
         return _run(settings, processes)
 
 

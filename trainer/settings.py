@@ -93,10 +93,15 @@ class TrainSettings(CommandSettings):
     """Percentage points of accuracy on tune that int8 may lose; where it loses more, nothing is published."""
     seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
     """What all randomness begins from: the split, the first weights, the order of the images."""
+    split_seed: Annotated[int | None, Flag("N"), Field(ge=0, lt=2**32)] = None
+    """What the split begins from, so that two trainings with other seeds are compared on the same validation images
+    (default: the seed)."""
     tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05
     """Share of the training images kept aside to choose the epoch by."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of all images kept aside to count the claim on, where the data has no validation split of its own."""
+    leave_out_small_classes: bool = False
+    """Leave out classes with too few images to be in every split, instead of ending; they are named and counted."""
     allow_duplicates: bool = False
     """Go on although validation images are among those trained on."""
     name: Annotated[str, Flag("NAME")] = ""

@@ -25,7 +25,6 @@ from vouch.trainer.job import Trained
 from vouch.trainer.job import train as train_here
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.networks import Classifier, weights_digest
-from vouch.trainer.learn.processes import choose_device
 from vouch.trainer.learn.recipes import RECIPES
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
@@ -349,19 +348,6 @@ def test_seen_validation_images_need_leave(tmp_path: Path, capsys: pytest.Captur
 
     assert len(splits.validation) == 6
     assert "\nwarning: 6 of 6 validation images are also in" in capsys.readouterr().err
-
-
-def test_the_cpu_is_always_there() -> None:
-    """The CPU can be asked for anywhere; auto takes CUDA exactly where there is one."""
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto") == torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_refused() -> None:
-    """Who asks for CUDA gets CUDA or an error, never the CPU in silence."""
-    with pytest.raises(TrainError, match="--device cuda was asked for"):
-        choose_device("cuda")
 
 
 def test_the_digest_is_of_all_weights() -> None:

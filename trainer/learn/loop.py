@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from math import ceil, isfinite, nan
 from typing import Any
 
@@ -49,6 +49,8 @@ def fit(
     """
     work = _Fit(model, splits, recipe, processes)
     resumed = checkpoint is not None and checkpoint.resume_into(work)
+    if processes.from_leader([float(resumed)]) != [float(resumed)]:
+        raise TrainError("this process does not see the checkpoint of the leading one: all need the same models folder")
     if processes.leads and not resumed:
         on_step(Step(0, work.rate(), nan, work.epochs[0]))
     while len(work.epochs) <= recipe.epochs:
@@ -113,8 +115,11 @@ class _Fit:
         on_step(Step(step, rate, loss, self.epochs[-1]))
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
-        tune = measure(self.model, *self.tune)
-        return Epoch(number, fit_loss, fit_accuracy, tune.loss, tune.calibrated_loss, tune.accuracy, images, seconds)
+        # By the leading process for all of them: each has its own running means of what it saw, and two opinions about
+        # the best epoch would be two ways to go on.
+        found = astuple(measure(self.model, *self.tune)) if self.processes.leads else (nan, nan, nan)
+        loss, calibrated, accuracy = self.processes.from_leader(list(found))
+        return Epoch(number, fit_loss, fit_accuracy, loss, calibrated, accuracy, images, seconds)
 
     def finish(self) -> Fitted:
         """Gives the model its best weights."""

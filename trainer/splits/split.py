@@ -184,7 +184,7 @@ def _check_classes(source: Source, equal: EqualFiles | None, split: str, labels:
     together = f"; equal images stay together, and {why}" if why else ""
     raise TrainError(
         f"class {source.classes[k]}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
-        f"{needs}{together}"
+        f"{needs}{together}; --leave-out-small-classes trains without such classes"
     )
 
 
