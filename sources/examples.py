@@ -9,8 +9,8 @@ import numpy as np
 from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
+from vouch.sources.images import Images, rows_of
 from vouch.sources.names import Names
-from vouch.sources.storage import rows_of
 
 SplitName = Literal["fit", "tune", "validation", "all"]
 
@@ -23,7 +23,7 @@ class Examples:
         SourceError: images and labels differ in number.
     """
 
-    images: np.ndarray
+    images: Images
     """uint8, shape (N, H, W) or (N, H, W, C): pixels as they are in the file."""
     labels: np.ndarray
     """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K), which of them it has."""

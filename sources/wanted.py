@@ -17,6 +17,8 @@ class Wanted:
     """How many of 16 bits the samples of 16-bit files hold."""
     ground: str = WHITE
     """#rrggbb: what transparent parts lie on."""
+    memory: int | None = None
+    """Bytes that reading and all that follows may take; None: what is available."""
 
 
 NOTHING = Wanted()
