@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -11,8 +10,7 @@ from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
 from vouch.sources.images import Images, rows_of
 from vouch.sources.names import Names
-
-SplitName = Literal["fit", "tune", "validation", "all"]
+from vouch.sources.split_names import SplitName as SplitName  # noqa: PLC0414  # until the trainer has moved
 
 
 @dataclass(frozen=True, eq=False)

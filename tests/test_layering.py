@@ -47,7 +47,8 @@ SERVER = {
         "fast_stream",
     ),
     "services": (
-        *("contracts", "decoder", "images", "label_sets", "ranking", "cost", "prediction", "predictor"),
+        *("contracts", "decoder", "images", "fit_images", "label_sets", "ranking", "cost", "prediction"),
+        *("predictor",),
         *("health", "reflection"),
     ),
     "services/classifier": ("describe", "encode", "evaluate", "service"),
