@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -61,6 +62,10 @@ class ImageFile:
                 self._file.read(content[start * size : end * size], int(positions[start]) * size)
             start = end
         return images[0] if isinstance(rows, (int, np.integer)) else images
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """One image after the other."""
+        return (self[row] for row in range(len(self)))
 
     def __setitem__(self, rows: int | slice, images: np.ndarray) -> None:
         """Writes one image, or some that lie one after the other."""

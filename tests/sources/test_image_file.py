@@ -43,7 +43,7 @@ def test_a_part_of_it_is_a_view(images: ImageFile, rows: slice | np.ndarray) -> 
     assert (part.shape, part.ndim, part.nbytes) == (VALUES[rows].shape, 3, VALUES[rows].nbytes)
     np.testing.assert_array_equal(again[:], VALUES[rows][[2, 0]], strict=True)
 
-    part[0] = np.uint8(9)
+    part[0] = np.full((4, 3), 9, np.uint8)
 
     assert (images[rows][0] == 9).all()
 

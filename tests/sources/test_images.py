@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event
 
@@ -82,6 +82,7 @@ def test_a_file_is_read_one_batch_ahead_and_no_further(tmp_path: Path, monkeypat
     next(going)
 
     assert second.wait(10)
+    assert isinstance(going, Generator)
     going.close()
     assert begun == [slice(0, 2), slice(2, 4)]
 
