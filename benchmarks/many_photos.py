@@ -138,7 +138,7 @@ def train(words: list[str]) -> tuple[list[tuple[str, float, float]], Watched]:
     finally:
         process.kill()
         watched.ended.set()
-        thread.join()
+        thread.join(10)
     return phases, watched
 
 

@@ -25,9 +25,6 @@ from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
-STATISTICS_BATCH = 256
-"""Images whose values are counted at once."""
-
 
 @dataclass(frozen=True)
 class Epoch:
@@ -123,7 +120,7 @@ class _Fit:
         torch.set_num_threads(recipe.threads)
         _check_batches(model, len(self.images) // self.steps_an_epoch // processes.count)
         _lay_out(model.to(processes.device), torch.channels_last)  # the faster layout for convolutions
-        model.see_statistics(self.images.batches(STATISTICS_BATCH))
+        model.see_statistics(self.images.batches())
         self.optimizers = optimizers_for(model, recipe)
         self.scores: nn.Module = _Scores(model)
         if processes.count > 1:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vouch.sources.images import Images, batches, rows_in_turn
+from vouch.sources.images import Images, batch_rows, batches, rows_in_turn
 from vouch.trainer.learn.processes import CPU
 
 SHARE_OF_DEVICE = 0.5
@@ -37,13 +37,15 @@ class Pixels:
         parts = rows_in_turn(self.images, (some.numpy() for some in rows))
         return (_tensor(part).to(self.device) for part in parts)
 
-    def batches(self, most: int) -> Iterator[Tensor]:
-        """All of them, so many at a time."""
+    def batches(self, most: int | None = None) -> Iterator[Tensor]:
+        """All of them in batches of bounded size.
+
+        Args:
+            most: images in a batch.
+        """
         if self._whole is not None:
-            return iter(torch.split(self._whole, most))
-        count = max(1, most)
-        slices = (slice(start, start + count) for start in range(0, len(self), count))
-        return (_tensor(part).to(self.device) for part in rows_in_turn(self.images, slices))
+            return iter(torch.split(self._whole, batch_rows(self.shape[1:], most=most)))
+        return (_tensor(part).to(self.device) for part in batches(self.images, most=most))
 
 
 def _whole(images: Images, device: torch.device) -> Tensor | None:
