@@ -9,8 +9,9 @@ from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
 from vouch.sources.images import Images, rows_of
+from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.names import Names
-from vouch.sources.split_names import SplitName as SplitName  # noqa: PLC0414  # until the trainer has moved
+from vouch.sources.split_names import SplitName
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,8 @@ class Source:
     """How labels were taken, a sentence each."""
     file_sizes: frozenset[tuple[int, int]] = frozenset()
     """Heights and widths of the image files; none of images from arrays."""
+    left_out: LeftOut = ALL_READ
+    """What is among the files and was not read."""
 
     @property
     def task(self) -> Task:
