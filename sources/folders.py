@@ -15,6 +15,7 @@ from vouch.sources.finding_lists import FoundLists, find_lists
 from vouch.sources.label_lists import read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
 from vouch.sources.layout import SUFFIXES, list_files
+from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Check, Survey, no_check
@@ -33,6 +34,8 @@ class ListedFiles:
     """What is left out, a sentence each."""
     notes: tuple[str, ...] = ()
     """How labels were taken, a sentence each."""
+    left_out: LeftOut = ALL_READ
+    """What is among them and is not listed."""
 
 
 def list_image_folder(folder: Path, task: Task | None = None) -> ListedFiles:
