@@ -15,9 +15,8 @@ from vouch.sources.errors import SourceError
 from vouch.sources.pixel_values import Values, as_bytes
 from vouch.sources.split_names import SplitName
 from vouch.sources.storage import room_for
+from vouch.sources.wanted import Layout
 
-Layout = Literal["", "nchw", "nhwc"]
-"""Order of the axes of images with channels; empty: as their lengths say."""
 CHANNELS_FIRST = (1, 3, 4)
 """Channels that are looked for before height and width."""
 CHUNK_BYTES = 16 << 20

@@ -12,7 +12,7 @@ import numpy as np
 
 from vouch.bundle.multi_label import Task
 from vouch.bundle.npz import Header, Npz
-from vouch.sources.array_images import Layout, read_images
+from vouch.sources.array_images import read_images
 from vouch.sources.array_keys import EXPECTED, Keys, keys_of
 from vouch.sources.array_labels import as_labels
 from vouch.sources.errors import SourceError
@@ -20,6 +20,7 @@ from vouch.sources.examples import Source
 from vouch.sources.labels import make_source
 from vouch.sources.split_names import SplitName, how_taken
 from vouch.sources.storage import available_memory
+from vouch.sources.wanted import Layout
 
 MOST_INFLATED = 1_100
 """Bytes that one byte of an archive can become, by its method: a header that promises more is not true."""
