@@ -37,8 +37,8 @@ def load(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, check: C
     Args:
         spec: `digits`, `mnist` or a path; a folder of that name is `./mnist`.
         wanted: what images become. The size is for folders of images and .csv files alone: nothing else is resized;
-            channels are for both; bits are for folders of images alone, the layout for .npz and .csv; the ground is that of a transparent image wherever one
-            is met, so it means something beside any source.
+            channels too; bits are for folders of images alone, the layout for .npz and .csv files; the ground is that
+            of a transparent image wherever one is met, so it means something beside any source.
         task: how labels are taken; None: as they are.
         check: told what is known as soon as it is, for files of images before any is decoded; may raise.
 

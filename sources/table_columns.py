@@ -76,7 +76,9 @@ def _without_header(where: str, rows: Rows, packed: list[int]) -> TableColumns:
         if count != 2:
             raise SourceError(f"{where} has {count:,} columns and no header; expected a header that names them")
         label = 1 - packed[0]
-        return TableColumns(0, 2, label, (packed[0],), f"labels: column {label + 1}, beside that of pixels", packed=True)
+        return TableColumns(
+            0, 2, label, (packed[0],), f"labels: column {label + 1}, beside that of pixels", packed=True
+        )
     words = [{column for column, value in enumerate(row) if not is_number(value)} for _, row in rows]
     if count > 2 and all(one == {count - 1} for one in words):
         note = "labels: the last column, which alone holds no numbers"
@@ -91,7 +93,9 @@ def _with_header(where: str, rows: Rows, names: list[str], packed: list[int]) ->
     split = next((column for column in range(len(names)) if _is_split(names[column], rows, column)), None)
     others = [column for column in range(len(names)) if column not in {*of_form, *packed, split}]
     index = 0 if not names[0] else None
-    numbering = [column for column in others if plain(names[column]) in column_names.INDEX and (names[column] or not column)]
+    numbering = [
+        column for column in others if plain(names[column]) in column_names.INDEX and (names[column] or not column)
+    ]
     others = [column for column in others if column not in numbering]
     label = _label_column(where, names, others, sure=bool(of_form or packed))
     others.remove(label)

@@ -63,7 +63,7 @@ def _size(where: str, count: int, wanted: Wanted) -> tuple[int, tuple[int, int]]
     for channels in (wanted.channels,) if wanted.channels else (1, 3):
         side = math.isqrt(count // channels)
         height, width = wanted.size or (side, side)
-        if height * width * channels == count:
+        if height * width * channels == count and (height * width > 1 or channels == 1 or wanted.channels):
             return channels, (height, width)
     told = f"--size {wanted.size[0]}x{wanted.size[1]}" if wanted.size else ""
     if wanted.channels > 1:

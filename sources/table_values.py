@@ -72,12 +72,16 @@ def read_values(path: Path, columns: TableColumns, writing: Writing, pixels: int
     return TableValues([label.strip() for label in others[columns.label]], splits, table, said)
 
 
-def _read_wide(path: Path, columns: TableColumns, writing: Writing, pixels: int, dtype: np.dtype) -> Read:
+def _read_wide(path: Path, columns: TableColumns, writing: Writing, _pixels: int, dtype: np.dtype) -> Read:
     """Raises ValueError, or DeprecationWarning, where a value is none of this type."""
-    record = np.dtype([(str(first), *((dtype, (count,)) if is_pixels else (object,)))  # columns side by side are one
-                       for is_pixels, first, count in _runs(columns)])
+    record = np.dtype(
+        [
+            (str(first), *((dtype, (count,)) if is_pixels else (object,)))  # columns side by side are one
+            for is_pixels, first, count in _runs(columns)
+        ]
+    )
     options: dict[str, Any] = {"delimiter": writing.separator, "comments": None, "quotechar": '"'}
-    skipped = writing.skipped + columns.header_lines
+    skipped = max(writing.skipped, columns.header_lines)
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # numpy before 2.4 cuts 0.9 to 0, with this warning
         table = np.loadtxt(path, record, skiprows=skipped, ndmin=1, encoding=writing.encoding, **options)
@@ -145,8 +149,10 @@ def _first_bad_line(path: Path, columns: TableColumns, writing: Writing, pixels:
                 return SourceError(
                     f"{path}, line {line}: {len(row):,} values; expected {columns.count:,} as in the first row"
                 )
-            places = enumerate(unpacked(row[columns.pixels[0]])) if columns.packed else (
-                (column, row[column]) for column in columns.pixels
+            places = (
+                enumerate(unpacked(row[columns.pixels[0]]))
+                if columns.packed
+                else ((column, row[column]) for column in columns.pixels)
             )
             found = list(places)
             if len(found) != pixels:

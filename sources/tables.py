@@ -4,7 +4,6 @@ A header says which column is the label; without one it is the first, or the las
 """
 
 import csv
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,15 +12,14 @@ import numpy as np
 
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
-from vouch.sources.image_kinds import is_image
 from vouch.sources.labels import make_source
+from vouch.sources.layout import is_image
 from vouch.sources.split_names import SplitName, how_taken, splits_of
 from vouch.sources.table_columns import TableColumns, columns_of
 from vouch.sources.table_shape import shape_of
 from vouch.sources.table_values import long_fields, read_values, unpacked
 from vouch.sources.text_tables import (
     SEPARATORS,
-    UTF8,
     Rows,
     Writing,
     check_lines,
@@ -54,7 +52,8 @@ def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
         check_lines(path)
         writing, rows = _look_at_start(path)
         columns = _columns(path, rows)
-        pixels = len(unpacked(rows[-1][1][columns.pixels[0]])) if columns.packed else len(columns.pixels)
+        first = rows[bool(columns.header_lines)][1]
+        pixels = len(unpacked(first[columns.pixels[0]])) if columns.packed else len(columns.pixels)
         shape = shape_of(str(path), pixels, columns.names, wanted)
         values = read_values(path, columns, writing, pixels)
     except OSError as err:
@@ -90,15 +89,11 @@ def _look_at_start(path: Path) -> tuple[Writing, Rows]:
         tried: list[tuple[Writing, Rows]] = []
         for separator in (said,) if said else SEPARATORS:
             file.seek(0)
-            writing = Writing(encoding, separator, skipped=bool(said))
-            tried.append((writing, list(islice(_with_values(file, writing), FIRST_ROWS))))
+            writing = Writing(encoding, separator, skipped=int(bool(said)))
+            tried.append((writing, list(islice(rows_of(file, writing), FIRST_ROWS))))
     if not any(rows for _, rows in tried):
         raise SourceError(f"{path} is empty; expected lines of a label and its pixels")
     return max(tried, key=lambda one: _fits(one[1]))
-
-
-def _with_values(file: Iterator[str], writing: Writing) -> Iterator[tuple[int, list[str]]]:
-    return ((line, row) for line, row in rows_of(file, writing) if row)
 
 
 def _fits(rows: Rows) -> tuple[int, int]:
