@@ -87,10 +87,10 @@ SERVER_ARROWS = {
 """Package of the server -> the packages that it may import."""
 TRAINER = {
     "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
-    "splits": ("balance", "stratify", "near_duplicates", "small_classes", "split"),
+    "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "losses", "optimizers"),
-        *("device", "processes", "circumstances", "order", "checkpoint", "course", "loop"),
+        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
     "publish": ("provenance", "card", "describe", "bundle"),

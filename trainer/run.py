@@ -70,7 +70,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
-        pixels = PixelSettings.of(splits.validation.images, settings.bits, settings.decoding.ground)
+        pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
             published = publish(folder, run, pixels, report)

@@ -17,7 +17,7 @@ def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: bytes
     """
     splits, exam = run.splits, run.exam
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
-    validation = Validation(splits.validation.images, splits.validation.labels)
+    validation = Validation(splits.validation.images[:], splits.validation.labels)
     files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:

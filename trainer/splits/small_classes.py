@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from vouch.bundle.digest import image_digests
 from vouch.sources.examples import Examples, Source, images_of_each
 from vouch.sources.split_names import SplitName
 from vouch.trainer.errors import TrainError
+from vouch.trainer.splits.digests import digests_of
 
 SHOWN = 5
 """Classes that a sentence names."""
@@ -53,5 +53,5 @@ def without_small_classes(source: Source) -> tuple[Source, tuple[str, ...]]:
 
 def _different(part: Examples, classes: int) -> np.ndarray:
     """Different images of each class, shape (K,); equal ones with several labels count for that of the first."""
-    _, first = np.unique(image_digests(part.images), return_index=True)
+    _, first = np.unique(digests_of(part.images), return_index=True)
     return images_of_each(part.labels[first], classes)

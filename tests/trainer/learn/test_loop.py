@@ -14,6 +14,7 @@ from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.splits.split import Splits
 
 QUICK = Recipe(epochs=2, batch_size=8, learning_rate=0.02, optimizer="sgd")
@@ -42,7 +43,7 @@ def digest(classifier: Classifier) -> str:
 
 
 def counted(classifier: Classifier, part: Examples) -> tuple[float, float]:
-    measured = measure(classifier, torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels))
+    measured = measure(classifier, Pixels(part.images), torch.from_numpy(part.labels))
     return measured.loss, measured.accuracy
 
 

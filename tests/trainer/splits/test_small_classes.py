@@ -51,7 +51,7 @@ def test_classes_that_cannot_be_in_every_split_are_left_out(
 def test_equal_images_count_once() -> None:
     """They stay together in one split, so a class of five copies has one image."""
     examples = part(20, 5, 20)
-    images = examples.images.copy()
+    images = examples.images[:].copy()
     images[20:25] = images[20]
 
     chosen, _ = without_small_classes(source(all=Examples(images, examples.labels)))
