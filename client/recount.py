@@ -1,12 +1,12 @@
 """Counting a server's right answers on labelled images of the caller's own.
 
-PNG and JPEG files are sent as they are, so that what is counted is what serves: the server's own decoder, under the
-rules that the model was trained with. Arrays go as pixels.
+Files are sent as they are, so that what is counted is what serves: the server's own decoder, under the rules that the
+model was trained with. Arrays go as pixels. What is in memory at a time is bounded, however many files there are.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.multi_label import Task
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
-from vouch.client.images import Content, UnusableFile, read_file
-from vouch.client.messages import Evaluation, Model, ModelVersion, Prediction
+from vouch.client.images import UnusableFile, read_file
+from vouch.client.messages import Evaluation, Model, ModelVersion, Predictions
+from vouch.client.streaming import Asked, FitImages, Streams
 from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, check_chosen
@@ -25,7 +26,7 @@ from vouch.sources.split_names import SplitName
 from vouch.sources.summary import in_words
 
 MESSAGE_BYTES = 4 << 20
-"""A call has no more of images, if it has more than one: what gRPC servers take unless they are told otherwise."""
+"""A message has no more of pixels, if it has more than one image: what gRPC servers take unless told otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,15 @@ class Labelled:
         return replace(self, classes=wanted, images=images, truth=truth)
 
 
+@dataclass(frozen=True)
+class Recounted(Evaluation):
+    """A claim, and the count on images of the caller's own."""
+
+    by_class: Mapping[str, Accuracy] = field(default_factory=dict)
+    """Of the images that have a label, how many were answered right."""
+    fit_images: FitImages = field(default_factory=FitImages)
+
+
 def find_labelled(spec: str, model: Model) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
 
@@ -90,35 +100,33 @@ def labelled_arrays(source: Source) -> Labelled:
 
 def recount(
     client: Client, model: str, labelled: Labelled, batch_size: int, progress: Callable[[int], None]
-) -> Evaluation:
-    """Sends the images through Predict and holds the labels against the answers.
+) -> Recounted:
+    """Sends the images and holds the labels against the answers.
 
     Args:
-        batch_size: images a call, at most.
+        batch_size: images of an array in a message, at most; files go one by one.
         progress: told how many are done.
 
     Returns:
         the model's claim, and the count on these images.
 
     Raises:
-        CallFailed: a call failed.
+        CallFailed: the server cannot be called, or refuses images of an array.
         SourceError: a class that the model does not know, one label an image where the model answers several, or the
-            other way round; or files that cannot be read, all of them in one message.
+            other way round; or too many files that cannot be read.
     """
     about = client.model(model)
-    if about.live is not None:  # else the first call says why
-        _check_labels(labelled, about.live)
-    correct, done, broken = 0, 0, dict[Path, str]()
-    for rows, images in _batches(labelled.images, batch_size, broken):
-        for row, answer in _answers(client, about, labelled, rows, images, broken):
-            answered = answer.label_set if labelled.task == "multi_label" else (answer.label,)
-            correct += labelled.truth[row] == frozenset(answered or ())
-        done += len(rows)
-        progress(done)
-    if broken:
-        raise broken_files(Path(labelled.name), broken, len(labelled.truth))
-    assert about.live is not None  # it has just answered
-    return Evaluation(about.name, about.version, about.live.claim, Accuracy(correct=correct, total=len(labelled.truth)))
+    if about.live is None:
+        raise SourceError(f"model {about.name} is not served, it is {about.state}; vouch status tells why")
+    _check_labels(labelled, about.live)
+    streams, count = Streams(client, about.live), _Count(labelled)
+    for asked, answers in streams.answers(_asked(labelled.images, batch_size, count.broken)):
+        count.add(asked.start, answers)
+        progress(count.done)
+    if count.broken:
+        raise broken_files(Path(labelled.name), count.broken, len(labelled.truth))
+    served = Accuracy(correct=count.correct, total=count.answered)
+    return Recounted(about.name, about.version, about.live.claim, served, count.by_class(), streams.fit_images)
 
 
 def examples_to_count(source: Source) -> Examples:
@@ -150,51 +158,58 @@ def _check_labels(labelled: Labelled, about: ModelVersion) -> None:
         raise SourceError(f"{labelled.name} has {has} an image, model {about.name} answers with {answers_with}")
 
 
-def _batches(
-    images: np.ndarray | Sequence[Path], batch_size: int, broken: dict[Path, str]
-) -> Iterator[tuple[list[int], Content]]:
-    """Positions and what is sent of them; files that cannot be read go into `broken`."""
+def _asked(images: np.ndarray | Sequence[Path], batch_size: int, broken: dict[Path, str]) -> Iterator[Asked]:
+    """What is sent; files that cannot be read go into `broken`."""
     if isinstance(images, np.ndarray):
         step = min(batch_size, max(1, MESSAGE_BYTES // images[0].nbytes))
         for start in range(0, len(images), step):
-            part = images[start : start + step]
-            yield list(range(start, start + len(part))), part
+            yield Asked(start, images[start : start + step])
         return
-    rows, files, size = list[int](), list[bytes](), 0
     for row, path in enumerate(images):
         try:
             if not path.is_file():  # a pipe would never end
                 raise UnusableFile("is no plain file, or a link to nothing")
-            file = read_file(path)
+            yield Asked(row, [read_file(path)])
         except (OSError, UnusableFile) as err:
             broken[path] = str(getattr(err, "strerror", None) or err)
-            continue
-        if files and (len(files) == batch_size or size + len(file) > MESSAGE_BYTES):
-            yield rows, files
-            rows, files, size = [], [], 0
-        rows.append(row)
-        files.append(file)
-        size += len(file)
-    if files:
-        yield rows, files
 
 
-def _answers(
-    client: Client, about: Model, labelled: Labelled, rows: list[int], images: Content, broken: dict[Path, str]
-) -> Iterator[tuple[int, Prediction]]:
-    """Each position with its answer. Where a call is refused, its files are sent one by one: these are in `broken`."""
-    try:
-        answers = client.predict(images, about.name, about.version)
-    except CallFailed as err:
-        if not err.is_of_the_request or isinstance(labelled.images, np.ndarray):
-            raise
-        if len(rows) == 1:
-            broken[labelled.images[rows[0]]] = err.details.removeprefix("file 0: ")
+class _Count:
+    """Right answers so far."""
+
+    def __init__(self, labelled: Labelled) -> None:
+        self._labelled = labelled
+        self.right, self.total = Counter[str](), Counter[str]()
+        """Label -> images that have it, and how many of them were answered right."""
+        self.correct = self.answered = 0
+        self.broken: dict[Path, str] = {}
+        """Files that could not be read, or that the server refused, with the reason."""
+
+    @property
+    def done(self) -> int:
+        """Images."""
+        return self.answered + len(self.broken)
+
+    def add(self, start: int, answers: Predictions | CallFailed) -> None:
+        """The answers to images from this one on. Raises CallFailed: those of an array were refused."""
+        labelled = self._labelled
+        if isinstance(answers, CallFailed):
+            if isinstance(labelled.images, np.ndarray):
+                raise answers
+            self.broken[labelled.images[start]] = answers.details.removeprefix("file 0: ")
             return
-        for row, file in zip(rows, images, strict=True):
-            yield from _answers(client, about, labelled, [row], [file], broken)
-    else:
-        yield from zip(rows, answers, strict=True)
+        for truth, answer in zip(labelled.truth[start : start + len(answers)], answers, strict=True):
+            answered = answer.label_set if labelled.task == "multi_label" else (answer.label,)
+            right = truth == frozenset(answered or ())
+            self.answered += 1
+            self.correct += right
+            self.total.update(truth)
+            self.right.update(truth if right else ())
+
+    def by_class(self) -> dict[str, Accuracy]:
+        """Of the images that have a label, how many were answered right."""
+        classes = self._labelled.classes
+        return {name: Accuracy(correct=self.right[name], total=self.total[name]) for name in classes}
 
 
 def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
