@@ -5,97 +5,38 @@ model was trained with. Arrays go as pixels. What is in memory at a time is boun
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.multi_label import Task
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.images import UnusableFile, read_file
-from vouch.client.messages import Evaluation, Model, ModelVersion, Predictions
+from vouch.client.labelled import Labelled
+from vouch.client.messages import Evaluation, ModelVersion, Predictions
 from vouch.client.streaming import Asked, FitImages, Streams
 from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Examples, Source, check_chosen
-from vouch.sources.load import list_files, load_as
-from vouch.sources.split_names import SplitName
-from vouch.sources.summary import in_words
+from vouch.sources.left_out import LeftOut, are_few
 
 MESSAGE_BYTES = 4 << 20
 """A message has no more of pixels, if it has more than one image: what gRPC servers take unless told otherwise."""
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Images to count on, with the labels of each by name."""
-
-    name: str
-    classes: tuple[str, ...]
-    task: Task
-    images: np.ndarray | Sequence[Path]
-    """Pixels, uint8 of shape (N, H, W) or (N, H, W, C); or the paths of N files."""
-    truth: Sequence[frozenset[str]]
-    notes: tuple[str, ...] = ()
-    """How labels were taken and what was left out, a sentence each."""
-
-    def sentence(self) -> str:
-        """How many images of which classes there are."""
-        counts = Counter(label for labels in self.truth for label in labels)
-        unlabelled = sum(not labels for labels in self.truth)
-        classes = [(name, counts[name]) for name in self.classes]
-        return f"read {len(self.truth):,} images: {in_words(self.task, classes, unlabelled)}"
-
-    def with_classes(self, wanted: tuple[str, ...]) -> "Labelled":
-        """The files of these classes only; of several labels these only, and files that had none of any.
-
-        Raises:
-            SourceError: a class is not there, or is named twice.
-        """
-        check_chosen(self.name, self.classes, wanted)
-        chosen = frozenset(wanted)
-        rows = [row for row, labels in enumerate(self.truth) if labels & chosen or not labels]
-        images = self.images[rows] if isinstance(self.images, np.ndarray) else [self.images[row] for row in rows]
-        truth = [self.truth[row] & chosen for row in rows]
-        return replace(self, classes=wanted, images=images, truth=truth)
 
 
 @dataclass(frozen=True)
 class Recounted(Evaluation):
     """A claim, and the count on images of the caller's own."""
 
-    by_class: Mapping[str, Accuracy] = field(default_factory=dict)
+    by_class: Mapping[str, Accuracy]
     """Of the images that have a label, how many were answered right."""
-    fit_images: FitImages = field(default_factory=FitImages)
-
-
-def find_labelled(spec: str, model: Model) -> Labelled:
-    """The images that `--data` names: their validation split, or all of them where they are not split.
-
-    Raises:
-        SourceError: there are none, or their labels are no measure of a model of this task.
-    """
-    live = model.live
-    task = live.task if live is not None else None
-    listed = list_files(spec, task)
-    if listed is None:
-        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task))
-    split = split_to_count(spec, listed.files)
-    paths, labels = zip(*listed.files[split], strict=True)
-    classes = {label: None for part in listed.files.values() for _, names in part for label in names}
-    truth = [frozenset(names) for names in labels]
-    return Labelled(spec, tuple(classes), listed.task, paths, truth, listed.notes + listed.warnings)
-
-
-def labelled_arrays(source: Source) -> Labelled:
-    """The same of a source that is in memory."""
-    examples = examples_to_count(source)
-    truth = _names(source.classes, examples.labels)
-    notes = source.notes + source.warnings
-    return Labelled(source.name, source.classes, examples.task, examples.images, truth, notes)
+    left_out: LeftOut
+    """What was not counted: what was not listed, and what was refused."""
+    refused: LeftOut
+    """Files that were listed and could not be read, here or by the server."""
+    fit_images: FitImages
 
 
 def recount(
@@ -123,27 +64,15 @@ def recount(
     for asked, answers in streams.answers(_asked(labelled.images, batch_size, count.broken)):
         count.add(asked.start, answers)
         progress(count.done)
-    if count.broken:
-        raise broken_files(Path(labelled.name), count.broken, len(labelled.truth))
     served = Accuracy(correct=count.correct, total=count.answered)
-    return Recounted(about.name, about.version, about.live.claim, served, count.by_class(), streams.fit_images)
-
-
-def examples_to_count(source: Source) -> Examples:
-    """
-    Raises:
-        SourceError: the source has neither a validation split nor one for all.
-    """
-    return source.splits[split_to_count(source.name, source.splits)]
-
-
-def split_to_count(name: str, splits: Mapping[SplitName, Sized]) -> SplitName:
-    """Which of the splits is counted on. Raises as `examples_to_count`."""
-    wanted: tuple[SplitName, ...] = ("validation", "all")
-    for split in wanted:
-        if split in splits and len(splits[split]):
-            return split
-    raise SourceError(f"{name} has no validation split to count on; it has {', '.join(splits)}")
+    refused = count.refused()
+    return Recounted(
+        *(about.name, about.version, about.live.claim, served),
+        by_class=count.by_class(),
+        left_out=labelled.left_out + refused,
+        refused=refused,
+        fit_images=streams.fit_images,
+    )
 
 
 def _check_labels(labelled: Labelled, about: ModelVersion) -> None:
@@ -206,14 +135,15 @@ class _Count:
             self.total.update(truth)
             self.right.update(truth if right else ())
 
+    def refused(self) -> LeftOut:
+        """The files in `broken`. Raises SourceError: they are too many, or there is no other."""
+        name, total = self._labelled.name, len(self._labelled.truth)
+        if not are_few(len(self.broken), total) or not self.answered:
+            raise broken_files(Path(name), self.broken, total)
+        files = [f"{path.relative_to(name)}: {reason}" for path, reason in self.broken.items()]
+        return LeftOut.of({"broken": files})
+
     def by_class(self) -> dict[str, Accuracy]:
         """Of the images that have a label, how many were answered right."""
         classes = self._labelled.classes
         return {name: Accuracy(correct=self.right[name], total=self.total[name]) for name in classes}
-
-
-def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
-    """The labels of each image by their names."""
-    if labels.ndim == 1:
-        return [frozenset((classes[label],)) for label in labels.tolist()]
-    return [frozenset(classes[k] for k in np.flatnonzero(row)) for row in labels]

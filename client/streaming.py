@@ -72,6 +72,15 @@ class FitImages:
     among: int = 0
     """Of those, how many the model was fitted to."""
 
+    def sentence(self) -> str:
+        """What they say against a count; empty where nothing is known, or where there is none of them."""
+        if not self.among:
+            return ""
+        return (
+            f"{self.among:,} of {self.compared:,} images are among those that the model was trained on: this count "
+            "says little about new images"
+        )
+
     def add(self, trailers: Iterable[tuple[str, str | bytes]] | None) -> None:
         """What a stream was told at its end."""
         told = dict(trailers or ())

@@ -127,6 +127,7 @@ CLIENT_ORDER = (
     "client",
     "settings",
     "streaming",
+    "labelled",
     "recount",
     "waiting",
     "answers",
