@@ -14,10 +14,15 @@ from vouch.bundle.multi_label import Task
 from vouch.client.messages import Model
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, check_chosen
+from vouch.sources.image_file import ImageFile
+from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.load import list_files, load_as
 from vouch.sources.split_names import SplitName
 from vouch.sources.summary import in_words, not_read
+
+PIXELS = (np.ndarray, ImageFile)
+"""What images are that are no files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +32,7 @@ class Labelled:
     name: str
     classes: tuple[str, ...]
     task: Task
-    images: np.ndarray | Sequence[Path]
+    images: Images | Sequence[Path]
     """Pixels, uint8 of shape (N, H, W) or (N, H, W, C); or the paths of N files."""
     truth: Sequence[frozenset[str]]
     left_out: LeftOut = ALL_READ
@@ -51,7 +56,11 @@ class Labelled:
         check_chosen(self.name, self.classes, wanted)
         chosen = frozenset(wanted)
         rows = [row for row, labels in enumerate(self.truth) if labels & chosen or not labels]
-        images = self.images[rows] if isinstance(self.images, np.ndarray) else [self.images[row] for row in rows]
+        images = (
+            rows_of(self.images, np.array(rows))
+            if isinstance(self.images, PIXELS)
+            else [self.images[row] for row in rows]
+        )
         truth = [self.truth[row] & chosen for row in rows]
         return replace(self, classes=wanted, images=images, truth=truth)
 

@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from vouch.bundle.accuracy import Accuracy
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.images import UnusableFile, read_file
-from vouch.client.labelled import Labelled
+from vouch.client.labelled import PIXELS, Labelled
 from vouch.client.messages import Evaluation, ModelVersion, Predictions
 from vouch.client.streaming import Asked, FitImages, Streams
 from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
+from vouch.sources.images import Images, batches
 from vouch.sources.left_out import LeftOut, are_few
 
 MESSAGE_BYTES = 4 << 20
@@ -87,12 +86,13 @@ def _check_labels(labelled: Labelled, about: ModelVersion) -> None:
         raise SourceError(f"{labelled.name} has {has} an image, model {about.name} answers with {answers_with}")
 
 
-def _asked(images: np.ndarray | Sequence[Path], batch_size: int, broken: dict[Path, str]) -> Iterator[Asked]:
+def _asked(images: Images | Sequence[Path], batch_size: int, broken: dict[Path, str]) -> Iterator[Asked]:
     """What is sent; files that cannot be read go into `broken`."""
-    if isinstance(images, np.ndarray):
-        step = min(batch_size, max(1, MESSAGE_BYTES // images[0].nbytes))
-        for start in range(0, len(images), step):
-            yield Asked(start, images[start : start + step])
+    if isinstance(images, PIXELS):
+        start = 0
+        for batch in batches(images, MESSAGE_BYTES, batch_size):
+            yield Asked(start, batch)
+            start += len(batch)
         return
     for row, path in enumerate(images):
         try:
@@ -123,7 +123,7 @@ class _Count:
         """The answers to images from this one on. Raises CallFailed: those of an array were refused."""
         labelled = self._labelled
         if isinstance(answers, CallFailed):
-            if isinstance(labelled.images, np.ndarray):
+            if isinstance(labelled.images, PIXELS):
                 raise answers
             self.broken[labelled.images[start]] = answers.details.removeprefix("file 0: ")
             return

@@ -3,6 +3,7 @@
 from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_IMAGES, pack_fit_digests
 from vouch.cli.console import say
 from vouch.sources.examples import Examples
+from vouch.sources.images import batches
 
 
 def fit_digests(fit: Examples, split_digest: str) -> dict[str, bytes]:
@@ -14,4 +15,4 @@ def fit_digests(fit: Examples, split_digest: str) -> dict[str, bytes]:
     if len(fit) > MAX_FIT_IMAGES:
         say(f"the bundle has no digests of the {len(fit):,} images of fit: {MAX_FIT_IMAGES:,} at most are kept")
         return {}
-    return {FIT_DIGESTS: pack_fit_digests([fit.images], split_digest)}
+    return {FIT_DIGESTS: pack_fit_digests(batches(fit.images), split_digest)}
