@@ -51,6 +51,11 @@ class _Checked:
     tiff: Tiff | None = None
 
 
+def is_rewritten(encoded: bytes) -> bool:
+    """Whether a file is of a kind that is rewritten as PNG."""
+    return _look_for(encoded) is not None
+
+
 def as_callers_send(encoded: bytes) -> bytes:
     """The file itself where callers may send it, else the same picture as PNG.
 

@@ -23,7 +23,7 @@ LIBRARIES = {
     "bundle": {"numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
-    "sources": {"numpy"},
+    "sources": {"PIL", "numpy"},
     "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
