@@ -108,7 +108,7 @@ def test_three_axes_that_fit_neither_way_say_what_would() -> None:
         (np.array([b"a", b"b"]), r"got \|S1 of \(2\)"),
         ([], "at least one image, got none"),
         (iter(()), "at least one image, got none"),
-        (b"", "expected the bytes of an image file (PNG, JPEG, WebP, BMP, GIF or TIFF), got none"),
+        (b"", r"the bytes of an image file \(PNG, JPEG, WebP, BMP, GIF or TIFF\), got none"),
         ([FILE, b""], "image 1: expected the bytes"),
         ([GREY, FILE], "expected arrays alone or files alone, got 1 arrays among 2 images"),
         ([GREY, GREY[:3]], r"of one shape, got image 1 of \(3, 5\) after \(6, 5\)"),
