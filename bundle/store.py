@@ -1,7 +1,7 @@
 """The models folder: `<models>/<name>/<version>/`, read as whole bundles and published as whole bundles.
 
 A version is written beside its place in a hidden folder, made durable, and renamed into place: the rename is what takes
-the number, so a reader sees a whole bundle or none and two publishers never share one.
+the number, so a reader sees a whole bundle or none and two publishers never share one. No number is taken twice.
 """
 
 import errno
@@ -20,6 +20,7 @@ from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
+from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
 from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
 from vouch.bundle.validation import Validation, unpack, unpack_rows
 
@@ -230,22 +231,36 @@ class ModelsFolder:
             for key, content in files.items():
                 check_publishable(staging / key, len(content))
                 _write_durably(staging / key, content)
-            while True:
-                version = max(self.versions(name), default=0) + 1
-                manifest = describe(version, entries)
-                content = manifest.to_json()
-                check_publishable(staging / MANIFEST, len(content))
-                _write_durably(staging / MANIFEST, content)
-                _sync_folder(staging)
-                target = self.path / name / str(version)
-                try:
-                    staging.rename(target)
-                except OSError as err:
-                    if err.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                        continue  # another publisher took this number
-                    raise
-                _sync_folder(target.parent)
-                return Bundle(target, manifest, bytes_digest(content))
+            return self._take_number(name, staging, lambda version: describe(version, entries))
+
+    def _take_number(self, name: str, staging: Path, describe: Callable[[int], Manifest]) -> Bundle:
+        """Describes the next version and puts it into its place, which nobody else has or gets."""
+        folder = self.path / name
+        while True:
+            version = next_number(folder, self.versions(name))
+            manifest = describe(version)
+            content = manifest.to_json()
+            check_publishable(staging / MANIFEST, len(content))
+            _write_durably(staging / MANIFEST, content)
+            _sync_folder(staging)
+            if self._is_taken(name, version, staging):
+                return Bundle(folder / str(version), manifest, bytes_digest(content))
+
+    def _is_taken(self, name: str, version: int, staging: Path) -> bool:
+        """Renames what is written into its place; False where another publisher was faster."""
+        folder = self.path / name
+        with turn(folder):
+            if next_number(folder, self.versions(name)) != version:
+                return False
+            remember(folder, version, staging / HIGHEST)
+            try:
+                staging.rename(folder / str(version))
+            except OSError as err:
+                if err.errno in (errno.EEXIST, errno.ENOTEMPTY):  # there are no locks here
+                    return False
+                raise
+            _sync_folder(folder)
+            return True
 
     @contextmanager
     def _staging(self, name: str) -> Iterator[Path]:
