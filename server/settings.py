@@ -52,6 +52,8 @@ class ServeSettings(RuntimeSettings):
     """The model of calls that name none; by default the only one that is published, and with several an error."""
     pin: Annotated[tuple[str, ...], Flag("NAME=VERSION"), Field(max_length=1000)] = ()
     """Serve this version of a model and no other, such as digits=3; may be passed several times."""
+    allow_worse: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=1000)] = ()
+    """Serve the newest version of this model though it is worse than an older one; may be passed several times."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
     """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
     max_connection_age_s: Annotated[float | None, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = None

@@ -35,11 +35,11 @@ LIBRARIES = {
 SERVER = {
     "": ("errors", "budget", "repeats", "settings", "cores", "logs", "forced_exit", "passing"),
     "counting": ("statistics", "counts"),
-    "lineup": ("folders", "lineup", "verdict", "policy", "route"),
+    "lineup": ("folders", "lineup", "comparing", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "recount"),
+        *("batcher", "loader", "planning", "compared", "recount"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (

@@ -23,7 +23,8 @@ with loading():
     from vouch.bundle.errors import BundleError, InvalidBundle
     from vouch.bundle.store import ModelsFolder
     from vouch.server.errors import DomainError, Incomplete
-    from vouch.server.lineup.verdict import MAX_REASON, AnyWord, NotVerified, ProbeTask, Running, Verdict
+    from vouch.server.lineup.verdict import MAX_REASON, AnyWord, Claimed, NotVerified, ProbeTask, Running, Verdict
+    from vouch.server.model.compared import compared
     from vouch.server.model.recount import verify
     from vouch.server.passing import is_passing
 
@@ -45,7 +46,10 @@ def main(task: ProbeTask) -> None:
     if task.settings.provider == "cpu":  # CUDA reserves addresses for all memory that there is
         _limit_memory(task.memory_bytes)
     try:
-        say(_verdict(task, say))
+        if task.older:
+            _say_claims(task, say)
+        else:
+            say(_verdict(task, say))
     except Exception as err:
         say(_not_verified(err, task))
 
@@ -64,6 +68,15 @@ def _not_verified(err: Exception, task: ProbeTask) -> NotVerified:
     )
 
 
+def _say_claims(task: ProbeTask, say: Callable[[AnyWord], None]) -> None:
+    """What versions say of themselves, one after the other; nothing of those that are not valid."""
+    path = task.bundle
+    for version in task.older:
+        with suppress(BundleError, OSError):
+            bundle = ModelsFolder(path.parent.parent).open(path.parent.name, version)
+            say(Claimed(version=version, claim=bundle.manifest.claim.accuracy, compared=compared(bundle)))
+
+
 def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
     path = task.bundle
     try:
@@ -76,6 +89,7 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
         digest=bundle.digest,
         claim=manifest.claim.accuracy,
         served=counted.served,
+        compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=counted.plan,
         files=manifest.files,

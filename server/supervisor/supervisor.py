@@ -7,7 +7,6 @@ what has vouched for itself. One that ends unasked is replaced.
 import asyncio
 import logging
 import time
-from functools import partial
 
 from vouch.bundle.misplaced import not_a_models_folder
 from vouch.bundle.store import ModelsFolder
@@ -22,7 +21,7 @@ from vouch.server.supervisor.published import Published
 from vouch.server.supervisor.state import State, Surroundings, build_info
 from vouch.server.supervisor.states import Limits
 from vouch.server.supervisor.status_server import StatusServer
-from vouch.server.supervisor.verifier import ProbeLimits, probe
+from vouch.server.supervisor.verifier import ProbeLimits, Verifier
 from vouch.server.supervisor.watcher import Watcher
 from vouch.server.transport.choice import chosen_transport
 from vouch.server.transport.tls import TlsRotation, tls_files
@@ -42,7 +41,7 @@ class Supervisor:
         self._reserved: ReservedPort | None = None
         self._tls: TlsRotation | None = None
         self._held = HeldFiles()
-        self._published = Published(settings.models, settings.pins, self._held.holds)
+        self._published = Published(settings.models, settings.pins, self._held.holds, settings.allow_worse)
         self._watcher = self._new_watcher()
         self._pool: Pool | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -135,8 +134,8 @@ class Supervisor:
         settings = self._settings
         memory = settings.max_verify_bytes
         limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
-        verify = partial(probe, settings=settings, cores=worker_cores(settings), limits=limits)
-        return Watcher(ModelsFolder(settings.models), self._published, verify, self._held)
+        verifier = Verifier(settings, worker_cores(settings), limits)
+        return Watcher(ModelsFolder(settings.models), self._published, verifier, self._held)
 
     async def _metrics(self, accepted: str) -> tuple[str, bytes]:
         from vouch.server.supervisor.metrics import StateCollector, exposed  # noqa: PLC0415 - it starts sooner without
@@ -156,6 +155,7 @@ class Supervisor:
             installs=self._published.installs,
             refusals=self._published.refusals,
             refused=tuple(self._published.refused()),
+            held_back=tuple(self._published.held_back()),
             workers=self._pool.workers,
             ready_workers=self._pool.ready_workers,
             restarts=self._pool.restarts,

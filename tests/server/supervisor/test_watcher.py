@@ -13,7 +13,8 @@ import pytest
 from tests.support.tiny import ROTATED, publish_tiny, random_validation, tiny_graph, verified
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Incomplete, Refused, Undecided
-from vouch.server.lineup.verdict import Verdict
+from vouch.server.lineup.verdict import Claimed, Verdict
+from vouch.server.model.compared import compared
 from vouch.server.supervisor.presence import Found
 from vouch.server.supervisor.published import Published
 from vouch.server.supervisor.watcher import Watcher, WatchLimits
@@ -28,7 +29,7 @@ class House:
         self.folder = ModelsFolder(path)
         self.published = Published(path)
         self.published.on_change = self._serve
-        self.watcher = Watcher(self.folder, self.published, self.verify, limits=limits)
+        self.watcher = Watcher(self.folder, self.published, self, limits=limits)
         self.verified: list[int] = []
         self.refused: dict[int, str] = {}
         self.wrong_digest = False
@@ -51,6 +52,13 @@ class House:
             raise Refused(self.refused[version])
         verdict = verified(bundle).verdict
         return verdict.model_copy(update={"digest": "0" * 64}) if self.wrong_digest else verdict
+
+    async def claims(self, path: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
+        opened = [self.folder.open(path.parent.name, version) for version in older]
+        return tuple(
+            Claimed(version=one.manifest.version, claim=one.manifest.claim.accuracy, compared=compared(one))
+            for one in opened
+        )
 
     async def look(self) -> None:
         await self.watcher.look()
@@ -315,7 +323,7 @@ async def test_a_copy_in_progress_is_no_error(tmp_path: Path, caplog: pytest.Log
             raise Incomplete("it does not hold the files of its manifest")
         return await verify(path)
 
-    house.watcher._verify = strictly
+    house.verify = strictly  # type: ignore[method-assign]
     place = tmp_path / "models/tiny/1"
     place.mkdir(parents=True)
     with caplog.at_level(logging.INFO):
