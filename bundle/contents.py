@@ -8,13 +8,19 @@ from typing import BinaryIO
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_DIGESTS_BYTES
 from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, FileEntry
 from vouch.bundle.plain_files import file_digest, first_entries, open_file, open_held, read_digest
 from vouch.bundle.validation import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
 """Of 4,900 classes: the confusion matrix that older versions wrote takes 11 bytes an entry."""
-LIMITS = {MANIFEST: MAX_MANIFEST_BYTES, MODEL: (2 << 30) - 1, VALIDATION: MAX_BYTES}
+LIMITS = {
+    MANIFEST: MAX_MANIFEST_BYTES,
+    MODEL: (2 << 30) - 1,
+    VALIDATION: MAX_BYTES,
+    FIT_DIGESTS: MAX_FIT_DIGESTS_BYTES,
+}
 """An ONNX file is one protobuf message, which ends at 2 GiB; images may not be compressible."""
 OTHER_LIMIT = 1 << 30
 """Bytes of each of the files that people read."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from vouch.bundle.contents import LIMITS, MAX_MANIFEST_BYTES, check_files, check_publishable, open_listed, read_listed
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
@@ -54,6 +55,10 @@ class Bundle:
         """The ONNX graph. Raises as `read`."""
         return self.read(MODEL)
 
+    def read_fit_digests(self) -> FitDigests | None:
+        """Digests of the images that it was fitted to; None where it has none. Raises as `read`."""
+        return FitDigests(self.read(FIT_DIGESTS)) if FIT_DIGESTS in self.manifest.files else None
+
     def read_validation(self) -> Validation:
         """The validation split. Raises as `read`."""
         manifest = self.manifest
@@ -84,8 +89,8 @@ def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
 
 
 def hold_bundle(path: Path) -> dict[str, int]:
-    """Descriptors of the files that are needed to serve the bundle in this folder: it can be served by them when the
-    folder is gone, or holds another. Whoever gets them closes them.
+    """Descriptors of the files that are read while the bundle in this folder is served: it can be served by them when
+    the folder is gone, or holds another. Whoever gets them closes them.
 
     Raises:
         InvalidBundle: a file is no plain one, or too large.
@@ -95,6 +100,8 @@ def hold_bundle(path: Path) -> dict[str, int]:
     try:
         for name in (MANIFEST, MODEL, VALIDATION):
             held[name] = hold(path / name, LIMITS[name])
+        with suppress(FileNotFoundError):  # not every bundle has them
+            held[FIT_DIGESTS] = hold(path / FIT_DIGESTS, LIMITS[FIT_DIGESTS])
     except BaseException:
         for descriptor in held.values():
             os.close(descriptor)

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
+from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
 from vouch.bundle.manifest import (
     CARD,
     MODEL,
@@ -212,6 +213,7 @@ def publish_tiny(
     validation: Validation | None = None,
     *,
     pixels: PixelSettings = PIXELS,
+    fit: np.ndarray | None = None,
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
@@ -219,6 +221,7 @@ def publish_tiny(
         calibrated: False for a bundle of format 1, which has no calibration.
         validation: its split; None for the usual one.
         pixels: what files become; a bundle with channels cannot be recounted, since its split has none.
+        fit: images whose digests it has; None for a bundle without.
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
@@ -227,6 +230,8 @@ def publish_tiny(
         VALIDATION: pack(validation),
         CARD: b"# tiny\n",
     }
+    if fit is not None:
+        files[FIT_DIGESTS] = pack_fit_digests([fit], "ab" * 32)
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
