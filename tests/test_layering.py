@@ -98,7 +98,7 @@ TRAINER = {
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
     ),
-    "compare": ("differing_settings", "mcnemar", "right_answers", "compare", "comparison"),
+    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
