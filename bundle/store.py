@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, Fil
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
 from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
+from vouch.bundle.signature import PublicKey, check_signature, sign
 from vouch.bundle.validation import Validation, unpack, unpack_rows
 
 STAGING = ".staging-"
@@ -39,6 +40,8 @@ class Bundle:
     """SHA-256 of manifest.json, which holds the hashes of everything else."""
     held: Mapping[str, int] = field(default_factory=dict)
     """Descriptors of files that are held open, and read in place of those in the folder."""
+    signed_by: str = ""
+    """Fingerprint of the key whose signature was checked; empty where none was asked for."""
 
     def __str__(self) -> str:
         return f"{self.manifest.name} version {self.manifest.version}"
@@ -72,20 +75,40 @@ class Bundle:
             yield from unpack_rows(file, manifest.input.shape, len(manifest.labels), manifest.task, count)
 
 
-def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
+def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey] = ()) -> Bundle:
     """The bundle in this folder, its manifest checked.
 
     Args:
         expected_digest: of the manifest, where it is known: another one is not even parsed.
+        keys: of which one must have signed it, or it is not parsed either; none: nobody need have.
 
     Raises:
-        InvalidBundle: no such folder, no manifest, another one than expected, or one that is not valid.
+        InvalidBundle: no such folder, no manifest, another one than expected, not signed, or one that is not valid.
     """
     with _explained(path):
         content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
     if (digest := bytes_digest(content)) != (expected_digest or digest):
         raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
-    return Bundle(path, read_manifest(content), digest)
+    signed_by = check_signature(path, content, accepted).fingerprint if (accepted := tuple(keys)) else ""
+    return Bundle(path, read_manifest(content), digest, signed_by=signed_by)
+
+
+def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
+    """Signs the bundle in this folder, whose files are what its manifest says; the bundle, and by which key.
+
+    Args:
+        key: file of a private key in PEM.
+
+    Raises:
+        InvalidBundle: it is none, or not whole: what is not understood is not signed.
+        KeyUnusable: the key cannot be used.
+        BundleError: the signature cannot be written.
+    """
+    with _explained(path):
+        content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
+    bundle = Bundle(path, read_manifest(content), bytes_digest(content))
+    bundle.check_files()
+    return bundle, sign(path, content, key)
 
 
 def hold_bundle(path: Path) -> dict[str, int]:
@@ -186,13 +209,16 @@ class ModelsFolder:
             return []
         return sorted(int(entry) for entry in _entries(folder) if VERSION_PATTERN.fullmatch(entry))
 
-    def open(self, name: str, version: int) -> Bundle:
+    def open(self, name: str, version: int, keys: Iterable[PublicKey] = ()) -> Bundle:
         """A published version.
 
+        Args:
+            keys: as `open_bundle` takes them.
+
         Raises:
-            InvalidBundle: it is not there, not valid, or says it is another model or version.
+            InvalidBundle: it is not there, not signed, not valid, or says it is another model or version.
         """
-        found = open_bundle(self.path / name / str(version))
+        found = open_bundle(self.path / name / str(version), keys=keys)
         if (found.manifest.name, found.manifest.version) != (name, version):
             place = self.path / found.manifest.name / str(found.manifest.version)
             raise InvalidBundle(f"{found.path} says it is {found}, whose place is {place}")

@@ -20,7 +20,7 @@ ARROWS = {
 }
 """Room -> the rooms that it may import."""
 LIBRARIES = {
-    "bundle": {"numpy", "PIL", "pydantic"},
+    "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
     "sources": {"numpy"},
@@ -39,7 +39,7 @@ SERVER = {
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "compared", "recount"),
+        *("batcher", "loader", "planning", "compared", "recount", "audit"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
@@ -145,6 +145,7 @@ ONLY_IN = {
     },
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
+    "cryptography": {"bundle/signature.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {

@@ -34,6 +34,8 @@ class ProbeTask(Value):
     """That it may take."""
     parent: int
     """The process that it ends with."""
+    keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    """Public keys of which one must have signed the bundle, in hexadecimal; empty: it need not be signed."""
     older: tuple[int, ...] = ()
     """Versions of the same model: only what each of them claims is to be said. Empty: the bundle is to be verified."""
 
@@ -62,6 +64,8 @@ class Verdict(Value):
     """Of the bundle's manifest."""
     claim: Accuracy
     served: Accuracy
+    signed_by: str = Field(default="", max_length=64)
+    """Fingerprint of the key whose signature was checked; empty where none is required."""
     compared: Compared
     """What it is compared with other versions by."""
     caveats: tuple[Caveat, ...] = Field(default=(), max_length=MAX_CAVEATS)

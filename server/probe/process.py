@@ -21,6 +21,7 @@ with loading():
 
     from vouch.bundle.caveats import caveats
     from vouch.bundle.errors import BundleError, InvalidBundle
+    from vouch.bundle.signature import PublicKey
     from vouch.bundle.store import ModelsFolder
     from vouch.server.errors import DomainError, Incomplete
     from vouch.server.lineup.verdict import MAX_REASON, AnyWord, Claimed, NotVerified, ProbeTask, Running, Verdict
@@ -73,14 +74,18 @@ def _say_claims(task: ProbeTask, say: Callable[[AnyWord], None]) -> None:
     path = task.bundle
     for version in task.older:
         with suppress(BundleError, OSError):
-            bundle = ModelsFolder(path.parent.parent).open(path.parent.name, version)
+            bundle = ModelsFolder(path.parent.parent).open(path.parent.name, version, _keys(task))
             say(Claimed(version=version, claim=bundle.manifest.claim.accuracy, compared=compared(bundle)))
+
+
+def _keys(task: ProbeTask) -> list[PublicKey]:
+    return [PublicKey(bytes.fromhex(key)) for key in task.keys]
 
 
 def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
     path = task.bundle
     try:
-        bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name))
+        bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name), _keys(task))
     except InvalidBundle as err:
         raise Incomplete(str(err)) from err
     counted = uvloop.run(verify(bundle, task.settings, task.cores, on_run=lambda images: say(Running(images=images))))
@@ -89,6 +94,7 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
         digest=bundle.digest,
         claim=manifest.claim.accuracy,
         served=counted.served,
+        signed_by=bundle.signed_by,
         compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=counted.plan,

@@ -9,11 +9,12 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vouch.bundle.signature import PublicKey
 from vouch.server.errors import Incomplete, Refused, Undecided
 from vouch.server.lineup.verdict import (
     MAX_REASON,
@@ -56,10 +57,12 @@ class Verifier:
     cores: int
     """Of each worker."""
     limits: ProbeLimits = field(default_factory=ProbeLimits)
+    keys: tuple[PublicKey, ...] = ()
+    """Of which one must have signed a bundle; none: it need not be signed."""
 
     async def verify(self, bundle: Path) -> Verdict:
         """As `probe`."""
-        return await probe(bundle, self.settings, self.cores, self.limits)
+        return await probe(bundle, self.settings, self.cores, self.limits, self.keys)
 
     async def claims(self, bundle: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
         """What other versions of a bundle's model say of themselves. Of those that cannot be read, nothing: they are
@@ -72,18 +75,25 @@ class Verifier:
                 said[word.version] = word
 
         with suppress(Refused, Incomplete, Undecided):
-            task = _task(bundle, self.settings, self.cores, self.limits).model_copy(update={"older": older})
-            async with _process(task) as process:
+            task = _task(bundle, self.settings, self.cores, self.limits, self.keys)
+            async with _process(task.model_copy(update={"older": older})) as process:
                 await _heard(process, self.limits, hear)
         return tuple(said.values())
 
 
-async def probe(bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimits | None = None) -> Verdict:
+async def probe(
+    bundle: Path,
+    settings: RuntimeSettings,
+    cores: int,
+    limits: ProbeLimits | None = None,
+    keys: Iterable[PublicKey] = (),
+) -> Verdict:
     """Verifies a bundle as `vouch verify` does.
 
     Args:
         bundle: NAME/VERSION in a models folder.
         cores: of each worker: how the model is run best is measured on as many.
+        keys: of which one must have signed it; none: it need not be signed.
 
     Raises:
         Refused: with the reason, also where the process crashed, or took more memory or time than it may.
@@ -92,7 +102,7 @@ async def probe(bundle: Path, settings: RuntimeSettings, cores: int, limits: Pro
             moment later; the bundle may be good.
     """
     limits = limits or ProbeLimits()
-    async with _process(_task(bundle, settings, cores, limits)) as process:
+    async with _process(_task(bundle, settings, cores, limits, keys)) as process:
         errors = asyncio.create_task(_last_line(process), name="standard error of a probe")
         try:
             if found := await _heard(process, limits):
@@ -106,7 +116,9 @@ async def probe(bundle: Path, settings: RuntimeSettings, cores: int, limits: Pro
             errors.cancel()
 
 
-def _task(bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimits) -> ProbeTask:
+def _task(
+    bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimits, keys: Iterable[PublicKey]
+) -> ProbeTask:
     shared = RuntimeSettings.model_validate(settings.model_dump(include=set(RuntimeSettings.model_fields)))
     return ProbeTask(
         bundle=bundle,
@@ -114,6 +126,7 @@ def _task(bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimi
         cores=cores,
         memory_bytes=limits.memory_bytes,
         parent=os.getpid(),
+        keys=tuple(key.raw.hex() for key in keys),
     )
 
 
