@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MNIST ?= mnist
+PHOTOS ?= ../shared/data/insects
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +108,9 @@ quantized: $(INSTALLED) ## Speed, size and accuracy in int8 beside float32 (some
 
 loading: $(INSTALLED) ## Load 60,000 images in every form that --data accepts
 	$(BIN)/python -m benchmarks.loading --data $(MNIST)
+
+many-photos: $(INSTALLED) ## Train on 20,000 photographs made of those in PHOTOS, within --memory 1G (half an hour)
+	$(BIN)/python -m benchmarks.many_photos --photos $(PHOTOS)
 
 $(VENV)-tritonclient/.installed:
 	$(PYTHON) -m venv $(VENV)-tritonclient

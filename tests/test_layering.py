@@ -89,8 +89,8 @@ TRAINER = {
     "": ("errors", "settings", "limits", "reading", "job", "run"),
     "splits": ("balance", "stratify", "near_duplicates", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "losses", "optimizers"),
-        *("processes", "order", "checkpoint", "loop"),
+        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("losses", "optimizers", "order", "checkpoint", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam"),
     "publish": ("provenance", "card"),
