@@ -2,6 +2,7 @@
 
 import torch
 
+from vouch.bundle.manifest import REPORT
 from vouch.bundle.multi_label import task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder
@@ -23,6 +24,7 @@ from vouch.trainer.like import recipe_like, recipe_of
 from vouch.trainer.limits import check_settings
 from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
+from vouch.trainer.publish.fit_digests import fit_digests
 from vouch.trainer.reading import read_splits
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.opposite import wanted_class
@@ -73,7 +75,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
-            published = publish(folder, run, pixels, report)
+            seen = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
+            published = publish(folder, run, pixels, {REPORT: report, **seen})
             checkpoint.remove()
     return Trained(published, new=True, read=splits.read)
 
