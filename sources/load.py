@@ -13,7 +13,7 @@ from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source, check_chosen
 from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
-from vouch.sources.idx import find_files, read_folder
+from vouch.sources.idx_files import find_sets, read_folder, read_zip
 from vouch.sources.labels import one_label_alone, ordered_classes
 from vouch.sources.mnist import load_mnist
 from vouch.sources.survey import Check, Survey, no_check
@@ -26,7 +26,7 @@ NAMED = ("digits", "mnist")
 DIGITS = tuple("0123456789")
 """The classes of both."""
 ACCEPTED = (
-    "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png, "
+    "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (<label>/*.png, "
     "<split>/<label>/*.png, or any with a labels.csv), of an .npz or of a .csv file"
 )
 
@@ -121,7 +121,7 @@ def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:
 
 def is_image_folder(spec: str) -> bool:
     """Whether it names a folder of image files."""
-    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_files(Path(spec))
+    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_sets(Path(spec))
 
 
 def _speaking(spec: str, read: Callable[[], Read]) -> Read:
@@ -155,6 +155,9 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
     if path.suffix.lower() in TABLES and path.is_file():
         _check_arrays(spec, replace(wanted, size=None, channels=0, layout=""))
         return lambda: read_csv(spec, path, wanted)
+    if path.suffix.lower() == ".zip" and path.is_file():
+        _check_arrays(spec, wanted)
+        return lambda: read_zip(spec, path)
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, replace(wanted, layout=""))
         return lambda: read_npz(spec, path, task, wanted.layout)
