@@ -134,8 +134,8 @@ HASHED := $(VENV)-uv/bin/uv pip compile --quiet --no-header --no-annotate --gene
 	--python-version 3.11 --python-platform x86_64-manylinux_2_36
 locks: $(VENV)-uv/.installed ## Write deploy/locks from constraints.txt, for the images
 	echo setuptools | $(HASHED) - --output-file deploy/locks/build.txt
-	$(HASHED) pyproject.toml --extra server --output-file deploy/locks/server-cpu.txt
-	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --no-emit-package onnxruntime \
+	$(HASHED) pyproject.toml --extra server --extra sign --output-file deploy/locks/server-cpu.txt
+	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --extra sign --no-emit-package onnxruntime \
 		--output-file deploy/locks/server-cuda.txt
 	$(HASHED) pyproject.toml --extra trainer --no-emit-package torch --output-file deploy/locks/trainer.txt
 

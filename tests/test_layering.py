@@ -20,10 +20,10 @@ ARROWS = {
 }
 """Room -> the rooms that it may import."""
 LIBRARIES = {
-    "bundle": {"numpy", "PIL", "pydantic"},
+    "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
-    "sources": {"numpy"},
+    "sources": {"PIL", "numpy"},
     "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
@@ -35,11 +35,11 @@ LIBRARIES = {
 SERVER = {
     "": ("errors", "budget", "repeats", "settings", "cores", "logs", "forced_exit", "passing"),
     "counting": ("statistics", "counts"),
-    "lineup": ("folders", "lineup", "verdict", "policy", "route"),
+    "lineup": ("folders", "lineup", "comparing", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "recount"),
+        *("batcher", "loader", "planning", "compared", "recount", "audit"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
@@ -98,7 +98,7 @@ TRAINER = {
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
     ),
-    "compare": ("differing_settings", "mcnemar", "right_answers", "compare", "comparison"),
+    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
@@ -145,6 +145,7 @@ ONLY_IN = {
     },
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
+    "cryptography": {"bundle/signature.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
