@@ -12,6 +12,8 @@ from vouch.bundle.manifest import NAME_PATTERN
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.cli.settings import CommandSettings, Flag
+from vouch.sources.folder_rules import FolderRules
+from vouch.sources.label_pattern import check_pattern
 from vouch.sources.wanted import Wanted
 
 ModelKind = Literal["linear", "mlp", "cnn"]
@@ -21,7 +23,7 @@ Quantize = Literal["none", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
-NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device")
+NOT_DECIDING = ("models", "name", "json_output", "strict", "if_absent", "resume", "like", "device")
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
 """Settings from which a recipe is made."""
@@ -55,14 +57,22 @@ class TrainSettings(CommandSettings):
 
     data: Annotated[str, Flag("DATA", positional=True)] = "digits"
     """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
-    fetched), or a path: a folder of IDX files, a folder of images (LABEL/*.png or SPLIT/LABEL/*.png), an .npz or
-    a .csv file."""
+    fetched), or a path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any with a labels.csv;
+    any with --label-from), a folder of IDX files, an .npz or a .csv file."""
     model: ModelKind = "cnn"
     """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions)."""
     recipe: RecipeName = "default"
     """How it is trained: default, or best, a wider cnn that takes about twice as long."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
+    label_from: Annotated[str, Flag("REGEX")] = ""
+    """Labels come from the names of a folder's files: what the group of this expression finds, such as '^([a-z]+)'
+    for cat.0.png; with a slash in it, it is looked for in the path."""
+    splits: bool = True
+    """Folders named like splits (train, val, test, ...) are splits; --no-splits: they are classes."""
+    strict: bool = False
+    """What else is among a folder's images, and images that cannot be read, are an error; else they are left out and
+    counted."""
     size: Annotated[str, Flag("HxW")] = ""
     """Resize a folder's images to this height and width; 64 is 64x64. Needed where they differ in size."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
@@ -96,7 +106,7 @@ class TrainSettings(CommandSettings):
     tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05
     """Share of the training images kept aside to choose the epoch by."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
-    """Share of all images kept aside to count the claim on, where the data has no validation split of its own."""
+    """Share of the images kept aside to count the claim on, where the data has no validation split of its own."""
     allow_duplicates: bool = False
     """Go on although validation images are among those trained on."""
     name: Annotated[str, Flag("NAME")] = ""
@@ -162,6 +172,13 @@ class TrainSettings(CommandSettings):
         digits = f"#{value.removeprefix('#')}"
         return {colour: name for name, colour in GROUNDS.items()}.get(digits, value if value in GROUNDS else digits)
 
+    @field_validator("label_from")
+    @classmethod
+    def _has_one_group(cls, value: str) -> str:
+        if value:
+            check_pattern(value)
+        return value
+
     @model_validator(mode="after")
     def _one_label_or_any_number(self) -> "TrainSettings":
         if self.multi_label and self.single_label:
@@ -202,6 +219,11 @@ class TrainSettings(CommandSettings):
     def decoding(self) -> Wanted:
         """What images are to become."""
         return Wanted(self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground))
+
+    @property
+    def folder_rules(self) -> FolderRules:
+        """How a folder of images is read."""
+        return FolderRules(self.label_from, self.splits, self.chosen_classes, self.strict)
 
     @property
     def model_name(self) -> str:

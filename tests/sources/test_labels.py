@@ -51,10 +51,40 @@ def test_a_label_that_cannot_be_written_is_refused(label: str) -> None:
         ordered_classes("data", [label, "other"])
 
 
-def test_one_class_is_too_few() -> None:
-    """There is nothing to tell apart where all examples are of one class."""
-    with pytest.raises(SourceError, match="one class, 7; expected at least two"):
-        make_source("data", {"all": (images(2), np.array([7, 7]))})
+def test_one_class_is_a_source() -> None:
+    """Whether it is enough is a question of what is done with it."""
+    assert make_source("data", {"all": (images(2), np.array([7, 7]))}).classes == ("7",)
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered"),
+    [
+        (["10", "2", "1"], "1 2 10"),
+        (["1.5", "10", "-1", "2", "-10", "+3"], "-10 -1 1.5 2 +3 10"),
+        (["a10", "a2", "b"], "a2 a10 b"),
+        (["x", "10", "9", "-1"], "-1 9 10 x"),
+    ],
+)
+def test_labels_are_in_the_order_in_which_people_count(labels: list[str], ordered: str) -> None:
+    """Numbers by their value, below zero and with a point too."""
+    assert ordered_classes("data", labels) == tuple(ordered.split())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("Cat", "cat", "a class 'Cat' and a class 'cat', which differ in case alone"),
+        ("cafe\u0301", "caf\xe9", r"'cafe\\u0301' and a class 'caf\\xe9', which differ in how Unicode composes"),
+        ("CAF\xc9", "cafe\u0301", "which differ in case alone"),
+        ("big  cat", "big cat", "which differ in blanks alone"),
+    ],
+)
+def test_names_that_read_the_same_are_named(first: str, second: str, message: str) -> None:
+    """One class in two spellings is an error that shows both, wherever labels come from."""
+    parts = {"fit": (images(2), np.array([first, "dog"])), "validation": (images(2), np.array([second, "dog"]))}
+
+    with pytest.raises(SourceError, match=message):
+        make_source("data", parts)
 
 
 @pytest.mark.parametrize(
