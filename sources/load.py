@@ -21,7 +21,8 @@ from vouch.sources.left_out import check_strict
 from vouch.sources.mnist import load_mnist
 from vouch.sources.survey import Check, Survey, no_check
 from vouch.sources.tables import read_csv
-from vouch.sources.wanted import NOTHING, Wanted
+from vouch.sources.text_tables import SUFFIXES as TABLES
+from vouch.sources.wanted import NOTHING, Layout, Wanted
 
 Read = TypeVar("Read")
 NAMED = ("digits", "mnist")
@@ -45,8 +46,8 @@ def load(
     Args:
         spec: `digits`, `mnist` or a path; a folder of that name is `./mnist`.
         wanted: what images become. The size is for folders of images and .csv files alone: nothing else is resized;
-            channels and bits are for folders of images alone; the ground is that of a transparent image wherever one
-            is met, so it means something beside any source.
+            channels too; bits are for folders of images alone, the layout for .npz and .csv files; the ground is that
+            of a transparent image wherever one is met, so it means something beside any source.
         task: how labels are taken; None: as they are.
         check: told what is known as soon as it is, for files of images before any is decoded; may raise.
         rules: how a folder of images is read, as far as it is said.
@@ -77,7 +78,7 @@ def _look(spec: str, wanted: Wanted, task: Task | None, rules: FolderRules) -> N
         if len(known) < 2:
             raise SourceError(one_class(spec, known) + of_one_class(Path(spec), rules))
     else:
-        _reader(spec, Path(spec), wanted)
+        _reader(spec, Path(spec), wanted, task)
         known = DIGITS if spec in NAMED else ()
         if known and task == "multi_label":
             raise one_label_alone(spec)
@@ -85,18 +86,28 @@ def _look(spec: str, wanted: Wanted, task: Task | None, rules: FolderRules) -> N
         check_chosen(spec, known, rules.classes)
 
 
-def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> Source:
+def load_as(
+    spec: str,
+    pixels: PixelSettings | None,
+    task: Task | None = None,
+    layout: Layout = "",
+    rules: FolderRules = AS_IT_IS,
+) -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
 
     Args:
         pixels: what the model takes; None where it is not known.
         task: the model's; likewise.
+        layout: as in `Wanted`.
         rules: as `load`.
     """
+    wanted = Wanted(layout=layout)
     if pixels is not None and (listed := list_files(spec, task, rules)):
+        _check_layout(spec, wanted)
         return _speaking(spec, lambda: read_image_folder(spec, listed, exactly=pixels))
-    resized = pixels is not None and Path(spec).suffix.lower() == ".csv"
-    return load(spec, Wanted(size=(pixels.height, pixels.width)) if pixels and resized else NOTHING, task, rules=rules)
+    if pixels is not None and Path(spec).suffix.lower() in TABLES:
+        wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
+    return load(spec, wanted, task, rules=rules)
 
 
 def _taken(source: Source, task: Task | None) -> Source:
@@ -109,14 +120,7 @@ def _taken(source: Source, task: Task | None) -> Source:
         raise one_label_alone(source.name)
     if task == "single_label":
         return source.as_single_label()
-    if task is None and source.task == "multi_label" and not source.notes and _has_one_each(source):
-        note = "labels: an image may have any number of them, though each has exactly one; --single-label takes it so"
-        return replace(source, notes=(note,))
     return source
-
-
-def _has_one_each(source: Source) -> bool:
-    return all((part.labels.sum(axis=1) == 1).all() for part in source.splits.values())
 
 
 def list_files(spec: str, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> ListedFiles | None:
@@ -150,16 +154,17 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
 
 def _load(spec: str, wanted: Wanted, task: Task | None, check: Check, rules: FolderRules) -> Source:
     if listed := list_files(spec, task, rules):
+        _check_layout(spec, wanted)
         source = read_image_folder(spec, listed, wanted, check=check)
     else:
-        source = _reader(spec, Path(spec), wanted)()
+        source = _reader(spec, Path(spec), wanted, task)()
         check(Survey.of(source))
     if rules.strict:
         check_strict(spec, source.left_out)
     return source
 
 
-def _reader(spec: str, path: Path, wanted: Wanted) -> Callable[[], Source]:
+def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callable[[], Source]:
     """What reads the arrays that are there. Raises SourceError where there are none, or where they cannot be so."""
     if spec in NAMED:
         _check_arrays(spec, wanted)
@@ -169,12 +174,12 @@ def _reader(spec: str, path: Path, wanted: Wanted) -> Callable[[], Source]:
     if path.is_dir():
         _check_arrays(spec, wanted)
         return lambda: read_folder(spec, path)
-    if path.suffix.lower() == ".csv" and path.is_file():
-        _check_arrays(spec, replace(wanted, size=None))
-        return lambda: read_csv(spec, path, wanted.size)
+    if path.suffix.lower() in TABLES and path.is_file():
+        _check_arrays(spec, replace(wanted, size=None, channels=0, layout=""))
+        return lambda: read_csv(spec, path, wanted)
     if path.suffix.lower() == ".npz" and path.is_file():
-        _check_arrays(spec, wanted)
-        return lambda: read_npz(spec, path)
+        _check_arrays(spec, replace(wanted, layout=""))
+        return lambda: read_npz(spec, path, task, wanted.layout)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
 
@@ -192,6 +197,7 @@ def _meant(spec: str, path: Path) -> str:
 
 def _check_arrays(spec: str, wanted: Wanted) -> None:
     """Of arrays the pixels are taken as they are."""
+    _check_layout(spec, wanted)
     if wanted.size:
         raise SourceError(
             f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and "
@@ -203,3 +209,11 @@ def _check_arrays(spec: str, wanted: Wanted) -> None:
                 f"{flag} {given} does not apply to {spec}, whose pixels are taken as they are; it is for folders of "
                 "images: leave it out"
             )
+
+
+def _check_layout(spec: str, wanted: Wanted) -> None:
+    if wanted.layout:
+        raise SourceError(
+            f"--layout {wanted.layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; "
+            "leave it out"
+        )
