@@ -1,8 +1,20 @@
 """SHA-256 digests of bytes, arrays and single images: what shows that something is unchanged, or is twice there."""
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class InParts:
+    """An array that is never in memory as a whole."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    parts: Iterable[np.ndarray]
+    """Its rows, in order."""
 
 
 def bytes_digest(content: bytes) -> str:
@@ -10,12 +22,13 @@ def bytes_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def array_digest(*arrays: np.ndarray) -> str:
-    """SHA-256 over type, shape and values of the arrays, in order; equal arrays have equal digests."""
+def array_digest(*arrays: np.ndarray | InParts) -> str:
+    """SHA-256 over type, shape and values of the arrays, in order; equal arrays have equal digests, in parts or not."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for part in array.parts if isinstance(array, InParts) else (array,):
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.signature import SIGNATURE
 
 FORMAT_VERSION: Final = 2
 """What is written; 1, which had neither calibration nor several labels, is still read."""
@@ -247,7 +248,7 @@ class Manifest(Part):
         for name in (MODEL, VALIDATION):
             if name not in self.files:
                 raise ValueError(f"files does not list {name}")
-        if any("/" in name or name.startswith(".") or name == MANIFEST for name in self.files):
+        if any("/" in name or name.startswith(".") or name in (MANIFEST, SIGNATURE) for name in self.files):
             raise ValueError("files may only name visible files of the bundle's own folder")
         return self
 

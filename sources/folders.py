@@ -13,6 +13,7 @@ from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.finding_lists import FoundLists, find_lists
 from vouch.sources.folder_rules import AS_IT_IS, FolderRules
+from vouch.sources.images import rows_of
 from vouch.sources.label_lists import read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
 from vouch.sources.layout import list_files
@@ -118,11 +119,14 @@ def _source_of(name: str, listed: ListedFiles, read: ReadImages) -> Source:
         for split, part in files.items()
     }
     if listed.task == "multi_label":
-        several = {split: (read.images[rows[split]], [labels for _, labels in part]) for split, part in files.items()}
+        several = {
+            split: (rows_of(read.images, rows[split]), [labels for _, labels in part]) for split, part in files.items()
+        }
         source = make_multi_label_source(name, several, names)
     else:
         one = {
-            split: (read.images[rows[split]], np.array([one for _, (one,) in part])) for split, part in files.items()
+            split: (rows_of(read.images, rows[split]), np.array([one for _, (one,) in part]))
+            for split, part in files.items()
         }
         source = make_source(name, one, names)
     splits = {split: replace(part, origins=read.origins[rows[split]]) for split, part in source.splits.items()}

@@ -57,7 +57,7 @@ class Walk:
         for entry in entries:
             if is_of_system(entry.name):
                 self.leave_out("system", folder, entry.name)
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 folders.append(entry.name)
             elif is_image(entry.name):
                 images.append(entry.name)  # a link to nothing is found by whoever opens it
@@ -98,6 +98,13 @@ def images_below(folder: Path) -> Iterator[str]:
 def is_of_system(name: str) -> bool:
     """Whether a name is hidden, or one that an operating system gives."""
     return name.startswith(".") or name.lower() in OF_SYSTEMS
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _why_not(entry: os.DirEntry[str]) -> Reason:

@@ -80,7 +80,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         _tell(exam, len(splits.tune))
         training = _describe(settings, processes, recipe, splits, before, fitted)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
-        pixels = PixelSettings.of(splits.validation.images, settings.bits, settings.decoding.ground)
+        pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
             published = _publish(folder, run, pixels, report)
@@ -113,7 +113,7 @@ def _check_unchanged(images: Digests, weights: Digests) -> None:
 def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: bytes) -> Bundle:
     splits, exam = run.splits, run.exam
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
-    validation = Validation(splits.validation.images, splits.validation.labels)
+    validation = Validation(splits.validation.images[:], splits.validation.labels)
     files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:

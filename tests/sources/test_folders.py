@@ -37,7 +37,7 @@ def test_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
     assert (source.name, source.classes, list(source.splits)) == ("here", ("9", "10"), ["all"])
     assert source.splits["all"].labels.tolist() == [1, 1, 0]
     assert source.splits["all"].images.shape == (3, 4, 3)
-    assert source.splits["all"].images[:, 0, 0].tolist() == [10, 20, 30]
+    assert source.splits["all"].images[:][:, 0, 0].tolist() == [10, 20, 30]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_folders_named_after_splits_are_splits(tmp_path: Path, fit: str, tune: s
     source = read(tmp_path)
 
     assert source.classes == ("cat", "dog")
-    found = {split: (part.images[:, 0, 0].tolist(), part.labels.tolist()) for split, part in source.splits.items()}
+    found = {split: (part.images[:][:, 0, 0].tolist(), part.labels.tolist()) for split, part in source.splits.items()}
     assert found == {"fit": ([1, 2], [0, 1]), "tune": ([3], [0]), "validation": ([4], [1])}
 
 
@@ -72,7 +72,7 @@ def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
     source = read(tmp_path)
 
     assert source.splits["all"].images.shape == (2, 4, 3, 3)
-    assert source.splits["all"].images[:, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
+    assert source.splits["all"].images[:][:, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
 
 
 def test_pixels_are_those_that_the_server_would_decode(tmp_path: Path) -> None:
@@ -114,9 +114,7 @@ def test_photos_that_are_turned_by_their_metadata_have_one_size(tmp_path: Path) 
 
     assert read(tmp_path).splits["all"].images.shape == (4, 24, 16)
     Image.new("L", (24, 16)).save(tmp_path / "a" / "3.jpeg")
-    with pytest.raises(
-        SourceError, match=r"\(16x24, 24x16\); some are as high as others are wide: turn them, or .* --size"
-    ):
+    with pytest.raises(SourceError, match=r"16x24, 24x16.*; some are as high as others are wide: turn them"):
         read(tmp_path)
 
 
@@ -152,12 +150,13 @@ def test_a_few_broken_images_are_left_out_and_named(tmp_path: Path) -> None:
     source = read(tmp_path)
 
     part = source.splits["all"]
-    assert (part.images[:, 0, 0].tolist(), part.labels.tolist()) == ([5, 6, 7, 9], [0, 0, 0, 1])
+    assert ([int(image[0, 0]) for image in part.images], part.labels.tolist()) == ([5, 6, 7, 9], [0, 0, 0, 1])
     assert [part.names[row] for row in range(4)] == ["a/5.png", "a/6.png", "a/7.png", "b/1.png"]
     broken = source.left_out.by_reason["broken"]
     assert (source.left_out.images, broken.count) == (5, 5)
     assert [name.partition(": ")[0] for name in broken.names] == [f"a/{i}.png" for i in range(5)]
-    assert "link to nothing" in broken.names[3] and "no plain file" in broken.names[4]
+    assert "link to nothing" in broken.names[3]
+    assert "no plain file" in broken.names[4]
     assert source.warnings[0].startswith("left out 5 images that cannot be read (a/0.png: ")
 
 

@@ -252,9 +252,7 @@ def test_looking_refuses_one_class(tmp_path: Path) -> None:
     write_images(tmp_path / "data" / "pictures")
 
     assert load(str(tmp_path / "data")).classes == ("pictures",)
-    with pytest.raises(
-        SourceError, match=r"one class, pictures; expected at least two .*; if 0, 1 are the classes, give"
-    ):
+    with pytest.raises(SourceError, match="one class, pictures; .*; if 0, 1 are the classes, give"):
         look(str(tmp_path / "data"))
 
 
