@@ -23,7 +23,7 @@ LIBRARIES = {
     "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
-    "sources": {"numpy"},
+    "sources": {"PIL", "numpy"},
     "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
@@ -93,7 +93,7 @@ TRAINER = {
         *("losses", "optimizers", "order", "checkpoint", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam"),
-    "publish": ("provenance", "card"),
+    "publish": ("provenance", "card", "fit_digests"),
     "report": (
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
@@ -126,6 +126,8 @@ CLIENT_ORDER = (
     "connections",
     "client",
     "settings",
+    "streaming",
+    "labelled",
     "recount",
     "waiting",
     "answers",
@@ -149,7 +151,7 @@ ONLY_IN = {
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
-        *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py", "client/tls.py"),
+        *("client/bench/calls.py", "client/streaming.py", "client/errors.py", "client/messages.py", "client/tls.py"),
         *("client/connections.py", "client/predicting.py", "client/turns.py"),
         *("server/transport/grpcio.py", "server/transport/grpcio_call.py"),
     },

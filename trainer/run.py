@@ -34,6 +34,7 @@ from vouch.trainer.learn.processes import Processes, joined
 from vouch.trainer.learn.recipes import Recipe, recipe_for, recorded_recipe
 from vouch.trainer.limits import check_settings
 from vouch.trainer.publish.card import model_card
+from vouch.trainer.publish.fit_digests import fit_digests
 from vouch.trainer.publish.provenance import library_versions, source_revision
 from vouch.trainer.reading import read_splits
 from vouch.trainer.report.finished import Digests, Run
@@ -83,7 +84,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
-            published = _publish(folder, run, pixels, report)
+            seen = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
+            published = _publish(folder, run, pixels, {REPORT: report, **seen})
             checkpoint.remove()
     return Trained(published, new=True, read=splits.read)
 
@@ -110,11 +112,11 @@ def _check_unchanged(images: Digests, weights: Digests) -> None:
     )
 
 
-def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: bytes) -> Bundle:
+def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping[str, bytes]) -> Bundle:
     splits, exam = run.splits, run.exam
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
     validation = Validation(splits.validation.images[:], splits.validation.labels)
-    files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
+    files = {MODEL: exam.graph, VALIDATION: pack(validation), CARD: card.encode(), **more}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(

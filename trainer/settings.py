@@ -30,8 +30,8 @@ OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "lo
 """Settings from which a recipe is made."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
-AFTER_FITTING = ("quantize", "max_drop")
-"""Settings that decide about the graph, after the weights are found."""
+AFTER_FITTING = ("quantize", "max_drop", "fit_digests")
+"""Settings that decide about the bundle, after the weights are found."""
 
 
 class CompareSettings(CommandSettings):
@@ -122,6 +122,9 @@ class TrainSettings(CommandSettings):
     beside it. Images that take over a quarter of it are kept in a file. Default: what is available."""
     device: Device = "auto"
     """Where to fit: auto takes cuda where it is available."""
+    fit_digests: bool = True
+    """Keep digests of the images of fit in the bundle, so that vouch evaluate --data can say how many of its images
+    were trained on. Whoever has the bundle and an image can find out whether it was one of them."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
     resume: bool = False

@@ -10,8 +10,9 @@ from PIL import Image
 from tests.support.serving import Serving, Start, serving
 from vouch.bundle.store import Bundle, open_bundle
 from vouch.client.client import Client
+from vouch.client.labelled import find_labelled
 from vouch.client.messages import Evaluation
-from vouch.client.recount import find_labelled, recount
+from vouch.client.recount import recount
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.trainer.commands import train
 from vouch.trainer.reading import read_splits

@@ -16,10 +16,12 @@ import torch
 
 from vouch.bundle.digest import array_digest
 from vouch.bundle.errors import BundleError
+from vouch.bundle.fit_digests import FIT_DIGESTS
 from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.cli.stopping import stoppable
 from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
 from vouch.trainer.job import train as train_here
@@ -84,8 +86,19 @@ def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) 
 
     assert trained.new
     assert bundle == ModelsFolder(settings.models).open("sevens", 1)
-    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD}
+    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD, FIT_DIGESTS}
     assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
+
+
+def test_the_bundle_knows_the_images_of_fit_and_no_others(trained: Trained, digits: Source) -> None:
+    """By their pixels; the validation split's are none of them."""
+    known = trained.bundle.read_fit_digests()
+
+    assert known is not None
+    assert (
+        known.count(digits.splits["all"].images[:]) == len(known) == trained.bundle.manifest.training.splits["fit"].size
+    )
+    assert known.count(trained.bundle.read_validation().images) == 0
 
 
 def test_the_manifest_describes_the_model(trained: Trained) -> None:
@@ -258,7 +271,7 @@ def test_what_others_left_unfinished_is_removed_and_said(
 def test_int8_that_loses_too_much_keeps_the_fitted_weights(
     settings: TrainSettings, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is published; --resume with more allowed, or without int8, does not fit again."""
+    """Nothing is published; --resume with more allowed, without int8 or without digests does not fit again."""
     quantized = settings.model_copy(update={"quantize": "int8", "max_drop": 100.0, "name": "smaller"})
 
     def refuse(*_: object) -> None:
@@ -269,9 +282,10 @@ def test_int8_that_loses_too_much_keeps_the_fitted_weights(
         with pytest.raises(TrainError, match="loses too much"):
             train(quantized)
     monkeypatch.setattr("vouch.trainer.learn.loop._Fit.epoch", refuse)
-    manifest = train(quantized.model_copy(update={"resume": True})).bundle.manifest
+    manifest = train(quantized.model_copy(update={"resume": True, "fit_digests": False})).bundle.manifest
 
     assert manifest.quantization
+    assert FIT_DIGESTS not in manifest.files
     assert manifest.version == 1
     assert manifest.files[MODEL] != trained.bundle.manifest.files[MODEL]
 
