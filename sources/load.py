@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.cli.nearest import nearest
@@ -14,7 +16,7 @@ from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source, check_chosen
 from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
-from vouch.sources.idx import find_files, read_folder
+from vouch.sources.idx_files import find_sets, read_folder, read_zip
 from vouch.sources.labels import one_class, one_label_alone, ordered_classes
 from vouch.sources.layout import of_one_class
 from vouch.sources.left_out import check_strict
@@ -29,8 +31,8 @@ NAMED = ("digits", "mnist")
 DIGITS = tuple("0123456789")
 """The classes of both."""
 ACCEPTED = (
-    "digits, mnist, or the path of a folder of IDX files, of a folder of images (LABEL/*.png, SPLIT/LABEL/*.png, any "
-    "with a labels.csv, or any with --label-from), of an .npz or of a .csv file"
+    "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (LABEL/*.png, "
+    "SPLIT/LABEL/*.png, any with a labels.csv, or any with --label-from), of an .npz or of a .csv file"
 )
 
 
@@ -90,7 +92,7 @@ def load_as(
     spec: str,
     pixels: PixelSettings | None,
     task: Task | None = None,
-    layout: Layout = "",
+    layout: Layout | None = None,
     rules: FolderRules = AS_IT_IS,
 ) -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
@@ -107,7 +109,17 @@ def load_as(
         return _speaking(spec, lambda: read_image_folder(spec, listed, exactly=pixels))
     if pixels is not None and Path(spec).suffix.lower() in TABLES:
         wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
-    return load(spec, wanted, task, rules=rules)
+    source = load(spec, wanted, task, rules=rules)
+    return _with_one_channel(source) if pixels is not None and pixels.channels == 1 else source
+
+
+def _with_one_channel(source: Source) -> Source:
+    """Grey images with an axis for it, as bundles of old may have them."""
+    splits = dict(source.splits)
+    for split, part in splits.items():
+        if isinstance(part.images, np.ndarray) and part.images.ndim == 3:
+            splits[split] = replace(part, images=part.images[..., None])
+    return replace(source, splits=splits)
 
 
 def _taken(source: Source, task: Task | None) -> Source:
@@ -140,7 +152,7 @@ def list_files(spec: str, task: Task | None = None, rules: FolderRules = AS_IT_I
 
 def is_image_folder(spec: str) -> bool:
     """Whether it names a folder of image files."""
-    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_files(Path(spec))
+    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_sets(Path(spec))
 
 
 def _speaking(spec: str, read: Callable[[], Read]) -> Read:
@@ -175,10 +187,13 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         _check_arrays(spec, wanted)
         return lambda: read_folder(spec, path)
     if path.suffix.lower() in TABLES and path.is_file():
-        _check_arrays(spec, replace(wanted, size=None, channels=0, layout=""))
+        _check_arrays(spec, replace(wanted, size=None, channels=0, layout=None))
         return lambda: read_csv(spec, path, wanted)
+    if path.suffix.lower() == ".zip" and path.is_file():
+        _check_arrays(spec, wanted)
+        return lambda: read_zip(spec, path)
     if path.suffix.lower() == ".npz" and path.is_file():
-        _check_arrays(spec, replace(wanted, layout=""))
+        _check_arrays(spec, replace(wanted, layout=None))
         return lambda: read_npz(spec, path, task, wanted.layout)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
