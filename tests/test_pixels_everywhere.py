@@ -30,7 +30,8 @@ def decoder() -> Iterator[Decoder]:
 
 
 def in_the_server(decoder: Decoder, file: bytes, settings: PixelSettings) -> np.ndarray:
-    return asyncio.run(decoder.decode([file], settings))[0]
+    images = asyncio.run(decoder.decode([file], settings))
+    return np.asarray(images[0])
 
 
 @pytest.mark.parametrize("name", IMAGES)
