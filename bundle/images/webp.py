@@ -18,7 +18,7 @@ HAS_ALPHA, HAS_EXIF, IS_ANIMATED = 0x10, 0x08, 0x02
 """Bits of what `EXTENDED` begins with."""
 LOSSY_START, LOSSLESS_START = b"\x9d\x01\x2a", 0x2F
 PIXEL_BYTES, COPY_BYTES, HELD_BYTES = 4, 4, 8
-PIXEL_S = 30e-9
+PIXEL_S = 40e-9
 """Measured on smooth pictures, 10 to 27; noise takes up to 64."""
 
 
