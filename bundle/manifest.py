@@ -10,9 +10,10 @@ from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.claims import MAX_CLASSES, AnyClaim, MultiLabelClaim
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
-from vouch.bundle.part import Part
+from vouch.bundle.part import Part, Sha256
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.signature import SIGNATURE
+from vouch.bundle.training import Training, of_older
 
 FORMAT_VERSION: Final = 2
 """What is written; 1, which had neither calibration nor several labels, is still read."""
@@ -30,7 +31,6 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH)]
 FileName = Annotated[str, Field(max_length=255)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def is_class_name(label: str) -> bool:
@@ -52,13 +52,6 @@ class FileEntry(Part):
 
     sha256: Sha256
     size: int = Field(ge=0)
-
-
-class SplitEntry(Part):
-    """A split that training used: how many examples, and the digest of their images and labels."""
-
-    size: int = Field(ge=0)
-    digest: Sha256
 
 
 class Coverage(Part):
@@ -164,22 +157,6 @@ class Quantization(Part):
         return self
 
 
-class Training(Part):
-    """How the model came about: enough to repeat it."""
-
-    settings: dict[str, Any]
-    seed: int
-    seconds: float = Field(ge=0)
-    """Fitting alone."""
-    data: str
-    data_digest: Sha256
-    """Over the digests of the splits."""
-    splits: dict[Literal["fit", "tune", "validation"], SplitEntry]
-    libraries: dict[str, str]
-    source_revision: str | None
-    """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
-
-
 class Manifest(Part):
     """The whole of manifest.json."""
 
@@ -211,6 +188,11 @@ class Manifest(Part):
     def _rules_of_old(cls, value: Any) -> Any:
         """A manifest that names no decoding rules keeps those that it was trained with."""
         return {"rules": FIRST_RULES} | value if isinstance(value, dict) else value
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_of_old(cls, value: Any) -> Any:
+        return of_older(value) if isinstance(value, dict) and "settings" in value else value
 
     @model_validator(mode="after")
     def _labels_agree(self) -> "Manifest":

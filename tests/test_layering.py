@@ -86,14 +86,14 @@ SERVER_ARROWS = {
 }
 """Package of the server -> the packages that it may import."""
 TRAINER = {
-    "": ("errors", "settings", "limits", "reading", "job", "run"),
-    "splits": ("balance", "stratify", "near_duplicates", "split"),
+    "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
+    "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "processes", "pixels"),
-        *("losses", "optimizers", "order", "checkpoint", "loop"),
+        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
-    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam"),
-    "publish": ("provenance", "card", "fit_digests"),
+    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+    "publish": ("provenance", "card", "fit_digests", "describe", "bundle"),
     "report": (
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
@@ -102,16 +102,16 @@ TRAINER = {
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
-    "": {"splits", "learn", "judge", "publish", "report"},
+    "": {"splits", "learn", "judge", "publish", "report", "compare"},
     "splits": {""},
     "learn": {"", "splits"},
     "judge": {"", "splits", "learn"},
-    "publish": {"judge"},
+    "publish": {"splits", "learn", "judge", "report"},
     "report": {"", "splits", "learn", "judge"},
     "compare": {"", "judge"},
 }
 """Package of the trainer -> the packages that it may import."""
-TRAINER_FOR_ALL = ("errors", "settings")
+TRAINER_FOR_ALL = ("errors", "kinds")
 """Of the files beside the packages, those that packages may import; the others are the steps of a training."""
 PACKAGES = {"server": (SERVER, SERVER_ARROWS), "trainer": (TRAINER, TRAINER_ARROWS)}
 CLIENT_ORDER = (

@@ -30,8 +30,8 @@ def decoder() -> Iterator[Decoder]:
 
 
 def in_the_server(decoder: Decoder, file: bytes, settings: PixelSettings) -> np.ndarray:
-    images = asyncio.run(decoder.decode([file], settings))
-    return np.asarray(images[0])
+    decoded: np.ndarray = asyncio.run(decoder.decode([file], settings))[0]
+    return decoded
 
 
 @pytest.mark.parametrize("name", IMAGES)

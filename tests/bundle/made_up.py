@@ -6,9 +6,10 @@ import numpy as np
 
 from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.claims import Claim
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation, pack
 
 DIGEST = "0" * 64
@@ -42,7 +43,7 @@ def made_up_manifest(
             correct=2 * classes - 1, total=2 * classes, low=low, high=high, confusion=tuple(map(tuple, confusion))
         ),
         training=Training(
-            settings={"epochs": 3, "rate": 0.5},
+            asked={"epochs": 3, "rate": 0.5},
             seed=7,
             seconds=1.5,
             data="made up",

@@ -145,7 +145,7 @@ async def test_ten_bits_are_warned_of_and_obeyed(
     repeated = open_bundle(bundle.path.parent / "2").manifest
     assert repeated.input == bundle.manifest.input
     assert (repeated.input.bits, repeated.input.ground) == (10, "#000000")
-    assert [repeated.training.settings[name] for name in ("bits", "ground", "channels")] == [10, "black", 0]
+    assert [repeated.training.asked[name] for name in ("bits", "ground", "channels")] == [10, "black", 0]
 
 
 def test_classes_of_different_scales_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

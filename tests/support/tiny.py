@@ -16,20 +16,11 @@ from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
-from vouch.bundle.manifest import (
-    CARD,
-    MODEL,
-    VALIDATION,
-    Calibration,
-    Coverage,
-    FileEntry,
-    Manifest,
-    SplitEntry,
-    Training,
-)
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, Calibration, Coverage, FileEntry, Manifest
 from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation, pack
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
@@ -246,7 +237,7 @@ def publish_tiny(
             format_version=2 if calibrated else 1,
             calibration=calibration_of(validation) if calibrated else None,
             training=Training(
-                settings={},
+                asked={},
                 seed=0,
                 seconds=0,
                 data="made up",

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vouch.bundle.training import Loss
 from vouch.trainer.learn.demand import demand_of
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.temperature import calibrated_loss
-from vouch.trainer.settings import Loss
 
 
 @dataclass(frozen=True)
