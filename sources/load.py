@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.cli.nearest import nearest
@@ -13,7 +15,7 @@ from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source, check_chosen
 from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
-from vouch.sources.idx import find_files, read_folder
+from vouch.sources.idx_files import find_sets, read_folder, read_zip
 from vouch.sources.labels import one_label_alone, ordered_classes
 from vouch.sources.mnist import load_mnist
 from vouch.sources.survey import Check, Survey, no_check
@@ -26,7 +28,7 @@ NAMED = ("digits", "mnist")
 DIGITS = tuple("0123456789")
 """The classes of both."""
 ACCEPTED = (
-    "digits, mnist, or the path of a folder of IDX files, of a folder of images (<label>/*.png, "
+    "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (<label>/*.png, "
     "<split>/<label>/*.png, or any with a labels.csv), of an .npz or of a .csv file"
 )
 
@@ -75,7 +77,7 @@ def _look(spec: str, wanted: Wanted, task: Task | None, chosen: tuple[str, ...])
         check_chosen(spec, known, chosen)
 
 
-def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, layout: Layout = "") -> Source:
+def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, layout: Layout | None = None) -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
 
     Args:
@@ -91,7 +93,17 @@ def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, l
         return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels, task=task))
     if Path(spec).suffix.lower() in TABLES:
         wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
-    return load(spec, wanted, task)
+    source = load(spec, wanted, task)
+    return _with_one_channel(source) if pixels.channels == 1 else source
+
+
+def _with_one_channel(source: Source) -> Source:
+    """Grey images with an axis for it, as bundles of old may have them."""
+    splits = dict(source.splits)
+    for split, part in splits.items():
+        if isinstance(part.images, np.ndarray) and part.images.ndim == 3:
+            splits[split] = replace(part, images=part.images[..., None])
+    return replace(source, splits=splits)
 
 
 def _taken(source: Source, task: Task | None) -> Source:
@@ -121,7 +133,7 @@ def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:
 
 def is_image_folder(spec: str) -> bool:
     """Whether it names a folder of image files."""
-    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_files(Path(spec))
+    return bool(spec) and spec not in NAMED and Path(spec).is_dir() and not find_sets(Path(spec))
 
 
 def _speaking(spec: str, read: Callable[[], Read]) -> Read:
@@ -153,10 +165,13 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         _check_arrays(spec, wanted)
         return lambda: read_folder(spec, path)
     if path.suffix.lower() in TABLES and path.is_file():
-        _check_arrays(spec, replace(wanted, size=None, channels=0, layout=""))
+        _check_arrays(spec, replace(wanted, size=None, channels=0, layout=None))
         return lambda: read_csv(spec, path, wanted)
+    if path.suffix.lower() == ".zip" and path.is_file():
+        _check_arrays(spec, wanted)
+        return lambda: read_zip(spec, path)
     if path.suffix.lower() == ".npz" and path.is_file():
-        _check_arrays(spec, replace(wanted, layout=""))
+        _check_arrays(spec, replace(wanted, layout=None))
         return lambda: read_npz(spec, path, task, wanted.layout)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 

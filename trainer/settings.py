@@ -16,7 +16,7 @@ from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.bundle.training import Loss
 from vouch.cli.settings import CommandSettings, Flag
 from vouch.cli.sizes import bytes_in
-from vouch.sources.wanted import Wanted
+from vouch.sources.wanted import Layout, Wanted
 from vouch.trainer.kinds import Device, ModelKind, Quantize, RecipeName
 from vouch.trainer.learn.recipes import RecipeChoice
 
@@ -69,12 +69,15 @@ class TrainSettings(CommandSettings):
     size: Annotated[str, Flag("HxW")] = ""
     """Resize a folder's images to this height and width; 64 is 64x64. Needed where they differ in size."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
-    """What a folder's images become: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and alpha); 0: grey where
-    all of them are, else colour."""
+    """What a folder's images become, and what a .csv file's are: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour
+    and alpha); 0: grey where all of them are, else colour."""
     bits: Annotated[int, Flag("N"), Field(ge=8, le=ALL_BITS)] = ALL_BITS
     """How many bits the samples of a folder's 16-bit files hold, such as 10 or 12; the server takes them likewise."""
     ground: Annotated[str, Flag("COLOUR")] = "white"
     """What transparent images lie on, here and in the server: white, black, or a colour as ff8000."""
+    layout: Layout | None = None
+    """The order of axes of an .npz file's images, where their lengths leave it open: nchw (channels before height and
+    width) or nhwc. Of a .csv file in colour: nchw for one plane after the other."""
     multi_label: bool = False
     """An image may have any number of labels, also where every file in labels.csv has one."""
     single_label: bool = False
@@ -238,7 +241,7 @@ class TrainSettings(CommandSettings):
     def decoding(self) -> Wanted:
         """What images are to become."""
         return Wanted(
-            self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground), memory=self.memory
+            self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground), self.layout, self.memory
         )
 
     @property
