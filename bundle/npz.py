@@ -39,7 +39,7 @@ class Npz:
             content: the file, or all of it.
         """
         file = io.BytesIO(content) if isinstance(content, bytes) else content
-        if _directory_bytes(file) > MAX_DIRECTORY_BYTES:
+        if directory_bytes(file) > MAX_DIRECTORY_BYTES:
             raise ValueError("it lists too many members")
         self._archive = zipfile.ZipFile(file)
 
@@ -104,7 +104,7 @@ def _header(member: IO[bytes]) -> Header:
     return header
 
 
-def _directory_bytes(file: BinaryIO) -> int:
+def directory_bytes(file: BinaryIO) -> int:
     """Size of the list of members, as zipfile is going to find it."""
     begin = max(0, file.seek(0, io.SEEK_END) - END.size - LOCATOR_64.size - END_64.size)
     file.seek(begin)

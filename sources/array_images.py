@@ -43,7 +43,7 @@ class Arrangement:
         return [said[self.order]] if self.order in said else []
 
 
-def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout = "") -> Arrangement:
+def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout | None = None) -> Arrangement:
     """How images of an array of this shape lie in it.
 
     Args:
@@ -81,7 +81,7 @@ def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout = "") -> A
 
 
 def read_images(
-    npz: Npz, where: str, headers: Mapping[SplitName, tuple[str, Header]], layout: Layout
+    npz: Npz, where: str, headers: Mapping[SplitName, tuple[str, Header]], layout: Layout | None
 ) -> tuple[dict[SplitName, Images], list[str]]:
     """The images of every split, and what is worth a note.
 

@@ -26,12 +26,12 @@ MOST_INFLATED = 1_100
 """Bytes that one byte of an archive can become, by its method: a header that promises more is not true."""
 
 
-def read_npz(name: str, path: Path, task: Task | None = None, layout: Layout = "") -> Source:
+def read_npz(name: str, path: Path, task: Task | None = None, layout: Layout | None = None) -> Source:
     """The source in an .npz file: arrays of images and of labels, or these for each split.
 
     Args:
         task: how labels are wanted; None: as they are.
-        layout: the order of the images' axes; empty: as their lengths say.
+        layout: the order of the images' axes; None: as their lengths say.
 
     Raises:
         SourceError: not such a file, an array missing, too large or of another kind, or what `make_source` refuses.
@@ -56,7 +56,7 @@ def _opened(path: Path, file: BinaryIO) -> Npz:
     return Npz(file)
 
 
-def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout) -> Source:
+def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout | None) -> Source:
     keys = keys_of(npz.names(), str(path))
     headers = {split: (pair.images, npz.header(pair.images)) for split, pair in keys.pairs.items()}
     label_headers = {split: (pair.labels, npz.header(pair.labels)) for split, pair in keys.pairs.items()}
