@@ -9,20 +9,34 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
-from vouch.bundle.contents import LIMITS, MAX_MANIFEST_BYTES, check_files, check_publishable, open_listed, read_listed
+from vouch.bundle.answers import Answers
+from vouch.bundle.contents import (
+    LIMITS,
+    MAX_MANIFEST_BYTES,
+    NEEDED,
+    check_files,
+    check_publishable,
+    open_listed,
+    read_listed,
+)
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
-from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
+from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
-from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
-from vouch.bundle.validation import Validation, unpack, unpack_rows
+from vouch.bundle.plain_files import check_size, file_digest, hold, read_digest, read_file, read_held
+from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
 
+Content = bytes | Callable[[BinaryIO], None]
+"""Of a file that is published: all of it, or what writes it into a new file, which can be seeked."""
+PIECE_IMAGES = 256
 STAGING = ".staging-"
 """What the name of a version begins with until it is whole."""
 
@@ -54,16 +68,24 @@ class Bundle:
         return self.read(MODEL)
 
     def read_validation(self) -> Validation:
-        """The validation split. Raises as `read`."""
-        manifest = self.manifest
-        return unpack(self.read(VALIDATION), manifest.input.shape, len(manifest.labels), manifest.task)
+        """The validation split, decoded and all of it in memory: for small ones. Raises as `read_pieces`."""
+        from vouch.bundle.pixels import decode  # noqa: PLC0415 - whoever only opens bundles needs no image library
 
-    def read_validation_rows(self, count: int) -> Iterator[Validation]:
-        """The validation split in pieces of so many images, one in memory at a time. Raises as `read`."""
-        manifest = self.manifest
-        path, held = self.path / VALIDATION, self.held.get(VALIDATION)
-        with open_listed(path, manifest.files[VALIDATION], held) as file:
-            yield from unpack_rows(file, manifest.input.shape, len(manifest.labels), manifest.task, count)
+        return in_memory(self.read_pieces(PIECE_IMAGES), partial(decode, settings=self.manifest.input))
+
+    def read_pieces(self, count: int, most_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+        """The validation split in pieces, one in memory at a time. Args and errors as those of `read_pieces`."""
+        with self._validation() as file:
+            yield from read_pieces(file, self.manifest, count, most_bytes)
+
+    def read_claimed(self) -> Iterator[Answers]:
+        """What is claimed of each validation image, in pieces; no image is read. Raises as `read_claimed`."""
+        with self._validation() as file:
+            yield from read_claimed(file, self.manifest, PIECE_IMAGES)
+
+    def _validation(self) -> AbstractContextManager[BinaryIO]:
+        name = self.manifest.validation_file
+        return open_listed(self.path / name, self.manifest.files[name], self.held.get(name))
 
 
 def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
@@ -82,9 +104,12 @@ def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
     return Bundle(path, read_manifest(content), digest)
 
 
-def hold_bundle(path: Path) -> dict[str, int]:
+def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
     """Descriptors of the files that are needed to serve the bundle in this folder: it can be served by them when the
     folder is gone, or holds another. Whoever gets them closes them.
+
+    Args:
+        files: that its manifest lists.
 
     Raises:
         InvalidBundle: a file is no plain one, or too large.
@@ -92,7 +117,7 @@ def hold_bundle(path: Path) -> dict[str, int]:
     """
     held: dict[str, int] = {}
     try:
-        for name in (MANIFEST, MODEL, VALIDATION):
+        for name in (MANIFEST, *(name for name in NEEDED if name in files)):
             held[name] = hold(path / name, LIMITS[name])
     except BaseException:
         for descriptor in held.values():
@@ -214,27 +239,23 @@ class ModelsFolder:
             pass
 
     def publish(
-        self, name: str, files: Mapping[str, bytes], describe: Callable[[int, dict[str, FileEntry]], Manifest]
+        self, name: str, files: Mapping[str, Content], describe: Callable[[int, dict[str, FileEntry]], Manifest]
     ) -> Bundle:
         """Publishes the next version, durable when this returns.
 
         Args:
-            files: name -> content of all files but the manifest.
-            describe: the manifest for this version number and these file entries.
+            files: name -> content of all files but the manifest, written in this order.
+            describe: the manifest for this version number and these file entries; called when they are all written.
 
         Raises:
             BundleError: the name is not allowed, a file is too large, or it cannot be written; nothing is left behind.
         """
-        entries = {key: FileEntry(sha256=bytes_digest(content), size=len(content)) for key, content in files.items()}
         with self._staging(name) as staging:
-            for key, content in files.items():
-                check_publishable(staging / key, len(content))
-                _write_durably(staging / key, content)
+            entries = {key: _write_durably(staging / key, content) for key, content in files.items()}
             while True:
                 version = max(self.versions(name), default=0) + 1
                 manifest = describe(version, entries)
                 content = manifest.to_json()
-                check_publishable(staging / MANIFEST, len(content))
                 _write_durably(staging / MANIFEST, content)
                 _sync_folder(staging)
                 target = self.path / name / str(version)
@@ -303,11 +324,21 @@ def _make_staging(folder: Path, locks: ExitStack) -> Path:
         return staging
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
+def _write_durably(path: Path, content: Content) -> FileEntry:
+    """Raises BundleError: nobody would read so large a file."""
+    if isinstance(content, bytes):
+        check_publishable(path, len(content))
+    with path.open("w+b") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            content(file)
         file.flush()
         os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+        check_publishable(path, size)
+        file.seek(0)
+        return FileEntry(sha256=read_digest(file, size)[1], size=size)
 
 
 def _sync_folder(path: Path) -> None:
