@@ -25,12 +25,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.runs import keep, machine
 from vouch.sources.load import load
-from vouch.trainer.augment import Augmentation, warp
-from vouch.trainer.fit import Step, as_tensors, fit
-from vouch.trainer.losses import measure
-from vouch.trainer.models import Classifier
-from vouch.trainer.recipes import RECIPES, Recipe
-from vouch.trainer.splits import Splits
+from vouch.trainer.learn.augment import Augmentation, warp
+from vouch.trainer.learn.loop import Step, as_tensors, fit
+from vouch.trainer.learn.losses import measure
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import RECIPES, Recipe
+from vouch.trainer.splits.split import Splits
 
 HELD_ASIDE = 10_000
 DEFAULT = RECIPES["default", "cnn"]

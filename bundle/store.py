@@ -28,6 +28,7 @@ from vouch.bundle.contents import (
 )
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
+from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
@@ -67,6 +68,10 @@ class Bundle:
         """The ONNX graph. Raises as `read`."""
         return self.read(MODEL)
 
+    def read_fit_digests(self) -> FitDigests | None:
+        """Digests of the images that it was fitted to; None where it has none. Raises as `read`."""
+        return FitDigests(self.read(FIT_DIGESTS)) if FIT_DIGESTS in self.manifest.files else None
+
     def read_validation(self) -> Validation:
         """The validation split, decoded and all of it in memory: for small ones. Raises as `read_pieces`."""
         from vouch.bundle.pixels import decode  # noqa: PLC0415 - whoever only opens bundles needs no image library
@@ -105,8 +110,8 @@ def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
 
 
 def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
-    """Descriptors of the files that are needed to serve the bundle in this folder: it can be served by them when the
-    folder is gone, or holds another. Whoever gets them closes them.
+    """Descriptors of the files that are read while the bundle in this folder is served: it can be served by them when
+    the folder is gone, or holds another. Whoever gets them closes them.
 
     Args:
         files: that its manifest lists.

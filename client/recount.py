@@ -19,8 +19,9 @@ from vouch.client.images import Content, UnusableFile, read_file
 from vouch.client.messages import Evaluation, Model, ModelVersion, Prediction
 from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Examples, Source, SplitName, check_chosen
+from vouch.sources.examples import Examples, Source, check_chosen
 from vouch.sources.load import list_files, load_as
+from vouch.sources.split_names import SplitName
 from vouch.sources.summary import in_words
 
 MESSAGE_BYTES = 4 << 20

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Source, SplitName
+from vouch.sources.examples import Source
 from vouch.sources.labels import make_source
+from vouch.sources.split_names import SplitName
 
 PREFIXES: dict[str, SplitName] = {"": "all", "fit_": "fit", "tune_": "tune", "validation_": "validation"}
 KEYS = [prefix + kind for prefix in PREFIXES for kind in ("images", "labels")]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -10,9 +9,8 @@ from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
 from vouch.sources.names import Names
+from vouch.sources.split_names import SplitName as SplitName  # noqa: PLC0414  # until the trainer has moved
 from vouch.sources.storage import rows_of
-
-SplitName = Literal["fit", "tune", "validation", "all"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,12 @@ from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.sources.decoding import read_images
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Source, SplitName
+from vouch.sources.examples import Source
 from vouch.sources.label_lists import find_lists, read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
 from vouch.sources.layout import SUFFIXES, list_files
 from vouch.sources.names import Names
+from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Check, Survey, no_check
 from vouch.sources.wanted import NOTHING, Wanted
 

@@ -15,8 +15,9 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Source, SplitName
+from vouch.sources.examples import Source
 from vouch.sources.labels import make_source, shape_text
+from vouch.sources.split_names import SplitName
 
 IMAGES, LABELS = 3, 1  # numbers of axes: (N, H, W) and (N,)
 UNSIGNED_BYTE = 0x08

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import SplitName
 from vouch.sources.layout import SPLITS, images_below, split_folders
+from vouch.sources.split_names import SplitName
 
 LIST = "labels.csv"
 SEPARATOR = ";"

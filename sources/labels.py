@@ -10,8 +10,9 @@ import numpy as np
 
 from vouch.bundle.manifest import is_class_name
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Examples, Source, SplitName
+from vouch.sources.examples import Examples, Source
 from vouch.sources.names import Names
+from vouch.sources.split_names import SplitName
 
 MAX_CLASSES = 10_000
 

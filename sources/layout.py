@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import SplitName
+from vouch.sources.split_names import SplitName
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SPLITS: dict[str, SplitName] = {

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vouch.bundle.multi_label import Task
-from vouch.sources.examples import Source, SplitName
+from vouch.sources.examples import Source
+from vouch.sources.split_names import SplitName
 
 
 @dataclass(frozen=True)

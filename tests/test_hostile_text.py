@@ -29,8 +29,8 @@ from rich.table import Table
 from tests.support.metrics_state import AROUND, BUILD, state
 from tests.support.programs import OURS, VOUCH, WITHIN_S, serving_beside, until
 from tests.support.tiny import publish_tiny
+from tests.trainer.publish.test_card import claim, exam, training
 from tests.trainer.report.runs import finished, named, noise_splits
-from tests.trainer.test_card import claim, exam, training
 from vouch.bundle.store import ModelsFolder
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.printable import HIDDEN, printable
@@ -41,8 +41,8 @@ from vouch.server.errors import Refused
 from vouch.server.logs import FOR_PEOPLE, JsonFormatter, PeopleFormatter, event
 from vouch.server.model.session import open_session
 from vouch.server.supervisor.metrics import StateCollector
-from vouch.trainer import validate
-from vouch.trainer.card import model_card
+from vouch.trainer.judge import graph as exported
+from vouch.trainer.publish.card import model_card
 from vouch.trainer.report.page import report_html
 
 TURNED = "cat\u202egnp\u2066\u200f\u061c\u2028.exe"
@@ -131,7 +131,7 @@ def test_what_onnx_runtime_says_of_a_graph(capfd: pytest.CaptureFixture[str]) ->
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     content = model.SerializeToString()
-    for session in (open_session(content, "cpu", 1).graph, validate._session(content)):
+    for session in (open_session(content, "cpu", 1).graph, exported._session(content)):
         with pytest.raises(Exception, match="Reshape"):
             session.run(None, {"images": np.zeros(3, np.uint8)})
     model.graph.node[0].op_type = HOSTILE

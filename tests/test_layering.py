@@ -47,7 +47,8 @@ SERVER = {
         "fast_stream",
     ),
     "services": (
-        *("contracts", "decoder", "images", "label_sets", "ranking", "cost", "prediction", "predictor"),
+        *("contracts", "decoder", "images", "fit_images", "label_sets", "ranking", "cost", "prediction"),
+        *("predictor",),
         *("health", "reflection"),
     ),
     "services/classifier": ("describe", "encode", "evaluate", "service"),
@@ -84,13 +85,35 @@ SERVER_ARROWS = {
     "supervisor": {"", "counting", "lineup", "link", "model", "serving", "transport"},
 }
 """Package of the server -> the packages that it may import."""
-TRAINER_ORDER = (
-    *("settings", "balance", "stratify", "near_duplicates", "splits", "models", "fit", "limits", "reading"),
-    *("export", "thresholds"),
-    *("calibrate", "quantize", "exam", "card", "report", "job", "run", "mcnemar"),
-    *("differing_settings", "right_answers", "compare", "comparison", "commands"),
-)
-"""Steps of the trainer; likewise."""
+TRAINER = {
+    "": ("errors", "settings", "limits", "reading", "job", "run"),
+    "splits": ("balance", "stratify", "near_duplicates", "split"),
+    "learn": (
+        *("one_thread", "temperature", "augment", "networks", "recipes", "losses", "optimizers"),
+        *("processes", "order", "checkpoint", "loop"),
+    ),
+    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam"),
+    "publish": ("provenance", "card"),
+    "report": (
+        *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
+        *("figures", "measured", "learned", "page"),
+    ),
+    "compare": ("differing_settings", "mcnemar", "right_answers", "compare", "comparison"),
+}
+"""Package of the trainer -> its files; likewise."""
+TRAINER_ARROWS = {
+    "": {"splits", "learn", "judge", "publish", "report"},
+    "splits": {""},
+    "learn": {"", "splits"},
+    "judge": {"", "splits", "learn"},
+    "publish": {"judge"},
+    "report": {"", "splits", "learn", "judge"},
+    "compare": {"", "judge"},
+}
+"""Package of the trainer -> the packages that it may import."""
+TRAINER_FOR_ALL = ("errors", "settings")
+"""Of the files beside the packages, those that packages may import; the others are the steps of a training."""
+PACKAGES = {"server": (SERVER, SERVER_ARROWS), "trainer": (TRAINER, TRAINER_ARROWS)}
 CLIENT_ORDER = (
     "address",
     "proxies",
@@ -114,7 +137,12 @@ CLIENT_ORDER = (
 BENCH_ORDER = ("load", "points", "images", "calls", "measure", "recommend", "report", "plot")
 """Steps of a measurement; likewise."""
 ONLY_IN = {
-    "onnxruntime": {"server/model/cuda.py", "server/model/session.py", "trainer/quantize.py", "trainer/validate.py"},
+    "onnxruntime": {
+        "server/model/cuda.py",
+        "server/model/session.py",
+        "trainer/judge/quantize.py",
+        "trainer/judge/graph.py",
+    },
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
@@ -177,7 +205,6 @@ def test_a_room_imports_only_what_its_arrows_allow(room: str) -> None:
 @pytest.mark.parametrize(
     ("room", "order"),
     [
-        ("trainer", TRAINER_ORDER),
         ("client", CLIENT_ORDER),
         ("client/bench", BENCH_ORDER),
     ],
@@ -190,37 +217,48 @@ def test_a_step_imports_none_to_its_right(room: str, order: tuple[str, ...]) -> 
             assert not steps(path, room) & set(order[position + 1 :]), path
 
 
-def server_files(package: str) -> list[Path]:
+def package_files(room: str, package: str) -> list[Path]:
     """Of this package alone; those that start a program and what only they import are left out of the first."""
     outside = ("__init__", "__main__", *(("commands",) if not package else ()))
-    return [path for path in sorted((ROOT / "server" / package).glob("*.py")) if path.stem not in outside]
+    return [path for path in sorted((ROOT / room / package).glob("*.py")) if path.stem not in outside]
 
 
-def test_every_package_and_file_of_the_server_is_known() -> None:
+@pytest.mark.parametrize("room", PACKAGES)
+def test_every_package_and_file_is_known(room: str) -> None:
     """A new one has its place and its arrows."""
-    packages = {str(path.parent.relative_to(ROOT / "server")) for path in files("server")}
+    packages, arrows = PACKAGES[room]
+    found = {str(path.parent.relative_to(ROOT / room)).removeprefix(".") for path in files(room)}
 
-    assert {package.replace(".", "") for package in packages} == set(SERVER) == set(SERVER_ARROWS)
-    for package, order in SERVER.items():
-        assert {path.stem for path in server_files(package)} == set(order), package
-        assert (ast.get_docstring(ast.parse((ROOT / "server" / package / "__init__.py").read_text())) or "").strip()
+    assert found == set(packages) == set(arrows)
+    for package, order in packages.items():
+        assert {path.stem for path in package_files(room, package)} == set(order), package
+        assert (ast.get_docstring(ast.parse((ROOT / room / package / "__init__.py").read_text())) or "").strip()
 
 
-@pytest.mark.parametrize("package", SERVER)
-def test_a_package_of_the_server_imports_only_what_its_arrows_allow(package: str) -> None:
+@pytest.mark.parametrize(("room", "package"), [(room, package) for room in PACKAGES for package in PACKAGES[room][0]])
+def test_a_package_imports_only_what_its_arrows_allow(room: str, package: str) -> None:
     """And within it no file imports one to its right."""
-    order = SERVER[package]
-    for path in server_files(package):
+    packages, arrows = PACKAGES[room]
+    order = packages[package]
+    for path in package_files(room, package):
         for name in imports(path):
             parts = name.split(".")[1:]
-            if not name.startswith("server.") or not parts:
+            if not name.startswith(f"{room}.") or not parts:
                 continue
-            found = max((other for other in SERVER if parts[: len(other.split("/"))] == other.split("/")), default="")
+            found = max((other for other in packages if parts[: len(other.split("/"))] == other.split("/")), default="")
             if found == package:
                 inner = parts[len(package.split("/")) if package else 0]
                 assert inner not in order[order.index(path.stem) + 1 :], (path, name)
             else:
-                assert found in SERVER_ARROWS[package], (path, name)
+                assert found in arrows[package], (path, name)
+
+
+def test_no_package_of_the_trainer_knows_the_steps() -> None:
+    """`run.py` and its like use the packages, never the other way."""
+    for package in set(TRAINER) - {""}:
+        for path in package_files("trainer", package):
+            beside = steps(path, "trainer") & {*TRAINER[""], "commands"}
+            assert beside <= set(TRAINER_FOR_ALL), path
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

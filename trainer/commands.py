@@ -71,8 +71,8 @@ def compare(arguments: Sequence[str]) -> int:
     settings = parse(CompareSettings, "vouch compare", arguments, COMPARE_EXAMPLES)
 
     def run() -> None:
-        comparison = import_module("vouch.trainer.compare").compare(settings.bundles, settings.allow_domain)
-        shown = import_module("vouch.trainer.comparison")
+        comparison = import_module("vouch.trainer.compare.compare").compare(settings.bundles, settings.allow_domain)
+        shown = import_module("vouch.trainer.compare.comparison")
         if settings.json_output:
             print_json(shown.as_json(comparison))
         else:

@@ -15,9 +15,9 @@ from vouch.sources.examples import check_chosen
 from vouch.sources.storage import available_memory, plan_room
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
-from vouch.trainer.losses import MEASURE_BATCH
-from vouch.trainer.models import Classifier
-from vouch.trainer.recipes import recipe_for
+from vouch.trainer.learn.losses import MEASURE_BATCH
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.settings import TrainSettings
 
 FLOAT = 4

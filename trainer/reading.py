@@ -8,10 +8,10 @@ from vouch.cli.console import say
 from vouch.sources.load import load
 from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.summary import Summary
+from vouch.trainer.learn.processes import CPU
 from vouch.trainer.limits import check_survey
-from vouch.trainer.processes import CPU
 from vouch.trainer.settings import TrainSettings
-from vouch.trainer.splits import Splits, make_splits
+from vouch.trainer.splits.split import Splits, make_splits
 
 
 def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:

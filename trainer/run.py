@@ -23,24 +23,24 @@ from vouch.bundle.validation import Validation, pack
 from vouch.cli.console import progress_bar, say
 from vouch.cli.settings import flag_name
 from vouch.cli.stopping import finishing
-from vouch.trainer.card import model_card
-from vouch.trainer.checkpoint import Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.errors import TrainError
-from vouch.trainer.exam import Exam, examine
-from vouch.trainer.fit import Fitted, Step, fit
 from vouch.trainer.job import Trained
+from vouch.trainer.judge.exam import Exam, examine
+from vouch.trainer.learn.checkpoint import Checkpoint, remove_expired, remove_leftovers
+from vouch.trainer.learn.loop import Fitted, Step, fit
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.processes import Processes, joined
+from vouch.trainer.learn.recipes import Recipe, recipe_for, recorded_recipe
 from vouch.trainer.limits import check_settings
-from vouch.trainer.models import Classifier
-from vouch.trainer.processes import Processes, joined
-from vouch.trainer.provenance import library_versions, source_revision
+from vouch.trainer.publish.card import model_card
+from vouch.trainer.publish.provenance import library_versions, source_revision
 from vouch.trainer.reading import read_splits
-from vouch.trainer.recipes import Recipe, recipe_for, recorded_recipe
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, TrainSettings
-from vouch.trainer.splits import Part, Splits, data_digest
+from vouch.trainer.splits.split import Part, Splits, data_digest
 
 
 def run(settings: TrainSettings) -> Trained | None:

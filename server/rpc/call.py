@@ -51,8 +51,12 @@ class TransportCall(Caller, Protocol):
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""
 
-    async def finish(self, last: Parts | None = None) -> None:
-        """The end, with the only message of a unary answer."""
+    async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
+        """The end, with the only message of a unary answer.
+
+        Args:
+            trailers: names and values beside gRPC's own.
+        """
 
     async def fail(self, status: Status) -> None:
         """The end by an error; nothing where the caller has left."""
@@ -139,7 +143,7 @@ class Calls:
         elif method.server_streaming:
             async with until(context.deadline):
                 await self._answer_stream(method, call, context)
-            await call.finish()
+            await call.finish(None, context.trailers)
             return
         else:
             async with until(context.deadline):

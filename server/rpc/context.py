@@ -69,6 +69,8 @@ class CallContext:
     """Of the version that it is about; None as long as none was found."""
     code: int = OK
     """Of an answer within a stream, which may tell of an error and be an answer all the same."""
+    trailers: tuple[tuple[str, str], ...] = ()
+    """Of a stream that has been answered: what goes behind its last message, names in lower case."""
 
     def is_due(self, took_s: float) -> bool:
         """Whether the caller's deadline has come, `took_s` after its call."""

@@ -60,6 +60,16 @@ class UnaryMethod(Protocol):
         """
 
 
+class NothingKnown:
+    """In place of a unary method: every request is read like any other message."""
+
+    def recognise(self, _request: Serialized) -> None:
+        """None."""
+
+    def begin(self, _request: Serialized, _known: Any, _at: int) -> None:
+        """None."""
+
+
 @dataclass(frozen=True)
 class Envelope:
     """What a stream's messages have around those of the unary method."""

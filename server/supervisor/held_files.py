@@ -13,7 +13,7 @@ from vouch.server.logs import event
 log = logging.getLogger("vouch.server")
 
 MOST_VERSIONS = 64
-"""That are held, of three files each: processes are often allowed 1,024 files."""
+"""That are held, of four files each at most: processes are often allowed 1,024 files."""
 
 
 class HeldFiles:

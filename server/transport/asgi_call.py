@@ -206,10 +206,10 @@ class AsgiCall:
         """Messages of a stream; returns when they have gone out."""
         await self._put(chain(self._beginning(), _bodies(_framed(*messages), more=True)))
 
-    async def finish(self, last: Parts | None = None) -> None:
+    async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
         """The end, with a last message perhaps."""
         bodies = _bodies(_framed(last) if last is not None else [b""])
-        await self._put(chain(self._beginning(), bodies, (OK_TRAILERS,)))
+        await self._put(chain(self._beginning(), bodies, (_with(trailers) if trailers else OK_TRAILERS,)))
 
     async def fail(self, status: Status) -> None:
         """The end by an error."""
@@ -240,6 +240,12 @@ class AsgiCall:
                 await self._send(event)
         except OSError as err:  # what ASGI says a server raises when the caller has left
             raise CallerLeft from err
+
+
+def _with(trailers: Iterable[tuple[str, str]]) -> Event:
+    """The trailers of a call that went well, and these."""
+    more = [(name.encode("ascii"), value.encode("ascii")) for name, value in trailers]
+    return {**OK_TRAILERS, "headers": [*OK_TRAILERS["headers"], *more]}
 
 
 def _body(content: bytes, more: bool = False) -> Event:

@@ -89,8 +89,10 @@ class GrpcioCall:
                 self._left = True
                 raise CallerLeft from err
 
-    async def finish(self, last: Parts | None = None) -> None:
+    async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
         """The end, with the only message of a unary answer."""
+        if trailers:
+            self._context.set_trailing_metadata(trailers)
         self._last = None if last is None else b"".join(last)
 
     async def fail(self, status: Status) -> None:

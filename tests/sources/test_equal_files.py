@@ -10,7 +10,7 @@ from vouch.sources.equal_files import EqualFiles
 from vouch.sources.load import load
 from vouch.sources.wanted import NOTHING, Wanted
 from vouch.trainer.errors import TrainError
-from vouch.trainer.splits import make_splits
+from vouch.trainer.splits.split import make_splits
 
 
 def folder(path: Path, **classes: list[np.ndarray]) -> str:

@@ -9,7 +9,7 @@ from vouch.sources.errors import SourceError
 from vouch.sources.load import load
 from vouch.sources.wanted import Wanted
 from vouch.trainer.errors import TrainError
-from vouch.trainer.splits import make_splits
+from vouch.trainer.splits.split import make_splits
 
 IMAGES = np.zeros((2, 2, 2), dtype=np.uint8)
 LABELS = np.array([0, 1], dtype=np.uint8)

@@ -10,7 +10,7 @@ from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples
 from vouch.sources.load import load
 from vouch.sources.storage import available_memory, plan_room, room_for, rows_of
-from vouch.trainer.splits import make_splits
+from vouch.trainer.splits.split import make_splits
 
 
 def is_mapped(array: np.ndarray) -> bool:

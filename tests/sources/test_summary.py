@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vouch.sources.examples import Examples, Source, SplitName
+from vouch.sources.examples import Examples, Source
 from vouch.sources.load import load
+from vouch.sources.split_names import SplitName
 from vouch.sources.summary import Summary
 from vouch.sources.wanted import Wanted
 

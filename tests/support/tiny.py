@@ -18,6 +18,7 @@ from vouch.bundle.answers import answers_of
 from vouch.bundle.calibration import calibration_error, uncalibrated
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
+from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
 from vouch.bundle.manifest import (
     CARD,
     MODEL,
@@ -238,6 +239,7 @@ def publish_tiny(
     *,
     pixels: PixelSettings = PIXELS,
     older: bool = False,
+    fit: np.ndarray | None = None,
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
@@ -246,6 +248,7 @@ def publish_tiny(
         older: whether it is of format 2.
         validation: its split; None for the usual one.
         pixels: what files become; a bundle with channels cannot be recounted, since its split has none.
+        fit: images whose digests it has; None for a bundle without.
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
@@ -255,6 +258,8 @@ def publish_tiny(
         VALIDATION: older_split(validation) if older else split,
         CARD: b"# tiny\n",
     }
+    if fit is not None:
+        files[FIT_DIGESTS] = pack_fit_digests([fit], "ab" * 32)
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(

@@ -10,11 +10,11 @@ from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from vouch.sources.digits import load_digits
 from vouch.sources.examples import Examples, Source
-from vouch.trainer.export import export
-from vouch.trainer.fit import Fitted, fit
-from vouch.trainer.models import Classifier
-from vouch.trainer.recipes import Recipe
-from vouch.trainer.splits import Splits, make_splits
+from vouch.trainer.judge.export import export
+from vouch.trainer.learn.loop import Fitted, fit
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import Recipe
+from vouch.trainer.splits.split import Splits, make_splits
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,8 +21,8 @@ from tests.support.programs import OURS, VOUCH, run_beside, until
 from tests.support.tiny import publish_tiny
 from vouch.bundle.manifest import CARD, MODEL, REPORT
 from vouch.bundle.store import ModelsFolder
-from vouch.trainer.checkpoint import DIGEST_LENGTH
 from vouch.trainer.commands import train
+from vouch.trainer.learn.checkpoint import DIGEST_LENGTH
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--data", "digits", "--model", "linear", "--epochs", "1", "--device", "cpu")

@@ -16,8 +16,8 @@ from vouch.sources.examples import SplitName
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_of
-from vouch.trainer.models import Classifier
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
 

@@ -20,13 +20,13 @@ from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.cli.stopping import stoppable
 from vouch.sources.errors import SourceError
-from vouch.trainer.checkpoint import Checkpoint
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
 from vouch.trainer.job import train as train_here
-from vouch.trainer.models import Classifier
+from vouch.trainer.learn.checkpoint import Checkpoint
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import RECIPES
 from vouch.trainer.reading import read_splits
-from vouch.trainer.recipes import RECIPES
 from vouch.trainer.run import choose_device, weights_digest
 from vouch.trainer.settings import TrainSettings
 
@@ -265,10 +265,10 @@ def test_int8_that_loses_too_much_keeps_the_fitted_weights(
         raise TrainError("it loses too much")
 
     with monkeypatch.context() as patch:
-        patch.setattr("vouch.trainer.exam.quantize", refuse)
+        patch.setattr("vouch.trainer.judge.exam.quantize", refuse)
         with pytest.raises(TrainError, match="loses too much"):
             train(quantized)
-    monkeypatch.setattr("vouch.trainer.fit._Fit.epoch", refuse)
+    monkeypatch.setattr("vouch.trainer.learn.loop._Fit.epoch", refuse)
     manifest = train(quantized.model_copy(update={"resume": True})).bundle.manifest
 
     assert manifest.quantization

@@ -12,7 +12,7 @@ from vouch.bundle.manifest import CARD, REPORT, Manifest
 from vouch.bundle.store import Bundle
 from vouch.trainer.job import train
 from vouch.trainer.settings import TrainSettings
-from vouch.trainer.splits import Splits
+from vouch.trainer.splits.split import Splits
 
 NAMES = ("odd", "round", "large")
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.manifest import Training
-from vouch.trainer.exam import Exam
-from vouch.trainer.fit import Fitted
-from vouch.trainer.models import Classifier
-from vouch.trainer.recipes import Recipe
-from vouch.trainer.splits import Splits
+from vouch.trainer.judge.exam import Exam
+from vouch.trainer.learn.loop import Fitted
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import Recipe
+from vouch.trainer.splits.split import Splits
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vouch.trainer.losses import Criterion
-from vouch.trainer.models import Classifier
-from vouch.trainer.models import Linear as SingleLayer
+from vouch.trainer.learn.losses import Criterion
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Linear as SingleLayer
 from vouch.trainer.settings import Loss
 
 MAX_SHOWN = 10

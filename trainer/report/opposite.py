@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vouch.trainer.models import Classifier
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import probabilities_of
 
 LARGEST_CHANGE = 4.0  # grey levels of 255, of the pixel that matters most, in one step

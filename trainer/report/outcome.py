@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.bundle.multi_label import decide
-from vouch.trainer.calibrate import BINS, calibration_error, certainty
+from vouch.trainer.judge.calibrate import BINS, calibration_error, certainty
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
 from vouch.cli.printable import printable
-from vouch.trainer.models import Linear as SingleLayer
+from vouch.trainer.learn.networks import Linear as SingleLayer
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.learned import VARIANT, learned
 from vouch.trainer.report.measured import gallery, measured

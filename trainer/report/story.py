@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vouch.trainer.augment import Augmentation, warp
-from vouch.trainer.losses import Criterion
-from vouch.trainer.models import Classifier
-from vouch.trainer.models import Linear as SingleLayer
-from vouch.trainer.one_thread import one_thread
+from vouch.trainer.learn.augment import Augmentation, warp
+from vouch.trainer.learn.losses import Criterion
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Linear as SingleLayer
+from vouch.trainer.learn.one_thread import one_thread
 from vouch.trainer.report.looks import Look, look
 from vouch.trainer.report.opposite import Opposite, opposite_experiment, wanted_class
 from vouch.trainer.report.recorder import Recorder, true_classes
-from vouch.trainer.splits import Splits
+from vouch.trainer.splits.split import Splits
 
 RATES = tuple(digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5))
 """Step sizes that are tried for the step to be shown."""

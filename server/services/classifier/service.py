@@ -1,6 +1,6 @@
 """vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.fast import Span, find_field
-from vouch.server.rpc.fast_stream import Envelope, StreamPath, close_named, open_named
+from vouch.server.rpc.fast_stream import Envelope, NothingKnown, StreamPath, close_named, open_named
 from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
@@ -19,6 +19,7 @@ from vouch.server.rpc.stream import answer_in_order
 from vouch.server.services.classifier.describe import accuracy_message, describe
 from vouch.server.services.classifier.encode import Labels, predict_writing, wishes_of
 from vouch.server.services.classifier.evaluate import Evaluations
+from vouch.server.services.fit_images import ASKED, Compared, FitImages
 from vouch.server.services.images import Images, check_count, images_in
 from vouch.server.services.label_sets import set_rule
 from vouch.server.services.predictor import Plan, Predictor, UnaryPath
@@ -37,6 +38,7 @@ class Classifier:
         self._gate = gate
         self._predictor = predictor
         self._evaluations = Evaluations()
+        self._fit_images = FitImages()
         self._labels: WeakKeyDictionary[Served, Labels] = WeakKeyDictionary()
         table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
         self._predict, self._stream, *self._others = table
@@ -46,7 +48,13 @@ class Classifier:
 
     def methods(self) -> list[Method]:
         """The service as a table."""
-        stream = StreamPath(self._unary, self._answer_serialized, ENVELOPE, self._stream, self._gate)
+        plain = StreamPath(self._unary, self._answer_serialized, ENVELOPE, self._stream, self._gate)
+
+        def stream(
+            pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
+        ) -> AsyncGenerator[list[Parts], None]:
+            return self._compared(pieces, context) if "1" in context.caller.headers(ASKED) else plain(pieces, context)
+
         return [replace(self._predict, wire=self._unary), replace(self._stream, wire_stream=stream), *self._others]
 
     async def Predict(self, request: pb.PredictRequest, context: CallContext) -> pb.PredictResponse:
@@ -106,15 +114,34 @@ class Classifier:
             return Images(len(files), False, partial(self._predictor.decode, files, expected))
         raise InvalidRequest("expected images, raw or encoded; got neither")
 
-    async def _answer_serialized(self, message: Serialized, context: CallContext) -> Parts:
-        request: Any = self._stream.decode(message)
-        return await self._answer(request, context)
+    async def _compared(
+        self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
+    ) -> AsyncGenerator[list[Parts], None]:
+        """A stream that asks how many of its images the model was fitted to; its end says it."""
+        with context.hold.another() as hold:
+            compared = Compared(self._fit_images, hold)
+            answer = partial(self._answer_serialized, compared=compared)
+            path = StreamPath(NothingKnown(), answer, ENVELOPE, self._stream, self._gate)
+            async with aclosing(path(pieces, context)) as answers:
+                async for ready in answers:
+                    yield ready
+            context.trailers = compared.trailers()
 
-    async def _answer(self, request: pb.PredictStreamRequest, context: CallContext) -> Parts:
+    async def _answer_serialized(
+        self, message: Serialized, context: CallContext, compared: Compared | None = None
+    ) -> Parts:
+        request: Any = self._stream.decode(message)
+        return await self._answer(request, context, compared)
+
+    async def _answer(
+        self, request: pb.PredictStreamRequest, context: CallContext, compared: Compared | None = None
+    ) -> Parts:
         """One request's part of a stream; its failure is its answer."""
         name = pb.PredictStreamResponse(id=request.id).SerializeToString()
         try:
-            parts = close_named(name, await self._unary.answer(request.request, None, context))
+            plan, images = self._ask(request.request, None, context)
+            load = images.load if compared is None else compared.load(plan.served.bundle, images)
+            parts = close_named(name, await self._predictor.answer(plan, load, context))
             context.check_answer(sum(map(len, parts)))
             return parts
         except Exception as err:

@@ -247,7 +247,7 @@ class Leaving:
     async def write(self, *messages: Parts) -> None:
         raise CallerLeft
 
-    async def finish(self, last: Parts | None = None) -> None:
+    async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
         raise CallerLeft
 
     async def fail(self, status: Any) -> None:

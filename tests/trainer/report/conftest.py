@@ -4,7 +4,7 @@ from tests.trainer.report.runs import finished
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
-from vouch.trainer.splits import Splits
+from vouch.trainer.splits.split import Splits
 
 
 @pytest.fixture(scope="session")

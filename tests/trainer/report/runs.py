@@ -8,16 +8,16 @@ import torch
 
 from vouch.bundle.manifest import Calibration, SplitEntry, Training
 from vouch.sources.examples import Examples
-from vouch.trainer.exam import Exam
-from vouch.trainer.fit import fit
-from vouch.trainer.models import Classifier
-from vouch.trainer.recipes import Recipe
+from vouch.trainer.judge.exam import Exam
+from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.learn.loop import fit
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.settings import ModelKind
-from vouch.trainer.splits import Splits
-from vouch.trainer.validate import count_claim
+from vouch.trainer.splits.split import Splits
 
 RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.02, optimizer="sgd")
 

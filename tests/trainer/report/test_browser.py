@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
 from vouch.bundle.manifest import Coverage
+from vouch.trainer.judge.graph import count_claim
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
-from vouch.trainer.splits import Splits
-from vouch.trainer.validate import count_claim
+from vouch.trainer.splits.split import Splits
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vouch.trainer.models import Classifier
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import look, shown_classes, templates
 from vouch.trainer.settings import ModelKind
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vouch.trainer.models import Classifier
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.opposite import MAX_CHANGES, opposite_experiment, wanted_class
 from vouch.trainer.report.recorder import Recorder

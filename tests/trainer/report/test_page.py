@@ -9,14 +9,14 @@ from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
 from vouch.bundle.manifest import Count, Coverage, Quantization
 from vouch.sources.names import Names
-from vouch.trainer.augment import Augmentation
-from vouch.trainer.quantize import Quantized
+from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.judge.quantize import Quantized
+from vouch.trainer.learn.augment import Augmentation
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.outcome import worst_mistakes
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
-from vouch.trainer.splits import Splits
-from vouch.trainer.validate import count_claim
+from vouch.trainer.splits.split import Splits
 
 ONE_EPOCH = replace(RECIPE, epochs=1)
 HOSTILE = ("<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "'\" &amp; {{ 7*7 }}", "Ünïcode 😀")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, noise_splits
-from vouch.trainer.augment import Augmentation
+from vouch.trainer.learn.augment import Augmentation
 from vouch.trainer.report.page import MAX_BYTES, report_html
 from vouch.trainer.settings import ModelKind
 

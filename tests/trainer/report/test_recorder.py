@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests.trainer.report.runs import RECIPE, noise_splits
-from vouch.trainer.fit import Epoch, Step, fit
-from vouch.trainer.losses import Criterion
-from vouch.trainer.models import Classifier
+from vouch.trainer.learn.loop import Epoch, Step, fit
+from vouch.trainer.learn.losses import Criterion
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.recorder import MAX_MOMENTS, MAX_PICTURED, MAX_STEPS, Recorder
-from vouch.trainer.splits import Splits
+from vouch.trainer.splits.split import Splits
 
 
 def weights(model: Classifier) -> dict[str, np.ndarray]:

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tests.trainer.report.runs import RECIPE, finished, noise_splits
-from vouch.trainer.augment import Augmentation
+from vouch.trainer.learn.augment import Augmentation
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import RATES, VARIANTS, Story, tell
-from vouch.trainer.splits import Splits
+from vouch.trainer.splits.split import Splits
 
 
 @pytest.fixture(scope="module")

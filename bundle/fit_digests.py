@@ -1,0 +1,75 @@
+"""Digests of the images that a model was fitted to: whoever has an image can find out whether it was among them.
+
+The file is 16 bytes of a key and then, for each different image, 8 bytes: BLAKE2b, keyed, of the image's decoded pixels
+in row-major order, read as a little-endian number. The numbers ascend. An image that is not among N others is taken for
+one of them with a chance of N / 2^64.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from vouch.bundle.errors import InvalidBundle
+
+FIT_DIGESTS = "fit-digests.bin"
+KEY_BYTES = 16
+DIGEST = np.dtype("<u8")
+MAX_FIT_IMAGES = 1 << 23
+MAX_FIT_DIGESTS_BYTES = KEY_BYTES + MAX_FIT_IMAGES * DIGEST.itemsize
+"""64 MiB; a bundle of more images has no digests."""
+
+
+def pack_fit_digests(batches: Iterable[np.ndarray], split_digest: str) -> bytes:
+    """The file of these images.
+
+    Args:
+        batches: uint8, each of shape (N, H, W) or (N, H, W, C): decoded as the model takes them.
+        split_digest: of the fit split, in hexadecimal. The key is its beginning: the same images give the same file,
+            and the files of two trainings cannot be compared unless they have the same images and labels.
+    """
+    key = bytes.fromhex(split_digest)[:KEY_BYTES]
+    digests = [_digests(batch, key) for batch in batches]
+    return key + np.unique(np.concatenate(digests)).astype(DIGEST).tobytes()
+
+
+class FitDigests:
+    """The images that a model was fitted to, by their digests."""
+
+    def __init__(self, content: bytes) -> None:
+        """
+        Args:
+            content: the file's.
+
+        Raises:
+            InvalidBundle: it is no such file.
+        """
+        if not KEY_BYTES < len(content) <= MAX_FIT_DIGESTS_BYTES or (len(content) - KEY_BYTES) % DIGEST.itemsize:
+            raise InvalidBundle(
+                f"{FIT_DIGESTS} has {len(content):,} bytes; expected {KEY_BYTES} and then {DIGEST.itemsize} for each "
+                f"of 1 to {MAX_FIT_IMAGES:,} images"
+            )
+        self._key = content[:KEY_BYTES]
+        self._digests = np.frombuffer(content, DIGEST, offset=KEY_BYTES)
+        if not (self._digests[:-1] < self._digests[1:]).all():
+            raise InvalidBundle(f"{FIT_DIGESTS} is not in order: expected numbers that ascend")
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def count(self, images: np.ndarray) -> int:
+        """How many of these images are among them.
+
+        Args:
+            images: uint8, shape (N, H, W) or (N, H, W, C), as the model takes them.
+        """
+        wanted = _digests(images, self._key)
+        places = np.searchsorted(self._digests, wanted)
+        found = self._digests[np.minimum(places, len(self._digests) - 1)] == wanted
+        return int(found.sum())
+
+
+def _digests(images: np.ndarray, key: bytes) -> np.ndarray:
+    rows = np.ascontiguousarray(images)
+    digests = (hashlib.blake2b(row.data, digest_size=DIGEST.itemsize, key=key).digest() for row in rows)
+    return np.frombuffer(b"".join(digests), DIGEST)

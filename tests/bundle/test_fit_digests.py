@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.fit_digests import KEY_BYTES, FitDigests, pack_fit_digests
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (50, 4, 5, 3), dtype=np.uint8)
+DIGEST, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+
+
+def test_images_are_found_by_their_pixels_and_others_are_not() -> None:
+    """Each counts as often as it is asked for, whatever batches the file was made of; one changed pixel is another."""
+    digests = FitDigests(pack_fit_digests([IMAGES[:7], IMAGES[7:40]], DIGEST))
+    changed = IMAGES[:40].copy()
+    changed[:, -1, -1, -1] ^= 1
+
+    assert len(digests) == 40
+    assert digests.count(IMAGES) == 40
+    assert digests.count(IMAGES[[3, 3, 45]]) == 2
+    assert digests.count(changed) == 0
+    assert digests.count(IMAGES[30:40, ::-1]) == 0
+
+
+def test_an_image_that_is_twice_there_is_one() -> None:
+    """The file says which images there are, and not how often."""
+    assert len(FitDigests(pack_fit_digests([IMAGES, IMAGES[::-1]], DIGEST))) == 50
+
+
+def test_the_same_images_give_the_same_bytes_and_another_split_others() -> None:
+    """Trainings can be repeated to the byte; files of different splits have no number in common."""
+    one, other = pack_fit_digests([IMAGES], DIGEST), pack_fit_digests([IMAGES], OTHER)
+
+    assert one == pack_fit_digests([IMAGES[25:], IMAGES[:25]], DIGEST)
+    assert len(one) == len(other) == KEY_BYTES + 8 * 50
+    assert not set(np.frombuffer(one, "<u8", offset=16)) & set(np.frombuffer(other, "<u8", offset=16))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "has 0 bytes"),
+        (bytes(KEY_BYTES), "has 16 bytes; expected 16 and then 8 for each"),
+        (bytes(KEY_BYTES + 9), "has 25 bytes"),
+        (bytes(KEY_BYTES + 16), "not in order"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(content: bytes, says: str) -> None:
+    """By its size and its order; nothing is looked up in it."""
+    with pytest.raises(InvalidBundle, match=says):
+        FitDigests(content)
+
+
+def test_a_file_of_too_many_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker has in memory is bounded."""
+    content = pack_fit_digests([IMAGES], DIGEST)
+    monkeypatch.setattr("vouch.bundle.fit_digests.MAX_FIT_DIGESTS_BYTES", len(content) - 1)
+
+    with pytest.raises(InvalidBundle, match="has 416 bytes"):
+        FitDigests(content)

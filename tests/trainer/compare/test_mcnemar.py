@@ -1,0 +1,23 @@
+import pytest
+from scipy.stats import binomtest
+
+from vouch.trainer.compare.mcnemar import holm, mcnemar
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 0), (0, 1), (1, 1), (3, 12), (12, 31), (40, 41), (0, 60), (900, 1100)]
+)
+def test_the_p_value_is_that_of_a_fair_coin(first: int, second: int) -> None:
+    """scipy's exact binomial test says the same, and it does not matter which of the two is called the first."""
+    expected = binomtest(first, first + second).pvalue if first + second else 1.0
+
+    assert mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar(second, first) == mcnemar(first, second)
+
+
+def test_holm_by_hand() -> None:
+    """The smallest counts three times, the next twice, the largest once, and none comes before one that was smaller."""
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []

@@ -1,0 +1,178 @@
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+import vouch.trainer.judge.quantize
+from vouch.bundle.manifest import Count
+from vouch.sources.examples import Examples
+from vouch.trainer.errors import TrainError
+from vouch.trainer.judge.exam import examine
+from vouch.trainer.judge.export import OPSET, export
+from vouch.trainer.judge.graph import answers
+from vouch.trainer.judge.quantize import in_int8, quantize
+from vouch.trainer.learn.loop import Fitted, fit
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.recipes import Recipe
+from vouch.trainer.settings import ModelKind
+from vouch.trainer.splits.split import Splits
+
+
+def random_graph(splits: Splits, seed: int = 1) -> bytes:
+    """A single layer that has learned nothing."""
+    torch.manual_seed(seed)
+    return export(Classifier("linear", (8, 8), len(splits.classes)).eval(), (8, 8))
+
+
+@pytest.fixture(scope="module", params=["linear", "mlp", "cnn"])
+def pair(request: pytest.FixtureRequest, splits: Splits) -> tuple[bytes, bytes]:
+    """A float32 graph that knows the digits a little, and the same in int8."""
+    kind: ModelKind = request.param
+    torch.manual_seed(0)
+    classifier = Classifier(kind, (8, 8), 10, width=16)
+    fit(classifier, splits, Recipe(epochs=3, batch_size=32, learning_rate=3e-3, optimizer="adamw"))
+    graph = export(classifier, (8, 8))
+    return graph, in_int8(graph, splits.tune.images)
+
+
+def test_int8_answers_nearly_as_float32(pair: tuple[bytes, bytes], splits: Splits) -> None:
+    """On images that settled nothing, the same answer to 98 % and nearly the same probabilities."""
+    of_float, of_int8 = (answers(graph, splits.validation.images) for graph in pair)
+
+    assert (of_float.argmax(axis=1) == of_int8.argmax(axis=1)).mean() > 0.98
+    assert np.abs(of_float - of_int8).mean() < 0.02
+    assert not np.array_equal(of_float, of_int8)
+
+
+def test_weights_are_bytes_of_seven_bits_with_a_scale_for_every_channel(pair: tuple[bytes, bytes]) -> None:
+    """Sums of two products fit into 16 bits: 2 x 255 x 64 is below 2 ** 15; no large float weights are left."""
+    graph = onnx.load_model_from_string(pair[1]).graph
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = [array for array in arrays.values() if array.dtype == np.int8 and array.ndim > 1]
+    scales = [
+        array for name, array in arrays.items() if array.dtype == np.float32 and array.ndim == 1 and "scale" in name
+    ]
+
+    assert weights
+    assert all(np.abs(array.astype(int)).max() <= 64 for array in weights)
+    assert {len(array) for array in scales} & {size for array in weights for size in array.shape}
+    assert all(array.ndim < 2 or array.size == 1 for array in arrays.values() if array.dtype == np.float32)
+
+
+def test_the_graph_keeps_its_contract(pair: tuple[bytes, bytes], splits: Splits) -> None:
+    """Inputs, outputs, opset and operators are standard, and no batch size changes an answer."""
+    model = onnx.load_model_from_string(pair[1])
+    session = ort.InferenceSession(pair[1], providers=["CPUExecutionProvider"])
+    images = np.resize(splits.tune.images, (64, 8, 8))
+    singly = np.concatenate([session.run(["probabilities"], {"images": image[None]})[0] for image in images])
+
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
+    assert {node.domain for node in model.graph.node} == {""}
+    assert [entry.name for entry in session.get_inputs()] == ["images"]
+    assert [entry.name for entry in session.get_outputs()] == ["probabilities", "logits"]
+    assert session.get_inputs()[0].type == "tensor(uint8)"
+    for size in (1, 2, 3, 64):
+        (together,) = session.run(["probabilities"], {"images": images[:size]})
+        np.testing.assert_allclose(together, singly[:size], atol=1e-6)
+
+
+def test_the_same_images_give_the_same_bytes(graph: bytes, splits: Splits) -> None:
+    """And nothing of the machine is in them."""
+    one = in_int8(graph, splits.tune.images)
+
+    assert one == in_int8(graph, splits.tune.images)
+    assert tempfile.gettempdir().encode() not in one
+
+
+def test_the_cost_is_a_naive_count(graph: bytes, splits: Splits) -> None:
+    """What is recorded is what the two graphs answer to tune."""
+    result = quantize(graph, splits.tune, max_drop=5)
+    of_float, of_int8 = (answers(one, splits.tune.images).argmax(axis=1) for one in (graph, result.graph))
+
+    assert result.facts.float_tune.correct == (of_float == splits.tune.labels).sum()
+    assert result.facts.tune.correct == (of_int8 == splits.tune.labels).sum()
+    assert result.facts.tune.total == len(splits.tune)
+    assert result.differing == (of_float != of_int8).sum()
+    assert result.facts.max_drop == 5
+
+
+def test_a_graph_that_loses_too_much_is_refused(graph: bytes, splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has both counts, and how to go on; a drop of just what is allowed is allowed."""
+    worse = random_graph(splits)
+    monkeypatch.setattr(vouch.trainer.judge.quantize, "in_int8", lambda graph, images: worse)
+    of_float, of_int8 = (
+        int((answers(one, splits.tune.images).argmax(axis=1) == splits.tune.labels).sum()) for one in (graph, worse)
+    )
+    lost = 100 * (of_float - of_int8) / len(splits.tune)
+
+    with pytest.raises(TrainError, match=rf"{of_int8} of {len(splits.tune)} .* {of_float}: .* --max-drop") as refused:
+        quantize(graph, splits.tune, max_drop=lost - 0.01)
+    assert "--resume" in str(refused.value)
+    assert quantize(graph, splits.tune, max_drop=lost).facts.tune.correct == of_int8
+
+
+@pytest.mark.parametrize(("correct", "lost", "max_drop"), [(2989, 3, 0.1), (997, 3, 0.1), (2900, 15, 0.5)])
+def test_what_is_allowed_to_the_image_is_not_refused(
+    correct: int, lost: int, max_drop: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3 of 3,000 are 0.1 percentage points, though the difference of the two accuracies is a little more in floats."""
+    total = 1000 * lost if max_drop == 0.1 else 3000
+    counts = iter([correct, correct - lost])
+    said = np.zeros((1, 1))
+    monkeypatch.setattr(vouch.trainer.judge.quantize, "in_int8", lambda graph, images: b"")
+    monkeypatch.setattr(
+        vouch.trainer.judge.quantize, "_count", lambda graph, tune: (Count(correct=next(counts), total=total), said)
+    )
+
+    facts = quantize(b"", Examples(np.zeros((1, 1, 1), np.uint8), np.zeros(1, np.int64)), max_drop).facts
+    assert facts.points_lost == max_drop
+
+
+def test_with_several_labels_whole_images_count(several: Splits) -> None:
+    """Each graph is counted at the thresholds that it would get itself."""
+    torch.manual_seed(0)
+    classifier = Classifier("linear", (8, 8), 3, task="multi_label")
+    fit(classifier, several, Recipe(epochs=2, batch_size=32, learning_rate=0.02, optimizer="sgd"))
+    exam = examine(classifier, several, max_drop=5)
+    assert exam.quantized
+
+    assert exam.quantized.facts.tune.correct / exam.quantized.facts.tune.total > 0.5
+    assert exam.thresholds
+
+
+def test_all_that_is_said_of_the_model_is_said_of_the_int8_graph(
+    fitted: tuple[Classifier, Fitted], splits: Splits
+) -> None:
+    """Claim, label sets and probabilities are counted on the graph that is published."""
+    exam = examine(fitted[0], splits, max_drop=5)
+    plain = examine(fitted[0], splits)
+    probabilities = answers(exam.graph, splits.validation.images)
+    assert exam.quantized
+
+    assert exam.graph == exam.quantized.graph != plain.graph
+    assert plain.quantized is None
+    np.testing.assert_array_equal(exam.probabilities, probabilities)
+    assert exam.claim.correct == (probabilities.argmax(axis=1) == splits.validation.labels).sum()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (1, 1), (5, 9, 4)])
+def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
+    """Colour, one pixel, four channels."""
+    torch.manual_seed(0)
+    images = np.random.default_rng(0).integers(0, 256, (40, *shape), dtype=np.uint8)
+    classifier = Classifier("cnn", shape, 3, width=8).eval()
+    classifier.see_statistics(torch.from_numpy(images))
+    smaller = in_int8(export(classifier, shape), images)
+
+    assert answers(smaller, images).shape == (40, 3)
+    assert np.isfinite(answers(smaller, images)).all()
+
+
+def test_one_tune_image_is_enough(graph: bytes, splits: Splits) -> None:
+    """However poor the ranges that it settles."""
+    part = Examples(splits.tune.images[:1], splits.tune.labels[:1])
+
+    assert quantize(graph, part, max_drop=100).facts.tune.total == 1

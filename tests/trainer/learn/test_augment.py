@@ -1,0 +1,117 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from vouch.trainer.learn.augment import Augmentation
+from vouch.trainer.learn.augment import warp as warp_by
+
+ALL = Augmentation(bend=0.05)
+
+
+def warp(x: Tensor, random: torch.Generator) -> Tensor:
+    """With every kind of change."""
+    return warp_by(x, ALL, random)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(count: int = 4) -> Tensor:
+    """Smooth pictures of one channel, each another one."""
+    wave = torch.linspace(0, 3, 24).sin()
+    return torch.stack([wave[:, None] * wave.roll(shift)[None, :] for shift in range(count)])[:, None]
+
+
+def test_the_originals_stay() -> None:
+    """Variants are new pictures: those that were handed in are as they were."""
+    x = pictures()
+    before = x.clone()
+    variants = warp(x, generator())
+
+    assert torch.equal(x, before)
+    assert not torch.equal(variants, x)
+
+
+def test_shape_and_type_stay() -> None:
+    """Variants have the shape and type of the originals, with any number of channels and any size."""
+    for shape in ((1, 1, 1, 1), (3, 1, 8, 8), (2, 3, 5, 9), (2, 4, 9, 5)):
+        variants = warp(torch.rand(shape), generator())
+
+        assert variants.shape == shape
+        assert variants.dtype == torch.float32
+        assert bool(variants.isfinite().all())
+
+
+def test_variants_follow_from_the_seed() -> None:
+    """The same seed gives the same variants, another one others, and so does the next call."""
+    x, going_on = pictures(), generator(1)
+
+    assert torch.equal(warp(x, generator(1)), warp(x, going_on))
+    assert not torch.equal(warp(x, generator(1)), warp(x, generator(2)))
+    assert not torch.equal(warp(x, generator(1)), warp(x, going_on))
+
+
+def test_each_image_has_a_variant_of_its_own() -> None:
+    """Equal pictures in one batch become different ones."""
+    first, second = warp(pictures(1).expand(2, -1, -1, -1), generator())
+
+    assert not torch.equal(first, second)
+
+
+def test_channels_move_together() -> None:
+    """All channels of an image go the same way, so that its colours stay in place."""
+    variants = warp(pictures().expand(-1, 3, -1, -1), generator())
+
+    assert torch.equal(variants[:, 0], variants[:, 1])
+    assert torch.equal(variants[:, 0], variants[:, 2])
+
+
+def test_no_new_values_come_in() -> None:
+    """What comes in from outside repeats the border: a variant stays between the original's extremes."""
+    x = pictures(50) + 5
+    variants = warp(x, generator())
+
+    assert float(variants.min()) >= float(x.min()) - 1e-5
+    assert float(variants.max()) <= float(x.max()) + 1e-5
+
+
+def test_variants_are_near_the_original() -> None:
+    """A variant is moved by a little: it is nearer to its own original than the mean picture is."""
+    x = pictures(50)
+    to_original = (warp(x, generator()) - x).square().mean()
+    to_mean = (x - x.mean()).square().mean()
+
+    assert float(to_original) < 0.25 * float(to_mean)
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    """With all limits at 0 a variant is the image itself."""
+    none = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
+
+    torch.testing.assert_close(warp_by(pictures(), none, generator()), pictures(), atol=1e-5, rtol=0)
+
+
+def test_a_crop_shows_the_middle_at_the_same_scale() -> None:
+    """Without other changes it is the inner part, pixel by pixel; sides that differ stay in proportion."""
+    none = Augmentation(rotation=0, scaling=0, shear=0, shift=0, crop=0.5)
+    x = torch.rand(3, 2, 12, 8, generator=generator())
+
+    torch.testing.assert_close(warp_by(x, none, generator()), x[:, :, 3:9, 2:6], atol=1e-5, rtol=0)
+    assert warp_by(torch.rand(1, 1, 1, 1), none, generator()).shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("kind", ["rotation", "scaling", "shear", "shift", "bend"])
+def test_each_limit_does_its_part(kind: str) -> None:
+    """Any one of them alone makes variants, further from the image where it is larger."""
+    none = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
+    limits: list[dict[str, Any]] = [{kind: 0.02}, {kind: 0.1}]
+    distances = [
+        float((warp_by(pictures(50), replace(none, **limit), generator()) - pictures(50)).square().mean())
+        for limit in limits
+    ]
+
+    assert 0 < distances[0] < distances[1]

@@ -1,0 +1,187 @@
+import json
+from typing import Any
+
+import numpy as np
+
+from vouch.bundle.accuracy import wilson_interval
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization, SplitEntry, Training
+from vouch.trainer.judge.exam import Exam
+from vouch.trainer.judge.quantize import Quantized
+from vouch.trainer.publish.card import model_card
+
+DIGEST = "0" * 64
+CALIBRATION = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=())
+
+
+def claim(confusion: tuple[tuple[int, ...], ...]) -> Claim:
+    correct, total = sum(row[k] for k, row in enumerate(confusion)), sum(map(sum, confusion))
+    low, high = wilson_interval(correct, total)
+    return Claim(correct=correct, total=total, low=low, high=high, confusion=confusion)
+
+
+def exam(
+    counted: Claim | MultiLabelClaim,
+    calibration: Calibration = CALIBRATION,
+    thresholds: tuple[float, ...] | None = None,
+    quantized: Quantized | None = None,
+) -> Exam:
+    return Exam(b"", 0.0, np.empty((0, 2)), counted, calibration, thresholds, quantized)
+
+
+def training(data: str = "digits") -> Training:
+    return Training(
+        settings={},
+        seed=7,
+        seconds=12.34,
+        data=data,
+        data_digest=DIGEST,
+        splits={
+            "fit": SplitEntry(size=54_000, digest=DIGEST),
+            "tune": SplitEntry(size=3_000, digest=DIGEST),
+            "validation": SplitEntry(size=2_000, digest=DIGEST),
+        },
+        libraries={},
+        source_revision=None,
+    )
+
+
+def front_matter(card: str) -> dict[str, str]:
+    """What stands between the two lines of hyphens, key by key."""
+    opening, content, _ = card.split("---\n", maxsplit=2)
+    assert opening == ""
+    return dict(line.split(": ", maxsplit=1) for line in content.splitlines())
+
+
+CARD = model_card("pets", ("cat", "dog"), training(), exam(claim(((990, 10), (40, 960)))))
+
+
+def test_the_card_counts() -> None:
+    """People read how many answers were right, with the interval, for all images and for each class."""
+    assert "**1,950 of 2,000 = 97.50% (95 % interval 96.72% to 98.10%)**" in CARD
+    assert "\n| cat | 990 | 1,000 | 99.00% |\n| dog | 960 | 1,000 | 96.00% |\n" in CARD
+
+
+def test_the_card_tells_how_the_model_came_about() -> None:
+    """People read what it was trained on, how many images each split has, how long it took and the seed."""
+    assert "Trained on `digits` (54,000 fit, 3,000 tune, 2,000 validation) in 12.3 s with seed 7" in CARD
+
+
+def test_tools_read_the_front_matter() -> None:
+    """The model-index in Hugging Face form is JSON, which is YAML too, on one line, with the claim as its metric."""
+    index: list[dict[str, Any]] = json.loads(front_matter(CARD)["model-index"])
+    (model,) = index
+    (result,) = model["results"]
+
+    assert model["name"] == "pets"
+    assert result["task"] == {"type": "image-classification"}
+    assert result["dataset"]["split"] == "validation"
+    assert result["metrics"] == [{"type": "accuracy", "value": 0.975, "verified": False}]
+    assert front_matter(CARD)["pipeline_tag"] == "image-classification"
+
+
+def test_any_path_fits_into_the_front_matter() -> None:
+    """Quotes, colons, hyphens and other letters in the data's name do not break it."""
+    data = '/data/"my": {дом} --- # \\ 1.npz'
+    card = model_card("pets", ("cat", "dog"), training(data), exam(claim(((1, 0), (0, 1)))))
+
+    assert json.loads(front_matter(card)["model-index"])[0]["results"][0]["dataset"]["name"] == data
+
+
+def test_labels_do_not_break_the_table() -> None:
+    """A label with a bar or a line break stays in its cell."""
+    card = model_card("pets", ("cat|dog", "a\nb"), training(), exam(claim(((1, 0), (0, 1)))))
+
+    assert "\n| cat\\|dog | 1 | 1 | 100.00% |\n| a b | 1 | 1 | 100.00% |\n" in card
+
+
+def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
+    """A class that the validation split lacks is listed with 0 of 0."""
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 0)))))
+
+    assert "| dog | 0 | 0 | 0.00% |" in card
+
+
+def test_the_card_tells_how_far_to_rely_on_it() -> None:
+    """Calibration error with and without the temperature, and every promise beside what was counted of it."""
+    sets = Coverage(promised=0.95, threshold=0.4, covered=191, total=200, mean_size=1.25)
+    calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=(sets,))
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
+
+    assert "temperature 0.50: on validation the probabilities are off by 2.00% on average, without it by 10.00%" in card
+    assert f"| 95% | {sets.counted} | yes | 1.25 |" in card
+    assert "WARNING" not in card
+
+
+def test_the_card_of_a_model_no_better_than_chance_says_so() -> None:
+    """In a box of its own below the claim, which GitHub and Hugging Face colour."""
+    card = model_card("pets", ("cat", "dog|s"), training(), exam(claim(((10, 90), (100, 800)))))
+    _, below = card.split("`vouch verify` on this folder.")
+
+    assert below.startswith(
+        " For comparison: always answering dog\\|s is right for 900 of 1,000 = 90.00%.\n\n> [!WARNING]\n"
+    )
+    assert "> - **Warning:** no better than chance: its 95 % interval begins at 78.45%, and" in card
+    assert "no better than chance" not in CARD
+    assert "For comparison: always answering cat is right for 1,000 of 2,000 = 50.00%." in CARD
+
+
+def test_the_card_of_a_broken_promise_says_so() -> None:
+    """In the table and in the box."""
+    sets = Coverage(promised=0.95, threshold=0.4, covered=150, total=200, mean_size=1.25)
+    broken = CALIBRATION.model_copy(update={"coverages": (sets,)})
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), broken))
+
+    assert f"| 95% | {sets.counted} | **no** | 1.25 |" in card
+    assert "> - **Warning:** the promised coverage of 95% was not kept: " in card
+
+
+def test_nothing_is_called_calibrated() -> None:
+    """Where the temperature made it worse on validation the card says that, and where none is applied, why."""
+    worse = CALIBRATION.model_copy(update={"error_before": 0.09, "error_after": 0.15})
+    unapplied = CALIBRATION.model_copy(update={"temperature": 1.0, "error_before": 0.02})
+    cards = [
+        model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
+        for calibration in (CALIBRATION, worse, unapplied)
+    ]
+
+    assert (
+        "made it worse on validation: the probabilities are off by 15.00% on average, without it by 9.00%" in cards[1]
+    )
+    assert "no temperature is applied, because none lowered the cross-validated log loss on tune" in cards[2]
+    assert not any("calibrated" in card for card in cards)
+
+
+def test_the_card_of_several_labels_tells_each() -> None:
+    """What counts as right, and for each label threshold, images, precision and recall, where there are any."""
+    low, high = wilson_interval(7, 10)
+    per_label = (((4, 1), (1, 4)), ((9, 1), (0, 0)), ((8, 0), (2, 0)))
+    counted = MultiLabelClaim(correct=7, total=10, low=low, high=high, per_label=per_label)
+    card = model_card("pets", ("cat", "dog", "ant"), training(), exam(counted, thresholds=(0.5, 0.25, 0.75)))
+
+    assert "7 of 10" in card
+    assert "all its labels were answered and no others" in card
+    assert "| cat | 0.50 | 5 | 80.00% | 80.00% |" in card
+    assert "| dog | 0.25 | 0 | 0.00% | - |" in card
+    assert "| ant | 0.75 | 2 | - | 0.00% |" in card
+    assert "temperature 0.50" in card
+    assert "promise" not in card
+
+
+def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
+    """Right answers on tune, in int8 and in float32; a model that was not quantized has no such sentence."""
+    counts = {"float_tune": Count(correct=98, total=100), "tune": Count(correct=97, total=100)}
+    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), 3)
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 1))), quantized=quantized))
+
+    assert "computes in int8" in card
+    assert "On 100 tune images it is right\n97 times, the float32 graph that it was made from 98 times" in card
+    assert "int8" not in CARD
+
+
+def test_images_that_were_trained_on_are_not_called_unseen() -> None:
+    """Where the user allowed them, the card says how many there are."""
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 1)))), known=7)
+
+    assert "never seen in training, 7 of them excepted;" in card
+    assert "excepted" not in CARD

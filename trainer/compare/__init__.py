@@ -1,0 +1,1 @@
+"""Published models side by side. Needs no torch."""

@@ -1,0 +1,176 @@
+"""A comparison as people read it, and as programs do."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vouch.bundle.caveats import no_better_than_chance
+from vouch.bundle.manifest import MODEL, Manifest, Training
+from vouch.cli.printable import printable
+from vouch.trainer.compare.compare import Comparison, Difference
+from vouch.trainer.compare.differing_settings import recipe_of
+from vouch.trainer.compare.mcnemar import SIGNIFICANT
+
+FACTS: dict[str, Callable[[Manifest], object]] = {
+    "model": lambda manifest: manifest.training.settings.get("model"),
+    "accuracy": lambda manifest: f"{manifest.claim.accuracy.accuracy:.2%}",
+    "95 % interval, from": lambda manifest: f"{manifest.claim.accuracy.low:.2%}",
+    "to": lambda manifest: f"{manifest.claim.accuracy.high:.2%}",
+    "right answers": lambda manifest: f"{manifest.claim.correct:,}",
+    "of": lambda manifest: f"{manifest.claim.total:,}",
+    "better than chance": lambda manifest: "no" if no_better_than_chance(manifest.claim) else "yes",
+    "calibration error": lambda manifest: f"{manifest.calibration.error_after:.2%}" if manifest.calibration else None,
+    "graph, kB": lambda manifest: f"{manifest.files[MODEL].size / 1000:,.0f}",
+    "numbers": lambda manifest: manifest.quantization.kind if manifest.quantization else "float32",
+    "epochs": lambda manifest: _epochs(manifest.training),
+    "fitting, seconds": lambda manifest: f"{manifest.training.seconds:,.1f}",
+    "seed": lambda manifest: manifest.training.seed,
+}
+"""Rows of the table; None where a manifest does not say."""
+WIDEST = 24
+"""Characters of a column; longer values are cut in the middle, because paths differ at their ends."""
+ABOUT_THE_MODELS = (
+    "This is about these models, not their settings: "
+    "another seed gives another model, a little more or less often right."
+)
+"""What McNemar's test does not tell (T. G. Dietterich 1998, see `mcnemar`)."""
+
+
+def text(comparison: Comparison, width: int = 80) -> str:
+    """The table, the settings that differ, and what the differences in accuracy are worth.
+
+    Args:
+        width: characters of a line of the tables; models that do not fit beside the others come below them.
+    """
+    bundles = comparison.bundles
+    names = [name_of(number) for number in range(len(bundles))]
+    rows: list[list[object]] = [[fact, *(of(bundle.manifest) for bundle in bundles)] for fact, of in FACTS.items()]
+    lines = [f"{name}  {bundle.path}: {bundle}" for name, bundle in zip(names, bundles, strict=True)]
+    lines += _table(["", *names], rows, width)
+    if comparison.settings:
+        rows = [[setting, *values] for setting, values in comparison.settings.items()]
+        lines += _table(["settings that differ", *names], rows, width)
+    lines += ["", *_verdicts(comparison, names), *_unkept_claims(comparison, names)]
+    return "\n".join(lines)
+
+
+def in_words(difference: Difference | str, name: str, first: str) -> str:
+    """What a difference is worth."""
+    if isinstance(difference, str):
+        return f"{difference}."
+    p_value = difference.p_value
+    verdict = "more than chance" if p_value < SIGNIFICANT else "which chance explains"
+    return (
+        f"of the {difference.images:,} images that both were validated on, {name} alone is right on "
+        f"{difference.only_this:,} and {first} alone on {difference.only_first:,}: "
+        f"p {_rounded(p_value)} (McNemar), {verdict} at {SIGNIFICANT * 100:.0f} %."
+    )
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """All of it; the n-th difference is of bundle n + 1 from the first."""
+    return {
+        "bundles": [
+            {
+                "bundle": str(bundle.path),
+                "name": bundle.manifest.name,
+                "version": bundle.manifest.version,
+                "digest": bundle.digest,
+                "model": bundle.manifest.training.settings.get("model"),
+                "claim": bundle.manifest.claim.accuracy.model_dump(),
+                "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
+                "counted": counted.model_dump(),
+                "calibration_error": bundle.manifest.calibration and bundle.manifest.calibration.error_after,
+                "graph_bytes": bundle.manifest.files[MODEL].size,
+                "epochs": _epochs(bundle.manifest.training),
+                "seconds": bundle.manifest.training.seconds,
+                "seed": bundle.manifest.training.seed,
+            }
+            for bundle, counted in zip(comparison.bundles, comparison.counted, strict=True)
+        ],
+        "settings": {name: list(values) for name, values in comparison.settings.items()},
+        "differences": [
+            {"reason": difference}
+            if isinstance(difference, str)
+            else vars(difference) | {"more_than_chance": difference.p_value < SIGNIFICANT}
+            for difference in comparison.differences
+        ],
+    }
+
+
+def name_of(number: int) -> str:
+    """A, B ... Z, then 27, 28 ..."""
+    return chr(ord("A") + number) if number < 26 else str(number + 1)
+
+
+def _epochs(training: Training) -> int | None:
+    """How many were gone through; the one before the first, with random weights, is recorded as number 0."""
+    seen = training.settings.get("epochs_seen")
+    epochs: int | None = len(seen) - 1 if seen else recipe_of(training).get("epochs")
+    return epochs
+
+
+def _verdicts(comparison: Comparison, names: Sequence[str]) -> list[str]:
+    lines = [
+        f"{name} beside {names[0]}: {in_words(difference, name, names[0])}"
+        for name, difference in zip(names[1:], comparison.differences, strict=True)
+    ]
+    tests = sum(isinstance(difference, Difference) for difference in comparison.differences)
+    if tests > 1:
+        lines.append(f"The p-values are corrected for {tests} comparisons (Holm).")
+    if tests and comparison.settings:
+        lines.append(ABOUT_THE_MODELS)
+    return lines
+
+
+def _unkept_claims(comparison: Comparison, names: Sequence[str]) -> list[str]:
+    """The table says what is claimed, the verdicts rest on what was counted: told where that is not the same."""
+    return [
+        f"warning: {name} claims {claim.correct:,} of {claim.total:,} right; here {counted.correct:,} of "
+        f"{counted.total:,} are, which its verdict rests on. vouch verify {bundle.path} tells whether it is served."
+        for name, bundle, counted in zip(names, comparison.bundles, comparison.counted, strict=True)
+        if (claim := bundle.manifest.claim.accuracy) != counted
+    ]
+
+
+def _rounded(p_value: float) -> str:
+    """With its sign before it: two digits, or as many as show on which side of the limit it is."""
+    if p_value < 1e-4:
+        return "< 0.0001"
+    digits = next(
+        (some for some in range(2, 16) if (float(f"{p_value:.{some}g}") < SIGNIFICANT) == (p_value < SIGNIFICANT)), 17
+    )
+    return f"= {p_value:.{digits}g}"
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str]:
+    """Columns of equal width, the first to the left, the others to the right; below each other where they do not fit.
+
+    Each part begins with an empty line, the heading, and the names of the rows.
+    """
+    cells = [list(heading), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines: list[str] = []
+    for columns in _side_by_side(widths, width):
+        lines.append("")
+        for row in cells:
+            values = (f"  {row[column]:>{widths[column]}}" for column in columns)
+            lines.append(f"{row[0]:<{widths[0]}}{''.join(values)}".rstrip())
+    return lines
+
+
+def _side_by_side(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Which columns stand beside the first one together: as many as fit, at least one."""
+    parts: list[list[int]] = []
+    used = width + 1
+    for column in range(1, len(widths)):
+        used += 2 + widths[column]
+        if used > width:
+            parts.append([])
+            used = widths[0] + 2 + widths[column]
+        parts[-1].append(column)
+    return parts
+
+
+def _cell(value: object) -> str:
+    words = "-" if value is None else printable(str(value))
+    return words if len(words) <= WIDEST else f"{words[:8]}...{words[11 - WIDEST :]}"

@@ -1,0 +1,1 @@
+"""What the fitted weights are worth: the exported graph, its answers, calibration, quantization, the claim."""

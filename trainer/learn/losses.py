@@ -1,0 +1,120 @@
+"""How far the scores are from the labels: the number that training makes small."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vouch.trainer.learn.temperature import calibrated_loss
+from vouch.trainer.settings import Loss
+
+MEASURE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A loss with its settings."""
+
+    loss: Loss = "cross-entropy"
+    """`cross-entropy`: minus the logarithm of the true class's probability; for two classes and one output this is
+    binary cross-entropy, and so it is for every label of a multi-label model. `mse`: the mean squared difference
+    between probabilities and 1 for what is true, 0 for the rest."""
+    label_smoothing: float = 0.0
+    """Share of the truth that is spread evenly over all classes (over yes and no, for several labels)."""
+    weights: Tensor | None = None
+    """float32, shape (K,). Single-label: what an example of each class counts. Multi-label: what its presence counts
+    against its absence. None: all the same."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch: of every image as `each` gives it, averaged by their weights; arguments as `each`."""
+        return self.total(self.each(logits, labels), labels) / self.weight(labels)
+
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """How wrong each answer is, whatever it weighs: smallest where the label is answered.
+
+        Args:
+            logits: float32, shape (N, K).
+            labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
+
+        Returns:
+            shape (N,), or (N, K), one for each yes or no.
+        """
+        if labels.ndim == 2:
+            return self._of_several(logits, labels.to(logits.dtype))
+        if self.loss == "cross-entropy":
+            return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+        wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        return ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
+
+    def total(self, losses: Tensor, labels: Tensor) -> Tensor:
+        """The sum of what `each` gave for these labels, every loss multiplied by the weight of its truth.
+
+        Never by torch's own `weight` and `pos_weight`: these multiply what smoothing gives to the other classes by the
+        other classes' weights, so that the loss of a common class is smallest where a rare one is answered.
+        """
+        if self.weights is None:
+            return losses.sum()
+        return (losses * (self.weights[labels] if labels.ndim == 1 else self._of_presence(labels))).sum()
+
+    def weight(self, labels: Tensor) -> Tensor:
+        """What the images with these labels weigh together: the sum of `each` is divided by it to make a mean."""
+        if self.weights is None or labels.ndim == 2:
+            return torch.tensor(float(labels.numel()), device=labels.device)
+        return self.weights[labels].sum()
+
+    def _of_presence(self, labels: Tensor) -> Tensor:
+        assert self.weights is not None
+        return torch.where(labels, self.weights, 1.0)
+
+    def _of_several(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        if self.loss == "cross-entropy":
+            wanted = wanted * (1 - self.label_smoothing) + self.label_smoothing / 2
+            return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        return (logits.sigmoid() - wanted) ** 2
+
+    def to(self, device: torch.device) -> "Criterion":
+        """The same on a device."""
+        return Criterion(self.loss, self.label_smoothing, None if self.weights is None else self.weights.to(device))
+
+
+def right_answers(logits: Tensor, labels: Tensor) -> int:
+    """Images whose highest score is their label's; with several labels, those with every label on its side of 0."""
+    if labels.ndim == 2:
+        return int(((logits > 0) == labels).all(dim=1).sum())
+    return int((logits.argmax(dim=1) == labels).sum())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How good some weights are on a split."""
+
+    loss: float
+    """Mean cross-entropy."""
+    calibrated_loss: float
+    """The same at the best temperature."""
+    accuracy: float
+    """0 to 1."""
+
+
+@torch.no_grad()
+def logits_of(model: torch.nn.Module, images: Tensor) -> Tensor:
+    """The scores of all images, shape (N, K), with the weights as they are.
+
+    Args:
+        images: uint8, shape (N, H, W) or (N, H, W, C).
+    """
+    model.eval()
+    return torch.cat([model(batch) for batch in torch.split(images, MEASURE_BATCH)])
+
+
+def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> Measured:
+    """Answers all images, with the weights as they are.
+
+    Args:
+        images: uint8, shape (N, H, W) or (N, H, W, C).
+        labels: as `Criterion` takes them.
+    """
+    logits = logits_of(model, images)
+    loss = Criterion()(logits, labels).item()
+    return Measured(loss, calibrated_loss(logits, labels), right_answers(logits, labels) / len(images))

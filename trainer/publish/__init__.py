@@ -1,0 +1,1 @@
+"""What lies beside the graph in a bundle: the card and where it came from."""

@@ -1,0 +1,149 @@
+"""The model card, README.md of a bundle, in the Hugging Face form with its `model-index`."""
+
+from collections.abc import Sequence
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveats import Caveat, baseline_in_words, calibration_in_words, caveats, promise_in_words
+from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.manifest import Calibration, Quantization, Training
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.cli.printable import json_text, printable
+from vouch.trainer.judge.exam import Exam
+
+
+def model_card(
+    name: str,
+    labels: tuple[str, ...],
+    training: Training,
+    exam: Exam,
+    known: int = 0,
+    pixels: PixelSettings | None = None,
+) -> str:
+    """What the model is, what it was trained on and how often it is right, for people and for tools.
+
+    Args:
+        known: validation images that are among those of fit or tune too.
+        pixels: what files become; None where it is not told.
+    """
+    claim, count = exam.claim, exam.claim.accuracy
+    if isinstance(claim, MultiLabelClaim):
+        kind = f"of {len(labels)} labels, any number of them an image"
+        table = _table_of_labels(labels, claim, exam.thresholds or ())
+    else:
+        kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
+    sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
+    card = f"""---
+{_front_matter(name, count, training)}
+---
+# {name}
+
+An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
+
+**{count}** on images that were {_seen(known)}; `validation.npz` holds them, so that anybody can recount:
+`vouch verify` on this folder. For comparison: {_cell(baseline_in_words(claim, labels))}.
+{_warnings(caveats(claim, exam.calibration, labels))}
+{table}
+{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}
+Trained on `{_cell(training.data)}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has
+every setting and the digests of the data.
+"""
+    return printable(card, keep="\n")
+
+
+def _files(pixels: PixelSettings | None) -> str:
+    if pixels is None:
+        return ""
+    shape = " x ".join(map(str, pixels.shape))
+    return f"""
+PNG and JPEG files become {shape} pixels by {pixels}.
+"""
+
+
+def _seen(known: int) -> str:
+    return f"never seen in training, {known:,} of them excepted" if known else "never seen in training"
+
+
+def _warnings(found: Sequence[Caveat]) -> str:
+    """What speaks against the model, as a box that GitHub and Hugging Face colour."""
+    if not found:
+        return ""
+    return "\n".join(["", "> [!WARNING]", *(f"> - **Warning:** {_cell(caveat.text)}" for caveat in found), ""])
+
+
+def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:
+    rows = [
+        f"| {_cell(label)} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
+        for label, part in zip(labels, claim.per_class, strict=True)
+    ]
+    return "\n".join(["| class | correct | images | accuracy |", "|---|---|---|---|", *rows])
+
+
+def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds: tuple[float, ...]) -> str:
+    rows = []
+    for label, counts, threshold in zip(labels, claim.per_label, thresholds, strict=True):
+        (_, false_positives), (false_negatives, true_positives) = counts
+        present, answered = false_negatives + true_positives, false_positives + true_positives
+        precision, recall = (f"{true_positives / n:.2%}" if n else "-" for n in (answered, present))
+        rows.append(f"| {_cell(label)} | {threshold:.2f} | {present:,} | {precision} | {recall} |")
+    return "\n".join(
+        [
+            "An image is right when all its labels were answered and no others. Each label by itself, answered from",
+            "its threshold on:",
+            "",
+            "| label | threshold | images | precision | recall |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _reliability(calibration: Calibration) -> str:
+    said = f"""
+Probabilities (expected calibration error): {calibration_in_words(calibration)}.
+"""
+    if not calibration.coverages:
+        return said
+    rows = "\n".join(
+        f"| {promise_in_words(one)} | {one.counted} | {'yes' if one.kept else '**no**'} | {one.mean_size:.2f} |"
+        for one in calibration.coverages
+    )
+    return f"""{said}
+Label sets with a promise, and whether it was kept (no: the interval lies below the promise):
+
+| promised | sets that contain the truth | kept | labels a set |
+|---|---|---|---|
+{rows}
+"""
+
+
+def _quantization(facts: Quantization) -> str:
+    return f"""
+The graph computes in {facts.kind}; that is what was counted above. On {facts.tune.total:,} tune images it is right
+{facts.tune.correct:,} times, the float32 graph that it was made from {facts.float_tune.correct:,} times.
+"""
+
+
+def _front_matter(name: str, count: Accuracy, training: Training) -> str:
+    index = {
+        "name": name,
+        "results": [
+            {
+                "task": {"type": "image-classification"},
+                "dataset": {"name": training.data, "type": training.data, "split": "validation"},
+                "metrics": [{"type": "accuracy", "value": round(count.accuracy, 6), "verified": False}],
+            }
+        ],
+    }
+    # JSON is YAML: one line a key, and quoting that is somebody else's.
+    return "\n".join(
+        [
+            "library_name: onnx",
+            "pipeline_tag: image-classification",
+            "tags: [vouch, onnx, image-classification]",
+            f"model-index: {json_text([index])}",
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
