@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from vouch.bundle.errors import InvalidImage
-from vouch.bundle.image_parts import MAX_PIXELS, ImageParts, image_parts
+from vouch.bundle.image_parts import MAX_PIXELS, image_parts
+from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
 
-FORMATS = ("PNG", "JPEG")
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -76,7 +76,7 @@ def look(encoded: bytes) -> Content:
 
 
 def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
-    """The model's input pixels for a PNG or JPEG file's bytes.
+    """The model's input pixels for a PNG, JPEG or WebP file's bytes.
 
     Returns:
         uint8, shape `settings.shape`.
@@ -98,14 +98,14 @@ def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
     """How much memory decoding a file takes at its peak; for 16-bit colour and for alpha it is often less.
 
     Measured at 64 million pixels, for grey: 2 bytes a pixel from 8-bit grey, 5.2 from colour, 7 from a progressive JPEG
-    in colour, 9.7 from 16-bit colour with a transparent colour; for colour 3 more, with alpha 7 more.
+    in colour, 9.7 from 16-bit colour with a transparent colour, 17 from WebP; for colour 3 more, with alpha 7 more.
     """
     turned = 2 if parts.orientation in TURNS else 1
     made = {1: 1, 2: 8, 3: 4, 4: 8}[settings.channels or 1]
     pixels, side = parts.width * parts.height, max(parts.width, parts.height)
-    whole = pixels * max(parts.pixel_bytes + parts.scan_bytes, turned * parts.pixel_bytes + made)
+    each = parts.held_bytes + max(parts.pixel_bytes + parts.scan_bytes, turned * parts.pixel_bytes + made)
     narrowed = min(side * settings.width, MAX_PIXELS) * made
-    return whole + narrowed + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
+    return pixels * each + narrowed + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
 
 
 def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
@@ -191,7 +191,7 @@ def _upright_low(parts: ImageParts, upright: Image.Image, raw: str, settings: Pi
 
 def _opened(parts: ImageParts) -> ImageFile.ImageFile:
     with _refusing():
-        image = Image.open(io.BytesIO(parts.encoded), formats=FORMATS)
+        image = Image.open(io.BytesIO(parts.encoded), formats=(parts.kind,))
         if image.size != (parts.width, parts.height):
             raise InvalidImage("the image is broken: it says two sizes")
         return image

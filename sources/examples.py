@@ -8,8 +8,9 @@ import numpy as np
 from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
+from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.names import Names
-from vouch.sources.split_names import SplitName as SplitName  # noqa: PLC0414  # until the trainer has moved
+from vouch.sources.split_names import SplitName
 from vouch.sources.storage import rows_of
 
 
@@ -66,6 +67,8 @@ class Source:
     """How labels were taken, a sentence each."""
     file_sizes: frozenset[tuple[int, int]] = frozenset()
     """Heights and widths of the image files; none of images from arrays."""
+    left_out: LeftOut = ALL_READ
+    """What is among the files and was not read."""
 
     @property
     def task(self) -> Task:

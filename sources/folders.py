@@ -1,6 +1,5 @@
 """Folders of PNG and JPEG files: a folder a class, or a `labels.csv` that gives each file its labels."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +11,11 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.sources.decoding import read_images
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
-from vouch.sources.label_lists import find_lists, read_lists
+from vouch.sources.finding_lists import FoundLists, find_lists
+from vouch.sources.label_lists import read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
 from vouch.sources.layout import SUFFIXES, list_files
+from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Check, Survey, no_check
@@ -33,6 +34,8 @@ class ListedFiles:
     """What is left out, a sentence each."""
     notes: tuple[str, ...] = ()
     """How labels were taken, a sentence each."""
+    left_out: LeftOut = ALL_READ
+    """What is among them and is not listed."""
 
 
 def list_image_folder(folder: Path, task: Task | None = None) -> ListedFiles:
@@ -46,8 +49,9 @@ def list_image_folder(folder: Path, task: Task | None = None) -> ListedFiles:
             so.
         OSError: a folder cannot be read.
     """
-    if lists := find_lists(folder):
-        return _of_lists(lists, task)
+    found = find_lists(folder)
+    if found.lists:
+        return _of_lists(found, task)
     if task == "multi_label":
         raise one_label_alone(str(folder))
     listing = list_files(folder)
@@ -105,19 +109,20 @@ def read_image_folder(
     return replace(source, splits=splits, warnings=listed.warnings, notes=listed.notes, file_sizes=read.sizes)
 
 
-def _of_lists(lists: Mapping[SplitName, Path], task: Task | None) -> ListedFiles:
-    listed = read_lists(lists)
+def _of_lists(found: FoundLists, task: Task | None) -> ListedFiles:
+    listed = read_lists(found)
+    notes = tuple(listed.notes)
     warnings = tuple(listed.warnings)
     if listed.not_one and task == "single_label":
         raise SourceError(f"expected exactly one label for every file, but {listed.not_one}")
     if task == "multi_label" or listed.not_one:
         reason = f"because {listed.not_one}" if listed.not_one else "as was asked for"
         note = f"labels: an image may have any number of them, {reason}"
-        return ListedFiles(listed.splits, "multi_label", warnings, (note,))
-    paths = list(lists.values())
+        return ListedFiles(listed.splits, "multi_label", warnings, (note, *notes))
+    paths = [one.path for one in found.lists.values()]
     where = str(paths[0]) if len(paths) == 1 else f"each {paths[0].name}"
     note = f"labels: one an image, as {where} has it for every file"
-    return ListedFiles(listed.splits, "single_label", warnings, (note,))
+    return ListedFiles(listed.splits, "single_label", warnings, (note, *notes))
 
 
 def _left_out(folder: Path, paths: list[Path]) -> tuple[str, ...]:

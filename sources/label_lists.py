@@ -1,44 +1,36 @@
-"""Lists of files with their labels: `labels.csv`, with lines such as `birds/7.jpg,wren`, or `birds/7.jpg,blue;small`.
+"""Lists of files with their labels: lines such as `birds/7.jpg,wren`, or `birds/7.jpg,blue;small`, read as labels.
 
-Where every file has exactly one label, that is its class; where one has several or none, all may have any number. A
-list lies in the folder that its paths begin from: at the top, or one in each folder of a split. All that is wrong with
-the lists of a folder is said in one message.
+Where every file has exactly one label, that is its class; where one has several or none, all may have any number. All
+that is wrong with the lists of a folder is said in one message.
 """
 
-import csv
-import errno
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from vouch.sources.errors import SourceError
-from vouch.sources.layout import SPLITS, images_below, split_folders
-from vouch.sources.split_names import SplitName
+from vouch.sources.finding_lists import LIST, FoundList, FoundLists
+from vouch.sources.list_columns import label_parser
+from vouch.sources.listed_files import How
+from vouch.sources.split_names import SplitName, how_taken, is_split, splits_of
 
-LIST = "labels.csv"
-SEPARATOR = ";"
-FILE_COLUMN = {
-    "file",
-    "files",
-    "filename",
-    "file_name",
-    "filepath",
-    "path",
-    "image",
-    "images",
-    "image_name",
-    "img",
-    "name",
-}
-LABEL_COLUMN = {"label", "labels", "class", "classes", "target", "targets", "tag", "tags", "y"}
-"""How a header calls the two columns, in any case."""
 LINE = (
     "FILE,LABEL or FILE,LABEL;LABEL, where FILE begins from the list's folder, and nothing behind the comma means no "
     "label"
 )
 
-_Entry = tuple[int, str, tuple[str, ...]]
-"""Line of a list, file as a path from its folder on, labels."""
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a line says."""
+
+    line: int
+    file: str
+    """As a path from the list's folder on."""
+    labels: tuple[str, ...]
+    split: str = ""
+    """As the line calls it."""
 
 
 @dataclass
@@ -46,74 +38,143 @@ class LabelledFiles:
     """The files that a folder's lists name."""
 
     splits: dict[SplitName, list[tuple[Path, tuple[str, ...]]]] = field(default_factory=dict)
-    """Split, or `all` for a list at the top -> files with their labels, in the order of the list."""
+    """Split, or `all` where there are none -> files with their labels, in the order of the list."""
     warnings: list[str] = field(default_factory=list)
     """Images that are left out and lines that repeat others, a sentence a list."""
+    notes: list[str] = field(default_factory=list)
+    """How splits and columns were taken, a sentence each."""
     not_one: str = ""
     """The first file that has several labels or none, in words; empty where every file has exactly one."""
 
 
-def find_lists(folder: Path) -> dict[SplitName, Path]:
-    """The lists of a folder: one for `all`, one a split, or none.
+@dataclass
+class _List:
+    """One list, gone through."""
 
-    Raises:
-        SourceError: a list at the top and in a split as well, or in some splits and not in others.
-        OSError: the folder cannot be read.
-    """
-    top = folder / LIST
-    below = sorted(path.parent.name for path in folder.glob(f"*/{LIST}") if path.parent.name.lower() in SPLITS)
-    if top.is_file():
-        if below:
-            raise SourceError(
-                f"{folder} has a {LIST} and {below[0]} has one too; expected one at the top or one a split"
-            )
-        return {"all": top}
-    if not below:
-        return {}
-    splits = split_folders(folder)
-    if missing := [path.name for path in splits.values() if path.name not in below]:
-        verb = "has" if len(missing) == 1 else "have"
-        raise SourceError(
-            f"{folder}: {below[0]} has a {LIST} but {', '.join(missing)} {verb} none; expected one a split"
-        )
-    return {split: path / LIST for split, path in splits.items()}
+    entries: list[_Entry] = field(default_factory=list)
+    malformed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    by_how: Counter[How] = field(default_factory=Counter)
+    """How its files were found."""
 
 
-def read_lists(lists: Mapping[SplitName, Path]) -> LabelledFiles:
+def read_lists(found: FoundLists) -> LabelledFiles:
     """The files that these lists name, all of which are there.
 
     Raises:
         SourceError: lines that cannot be understood, files that are missing, or no line at all: all of them in one
             message.
     """
-    found, wrong = LabelledFiles(), []
-    for split, path in lists.items():
-        entries, complaints = _read_list(path)
-        wrong += complaints
-        labels_of, repeats, not_one = _joined(path, entries)
-        found.not_one = found.not_one or not_one
-        present = set(images_below(path.parent))
-        missing = [file for file in labels_of if not _is_there(path.parent, file, present)]
-        if missing:
-            wrong.append(
-                f"{len(missing):,} of the {len(labels_of):,} files in {path} {_verb(missing)} missing "
-                f"({_some(missing)})"
-            )
-        if unlisted := sorted(present - labels_of.keys()):
-            found.warnings.append(
-                f"left out {_count(unlisted, 'image')} in {path.parent}, not in its {LIST} ({_some(unlisted)})"
-            )
+    listed = LabelledFiles(notes=[how_taken(found.names)] if found.names else [])
+    wrong: list[str] = []
+    used: dict[Path, set[str]] = {}
+    for split, one in found.lists.items():
+        gone_through = _go_through(one, splits=split == "all" and one.columns.split is not None)
+        wrong += _complaints(one, gone_through)
+        listed.notes += _how_read(one, gone_through)
+        labels_of, repeats, not_one = _joined(one.path, gone_through.entries)
+        listed.not_one = listed.not_one or not_one
+        used.setdefault(one.disk.folder, set()).update(labels_of)
         if repeats:
-            found.warnings.append(
-                f"{_count(repeats, 'line')} of {path} {'repeats' if len(repeats) == 1 else 'repeat'} an earlier one "
-                f"({_some(repeats)})"
-            )
-        found.splits[split] = [(path.parent / file, labels) for file, labels in labels_of.items()]
+            verb = "repeats" if len(repeats) == 1 else "repeat"
+            listed.warnings.append(f"{_count(repeats, 'line')} of {one.path} {verb} an earlier one ({_some(repeats)})")
+        splits = {entry.file: entry.split for entry in gone_through.entries}
+        meaning = splits_of(dict.fromkeys(splits.values()), f"column {one.columns.split_name} of {one.path}")
+        listed.notes += [how_taken(meaning)] * bool(meaning)
+        for file, labels in labels_of.items():
+            part = listed.splits.setdefault(meaning.get(splits[file], split), [])
+            part.append((one.disk.folder / file, labels))
     if wrong:
         raise SourceError("; ".join(wrong))
-    if "all" in lists:
-        found.warnings += _of_folders_named_like_splits(lists["all"].parent)
-    return found
+    listed.warnings += _left_out(found, used)
+    return listed
+
+
+def _go_through(one: FoundList, splits: bool) -> _List:
+    """
+    Args:
+        splits: whether each line says its split.
+    """
+    result = _List()
+    labels_in = label_parser(one.columns)
+    split_of: dict[str, str] = {}
+    for line, row in one.rows[bool(one.columns.names) :]:
+        try:
+            if len(row) != one.columns.count:
+                raise ValueError(f"{_count(row, 'value')} instead of {one.columns.count}")
+            name, labels = row[one.columns.file], labels_in(row)
+            split = _split_of(row, one) if splits else ""
+            file, how = one.disk.find(name)
+            if how == "outside":
+                raise ValueError(f"{name.strip()[:99]!r} is no path from the list's folder on")
+            if how == "ambiguous":
+                raise ValueError(f"{name.strip()[:99]!r} may be {file}; write the path")
+            if split_of.setdefault(file, split) != split:
+                raise ValueError(f"{file} is in {split_of[file]} and in {split}")
+        except ValueError as err:
+            result.malformed.append(f"line {line}: {err}")
+            continue
+        result.by_how[how] += 1
+        result.entries.append(_Entry(line, file, labels, split))
+        if how == "missing":
+            result.missing.append(file)
+    return result
+
+
+def _split_of(row: list[str], one: FoundList) -> str:
+    split = row[one.columns.split or 0].strip()
+    if not is_split(split):
+        raise ValueError(f"{split[:30]!r} in column {one.columns.split_name} names no split")
+    return split
+
+
+def _complaints(one: FoundList, found: _List) -> list[str]:
+    """What is wrong with a list, a sentence each."""
+    complaints: list[str] = []
+    if found.malformed:
+        plain = one.columns.count == 2 and one.writing.separator == ","
+        expected = LINE if plain else f"of {one.columns.count} values, a file's path and its labels among them"
+        shown = "; ".join(found.malformed[:3]) + ("; ..." if len(found.malformed) > 3 else "")
+        lines = f"{_count(found.malformed, 'line')} of {one.path} {_verb(found.malformed)} not"
+        complaints.append(f"{lines} {expected} ({shown})")
+    elif not found.entries:
+        complaints.append(f"{one.path} lists no file; expected lines of {LINE}")
+    if missing := list(dict.fromkeys(found.missing)):
+        files = len({entry.file for entry in found.entries})
+        like = next(((file, near) for file in missing[:99] if (near := one.disk.like(file))), None)
+        hint = f"; {like[0]} is called {like[1]} there: write it the same, in case and ending" if like else ""
+        complaints.append(
+            f"{len(missing):,} of the {files:,} files in {one.path} {_verb(missing)} missing ({_some(missing)}){hint}"
+        )
+    return complaints
+
+
+def _how_read(one: FoundList, found: _List) -> list[str]:
+    """How a list was taken, where that is not as any list is."""
+    words = one.writing.in_words() + one.columns.in_words()
+    if found.by_how["name"]:
+        words.append(f"{found.by_how['name']:,} files found by less than their path")
+    return [f"{one.path}: {'; '.join(words)}"] if words else []
+
+
+def _left_out(found: FoundLists, used: Mapping[Path, set[str]]) -> list[str]:
+    """Images that no list names, a sentence a folder; tables and folders that were not taken for what they may be."""
+    sentences: list[str] = []
+    for folder, files in used.items():
+        lists = [one for one in found.lists.values() if one.disk.folder == folder]
+        if unlisted := sorted(lists[0].disk.present - files):
+            names = ", ".join(one.path.name for one in lists)
+            sentences.append(
+                f"left out {_count(unlisted, 'image')} in {folder}, not in its {names} ({_some(unlisted)})"
+            )
+    if found.aside:
+        sentences.append(
+            f"left aside {', '.join(found.aside)}, which {'list' if len(found.aside) > 1 else 'lists'} files too"
+        )
+    whole = found.lists.get("all")
+    if whole is not None and whole.columns.split is None:
+        sentences += _of_folders_named_like_splits(whole.disk.folder)
+    return sentences
 
 
 def _joined(path: Path, entries: list[_Entry]) -> tuple[dict[str, tuple[str, ...]], list[str], str]:
@@ -121,7 +182,8 @@ def _joined(path: Path, entries: list[_Entry]) -> tuple[dict[str, tuple[str, ...
     labels_of: dict[str, tuple[str, ...]] = {}
     repeats: list[str] = []
     not_one = ""
-    for line, file, labels in entries:
+    for entry in entries:
+        line, file, labels = entry.line, entry.file, entry.labels
         before = labels_of.get(file)
         if before is not None and set(before) == set(labels):
             repeats.append(file)
@@ -136,68 +198,10 @@ def _joined(path: Path, entries: list[_Entry]) -> tuple[dict[str, tuple[str, ...
 
 
 def _of_folders_named_like_splits(folder: Path) -> list[str]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS)
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and is_split(path.name))
     if not names:
         return []
     return [f"{', '.join(names)} in {folder} are not taken for splits: put a {LIST} into each of them for that"]
-
-
-def _read_list(path: Path) -> tuple[list[_Entry], list[str]]:
-    """The lines of a list; and what is wrong with it."""
-    entries: list[_Entry] = []
-    malformed: list[str] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            rows = (row for row in reader if len(row) > 1 or "".join(row).strip())  # a blank line is none
-            for number, row in enumerate(rows):
-                if number == 0 and _is_header(row):
-                    continue
-                try:
-                    entries.append((reader.line_num, *_parse(row)))
-                except ValueError as err:
-                    malformed.append(f"line {reader.line_num}: {err}")
-    except UnicodeDecodeError as err:
-        raise SourceError(f"{path} is not a text file in UTF-8 ({err.reason}); save it as CSV in UTF-8") from err
-    except csv.Error as err:
-        raise SourceError(f"{path} is not a CSV file: line {reader.line_num}: {err}") from err
-    complaints: list[str] = []
-    if malformed:
-        shown = "; ".join(malformed[:3]) + ("; ..." if len(malformed) > 3 else "")
-        complaints.append(f"{_count(malformed, 'line')} of {path} {_verb(malformed)} not {LINE} ({shown})")
-    elif not entries:
-        complaints.append(f"{path} lists no file; expected lines of {LINE}")
-    return entries, complaints
-
-
-def _is_header(row: list[str]) -> bool:
-    names = [name.strip().strip("\"'\ufeff").strip().lower() for name in row]
-    return len(names) == 2 and names[0] in FILE_COLUMN and names[1] in LABEL_COLUMN
-
-
-def _parse(row: list[str]) -> tuple[str, tuple[str, ...]]:
-    """A line's file and labels. Raises ValueError with what is wrong."""
-    if len(row) != 2:
-        raise ValueError(f"{_count(row, 'value')} instead of 2")
-    file, labels = row[0].strip(), row[1].strip()
-    path = PurePosixPath(file)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in file:
-        raise ValueError(f"{file[:99]!r} is no path from the list's folder on")
-    names = [label.strip() for label in labels.split(SEPARATOR)] if labels else []
-    if "" in names:
-        raise ValueError(f"an empty label in {labels[:99]!r}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"a label twice in {labels[:99]!r}")
-    return path.as_posix(), tuple(names)
-
-
-def _is_there(folder: Path, file: str, present: set[str]) -> bool:
-    try:
-        return file in present or (folder / file).is_file()  # of another ending, hidden, or behind a link to a folder
-    except OSError as err:
-        if err.errno == errno.ENAMETOOLONG:
-            return False
-        raise
 
 
 def _count(what: Sequence[str], noun: str) -> str:
@@ -209,5 +213,5 @@ def _verb(what: Sequence[str]) -> str:
     return "is" if len(what) == 1 else "are"
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -8,6 +8,7 @@ import numpy as np
 
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Source, images_of_each
+from vouch.sources.left_out import ALL_READ, LeftOut
 
 MOST_LISTED = 20
 """Classes that are listed; of more, the smallest and the largest are named."""
@@ -35,6 +36,8 @@ class Summary:
     """Heights and widths of the files, in rising order; none where images come from arrays."""
     deep: tuple[int, int, int] | None = None
     """How many files have 16 bits, and the lowest and the highest of their samples; None: none has."""
+    left_out: LeftOut = ALL_READ
+    """What was not read."""
 
     @classmethod
     def of(cls, source: Source) -> "Summary":
@@ -51,6 +54,7 @@ class Summary:
             values=_extremes([part.images for part in parts]),
             file_sizes=tuple(sorted(source.file_sizes)),
             deep=_deep([part.origins for part in parts if part.origins is not None]),
+            left_out=source.left_out,
         )
 
     @property
@@ -67,8 +71,9 @@ class Summary:
             count, lowest, highest = self.deep
             which = "the files" if count == self.images else f"{count:,} files"
             deep = f" ({which} have 16 bits, {lowest:,} to {highest:,})"
+        found = f"read {self.images:,} images{not_read(self.left_out)}"
         return (
-            f"read {self.images:,} images: {in_words(self.task, self.classes, self.unlabelled)}, {height} x {width} "
+            f"{found}: {in_words(self.task, self.classes, self.unlabelled)}, {height} x {width} "
             f"pixels{self._files()}, {self.colour}, values {low} to {high}{deep}"
         )
 
@@ -85,6 +90,7 @@ class Summary:
             "values": list(self.values),
             "file_sizes": len(self.file_sizes),
             "files_of_16_bits": self.deep[0] if self.deep else 0,
+            "left_out": self.left_out.as_json(),
         }
 
     def _files(self) -> str:
@@ -96,6 +102,11 @@ class Summary:
         if len(by_area) == 1:
             return f" (files of {first})"
         return f" (files of {len(by_area):,} sizes, {first} to {last})"
+
+
+def not_read(left_out: LeftOut) -> str:
+    """` and left out 3`, to be put behind how many images were read; empty where none was left out."""
+    return f" and left out {left_out.images:,}" if left_out.images else ""
 
 
 def in_words(task: Task, classes: Sequence[tuple[str, int]], unlabelled: int = 0) -> str:

@@ -23,6 +23,7 @@ from vouch.bundle.validation import Validation, pack
 from vouch.cli.console import progress_bar, say
 from vouch.cli.settings import flag_name
 from vouch.cli.stopping import finishing
+from vouch.sources.split_names import Part
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import Exam, examine
@@ -40,7 +41,7 @@ from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.settings import AFTER_FITTING, NOT_DECIDING, OF_THE_RECIPE, TrainSettings
-from vouch.trainer.splits.split import Part, Splits, data_digest
+from vouch.trainer.splits.split import Splits, data_digest
 
 
 def run(settings: TrainSettings) -> Trained | None:

@@ -1,4 +1,4 @@
-"""Decoding of callers' PNG and JPEG files, off the event loop, a file of a call at a time.
+"""Decoding of callers' PNG, JPEG and WebP files, off the event loop, a file of a call at a time.
 
 What a file costs is known from its headers before it is decoded. Cheap files go before dear ones that came a little
 earlier, and one thread is never given to a large file, so that a few of these do not keep everybody else waiting. What
@@ -17,7 +17,8 @@ from functools import partial
 import numpy as np
 
 from vouch.bundle.errors import InvalidImage
-from vouch.bundle.image_parts import ImageParts, image_parts
+from vouch.bundle.image_parts import image_parts
+from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode_bytes, decode_parts
 from vouch.server.budget import UNBOUNDED, Budget, Hold

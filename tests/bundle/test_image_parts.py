@@ -12,7 +12,8 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from tests.hostile.images import HOSTILE, chunk, jpeg, png, with_scans, with_segment
 from vouch.bundle.errors import InvalidImage
-from vouch.bundle.image_parts import MAX_SCANS, ORIENTATION, image_parts
+from vouch.bundle.image_parts import MAX_SCANS, image_parts
+from vouch.bundle.images.orientation import ORIENTATION
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode, look
 

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 REASONS = {
     "2-large.jpg": "the message is too large for ",
-    "3-none.png": "expected a PNG or JPEG image; these 6 bytes are ",
+    "3-none.png": "expected PNG, JPEG or WebP; found a GIF picture",
     "4-wide.png": "the image has 8,001 x 8,000 pixels; at most 64,000,000 are taken",
     "in/4-half.png": "",
     "in/6-gone.png": "cannot be read: No such file or directory",

@@ -199,7 +199,7 @@ async def test_files_that_cannot_be_read_are_named_in_one_message(serving: Servi
 
     with pytest.raises(
         SourceError,
-        match=r"2 of the 14 images in .*first/broken.png: expected a PNG or JPEG image.*not one; first/gone.png: is no",
+        match=r"2 of the 14 images .*first/broken.png: expected PNG,.*found text \('no image'\); first/gone.png: is no",
     ):
         await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
     assert calls(serving) == 12 + 1 + 1

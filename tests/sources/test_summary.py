@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from vouch.sources.examples import Examples, Source
+from vouch.sources.left_out import LeftOut
 from vouch.sources.load import load
 from vouch.sources.split_names import SplitName
 from vouch.sources.summary import Summary
@@ -97,6 +98,7 @@ def test_several_labels_are_called_so() -> None:
         "values": [0, 0],
         "file_sizes": 0,
         "files_of_16_bits": 0,
+        "left_out": {"images": 0},
     }
 
 
@@ -112,3 +114,14 @@ def test_all_splits_are_counted_together() -> None:
     sentence = Summary.of(source).sentence()
 
     assert sentence == "read 3 images: 2 classes (a 1, b 2), 1 x 1 pixels, grey, values 9 to 200"
+
+
+def test_images_that_were_left_out_are_counted() -> None:
+    """Whoever reads the line or the JSON knows that there were more."""
+    parts: dict[SplitName, Examples] = {"all": Examples(np.zeros((3, 1, 1), np.uint8), np.array([0, 1, 1]))}
+    left_out = LeftOut.of({"broken": ["a/1.png: it is empty"], "system": ["a/Thumbs.db"]})
+
+    summary = Summary.of(Source("made up", ("a", "b"), parts, left_out=left_out))
+
+    assert summary.sentence().startswith("read 3 images and left out 1: 2 classes (a 1, b 2)")
+    assert summary.as_json()["left_out"]["images"] == 1

@@ -12,7 +12,7 @@ import vouch.sources.storage
 import vouch.trainer.limits
 from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import SplitName
+from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train

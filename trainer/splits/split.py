@@ -7,7 +7,6 @@ the same there is a warning. Images are looked at in rows of the source, and cop
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -16,13 +15,13 @@ from vouch.bundle.multi_label import Task
 from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Examples, Source, images_of_each
 from vouch.sources.names import Names
+from vouch.sources.split_names import Part
 from vouch.sources.summary import Summary
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits.balance import uneven_classes
 from vouch.trainer.splits.near_duplicates import Hashed, near_duplicates
 from vouch.trainer.splits.stratify import stratify
 
-Part = Literal["fit", "tune", "validation"]
 SHOWN = 3
 """Images that a message names."""
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.hostile.images import chunk, jpeg, png
-from vouch.bundle.image_parts import ImageParts, image_parts
+from vouch.bundle.image_parts import image_parts
+from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode_bytes
 from vouch.server.budget import Budget, Hold, worker_budget

@@ -51,9 +51,11 @@ def colour_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=[(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")], ids=str)
+@pytest.fixture(
+    scope="module", params=[(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")], ids=str
+)
 def page(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Page]:
-    """The report, open; complaints and requests are held against it at the end."""
+    """The report, opened once for all of these tests; complaints and requests are held against it at the end."""
     width, scheme = request.param
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vouch.sources.examples import Examples, Source, SplitName
+from vouch.sources.examples import Examples, Source
 from vouch.sources.names import Names
+from vouch.sources.split_names import Part, SplitName
 from vouch.trainer.errors import TrainError
-from vouch.trainer.splits.split import Part, Splits, data_digest, make_splits
+from vouch.trainer.splits.split import Splits, data_digest, make_splits
 
 CLASSES = ("a", "b", "c")
 

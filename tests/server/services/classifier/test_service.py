@@ -69,7 +69,7 @@ async def test_an_encoded_image_gets_the_same_answer_as_its_pixels(serving: Serv
         (pb.PredictRequest(encoded=pb.EncodedImages()), "expected 1 to 500 images in a request, got 0"),
         (
             pb.PredictRequest(encoded=pb.EncodedImages(files=[png(np.zeros((4, 4), np.uint8)), b"GIF89a..."])),
-            "file 1: expected a PNG or JPEG image",
+            "file 1: expected PNG, JPEG or WebP; found a GIF picture",
         ),
     ],
 )

@@ -1,0 +1,173 @@
+"""Which tables of a folder are lists of its files: `labels.csv`, or one in each split's folder, or one for each split.
+
+A table of another name counts where it names files of the folder and their labels; beside class folders only where
+its header calls a column as labels are called. Reads the tables, and no image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vouch.sources.errors import SourceError
+from vouch.sources.layout import split_folders
+from vouch.sources.list_columns import Columns, NoColumns
+from vouch.sources.list_text import UnreadableText, read_list_text
+from vouch.sources.listed_files import FilesOnDisk, count_found
+from vouch.sources.split_names import SplitName, is_split, split_in, splits_of
+from vouch.sources.text_tables import SUFFIXES, Rows, Writing
+
+LIST = "labels.csv"
+STEM = "labels"
+SAMPLE = 50
+"""Rows of a table of another name of which one must name a file."""
+MOST_TABLES = 50
+"""Tables of a folder that are looked at."""
+
+
+@dataclass(frozen=True)
+class FoundList:
+    """A list, read as a table."""
+
+    path: Path
+    disk: FilesOnDisk
+    """The images of the folder where its paths begin."""
+    rows: Rows
+    columns: Columns
+    writing: Writing
+
+
+@dataclass(frozen=True)
+class FoundLists:
+    """The lists of a folder."""
+
+    lists: Mapping[SplitName, FoundList]
+    """One for `all`, or one a split; empty where there is none."""
+    names: Mapping[str, SplitName]
+    """The folders or tables that are splits, where each has a list."""
+    aside: tuple[str, ...] = ()
+    """Tables beside them that are not read."""
+
+
+def find_lists(folder: Path) -> FoundLists:
+    """The lists of a folder.
+
+    Raises:
+        SourceError: a list at the top and in a split as well, in some splits and not in others, several that could be
+            meant, or one that does not say what its columns are.
+        OSError: the folder, or a table in it, cannot be read.
+    """
+    below = {path.name: path for path in sorted(folder.iterdir()) if is_split(path.name) and path.is_dir()}
+    if top := _called_labels(folder):
+        if twice := [name for name, path in below.items() if _called_labels(path)]:
+            raise SourceError(
+                f"{folder} has a {LIST} and {twice[0]} has one too; expected one at the top or one a split"
+            )
+        return FoundLists({"all": _read(top, FilesOnDisk(folder))}, {})
+    in_splits = {name: found for name, path in below.items() if (found := _list_in(path))}
+    return _one_a_split(folder, in_splits) if in_splits else _at_the_top(folder)
+
+
+def _one_a_split(folder: Path, lists: Mapping[str, FoundList]) -> FoundLists:
+    splits = split_folders(folder)
+    if missing := [path.name for path in splits.values() if path.name not in lists]:
+        name, found = next(iter(lists.items()))
+        verb = "has" if len(missing) == 1 else "have"
+        raise SourceError(
+            f"{folder}: {name} has a {found.path.name} but {', '.join(missing)} {verb} none; expected one a split"
+        )
+    names = {path.name: split for split, path in splits.items()}
+    return FoundLists({split: lists[name] for name, split in names.items()}, names)
+
+
+def _list_in(folder: Path) -> FoundList | None:
+    """The list in a split's folder: `labels.csv`, or the only table that lists its files."""
+    if path := _called_labels(folder):
+        return _read(path, FilesOnDisk(folder))
+    found = _tables_that_list(folder)
+    if len(found) > 1:
+        raise _several(folder, found)
+    return found[0] if found else None
+
+
+def _at_the_top(folder: Path) -> FoundLists:
+    """One table for each split, such as train.csv and val.csv, or the only one that lists files."""
+    found = _tables_that_list(folder)
+    by_word: dict[str, list[FoundList]] = {}
+    for one in found:
+        by_word.setdefault(split_in(one.path.stem), []).append(one)
+    without = by_word.pop("", [])
+    if twice := next((same for same in by_word.values() if len(same) > 1), without if not by_word else []):
+        if len(twice) > 1:
+            raise _several(folder, twice)
+        return FoundLists({"all": twice[0]}, {})
+    splits = splits_of(by_word, str(folder))
+    lists = {split: by_word[word][0] for word, split in splits.items()}
+    names = {lists[split].path.name: split for split in splits.values()}
+    return FoundLists(lists, names, tuple(one.path.name for one in without) if lists else ())
+
+
+def _several(folder: Path, found: Sequence[FoundList]) -> SourceError:
+    names = ", ".join(one.path.name for one in found[:5])
+    return SourceError(
+        f"{folder} has several tables that list its files, {names}; call the one that is meant {LIST}, or give each "
+        "split one, such as train.csv and val.csv"
+    )
+
+
+def _tables_that_list(folder: Path) -> list[FoundList]:
+    """Of any name.
+
+    Raises:
+        SourceError: there is none, but one names files that lie in no class folders, and does not say their labels.
+    """
+    tables = _tables(folder)
+    disk = FilesOnDisk(folder) if tables else None
+    if disk is None or not disk.present:
+        return []
+    surely = _in_class_folders(disk)
+    found: list[FoundList] = []
+    unclear: list[str] = []
+    for path in tables[:MOST_TABLES]:
+        try:
+            one = _read(path, disk)
+        except UnreadableText:
+            continue
+        except SourceError as err:
+            unclear.append(str(err))
+            continue
+        if _names_files(one) and (one.columns.surely or not surely):
+            found.append(one)
+    if unclear and not found and not surely:
+        raise SourceError(unclear[0])
+    return found
+
+
+def _names_files(found: FoundList) -> bool:
+    files = (row[found.columns.file] for _, row in found.rows[:SAMPLE] if len(row) == found.columns.count)
+    return count_found(found.disk, files) > 0
+
+
+def _in_class_folders(disk: FilesOnDisk) -> bool:
+    """Whether all images lie in two or more folders, those of splits aside."""
+    paths = [file.split("/") for file in disk.present]
+    inner = [path[1:] if is_split(path[0]) else path for path in paths]
+    return all(len(path) > 1 for path in inner) and len({path[0] for path in inner}) > 1
+
+
+def _called_labels(folder: Path) -> Path | None:
+    return next((path for path in _tables(folder) if path.stem.lower() == STEM), None)
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _read(path: Path, disk: FilesOnDisk) -> FoundList:
+    try:
+        return FoundList(path, disk, *read_list_text(path, disk))
+    except NoColumns as err:
+        raise SourceError(f"{path}: {err}") from err

@@ -1,0 +1,184 @@
+"""What the columns of a list of files mean: which names the files, which the labels, which the splits.
+
+Names decide where they say it; else what lies on the disk does, or that only one column is left. Nothing is guessed:
+what fits several columns is an error that names them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vouch.sources import column_names
+from vouch.sources.column_names import listed, plain, tidy
+from vouch.sources.layout import is_image
+from vouch.sources.listed_files import FilesOnDisk, count_found
+from vouch.sources.split_names import is_split
+from vouch.sources.text_tables import Rows, is_number
+
+SAMPLE = 50
+"""Rows that are looked at, to find the columns."""
+TRUE, FALSE = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
+"""What a column of a class holds, in any case."""
+
+
+class NoColumns(Exception):
+    """A table does not say which column is which; the message says why."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Places of the columns, from 0."""
+
+    file: int
+    count: int
+    """Values a row."""
+    labels: tuple[int, ...]
+    """One column of labels; or a column for each class, with 1 where a file has it."""
+    names: tuple[str, ...] = ()
+    """What the header calls each; none without a header."""
+    split: int | None = None
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether there is a column for each class."""
+        return len(self.labels) > 1
+
+    @property
+    def split_name(self) -> str:
+        """What the column of splits is called; empty where there is none."""
+        return self.names[self.split] if self.split is not None and self.names else ""
+
+    @property
+    def surely(self) -> bool:
+        """Whether the header calls a column as labels are called."""
+        return len(self.labels) == 1 and bool(self.names) and plain(self.names[self.labels[0]]) in column_names.LABEL
+
+    def in_words(self) -> list[str]:
+        """What is worth a note: nothing of a file and its label, called so or without a header."""
+        if self.count == 2 and not self.file and (self.surely or not self.names):
+            return []
+        called = self.names or tuple(str(number) for number in range(1, self.count + 1))
+        chosen = [called[column] for column in self.labels]
+        classes = f"classes from {len(chosen):,} columns of 0 and 1 ({listed(chosen)})"
+        words = [
+            f"files from column {called[self.file] or self.file + 1}",
+            classes if self.one_hot else f"labels from column {chosen[0]}",
+        ]
+        if self.split is not None:
+            words.append(f"splits from column {called[self.split]}")
+        used = {self.file, self.split, *self.labels}
+        aside = [name for column, name in enumerate(called) if column not in used]
+        return words + [f"left aside: {listed(aside)}"] * bool(aside)
+
+
+def columns_of(rows: Rows, disk: FilesOnDisk) -> Columns:
+    """The columns of a list, by its first row and, where that leaves a question, by the others.
+
+    Raises:
+        NoColumns: a header does not say which are the files and their labels, or says it twice.
+    """
+    first, others = rows[0][1], [row for _, row in rows[1:]]
+    names = tuple(tidy(name) for name in first)
+    if not _is_header(names, disk):
+        swapped = len(first) == 2 and not _found(disk, [first, *others], 0) and _found(disk, [first, *others], 1)
+        return Columns(1, 2, (0,)) if swapped else Columns(0, 2, (1,))
+    whole = [row for row in others if len(row) == len(names)]
+    file = _file_column(names, whole, disk)
+    rest = [column for column in range(len(names)) if column != file]
+    split = next((column for column in rest if _is_split(names[column], whole, column)), None)
+    rest = [column for column in rest if column != split]
+    return Columns(file, len(names), _label_columns(names, rest, whole), names, split)
+
+
+def _is_header(names: tuple[str, ...], disk: FilesOnDisk) -> bool:
+    """Whether the first row names columns: one is called as files or labels are, and none is a file."""
+    if len(names) < 2 or any(is_image(name) or ("/" in name and disk.find(name)[1] == "path") for name in names):
+        return False
+    file, label = (any(plain(name) in known for name in names) for known in (column_names.FILE, column_names.LABEL))
+    return (file and label) or ((file or label) and not any(count_found(disk, [name]) for name in names if name))
+
+
+def _found(disk: FilesOnDisk, rows: Sequence[Sequence[str]], column: int) -> int:
+    return count_found(disk, [row[column] for row in rows[:SAMPLE] if column < len(row)])
+
+
+def _file_column(names: tuple[str, ...], rows: list[list[str]], disk: FilesOnDisk) -> int:
+    """
+    Raises:
+        NoColumns: none names files.
+    """
+    named = [column for column, name in enumerate(names) if plain(name) in column_names.FILE]
+    found = {column: _found(disk, rows, column) for column in range(len(names))}
+    best = max(found.values())
+    if best and (best_named := [column for column in named if found[column] * 2 >= best]):
+        return best_named[0]
+    if best:
+        return next(column for column in found if found[column] == best)
+    if not named:
+        raise NoColumns(f"its header ({listed(list(names))}) names no column of files; call that column file")
+    strong = [column for column in named if plain(names[column]) not in column_names.INDEX | {"name"}]
+    return (strong or named)[0]
+
+
+def _is_split(name: str, rows: list[list[str]], column: int) -> bool:
+    return plain(name) in column_names.SPLIT and any(is_split(row[column].strip()) for row in rows[:SAMPLE])
+
+
+def _label_columns(names: tuple[str, ...], rest: list[int], rows: list[list[str]]) -> tuple[int, ...]:
+    """
+    Raises:
+        NoColumns: no column is called a label and several could be; or several are called so.
+    """
+    named = [column for column in rest if plain(names[column]) in column_names.LABEL]
+    if len(named) > 1 and not _same_classes([[row[column] for row in rows] for column in named]):
+        raise NoColumns(
+            f"its header names several columns of labels ({listed([names[column] for column in named])}); remove or "
+            "rename all but one"
+        )
+    if named:
+        in_words = [column for column in named if not all(is_number(row[column]) for row in rows[:SAMPLE])]
+        return ((in_words or named)[0],)
+    rest = [column for column in rest if plain(names[column]) not in column_names.INDEX]
+    if len(rest) == 1:
+        return (rest[0],)
+    if rest and rows and all(_is_flag(row[column]) for row in rows[:SAMPLE] for column in rest):
+        return tuple(rest)
+    raise NoColumns(
+        f"its header ({listed(list(names))}) names no column of labels; call that column label, or give each class a "
+        "column of 0 and 1 and remove the columns that are no class"
+    )
+
+
+def _is_flag(value: str) -> bool:
+    return value.strip().lower() in TRUE | FALSE
+
+
+def _same_classes(columns: Sequence[Sequence[str]]) -> bool:
+    """Whether columns say the same in other words: each value of one goes with one value of the others."""
+    together = set(zip(*columns, strict=True))
+    return all(len(set(column)) == len(together) for column in columns)
+
+
+def label_parser(columns: Columns) -> Callable[[list[str]], tuple[str, ...]]:
+    """What gives the labels of a row; raises ValueError with what is wrong."""
+    return (
+        (lambda row: _of_flags(columns, row))
+        if columns.one_hot
+        else (lambda row: _split_labels(row[columns.labels[0]]))
+    )
+
+
+def _of_flags(columns: Columns, row: list[str]) -> tuple[str, ...]:
+    for column in columns.labels:
+        if not _is_flag(row[column]):
+            raise ValueError(f"{row[column][:20]!r} in column {columns.names[column][:30]}, expected 0 or 1")
+    return tuple(columns.names[column] for column in columns.labels if row[column].strip().lower() in TRUE)
+
+
+def _split_labels(value: str) -> tuple[str, ...]:
+    value = value.strip()
+    names = [label.strip() for label in value.replace("|", ";").split(";")] if value else []
+    if "" in names:
+        raise ValueError(f"an empty label in {value[:99]!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"a label twice in {value[:99]!r}")
+    return tuple(names)

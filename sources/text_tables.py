@@ -1,0 +1,116 @@
+"""Tables as text, however a spreadsheet wrote them: which encoding, what stands between the values. Bounded.
+
+Knows nothing of what the columns mean.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vouch.sources.errors import SourceError
+
+SUFFIXES = (".csv", ".tsv")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+UTF8 = "utf-8-sig"
+"""With or without the mark that spreadsheets write first."""
+MAX_LINE_BYTES = 16 << 20
+"""Of the longest line: 1,024 x 1,024 pixels in colour. It is in memory as a whole."""
+PROBE_BYTES = 4096
+CHUNK_BYTES = 1 << 20
+
+Rows = list[tuple[int, list[str]]]
+"""Rows that are not blank, each with the number of its last line, counted from 1."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a table is written down."""
+
+    encoding: str
+    separator: str = ","
+    skipped: int = 0
+    """Lines before the table: 1 where the first says `sep=;`."""
+
+    def in_words(self) -> list[str]:
+        """What is worth a note; nothing of commas and UTF-8."""
+        words = [f"{SEPARATORS[self.separator]} between its values"] * (self.separator != ",")
+        names = {"cp1252": "Windows-1252 text (Latin-1)"}
+        return words + [names.get(self.encoding, "UTF-16 text")] * (self.encoding != UTF8)
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding that the first bytes show: UTF-16 by its mark or by its zero bytes, else UTF-8.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(PROBE_BYTES)
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    zeros = [start[first::2].count(0) for first in (0, 1)]
+    half = len(start) // 2
+    if half and zeros[1] > half / 2 and not zeros[0]:
+        return "utf-16-le"
+    if half and zeros[0] > half / 2 and not zeros[1]:
+        return "utf-16-be"
+    return UTF8
+
+
+def check_lines(path: Path, most: int = MAX_LINE_BYTES) -> None:
+    """Whether every line is short enough to be held in memory.
+
+    Raises:
+        SourceError: one is not.
+        OSError: the file cannot be read.
+    """
+    number, run = 1, 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            first, last = _ends(chunk)
+            if run + (len(chunk) if first < 0 else first) > most:
+                raise SourceError(f"{path}: line {number:,} has over {most:,} bytes; expected a line for each image")
+            number += chunk.count(b"\n")
+            run = run + len(chunk) if first < 0 else len(chunk) - 1 - last
+
+
+def _ends(chunk: bytes) -> tuple[int, int]:
+    """Where the first line of a piece ends, and the last; -1 where none does."""
+    firsts = [at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0]
+    return min(firsts, default=-1), max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+
+
+def rows_of(lines: Iterable[str], writing: Writing, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table that are not blank, each with the number of its last line.
+
+    Args:
+        lines: from the first on.
+        strict: whether quotes in wrong places are an error.
+
+    Raises:
+        csv.Error: as the csv module finds it.
+    """
+    reader = csv.reader(lines, delimiter=writing.separator, strict=strict)
+    for row in reader:
+        if reader.line_num > writing.skipped and (len(row) > 1 or "".join(row).strip()):
+            yield reader.line_num, row
+
+
+def said_separator(first_line: str) -> str:
+    """The separator that a first line `sep=;` names, as spreadsheets write it; empty where it does not."""
+    name, _, said = first_line.strip("\ufeff\"' \r\n").partition("=")
+    return said if name.lower() == "sep" and said in SEPARATORS else ""
+
+
+def numbers_of(row: Sequence[str]) -> int:
+    """How many of the values are numbers."""
+    return sum(map(is_number, row))
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a number, written with a point; infinities are none."""
+    try:
+        return abs(float(text)) < float("inf")
+    except ValueError:
+        return False

@@ -1,0 +1,314 @@
+"""Lists of files as people and their programs write them: headers, separators, encodings, names, splits, many tables.
+
+No image is read: what is asked for is which files have which labels.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vouch.sources.errors import SourceError
+from vouch.sources.folders import ListedFiles, list_image_folder
+
+FILES = ("a.png", "b.png", "c.png")
+EXPECTED = {"a.png": ("cat",), "b.png": ("dog",), "c.png": ("cat",)}
+
+
+def put(folder: Path, lists: Mapping[str, str | bytes] | str | bytes, files: Iterable[str] = FILES) -> Path:
+    """A folder with these empty files and these tables; one is called labels.csv."""
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    for name, content in (lists if isinstance(lists, Mapping) else {"labels.csv": lists}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def labels_of(folder: Path, listed: ListedFiles, split: str = "all") -> dict[str, tuple[str, ...]]:
+    part = next(part for name, part in listed.files.items() if name == split)
+    return {path.relative_to(folder).as_posix(): labels for path, labels in part}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "filename,label",
+        "image,label",
+        "path,label",
+        "id,breed",
+        "File Name,Class",
+        "img_path,category",
+        "Image Index,Finding Labels",
+        "image_id,dx",
+        "ID_code,species",
+        "image,plant",
+        '"file","Target"',
+    ],
+)
+def test_any_header_that_names_files_or_labels_is_one(tmp_path: Path, header: str) -> None:
+    """It is never taken for a file that is missing."""
+    folder = put(tmp_path, f"{header}\na.png,cat\nb.png,dog\nc.png,cat\n")
+
+    listed = list_image_folder(folder)
+
+    assert (listed.task, labels_of(folder, listed)) == ("single_label", EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("file;label\na.png;cat\nb.png;dog\nc.png;cat\n", "semicolons between its values"),
+        ("file\tlabel\na.png\tcat\nb.png\tdog\nc.png\tcat\n", "tabs between its values"),
+        ("file|label\na.png|cat\nb.png|dog\nc.png|cat\n", "bars between its values"),
+        ("a.png;cat\nb.png;dog\nc.png;cat\n", "semicolons between its values"),
+        ("sep=;\na.png;cat\nb.png;dog\nc.png;cat\n", "semicolons between its values"),
+        ("\ufeffsep=;\r\nfile;label\r\na.png;cat\r\nb.png;dog\r\nc.png;cat\r\n", "semicolons between its values"),
+        ('"file";"label"\n"a.png";"cat"\n"b.png";"dog"\n"c.png";"cat"\n', "semicolons between its values"),
+        ("file,label\na.png,cat\nb.png,dog\nc.png,cat\n".encode("utf-16"), "UTF-16 text"),
+        ("file,label\na.png,cat\nb.png,dog\nc.png,cat\n".encode("utf-16-le"), "UTF-16 text"),
+        ("a.png,cat\nb.png,dog\nc.png,cat\n".encode("utf-16-be"), "UTF-16 text"),
+        ("a.png\tcat\nb.png\tdog\nc.png\tcat\n".encode("utf-16"), "tabs between its values; UTF-16 text"),
+        ("cat,a.png\ndog,b.png\ncat,c.png\n", "files from column 2; labels from column 1"),
+        ("label,file\ncat,a.png\ndog,b.png\ncat,c.png\n", "files from column file; labels from column label"),
+        (",id,file,label\n0,x,a.png,cat\n1,y,b.png,dog\n2,z,c.png,cat\n", "left aside: '', id"),
+        ("id,file,label\n1,a.png,cat\n2,b.png,dog\n3,c.png,cat\n", "files from column file; labels from column label"),
+        ("file,label,width\na.png,cat,9\nb.png,dog,9\nc.png,cat,9\n", "left aside: width"),
+        ("file,class_id,class_name\na.png,0,cat\nb.png,1,dog\nc.png,0,cat\n", "labels from column class_name"),
+        ("file,cat,dog\na.png,1,0\nb.png,0,1\nc.png,1,0\n", "classes from 2 columns of 0 and 1 (cat, dog)"),
+        ("image,cat,dog\na,1.0,0.0\nb,0.0,1.0\nc,1.0,0.0\n", "3 files found by less than their path"),
+        ("file,label\na,cat\nb,dog\nc,cat\n", "3 files found by less than their path"),
+    ],
+)
+def test_spellings_are_read_and_said(tmp_path: Path, content: str | bytes, said: str) -> None:
+    """Separators, encodings, the order of columns, columns beside them, a column for each class."""
+    folder = put(tmp_path, content)
+
+    listed = list_image_folder(folder)
+
+    assert (listed.task, labels_of(folder, listed)) == ("single_label", EXPECTED)
+    assert said in listed.notes[1]
+
+
+def test_what_is_as_usual_is_not_said(tmp_path: Path) -> None:
+    """One note alone where the list is a file and its label, with commas."""
+    listed = list_image_folder(put(tmp_path, "filename,label\na.png,cat\nb.png,dog\nc.png,cat\n"))
+
+    assert listed.notes == (f"labels: one an image, as {tmp_path / 'labels.csv'} has it for every file",)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{root}/img/a.png,cat\n{root}/img/b.png,dog\n{root}/img/c.png,cat\n",
+        "img\\a.png,cat\nimg\\b.png,dog\n.\\img\\c.png,cat\n",
+        "{name}/img/a.png,cat\n{name}/img/b.png,dog\n{name}/img/c.png,cat\n",
+        "a.png,cat\nb.png,dog\nc.png,cat\n",
+        "img/a,cat\nimg/b,dog\nimg/c,cat\n",
+        "id,breed\na,cat\nb,dog\nc,cat\n",
+    ],
+    ids=["absolute", "backslashes", "from the folder's own name", "no folder", "no ending", "neither"],
+)
+def test_files_are_found_as_they_are_called(tmp_path: Path, written: str) -> None:
+    """Where only one image can be meant."""
+    folder = put(tmp_path, written.format(root=tmp_path, name=tmp_path.name), ["img/a.png", "img/b.png", "img/c.png"])
+
+    listed = list_image_folder(folder)
+
+    assert labels_of(folder, listed) == {f"img/{file}": labels for file, labels in EXPECTED.items()}
+    assert listed.warnings == ()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_letters_composed_otherwise_are_the_same(tmp_path: Path, form: str) -> None:
+    """File systems and spreadsheets differ in it, and nobody sees it."""
+    on_disk = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "é.png")
+    folder = put(tmp_path, unicodedata.normalize(form, "é.png,cat\nb.png,dog\n"), [on_disk, "b.png"])  # type: ignore[arg-type]
+
+    assert labels_of(folder, list_image_folder(folder)) == {on_disk: ("cat",), "b.png": ("dog",)}
+
+
+def test_latin_1_is_read_where_the_names_on_the_disk_bear_it_out(tmp_path: Path) -> None:
+    """Or where only a letter here and there of the labels has an accent; it is said."""
+    by_file = put(tmp_path / "1", "é.png,Möwe\nb.png,Ähre\n".encode("latin-1"), ["é.png", "b.png"])
+    by_word = put(tmp_path / "2", "a.png,Möwe\nb.png,Spatz\n".encode("cp1252"), ["a.png", "b.png"])
+
+    listed = list_image_folder(by_word)
+
+    assert labels_of(by_file, list_image_folder(by_file)) == {"é.png": ("Möwe",), "b.png": ("Ähre",)}
+    assert labels_of(by_word, listed) == {"a.png": ("Möwe",), "b.png": ("Spatz",)}
+    assert "Windows-1252 text (Latin-1)" in listed.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "files"),
+    [
+        ("a.png,кошка\nb.png,собака\n".encode("cp1251"), ["a.png", "b.png"]),
+        ("é.png,cat\nb.png,dog\n".encode("cp850"), ["é.png", "b.png"]),
+        (b"a.png,\xff\xfe\n", ["a.png"]),
+    ],
+)
+def test_other_encodings_are_refused(tmp_path: Path, content: bytes, files: list[str]) -> None:
+    """Nothing is taken for Latin-1 that may be something else."""
+    with pytest.raises(SourceError, match=r"labels\.csv is not a text file in UTF-8 .*; save it as CSV in UTF-8"):
+        list_image_folder(put(tmp_path, content, files))
+
+
+@pytest.mark.parametrize(
+    ("content", "files", "message"),
+    [
+        ("a,cat\nb,dog\n", ["a.png", "a.jpg", "b.png"], r"line 1: 'a' may be a\.jpg or a\.png; write the path"),
+        ("1.png,cat\nx/2.png,dog\n", ["x/1.png", "y/1.png", "x/2.png"], r"'1\.png' may be x/1\.png or y/1\.png"),
+        ("A.PNG,cat\nb.png,dog\n", FILES, r"missing \(A\.PNG\); A\.PNG is called a\.png there: write it the same"),
+        ("a.jpg,cat\nb.png,dog\n", FILES, r"missing \(a\.jpg\); a\.jpg is called a\.png there"),
+        ("/elsewhere/a.png,cat\nb.png,dog\n", FILES, "line 1: '/elsewhere/a.png' is no path from the list's folder"),
+        ("C:\\me\\a.png,cat\nb.png,dog\n", FILES, "is no path from the list's folder on"),
+        ("..\\a.png,cat\nb.png,dog\n", FILES, "is no path from the list's folder on"),
+        ("file,label,class\na.png,1,x\nb.png,1,y\n", FILES, r"several columns of labels \(label, class\); remove or"),
+        ("file,red,size\na.png,1,7\nb.png,0,8\n", FILES, r"\(file, red, size\) names no column of labels; call that"),
+        ("file,cat,dog\na.png,1,0\nb.png,2,1\n", FILES, "names no column of labels"),
+        ("file,cat,dog\n" + "a.png,1,0\n" * 60 + "b.png,?,1\n", FILES, r"line 62: '\?' in column cat, expected 0 or 1"),
+        ("file,label,split\na.png,x,train\nb.png,y,foo\n", FILES, "line 3: 'foo' in column split names no split"),
+        ("file,label,split\na.png,x,train\na.png,x,val\n", FILES, r"line 3: a\.png is in train and in val"),
+        ("file,label,split\na.png,x,val\nb.png,x,valid\n", FILES, "column split .*: val and valid both mean"),
+        ("file,label,note\na.png,x\nb.png,y,z\n", FILES, "is not of 3 values, a file's path.*line 2: 2 values instead"),
+    ],
+)
+def test_what_may_be_several_things_is_refused(tmp_path: Path, content: str, files: list[str], message: str) -> None:
+    """With the line, the column and what to do."""
+    with pytest.raises(SourceError, match=message):
+        list_image_folder(put(tmp_path, content, files))
+
+
+def test_several_labels_may_have_bars_between_them(tmp_path: Path) -> None:
+    """As semicolons."""
+    folder = put(tmp_path, "Image Index,Finding Labels\na.png,Mass|Edema\nb.png,Mass\nc.png,\n")
+
+    listed = list_image_folder(folder)
+
+    assert listed.task == "multi_label"
+    assert labels_of(folder, listed) == {"a.png": ("Mass", "Edema"), "b.png": ("Mass",), "c.png": ()}
+
+
+def test_columns_of_classes_may_be_any_number(tmp_path: Path) -> None:
+    """Not exactly one 1 in each line: any number of labels."""
+    folder = put(tmp_path, "file,red,round\na.png,1,1\nb.png,0,0\nc.png,1,0\n")
+
+    listed = list_image_folder(folder)
+
+    assert listed.task == "multi_label"
+    assert labels_of(folder, listed) == {"a.png": ("red", "round"), "b.png": (), "c.png": ("red",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("split", ("train", "val", "test")),
+        ("Subset", ("TRAIN", "dev", "Test")),
+        ("usage", ("Training", "valid", "test")),
+    ],
+)
+def test_a_column_of_splits_is_obeyed(tmp_path: Path, name: str, values: tuple[str, ...]) -> None:
+    """Whatever splits are called elsewhere, they may be called in a column."""
+    lines = [f"{file},x,{value}\n" for file, value in zip(FILES, values, strict=True)]
+    folder = put(tmp_path, f"file,label,{name}\n" + "".join(lines))
+
+    listed = list_image_folder(folder)
+
+    assert [labels_of(folder, listed, split) for split in ("fit", "tune", "validation")] == [
+        {file: ("x",)} for file in FILES
+    ]
+    assert any(f"{values[0]} as fit, {values[1]} as tune, {values[2]} as validation" in note for note in listed.notes)
+
+
+@pytest.mark.parametrize(
+    ("lists", "splits"),
+    [
+        ({"train.csv": "file,label\na.png,x\nb.png,y\n", "val.csv": "file,label\nc.png,x\n"}, ["fit", "validation"]),
+        ({"train_labels.csv": "id,breed\na,x\nb,y\n", "sample_submission.csv": "id,breed\nc,x\n"}, ["fit"]),
+        ({"Train.csv": "Path,ClassId\na.png,0\nb.png,1\n", "Meta.csv": "Path,ClassId\nm.png,0\n"}, ["fit"]),
+        ({"annotations.csv": "file,label\na.png,x\nb.png,y\nc.png,x\n", "sizes.csv": "w,h\n1,2\n"}, ["all"]),
+        ({"LABELS.CSV": "a.png,x\nb.png,y\nc.png,x\n", "other.csv": "a.png,1\n"}, ["all"]),
+        ({"labels.tsv": "a.png\tx\nb.png\ty\nc.png\tx\n"}, ["all"]),
+    ],
+)
+def test_lists_of_other_names_are_found(tmp_path: Path, lists: dict[str, str], splits: list[str]) -> None:
+    """One for each split, or the only table that lists files."""
+    assert list(list_image_folder(put(tmp_path, lists)).files) == splits
+
+
+def test_a_list_of_any_name_in_each_splits_folder_is_found(tmp_path: Path) -> None:
+    """With a column for each class, as annotation tools export them."""
+    lists = {f"{split}/_classes.csv": "filename, cat, dog\na.png, 1, 0\nb.png, 0, 1\n" for split in ("train", "val")}
+    folder = put(tmp_path, lists, [f"{split}/{file}" for split in ("train", "val") for file in ("a.png", "b.png")])
+
+    listed = list_image_folder(folder)
+
+    assert labels_of(folder, listed, "validation") == {"val/a.png": ("cat",), "val/b.png": ("dog",)}
+    assert "splits: train as fit, val as validation" in listed.notes
+
+
+def test_a_table_beside_class_folders_counts_only_with_a_column_of_labels(tmp_path: Path) -> None:
+    """Widths and dates of files in class folders are no classes."""
+    files = ["cat/1.png", "cat/2.png", "dog/1.png"]
+    about = put(tmp_path / "1", {"about.csv": "file,width\ncat/1.png,7\ndog/1.png,9\n"}, files)
+    list_ = put(tmp_path / "2", {"about.csv": "file,label\ncat/1.png,x\ndog/1.png,y\n"}, files)
+
+    assert labels_of(about, list_image_folder(about))["cat/2.png"] == ("cat",)
+    assert labels_of(list_, list_image_folder(list_)) == {"cat/1.png": ("x",), "dog/1.png": ("y",)}
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        (
+            {"one.csv": "a.png,x\nb.png,y\n", "two.csv": "a.png,x\nb.png,z\n"},
+            r"several tables .*one\.csv, two\.csv; call",
+        ),
+        ({"train.csv": "a.png,x\nb.png,y\n", "train_2.csv": "b.png,x\n"}, r"several tables .*train\.csv, train_2\.csv"),
+        (
+            {"my.csv": "file,red,size\na.png,1,7\nb.png,0,8\n"},
+            r"my\.csv: its header \(file, red, size\) names no column",
+        ),
+    ],
+)
+def test_which_of_several_tables_is_meant_is_not_guessed(tmp_path: Path, lists: dict[str, str], message: str) -> None:
+    """They are named, and so is the name that settles it."""
+    with pytest.raises(SourceError, match=message):
+        list_image_folder(put(tmp_path, lists))
+
+
+def test_a_list_of_any_length_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in all nor in one line."""
+    monkeypatch.setattr("vouch.sources.list_text.MAX_LIST_BYTES", 100)
+    monkeypatch.setattr("vouch.sources.list_text.MAX_LINE_BYTES", 20)
+    monkeypatch.setattr("vouch.sources.text_tables.CHUNK_BYTES", 8)
+
+    with pytest.raises(SourceError, match=r"labels\.csv has 210 bytes; expected a list of files of at most 100"):
+        list_image_folder(put(tmp_path, "a.png,x\nb.png,y\nc.png,z\n" + "x" * 186))
+    with pytest.raises(SourceError, match=r"labels\.csv: line 2 has over 20 bytes; expected"):
+        list_image_folder(put(tmp_path, "a.png,x\nb.png," + "y" * 30 + "\n"))
+
+
+@given(
+    content=st.text('ab.png,;\t|\n\r" 01', max_size=60)
+    | st.lists(
+        st.sampled_from(["file", "label", "id", "split", "train", "a.png", "a", "1", ",", ";", "\n", '"', "\\"])
+    ).map("".join),
+    encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-le", "latin-1"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+def test_any_text_is_a_list_or_a_source_error(tmp_path: Path, content: str, encoding: str) -> None:
+    """No content whatever ends in another exception, and every file that is listed is there."""
+    folder = put(tmp_path, content.encode(encoding))
+
+    try:
+        listed = list_image_folder(folder)
+    except SourceError:
+        return
+
+    assert all(path.is_file() for part in listed.files.values() for path, _ in part)
