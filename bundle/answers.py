@@ -35,6 +35,20 @@ class Answers:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def right(self) -> np.ndarray:
+        """Which answers are right: their one label, or all of several and no others. Bool, shape (N,)."""
+        right = self.labels == self.answers
+        return right if right.ndim == 1 else np.asarray(right.all(axis=1))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+        """One behind the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = ([part.labels, part.answers, part.probabilities] for part in parts)
+        return cls(*map(np.concatenate, zip(*columns, strict=True)))
+
 
 def answers_of(labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float] | None) -> Answers:
     """What a model answers.
@@ -75,7 +89,7 @@ def lines(answers: Answers, names: Sequence[str], files: Sequence[str] | None = 
 
 def names_of(labels: np.ndarray, names: Sequence[str]) -> list[str]:
     """The labels of one image by name, in the order of the model's: of a position, or of bool of shape (K,)."""
-    return [names[k] for k in np.flatnonzero(labels)] if labels.ndim else [names[int(labels)]]
+    return [names[k] for k in np.flatnonzero(labels).tolist()] if labels.ndim else [names[int(labels)]]
 
 
 class AnswersReader:

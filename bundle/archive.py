@@ -110,7 +110,7 @@ def content_of(file: BinaryIO, member: Member) -> int:
     said = (name, method, crc, packed, size)
     if flags & (ENCRYPTED | BEHIND) or said != (member.name.encode(), *member[1:5]):
         raise ValueError(f"{member.name} has a header of its own that says something else than the list")
-    return member.offset + LOCAL.size + name_bytes + more_bytes
+    return member.offset + LOCAL.size + int(name_bytes) + int(more_bytes)
 
 
 def _member(file: BinaryIO, left: int) -> tuple[Member, int]:

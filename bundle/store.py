@@ -9,12 +9,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from vouch.bundle.answers import Answers
 from vouch.bundle.contents import (
@@ -30,7 +32,7 @@ from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
-from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, FileEntry, Manifest, read_manifest
+from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION_FILES, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.plain_files import check_size, file_digest, hold, read_digest, read_file, read_held
 from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
@@ -78,7 +80,7 @@ class Bundle:
 
         return in_memory(self.read_pieces(PIECE_IMAGES), partial(decode, settings=self.manifest.input))
 
-    def read_pieces(self, count: int, most_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+    def read_pieces(self, count: int, most_bytes: int = PIECE_BYTES) -> Generator[Piece, None, None]:
         """The validation split in pieces, one in memory at a time. Args and errors as those of `read_pieces`."""
         with self._validation() as file:
             yield from read_pieces(file, self.manifest, count, most_bytes)
@@ -87,6 +89,19 @@ class Bundle:
         """What is claimed of each validation image, in pieces; no image is read. Raises as `read_claimed`."""
         with self._validation() as file:
             yield from read_claimed(file, self.manifest, PIECE_IMAGES)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether its validation images are stored as files."""
+        return self.manifest.validation_file == VALIDATION_FILES
+
+    def right_answers(self) -> np.ndarray | None:
+        """Which validation images were answered rightly at training, in their order: bool, shape (N,). None before
+        format 3, which has no answers. Raises as `read_claimed`.
+        """
+        if not self.manifest.has_answers:
+            return None
+        return np.concatenate([claimed.right for claimed in self.read_claimed()])
 
     def _validation(self) -> AbstractContextManager[BinaryIO]:
         name = self.manifest.validation_file

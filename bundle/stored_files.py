@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 from vouch.bundle.answers import ANSWERS, Answers, lines, names_of
 from vouch.bundle.archive import STORED, Member, content_of, members
 from vouch.bundle.digest import ValidationDigest
+from vouch.bundle.images.kinds import ENDINGS, ending
 
-KINDS = {"jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF"}
-"""How the name of a file ends -> how its content begins."""
+ENDS = tuple(ENDINGS.values())
+"""How the name of a file may end."""
 MAX_FILE_BYTES = 256 << 20
 """Of an image file."""
 WRITTEN = (1980, 1, 1, 0, 0, 0)
@@ -43,7 +44,7 @@ class StoredFiles:
 
     def name(self, place: int) -> str:
         """Of an image file in the archive."""
-        return file_name(place, [*KINDS][self._kinds[place]])
+        return file_name(place, ENDS[self._kinds[place]])
 
     def size(self, place: int) -> int:
         """Bytes of an image file."""
@@ -71,17 +72,17 @@ class StoredFiles:
             self._answers = member
             return
         kind = member.name.rpartition(".")[2]
-        if len(self) >= most_images or kind not in KINDS or member.name != file_name(len(self), kind):
+        if len(self) >= most_images or kind not in ENDS or member.name != file_name(len(self), kind):
             raise ValueError(
                 f"it holds {member.name!r}; expected {most_images:,} files from 000000 on, which end with "
-                f"{', '.join(KINDS)}, and {ANSWERS}"
+                f"{', '.join(ENDS)}, and {ANSWERS}"
             )
         if not 0 < member.size <= MAX_FILE_BYTES:
             raise ValueError(f"{member.name} has {member.size:,} bytes; expected 1 to {MAX_FILE_BYTES:,}")
         self._offsets.append(member.offset)
         self._sizes.append(member.size)
         self._crcs.append(member.crc)
-        self._kinds.append([*KINDS].index(kind))
+        self._kinds.append(ENDS.index(kind))
         self.largest = max(self.largest, member.size)
 
 
@@ -94,12 +95,12 @@ def write_files(file: BinaryIO, encoded: Iterable[bytes], answers: Answers, name
         names: of the K classes.
 
     Raises:
-        ValueError: a file is no PNG, JPEG or WebP picture.
+        InvalidImage: a file is no PNG, JPEG or WebP picture.
     """
     called, digest = list[str](), ValidationDigest()
     with zipfile.ZipFile(file, "w") as archive:
         for place, content in enumerate(encoded):
-            called.append(file_name(place, kind_of(content)))
+            called.append(file_name(place, ending(content)))
             archive.writestr(zipfile.ZipInfo(called[-1], WRITTEN), content)
             digest.add(content, names_of(answers.labels[place], names))
         with archive.open(zipfile.ZipInfo(ANSWERS, WRITTEN), "w") as member:
@@ -111,14 +112,6 @@ def write_files(file: BinaryIO, encoded: Iterable[bytes], answers: Answers, name
 def file_name(place: int, kind: str) -> str:
     """Of an image file in the archive."""
     return f"{place:06}.{kind}"
-
-
-def kind_of(content: bytes) -> str:
-    """How its name ends. Raises ValueError."""
-    for kind, beginning in KINDS.items():
-        if content.startswith(beginning):
-            return kind
-    raise ValueError(f"a validation image is neither of {', '.join(KINDS)}")
 
 
 class _Part(io.RawIOBase):

@@ -54,7 +54,7 @@ def read_pieces(file: BinaryIO, manifest: Manifest, count: int, most_bytes: int 
     """The split in pieces, one in memory at a time.
 
     Args:
-        count: images of a piece, at most.
+        count: images of a piece, at most. No piece has images before and behind a multiple of it.
         most_bytes: of a piece's image files, at most; one that alone has more is a piece.
 
     Raises:
@@ -143,7 +143,7 @@ def _of_files(stored: StoredFiles, reader: AnswersReader, count: int, most_bytes
     start = 0
     while start < len(stored):
         end, size = start + 1, stored.size(start)
-        while end < min(len(stored), start + count) and size + stored.size(end) <= most_bytes:
+        while end < min(len(stored), start - start % count + count) and size + stored.size(end) <= most_bytes:
             size += stored.size(end)
             end += 1
         claimed = reader.take(end - start, _names(stored, start, end - start))

@@ -29,8 +29,9 @@ class RuntimeSettings(CommandSettings):
     """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
     """Images in one run of the model; a larger request is answered in several runs."""
-    max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0
-    """Right answers of its claim that a version may lose and still be served: for hardware that rounds differently."""
+    max_differing: Annotated[float, Flag("SHARE"), Field(ge=0, le=1)] = 0.001
+    """Share of the validation images, at least one, that may be answered otherwise than claimed where the model hardly
+    prefers one answer to the other: for hardware that rounds differently. 0: none may."""
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
     """Run operators of this domain too, beside ONNX's own, such as com.microsoft; may be passed several times."""
 

@@ -39,7 +39,7 @@ SERVER = {
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "recount"),
+        *("batcher", "loader", "planning", "decoding", "differing", "figures", "recount"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
@@ -76,7 +76,7 @@ SERVER_ARROWS = {
     "serving": {"", "counting", "lineup", "model"},
     "rpc": {"", "counting", "serving"},
     "services": {"", "counting", "model", "rpc", "serving"},
-    "services/classifier": {"", "model", "rpc", "services", "serving"},
+    "services/classifier": {"", "lineup", "model", "rpc", "services", "serving"},
     "services/oip": {"", "counting", "model", "rpc", "services", "serving"},
     "transport": {"", "rpc", "serving"},
     "worker": {"", "counting", "lineup", "link", "model", "rpc", "services", "serving", "transport"}

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from vouch.bundle.answers import answers_of
 from vouch.bundle.caveats import calibration_in_words, promise_in_words
 from vouch.bundle.digest import array_digest
 from vouch.bundle.label_sets import enough_for
-from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from vouch.bundle.manifest import CARD, MODEL, REPORT, FileEntry, Manifest, SplitEntry, Training
 from vouch.bundle.multi_label import task_of
+from vouch.bundle.new_validation import from_arrays
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
-from vouch.bundle.validation import Validation, pack
+from vouch.bundle.store import Bundle, Content, ModelsFolder, open_bundle
 from vouch.cli.console import progress_bar, say
 from vouch.cli.settings import flag_name
 from vouch.cli.stopping import finishing
@@ -113,8 +114,9 @@ def _check_unchanged(images: Digests, weights: Digests) -> None:
 def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: bytes) -> Bundle:
     splits, exam = run.splits, run.exam
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
-    validation = Validation(splits.validation.images, splits.validation.labels)
-    files = {MODEL: exam.graph, VALIDATION: pack(validation), REPORT: report, CARD: card.encode()}
+    answers = answers_of(splits.validation.labels, exam.probabilities, exam.thresholds)
+    validation = from_arrays([splits.validation.images], answers, splits.classes)
+    files: dict[str, Content] = {MODEL: exam.graph, validation.name: validation, REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -128,6 +130,7 @@ def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: byte
             thresholds=exam.thresholds,
             calibration=exam.calibration,
             quantization=exam.quantized.facts if exam.quantized else None,
+            validation_digest=validation.digest,
             training=run.training,
             files=entries,
         )

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
-from vouch.server.lineup.lineup import RunPlan, Value
+from vouch.server.lineup.lineup import Recount, RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings
 
 MAX_WORD_BYTES = 1 << 18
@@ -50,6 +50,8 @@ class Verdict(Value):
     """Of the bundle's manifest."""
     claim: Accuracy
     served: Accuracy
+    recount: Recount = Recount()
+    """How its answers went with those that it claims."""
     caveats: tuple[Caveat, ...] = Field(default=(), max_length=MAX_CAVEATS)
     plan: RunPlan
     files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)

@@ -76,6 +76,7 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
         digest=bundle.digest,
         claim=manifest.claim.accuracy,
         served=counted.served,
+        recount=counted.recount,
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=counted.plan,
         files=manifest.files,

@@ -155,7 +155,7 @@ def test_a_confusion_matrix_of_more_classes_than_labels_is_refused() -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_answers_came_with_format_3(version: int) -> None:
-    """Before, a manifest has neither a digest of the validation split nor files for one; in format 3 it has the digest."""
+    """With them the digest of the validation split, which format 3 must have."""
     with pytest.raises(InvalidBundle, match=f"format {version} has no validation_digest"):
         read_manifest(edited("format_version", version))
     with pytest.raises(InvalidBundle, match="format 3 has a validation_digest"):
