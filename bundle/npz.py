@@ -45,6 +45,10 @@ class Npz:
             raise ValueError(f"it holds {', '.join(found[:5])}; expected {', '.join(expected)}")
         self._archive = zipfile.ZipFile(file)
 
+    def names(self) -> list[str]:
+        """Of its arrays; other members of the archive are none."""
+        return [name.removesuffix(".npy") for name in self._archive.namelist() if name.endswith(".npy")]
+
     def header(self, name: str) -> Header:
         """What an array is, of which nothing is inflated but this."""
         with self._opened(name) as member:

@@ -1,56 +1,107 @@
-"""Images and labels as numpy arrays in one .npz file. Runs nothing that the file brings with it (no pickle)."""
+"""Images and labels as numpy arrays in one .npz file. Runs nothing that the file brings with it (no pickle).
 
+Every array's header is looked at before anything of it is read.
+"""
+
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from vouch.bundle.multi_label import Task
+from vouch.bundle.npz import Header, Npz
+from vouch.sources.array_images import read_images
+from vouch.sources.array_keys import EXPECTED, Keys, keys_of
+from vouch.sources.array_labels import as_labels
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.labels import make_source
-from vouch.sources.split_names import SplitName
+from vouch.sources.split_names import SplitName, how_taken
+from vouch.sources.storage import available_memory
+from vouch.sources.wanted import Layout
 
-PREFIXES: dict[str, SplitName] = {"": "all", "fit_": "fit", "tune_": "tune", "validation_": "validation"}
-KEYS = [prefix + kind for prefix in PREFIXES for kind in ("images", "labels")]
-EXPECTED = "images and labels, or fit_images, fit_labels, validation_images and validation_labels (tune_... as well)"
+MOST_INFLATED = 1_100
+"""Bytes that one byte of an archive can become, by its method: a header that promises more is not true."""
 
 
-def read_npz(name: str, path: Path) -> Source:
-    """The source in an .npz file: `images` and `labels`, or these for each split, such as `fit_images`, `fit_labels`.
+def read_npz(name: str, path: Path, task: Task | None = None, layout: Layout = "") -> Source:
+    """The source in an .npz file: arrays of images and of labels, or these for each split.
+
+    Args:
+        task: how labels are wanted; None: as they are.
+        layout: the order of the images' axes; empty: as their lengths say.
 
     Raises:
-        SourceError: not such a file, an array missing, or arrays that `make_source` refuses.
+        SourceError: not such a file, an array missing, too large or of another kind, or what `make_source` refuses.
     """
-    arrays = _read_arrays(path)
-    parts: dict[SplitName, tuple[np.ndarray, np.ndarray]] = {}
-    for prefix, split in PREFIXES.items():
-        pair = f"{prefix}images", f"{prefix}labels"
-        missing = [key for key in pair if key not in arrays]
-        if len(missing) == 1:
-            there = pair[0] if missing == [pair[1]] else pair[1]
-            raise SourceError(f"{path} has {there} but no {missing[0]}; expected {EXPECTED}")
-        if not missing:
-            parts[split] = arrays[pair[0]], arrays[pair[1]]
-    if "all" in parts and len(parts) > 1:
-        splits = ", ".join(list(parts)[1:])
-        raise SourceError(f"{path} has images of no split beside those of {splits}; expected {EXPECTED}, not both")
-    return make_source(name, parts)
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Those of the file's arrays that have a name we know, at least one."""
     try:
         with path.open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                raise SourceError(f"{path} is a single array (.npy), not an .npz file; expected {EXPECTED}")
-            known = [key for key in content.files if key in KEYS]
-            if not known:
-                raise SourceError(f"{path} has {', '.join(content.files[:9]) or 'no arrays'}; expected {EXPECTED}")
-            return {key: np.asarray(content[key]) for key in known}
+            return _read(name, path, _opened(path, file), task, layout)
     except SourceError:
         raise
     except OSError as err:
         raise SourceError(f"{path} cannot be read: {err.strerror or err}") from err
+    except MemoryError:
+        raise
     except Exception as err:  # numpy and zipfile raise a dozen types for broken, hostile or pickled content
-        reason = "it holds Python objects" if "allow_pickle" in str(err) else str(err) or type(err).__name__
+        reason = "it holds Python objects" if "Object arrays" in str(err) else str(err) or type(err).__name__
         raise SourceError(f"{path} is not an .npz file that can be read: {reason}; save it with numpy.savez") from err
+
+
+def _opened(path: Path, file: BinaryIO) -> Npz:
+    if file.read(6) == b"\x93NUMPY":
+        raise SourceError(f"{path} is a single array (.npy), not an .npz file; expected {EXPECTED}")
+    return Npz(file)
+
+
+def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout) -> Source:
+    keys = keys_of(npz.names(), str(path))
+    headers = {split: (pair.images, npz.header(pair.images)) for split, pair in keys.pairs.items()}
+    label_headers = {split: (pair.labels, npz.header(pair.labels)) for split, pair in keys.pairs.items()}
+    for array, header in (*headers.values(), *label_headers.values()):
+        _check_size(path, array, header)
+    raw = {split: npz.read(pair.labels) for split, pair in keys.pairs.items()}
+    labels, said_of_labels = as_labels(str(path), raw, task)
+    _check_counts(path, keys, headers, labels)
+    images, said_of_images = read_images(npz, str(path), headers, layout)
+    source = make_source(name, {split: (images[split], labels[split]) for split in keys.pairs})
+    words = keys.in_words() + said_of_labels + said_of_images
+    notes = [how_taken(keys.splits)] if any(called != split for called, split in keys.splits.items()) else []
+    return replace(source, notes=(*notes, *([f"{path.name}: {'; '.join(words)}"] if words else [])))
+
+
+def _check_size(path: Path, array: str, header: Header) -> None:
+    """Before memory is taken for it.
+
+    Raises:
+        SourceError: a header promises more than the file can hold, or than there is memory.
+    """
+    size = math.prod(header.shape) * header.dtype.itemsize
+    shape = " x ".join(map(str, header.shape)) or "nothing"
+    if size > MOST_INFLATED * path.stat().st_size:
+        raise SourceError(
+            f"{path}: {array} promises {size:,} bytes ({shape} {header.dtype}), more than a file of "
+            f"{path.stat().st_size:,} bytes can hold; save it again"
+        )
+    whole = header.fortran_order or header.dtype.kind in "US" or len(header.shape) < 3
+    if whole and size > available_memory():
+        raise SourceError(
+            f"{path}: {array} takes {size / 1e9:,.1f} GB of memory ({shape} {header.dtype}) and "
+            f"{available_memory() / 1e9:,.1f} GB are left; give a part of it"
+        )
+
+
+def _check_counts(
+    path: Path, keys: Keys, headers: dict[SplitName, tuple[str, Header]], labels: dict[SplitName, np.ndarray]
+) -> None:
+    for split, (array, header) in headers.items():
+        if not header.shape or not labels[split].ndim:
+            raise SourceError(f"{path}: {array} or its labels are a single number; expected {EXPECTED}")
+        images, count = header.shape[0], len(labels[split])
+        if images != count and 0 not in (images, count):
+            raise SourceError(
+                f"{path} has {images:,} images but {count:,} labels in {array} and {keys.pairs[split].labels}; "
+                "expected one label an image"
+            )

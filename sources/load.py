@@ -18,7 +18,8 @@ from vouch.sources.labels import one_label_alone, ordered_classes
 from vouch.sources.mnist import load_mnist
 from vouch.sources.survey import Check, Survey, no_check
 from vouch.sources.tables import read_csv
-from vouch.sources.wanted import NOTHING, Wanted
+from vouch.sources.text_tables import SUFFIXES as TABLES
+from vouch.sources.wanted import NOTHING, Layout, Wanted
 
 Read = TypeVar("Read")
 NAMED = ("digits", "mnist")
@@ -36,8 +37,8 @@ def load(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, check: C
     Args:
         spec: `digits`, `mnist` or a path; a folder of that name is `./mnist`.
         wanted: what images become. The size is for folders of images and .csv files alone: nothing else is resized;
-            channels and bits are for folders of images alone; the ground is that of a transparent image wherever one
-            is met, so it means something beside any source.
+            channels too; bits are for folders of images alone, the layout for .npz and .csv files; the ground is that
+            of a transparent image wherever one is met, so it means something beside any source.
         task: how labels are taken; None: as they are.
         check: told what is known as soon as it is, for files of images before any is decoded; may raise.
 
@@ -66,7 +67,7 @@ def _look(spec: str, wanted: Wanted, task: Task | None, chosen: tuple[str, ...])
         labels = (label for part in listed.files.values() for _, labels in part for label in labels)
         known = ordered_classes(spec, labels)
     else:
-        _reader(spec, Path(spec), wanted)
+        _reader(spec, Path(spec), wanted, task)
         known = DIGITS if spec in NAMED else ()
         if known and task == "multi_label":
             raise one_label_alone(spec)
@@ -74,19 +75,23 @@ def _look(spec: str, wanted: Wanted, task: Task | None, chosen: tuple[str, ...])
         check_chosen(spec, known, chosen)
 
 
-def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None) -> Source:
+def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, layout: Layout = "") -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
 
     Args:
         pixels: what the model takes; None where it is not known.
         task: the model's; likewise.
+        layout: as in `Wanted`.
     """
+    wanted = Wanted(layout=layout)
     if pixels is None or spec in NAMED:
-        return load(spec, task=task)
+        return load(spec, wanted, task)
     if is_image_folder(spec):
+        _check_layout(spec, wanted)
         return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels, task=task))
-    of_csv = Path(spec).suffix.lower() == ".csv"
-    return load(spec, Wanted(size=(pixels.height, pixels.width)) if of_csv else NOTHING, task)
+    if Path(spec).suffix.lower() in TABLES:
+        wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
+    return load(spec, wanted, task)
 
 
 def _taken(source: Source, task: Task | None) -> Source:
@@ -99,14 +104,7 @@ def _taken(source: Source, task: Task | None) -> Source:
         raise one_label_alone(source.name)
     if task == "single_label":
         return source.as_single_label()
-    if task is None and source.task == "multi_label" and not source.notes and _has_one_each(source):
-        note = "labels: an image may have any number of them, though each has exactly one; --single-label takes it so"
-        return replace(source, notes=(note,))
     return source
-
-
-def _has_one_each(source: Source) -> bool:
-    return all((part.labels.sum(axis=1) == 1).all() for part in source.splits.values())
 
 
 def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:
@@ -137,13 +135,14 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
 
 def _load(spec: str, wanted: Wanted, task: Task | None, check: Check) -> Source:
     if is_image_folder(spec):
+        _check_layout(spec, wanted)
         return read_image_folder(spec, Path(spec), wanted, task=task, check=check)
-    source = _reader(spec, Path(spec), wanted)()
+    source = _reader(spec, Path(spec), wanted, task)()
     check(Survey.of(source))
     return source
 
 
-def _reader(spec: str, path: Path, wanted: Wanted) -> Callable[[], Source]:
+def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callable[[], Source]:
     """What reads the arrays that are there. Raises SourceError where there are none, or where they cannot be so."""
     if spec in NAMED:
         _check_arrays(spec, wanted)
@@ -153,12 +152,12 @@ def _reader(spec: str, path: Path, wanted: Wanted) -> Callable[[], Source]:
     if path.is_dir():
         _check_arrays(spec, wanted)
         return lambda: read_folder(spec, path)
-    if path.suffix.lower() == ".csv" and path.is_file():
-        _check_arrays(spec, replace(wanted, size=None))
-        return lambda: read_csv(spec, path, wanted.size)
+    if path.suffix.lower() in TABLES and path.is_file():
+        _check_arrays(spec, replace(wanted, size=None, channels=0, layout=""))
+        return lambda: read_csv(spec, path, wanted)
     if path.suffix.lower() == ".npz" and path.is_file():
-        _check_arrays(spec, wanted)
-        return lambda: read_npz(spec, path)
+        _check_arrays(spec, replace(wanted, layout=""))
+        return lambda: read_npz(spec, path, task, wanted.layout)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
 
@@ -170,6 +169,7 @@ def _meant(spec: str, path: Path) -> str:
 
 def _check_arrays(spec: str, wanted: Wanted) -> None:
     """Of arrays the pixels are taken as they are."""
+    _check_layout(spec, wanted)
     if wanted.size:
         raise SourceError(
             f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and "
@@ -181,3 +181,11 @@ def _check_arrays(spec: str, wanted: Wanted) -> None:
                 f"{flag} {given} does not apply to {spec}, whose pixels are taken as they are; it is for folders of "
                 "images: leave it out"
             )
+
+
+def _check_layout(spec: str, wanted: Wanted) -> None:
+    if wanted.layout:
+        raise SourceError(
+            f"--layout {wanted.layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; "
+            "leave it out"
+        )

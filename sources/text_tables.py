@@ -58,14 +58,18 @@ def encoding_of(path: Path) -> str:
     return UTF8
 
 
-def check_lines(path: Path, most: int = MAX_LINE_BYTES) -> None:
+def check_lines(path: Path, most: int | None = None) -> None:
     """Whether every line is short enough to be held in memory.
+
+    Args:
+        most: bytes; None: as many as any table may have.
 
     Raises:
         SourceError: one is not.
         OSError: the file cannot be read.
     """
     number, run = 1, 0
+    most = MAX_LINE_BYTES if most is None else most
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             first, last = _ends(chunk)

@@ -1,8 +1,12 @@
 """What images are asked to become. Loads no image library, so that settings can be read without one."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
+
+Layout = Literal["", "nchw", "nhwc"]
+"""Order of the axes of images with channels; empty: as their lengths say."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class Wanted:
     """How many of 16 bits the samples of 16-bit files hold."""
     ground: str = WHITE
     """#rrggbb: what transparent parts lie on."""
+    layout: Layout = ""
+    """Of arrays and of tables of pixels."""
 
 
 NOTHING = Wanted()

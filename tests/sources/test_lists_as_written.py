@@ -3,7 +3,6 @@
 No image is read: what is asked for is which files have which labels.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -123,11 +122,10 @@ def test_files_are_found_as_they_are_called(tmp_path: Path, written: str) -> Non
     assert listed.warnings == ()
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_letters_composed_otherwise_are_the_same(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(("listed", "on_disk"), [("\u00e9.png", "e\u0301.png"), ("e\u0301.png", "\u00e9.png")])
+def test_letters_composed_otherwise_are_the_same(tmp_path: Path, listed: str, on_disk: str) -> None:
     """File systems and spreadsheets differ in it, and nobody sees it."""
-    on_disk = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "é.png")
-    folder = put(tmp_path, unicodedata.normalize(form, "é.png,cat\nb.png,dog\n"), [on_disk, "b.png"])  # type: ignore[arg-type]
+    folder = put(tmp_path, f"{listed},cat\nb.png,dog\n", [on_disk, "b.png"])
 
     assert labels_of(folder, list_image_folder(folder)) == {on_disk: ("cat",), "b.png": ("dog",)}
 

@@ -6,6 +6,7 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests.hostile.frames import MAX_FRAME, message
 from tests.hostile.raw_call import RawCall
 from tests.server.services.classifier.calls import raw
-from tests.support.programs import serving_beside, until
+from tests.support.programs import Program, serving_beside, until
 from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
@@ -53,6 +54,11 @@ def leave(port: int, path: str, number: int, disconnect: bool) -> None:
             call.cancel()
 
 
+def has_logged(server: Program, event: str) -> bool:
+    """Whether a line of it is whole."""
+    return re.search(f'"event": "{event}".*\n', server.err.text) is not None
+
+
 def leave_all(port: int, disconnect: bool) -> None:
     """Some at a time."""
     calls = [(path, number) for number in range(CALLERS) for path in CALLS]
@@ -67,10 +73,12 @@ def test_callers_who_leave_do_not_fill_the_log(tmp_path: Path, transport: Transp
     publish_tiny(ModelsFolder(tmp_path))
     with serving_beside(tmp_path, "--transport", transport) as (place, server), Client(place["address"]) as client:
         until(client.ready)
-        server.err.until('"event": "served".*\n')
+        for event in ("served", "started"):  # in either order
+            until(partial(has_logged, server, event))
+        begun = len(server.err.text)
         leave_all(int(place["address"].rpartition(":")[2]), disconnect)
         assert client.ready()
-        written = server.err.text.partition('"event": "served"')[2].splitlines()[1:]
+        written = server.err.text[begun:].splitlines()
         with urllib.request.urlopen(f"http://{place['metrics']}/metrics", timeout=10) as response:
             counted = response.read().decode()
 
