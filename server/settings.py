@@ -22,6 +22,10 @@ class RuntimeSettings(CommandSettings):
     """How a graph is run: the same for serving and for verifying, or the recount would vouch for another path."""
 
     table: ClassVar = "serve"
+    removed: ClassVar = {
+        "max_lost_answers": "answers are held against the claimed ones one by one now; --max-differing is the share of "
+        "images that may differ, 0.001 unless you say otherwise"
+    }
 
     provider: Provider = "cpu"
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
