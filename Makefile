@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 MNIST ?= mnist
+PHOTOS ?= ../shared/data/insects
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +109,9 @@ quantized: $(INSTALLED) ## Speed, size and accuracy in int8 beside float32 (some
 loading: $(INSTALLED) ## Load 60,000 images in every form that --data accepts
 	$(BIN)/python -m benchmarks.loading --data $(MNIST)
 
+many-photos: $(INSTALLED) ## Train on 20,000 photographs made of those in PHOTOS, within --memory 1G (half an hour)
+	$(BIN)/python -m benchmarks.many_photos --photos $(PHOTOS)
+
 $(VENV)-tritonclient/.installed:
 	$(PYTHON) -m venv $(VENV)-tritonclient
 	$(VENV)-tritonclient/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' numpy==2.4.6
@@ -130,8 +134,8 @@ HASHED := $(VENV)-uv/bin/uv pip compile --quiet --no-header --no-annotate --gene
 	--python-version 3.11 --python-platform x86_64-manylinux_2_36
 locks: $(VENV)-uv/.installed ## Write deploy/locks from constraints.txt, for the images
 	echo setuptools | $(HASHED) - --output-file deploy/locks/build.txt
-	$(HASHED) pyproject.toml --extra server --output-file deploy/locks/server-cpu.txt
-	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --no-emit-package onnxruntime \
+	$(HASHED) pyproject.toml --extra server --extra sign --output-file deploy/locks/server-cpu.txt
+	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --extra sign --no-emit-package onnxruntime \
 		--output-file deploy/locks/server-cuda.txt
 	$(HASHED) pyproject.toml --extra trainer --no-emit-package torch --output-file deploy/locks/trainer.txt
 

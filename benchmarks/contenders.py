@@ -87,12 +87,12 @@ class Running:
     def usage(self) -> Usage:
         """Of it and all its descendants now."""
         pids = family(self.pid)
-        cpu_s, memory_mb = sum(map(_cpu_s, pids)), sum(_memory_mb(pid, "Pss:") for pid in pids)
-        return Usage(cpu_s, memory_mb, max(_memory_mb(pid, "Rss:") for pid in pids))
+        cpu_s, memory_mb = sum(map(_cpu_s, pids)), sum(process_memory_mb(pid, "Pss:") for pid in pids)
+        return Usage(cpu_s, memory_mb, max(process_memory_mb(pid, "Rss:") for pid in pids))
 
     def memory_mb(self, kind: str) -> list[float]:
         """Of it and of each of its descendants, in 2^20 bytes: `Pss:` is proportional, `Rss:` resident memory."""
-        return [_memory_mb(pid, kind) for pid in family(self.pid)]
+        return [process_memory_mb(pid, kind) for pid in family(self.pid)]
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
 
 
-def _memory_mb(pid: int, kind: str) -> float:
+def process_memory_mb(pid: int, kind: str) -> float:
     try:
         lines = (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()
     except OSError:

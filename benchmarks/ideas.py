@@ -162,7 +162,7 @@ def stepper(
     classifier = Classifier("cnn", splits.fit.images.shape[1:], len(splits.classes))
     classifier.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stub lacks this form
     images, labels = torch.from_numpy(splits.fit.images), torch.from_numpy(splits.fit.labels)
-    classifier.see_statistics(images)
+    classifier.see_statistics([images])
     network: Callable[[Tensor], Tensor] = torch.compile(classifier.network) if compiled else classifier.network
     optimizer = torch.optim.AdamW(classifier.parameters(), 1e-3)
     generator = torch.Generator().manual_seed(0)

@@ -91,7 +91,7 @@ def measure(form: Form, path: Path, examples: Examples, times: int) -> dict[str,
     loaded = next(iter(source.splits.values()))
     in_folders = path.is_dir() and "all" in source.splits
     expected = examples[np.argsort(examples.labels, kind="stable")] if in_folders else examples
-    if not (np.array_equal(loaded.images, expected.images) and np.array_equal(loaded.labels, expected.labels)):
+    if not (np.array_equal(loaded.images[:], expected.images[:]) and np.array_equal(loaded.labels, expected.labels)):
         raise SystemExit(f"{form.name}: other images were loaded than were written")
     needed = median(seconds)
     met = form.target_s is None or needed <= form.target_s
@@ -124,7 +124,7 @@ def report(name: str, count: int, rows: list[dict[str, Any]], broken: str) -> No
 
 def write_idx(examples: Examples, folder: Path, *, compressed: bool) -> Path:
     """A pair of IDX files."""
-    for kind, values in (("images-idx3", examples.images), ("labels-idx1", examples.labels.astype(np.uint8))):
+    for kind, values in (("images-idx3", examples.images[:]), ("labels-idx1", examples.labels.astype(np.uint8))):
         content = header(values.shape) + values.tobytes()
         path = folder / f"train-{kind}-ubyte{'.gz' if compressed else ''}"
         path.write_bytes(gzip.compress(content, compresslevel=6) if compressed else content)
@@ -135,7 +135,7 @@ def write_npz(examples: Examples, folder: Path, *, compressed: bool) -> Path:
     """One .npz file."""
     path = folder / "images.npz"
     save = np.savez_compressed if compressed else np.savez
-    save(path, images=examples.images, labels=examples.labels)
+    save(path, images=examples.images[:], labels=examples.labels)
     return path
 
 
@@ -144,7 +144,7 @@ def write_csv(examples: Examples, folder: Path) -> Path:
     numbers = [str(value) for value in range(256)]
     path = folder / "images.csv"
     with path.open("w") as file:
-        for label, image in zip(examples.labels.tolist(), examples.images, strict=True):
+        for label, image in zip(examples.labels.tolist(), examples.images[:], strict=True):
             file.write(f"{label},{','.join([numbers[pixel] for pixel in image.tobytes()])}\n")
     return path
 
@@ -153,7 +153,7 @@ def write_png(examples: Examples, folder: Path) -> Path:
     """A folder a class, a PNG file an image, named so that their order stays."""
     for label in np.unique(examples.labels).tolist():
         (folder / str(label)).mkdir()
-    for row, (label, image) in enumerate(zip(examples.labels.tolist(), examples.images, strict=True)):
+    for row, (label, image) in enumerate(zip(examples.labels.tolist(), examples.images[:], strict=True)):
         Image.fromarray(image).save(folder / str(label) / f"{row:05}.png")
     return folder
 

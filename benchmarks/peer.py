@@ -80,7 +80,7 @@ def right_answers(model: nn.Module, source: Source, device: torch.device) -> int
 
 def on(device: torch.device, part: Examples) -> tuple[Tensor, Tensor]:
     """Images and labels on a device."""
-    return torch.from_numpy(part.images.copy()).to(device), torch.from_numpy(part.labels.copy()).to(device)
+    return torch.from_numpy(part.images[:].copy()).to(device), torch.from_numpy(part.labels.copy()).to(device)
 
 
 def normalised(images: Tensor) -> Tensor:

@@ -113,8 +113,8 @@ def digits() -> int:
 
 def support_vectors_right(fit: Examples, validation: Examples) -> int:
     """Right answers of scikit-learn's support vector machine with its default kernel (RBF) and settings."""
-    learned = SVC().fit(fit.images.reshape(len(fit), -1) / 255, fit.labels)
-    return int((learned.predict(validation.images.reshape(len(validation), -1) / 255) == validation.labels).sum())
+    learned = SVC().fit(fit.images[:].reshape(len(fit), -1) / 255, fit.labels)
+    return int((learned.predict(validation.images[:].reshape(len(validation), -1) / 255) == validation.labels).sum())
 
 
 def course(bundle: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Counting right answers: the one way in which trainer and server count, so that a claim and its recount compare."""
 
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
@@ -8,10 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validat
 from vouch.bundle.confusion import Confusion, PairCounter
 
 COUNTING_BATCH = 256
-"""Images a run when a claim is counted and recounted: the same on both sides, because no runtime promises the same bits
-across batch sizes."""
+"""Images a run when a claim is counted and recounted, at most."""
+COUNTING_BYTES = 8 << 20
+"""Of the pixels of such a run: of 256 photos of 224 x 224 a network's layers would take a gigabyte."""
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
+
+
+def counting_batch(image_shape: tuple[int, ...]) -> int:
+    """Images a run when a claim is counted and recounted: the same on both sides, because no runtime promises the same
+    bits across batch sizes.
+
+    Args:
+        image_shape: (H, W) or (H, W, C).
+    """
+    return max(1, min(COUNTING_BATCH, COUNTING_BYTES // max(1, prod(image_shape))))
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_DIGESTS_BYTES
 from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, VALIDATION_FILES, FileEntry
 from vouch.bundle.plain_files import file_digest, first_entries, open_file, open_held, read_digest
+from vouch.bundle.signature import SIGNATURE
 from vouch.bundle.stored_arrays import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
@@ -73,7 +74,8 @@ def open_listed(path: Path, entry: FileEntry, held: int | None = None) -> Iterat
 
 
 def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
-    """Holds every file of a folder but its manifest against what a manifest lists, in little memory.
+    """Holds every file of a folder but its manifest and the signature beside it against what a manifest lists, in
+    little memory.
 
     Raises:
         InvalidBundle: a file is missing, changed or too many.
@@ -82,7 +84,7 @@ def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
     try:
         found = set(first_entries(path, MAX_ENTRIES))
         missing = [name for name in sorted(expected - found) if not os.path.lexists(path / name)]
-        if (extra := sorted(found - expected)) or missing:
+        if (extra := sorted(found - expected - {SIGNATURE})) or missing:
             words = [f"missing {', '.join(missing)}"] * bool(missing)
             words += [f"not listed {', '.join(extra[:NAMED])}{' and more' * (len(extra) > NAMED)}"] * bool(extra)
             raise InvalidBundle(f"{path} does not hold the files of its manifest: {'; '.join(words)}")

@@ -2,9 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class InParts:
+    """An array that is never in memory as a whole."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    parts: Iterable[np.ndarray]
+    """Its rows, in order."""
 
 
 def bytes_digest(content: bytes) -> str:
@@ -12,12 +23,13 @@ def bytes_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def array_digest(*arrays: np.ndarray) -> str:
-    """SHA-256 over type, shape and values of the arrays, in order; equal arrays have equal digests."""
+def array_digest(*arrays: np.ndarray | InParts) -> str:
+    """SHA-256 over type, shape and values of the arrays, in order; equal arrays have equal digests, in parts or not."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for part in array.parts if isinstance(array, InParts) else (array,):
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 

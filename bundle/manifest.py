@@ -13,6 +13,7 @@ from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.signature import SIGNATURE
 
 FORMAT_VERSION: Final = 3
 """What is written. Still read: 1, which had neither calibration nor several labels, and 2, which had no answers."""
@@ -271,7 +272,7 @@ class Manifest(Part):
                 raise ValueError(f"files does not list {name}")
         if self.validation_file == VALIDATION_FILES and (not self.has_answers or VALIDATION in self.files):
             raise ValueError(f"expected {VALIDATION} alone, or in format 3 {VALIDATION_FILES} alone")
-        if any("/" in name or name.startswith(".") or name == MANIFEST for name in self.files):
+        if any("/" in name or name.startswith(".") or name in (MANIFEST, SIGNATURE) for name in self.files):
             raise ValueError("files may only name visible files of the bundle's own folder")
         return self
 

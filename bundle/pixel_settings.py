@@ -6,7 +6,6 @@ trained with: 1 drops alpha where the model has no channel for it, 2 lays it on 
 
 from typing import Annotated, Any, Final, Literal, Self
 
-import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 FIRST_RULES: Final = 1
@@ -53,9 +52,9 @@ class PixelSettings(BaseModel):
         return (self.height, self.width) + ((self.channels,) if self.channels else ())
 
     @classmethod
-    def of(cls, images: np.ndarray, bits: int = ALL_BITS, ground: str = WHITE) -> "PixelSettings":
-        """The settings that fit images of shape (N, H, W) or (N, H, W, C)."""
-        height, width, *channels = images.shape[1:]
+    def of(cls, image_shape: tuple[int, ...], bits: int = ALL_BITS, ground: str = WHITE) -> "PixelSettings":
+        """The settings that fit images of shape (H, W) or (H, W, C)."""
+        height, width, *channels = image_shape
         return cls(height=height, width=width, channels=channels[0] if channels else None, bits=bits, ground=ground)
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The models folder: `<models>/<name>/<version>/`, read as whole bundles and published as whole bundles.
 
 A version is written beside its place in a hidden folder, made durable, and renamed into place: the rename is what takes
-the number, so a reader sees a whole bundle or none and two publishers never share one.
+the number, so a reader sees a whole bundle or none and two publishers never share one. No number is taken twice.
 """
 
 import errno
@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,7 +34,9 @@ from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
 from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION_FILES, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
+from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
 from vouch.bundle.plain_files import check_size, file_digest, hold, read_digest, read_file, read_held
+from vouch.bundle.signature import PublicKey, check_signature, sign
 from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
 
 Content = bytes | Callable[[BinaryIO], None]
@@ -54,6 +56,8 @@ class Bundle:
     """SHA-256 of manifest.json, which holds the hashes of everything else."""
     held: Mapping[str, int] = field(default_factory=dict)
     """Descriptors of files that are held open, and read in place of those in the folder."""
+    signed_by: str = ""
+    """Fingerprint of the key whose signature was checked; empty where none was asked for."""
 
     def __str__(self) -> str:
         return f"{self.manifest.name} version {self.manifest.version}"
@@ -108,20 +112,40 @@ class Bundle:
         return open_listed(self.path / name, self.manifest.files[name], self.held.get(name))
 
 
-def open_bundle(path: Path, expected_digest: str = "") -> Bundle:
+def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey] = ()) -> Bundle:
     """The bundle in this folder, its manifest checked.
 
     Args:
         expected_digest: of the manifest, where it is known: another one is not even parsed.
+        keys: of which one must have signed it, or it is not parsed either; none: nobody need have.
 
     Raises:
-        InvalidBundle: no such folder, no manifest, another one than expected, or one that is not valid.
+        InvalidBundle: no such folder, no manifest, another one than expected, not signed, or one that is not valid.
     """
     with _explained(path):
         content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
     if (digest := bytes_digest(content)) != (expected_digest or digest):
         raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
-    return Bundle(path, read_manifest(content), digest)
+    signed_by = check_signature(path, content, accepted).fingerprint if (accepted := tuple(keys)) else ""
+    return Bundle(path, read_manifest(content), digest, signed_by=signed_by)
+
+
+def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
+    """Signs the bundle in this folder, whose files are what its manifest says; the bundle, and by which key.
+
+    Args:
+        key: file of a private key in PEM.
+
+    Raises:
+        InvalidBundle: it is none, or not whole: what is not understood is not signed.
+        KeyUnusable: the key cannot be used.
+        BundleError: the signature cannot be written.
+    """
+    with _explained(path):
+        content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
+    bundle = Bundle(path, read_manifest(content), bytes_digest(content))
+    bundle.check_files()
+    return bundle, sign(path, content, key)
 
 
 def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
@@ -223,13 +247,16 @@ class ModelsFolder:
             return []
         return sorted(int(entry) for entry in _entries(folder) if VERSION_PATTERN.fullmatch(entry))
 
-    def open(self, name: str, version: int) -> Bundle:
+    def open(self, name: str, version: int, keys: Iterable[PublicKey] = ()) -> Bundle:
         """A published version.
 
+        Args:
+            keys: as `open_bundle` takes them.
+
         Raises:
-            InvalidBundle: it is not there, not valid, or says it is another model or version.
+            InvalidBundle: it is not there, not signed, not valid, or says it is another model or version.
         """
-        found = open_bundle(self.path / name / str(version))
+        found = open_bundle(self.path / name / str(version), keys=keys)
         if (found.manifest.name, found.manifest.version) != (name, version):
             place = self.path / found.manifest.name / str(found.manifest.version)
             raise InvalidBundle(f"{found.path} says it is {found}, whose place is {place}")
@@ -272,21 +299,35 @@ class ModelsFolder:
         """
         with self._staging(name) as staging:
             entries = {key: _write_durably(staging / key, content) for key, content in files.items()}
-            while True:
-                version = max(self.versions(name), default=0) + 1
-                manifest = describe(version, entries)
-                content = manifest.to_json()
-                _write_durably(staging / MANIFEST, content)
-                _sync_folder(staging)
-                target = self.path / name / str(version)
-                try:
-                    staging.rename(target)
-                except OSError as err:
-                    if err.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                        continue  # another publisher took this number
-                    raise
-                _sync_folder(target.parent)
-                return Bundle(target, manifest, bytes_digest(content))
+            return self._take_number(name, staging, lambda version: describe(version, entries))
+
+    def _take_number(self, name: str, staging: Path, describe: Callable[[int], Manifest]) -> Bundle:
+        """Describes the next version and puts it into its place, which nobody else has or gets."""
+        folder = self.path / name
+        while True:
+            version = next_number(folder, self.versions(name))
+            manifest = describe(version)
+            content = manifest.to_json()
+            _write_durably(staging / MANIFEST, content)
+            _sync_folder(staging)
+            if self._is_taken(name, version, staging):
+                return Bundle(folder / str(version), manifest, bytes_digest(content))
+
+    def _is_taken(self, name: str, version: int, staging: Path) -> bool:
+        """Renames what is written into its place; False where another publisher was faster."""
+        folder = self.path / name
+        with turn(folder):
+            if next_number(folder, self.versions(name)) != version:
+                return False
+            remember(folder, version, staging / HIGHEST)
+            try:
+                staging.rename(folder / str(version))
+            except OSError as err:
+                if err.errno in (errno.EEXIST, errno.ENOTEMPTY):  # there are no locks here
+                    return False
+                raise
+            _sync_folder(folder)
+            return True
 
     @contextmanager
     def _staging(self, name: str) -> Iterator[Path]:

@@ -85,7 +85,7 @@ def labelled_arrays(source: Source) -> Labelled:
     examples = examples_to_count(source)
     truth = _names(source.classes, examples.labels)
     notes = source.notes + source.warnings
-    return Labelled(source.name, source.classes, examples.task, examples.images, truth, notes)
+    return Labelled(source.name, source.classes, examples.task, examples.images[:], truth, notes)
 
 
 def recount(

@@ -39,6 +39,10 @@ class RuntimeSettings(CommandSettings):
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
     """Run operators of this domain too, beside ONNX's own, such as com.microsoft; may be passed several times."""
 
+    require_signature: Annotated[tuple[Path, ...], Flag("KEY"), Field(max_length=100)] = ()
+    """Take only versions that this key has signed (vouch sign), a public key in PEM; may be passed several times: one
+    of them is enough."""
+
 
 class ServeSettings(RuntimeSettings):
     """Serve the newest version of every model that reproduces its claim, over gRPC, until SIGTERM."""
@@ -57,6 +61,8 @@ class ServeSettings(RuntimeSettings):
     """The model of calls that name none; by default the only one that is published, and with several an error."""
     pin: Annotated[tuple[str, ...], Flag("NAME=VERSION"), Field(max_length=1000)] = ()
     """Serve this version of a model and no other, such as digits=3; may be passed several times."""
+    allow_worse: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=1000)] = ()
+    """Serve the newest version of this model though it is worse than an older one; may be passed several times."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
     """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
     max_connection_age_s: Annotated[float | None, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = None
@@ -177,3 +183,25 @@ class VerifySettings(RuntimeSettings):
 
     bundle: Annotated[Path, Flag("BUNDLE", positional=True)]
     """The bundle's folder, such as models/digits/1."""
+
+
+class SignSettings(CommandSettings):
+    """Sign a bundle: a server that requires signatures serves it, and everybody can see that nothing was changed."""
+
+    table: ClassVar = "sign"
+
+    bundle: Annotated[Path | None, Flag("BUNDLE", positional=True)] = None
+    """The bundle's folder, such as models/digits/1."""
+    key: Annotated[Path | None, Flag("FILE")] = None
+    """The private key, Ed25519 in PEM without a password."""
+    new_key: Annotated[Path | None, Flag("FILE")] = None
+    """Write a new private key to this file, which its owner alone can read, and the public one to FILE.pub."""
+
+    @model_validator(mode="after")
+    def _one_thing_at_a_time(self) -> Self:
+        if self.new_key is not None and (self.bundle or self.key):
+            raise ValueError("--new-key makes a key and signs nothing; leave BUNDLE and --key out")
+        if self.new_key is None and not (self.bundle and self.key):
+            missing = "--key" if self.bundle else "BUNDLE"
+            raise ValueError(f"{missing} is missing: vouch sign BUNDLE --key FILE, or vouch sign --new-key FILE")
+        return self

@@ -12,6 +12,7 @@ import numpy as np
 
 from vouch.bundle.npz import Header, Npz
 from vouch.sources.errors import SourceError
+from vouch.sources.images import Images
 from vouch.sources.pixel_values import Values, as_bytes
 from vouch.sources.split_names import SplitName
 from vouch.sources.storage import room_for
@@ -81,7 +82,7 @@ def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout = "") -> A
 
 def read_images(
     npz: Npz, where: str, headers: Mapping[SplitName, tuple[str, Header]], layout: Layout
-) -> tuple[dict[SplitName, np.ndarray], list[str]]:
+) -> tuple[dict[SplitName, Images], list[str]]:
     """The images of every split, and what is worth a note.
 
     Args:
@@ -106,7 +107,7 @@ def read_images(
             for block in _blocks(npz, name, header):
                 values.add(block)
         factor = values.factor(where)
-    images: dict[SplitName, np.ndarray] = {}
+    images: dict[SplitName, Images] = {}
     for split, (name, header) in headers.items():
         images[split] = room_for((header.shape[0], *arranged[split].shape))
         start = 0

@@ -25,14 +25,21 @@ from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
 from vouch.cli.stopping import deaf_children, end_with_parent
 from vouch.sources.errors import SourceError
+from vouch.sources.images import Images, batch_rows
 from vouch.sources.origins import ORIGIN, Origin, origin_of
-from vouch.sources.storage import room_for
+from vouch.sources.storage import available_memory, room_for
 from vouch.sources.wanted import NOTHING, Wanted
 
 LOOKED_AT = 32
 """Files, spread over all, that the first guess is made from."""
-BATCH = 64
-"""Files a piece of work for a process."""
+PIECE = 64
+"""Files a piece of work for a process, at most."""
+PIECES_A_PROCESS = 4
+"""Under way or done and not yet taken, so that none waits for work."""
+UNDER_WAY_BYTES = 64 << 20
+"""Of the pixels in all pieces together."""
+PROCESS_BYTES = 200 << 20
+"""What a process that decodes takes: Python, libraries and a photo of 12 megapixels as it was taken."""
 WORTH_PROCESSES_S = 2.0
 """Starting processes takes half a second of each core."""
 EXPLAINED, NAMED = 3, 20
@@ -47,7 +54,7 @@ Result = TypeVar("Result")
 class ReadImages:
     """Images with what each of them was."""
 
-    images: np.ndarray
+    images: Images
     """uint8, shape (N, H, W) or (N, H, W, C)."""
     origins: np.ndarray
     """Shape (N,), as `ORIGIN` says."""
@@ -55,11 +62,26 @@ class ReadImages:
     """Heights and widths of the files."""
 
 
+@dataclass(frozen=True)
+class _Means:
+    """What decoding may use."""
+
+    worth_processes_s: float
+    """For how many seconds of work left other processes are started."""
+    memory: int | None
+    """Bytes, as `storage.room_for` takes them."""
+
+    def processes(self) -> int:
+        """As many as there are cores, if half of the memory is enough for them."""
+        memory = available_memory() if self.memory is None else self.memory
+        return max(1, min(len(os.sched_getaffinity(0)), memory // 2 // PROCESS_BYTES))
+
+
 @dataclass
 class _Pass:
     """All files, gone through once under one guess."""
 
-    images: np.ndarray
+    images: Images
     origins: np.ndarray
     contents: set[Content] = field(default_factory=set)
     broken: dict[Path, str] = field(default_factory=dict)
@@ -79,7 +101,7 @@ def read_images(
         folder: what messages call them all.
         paths: at least one.
         wanted: what they become, as far as it is asked for.
-        exactly: what they become, whatever they hold; `wanted` is not looked at then.
+        exactly: what they become, whatever they hold; of `wanted` only the memory counts then.
         worth_processes_s: for how many seconds of work left other processes are started.
         check: told what they are expected to become before any is decoded; may raise.
 
@@ -91,16 +113,17 @@ def read_images(
     def settings_for(contents: set[Content]) -> PixelSettings:
         return exactly or common_settings(folder, contents, wanted)
 
+    means = _Means(worth_processes_s, wanted.memory)
     settings = exactly or settings_for(_first_look(folder, paths))
     check(settings)
     if settings.bits < ALL_BITS:
         _try_first(folder, paths, settings)
-    done = _decode_all(folder, paths, settings, worth_processes_s, settings_for)
+    done = _decode_all(folder, paths, settings, means, settings_for)
     again = settings_for(done.contents)
     if again != settings:
         check(again)
         del done.images  # its room is needed
-        done = _decode_all(folder, paths, again, worth_processes_s, settings_for)
+        done = _decode_all(folder, paths, again, means, settings_for)
     sizes = frozenset((content.height, content.width) for content in done.contents)
     return ReadImages(done.images, done.origins, sizes)
 
@@ -175,16 +198,16 @@ def _decode_all(
     folder: Path,
     paths: Sequence[Path],
     settings: PixelSettings,
-    worth_processes_s: float,
+    means: _Means,
     suits: Callable[[set[Content]], object],
 ) -> _Pass:
     """
     Args:
         suits: told what the files hold, whenever that is something new; raises where they do not go together.
     """
-    done = _Pass(room_for((len(paths), *settings.shape)), np.zeros(len(paths), ORIGIN))
+    done = _Pass(room_for((len(paths), *settings.shape), means.memory), np.zeros(len(paths), ORIGIN))
     with progress_bar("decoding images", len(paths)) as show:
-        for row, outcome in enumerate(_outcomes(paths, settings, worth_processes_s)):
+        for row, outcome in enumerate(_outcomes(paths, settings, means)):
             if isinstance(outcome, str):
                 done.broken[paths[row]] = outcome
             else:
@@ -192,36 +215,38 @@ def _decode_all(
                 if content not in done.contents:
                     done.contents.add(content)
                     suits(done.contents)
-            if row % BATCH == 0 or row + 1 == len(paths):
+            if row % PIECE == 0 or row + 1 == len(paths):
                 show(row + 1)
     if done.broken:
         raise broken_files(folder, done.broken, len(paths))
     return done
 
 
-def _outcomes(paths: Sequence[Path], settings: PixelSettings, worth_processes_s: float) -> Iterator[Outcome]:
+def _outcomes(paths: Sequence[Path], settings: PixelSettings, means: _Means) -> Iterator[Outcome]:
     """What comes of each file, in order: decoded here, until it shows that more processes are worth their start."""
-    cores = len(os.sched_getaffinity(0))
+    processes = means.processes()
     started = time.perf_counter()
     for row, path in enumerate(paths):
         seconds = time.perf_counter() - started
-        if cores > 1 and row and seconds / row * (len(paths) - row) > worth_processes_s and row % LOOKED_AT == 0:
-            yield from _outcomes_of_processes(paths[row:], settings, cores)
+        left_s = seconds / max(1, row) * (len(paths) - row)
+        if processes > 1 and row and row % LOOKED_AT == 0 and left_s > means.worth_processes_s:
+            yield from _outcomes_of_processes(paths[row:], settings, processes)
             return
         yield from read_batch([path], settings)
 
 
 def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, processes: int) -> Iterator[Outcome]:
-    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    piece = batch_rows(settings.shape, UNDER_WAY_BYTES // (PIECES_A_PROCESS * processes), PIECE)
+    pieces = [paths[start : start + piece] for start in range(0, len(paths), piece)]
     waiting: deque[Future[list[Outcome]]] = deque()
     done = 0
     others = set(active_children())
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=end_with_parent)
     try:
-        for batch in batches:
+        for some in pieces:
             with deaf_children():  # some are started here
-                waiting.append(pool.submit(read_batch, batch, settings))
-            if len(waiting) > 4 * processes:
+                waiting.append(pool.submit(read_batch, some, settings))
+            if len(waiting) >= PIECES_A_PROCESS * processes:
                 outcomes = waiting.popleft().result()
                 done += len(outcomes)
                 yield from outcomes

@@ -8,10 +8,10 @@ import numpy as np
 from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
+from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
-from vouch.sources.storage import rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Examples:
         SourceError: images and labels differ in number.
     """
 
-    images: np.ndarray
+    images: Images
     """uint8, shape (N, H, W) or (N, H, W, C): pixels as they are in the file."""
     labels: np.ndarray
     """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K), which of them it has."""

@@ -12,6 +12,7 @@ from vouch.sources.decoding import read_images
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.finding_lists import FoundLists, find_lists
+from vouch.sources.images import rows_of
 from vouch.sources.label_lists import read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
 from vouch.sources.layout import SUFFIXES, list_files
@@ -98,11 +99,14 @@ def read_image_folder(
         for split, part in files.items()
     }
     if listed.task == "multi_label":
-        several = {split: (read.images[rows[split]], [labels for _, labels in part]) for split, part in files.items()}
+        several = {
+            split: (rows_of(read.images, rows[split]), [labels for _, labels in part]) for split, part in files.items()
+        }
         source = make_multi_label_source(name, several, names)
     else:
         one = {
-            split: (read.images[rows[split]], np.array([one for _, (one,) in part])) for split, part in files.items()
+            split: (rows_of(read.images, rows[split]), np.array([one for _, (one,) in part]))
+            for split, part in files.items()
         }
         source = make_source(name, one, names)
     splits = {split: replace(part, origins=read.origins[rows[split]]) for split, part in source.splits.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from vouch.bundle.manifest import is_class_name
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source
+from vouch.sources.images import Images
 from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
 
@@ -19,7 +20,7 @@ MAX_CLASSES = 10_000
 
 def make_source(
     name: str,
-    parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]],
+    parts: Mapping[SplitName, tuple[Images, np.ndarray]],
     names: Mapping[SplitName, Names] | None = None,
 ) -> Source:
     """The source of these images and labels; its classes are the labels of all splits together.
@@ -51,7 +52,7 @@ def make_source(
 
 def make_multi_label_source(
     name: str,
-    parts: Mapping[SplitName, tuple[np.ndarray, Sequence[Sequence[str]]]],
+    parts: Mapping[SplitName, tuple[Images, Sequence[Sequence[str]]]],
     names: Mapping[SplitName, Names] | None = None,
 ) -> Source:
     """The source of images that have any number of labels; its classes are the labels of all splits together.
@@ -123,7 +124,7 @@ def _where(name: str, split: SplitName) -> str:
     return name if split == "all" else f"{name} ({split})"
 
 
-def _source_of_columns(name: str, parts: Mapping[SplitName, tuple[np.ndarray, np.ndarray]]) -> Source:
+def _source_of_columns(name: str, parts: Mapping[SplitName, tuple[Images, np.ndarray]]) -> Source:
     forms = {labels.shape[1:] for _, labels in parts.values()}
     if len(forms) > 1:
         found = ", ".join(f"{labels.dtype} {labels.shape} in {split}" for split, (_, labels) in parts.items())
@@ -140,7 +141,7 @@ def _check_shapes(name: str, shapes: Mapping[SplitName, tuple[int, ...]]) -> Non
         )
 
 
-def _check_part(where: str, images: np.ndarray, labels: np.ndarray) -> None:
+def _check_part(where: str, images: Images, labels: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[3] <= 4):
         raise SourceError(
             f"the images of {where} are {images.dtype} of shape {images.shape}; expected uint8 from 0 to 255 of shape "

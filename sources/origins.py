@@ -4,7 +4,6 @@ Pixels no longer say it, and it decides whether they can be learned from. Judged
 scale between classes, the scale alone tells them apart. Reads no file.
 """
 
-import math
 from hashlib import blake2b
 
 import numpy as np
@@ -13,6 +12,7 @@ from vouch.bundle.pixel_settings import ALL_BITS
 from vouch.bundle.pixels import Decoded
 from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Source
+from vouch.sources.images import Images, batches
 from vouch.sources.wanted import Wanted
 
 ORIGIN = np.dtype(
@@ -39,7 +39,6 @@ NEARLY_ALL = 0.95
 """Of a class's files: a few that came from elsewhere do not hide that the others have one depth."""
 SHOWN = 3
 """Classes that such a warning names, beside the one of the largest range."""
-CHUNK_PIXELS = 1 << 24
 
 
 def origin_of(encoded: bytes, decoded: Decoded, bits: int) -> Origin:
@@ -54,16 +53,16 @@ def _hash(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest())
 
 
-def origins_of_arrays(images: np.ndarray) -> np.ndarray:
+def origins_of_arrays(images: Images) -> np.ndarray:
     """The same of images that came as arrays of bytes, shape (N,): no files of their own."""
     origins = np.zeros(len(images), ORIGIN)
     origins["full"] = 255
-    pixels = math.prod(images.shape[1:])
-    step = max(1, CHUNK_PIXELS // pixels)
-    for start in range(0, len(images), step):
-        part = images[start : start + step].reshape(-1, pixels)
-        origins["lowest"][start : start + step] = part.min(axis=1)
-        origins["highest"][start : start + step] = part.max(axis=1)
+    done = 0
+    for batch in batches(images):
+        flat = batch.reshape(len(batch), -1)
+        origins["lowest"][done : done + len(batch)] = flat.min(axis=1)
+        origins["highest"][done : done + len(batch)] = flat.max(axis=1)
+        done += len(batch)
     return origins
 
 

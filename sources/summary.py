@@ -8,13 +8,13 @@ import numpy as np
 
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Source, images_of_each
+from vouch.sources.images import Images, batches
 from vouch.sources.left_out import ALL_READ, LeftOut
 
 MOST_LISTED = 20
 """Classes that are listed; of more, the smallest and the largest are named."""
 MOST_LETTERS = 40
 """Of a class's name, in the line."""
-CHUNK_BYTES = 64 << 20
 CHANNELS = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
 
 
@@ -142,11 +142,7 @@ def _counted(one: tuple[str, int]) -> str:
     return f"{shown}{':' * shown[-1].isdigit()} {count:,}"
 
 
-def _extremes(arrays: Sequence[np.ndarray]) -> tuple[int, int]:
-    """The lowest and the highest value, looked at in parts: arrays may be larger than memory."""
-    found = []
-    for array in arrays:
-        step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
-        parts = (array[start : start + step] for start in range(0, len(array), step))
-        found += [(int(part.min()), int(part.max())) for part in parts]
+def _extremes(parts: Sequence[Images]) -> tuple[int, int]:
+    """The lowest and the highest value."""
+    found = [(int(batch.min()), int(batch.max())) for images in parts for batch in batches(images)]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else (0, 0)

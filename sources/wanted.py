@@ -23,6 +23,8 @@ class Wanted:
     """#rrggbb: what transparent parts lie on."""
     layout: Layout = ""
     """Of arrays and of tables of pixels."""
+    memory: int | None = None
+    """Bytes that reading and all that follows may take; None: what is available."""
 
 
 NOTHING = Wanted()

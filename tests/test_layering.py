@@ -20,7 +20,7 @@ ARROWS = {
 }
 """Room -> the rooms that it may import."""
 LIBRARIES = {
-    "bundle": {"numpy", "PIL", "pydantic"},
+    "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
     "sources": {"numpy"},
@@ -35,11 +35,11 @@ LIBRARIES = {
 SERVER = {
     "": ("errors", "budget", "repeats", "settings", "cores", "logs", "forced_exit", "passing"),
     "counting": ("statistics", "counts"),
-    "lineup": ("folders", "lineup", "verdict", "policy", "route"),
+    "lineup": ("folders", "lineup", "comparing", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "decoding", "differing", "figures", "recount"),
+        *("batcher", "loader", "planning", "compared", "decoding", "differing", "figures", "recount", "audit"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
@@ -89,8 +89,8 @@ TRAINER = {
     "": ("errors", "settings", "limits", "reading", "job", "run"),
     "splits": ("balance", "stratify", "near_duplicates", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "losses", "optimizers"),
-        *("processes", "order", "checkpoint", "loop"),
+        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("losses", "optimizers", "order", "checkpoint", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam"),
     "publish": ("provenance", "card"),
@@ -98,7 +98,7 @@ TRAINER = {
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
     ),
-    "compare": ("differing_settings", "mcnemar", "right_answers", "compare", "comparison"),
+    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
@@ -145,6 +145,7 @@ ONLY_IN = {
     },
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
+    "cryptography": {"bundle/signature.py"},
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {

@@ -11,7 +11,7 @@ from vouch.cli.explained import sentences
 from vouch.cli.programs import COMMANDS
 from vouch.cli.settings import CommandSettings, flag_name, parse
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
-from vouch.server.settings import ServeSettings, VerifySettings
+from vouch.server.settings import ServeSettings, SignSettings, VerifySettings
 from vouch.trainer.settings import CompareSettings, TrainSettings
 
 SETTINGS: dict[str, type[CommandSettings]] = {
@@ -19,13 +19,14 @@ SETTINGS: dict[str, type[CommandSettings]] = {
     "compare": CompareSettings,
     "serve": ServeSettings,
     "verify": VerifySettings,
+    "sign": SignSettings,
     "predict": PredictSettings,
     "evaluate": EvaluateSettings,
     "bench": BenchSettings,
     "status": StatusSettings,
     "health": HealthSettings,
 }
-NEEDED = {"compare": ["one", "two"], "verify": ["one"], "predict": ["one"]}
+NEEDED = {"sign": ["b", "--key", "k"], "compare": ["one", "two"], "verify": ["one"], "predict": ["one"]}
 """Words without which a command is wrong usage."""
 FIELDS = [(command, name) for command, settings in SETTINGS.items() for name in settings.model_fields]
 BOOLEANS = [(command, name) for command, name in FIELDS if SETTINGS[command].model_fields[name].annotation is bool]

@@ -3,11 +3,9 @@
 Weights and activations are counted on torch's meta device, which computes shapes and allocates nothing.
 """
 
-from dataclasses import dataclass, replace
-from math import prod
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
 
 from vouch.bundle.manifest import MAX_LABEL_LENGTH
 from vouch.bundle.multi_label import Task
@@ -15,13 +13,11 @@ from vouch.sources.examples import check_chosen
 from vouch.sources.storage import available_memory, plan_room
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.losses import MEASURE_BATCH
+from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.settings import TrainSettings
 
-FLOAT = 4
-"""Bytes."""
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 """An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
 MAX_CLASSES: dict[Task, int] = {"single_label": 4_900, "multi_label": 10_000}
@@ -29,22 +25,6 @@ MAX_CLASSES: dict[Task, int] = {"single_label": 4_900, "multi_label": 10_000}
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
-COPIES_OF_INPUT = 3
-"""Of a batch as floats: converted, normalised, varied. Measured: 3.3 for a linear model on 512 x 512 pixels."""
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What a network takes."""
-
-    weights: int
-    """Numbers that the graph holds."""
-    input: int
-    """Numbers of an image."""
-    activations: int
-    """Numbers that all layers give for an image, which a step keeps until its end."""
-    largest: int
-    """The most that a layer gives."""
 
 
 def check_settings(settings: TrainSettings) -> None:
@@ -70,35 +50,29 @@ def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) 
     _check_classes(survey)
     demand = _check_graph(settings, survey)
     copied = survey.sizes.get("all", 0) or ("tune" not in survey.sizes and survey.sizes.get("fit", 0))
-    images = plan_room([survey.images, copied] if copied else [survey.images], survey.shape)
+    memory = min(settings.memory or available_memory(), available_memory())
+    images = plan_room(survey.images, survey.shape, memory)
+    if images and copied:
+        images += copied * demand.input
     fitting = _bytes_of_fitting(settings, survey, demand)
     if device.type == "cuda":
         on_device = torch.cuda.mem_get_info(device)[0]
-        _check_memory(survey, fitting + survey.images * demand.input, 0, on_device, str(device))
+        _check_memory(survey, fitting, 0, on_device, str(device))
         fitting = 0
-    _check_memory(survey, fitting, images, available_memory(), "this machine, or its container,")
+    where = "--memory" if memory == settings.memory else "this machine, or its container,"
+    _check_memory(survey, fitting, images, memory, where)
 
 
-def demand_of(settings: TrainSettings, survey: Survey) -> Demand:
+def demand_for(settings: TrainSettings, survey: Survey) -> Demand:
     """What the network takes for such images and classes."""
-    outputs: list[int] = []
-
-    def count(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-        outputs.append(output.numel())
-
     width = recipe_for(settings, (survey.images, *survey.shape)).width
-    with torch.device("meta"), torch.no_grad():
+    with torch.device("meta"):
         classifier = Classifier(settings.model, survey.shape, len(survey.classes), width, survey.task).eval()
-        for module in classifier.modules():
-            if not any(module.children()):
-                module.register_forward_hook(count)
-        classifier(torch.empty((1, *survey.shape), dtype=torch.uint8))
-    weights = sum(value.numel() for value in classifier.state_dict().values())
-    return Demand(weights, prod(survey.shape), sum(outputs), max(outputs))
+        return demand_of(classifier, survey.shape)
 
 
 def _check_graph(settings: TrainSettings, survey: Survey) -> Demand:
-    demand = demand_of(settings, survey)
+    demand = demand_for(settings, survey)
     if (size := demand.weights * FLOAT) > MAX_GRAPH_BYTES:
         shape = " x ".join(map(str, survey.shape))
         raise TrainError(
@@ -125,8 +99,8 @@ def _bytes_of_fitting(settings: TrainSettings, survey: Survey, demand: Demand) -
     crop = recipe.augment.crop if recipe.augment else 1.0
     inputs = COPIES_OF_INPUT * demand.input
     step = min(recipe.batch_size, fit) * (inputs + crop**2 * demand.activations)
-    measuring = min(MEASURE_BATCH, tune) * (inputs + 2 * demand.largest)
-    return int(FLOAT * (COPIES_OF_WEIGHTS * demand.weights + max(step, measuring)))
+    measuring = min(demand.measuring_batch(), tune) * demand.measuring()
+    return int(max(FLOAT * step, measuring) + FLOAT * COPIES_OF_WEIGHTS * demand.weights)
 
 
 def _check_memory(survey: Survey, fitting: int, images: int, available: int, where: str) -> None:

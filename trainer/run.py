@@ -24,6 +24,7 @@ from vouch.bundle.store import Bundle, Content, ModelsFolder, open_bundle
 from vouch.cli.console import progress_bar, say
 from vouch.cli.settings import flag_name
 from vouch.cli.stopping import finishing
+from vouch.sources.images import batches
 from vouch.sources.split_names import Part
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
@@ -81,7 +82,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         _tell(exam, len(splits.tune))
         training = _describe(settings, processes, recipe, splits, before, fitted)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
-        pixels = PixelSettings.of(splits.validation.images, settings.bits, settings.decoding.ground)
+        pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
             published = _publish(folder, run, pixels, report)
@@ -115,7 +116,7 @@ def _publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, report: byte
     splits, exam = run.splits, run.exam
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
     answers = answers_of(splits.validation.labels, exam.probabilities, exam.thresholds)
-    validation = from_arrays([splits.validation.images], answers, splits.classes)
+    validation = from_arrays(batches(splits.validation.images), answers, splits.classes)
     files: dict[str, Content] = {MODEL: exam.graph, validation.name: validation, REPORT: report, CARD: card.encode()}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:

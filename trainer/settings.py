@@ -12,6 +12,7 @@ from vouch.bundle.manifest import NAME_PATTERN
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.cli.settings import CommandSettings, Flag
+from vouch.cli.sizes import bytes_in
 from vouch.sources.wanted import Wanted
 
 ModelKind = Literal["linear", "mlp", "cnn"]
@@ -21,7 +22,7 @@ Quantize = Literal["none", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
-NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device")
+NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device", "memory")
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
 """Settings from which a recipe is made."""
@@ -106,6 +107,9 @@ class TrainSettings(CommandSettings):
     threads: Annotated[int, Flag("N"), Field(ge=0, le=MAX_THREADS)] = 0
     """Of the processor, to fit with; the weights depend on it to the last bit, so it is recorded. 0: as
     $OMP_NUM_THREADS says, or else one for each core that has enough to do."""
+    memory: Annotated[int | None, Flag("SIZE"), Field(ge=1)] = None
+    """What images, and what fitting makes of them, may take, such as 500M or 2G; the program itself takes about 0.7G
+    beside it. Images that take over a quarter of it are kept in a file. Default: what is available."""
     device: Device = "auto"
     """Where to fit: auto takes cuda where it is available."""
     if_absent: bool = False
@@ -121,6 +125,11 @@ class TrainSettings(CommandSettings):
         if value and not re.fullmatch(NAME_PATTERN, value):
             raise ValueError("expected 1 to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit")
         return value
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _with_a_unit(cls, value: object) -> object:
+        return bytes_in(value) if isinstance(value, str) and value else value
 
     @field_validator("size", mode="before")
     @classmethod
@@ -201,7 +210,9 @@ class TrainSettings(CommandSettings):
     @property
     def decoding(self) -> Wanted:
         """What images are to become."""
-        return Wanted(self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground))
+        return Wanted(
+            self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground), memory=self.memory
+        )
 
     @property
     def model_name(self) -> str:

@@ -68,7 +68,7 @@ def _labelled(data: str, model: ModelVersion) -> np.ndarray:
     """From all over the data: they may be in the order of their labels."""
     examples = examples_to_count(load_as(data, model.pixels))
     rows = np.unique(np.linspace(0, len(examples) - 1, COUNT).astype(np.int64))
-    return examples[rows].images
+    return examples.images[rows]
 
 
 def _is_clear(one: Prediction, model: ModelVersion) -> bool:

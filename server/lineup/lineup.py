@@ -64,6 +64,8 @@ class Refusal(Value):
     version: int
     reason: str
     """For callers: it names no folder of this machine."""
+    held_back: bool = False
+    """It vouched for itself, and is worse than an older version."""
 
 
 class Model(Value):

@@ -1,19 +1,26 @@
 """From what is known of the published models to what is to be served: pure rules, no state.
 
-The newest version that reproduced its claim is served. What a worker cannot load is a casualty: the last good version
-goes on being served. A version that is served is never given up for one that is not verified yet.
+The newest version that reproduced its claim is served, unless it is worse than an older one that did too: it is held
+back. What a worker cannot load is a casualty: the last good version goes on being served. A version that is served is
+never given up for one that is not verified yet.
+
+What is held back follows from the versions that are there and from nothing that happened before, so that a restart
+decides alike: every older version that could hold one back is looked at before that one is served.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vouch.server.lineup.comparing import Comparable, Worse, have_the_same_classes, worse_than
 from vouch.server.lineup.lineup import LineUp, Model, Refusal, Version
-from vouch.server.lineup.verdict import VerifiedVersion
+from vouch.server.lineup.verdict import Claimed, VerifiedVersion
 
 MOST_DEATHS = 3
 """Workers that may end while they load a version that another worker serves."""
 MOST_KILLS = 2
 """Workers that may be killed (SIGKILL) while they load a version: perhaps by a person, perhaps for want of memory."""
+MOST_OLDER = 100
+"""Versions that one is compared with: the newest of those below it."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +41,95 @@ class Known:
     """Versions whose files are held open: a new worker needs their folder no more than one that serves them."""
     pinned: int = 0
     """The only version that may be served; 0: none is pinned."""
+    claimed: Mapping[int, Claimed] = field(default_factory=dict)
+    """What versions say of themselves that nobody has verified."""
+    put_off: frozenset[int] = frozenset()
+    """Versions that cannot be verified at the moment: nothing waits for them."""
+    worse_allowed: bool = False
+    """Whether a version may be worse than older ones."""
 
     def can_be_served(self, version: int) -> bool:
         """Whether its files are at hand, or may be."""
         return self.found is None or version in self.found | self.running | self.held
 
+    @property
+    def undecided(self) -> frozenset[int]:
+        """Versions in the folder that nobody has decided on."""
+        return (self.found or frozenset()) - self.verified.keys() - self.refused.keys() - self.casualties.keys()
 
-def live_version(known: Known) -> int:
-    """The version that is to answer; 0: there is none."""
+    @property
+    def good(self) -> tuple[int, ...]:
+        """Versions that could be served, ascending."""
+        usable = (one for one in self.verified if self.can_be_served(one) and one not in self.casualties)
+        return tuple(sorted(one for one in usable if self.pinned in (0, one)))
+
+    def older(self, version: int) -> frozenset[int]:
+        """Versions that one is compared with; none where it may be worse, or is pinned."""
+        if self.pinned or self.worse_allowed:
+            return frozenset()
+        below = sorted(one for one in {*(self.found or ()), *self.good} if one < version)
+        return frozenset(below[-MOST_OLDER:])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Of one model's versions."""
+
+    live: int = 0
+    """The one that is to answer; 0: there is none."""
+    best: int = 0
+    """The one that would, if nothing older held it back; 0: there is none."""
+    held_back: Mapping[int, Worse] = field(default_factory=dict)
+    """Versions above it that vouched for themselves, and why they are not served."""
+
+
+def choice(known: Known) -> Choice:
+    """The newest version that could be served and is not worse than an older one."""
+    best, back = 0, {}
+    for version in reversed(known.good):
+        if why := _beaten(known, version):
+            back[version] = why
+            continue
+        best = best or version
+        if version in known.running or not _rivals(known, version) - known.put_off:
+            return Choice(version, best, back)
     there = {one for one in known.verified if known.can_be_served(one)}
-    wanted = {known.pinned} & there if known.pinned else there
-    good = wanted - known.casualties.keys()
-    return max(good, default=0) or max(there & known.running, default=0)
+    return Choice(max(there & known.running, default=0), best, back)
 
 
 def to_verify(known: Known) -> tuple[int, ...]:
-    """Versions that nobody has decided on and that would be served, the first to look at first: newest first."""
-    undecided = (known.found or frozenset()) - known.verified.keys() - known.refused.keys() - known.casualties.keys()
+    """Versions that nobody has decided on and that would be served, or that could hold back the one that would, the
+    first to look at first: newest first.
+    """
     if known.pinned:
-        return tuple({known.pinned} & undecided)
-    live = live_version(known)
-    least = 0 if live in known.casualties else live  # one that a worker lost is served until another is verified
-    return tuple(sorted((version for version in undecided if version > least), reverse=True))
+        return tuple({known.pinned} & known.undecided)
+    best = choice(known).best  # a casualty is none: older ones are looked at
+    return tuple(sorted({one for one in known.undecided if one > best} | _rivals(known, best), reverse=True))
+
+
+def not_compared(known: Known, version: int) -> tuple[int, ...]:
+    """Older versions that a verified one is not compared with, because they have other classes, ascending."""
+    said: dict[int, Comparable] = {**known.claimed, **{one: two.verdict for one, two in known.verified.items()}}
+    older = known.older(version) & said.keys()
+    return tuple(sorted(one for one in older if not have_the_same_classes(said[one], said[version])))
+
+
+def _beaten(known: Known, version: int) -> Worse | None:
+    """Why a version is held back: of all reasons, the older version with the best claim; None where it is not."""
+    verdicts = {one: known.verified[one].verdict for one in known.older(version).intersection(known.good)}
+    best_first = sorted(verdicts, key=lambda one: (verdicts[one].claim.accuracy, one), reverse=True)
+    reasons = (worse_than(one, verdicts[one], known.verified[version].verdict) for one in best_first)
+    return next((why for why in reasons if why is not None), None)
+
+
+def _rivals(known: Known, version: int) -> frozenset[int]:
+    """Undecided versions that could hold this one back, as far as anybody knows."""
+    older = known.older(version) & known.undecided if version in known.verified else frozenset()
+    return frozenset(
+        one
+        for one in older
+        if one not in known.claimed or worse_than(one, known.claimed[one], known.verified[version].verdict) is not None
+    )
 
 
 def line_up(number: int, models: Mapping[str, Known], complete: bool) -> LineUp:
@@ -78,8 +152,9 @@ def is_casualty(deaths: int, kills: int, elsewhere: bool) -> bool:
 
 
 def _model(name: str, known: Known) -> Model | None:
-    live = live_version(known)
-    reasons = {**known.refused, **known.casualties}
+    chosen = choice(known)
+    live, back = chosen.live, chosen.held_back
+    reasons = {**known.refused, **known.casualties, **{one: f"held back: {why}" for one, why in back.items()}}
     refusals = {one: why for one, why in reasons.items() if one > live or one in (known.pinned, live)}
     verifying = to_verify(known)
     if not (known.found is None or known.found or live or refusals):
@@ -87,7 +162,9 @@ def _model(name: str, known: Known) -> Model | None:
     return Model(
         name=name,
         versions=(_version(known.verified[live]),) if live else (),
-        refusals=tuple(Refusal(version=one, reason=why) for one, why in sorted(refusals.items())),
+        refusals=tuple(
+            Refusal(version=one, reason=why, held_back=one in back) for one, why in sorted(refusals.items())
+        ),
         verifying=tuple(sorted(verifying)),
     )
 

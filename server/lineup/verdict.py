@@ -12,11 +12,12 @@ from pydantic import Field, TypeAdapter
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
+from vouch.server.lineup.comparing import Compared
 from vouch.server.lineup.lineup import Recount, RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings
 
-MAX_WORD_BYTES = 1 << 18
-"""A line, with the names of the most files and a reason of the most characters."""
+MAX_WORD_BYTES = 1 << 19
+"""A line, with the names of the most files, a reason of the most characters, and the answers to the most images."""
 MAX_REASON, MAX_CAVEATS = 4000, 101
 """Characters, and as many as promised coverages and one more."""
 
@@ -33,6 +34,10 @@ class ProbeTask(Value):
     """That it may take."""
     parent: int
     """The process that it ends with."""
+    keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    """Public keys of which one must have signed the bundle, in hexadecimal; empty: it need not be signed."""
+    older: tuple[int, ...] = ()
+    """Versions of the same model: only what each of them claims is to be said. Empty: the bundle is to be verified."""
 
 
 class Running(Value):
@@ -40,6 +45,15 @@ class Running(Value):
 
     kind: Literal["running"] = "running"
     images: int = Field(ge=1, le=MAX_BATCH_SIZE)
+
+
+class Claimed(Value):
+    """What a version says of itself. Nobody has verified it."""
+
+    kind: Literal["claimed"] = "claimed"
+    version: int = Field(ge=1)
+    claim: Accuracy
+    compared: Compared
 
 
 class Verdict(Value):
@@ -52,6 +66,10 @@ class Verdict(Value):
     served: Accuracy
     recount: Recount = Recount()
     """How its answers went with those that it claims."""
+    signed_by: str = Field(default="", max_length=64)
+    """Fingerprint of the key whose signature was checked; empty where none is required."""
+    compared: Compared
+    """What it is compared with other versions by."""
     caveats: tuple[Caveat, ...] = Field(default=(), max_length=MAX_CAVEATS)
     plan: RunPlan
     files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
@@ -69,7 +87,7 @@ class NotVerified(Value):
     """What kept it may have passed a moment later, a disk that is away say: it says nothing about the version."""
 
 
-AnyWord = Running | Verdict | NotVerified
+AnyWord = Running | Claimed | Verdict | NotVerified
 _WORDS: TypeAdapter[AnyWord] = TypeAdapter(Annotated[AnyWord, Field(discriminator="kind")])
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+from vouch.bundle.accuracy import Accuracy, counting_batch
 from vouch.bundle.answers import Answers
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Manifest
@@ -92,12 +92,13 @@ async def verify(
         session, plan = load_and_plan(bundle, settings, cores, on_run)
     except BundleError as err:
         raise Refused(str(err)) from err
-    batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
+    count = counting_batch(bundle.manifest.input.shape)
+    batcher = start_batcher(session.run, Limits(settings.max_batch_size, count))
     allowed = allowed_to_differ(bundle.manifest.claim.total, settings.max_differing)
     counting = Counting(bundle.manifest, allowed)
     try:
         with closing(Decoding(bundle.manifest.input, cores)) as decoding:
-            batches = in_batches(bundle, COUNTING_BATCH, decoding.decode)
+            batches = in_batches(bundle, count, decoding.decode)
             async for counted in recount(batcher, batches, counting, on_run):
                 progress(counted.served)
         counting.check()

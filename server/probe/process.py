@@ -21,9 +21,11 @@ with loading():
 
     from vouch.bundle.caveats import caveats
     from vouch.bundle.errors import BundleError, InvalidBundle
+    from vouch.bundle.signature import PublicKey
     from vouch.bundle.store import ModelsFolder
     from vouch.server.errors import DomainError, Incomplete
-    from vouch.server.lineup.verdict import MAX_REASON, AnyWord, NotVerified, ProbeTask, Running, Verdict
+    from vouch.server.lineup.verdict import MAX_REASON, AnyWord, Claimed, NotVerified, ProbeTask, Running, Verdict
+    from vouch.server.model.compared import compared
     from vouch.server.model.recount import verify
     from vouch.server.passing import is_passing
 
@@ -45,7 +47,10 @@ def main(task: ProbeTask) -> None:
     if task.settings.provider == "cpu":  # CUDA reserves addresses for all memory that there is
         _limit_memory(task.memory_bytes)
     try:
-        say(_verdict(task, say))
+        if task.older:
+            _say_claims(task, say)
+        else:
+            say(_verdict(task, say))
     except Exception as err:
         say(_not_verified(err, task))
 
@@ -64,10 +69,23 @@ def _not_verified(err: Exception, task: ProbeTask) -> NotVerified:
     )
 
 
+def _say_claims(task: ProbeTask, say: Callable[[AnyWord], None]) -> None:
+    """What versions say of themselves, one after the other; nothing of those that are not valid."""
+    path = task.bundle
+    for version in task.older:
+        with suppress(BundleError, OSError):
+            bundle = ModelsFolder(path.parent.parent).open(path.parent.name, version, _keys(task))
+            say(Claimed(version=version, claim=bundle.manifest.claim.accuracy, compared=compared(bundle)))
+
+
+def _keys(task: ProbeTask) -> list[PublicKey]:
+    return [PublicKey(bytes.fromhex(key)) for key in task.keys]
+
+
 def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
     path = task.bundle
     try:
-        bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name))
+        bundle = ModelsFolder(path.parent.parent).open(path.parent.name, int(path.name), _keys(task))
     except InvalidBundle as err:
         raise Incomplete(str(err)) from err
     counted = uvloop.run(verify(bundle, task.settings, task.cores, on_run=lambda images: say(Running(images=images))))
@@ -77,6 +95,8 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
         claim=manifest.claim.accuracy,
         served=counted.served,
         recount=counted.recount,
+        signed_by=bundle.signed_by,
+        compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=counted.plan,
         files=manifest.files,

@@ -196,6 +196,16 @@ def _of_versions(state: State, found: Found) -> Iterator[Metric]:
     )
     for name, version in islice(_newest(state.refused), NAMED):
         refused.add_metric((name, str(version)), 1)
+    held_back, than = (
+        GaugeMetricFamily(f"vouch_held_back{suffix}_accuracy", f"{text}, 0 to 1.", labels=MODEL)
+        for suffix, text in (
+            ("", "Claimed accuracy of a version that is held back, because it is worse than an older one"),
+            ("_than", "Claimed accuracy of the older version that the one of these labels is worse than"),
+        )
+    )
+    for one, why in state.held_back[-NAMED:]:
+        held_back.add_metric((one.name, str(one.version)), why.claim.accuracy)
+        than.add_metric((one.name, str(one.version)), why.better.accuracy)
     there = GaugeMetricFamily(
         "vouch_served_folder_there",
         "Whether what is served still lies in the models folder as it was published, 1 or 0.",
@@ -203,7 +213,7 @@ def _of_versions(state: State, found: Found) -> Iterator[Metric]:
     )
     for (name, version), is_there in sorted(found.there.items()):
         there.add_metric((name, str(version)), is_there)
-    yield from (served, refused, there)
+    yield from (served, refused, held_back, than, there)
 
 
 def _of_surroundings(around: Surroundings) -> Iterator[Metric]:

@@ -1,14 +1,15 @@
 """What is known of the published models, and the line-up that follows from it. Knows no folder, process or channel."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vouch.server.lineup.comparing import Worse
 from vouch.server.lineup.folders import without_folders
 from vouch.server.lineup.lineup import LineUp
-from vouch.server.lineup.policy import Known, is_casualty, line_up, live_version, to_verify
-from vouch.server.lineup.verdict import VerifiedVersion
+from vouch.server.lineup.policy import Known, choice, is_casualty, line_up, not_compared, to_verify
+from vouch.server.lineup.verdict import Claimed, VerifiedVersion
 from vouch.server.logs import event
 
 log = logging.getLogger("vouch.server")
@@ -17,6 +18,8 @@ There = Mapping[str, frozenset[int] | None]
 """Model -> its versions in the models folder; None where they cannot be read, so that all of them may be there."""
 Running = frozenset[tuple[str, int]]
 """Models and versions that a worker serves now."""
+HeldBack = tuple[VerifiedVersion, Worse]
+"""A version that is held back, and why."""
 
 
 @dataclass
@@ -29,6 +32,8 @@ class _Record:
     casualties: dict[int, str] = field(default_factory=dict)
     deaths: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Version -> workers that ended while they loaded it, and how many of these were killed."""
+    claimed: dict[int, Claimed] = field(default_factory=dict)
+    put_off: set[int] = field(default_factory=set)
 
 
 class Published:
@@ -39,18 +44,22 @@ class Published:
         models: Path,
         pins: Mapping[str, int] | None = None,
         is_held: Callable[[VerifiedVersion], bool] = lambda verified: False,
+        worse_allowed: Collection[str] = (),
     ) -> None:
         """
         Args:
             models: the models folder: callers are not told where it lies.
             pins: model -> its only version that may be served.
             is_held: whether a version's files are held open.
+            worse_allowed: models of which a version may be worse than older ones.
         """
+        self._worse_allowed = frozenset(worse_allowed)
         self._is_held = is_held
         self._folder = models
         self._pins = pins or {}
         self._records: dict[str, _Record] = {}
         self._running: Running = frozenset()
+        self._told_held_back: dict[tuple[str, int], str] = {}
         self._complete = False
         self.line_up = LineUp()
         self.on_change: Callable[[], None] = lambda: None
@@ -66,11 +75,27 @@ class Published:
         one = self._records.get(name) or _Record()
         running = frozenset(version for model, version in self._running if model == name)
         held = frozenset(version for version, verified in one.verified.items() if self._is_held(verified))
-        return Known(one.found, one.verified, one.refused, one.casualties, running, held, self._pins.get(name, 0))
+        return Known(
+            found=one.found,
+            verified=one.verified,
+            refused=one.refused,
+            casualties=one.casualties,
+            running=running,
+            held=held,
+            pinned=self._pins.get(name, 0),
+            claimed=one.claimed,
+            put_off=frozenset(one.put_off),
+            worse_allowed=name in self._worse_allowed,
+        )
 
     def to_verify(self, name: str) -> tuple[int, ...]:
         """As the policy says."""
         return to_verify(self.known(name))
+
+    def without_claims(self, name: str, version: int) -> tuple[int, ...]:
+        """Older versions that this one would be compared with, and of which nobody knows what they claim."""
+        known = self.known(name)
+        return tuple(sorted((known.older(version) & known.undecided) - known.claimed.keys()))
 
     def verified(self, name: str, version: int) -> VerifiedVersion:
         """What the probe found of a version that is in the line-up."""
@@ -86,7 +111,16 @@ class Published:
 
     def refused(self) -> list[tuple[str, int]]:
         """Models and versions that are refused now."""
-        return [(model.name, one.version) for model in self.line_up.models for one in model.refusals]
+        listed = [(model.name, one) for model in self.line_up.models for one in model.refusals]
+        return [(name, one.version) for name, one in listed if not one.held_back]
+
+    def held_back(self) -> list[HeldBack]:
+        """Versions that vouched for themselves and are not served, because they are worse than older ones."""
+        return [
+            (self.verified(name, version), why)
+            for name in sorted(self._records)
+            for version, why in sorted(choice(self.known(name)).held_back.items())
+        ]
 
     def is_served(self, name: str, version: int) -> bool:
         """Whether it is in the line-up."""
@@ -100,20 +134,30 @@ class Published:
             one.found = there.get(name, frozenset())
             if one.found is not None:
                 running = {version for model, version in self._running if model == name}
-                _keep_alone(one, one.found | running | {live_version(self.known(name))})
+                _keep_alone(one, one.found | running | {choice(self.known(name)).live})
+        self._update()
+
+    def claim(self, name: str, claims: Iterable[Claimed]) -> None:
+        """What versions say of themselves that nobody has verified."""
+        self._records.setdefault(name, _Record()).claimed.update({one.version: one for one in claims})
+
+    def put_off(self, name: str, version: int) -> None:
+        """A version cannot be verified at the moment; it is tried again later."""
+        self._records.setdefault(name, _Record()).put_off.add(version)
         self._update()
 
     def verify(self, verified: VerifiedVersion) -> None:
         """A version reproduced its claim."""
         one = self._records.setdefault(verified.name, _Record())
-        for others in (one.refused, one.casualties, one.deaths):
-            others.pop(verified.version, None)
+        _forget(one, verified.version)
         one.verified[verified.version] = verified
         self._update()
 
     def refuse(self, name: str, version: int, reason: str) -> None:
         """A version could not vouch for itself."""
-        self._records.setdefault(name, _Record()).refused[version] = without_folders(reason, self._folder)
+        one = self._records.setdefault(name, _Record())
+        one.put_off.discard(version)
+        one.refused[version] = without_folders(reason, self._folder)
         self._tell_refused(name, version, reason)
 
     def changed(self, name: str, version: int) -> bool:
@@ -169,6 +213,12 @@ class Published:
             *(verified, verdict.claim, verdict.served),
             extra=event("served", **place, digest=verdict.digest, **counts, plan=verdict.plan.model_dump()),
         )
+        if others := not_compared(self.known(verified.name), verified.version):
+            log.info(
+                "%s is not compared with older versions that have other classes: %s",
+                *(verified, ", ".join(map(str, others))),
+                extra=event("not_compared", **place, with_versions=list(others)),
+            )
         for caveat in verdict.caveats:
             log.warning(
                 "%s: %s",
@@ -185,10 +235,31 @@ class Published:
         )
         self._update()
 
+    def _tell_held_back(self) -> None:
+        """Each once, and again where the reason has changed."""
+        now = {(verified.name, verified.version): (verified, why) for verified, why in self.held_back()}
+        for key, (verified, why) in now.items():
+            if self._told_held_back.get(key) != str(why):
+                log.error(
+                    "%s is held back: %s; --allow-worse %s lets it be served",
+                    *(verified, why, verified.name),
+                    extra=event(
+                        "held_back",
+                        model=verified.name,
+                        version=verified.version,
+                        than=why.than,
+                        p_value=why.p_value,
+                        claim=why.claim.model_dump(),
+                        better=why.better.model_dump(),
+                    ),
+                )
+        self._told_held_back = {key: str(why) for key, (_, why) in now.items()}
+
     def _update(self) -> None:
         found = line_up(self.line_up.number, {name: self.known(name) for name in self._records}, self._complete)
         if found != self.line_up:
             self.line_up = found.model_copy(update={"number": self.line_up.number + 1})
+            self._tell_held_back()
             self.served = {name: one for name, one in self.served.items() if self._is_listed(name)}
             self.on_change()
 
@@ -197,11 +268,12 @@ class Published:
 
 
 def _keep_alone(record: _Record, versions: Iterable[int]) -> None:
-    kept = set(versions)
-    for version in {*record.verified, *record.refused, *record.casualties, *record.deaths} - kept:
+    known = {*record.verified, *record.refused, *record.casualties, *record.deaths, *record.claimed, *record.put_off}
+    for version in known - set(versions):
         _forget(record, version)
 
 
 def _forget(record: _Record, version: int) -> None:
-    for values in (record.verified, record.refused, record.casualties, record.deaths):
+    for values in (record.verified, record.refused, record.casualties, record.deaths, record.claimed):
         values.pop(version, None)
+    record.put_off.discard(version)

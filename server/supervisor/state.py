@@ -8,6 +8,7 @@ from vouch import __version__
 from vouch.server.counting.counts import Counts
 from vouch.server.lineup.verdict import VerifiedVersion
 from vouch.server.supervisor.presence import Found
+from vouch.server.supervisor.published import HeldBack
 from vouch.server.transport.tls import Validity
 
 
@@ -25,6 +26,8 @@ class State:
     """Versions that were looked at and refused, since the start; one that is refused again counts again."""
     refused: tuple[tuple[str, int], ...]
     """Model and version of all that are refused now."""
+    held_back: tuple[HeldBack, ...]
+    """Versions that are worse than older ones."""
     workers: int
     """That are there now."""
     ready_workers: int

@@ -7,9 +7,9 @@ what has vouched for itself. One that ends unasked is replaced.
 import asyncio
 import logging
 import time
-from functools import partial
 
 from vouch.bundle.misplaced import not_a_models_folder
+from vouch.bundle.signature import KeyUnusable, PublicKey, read_public_key
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import StartFailed
 from vouch.server.model.time_limits import load_within_s
@@ -22,7 +22,7 @@ from vouch.server.supervisor.published import Published
 from vouch.server.supervisor.state import State, Surroundings, build_info
 from vouch.server.supervisor.states import Limits
 from vouch.server.supervisor.status_server import StatusServer
-from vouch.server.supervisor.verifier import ProbeLimits, probe
+from vouch.server.supervisor.verifier import ProbeLimits, Verifier
 from vouch.server.supervisor.watcher import Watcher
 from vouch.server.transport.choice import chosen_transport
 from vouch.server.transport.tls import TlsRotation, tls_files
@@ -41,9 +41,10 @@ class Supervisor:
         self._started_s = time.time()
         self._reserved: ReservedPort | None = None
         self._tls: TlsRotation | None = None
+        self._keys: tuple[PublicKey, ...] = ()
         self._held = HeldFiles()
-        self._published = Published(settings.models, settings.pins, self._held.holds)
-        self._watcher = self._new_watcher()
+        self._published = Published(settings.models, settings.pins, self._held.holds, settings.allow_worse)
+        self._watcher: Watcher | None = None
         self._pool: Pool | None = None
         self._watching: asyncio.Task[None] | None = None
         self._status: StatusServer | None = None
@@ -70,7 +71,7 @@ class Supervisor:
         """Takes calls, NOT_SERVING until the first version has vouched for itself. Cancelled, it stops what it started.
 
         Raises:
-            StartFailed: models folder, certificate, transport, provider or address is not available.
+            StartFailed: models folder, key, certificate, transport, provider or address is not available.
         """
         try:
             await self._start(self._settings)
@@ -81,6 +82,7 @@ class Supervisor:
     async def _start(self, settings: ServeSettings) -> None:
         if wrong := await asyncio.to_thread(not_a_models_folder, settings.models):  # a drive may never answer
             raise StartFailed(wrong)
+        self._keys = await asyncio.to_thread(_accepted_keys, settings)
         files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         self._tls = TlsRotation(files) if files else None
         if self._tls:
@@ -92,6 +94,7 @@ class Supervisor:
         limits = Limits(load_s=load_within_s(settings.max_batch_size), drain_s=settings.grace_s)
         started = launchers(chosen, self._reserved.port, self._tls, lambda: self._held.of(self._published.live()))
         self._pool = Pool(started, self._published, limits)
+        self._watcher = self._new_watcher()
         self._status = await StatusServer.start(
             self._reserved.host, settings.metrics_port, self._metrics, lambda: self.ready
         )
@@ -132,11 +135,11 @@ class Supervisor:
             self._pool.kill()
 
     def _new_watcher(self) -> Watcher:
-        settings = self._settings
+        settings, keys = self._settings, self._keys
         memory = settings.max_verify_bytes
         limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
-        verify = partial(probe, settings=settings, cores=worker_cores(settings), limits=limits)
-        return Watcher(ModelsFolder(settings.models), self._published, verify, self._held)
+        verifier = Verifier(settings, worker_cores(settings), limits, keys)
+        return Watcher(ModelsFolder(settings.models), self._published, verifier, self._held)
 
     async def _metrics(self, accepted: str) -> tuple[str, bytes]:
         from vouch.server.supervisor.metrics import StateCollector, exposed  # noqa: PLC0415 - it starts sooner without
@@ -144,6 +147,7 @@ class Supervisor:
         if self._tls:
             self._tls.renewed()
         validities = self._tls.contents.validities if self._tls else {}
+        assert self._watcher is not None
         around = Surroundings(self._watcher.found, validities, self._settings.expected_servers)
         return exposed(StateCollector(await self._state(), around, self.build), accepted)
 
@@ -156,7 +160,19 @@ class Supervisor:
             installs=self._published.installs,
             refusals=self._published.refusals,
             refused=tuple(self._published.refused()),
+            held_back=tuple(self._published.held_back()),
             workers=self._pool.workers,
             ready_workers=self._pool.ready_workers,
             restarts=self._pool.restarts,
         )
+
+
+def _accepted_keys(settings: ServeSettings) -> tuple[PublicKey, ...]:
+    """Those of which one must have signed a version. Raises StartFailed."""
+    try:
+        keys = tuple(read_public_key(path) for path in settings.require_signature)
+    except KeyUnusable as err:
+        raise StartFailed(str(err)) from err
+    for path, key in zip(settings.require_signature, keys, strict=True):
+        log.info("versions are served that %s has signed, SHA-256 %s", path, key.fingerprint)
+    return keys

@@ -9,12 +9,23 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vouch.bundle.signature import PublicKey
 from vouch.server.errors import Incomplete, Refused, Undecided
-from vouch.server.lineup.verdict import MAX_REASON, MAX_WORD_BYTES, NotVerified, ProbeTask, Running, Verdict, word_of
+from vouch.server.lineup.verdict import (
+    MAX_REASON,
+    MAX_WORD_BYTES,
+    Claimed,
+    NotVerified,
+    ProbeTask,
+    Running,
+    Verdict,
+    word_of,
+)
 from vouch.server.model.time_limits import IMAGE_S, START_S, STEP_S
 from vouch.server.settings import RuntimeSettings
 from vouch.server.supervisor.import_path import import_path
@@ -24,6 +35,8 @@ LOOK_S = 0.1
 """How often it is looked at what the process takes."""
 END_S = 10.0
 """After its last word."""
+
+Hear = Callable[[Claimed], None]
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,51 @@ class ProbeLimits:
     image_s: float = IMAGE_S
 
 
-async def probe(bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimits | None = None) -> Verdict:
+@dataclass(frozen=True)
+class Verifier:
+    """Looks into the bundles of one server."""
+
+    settings: RuntimeSettings
+    cores: int
+    """Of each worker."""
+    limits: ProbeLimits = field(default_factory=ProbeLimits)
+    keys: tuple[PublicKey, ...] = ()
+    """Of which one must have signed a bundle; none: it need not be signed."""
+
+    async def verify(self, bundle: Path) -> Verdict:
+        """As `probe`."""
+        return await probe(bundle, self.settings, self.cores, self.limits, self.keys)
+
+    async def claims(self, bundle: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
+        """What other versions of a bundle's model say of themselves. Of those that cannot be read, nothing: they are
+        verified as others are, and refused with the reason.
+        """
+        said: dict[int, Claimed] = {}
+
+        def hear(word: Claimed) -> None:
+            if word.version in older:
+                said[word.version] = word
+
+        with suppress(Refused, Incomplete, Undecided):
+            task = _task(bundle, self.settings, self.cores, self.limits, self.keys)
+            async with _process(task.model_copy(update={"older": older})) as process:
+                await _heard(process, self.limits, hear)
+        return tuple(said.values())
+
+
+async def probe(
+    bundle: Path,
+    settings: RuntimeSettings,
+    cores: int,
+    limits: ProbeLimits | None = None,
+    keys: Iterable[PublicKey] = (),
+) -> Verdict:
     """Verifies a bundle as `vouch verify` does.
 
     Args:
         bundle: NAME/VERSION in a models folder.
         cores: of each worker: how the model is run best is measured on as many.
+        keys: of which one must have signed it; none: it need not be signed.
 
     Raises:
         Refused: with the reason, also where the process crashed, or took more memory or time than it may.
@@ -50,43 +102,62 @@ async def probe(bundle: Path, settings: RuntimeSettings, cores: int, limits: Pro
             moment later; the bundle may be good.
     """
     limits = limits or ProbeLimits()
+    async with _process(_task(bundle, settings, cores, limits, keys)) as process:
+        errors = asyncio.create_task(_last_line(process), name="standard error of a probe")
+        try:
+            if found := await _heard(process, limits):
+                return found
+            async with asyncio.timeout(END_S):
+                code = await process.wait()
+                raise _died(code, await errors)
+        except TimeoutError as err:
+            raise Refused("the process that verified it fell silent") from err
+        finally:
+            errors.cancel()
+
+
+def _task(
+    bundle: Path, settings: RuntimeSettings, cores: int, limits: ProbeLimits, keys: Iterable[PublicKey]
+) -> ProbeTask:
     shared = RuntimeSettings.model_validate(settings.model_dump(include=set(RuntimeSettings.model_fields)))
-    task = ProbeTask(
+    return ProbeTask(
         bundle=bundle,
         settings=shared,
         cores=cores,
         memory_bytes=limits.memory_bytes,
         parent=os.getpid(),
+        keys=tuple(key.raw.hex() for key in keys),
     )
+
+
+@asynccontextmanager
+async def _process(task: ProbeTask) -> AsyncIterator[Process]:
+    """A process that does this; it is ended with the block."""
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "vouch.server.probe.process", task.model_dump_json()),
             env=os.environ | {"PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL if task.older else asyncio.subprocess.PIPE,
             limit=MAX_WORD_BYTES,
         )
     except OSError as err:
         raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
-    errors = asyncio.create_task(_last_line(process), name="standard error of a probe")
     try:
-        if found := await _heard(process, limits):
-            return found
-        async with asyncio.timeout(END_S):
-            code = await process.wait()
-            raise _died(code, await errors)
-    except TimeoutError as err:
-        raise Refused("the process that verified it fell silent") from err
+        yield process
     finally:
-        errors.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-async def _heard(process: Process, limits: ProbeLimits) -> Verdict | None:
-    """The verdict; None where the process ended without a word of it."""
+async def _heard(process: Process, limits: ProbeLimits, hear: Hear | None = None) -> Verdict | None:
+    """The verdict; None where the process ended without a word of it.
+
+    Args:
+        hear: told what versions claim, where that was asked.
+    """
     loop, doing, within_s = asyncio.get_running_loop(), "reading and opening it", limits.start_s
     ends = loop.time() + within_s
     while True:
@@ -106,7 +177,9 @@ async def _heard(process: Process, limits: ProbeLimits) -> Verdict | None:
             case Running(images=images):
                 doing, within_s = f"running {images:,} of its images", limits.step_s + images * limits.image_s
                 ends = loop.time() + within_s
-            case Verdict() as verdict:
+            case Claimed() as claimed if hear is not None:
+                hear(claimed)
+            case Verdict() as verdict if hear is None:
                 return verdict
             case NotVerified(reason=reason) as refusal:
                 raise (Undecided if refusal.passing else Incomplete if refusal.incomplete else Refused)(reason)

@@ -7,16 +7,17 @@ runs into, the next one is made.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from vouch.bundle.errors import BundleError
 from vouch.bundle.misplaced import without_models
 from vouch.bundle.store import ModelsFolder, check_manifest_size, manifest_digest
 from vouch.server.errors import DomainError, Incomplete, Refused, Undecided
-from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+from vouch.server.lineup.verdict import Claimed, Verdict, VerifiedVersion
 from vouch.server.logs import event
 from vouch.server.passing import is_passing
 from vouch.server.supervisor.backoff import Backoff
@@ -26,8 +27,17 @@ from vouch.server.supervisor.published import Published
 
 log = logging.getLogger("vouch.server")
 
-Verify = Callable[[Path], Awaitable[Verdict]]
-"""What is found of the bundle in this folder, NAME/VERSION; raises Refused or Undecided."""
+
+class Verifier(Protocol):
+    """Looks into bundles, each in a process of its own."""
+
+    async def verify(self, bundle: Path) -> Verdict:
+        """What is found of the bundle in this folder, NAME/VERSION. Raises Refused or Undecided."""
+
+    async def claims(self, bundle: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
+        """What these versions of the same model say of themselves, those alone that can be read."""
+
+
 Key = tuple[str, int]
 """A model and a version of it."""
 
@@ -56,14 +66,14 @@ class Watcher:
         self,
         folder: ModelsFolder,
         published: Published,
-        verify: Verify,
+        verifier: Verifier,
         held: HeldFiles | None = None,
         limits: WatchLimits | None = None,
     ) -> None:
         self._folder = folder
         self._published = published
         self._held = held or HeldFiles()
-        self._verify = verify
+        self._verifier = verifier
         self._limits = limits or WatchLimits()
         self._at_once = asyncio.Semaphore(self._limits.at_once)
         self._at_work: dict[str, asyncio.Task[None]] = {}
@@ -179,7 +189,7 @@ class Watcher:
         path, key = self._path(name, version), (name, version)
         seen = await asyncio.to_thread(fingerprint, path)
         try:
-            verdict = await self._verdict(path)
+            verdict, claims = await asyncio.gather(self._verdict(path), self._claims(path, key))
         except (DomainError, BundleError, OSError) as err:
             if isinstance(err, Undecided) or is_passing(err):
                 self._try_again_later(key, err)
@@ -192,13 +202,19 @@ class Watcher:
         self._decide(key, seen)
         verified = VerifiedVersion(name, version, path, verdict)
         self._presence.keep(verified, seen)
+        self._published.claim(name, claims)  # before it is known, or it would be served without being compared
         self._published.verify(verified)
         await asyncio.to_thread(self._held.hold, verified)  # after it is known, or the next look would let go of it
+
+    async def _claims(self, path: Path, key: Key) -> tuple[Claimed, ...]:
+        """What older versions say of themselves that this one is compared with."""
+        older = self._published.without_claims(*key)
+        return await self._verifier.claims(path, older) if older else ()
 
     async def _verdict(self, path: Path) -> Verdict:
         try:
             await asyncio.to_thread(check_manifest_size, path)
-            verdict = await self._verify(path)
+            verdict = await self._verifier.verify(path)
             if verdict.digest != await asyncio.to_thread(manifest_digest, path):
                 raise Refused("it changed while it was verified")
         except BundleError as err:
@@ -219,6 +235,7 @@ class Watcher:
             *(*key, err, pause_s),
             extra=event("undecided", model=key[0], version=key[1], reason=str(err), pause_s=pause_s),
         )
+        self._published.put_off(*key)
 
     async def _is_being_copied(self, path: Path, seen: Fingerprint, err: Exception) -> bool:
         """Whether a version that is not whole may become so: somebody is writing to it, or was a moment ago."""
@@ -237,6 +254,7 @@ class Watcher:
                 extra=event("being_copied", model=key[0], version=key[1]),
             )
         self._again_at[key] = asyncio.get_running_loop().time() + self._limits.settled_s / 3
+        self._published.put_off(*key)
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._at_work[name]

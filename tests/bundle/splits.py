@@ -21,7 +21,7 @@ def changed(manifest: Manifest, **fields: Any) -> Manifest:
 
 def older(shape: tuple[int, ...], classes: int, task: Task = "single_label") -> Manifest:
     """As far as reading a split of format 2 needs it."""
-    settings = PixelSettings.of(np.empty((1, *shape), np.uint8))
+    settings = PixelSettings.of(shape)
     several = task == "multi_label"
     return changed(
         made_up_manifest(),

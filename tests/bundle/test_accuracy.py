@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import binomtest
 
-from vouch.bundle.accuracy import Accuracy, Tally, wilson_interval
+from vouch.bundle.accuracy import Accuracy, Tally, counting_batch, wilson_interval
 
 COUNTS = st.integers(1, 1_000_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 
@@ -96,3 +96,11 @@ def test_the_first_of_equals_is_the_answer() -> None:
     tally.add(np.array([1, 2]), np.array([[0.2, 0.4, 0.4], [0.2, 0.4, 0.4]], np.float32))
 
     assert [*tally.confusion.pairs()] == [(1, 1, 1), (2, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((28, 28), 256), ((224, 224, 3), 55), ((4096, 4096, 3), 1), ((1,), 256)]
+)
+def test_a_claim_is_counted_in_batches_of_bounded_size(shape: tuple[int, ...], expected: int) -> None:
+    """256 images, or 8 MiB of their pixels where that are fewer; never none."""
+    assert counting_batch(shape) == expected

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vouch.bundle.digest import array_digest, bytes_digest, image_digests
+from vouch.bundle.digest import InParts, array_digest, bytes_digest, image_digests
 
 
 def test_bytes_have_their_sha256() -> None:
@@ -72,3 +72,13 @@ def test_the_layout_of_images_does_not_matter() -> None:
 
     assert image_digests(images[::2]).tolist() == image_digests(images[::2].copy()).tolist()
     assert image_digests(images.transpose(0, 2, 1))[0] != image_digests(images)[0]
+
+
+def test_an_array_in_parts_has_the_digest_of_the_whole() -> None:
+    """However it is cut, beside arrays that are whole, and where it has no rows at all."""
+    whole, labels = np.random.default_rng(0).integers(0, 256, (7, 3, 2), dtype=np.uint8), np.arange(7)
+    cut = [InParts(whole.shape, whole.dtype, np.split(whole, places)) for places in ([], [3], [1, 2, 6])]
+    empty = InParts((0, 2), whole.dtype, iter(()))
+
+    assert {array_digest(parts, labels) for parts in cut} == {array_digest(whole, labels)}
+    assert array_digest(empty) == array_digest(np.empty((0, 2), np.uint8))

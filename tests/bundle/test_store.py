@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from tests.bundle.made_up import FILES, IMAGES, made_up_manifest, publish_made_up
+from vouch.bundle import numbers
 from vouch.bundle.contents import LIMITS, MAX_ENTRIES, MAX_MANIFEST_BYTES
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.numbers import HIGHEST, turn
 from vouch.bundle.store import (
     Bundle,
     ModelsFolder,
@@ -69,12 +71,56 @@ def test_versions_count_up(models: ModelsFolder) -> None:
 
 
 def test_a_number_is_not_given_again(models: ModelsFolder) -> None:
-    """After older versions were removed, the next number is one above the highest that is left."""
+    """One above the highest that there ever was: the newest may have been removed, or all of them."""
     for _ in range(3):
         publish_made_up(models)
-    shutil.rmtree(models.path / "pets" / "1")
-
+    shutil.rmtree(models.path / "pets" / "3")
     assert publish_made_up(models).manifest.version == 4
+
+    for version in models.versions("pets"):
+        shutil.rmtree(models.path / "pets" / str(version))
+
+    assert publish_made_up(models).manifest.version == 5
+
+
+@pytest.mark.parametrize("content", [b"", b"seven", b"-1", b"0", b"12345678901", b"3\n" * 60, None])
+def test_a_highest_number_that_is_lost_is_the_highest_that_is_left(models: ModelsFolder, content: bytes | None) -> None:
+    """A file that is gone, torn or written by somebody else stops no publisher, and is put right."""
+    for _ in range(2):
+        publish_made_up(models)
+    remembered = models.path / "pets" / HIGHEST
+    remembered.unlink() if content is None else remembered.write_bytes(content)
+
+    assert publish_made_up(models).manifest.version == 3
+    assert remembered.read_text() == "3\n"
+
+
+def test_a_version_that_was_copied_into_the_folder_counts(models: ModelsFolder) -> None:
+    """Folders and file together: whichever is higher."""
+    publish_made_up(models)
+    shutil.copytree(models.path / "pets" / "1", models.path / "pets" / "7")
+
+    assert publish_made_up(models).manifest.version == 8
+
+
+def test_after_the_last_number_there_is_none(models: ModelsFolder) -> None:
+    """A sentence, not a folder that no server would take for a version."""
+    publish_made_up(models)
+    (models.path / "pets" / HIGHEST).write_text("999999999")
+
+    with pytest.raises(BundleError, match="the last that there can be"):
+        publish_made_up(models)
+
+
+def test_a_publisher_that_hangs_in_its_turn_keeps_others_for_a_while_only(
+    models: ModelsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rename decides then, as where there are no locks."""
+    publish_made_up(models)
+    monkeypatch.setattr(numbers, "TURN_S", 0.05)
+
+    with turn(models.path / "pets"):
+        assert publish_made_up(models).manifest.version == 2
 
 
 def test_names_are_the_models_with_a_version(models: ModelsFolder) -> None:
@@ -226,7 +272,7 @@ def test_publishers_never_share_a_number(models: ModelsFolder) -> None:
         bundle.check_files()
     cards = [bundle.read(CARD).decode() for bundle in bundles]
     assert sorted(cards) == sorted(f"{publisher} {number}" for publisher in "ab" for number in range(VERSIONS_EACH))
-    assert [path.name for path in (models.path / "pets").iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in (models.path / "pets").iterdir() if path.name.startswith(".")] == [HIGHEST]
 
 
 def test_a_number_that_was_taken_meanwhile_is_left(models: ModelsFolder) -> None:
@@ -261,7 +307,7 @@ def test_a_failed_publishing_leaves_the_versions_before(models: ModelsFolder) ->
     with pytest.raises(RuntimeError):
         models.publish("pets", FILES, no_manifest)
 
-    assert [path.name for path in (models.path / "pets").iterdir()] == ["1"]
+    assert sorted(path.name for path in (models.path / "pets").iterdir()) == [HIGHEST, "1"]
     models.open("pets", 1).check_files()
     assert models.latest("pets") == before
 
@@ -285,7 +331,7 @@ def test_a_file_in_the_place_of_the_next_version(models: ModelsFolder) -> None:
     with pytest.raises(BundleError, match="pets cannot be published"):
         publish_made_up(models)
 
-    assert sorted(path.name for path in (models.path / "pets").iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in (models.path / "pets").iterdir()) == [HIGHEST, "1", "2"]
 
 
 def test_checking_that_a_model_can_be_published_leaves_nothing(models: ModelsFolder) -> None:

@@ -68,7 +68,7 @@ def test_the_runbook_has_no_other_alerts_and_sorts_them_by_severity() -> None:
 
 def test_the_rules_ask_for_metrics_that_the_server_has() -> None:
     """Another name would be an alert that never fires."""
-    nothing = State(0.0, Counts(), (), 0, 0, (), 0, 0, 0)
+    nothing = State(0.0, Counts(), (), 0, 0, (), (), 0, 0, 0)
     families = {family.name for family in StateCollector(nothing, Surroundings(Found(), {}, 1), {}).collect()}
 
     asked = set(re.findall(r"\bvouch_\w+", "\n".join(re.findall(r"expr: .*(?:\n {10}.*)*", RULES))))

@@ -205,7 +205,7 @@ def test_channels_can_be_asked_for(tmp_path: Path, channels: int, mode: str) -> 
     """Alpha only then; grey has no axis of its own."""
     spec = in_classes(tmp_path, [opaque("RGB"), opaque("LA"), clear("RGBA")])
 
-    found = load(spec, Wanted(channels=channels, ground="#0a141e")).splits["all"].images
+    found = load(spec, Wanted(channels=channels, ground="#0a141e")).splits["all"].images[:]
 
     expected = np.stack(
         [np.asarray(picture(kind, alpha).convert(mode)) for kind, alpha in [("RGB", 255), ("LA", 255), ("RGBA", 7)]]
@@ -222,7 +222,7 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
     Image.fromarray(deep).save(tmp_path / "a" / "1.png")
     Image.fromarray((deep >> 8).astype(np.uint8)).save(tmp_path / "b" / "1.png")
 
-    found = load(str(tmp_path)).splits["all"].images
+    found = load(str(tmp_path)).splits["all"].images[:]
 
     np.testing.assert_array_equal(found[0], found[1])
     assert found.max() > 200

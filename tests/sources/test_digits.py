@@ -11,7 +11,7 @@ def test_digits_are_1797_images_from_no_ink_to_full_ink() -> None:
     assert source.name == "digits"
     assert source.classes == tuple("0123456789")
     assert list(source.splits) == ["all"]
-    images = source.splits["all"].images
+    images = source.splits["all"].images[:]
     assert images.shape == (1797, 8, 8)
     assert images.dtype == np.uint8
     assert (images.min(), images.max()) == (0, 255)
@@ -23,5 +23,5 @@ def test_digits_are_those_of_scikit_learn() -> None:
 
     examples = load_digits("digits").splits["all"]
 
-    np.testing.assert_array_equal(np.rint(examples.images / 255 * 16), expected.images)
+    np.testing.assert_array_equal(np.rint(examples.images[:] / 255 * 16), expected.images)
     np.testing.assert_array_equal(examples.labels, expected.target)

@@ -15,7 +15,7 @@ def test_rows_keep_their_labels() -> None:
     chosen = numbered([5, 6, 7])[np.array([2, 0])]
 
     assert len(chosen) == 2
-    assert chosen.images.ravel().tolist() == [2, 0]
+    assert chosen.images[:].ravel().tolist() == [2, 0]
     assert chosen.labels.tolist() == [7, 5]
 
 
@@ -33,9 +33,9 @@ def test_classes_can_be_chosen_and_ordered() -> None:
 
     assert chosen.classes == ("c", "a")
     assert chosen.splits["fit"].labels.tolist() == [1, 0, 0]
-    assert chosen.splits["fit"].images.ravel().tolist() == [0, 2, 3]
+    assert chosen.splits["fit"].images[:].ravel().tolist() == [0, 2, 3]
     assert chosen.splits["validation"].labels.tolist() == [1]
-    assert chosen.splits["validation"].images.ravel().tolist() == [1]
+    assert chosen.splits["validation"].images[:].ravel().tolist() == [1]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
     assert (source.name, source.classes, list(source.splits)) == ("here", ("9", "10"), ["all"])
     assert source.splits["all"].labels.tolist() == [1, 1, 0]
     assert source.splits["all"].images.shape == (3, 4, 3)
-    assert source.splits["all"].images[:, 0, 0].tolist() == [10, 20, 30]
+    assert source.splits["all"].images[:][:, 0, 0].tolist() == [10, 20, 30]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_folders_named_after_splits_are_splits(tmp_path: Path, fit: str, tune: s
     source = read_image_folder("here", tmp_path)
 
     assert source.classes == ("cat", "dog")
-    found = {split: (part.images[:, 0, 0].tolist(), part.labels.tolist()) for split, part in source.splits.items()}
+    found = {split: (part.images[:][:, 0, 0].tolist(), part.labels.tolist()) for split, part in source.splits.items()}
     assert found == {"fit": ([1, 2], [0, 1]), "tune": ([3], [0]), "validation": ([4], [1])}
 
 
@@ -64,7 +64,7 @@ def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
     source = read_image_folder("here", tmp_path)
 
     assert source.splits["all"].images.shape == (2, 4, 3, 3)
-    assert source.splits["all"].images[:, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
+    assert source.splits["all"].images[:][:, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
 
 
 def test_pixels_are_those_that_the_server_would_decode(tmp_path: Path) -> None:

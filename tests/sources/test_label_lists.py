@@ -34,7 +34,7 @@ def said_of(source: Source, split: str = "all") -> dict[int, set[str]]:
     part = next(examples for name, examples in source.splits.items() if name == split)
     return {
         int(image.flat[0]): {name for name, there in zip(source.classes, row, strict=True) if there}
-        for image, row in zip(part.images, part.labels, strict=True)
+        for image, row in zip(part.images[:], part.labels, strict=True)
     }
 
 
@@ -47,7 +47,7 @@ def test_a_list_gives_each_file_any_number_of_labels(tmp_path: Path) -> None:
 
     part = source.splits["all"]
     assert (source.task, source.classes, source.warnings) == ("multi_label", ("red", "round"), ())
-    assert part.images[:, 0, 0].tolist() == [3, 1, 2]
+    assert part.images[:][:, 0, 0].tolist() == [3, 1, 2]
     assert part.images.shape == (3, 4, 3)
     np.testing.assert_array_equal(part.labels, np.array([[1, 0], [1, 1], [0, 0]], dtype=np.bool_), strict=True)
 

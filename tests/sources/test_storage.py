@@ -7,18 +7,10 @@ import pytest
 import vouch.sources.storage
 from tests.sources.test_load import write_images
 from vouch.sources.errors import SourceError
-from vouch.sources.examples import Examples
+from vouch.sources.image_file import ImageFile
 from vouch.sources.load import load
-from vouch.sources.storage import available_memory, plan_room, room_for, rows_of
-from vouch.trainer.splits.split import make_splits
-
-
-def is_mapped(array: np.ndarray) -> bool:
-    """Whether its bytes lie in a file rather than in memory of its own."""
-    base: object = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base is not None
+from vouch.sources.storage import available_memory, plan_room, room_for
+from vouch.sources.wanted import Wanted
 
 
 @pytest.fixture
@@ -31,45 +23,10 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_small_arrays_are_in_memory() -> None:
-    """Up to the limit no file is made."""
-    assert not is_mapped(room_for((4, 5), in_memory_bytes=20))
-    assert is_mapped(room_for((4, 5), in_memory_bytes=19))
-
-
-@pytest.mark.usefixtures("disk")
-def test_a_mapped_array_is_like_any_other() -> None:
-    """It can be written and read back, and its parts are views of it."""
-    room = room_for((7, 3, 3), in_memory_bytes=0)
-    values = np.random.default_rng(0).integers(0, 256, room.shape, dtype=np.uint8)
-    room[:] = values
-
-    assert room.flags.writeable
-    np.testing.assert_array_equal(room, values, strict=True)
-    assert np.shares_memory(room[2:4], room)
-
-
-def test_no_file_is_left(disk: Path) -> None:
-    """Not even while the array is in use: the file has no name."""
-    room = room_for((100, 100), in_memory_bytes=0)
-
-    assert is_mapped(room)
-    assert list(disk.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "rows", [np.array([4, 0, 0, 2]), np.array([], dtype=np.int64), np.arange(5) % 2 == 0, slice(1, 3), slice(None)]
-)
-@pytest.mark.parametrize("in_memory_bytes", [0, 1 << 20])
-@pytest.mark.parametrize("chunk", [1, 20, 1 << 20])
-def test_chosen_rows_are_numpys(
-    rows: np.ndarray | slice, in_memory_bytes: int, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Positions, masks and slices, in chunks of any size, mapped or not; the oracle is numpy's own indexing."""
-    monkeypatch.setattr(vouch.sources.storage, "CHUNK_BYTES", chunk)
-    images = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
-
-    np.testing.assert_array_equal(rows_of(images, rows, in_memory_bytes), images[rows], strict=True)
+def test_few_images_are_in_memory_and_many_in_a_file() -> None:
+    """Up to a quarter of the memory that may be taken no file is made."""
+    assert isinstance(room_for((4, 5, 1), memory=80), np.ndarray)
+    assert isinstance(room_for((4, 5, 1), memory=79), ImageFile)
 
 
 def test_what_fits_nowhere_is_refused_with_advice(disk: Path) -> None:
@@ -83,7 +40,7 @@ def test_a_tmpdir_that_is_not_there_is_refused_or_replaced(tmp_path: Path, monke
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     monkeypatch.setattr(tempfile, "tempdir", None)
 
-    assert room_for((4, 4), in_memory_bytes=0).shape == (4, 4)
+    assert room_for((4, 4, 1), memory=0).shape == (4, 4, 1)
 
 
 @pytest.mark.parametrize(
@@ -143,31 +100,28 @@ def test_a_container_gives_back_what_files_take(
 
 
 def test_room_is_planned_before_it_is_taken(monkeypatch: pytest.MonkeyPatch, disk: Path) -> None:
-    """A quarter of the memory for each array, the disk for the rest; where both are too small, both are named."""
+    """A quarter of the memory, or the disk; where both are too small, both are named."""
     monkeypatch.setattr(vouch.sources.storage, "available_memory", lambda: 4_000_000_000)
 
-    assert plan_room([1000, 1000], (1000, 1000)) == 2_000_000_000
-    assert plan_room([1001, 900], (1000, 1000)) == 900_000_000
+    assert plan_room(1000, (1000, 1000)) == 1_000_000_000
+    assert plan_room(1001, (1000, 1000)) == 0
+    assert plan_room(1000, (1000, 1000), memory=3_000_000_000) == 0
     with pytest.raises(
         SourceError,
         match=r"^1,000 images of 1000000 x 10000 take 10,000.0 GB; of 4.0 GB of memory .*"
         rf" {disk} has .* GB left: pass a smaller --size",
     ):
-        plan_room([1000], (10**6, 10**4))
+        plan_room(1000, (10**6, 10**4))
 
 
 @pytest.mark.usefixtures("disk")
-def test_images_too_large_for_memory_are_split_as_others_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder whose images are mapped loads, and its splits are mapped too, with the same pixels."""
-    in_memory = load(str(write_images(tmp_path / "pictures"))).splits["all"].images
-    monkeypatch.setattr(vouch.sources.storage, "SHARE_IN_MEMORY", 0.0)
-    mapped = load(str(tmp_path / "pictures")).splits["all"].images
-    digits = load("digits")
+def test_images_too_large_for_memory_are_the_same_images(tmp_path: Path) -> None:
+    """A folder whose images lie in a file loads to the same pixels and labels, and its parts are read from there."""
+    folder = str(write_images(tmp_path / "pictures"))
+    in_memory, in_file = (load(folder, Wanted(memory=memory)).splits["all"] for memory in (None, 0))
 
-    made = make_splits(digits, 0.1, 0.2, seed=0, allow_duplicates=False)
-
-    assert is_mapped(mapped)
-    np.testing.assert_array_equal(mapped, in_memory)
-    assert all(is_mapped(part.images) for part in made.by_name.values())
-    assert sum(map(len, made.by_name.values())) == len(digits.splits["all"])
-    assert isinstance(made.fit, Examples)
+    assert isinstance(in_file.images, ImageFile)
+    assert isinstance(in_file[np.array([1])].images, ImageFile)
+    np.testing.assert_array_equal(in_file.images[:], in_memory.images[:], strict=True)
+    np.testing.assert_array_equal(in_file[np.array([1])].images[:], in_memory.images[1:2], strict=True)
+    np.testing.assert_array_equal(in_file.labels, in_memory.labels)

@@ -26,7 +26,7 @@ def test_a_line_is_a_label_and_the_pixels_row_by_row(path: Path) -> None:
 
     assert source.classes == ("9", "10")
     assert source.splits["all"].labels.tolist() == [1, 0]
-    assert source.splits["all"].images.tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 255]]]
+    assert source.splits["all"].images[:].tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 255]]]
     assert source.splits["all"].images.dtype == np.uint8
 
 
@@ -51,7 +51,7 @@ def test_spellings_of_the_same_table_are_read_alike(path: Path, content: str) ->
     source = read_csv("data.csv", path)
 
     assert source.classes == ("1", "2")
-    assert source.splits["all"].images.tolist() == [[[0, 0], [0, 0]], [[9, 9], [9, 9]]]
+    assert source.splits["all"].images[:].tolist() == [[[0, 0], [0, 0]], [[9, 9], [9, 9]]]
 
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
@@ -195,7 +195,7 @@ def test_any_table_is_read_back_as_it_was(
     source = read_csv("data.csv", path)
 
     assert [source.classes[k] for k in source.splits["all"].labels] == labels
-    np.testing.assert_array_equal(source.splits["all"].images.reshape(-1, 4), pixels)
+    np.testing.assert_array_equal(source.splits["all"].images[:].reshape(-1, 4), pixels)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_column_of_splits_is_obeyed(path: Path) -> None:
 
     source = read_csv("data.csv", path)
 
-    assert {split: part.images[:, 0, 0].tolist() for split, part in source.splits.items()} == {
+    assert {split: part.images[:][:, 0, 0].tolist() for split, part in source.splits.items()} == {
         "fit": [1, 5],
         "tune": [9],
         "validation": [7],

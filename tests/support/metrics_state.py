@@ -5,6 +5,7 @@ from pathlib import Path
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BatchDone, Requests, Statistics
+from vouch.server.lineup.comparing import Compared, Worse
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.supervisor.presence import Found
@@ -19,9 +20,12 @@ VERDICT = Verdict(
     digest="1234567890ab" + "c" * 52,
     claim=Accuracy(correct=97, total=100),
     served=Accuracy(correct=98, total=100),
+    compared=Compared(classes="0" * 64),
     plan=RunPlan(),
     files={},
 )
+
+WORSE = Worse(3, Accuracy(correct=6, total=100), Accuracy(correct=97, total=100), 1e-20)
 
 
 def state() -> State:
@@ -41,6 +45,7 @@ def state() -> State:
         installs=3,
         refusals=2,
         refused=(("a", 4), ("a", 5)),
+        held_back=((VerifiedVersion("a", 6, Path("a/6"), VERDICT), WORSE),),
         workers=4,
         ready_workers=3,
         restarts=5,

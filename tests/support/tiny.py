@@ -37,6 +37,7 @@ from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.validation import Validation
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+from vouch.server.model.compared import compared
 
 SIDE = 4
 LABELS = ("first", "second", "third")
@@ -299,6 +300,7 @@ def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
         digest=bundle.digest,
         claim=claim,
         served=served or claim,
+        compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=RunPlan(threads=1),
         files=manifest.files,

@@ -37,6 +37,7 @@ def splits(digits: Source) -> Splits:
     """The digits, split; nobody may change them."""
     made = make_splits(digits, tune_share=0.1, validation_share=0.2, seed=0, allow_duplicates=False)
     for part in made.by_name.values():
+        assert isinstance(part.images, np.ndarray)
         part.images.setflags(write=False)
     return made
 

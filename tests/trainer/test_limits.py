@@ -8,16 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-import vouch.sources.storage
 import vouch.trainer.limits
 from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
-from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_of
+from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_for
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
 
@@ -39,7 +37,7 @@ def test_weights_are_counted_without_making_them(
     settings = TrainSettings(model=kind, recipe=recipe)
     real = Classifier(kind, shape, classes, 96 if recipe == "best" else 64, task)
 
-    demand = demand_of(settings, survey(shape, classes, task))
+    demand = demand_for(settings, survey(shape, classes, task))
 
     assert demand.weights == sum(value.numel() for value in real.state_dict().values())
 
@@ -84,7 +82,6 @@ def test_more_classes_than_a_manifest_holds_are_refused(task: Task, most: int) -
 def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What fitting takes, what the images take and what is left are named, and what to do."""
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)
-    monkeypatch.setattr(vouch.sources.storage, "available_memory", lambda: 2_000_000_000)
 
     check_survey(TrainSettings(), survey((224, 224, 3), images=1000), CPU)
     with pytest.raises(
@@ -98,7 +95,6 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fitting and its images are held against what the device has left, the images on the host against the host's."""
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)
-    monkeypatch.setattr(vouch.sources.storage, "available_memory", lambda: 2_000_000_000)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20_000_000_000, 20_000_000_000))
 
     check_survey(TrainSettings(), survey((1000, 1000, 3)), torch.device("cuda"))
@@ -106,20 +102,23 @@ def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None
         check_survey(TrainSettings(), survey((4000, 4000, 3), images=9), torch.device("cuda"))
 
 
-@pytest.mark.parametrize(
-    ("sizes", "copied"),
-    [
-        ({"all": 100}, " and once more in their splits"),
-        ({"fit": 90, "validation": 10}, " and once more in their splits"),
-        ({"fit": 80, "tune": 10, "validation": 10}, ""),
-    ],
-)
-def test_images_that_fit_nowhere_are_refused(sizes: Mapping[SplitName, int], copied: str) -> None:
-    """Splits that Vouch makes are copies; those that come with the data are not."""
-    huge = Survey("made up", ("a", "b"), "single_label", sizes, (10**6, 10**6))
+def test_images_that_fit_nowhere_are_refused() -> None:
+    """Neither into memory nor on the disk."""
+    huge = survey((10**6, 10**6))
 
-    with pytest.raises(SourceError, match=rf"100 images of 1000000 x 1000000 take 100,000\.0 GB{copied}; of "):
+    with pytest.raises(SourceError, match=r"100 images of 1000000 x 1000000 take 100,000\.0 GB; of "):
         check_survey(TrainSettings(model="cnn"), huge, CPU)
+
+
+def test_memory_is_what_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more than there is; images beyond a quarter of it lie in a file, fitting has to do with it."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 8_000_000_000)
+
+    check_survey(TrainSettings(memory=600 << 20), survey((64, 64, 3), images=1_000_000), CPU)
+    with pytest.raises(TrainError, match=r"takes about 0\.\d GB; --memory has 0\.1 GB of memory left: pass a smaller"):
+        check_survey(TrainSettings(memory=64 << 20), survey((64, 64, 3), images=1_000_000), CPU)
+    with pytest.raises(TrainError, match=r"this machine, or its container, has 8\.0 GB of memory left"):
+        check_survey(TrainSettings(memory=1 << 40), survey((4000, 4000, 3)), CPU)
 
 
 def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:

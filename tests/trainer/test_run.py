@@ -230,7 +230,7 @@ def test_an_interruption_while_it_is_published_comes_too_late(
 
     assert published.bundle.path.is_dir()
     assert "interrupted" not in capsys.readouterr().err
-    assert [path.name for path in (settings.models / "late").iterdir()] == ["1"]
+    assert ModelsFolder(settings.models).versions("late") == [1]
 
 
 def test_what_others_left_unfinished_is_removed_and_said(

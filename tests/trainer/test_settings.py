@@ -4,7 +4,7 @@ import pytest
 
 from vouch.cli.settings import parse
 from vouch.sources.wanted import Wanted
-from vouch.trainer.settings import TrainSettings
+from vouch.trainer.settings import NOT_DECIDING, TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -186,3 +186,11 @@ def test_a_ground_is_a_colour(typed: str, ground: str) -> None:
 def test_what_cannot_be_decoded_is_refused(capsys: pytest.CaptureFixture[str], words: tuple[str, str]) -> None:
     """With the setting's name."""
     assert words[0] in refusal(capsys, *words)
+
+
+def test_memory_is_said_with_a_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    """It decides where images are, never what is learned from them: a repeated training does not take it over."""
+    assert parsed("--memory", "1.5G").memory == 3 << 29
+    assert parsed("--memory", "1.5G").decoding == Wanted(memory=3 << 29)
+    assert "memory" in NOT_DECIDING
+    assert "such as 500M, 2G" in refusal(capsys, "--memory", "plenty")

@@ -8,11 +8,11 @@ from typing import Any
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import VALIDATION, Manifest
+from vouch.bundle.mcnemar import holm, mcnemar
 from vouch.bundle.multi_label import Task
 from vouch.bundle.store import Bundle, open_bundle
 from vouch.cli.console import progress_bar
 from vouch.trainer.compare.differing_settings import differing_settings
-from vouch.trainer.compare.mcnemar import holm, mcnemar
 from vouch.trainer.compare.right_answers import RightAnswers, right_answers
 
 QUESTIONS: dict[Task, str] = {"single_label": "for the one label of an image", "multi_label": "for all its labels"}

@@ -5,10 +5,10 @@ from typing import Any
 
 from vouch.bundle.caveats import no_better_than_chance
 from vouch.bundle.manifest import MODEL, Manifest, Training
+from vouch.bundle.mcnemar import SIGNIFICANT
 from vouch.cli.printable import printable
 from vouch.trainer.compare.compare import Comparison, Difference
 from vouch.trainer.compare.differing_settings import recipe_of
-from vouch.trainer.compare.mcnemar import SIGNIFICANT
 
 FACTS: dict[str, Callable[[Manifest], object]] = {
     "model": lambda manifest: manifest.training.settings.get("model"),

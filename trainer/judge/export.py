@@ -14,6 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import run_graph
 from vouch.trainer.learn.networks import Classifier
@@ -73,7 +74,7 @@ def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: fl
     return content
 
 
-def check_agreement(classifier: Classifier, graph: bytes, images: np.ndarray, temperature: float = 1.0) -> float:
+def check_agreement(classifier: Classifier, graph: bytes, images: Images, temperature: float = 1.0) -> float:
     """Holds the exported graph against PyTorch at several batch sizes.
 
     Args:
@@ -87,7 +88,7 @@ def check_agreement(classifier: Classifier, graph: bytes, images: np.ndarray, te
     """
     worst = 0.0
     for size in CHECKED_BATCHES:
-        batch = np.resize(images, (size, *images.shape[1:]))
+        batch = images[np.arange(size) % len(images)]
         with torch.no_grad():
             expected = Served(classifier, temperature)(torch.from_numpy(batch))[0].numpy()
         worst = float(np.maximum(worst, np.abs(run_graph(graph, batch) - expected).max()))  # NaN stays NaN

@@ -3,13 +3,14 @@
 import numpy as np
 import onnxruntime as ort
 
-from vouch.bundle.accuracy import COUNTING_BATCH, Tally
+from vouch.bundle.accuracy import Tally, counting_batch
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.multi_label import MultiLabelTally
+from vouch.sources.images import Images, batches
 from vouch.trainer.errors import TrainError
 
 
-def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
+def answers(graph: bytes, images: Images) -> np.ndarray:
     """The exported graph's probabilities for a split, run in batches as the server runs its recount.
 
     Args:
@@ -22,11 +23,11 @@ def answers(graph: bytes, images: np.ndarray) -> np.ndarray:
     return answers_and_logits(graph, images)[0]
 
 
-def answers_and_logits(graph: bytes, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def answers_and_logits(graph: bytes, images: Images) -> tuple[np.ndarray, np.ndarray]:
     """As `answers`, with the scores that the probabilities are made of; both float32, shape (N, K)."""
     session = _session(graph)
-    batches = (images[start : start + COUNTING_BATCH] for start in range(0, len(images), COUNTING_BATCH))
-    found = [session.run(["probabilities", "logits"], {"images": batch}) for batch in batches]
+    counted = batches(images, most=counting_batch(images.shape[1:]))
+    found = [session.run(["probabilities", "logits"], {"images": batch}) for batch in counted]
     probabilities, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return probabilities, logits
 

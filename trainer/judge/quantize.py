@@ -13,10 +13,11 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
-from vouch.bundle.accuracy import COUNTING_BATCH
+from vouch.bundle.accuracy import counting_batch
 from vouch.bundle.manifest import Count, Quantization, points_lost
 from vouch.bundle.multi_label import decide
 from vouch.sources.examples import Examples
+from vouch.sources.images import Images, batches
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
 from vouch.trainer.judge.export import forget_origin, quiet_libraries
@@ -62,7 +63,7 @@ def quantize(graph: bytes, tune: Examples, max_drop: float) -> Quantized:
     return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()))
 
 
-def in_int8(graph: bytes, images: np.ndarray) -> bytes:
+def in_int8(graph: bytes, images: Images) -> bytes:
     """The graph with 8-bit weights and values, in one file; the same images give the same bytes.
 
     Activations are unsigned and weights signed with 7 bits: processors without VNNI add two products of bytes in 16
@@ -94,12 +95,12 @@ def in_int8(graph: bytes, images: np.ndarray) -> bytes:
 class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Images as the calibration asks for them."""
 
-    def __init__(self, images: np.ndarray) -> None:
-        starts = range(0, len(images), COUNTING_BATCH)
-        self._batches = iter([{"images": images[start : start + COUNTING_BATCH]} for start in starts])
+    def __init__(self, images: Images) -> None:
+        self._batches = batches(images, most=counting_batch(images.shape[1:]))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._batches, None)
+        batch = next(self._batches, None)
+        return None if batch is None else {"images": batch}
 
 
 def _count(graph: bytes, tune: Examples) -> tuple[Count, np.ndarray]:

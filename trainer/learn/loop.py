@@ -19,6 +19,7 @@ from vouch.trainer.learn.losses import Criterion, measure, right_answers
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.optimizers import optimizers_for, set_rate
 from vouch.trainer.learn.order import Order
+from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.processes import ALONE, CPU, Processes
 from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.splits.balance import class_weights
@@ -119,7 +120,7 @@ class _Fit:
         torch.set_num_threads(recipe.threads)
         _check_batches(model, len(self.images) // self.steps_an_epoch // processes.count)
         _lay_out(model.to(processes.device), torch.channels_last)  # the faster layout for convolutions
-        model.see_statistics(self.images)
+        model.see_statistics(self.images.batches())
         self.optimizers = optimizers_for(model, recipe)
         self.scores: nn.Module = _Scores(model)
         if processes.count > 1:
@@ -142,9 +143,10 @@ class _Fit:
         rows_of_steps = torch.tensor_split(self.order.rows(order), self.steps_an_epoch)
         self.model.train()
         seen = _Seen(self.processes)
-        for step, rows in enumerate(rows_of_steps, start=first + 1):
+        images = self.images.of_each(self.processes.share(rows) for rows in rows_of_steps)
+        for step, (rows, pixels) in enumerate(zip(rows_of_steps, images, strict=True), start=first + 1):
             rate = set_rate(self.optimizers, (step - 1) / (self.recipe.epochs * self.steps_an_epoch))
-            loss = self._step(rows, variants, seen)
+            loss = self._step(rows, pixels, variants, seen)
             if not isfinite(loss):
                 raise TrainError(f"the loss is {loss} at step {step}, rate {rate:.2g}: try a lower --learning-rate")
             if step < first + self.steps_an_epoch:
@@ -189,12 +191,16 @@ class _Fit:
         self.best, self.best_weights = self.epochs[state["best"]], state["best_weights"]
         self.started -= state["seconds"]
 
-    def _step(self, rows: Tensor, variants: torch.Generator, seen: "_Seen") -> float:
-        """Moves the weights a little against the gradient, unless there is none; returns the loss before it."""
+    def _step(self, rows: Tensor, pixels: Tensor, variants: torch.Generator, seen: "_Seen") -> float:
+        """Moves the weights a little against the gradient, unless there is none; returns the loss before it.
+
+        Args:
+            rows: of all processes.
+            pixels: of this process's share of them.
+        """
         own = self.processes.share(rows)
-        there = own.to(self.processes.device)
-        labels = self.labels[there]
-        x = self.model.normalised(self.images[there])
+        labels = self.labels[own.to(self.processes.device)]
+        x = self.model.normalised(pixels)
         if self.recipe.augment:
             x = warp(x, self.recipe.augment, variants)
         logits = self.scores(x)
@@ -261,10 +267,9 @@ def _mixed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Tensor, Tensor]:
-    """Images and labels as tensors; on the CPU they share the arrays' memory."""
-    images = np.require(examples.images, requirements=["C", "W"])
-    return torch.from_numpy(images).to(device), torch.from_numpy(examples.labels).to(device)
+def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Pixels, Tensor]:
+    """Images and labels; on the CPU they share the arrays' memory."""
+    return Pixels(examples.images, device), torch.from_numpy(examples.labels).to(device)
 
 
 def _check_batches(model: nn.Module, smallest: int) -> None:

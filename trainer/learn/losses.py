@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vouch.trainer.learn.demand import demand_of
+from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.temperature import calibrated_loss
 from vouch.trainer.settings import Loss
-
-MEASURE_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,17 @@ class Measured:
 
 
 @torch.no_grad()
-def logits_of(model: torch.nn.Module, images: Tensor) -> Tensor:
-    """The scores of all images, shape (N, K), with the weights as they are.
-
-    Args:
-        images: uint8, shape (N, H, W) or (N, H, W, C).
-    """
+def logits_of(model: torch.nn.Module, images: Pixels) -> Tensor:
+    """The scores of all images, shape (N, K), with the weights as they are; so many at a time as memory is for."""
     model.eval()
-    return torch.cat([model(batch) for batch in torch.split(images, MEASURE_BATCH)])
+    most = demand_of(model, images.shape[1:]).measuring_batch()
+    return torch.cat([model(batch) for batch in images.batches(most)])
 
 
-def measure(model: torch.nn.Module, images: Tensor, labels: Tensor) -> Measured:
+def measure(model: torch.nn.Module, images: Pixels, labels: Tensor) -> Measured:
     """Answers all images, with the weights as they are.
 
     Args:
-        images: uint8, shape (N, H, W) or (N, H, W, C).
         labels: as `Criterion` takes them.
     """
     logits = logits_of(model, images)

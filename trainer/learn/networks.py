@@ -4,6 +4,7 @@ All of them are the same idea, more or less deep: multiply by weights, add a bia
 The images are never changed: a forward pass computes new numbers from them.
 """
 
+from collections.abc import Iterable
 from math import prod
 
 import torch
@@ -114,18 +115,23 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("scale", torch.ones(1, channels, 1, 1))
 
-    def see_statistics(self, images: Tensor) -> None:
+    def see_statistics(self, batches: Iterable[Tensor]) -> None:
         """Takes mean and standard deviation a channel from these images, so that the network's inputs are about +-1.
 
+        A byte has 256 values: their counts tell mean and spread exactly, without a float copy of the images.
+
         Args:
-            images: uint8, shape (N, H, W) or (N, H, W, C).
+            batches: of images, uint8, shape (N, H, W) or (N, H, W, C).
         """
         channels = self.mean.shape[1]
+        counts = torch.zeros(channels, 256, dtype=torch.int64)
+        for images in batches:
+            for channel in range(channels):
+                pixels = images[..., channel] if images.ndim == 4 else images
+                counts[channel] += torch.bincount(pixels.flatten(), minlength=256).cpu()
         values = torch.arange(256, dtype=torch.float64)
         for channel in range(channels):
-            # A byte has 256 values: their counts tell mean and spread exactly, without a float copy of all images.
-            pixels = images[..., channel] if images.ndim == 4 else images
-            share = torch.bincount(pixels.flatten(), minlength=256).double().cpu() / pixels.numel()
+            share = counts[channel].double() / counts[channel].sum()
             mean = (share * values).sum()
             self.mean[0, channel] = mean
             self.scale[0, channel] = (share * (values - mean) ** 2).sum().sqrt().clamp(min=1)

@@ -75,7 +75,7 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     cells = sorted((pair.truth, pair.answer) for pair in pairs)
     chosen = choose_images(run.splits.validation.labels, shares, cells, most_images)
     rows = [row for some in chosen.values() for row in some]
-    sheet = Sheet(images[rows])
+    sheet = Sheet(images[row] for row in rows)
     place, called = {row: number for number, row in enumerate(rows)}, run.splits.validation.names
     data = {
         f"{truth},{answer}": [

@@ -5,6 +5,7 @@ Weights are drawn with transparency, so that nought is the colour of the page, b
 
 import base64
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -88,10 +89,10 @@ def counts_uri(counts: np.ndarray) -> str:
 class Sheet:
     """Many thumbnails in one picture; each is shown by moving it behind a window."""
 
-    def __init__(self, images: np.ndarray) -> None:
+    def __init__(self, images: Iterable[np.ndarray]) -> None:
         """
         Args:
-            images: uint8, shape (M, H, W) or (M, H, W, C).
+            images: uint8, shape (H, W) or (H, W, C), all of one shape.
         """
         thumbnails = [_fitted(_visible(image), THUMBNAIL_SIDE) for image in images]
         self.count = len(thumbnails)

@@ -7,11 +7,11 @@ are equal in at least one of 4 quarters, so that sorting by quarters finds all o
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.sources.images import Images, batch_rows, batches
 from vouch.sources.names import Names
 
 SIDE = 8
@@ -28,6 +28,7 @@ TIE = 1e-4
 """Of a coefficient's distance from the median, in lengths of the vector of all: less is rounding. Symmetrical images
 have many coefficients of 0, and their hashes would be those of their rounding errors."""
 CHUNK_PIXELS = 1 << 22
+"""Of images, or of pairs of them, that are looked at at once: they stay in the processor's cache or near it."""
 MAX_PAIRS = 5_000_000
 """Pairs that share a quarter of the hash and are looked at, a quarter: together about a second, and 300 MB at once."""
 MAX_CHECKED_PIXELS = 400_000_000
@@ -43,7 +44,7 @@ low ones are alike in many images, so a quarter of low ones alone would be equal
 class Hashed:
     """Images with their hashes, or some of them."""
 
-    images: np.ndarray
+    images: Images
     """uint8, shape (N, H, W) or (N, H, W, C): all of them."""
     rows: np.ndarray
     """Positions of those that have a hash, rising; an image of one colour has none."""
@@ -51,11 +52,11 @@ class Hashed:
     """uint64, one for each of `rows`."""
 
     @classmethod
-    def of(cls, images: np.ndarray) -> "Hashed":
+    def of(cls, images: Images) -> "Hashed":
         """All of these images; those smaller than 8 x 8 have no hashes."""
         if min(images.shape[1:3]) < SIDE or len(images) == 0:
             return cls(images, np.array([], dtype=np.int64), np.array([], dtype=np.uint64))
-        hashes, structured = zip(*(_hashes(images[part]) for part in _chunks(images, len(images))), strict=True)
+        hashes, structured = zip(*map(_hashes, batches(images, CHUNK_PIXELS)), strict=True)
         rows = np.flatnonzero(np.concatenate(structured))
         return cls(images, rows, np.concatenate(hashes)[rows])
 
@@ -108,7 +109,8 @@ def near_duplicates(
     complete &= len(candidates) <= limit
     candidates = candidates[:limit]
     same = np.zeros(len(candidates), dtype=np.bool_)
-    for part in _chunks(first.images, len(candidates)):
+    step = batch_rows(first.images.shape[1:], CHUNK_PIXELS)
+    for part in (slice(start, start + step) for start in range(0, len(candidates), step)):
         a, b = candidates[part].T
         same[part] = _are_nearly_same(first.images[a], second.images[b])
     pairs = candidates[same]
@@ -137,12 +139,6 @@ def _sampled(images: np.ndarray) -> np.ndarray:
     """At most 64 x 64 pixels of each image, float32, shape (N, H, W) or (N, H, W, C)."""
     rows, columns = (-(-length // MAX_SIDE) for length in images.shape[1:3])
     return images[:, ::rows, ::columns].astype(np.float32)
-
-
-def _chunks(images: np.ndarray, count: int) -> Iterator[slice]:
-    """Parts of so many images, or pairs of them, whose pixels stay in the processor's cache or near it."""
-    step = max(1, CHUNK_PIXELS // math.prod(images.shape[1:]))
-    return (slice(start, start + step) for start in range(0, count, step))
 
 
 def _candidates(first: Hashed, second: Hashed, max_pairs: int) -> tuple[np.ndarray, bool]:

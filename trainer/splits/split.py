@@ -2,7 +2,7 @@
 
 A seeded split keeps each class's share and never parts exact duplicates; splits that come with the data are held
 against each other, because a validation image that was trained on vouches for nothing; of images that are only nearly
-the same there is a warning. Images are looked at in rows of the source, and copied once, at the end.
+the same there is a warning. Images are looked at in rows of the source; those in memory are copied once, at the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vouch.bundle.digest import array_digest, bytes_digest, image_digests
+from vouch.bundle.digest import InParts, array_digest, bytes_digest, image_digests
 from vouch.bundle.multi_label import Task
 from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Examples, Source, images_of_each
+from vouch.sources.images import Images, batches, rows_of
 from vouch.sources.names import Names
 from vouch.sources.split_names import Part
 from vouch.sources.summary import Summary
@@ -56,7 +57,7 @@ class Splits:
 
     def digests(self) -> dict[Part, str]:
         """SHA-256 of each split's images and labels."""
-        return {name: array_digest(part.images, part.labels) for name, part in self.by_name.items()}
+        return {name: _digest(part) for name, part in self.by_name.items()}
 
 
 def make_splits(
@@ -99,6 +100,16 @@ def make_splits(
     return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings, known)
 
 
+def _digest(part: Examples) -> str:
+    images = part.images
+    return array_digest(InParts(images.shape, images.dtype, batches(images)), part.labels)
+
+
+def _image_digests(images: Images) -> np.ndarray:
+    """As `image_digests`, of images that need not be in memory."""
+    return np.concatenate([image_digests(images[:0]), *map(image_digests, batches(images))])
+
+
 def data_digest(split_digests: Mapping[Part, str]) -> str:
     """One digest for all the data of a training."""
     return bytes_digest("".join(f"{name} {digest}\n" for name, digest in sorted(split_digests.items())).encode())
@@ -118,7 +129,7 @@ class _Rows:
     @classmethod
     def of(cls, source: Examples) -> "_Rows":
         """All of them."""
-        return cls(source, image_digests(source.images), Hashed.of(source.images), slice(None))
+        return cls(source, _image_digests(source.images), Hashed.of(source.images), slice(None))
 
     @property
     def labels(self) -> np.ndarray:
@@ -145,7 +156,7 @@ class _Rows:
         return _Rows(self.source, self.digests, self.hashed, np.arange(len(self.source))[self.rows][chosen])
 
     def examples(self) -> Examples:
-        """The examples themselves; a copy, unless these are all."""
+        """The examples themselves; of images in memory a copy, unless these are all."""
         return self.source[self.rows]
 
 
@@ -194,7 +205,7 @@ def _repeats(source: Source, k: int) -> str:
     for part in source.splits.values():
         rows = part.labels[:, k] if part.labels.ndim == 2 else part.labels == k
         images += int(rows.sum())
-        different += len(np.unique(image_digests(part.images[rows]))) if rows.any() else 0
+        different += len(np.unique(_image_digests(rows_of(part.images, rows)))) if rows.any() else 0
     return (
         f"its {images:,} images are {different:,} different one{'s' * (different != 1)}" if different < images else ""
     )

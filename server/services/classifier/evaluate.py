@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 import numpy as np
 
-from vouch.bundle.accuracy import COUNTING_BATCH
+from vouch.bundle.accuracy import counting_batch
 from vouch.bundle.errors import BundleError
 from vouch.bundle.validation import PIECE_BYTES
 from vouch.server.budget import Hold
@@ -113,7 +113,7 @@ class _Running:
     async def _batches(self) -> AsyncIterator[Batch]:
         bundle, pixels = self._served.bundle, self._served.bundle.manifest.input
         image_bytes, part = COPIES * math.prod(pixels.shape), self._hold.budget_bytes // PART
-        count = min(COUNTING_BATCH, bundle.manifest.claim.total, max(1, part // image_bytes))
+        count = min(counting_batch(pixels.shape), bundle.manifest.claim.total, max(1, part // image_bytes))
         file_bytes = min(part, PIECE_BYTES) if bundle.has_files else 0
         self._hold.take("evaluated", count * image_bytes + file_bytes)
 

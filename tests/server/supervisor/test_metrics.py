@@ -194,14 +194,14 @@ def test_every_family_has_a_help_text_and_is_read_by_the_strict_parser_of_openme
     """That one checks names, units, order of buckets and that histograms agree with themselves."""
     families = list(openmetrics_families(openmetrics_text(StateCollector(state(), AROUND, BUILD)).decode()))
 
-    assert len(families) == 32
+    assert len(families) == 34
     assert all(family.documentation.endswith(".") for family in families)
     assert {family.type for family in families} == {"counter", "gauge", "histogram"}
 
 
 def test_a_server_that_serves_nothing_yet_has_the_families_all_the_same() -> None:
     """An alert on one of them must not fail because there was no request yet."""
-    empty = State(0.0, Counts(), (), 0, 0, (), 0, 0, 0)
+    empty = State(0.0, Counts(), (), 0, 0, (), (), 0, 0, 0)
 
     assert set(parsed(empty, Surroundings(Found(), {}, 1))) == set(parsed(state()))
 

@@ -15,14 +15,15 @@ import pytest
 from tests.support.scripted_worker import Scripts
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.errors import StartFailed
+from vouch.server.lineup.comparing import Compared
 from vouch.server.lineup.lineup import Model, RunPlan
-from vouch.server.lineup.verdict import Verdict, VerifiedVersion
+from vouch.server.lineup.verdict import Claimed, Verdict, VerifiedVersion
 from vouch.server.supervisor.pool import Pool, Retries
 from vouch.server.supervisor.published import Published
 from vouch.server.supervisor.slot import Restarts
 from vouch.server.supervisor.states import Limits
 
-COUNTED = Accuracy(correct=270, total=300)
+COUNTED, COMPARED = Accuracy(correct=270, total=300), Compared(classes="0" * 64)
 LIMITS = Limits(start_s=20.0, load_s=20.0, drain_s=0.5, close_s=0.5, look_s=0.02)
 SOON = Restarts(first_s=0.01, most_s=0.05, most_in_vain=3)
 RETRIES = Retries(first_s=0.05, most_s=0.2, alone_s=0.5)
@@ -40,8 +41,15 @@ class House:
         """These versions are in the folder, and the last of them has just been verified."""
         self.published.look({name: frozenset(versions)})
         verdict = Verdict(
-            digest=f"{versions[-1]:064x}", claim=COUNTED, served=COUNTED, plan=RunPlan(threads=1), files={}
+            digest=f"{versions[-1]:064x}",
+            claim=COUNTED,
+            served=COUNTED,
+            compared=COMPARED,
+            plan=RunPlan(threads=1),
+            files={},
         )
+        older = [Claimed(version=one, claim=COUNTED, compared=COMPARED) for one in versions[:-1]]
+        self.published.claim(name, older)
         self.published.verify(VerifiedVersion(name, versions[-1], Path(f"{name}/{versions[-1]}"), verdict))
 
     @property

@@ -8,8 +8,9 @@ from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_grap
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused, Undecided
 from vouch.server.lineup.lineup import RunPlan
+from vouch.server.model.compared import compared
 from vouch.server.settings import RuntimeSettings, ServeSettings
-from vouch.server.supervisor.verifier import ProbeLimits, probe
+from vouch.server.supervisor.verifier import ProbeLimits, Verifier, probe
 
 
 async def test_a_probe_tells_what_a_supervisor_has_to_know(tmp_path: Path) -> None:
@@ -22,6 +23,37 @@ async def test_a_probe_tells_what_a_supervisor_has_to_know(tmp_path: Path) -> No
     assert verdict.model_copy(update={"plan": RunPlan()}) == verified(bundle).verdict.model_copy(
         update={"plan": RunPlan()}
     )
+
+
+async def test_what_older_versions_claim_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Without verifying them; of one that cannot be read, nothing is said."""
+    folder = ModelsFolder(tmp_path)
+    first, second, newest = publish_tiny(folder), publish_tiny(folder), publish_tiny(folder)
+    (second.path / "manifest.json").write_text("{}")
+
+    said = await Verifier(RuntimeSettings(), 1).claims(newest.path, (1, 2))
+
+    (one,) = said
+    assert (one.version, one.claim) == (1, first.manifest.claim.accuracy)
+    assert one.compared == compared(first)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "print(CLAIMED % 0)",
+        "print('[1]')",
+        "sys.exit('why')",
+    ],
+)
+async def test_claims_that_nobody_asked_for_are_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    """Of a version that was not asked for, in other words, or not at all: then nothing is known, and nothing raised."""
+    claimed = '{"kind":"claimed","version":7,"claim":{"correct":1,"total":1},"compared":{"classes":"%064d"}}'
+    says(tmp_path, monkeypatch, f"CLAIMED = {claimed!r}\n{script}")
+
+    assert await Verifier(RuntimeSettings(), 1).claims(tmp_path / "3", (1, 2)) == ()
 
 
 async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
@@ -80,7 +112,7 @@ RUNNING = """print('{"kind":"running","images":250}');"""
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("print('x' * 3_000_000);" + FOR_EVER, "said more than 262,144 bytes at once"),
+        ("print('x' * 3_000_000);" + FOR_EVER, "said more than 524,288 bytes at once"),
         ("print('[1]');" + FOR_EVER, "said what it may not say"),
         ("print('no JSON');" + FOR_EVER, "said what it may not say"),
         ("""print('{"kind":"verdict","digest":"0"}');""" + FOR_EVER, "said what it may not say"),

@@ -13,7 +13,8 @@ import pytest
 from tests.support.tiny import ROTATED, publish_tiny, random_validation, tiny_graph, verified
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Incomplete, Refused, Undecided
-from vouch.server.lineup.verdict import Verdict
+from vouch.server.lineup.verdict import Claimed, Verdict
+from vouch.server.model.compared import compared
 from vouch.server.supervisor.presence import Found
 from vouch.server.supervisor.published import Published
 from vouch.server.supervisor.watcher import Watcher, WatchLimits
@@ -28,11 +29,12 @@ class House:
         self.folder = ModelsFolder(path)
         self.published = Published(path)
         self.published.on_change = self._serve
-        self.watcher = Watcher(self.folder, self.published, self.verify, limits=limits)
+        self.watcher = Watcher(self.folder, self.published, self, limits=limits)
         self.verified: list[int] = []
         self.refused: dict[int, str] = {}
         self.wrong_digest = False
         self.undecided = False
+        self.passing: set[int] = set()
         self.held: set[str] = set()
         self.let_go = asyncio.Event()
 
@@ -45,12 +47,19 @@ class House:
         self.verified.append(version)
         if bundle.manifest.name in self.held:
             await self.let_go.wait()
-        if self.undecided:
+        if self.undecided or version in self.passing:
             raise Undecided("out of memory")
         if version in self.refused:
             raise Refused(self.refused[version])
         verdict = verified(bundle).verdict
         return verdict.model_copy(update={"digest": "0" * 64}) if self.wrong_digest else verdict
+
+    async def claims(self, path: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
+        opened = [self.folder.open(path.parent.name, version) for version in older]
+        return tuple(
+            Claimed(version=one.manifest.version, claim=one.manifest.claim.accuracy, compared=compared(one))
+            for one in opened
+        )
 
     async def look(self) -> None:
         await self.watcher.look()
@@ -315,7 +324,7 @@ async def test_a_copy_in_progress_is_no_error(tmp_path: Path, caplog: pytest.Log
             raise Incomplete("it does not hold the files of its manifest")
         return await verify(path)
 
-    house.watcher._verify = strictly
+    house.verify = strictly  # type: ignore[method-assign]
     place = tmp_path / "models/tiny/1"
     place.mkdir(parents=True)
     with caplog.at_level(logging.INFO):
@@ -499,3 +508,81 @@ async def test_a_served_folder_that_is_gone_gives_way_to_an_older_version_when_n
 
     assert house.served() == 1
     assert older.path.exists()
+
+
+async def test_a_version_that_is_worse_than_the_one_before_is_held_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the numbers in the log, once; what follows and is as good as the first is served."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    await house.look()
+    publish_tiny(house.folder, validation=random_validation())
+    with caplog.at_level(logging.ERROR):
+        await house.look()
+        await house.look()
+
+    assert house.served() == 1
+    assert "held back: worse than version 1: it has" in house.refusals()[2]
+    (record,) = caplog.records
+    assert record.__dict__["event"]["event"] == "held_back"
+    assert record.__dict__["event"]["than"] == 1
+    assert house.published.refused() == []
+    assert [(verified.version, why.than) for verified, why in house.published.held_back()] == [(2, 1)]
+
+    publish_tiny(house.folder)
+    await house.look()
+
+    assert house.served() == 3
+    assert house.published.held_back() == []
+
+
+async def test_a_restart_holds_back_the_same_version(tmp_path: Path) -> None:
+    """It is not served for a moment; of the older ones, only the one that claims more is verified."""
+    folder = ModelsFolder(tmp_path)
+    publish_tiny(folder, validation=random_validation())
+    publish_tiny(folder)
+    publish_tiny(folder, validation=random_validation())
+    house = House(tmp_path)
+    served: list[int] = []
+    serve = house.published.on_change
+
+    def tell() -> None:
+        served.append(house.served())
+        serve()
+
+    house.published.on_change = tell
+
+    await house.look()
+
+    assert house.verified == [3, 2]
+    assert set(served) == {0, 2}
+
+
+async def test_an_older_version_that_cannot_be_looked_at_keeps_nothing_from_being_served(tmp_path: Path) -> None:
+    """Rather a version that may be worse than none; when the older one vouches for itself, it takes over."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    publish_tiny(house.folder, validation=random_validation())
+    house.passing = {1}
+    await house.look()
+    assert house.served() == 2
+
+    house.passing = set()
+    await house.look_until(lambda: house.served() == 1)
+
+    assert list(house.refusals()) == [2]
+
+
+async def test_versions_of_other_classes_are_not_compared_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What one gets right says nothing about the other."""
+    house = House(tmp_path)
+    publish_tiny(house.folder)
+    publish_tiny(house.folder, task="multi_label")
+    with caplog.at_level(logging.INFO):
+        await house.look()
+
+    assert house.served() == 2
+    assert "tiny version 2 is not compared with older versions that have other classes: 1" in caplog.text

@@ -18,13 +18,13 @@ from tests.support.tiny import (
 )
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import CARD
+from vouch.bundle.mcnemar import mcnemar
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.validation import Validation
 from vouch.trainer.commands import compare as command
 from vouch.trainer.compare.compare import Difference, compare
 from vouch.trainer.compare.comparison import as_json, text
-from vouch.trainer.compare.mcnemar import mcnemar
 from vouch.trainer.compare.right_answers import RightAnswers
 
 SWAPPED = (1, 0, 2)

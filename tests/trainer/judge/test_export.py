@@ -36,7 +36,7 @@ def made(
     torch.manual_seed(seed)
     classifier = Classifier(kind, shape, classes, task=task)
     images = np.random.default_rng(0).integers(0, 256, (70, *shape), dtype=np.uint8)
-    classifier.see_statistics(torch.from_numpy(images))
+    classifier.see_statistics([torch.from_numpy(images)])
     with torch.no_grad():
         classifier(torch.from_numpy(images))  # in training mode, so that normalisation layers have something to know
     return classifier.eval(), images

@@ -61,7 +61,7 @@ def test_several_labels_are_counted_from_their_thresholds_on(noise: np.ndarray) 
     """An image is right when every label is on its side of its threshold, as one that is asked alone shows."""
     torch.manual_seed(0)
     classifier = Classifier("linear", (8, 8), classes=3, task="multi_label")
-    classifier.see_statistics(torch.from_numpy(noise))
+    classifier.see_statistics([torch.from_numpy(noise)])
     probabilities = answers(export(classifier.eval(), (8, 8)), noise)
     labels = probabilities > 0.5
     labels[:20, 1] ^= True

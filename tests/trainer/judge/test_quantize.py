@@ -66,7 +66,7 @@ def test_the_graph_keeps_its_contract(pair: tuple[bytes, bytes], splits: Splits)
     """Inputs, outputs, opset and operators are standard, and no batch size changes an answer."""
     model = onnx.load_model_from_string(pair[1])
     session = ort.InferenceSession(pair[1], providers=["CPUExecutionProvider"])
-    images = np.resize(splits.tune.images, (64, 8, 8))
+    images = np.resize(splits.tune.images[:], (64, 8, 8))
     singly = np.concatenate([session.run(["probabilities"], {"images": image[None]})[0] for image in images])
 
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
@@ -164,7 +164,7 @@ def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (40, *shape), dtype=np.uint8)
     classifier = Classifier("cnn", shape, 3, width=8).eval()
-    classifier.see_statistics(torch.from_numpy(images))
+    classifier.see_statistics([torch.from_numpy(images)])
     smaller = in_int8(export(classifier, shape), images)
 
     assert answers(smaller, images).shape == (40, 3)

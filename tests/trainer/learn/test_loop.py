@@ -12,6 +12,7 @@ from vouch.trainer.learn.augment import Augmentation
 from vouch.trainer.learn.loop import Fitted, Step, fit
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.settings import Loss, ModelKind
 from vouch.trainer.splits.split import Splits
@@ -42,7 +43,7 @@ def digest(classifier: Classifier) -> str:
 
 
 def counted(classifier: Classifier, part: Examples) -> tuple[float, float]:
-    measured = measure(classifier, torch.from_numpy(part.images.copy()), torch.from_numpy(part.labels))
+    measured = measure(classifier, Pixels(part.images), torch.from_numpy(part.labels))
     return measured.loss, measured.accuracy
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.losses import Criterion, measure, right_answers
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.temperature import calibrated_loss
 from vouch.trainer.settings import Loss
 
@@ -66,7 +67,7 @@ def test_measuring_is_over_all_images() -> None:
     with torch.no_grad():
         logits = classifier(torch.from_numpy(part.images))
     labels = torch.from_numpy(part.labels)
-    measured = measure(classifier, torch.from_numpy(part.images), labels)
+    measured = measure(classifier, Pixels(part.images), labels)
 
     assert measured.loss == pytest.approx(Criterion()(logits, labels).item(), rel=1e-4)
     assert measured.calibrated_loss == pytest.approx(calibrated_loss(logits, labels))

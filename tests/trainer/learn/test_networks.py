@@ -93,7 +93,7 @@ def test_the_sign_of_the_logit_is_the_answer(kind: ModelKind) -> None:
     """Of two classes the second is the answer exactly where the logit is positive, with sigmoid as its probability."""
     seen = images(200, (8, 8))
     classifier = made(kind, (8, 8), classes=2)
-    classifier.see_statistics(seen)
+    classifier.see_statistics([seen])
     with torch.no_grad():
         list(classifier.parameters())[-1].sub_(classifier(seen)[:, 1].median())  # some on either side
         logits = classifier(seen)
@@ -112,7 +112,7 @@ def test_any_shape_of_image_is_taken(kind: ModelKind, shape: tuple[int, ...]) ->
     """Images of any size from 2 x 2, grey or of 1 to 4 channels, get a finite score a class, alone or together."""
     classifier = made(kind, shape, classes=5)
     seen = images(6, shape)
-    classifier.see_statistics(seen)
+    classifier.see_statistics([seen])
     with torch.no_grad():
         together = classifier(seen)
         alone = torch.cat([classifier(seen[row : row + 1]) for row in range(6)])
@@ -129,7 +129,7 @@ def test_images_are_never_changed(kind: ModelKind, in_training: bool) -> None:
     seen = images(8, (8, 8, 3))
     before = seen.clone()
     classifier = made(kind, (8, 8, 3), classes=3).train(in_training)
-    classifier.see_statistics(seen)
+    classifier.see_statistics([seen])
     classifier(seen).sum().backward()
 
     assert torch.equal(seen, before)
@@ -141,7 +141,7 @@ def test_inputs_are_brought_to_zero_and_one(pixels: np.ndarray, grey: bool) -> N
     """After a look at images, each of their channels has mean 0 and standard deviation 1, or its own below 1."""
     seen = torch.from_numpy(pixels[..., 0].copy() if grey else pixels)
     classifier = Classifier("linear", tuple(seen.shape[1:]), classes=2)
-    classifier.see_statistics(seen)
+    classifier.see_statistics([seen])
     x = classifier.normalised(seen).double()
     channels = pixels[..., :1] if grey else pixels
     spread = channels.astype(np.float64).std(axis=(0, 1, 2))

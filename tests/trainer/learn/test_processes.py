@@ -87,7 +87,7 @@ def test_two_processes_fit_one_model(uninterrupted: "subprocess.CompletedProcess
     results = [json.loads(line) for line in uninterrupted.stdout.splitlines() if line.startswith("{")]
     assert len(results) == 1
     assert results[0]["accuracy"] > 0.93
-    assert [path.name for path in (models / "digits").iterdir()] == ["1"]
+    assert ModelsFolder(models).versions("digits") == [1]
     assert uninterrupted.stderr.count("the images are as they were") == 1
 
 
@@ -111,4 +111,4 @@ def test_two_processes_go_on_after_an_interruption(tmp_path: Path, models: Path)
     assert "epoch   1:" not in resumed.stderr
     graphs = [ModelsFolder(folder).open("digits", 1).read_model() for folder in (models, tmp_path / "models")]
     assert graphs[0] == graphs[1]
-    assert [path.name for path in (tmp_path / "models" / "digits").iterdir()] == ["1"]
+    assert ModelsFolder(tmp_path / "models").versions("digits") == [1]

@@ -30,7 +30,7 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
     result = fit(classifier, splits, recipe, on_step=recorder)
     labels = splits.validation.labels
     with torch.no_grad():
-        scores = classifier(torch.from_numpy(splits.validation.images.copy()))
+        scores = classifier(torch.from_numpy(splits.validation.images[:].copy()))
     several = labels.ndim == 2
     probabilities = (scores.sigmoid() if several else scores.softmax(dim=1)).numpy()
     thresholds = (0.5,) * len(splits.classes) if several else None

@@ -13,7 +13,7 @@ LABEL = torch.tensor([2])
 def model(kind: ModelKind, shape: tuple[int, ...] = (8, 8), classes: int = 4) -> Classifier:
     torch.manual_seed(1)
     made = Classifier(kind, shape, classes)
-    made.see_statistics(torch.from_numpy(np.random.default_rng(2).integers(0, 256, (20, *shape), dtype=np.uint8)))
+    made.see_statistics([torch.from_numpy(np.random.default_rng(2).integers(0, 256, (20, *shape), dtype=np.uint8))])
     return made.eval()
 
 

@@ -26,7 +26,7 @@ def test_it_is_about_the_first_image(story: Story, splits: Splits) -> None:
 
 def test_the_pixels_are_on_the_common_scale(story: Story, splits: Splits) -> None:
     """Less the mean of all fit pixels, over their standard deviation."""
-    images = splits.fit.images.astype(np.float64)
+    images = splits.fit.images[:].astype(np.float64)
 
     np.testing.assert_allclose(story.pixels[0], (images[0] - images.mean()) / images.std(), rtol=1e-4, atol=1e-4)
 

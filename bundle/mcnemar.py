@@ -1,9 +1,12 @@
 """Whether two classifiers differ by more than chance, asked the same images."""
 
 from collections.abc import Sequence
+from math import exp, lgamma, log
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called more than chance."""
+NEGLIGIBLE = 1e-18
+"""Of the largest term of a sum: smaller ones do not change it any more."""
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -17,15 +20,19 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
     Args:
         only_first: images that only the first answers rightly.
-        only_second: images that only the second does.
+        only_second: images that only the second does; of a million images it takes milliseconds.
     """
-    total = only_first + only_second
-    ways = 0
-    term = 1  # comb(total, i), from one i to the next
-    for i in range(min(only_first, only_second) + 1):
+    total, fewer = only_first + only_second, min(only_first, only_second)
+    largest = (
+        lgamma(total + 1) - lgamma(fewer + 1) - lgamma(total - fewer + 1) - total * log(2)
+    )  # of comb(total, fewer)
+    term, ways = 1.0, 0.0  # in parts of the largest
+    for i in range(fewer, -1, -1):
         ways += term
-        term = term * (total - i) // (i + 1)
-    return min(1.0, float(2 * ways / 2**total))
+        term *= i / (total - i + 1)
+        if term < NEGLIGIBLE:
+            break
+    return min(1.0, 2 * ways * exp(largest))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

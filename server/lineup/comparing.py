@@ -1,0 +1,110 @@
+"""Whether a version is worse than an older one, by what both claim. Pure, and quick for a million images.
+
+Asked the same images, McNemar's exact test compares them answer by answer. Asked others, or where the answers are not
+known one by one, they differ where the 95 % intervals of their claims do not meet.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.manifest import Sha256
+from vouch.bundle.mcnemar import mcnemar
+from vouch.server.lineup.lineup import Value
+
+SIGNIFICANT = 0.01
+"""A version is held back where McNemar's two-sided p-value is below this and it has fewer right answers. Stricter than
+the 0.05 of `vouch compare`: each version that is published is one more chance to be wrong by chance."""
+MAX_IMAGES = 1_000_000
+"""Of larger splits the answers are not kept one by one; their intervals are narrow."""
+
+
+class Compared(Value):
+    """What two versions are compared by, beside their counts."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    classes: Sha256
+    """Of the task and the names of the classes."""
+    split: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the validation images with their labels; empty where it is not known."""
+    right: Annotated[bytes, Field(max_length=MAX_IMAGES // 8)] = b""
+    """A bit an image, in order, 1 where the answer is right; empty where that is not known."""
+
+
+class Comparable(Protocol):
+    """A version's verdict, or what it says of itself before it is verified."""
+
+    @property
+    def claim(self) -> Accuracy: ...
+    @property
+    def compared(self) -> Compared: ...
+
+
+@dataclass(frozen=True)
+class Worse:
+    """Why a version is held back."""
+
+    than: int
+    """The older version."""
+    claim: Accuracy
+    better: Accuracy
+    """The older one's claim."""
+    p_value: float | None
+    """Of McNemar's test; None where the intervals decided."""
+
+    def __str__(self) -> str:
+        counts = f"{_counted(self.claim)}, version {self.than} {_counted(self.better)}"
+        if self.p_value is None:
+            return f"worse than version {self.than}: it has {counts}, and the 95 % intervals do not meet"
+        return (
+            f"worse than version {self.than}: it has {counts} of the same images (McNemar's exact test: "
+            f"p = {self.p_value:.2g}, below {SIGNIFICANT:g})"
+        )
+
+
+def packed(right: np.ndarray) -> bytes:
+    """Answers as `Compared` has them.
+
+    Args:
+        right: bool, shape (N,).
+    """
+    return np.packbits(right).tobytes() if len(right) <= MAX_IMAGES else b""
+
+
+def have_the_same_classes(one: Comparable, other: Comparable) -> bool:
+    """Whether they can be compared at all."""
+    return one.compared.classes == other.compared.classes
+
+
+def worse_than(older: int, known: Comparable, version: Comparable) -> Worse | None:
+    """Why a version is worse than an older one, of which this is known; None where it is not, or nobody can say."""
+    claim, better = version.claim, known.claim
+    if not have_the_same_classes(version, known) or claim.accuracy >= better.accuracy:
+        return None
+    if _answered_the_same(version, known):
+        p_value = _mcnemar(version.compared.right, known.compared.right)
+        return Worse(older, claim, better, p_value) if p_value < SIGNIFICANT else None
+    return Worse(older, claim, better, None) if claim.high < better.low else None
+
+
+def _answered_the_same(one: Comparable, other: Comparable) -> bool:
+    first, second = one.compared, other.compared
+    return (
+        bool(first.right)
+        and first.split == second.split != ""
+        and one.claim.total == other.claim.total
+        and len(first.right) == len(second.right)
+    )
+
+
+def _mcnemar(first: bytes, second: bytes) -> float:
+    one, other = int.from_bytes(first), int.from_bytes(second)
+    return mcnemar((one & ~other).bit_count(), (other & ~one).bit_count())
+
+
+def _counted(accuracy: Accuracy) -> str:
+    return f"{accuracy.correct:,} of {accuracy.total:,} right ({accuracy.accuracy:.2%})"

@@ -1,0 +1,83 @@
+"""What `vouch verify` says of a bundle that vouched for itself, for somebody who audits it: as lines and as JSON.
+
+The recount has been made; everything else is what the manifest states, which the signature covers where there is one.
+"""
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from vouch.bundle.caveats import caveats
+from vouch.bundle.signature import SIGNATURE
+from vouch.server.model.recount import Verified
+
+
+def as_lines(verified: Verified) -> list[tuple[str, str]]:
+    """(what, figure) of each line."""
+    bundle, training = verified.bundle, verified.bundle.manifest.training
+    threads, inline = verified.plan.threads, verified.plan.inline_images
+    created = bundle.manifest.created.isoformat(" ", "seconds")
+    return [
+        ("claim", str(bundle.manifest.claim.accuracy)),
+        ("recounted", str(verified.served)),
+        ("answers", _answers(verified)),
+        ("digest", f"SHA-256 {bundle.digest} of manifest.json"),
+        ("signature", _signature(verified)),
+        ("published", f"{created}, by revision {training.source_revision or 'unknown'} of the trainer"),
+        ("data", f"{training.data}, SHA-256 {training.data_digest}"),
+        ("images", ", ".join(f"{name} {split.size:,}" for name, split in training.splits.items())),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in training.libraries.items()) or "unknown"),
+        ("run plan", f"threads {threads or 'of the provider'}, up to {inline} images on the event loop"),
+    ]
+
+
+def as_json(verified: Verified) -> dict[str, Any]:
+    """The same and more, for programs."""
+    bundle, manifest = verified.bundle, verified.bundle.manifest
+    against = caveats(manifest.claim, manifest.calibration, manifest.labels)
+    return {
+        "model": manifest.name,
+        "version": manifest.version,
+        "digest": bundle.digest,
+        "format_version": manifest.format_version,
+        "claim": manifest.claim.accuracy.model_dump(),
+        "served": verified.served.model_dump(),
+        "recount": verified.recount.model_dump(),
+        "signed_by": bundle.signed_by or None,
+        "signature_there": _is_signed(verified),
+        "plan": verified.plan.model_dump(),
+        "caveats": [asdict(caveat) for caveat in against],
+        "provenance": {
+            "created": manifest.created.isoformat(),
+            "source_revision": manifest.training.source_revision,
+            "data": manifest.training.data,
+            "data_digest": manifest.training.data_digest,
+            "splits": {name: split.model_dump() for name, split in manifest.training.splits.items()},
+            "libraries": manifest.training.libraries,
+        },
+    }
+
+
+def _answers(verified: Verified) -> str:
+    recount, manifest = verified.recount, verified.bundle.manifest
+    if not manifest.has_answers:
+        return (
+            f"format {manifest.format_version} has none: right ones were counted, {recount.differing:,} are lost"
+        )
+    images = f" (images {', '.join(map(str, recount.first))})" if recount.first else ""
+    return (
+        f"{recount.differing:,} of {verified.served.total:,} differ from the claimed ones{images}, "
+        f"{recount.moved:,} by more than 0.01 in probability; {recount.allowed:,} may"
+    )
+
+
+def _signature(verified: Verified) -> str:
+    if by := verified.bundle.signed_by:
+        return f"holds; Ed25519 key with SHA-256 {by}"
+    if _is_signed(verified):
+        return f"not checked: {SIGNATURE} is there; --require-signature KEY checks it"
+    return "none: anybody who could write to the folder may have made this bundle"
+
+
+def _is_signed(verified: Verified) -> bool:
+    return os.path.lexists(verified.bundle.path / SIGNATURE)

@@ -1,0 +1,62 @@
+"""The images of a split as tensors on a device, some at a time: whole where they are in memory, else read as needed."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vouch.sources.images import Images, batch_rows, batches, rows_in_turn
+from vouch.trainer.learn.processes import CPU
+
+SHARE_OF_DEVICE = 0.5
+"""Of a GPU's free memory: images that take no more are copied there once."""
+
+
+class Pixels:
+    """uint8, shape (N, H, W) or (N, H, W, C), in the order of the split."""
+
+    def __init__(self, images: Images, device: torch.device = CPU) -> None:
+        """On the CPU an array is shared, not copied."""
+        self.images, self.device = images, device
+        self.shape = images.shape
+        self._whole = _whole(images, device)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def of_each(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The images at these positions, one tensor for each; from a file the next are read while some are in use.
+
+        Args:
+            rows: int64, on the CPU.
+        """
+        if self._whole is not None:
+            whole = self._whole
+            return (whole[some.to(self.device)] for some in rows)
+        parts = rows_in_turn(self.images, (some.numpy() for some in rows))
+        return (_tensor(part).to(self.device) for part in parts)
+
+    def batches(self, most: int | None = None) -> Iterator[Tensor]:
+        """All of them in batches of bounded size.
+
+        Args:
+            most: images in a batch.
+        """
+        if self._whole is not None:
+            return iter(torch.split(self._whole, batch_rows(self.shape[1:], most=most)))
+        return (_tensor(part).to(self.device) for part in batches(self.images, most=most))
+
+
+def _whole(images: Images, device: torch.device) -> Tensor | None:
+    """All images on the device, where there is room for them."""
+    if device.type != "cuda":
+        return _tensor(images) if isinstance(images, np.ndarray) else None
+    if images.nbytes > SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return torch.cat([_tensor(part).to(device) for part in batches(images)])
+
+
+def _tensor(images: np.ndarray) -> Tensor:
+    """Shares the array's memory, unless it is read-only or not in order."""
+    return torch.from_numpy(np.require(images, requirements=["C", "W"]))
