@@ -24,12 +24,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.runs import keep, machine
+from vouch.bundle.training import Augmentation, Recipe
 from vouch.sources.load import load
-from vouch.trainer.learn.augment import Augmentation, warp
-from vouch.trainer.learn.loop import Step, as_tensors, fit
+from vouch.trainer.learn.augment import warp
+from vouch.trainer.learn.course import Step
+from vouch.trainer.learn.loop import as_tensors, fit
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import RECIPES, Recipe
+from vouch.trainer.learn.recipes import RECIPES
 from vouch.trainer.splits.split import Splits
 
 HELD_ASIDE = 10_000

@@ -122,11 +122,12 @@ def course(bundle: Path) -> dict[str, Any]:
     training = open_bundle(bundle).manifest.training
     reached: dict[str, float] = {}
     elapsed, images = 0.0, 0
-    for epoch in training.settings["epochs_seen"]:
-        elapsed += epoch["seconds"]
-        images += epoch.get("images", 0)
+    history = training.history
+    for seconds, seen, accuracy in zip(history.seconds, history.images, history.tune_accuracy, strict=True):
+        elapsed += seconds or 0.0
+        images += int(seen or 0)
         for share in (0.99, 0.995):
-            if epoch["tune_accuracy"] >= share:
+            if (accuracy or 0.0) >= share:
                 reached.setdefault(f"{share:.1%}", elapsed)
     return {"reached": reached, "images_a_second": images / elapsed}
 

@@ -15,6 +15,9 @@ MAX_SCANS = 100
 """Of a JPEG file. Most progressive ones have 10, and each goes over the whole picture."""
 MAX_SCANNED_PIXELS = 10 * MAX_PIXELS
 """Pixels times scans."""
+MAX_FILE_BYTES = 512_000_000
+"""Of a file that may be an image: the largest picture, in four channels of 16 bits. A server takes less, unless it is
+started otherwise; this is for what is no image at all."""
 READERS: dict[Kind, type[PngReader] | type[JpegReader] | type[WebpReader]] = {
     "PNG": PngReader,
     "JPEG": JpegReader,

@@ -4,19 +4,30 @@ import unicodedata
 from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, AwareDatetime, FailFast, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.claims import WAYS, AnyClaim, MultiLabelClaim
 from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
-from vouch.bundle.part import Part
+from vouch.bundle.part import Part, Sha256
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.signature import SIGNATURE
+from vouch.bundle.training import Training, of_older
 
 FORMAT_VERSION: Final = 3
 """What is written. Still read: 1, which had neither calibration nor several labels, and 2, which had no answers."""
+BEFORE_ANSWERS: Final = (1, 2)
 MANIFEST, MODEL, CARD = "manifest.json", "model.onnx", "README.md"
 VALIDATION: Final = "validation.npz"
 VALIDATION_FILES: Final = "validation.zip"
@@ -35,7 +46,6 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH)]
 FileName = Annotated[str, Field(max_length=255)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def is_class_name(label: str) -> bool:
@@ -57,13 +67,6 @@ class FileEntry(Part):
 
     sha256: Sha256
     size: int = Field(ge=0)
-
-
-class SplitEntry(Part):
-    """A split that training used: how many examples, and the digest of their images and labels."""
-
-    size: int = Field(ge=0)
-    digest: Sha256
 
 
 class Coverage(Part):
@@ -169,22 +172,6 @@ class Quantization(Part):
         return self
 
 
-class Training(Part):
-    """How the model came about: enough to repeat it."""
-
-    settings: dict[str, Any]
-    seed: int
-    seconds: float = Field(ge=0)
-    """Fitting alone."""
-    data: str
-    data_digest: Sha256
-    """Over the digests of the splits."""
-    splits: dict[Literal["fit", "tune", "validation"], SplitEntry]
-    libraries: dict[str, str]
-    source_revision: str | None
-    """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
-
-
 class Manifest(Part):
     """The whole of manifest.json."""
 
@@ -212,7 +199,7 @@ class Manifest(Part):
     @property
     def has_answers(self) -> bool:
         """Whether the validation split comes with the claimed answer to each image."""
-        return self.format_version >= 3
+        return self.format_version not in BEFORE_ANSWERS
 
     @property
     def validation_file(self) -> str:
@@ -228,6 +215,21 @@ class Manifest(Part):
     def _rules_of_old(cls, value: Any) -> Any:
         """A manifest that names no decoding rules keeps those that it was trained with."""
         return {"rules": FIRST_RULES} | value if isinstance(value, dict) else value
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_of_old(cls, value: Any, info: ValidationInfo) -> Any:
+        """Format 3 has no such settings: there they are a field that nobody knows."""
+        older = info.data.get("format_version") in BEFORE_ANSWERS
+        return of_older(value) if older and isinstance(value, dict) and "settings" in value else value
+
+    @field_validator("claim", mode="before")
+    @classmethod
+    def _confusion_in_columns(cls, value: Any, info: ValidationInfo) -> Any:
+        rows = isinstance(value, dict) and isinstance(value.get("confusion"), list)
+        if rows and info.data.get("format_version") not in BEFORE_ANSWERS:
+            raise ValueError(f"format {FORMAT_VERSION} has its confusion matrix in columns")
+        return value
 
     @model_validator(mode="after")
     def _labels_agree(self) -> "Manifest":

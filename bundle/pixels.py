@@ -5,17 +5,16 @@ settings and the rules that the manifest carries, so that training and serving c
 """
 
 import io
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.image_parts import MAX_PIXELS, image_parts
 from vouch.bundle.images.parts import ImageParts
+from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
 
@@ -36,8 +35,6 @@ STRIP_PIXELS = 1 << 20
 """A large picture goes through the steps in strips of this size, or each step would hold a copy of the whole."""
 STRIP_PIXEL_BYTES = 16
 """Of a strip's copies on its way to the model's channels."""
-
-warnings.filterwarnings("ignore", module=r"PIL\.")  # here once: what Pillow warns about is refused or harmless
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def _picture(
 ) -> tuple[Image.Image, Depth | None, bool]:
     """The upright picture in the model's channels, how far 16-bit samples go, and whether any of it is transparent."""
     raw = raw_mode(image)
-    with _refusing():
+    with refusing(parts.kind):
         upright = _upright(parts, image)
         low = _upright_low(parts, upright, raw, settings)
         picture = Image.new(MODES[settings.channels or 1], upright.size)
@@ -190,23 +187,11 @@ def _upright_low(parts: ImageParts, upright: Image.Image, raw: str, settings: Pi
 
 
 def _opened(parts: ImageParts) -> ImageFile.ImageFile:
-    with _refusing():
+    with refusing(parts.kind):
         image = Image.open(io.BytesIO(parts.encoded), formats=(parts.kind,))
         if image.size != (parts.width, parts.height):
             raise InvalidImage("the image is broken: it says two sizes")
         return image
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except InvalidImage:
-        raise
-    except UnidentifiedImageError as err:
-        raise InvalidImage("the image cannot be decoded: its header is broken") from err
-    except Exception as err:  # Pillow raises a dozen types for broken or hostile content
-        raise InvalidImage(f"the image cannot be decoded: {err}") from err
 
 
 def _first_rules(image: Image.Image) -> Image.Image:

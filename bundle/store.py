@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,26 +23,22 @@ from vouch.bundle.contents import (
     MAX_MANIFEST_BYTES,
     NEEDED,
     check_files,
-    check_publishable,
     open_listed,
     read_listed,
 )
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
-from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
+from vouch.bundle.leftovers import hidden_files, remove_if_empty, remove_if_left
 from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION_FILES, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
-from vouch.bundle.plain_files import check_size, file_digest, hold, read_digest, read_file, read_held
+from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
 from vouch.bundle.signature import PublicKey, check_signature, sign
 from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
+from vouch.bundle.writing import STAGING, Content, make_staging, sync_folder, write_durably
 
-Content = bytes | Callable[[BinaryIO], None]
-"""Of a file that is published: all of it, or what writes it into a new file, which can be seeked."""
 PIECE_IMAGES = 256
-STAGING = ".staging-"
-"""What the name of a version begins with until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -298,7 +293,7 @@ class ModelsFolder:
             BundleError: the name is not allowed, a file is too large, or it cannot be written; nothing is left behind.
         """
         with self._staging(name) as staging:
-            entries = {key: _write_durably(staging / key, content) for key, content in files.items()}
+            entries = {key: write_durably(staging / key, content) for key, content in files.items()}
             return self._take_number(name, staging, lambda version: describe(version, entries))
 
     def _take_number(self, name: str, staging: Path, describe: Callable[[int], Manifest]) -> Bundle:
@@ -308,8 +303,8 @@ class ModelsFolder:
             version = next_number(folder, self.versions(name))
             manifest = describe(version)
             content = manifest.to_json()
-            _write_durably(staging / MANIFEST, content)
-            _sync_folder(staging)
+            write_durably(staging / MANIFEST, content)
+            sync_folder(staging)
             if self._is_taken(name, version, staging):
                 return Bundle(folder / str(version), manifest, bytes_digest(content))
 
@@ -326,7 +321,7 @@ class ModelsFolder:
                 if err.errno in (errno.EEXIST, errno.ENOTEMPTY):  # there are no locks here
                     return False
                 raise
-            _sync_folder(folder)
+            sync_folder(folder)
             return True
 
     @contextmanager
@@ -339,8 +334,8 @@ class ModelsFolder:
         folder = self.path / name
         with ExitStack() as locks:
             try:
-                staging = _make_staging(folder, locks)
-                _sync_folder(self.path)
+                staging = make_staging(folder, locks)
+                sync_folder(self.path)
             except OSError as err:
                 raise BundleError(
                     f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})"
@@ -371,40 +366,3 @@ def _explained(path: Path) -> Iterator[None]:
         found = not_a_bundle(path)
         hint = f"; {found}" if found else ""
         raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err
-
-
-def _make_staging(folder: Path, locks: ExitStack) -> Path:
-    """A folder whose manifest, still empty, is there first and held: so nobody takes it for left."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
-            locks.enter_context(held(staging / MANIFEST))
-        except FileNotFoundError:
-            continue  # another publisher gave up and took an empty folder away between two of these calls
-        return staging
-
-
-def _write_durably(path: Path, content: Content) -> FileEntry:
-    """Raises BundleError: nobody would read so large a file."""
-    if isinstance(content, bytes):
-        check_publishable(path, len(content))
-    with path.open("w+b") as file:
-        if isinstance(content, bytes):
-            file.write(content)
-        else:
-            content(file)
-        file.flush()
-        os.fsync(file.fileno())
-        size = file.seek(0, os.SEEK_END)
-        check_publishable(path, size)
-        file.seek(0)
-        return FileEntry(sha256=read_digest(file, size)[1], size=size)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,12 +14,11 @@ from typing import Any, BinaryIO
 from vouch.bundle.answers import ANSWERS, Answers, lines, names_of
 from vouch.bundle.archive import STORED, Member, content_of, members
 from vouch.bundle.digest import ValidationDigest
+from vouch.bundle.image_parts import MAX_FILE_BYTES
 from vouch.bundle.images.kinds import ENDINGS, ending
 
 ENDS = tuple(ENDINGS.values())
 """How the name of a file may end."""
-MAX_FILE_BYTES = 256 << 20
-"""Of an image file."""
 WRITTEN = (1980, 1, 1, 0, 0, 0)
 """When members were written, as the archive says it: the same split gives the same bytes."""
 READ_BYTES = 1 << 16

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-import grpc
 import numpy as np
 
 from vouch.client.address import server_address
 from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.client.connections import Connections
-from vouch.client.errors import CallFailed, call_failed
+from vouch.client.errors import CallFailed, explained
 from vouch.client.images import Content, Images, take
 from vouch.client.messages import (
     Evaluation,
@@ -31,6 +30,7 @@ from vouch.client.messages import (
 from vouch.client.tls import Tls, async_channels, channels
 from vouch.client.turns import UNSENDABLE, Turns
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 
 DEFAULT_SERVER = "127.0.0.1:8081"
 DEFAULT_TIMEOUT_S = 30.0
@@ -90,7 +90,7 @@ class Client:
             OSError: a file cannot be read.
         """
         request = predict_request(self._content(images, model), model, version, top_k, coverage)
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             return read_predictions(connection.classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
     def predict_stream(
@@ -128,7 +128,7 @@ class Client:
             except Exception as err:  # raised here it would end in a thread of gRPC's
                 turns.broken(err)
 
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             for answer in connection.classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
                 yield from turns.before_an_answer()
                 yield answer.id, read_answer(answer, self.server)
@@ -141,26 +141,32 @@ class Client:
             CallFailed: as `predict`.
         """
         request = pb.EvaluateRequest(model=model)
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             responses = connection.classifier.Evaluate(request, timeout=timeout_s or self._timeout_s)
             yield from map(read_evaluation, responses)
 
     def model(self, name: str = "") -> Model:
         """What the server says of one model. Raises CallFailed."""
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             response = connection.classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
             return read_model(response.model)
 
     def models(self) -> list[Model]:
         """What the server says of all its models. Raises CallFailed."""
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             response = connection.classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
             return [read_model(model) for model in response.models]
 
     def ready(self) -> bool:
         """Whether the server serves at least one model. Raises CallFailed where it cannot be reached."""
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             return bool(connection.health(b"", timeout=self._timeout_s) == SERVING)
+
+    @contextmanager
+    def calling(self) -> Iterator[tuple[ClassifierStub, float]]:
+        """For a call that lasts as long as the block: the methods, and the deadline to set. Raises gRPC's errors."""
+        with self._connections.one() as connection:
+            yield connection.classifier, self._timeout_s
 
     def _content(self, images: Images, model: str) -> Content:
         """What to send; asks for the model's input shape where that decides, once, and again where it does not fit."""
@@ -206,7 +212,7 @@ class AsyncClient:
     ) -> Predictions:
         """As `Client.predict`; cancelling it cancels the call."""
         request = predict_request(await self._content(images, model), model, version, top_k, coverage)
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             return read_predictions(await connection.classifier.Predict(request, timeout=timeout_s or self._timeout_s))
 
     async def predict_stream(
@@ -233,7 +239,7 @@ class AsyncClient:
             except Exception as err:
                 turns.broken(err)
 
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             async for answer in connection.classifier.PredictStream(messages(), timeout=timeout_s or self._timeout_s):
                 for turn in turns.before_an_answer():
                     yield turn
@@ -244,25 +250,25 @@ class AsyncClient:
     async def evaluate(self, model: str = "", timeout_s: float | None = None) -> AsyncIterator[Evaluation]:
         """As `Client.evaluate`."""
         request = pb.EvaluateRequest(model=model)
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             async for response in connection.classifier.Evaluate(request, timeout=timeout_s or self._timeout_s):
                 yield read_evaluation(response)
 
     async def model(self, name: str = "") -> Model:
         """As `Client.model`."""
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             response = await connection.classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
             return read_model(response.model)
 
     async def models(self) -> list[Model]:
         """As `Client.models`."""
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             response = await connection.classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
             return [read_model(model) for model in response.models]
 
     async def ready(self) -> bool:
         """As `Client.ready`."""
-        with _explained(self.server), self._connections.one() as connection:
+        with explained(self.server), self._connections.one() as connection:
             return bool(await connection.health(b"", timeout=self._timeout_s) == SERVING)
 
     async def _content(self, images: Images, model: str) -> Content:
@@ -284,15 +290,6 @@ class AsyncClient:
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-@contextmanager
-def _explained(server: str) -> Iterator[None]:
-    """Turns gRPC's errors into CallFailed."""
-    try:
-        yield
-    except grpc.RpcError as err:
-        raise call_failed(err, server) from err
 
 
 def _input_shape(model: Model) -> tuple[int, ...]:

@@ -20,13 +20,16 @@ from vouch.client.bench.recommend import recommend
 from vouch.client.bench.report import as_json, notes, tables
 from vouch.client.client import Client
 from vouch.client.errors import BenchFailed, CallFailed, UnusableCertificate
+from vouch.client.labelled import find_labelled
 from vouch.client.messages import Evaluation, Model, ModelVersion
 from vouch.client.predicting import predict_files
-from vouch.client.recount import find_labelled, recount
+from vouch.client.recount import Recounted, recount
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
 from vouch.client.waiting import until_served
 from vouch.sources.errors import SourceError
 
+LOWEST = 5
+"""Classes that are named: those of which the smallest share was answered right."""
 EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed, UnusableCertificate)
 
 
@@ -68,11 +71,32 @@ def _evaluate(settings: EvaluateSettings) -> None:
         result = _evaluate_on_data(client, settings) if settings.data else _evaluate_on_bundle(client, settings)
     if settings.json_output:
         counted_on = settings.data or "validation split of the bundle"
-        print_json({**asdict(result), **_counts_as_json(result), "data": counted_on})
+        more = _recounted_as_json(result) if isinstance(result, Recounted) else {}
+        named = {"model": result.model, "version": result.version}
+        print_json(named | _counts_as_json(result) | more | {"data": counted_on})
         return
     output().print(f"{result.model} version {result.version}", style="bold", markup=False)
     output().print(f"  claim   {result.claim}")
     output().print(f"  served  {result.served}" + (f" on {settings.data}" if settings.data else ""))
+    if isinstance(result, Recounted):
+        _print_recounted(result)
+
+
+def _recounted_as_json(result: Recounted) -> dict[str, Any]:
+    return {
+        "by_class": {name: count.model_dump() for name, count in result.by_class.items()},
+        "left_out": result.left_out.as_json(),
+        "fit_images": asdict(result.fit_images),
+    }
+
+
+def _print_recounted(result: Recounted) -> None:
+    counted = [(name, count) for name, count in result.by_class.items() if count.total]
+    lowest = sorted(counted, key=lambda one: one[1].accuracy)[:LOWEST]
+    if len(counted) > 1:
+        words = (f"{name} {count.correct:,} of {count.total:,}" for name, count in lowest)
+        output().print(f"  lowest  {', '.join(words)}", markup=False)
+    print_caveats("warning", [text for text in (result.fit_images.sentence(),) if text])
 
 
 def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluation:
@@ -82,14 +106,17 @@ def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluatio
     return result
 
 
-def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Evaluation:
+def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Recounted:
     labelled = find_labelled(settings.data, client.model(settings.model))
     if settings.classes:
         labelled = labelled.with_classes(tuple(settings.classes.split(",")))
     for line in (labelled.sentence(), *labelled.notes):
         say(line)
-    with progress_bar("predicting", None) as show:
-        return recount(client, settings.model, labelled, settings.batch_size, show)
+    with progress_bar("predicting", len(labelled.truth)) as show:
+        result = recount(client, settings.model, labelled, settings.batch_size, show)
+    for line in result.refused.sentences():
+        say(line)
+    return result
 
 
 def _health(settings: HealthSettings) -> int:

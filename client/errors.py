@@ -1,6 +1,8 @@
 """How a call can fail, with messages meant for the user."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 
@@ -13,12 +15,18 @@ MAY_PASS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusC
 class CallFailed(Exception):
     """A call was not answered, or was answered by an error."""
 
-    def __init__(self, message: str, code: grpc.StatusCode, details: str = "") -> None:
+    def __init__(self, message: str, code: grpc.StatusCode, details: str = "", too_large: bool = False) -> None:
+        """
+        Args:
+            details: the server's own words.
+            too_large: whether the message was, for this server.
+        """
         super().__init__(message)
         self.code = code
         """The gRPC status code."""
         self.details = details or message
         """The server's own words, without who said them."""
+        self._too_large = too_large
 
     @property
     def may_pass(self) -> bool:
@@ -28,7 +36,7 @@ class CallFailed(Exception):
     @property
     def is_of_the_request(self) -> bool:
         """Whether what was sent is at fault, so that the server answers the same to it whenever it is asked."""
-        return self.code is grpc.StatusCode.INVALID_ARGUMENT
+        return self.code is grpc.StatusCode.INVALID_ARGUMENT or self._too_large
 
 
 class UnusableCertificate(Exception):
@@ -55,5 +63,15 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
             f"the message is too large for {server}: {details}; send fewer images at a time, or smaller ones, or raise "
             "--max-message-bytes of `vouch serve`",
             code,
+            too_large=True,
         )
     return CallFailed(f"{server} answered {code.name}: {details}", code, details)
+
+
+@contextmanager
+def explained(server: str) -> Iterator[None]:
+    """Turns gRPC's errors into CallFailed."""
+    try:
+        yield
+    except grpc.RpcError as err:
+        raise call_failed(err, server) from err

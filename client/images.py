@@ -1,6 +1,7 @@
-"""From what a caller has to what a request carries: pixels, or the bytes of PNG and JPEG files.
+"""From what a caller has to what a request carries: pixels, or the bytes of PNG, JPEG and WebP files.
 
-A caller has one image or several: an array, the bytes of a file, or a file's path. Knows no channel and no message.
+A caller has one image or several: an array, the bytes of a file, or a file's path. A file of a kind that servers do not
+take is rewritten as PNG, as training does it. Knows no channel and no message.
 """
 
 import os
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
+
+from vouch.bundle.errors import InvalidImage
+from vouch.bundle.image_parts import MAX_FILE_BYTES
+from vouch.sources.rewriting import TAKEN, as_callers_send, is_rewritten
 
 
 class GivesArray(Protocol):
@@ -27,15 +32,12 @@ class ShowsArray(Protocol):
 
 
 Image = np.ndarray | bytes | bytearray | memoryview | str | os.PathLike[str] | GivesArray | ShowsArray
-"""One image: uint8 pixels of shape (H, W) or (H, W, C), the bytes of a PNG or JPEG file, or its path."""
+"""One image: uint8 pixels of shape (H, W) or (H, W, C), the bytes of an image file, or its path."""
 Images = Image | Iterable[Image]
 """One image or several; an array may also hold several, of shape (N, H, W) or (N, H, W, C)."""
 Content = np.ndarray | list[bytes]
 """What a request carries: uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N files."""
 
-MAX_FILE_BYTES = 512_000_000
-"""64 million pixels, the most that Vouch decodes, in four channels of 16 bits. A server takes less, unless it is
-started otherwise; this is for what is no image at all."""
 PIECE_BYTES = 1 << 20
 MOST_CHANNELS = 4
 PILLOW_MODES = ("L", "LA", "RGB", "RGBA")
@@ -77,7 +79,7 @@ class Taken:
                 one, several = (_spoken(shape) for shape in (image_shape, ("N", *image_shape)))
                 raise ValueError(
                     f"expected pixels of shape {one} for one image or {several} for several, as the model takes them, "
-                    f"got {_spoken(self._shape)}; arrays are not resized by the server, PNG and JPEG files are"
+                    f"got {_spoken(self._shape)}; arrays are not resized by the server, image files are"
                 )
         return self.content
 
@@ -108,16 +110,28 @@ def take(images: Images) -> Taken:
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """An image file's bytes.
+    """An image file's bytes, as a server takes them.
 
     Raises:
-        UnusableFile: it is empty, too large for an image, or no file but a URL.
+        UnusableFile: it is empty, too large for an image, cannot be rewritten, or is no file but a URL.
         OSError: it cannot be read.
     """
     if is_url(os.fspath(path)):
         raise UnusableFile("is a URL, and files are read; download it first")
     with Path(path).open("rb") as file:
-        return read_bounded(file, os.fstat(file.fileno()).st_size)
+        return to_send(read_bounded(file, os.fstat(file.fileno()).st_size))
+
+
+def to_send(file: bytes) -> bytes:
+    """An image file's bytes as a server takes them; those of an unknown kind as they are, for the server to name.
+
+    Raises:
+        UnusableFile: it is of a kind that is rewritten, and cannot be decoded.
+    """
+    try:
+        return as_callers_send(file) if is_rewritten(file) else file
+    except InvalidImage as err:
+        raise UnusableFile(f"cannot be sent: {err}") from err
 
 
 def is_url(name: str) -> bool:
@@ -145,7 +159,7 @@ def read_bounded(file: IO[bytes], size: int = 0) -> bytes:
     if max(read, size) > MAX_FILE_BYTES:
         raise UnusableFile(f"has over {MAX_FILE_BYTES:,} bytes, more than any image that Vouch decodes")
     if not read:
-        raise UnusableFile("is empty; expected a PNG or JPEG image")
+        raise UnusableFile(f"is empty; expected {TAKEN}")
     return b"".join(pieces)
 
 
@@ -216,8 +230,11 @@ def _as_array(image: Any) -> np.ndarray | None:
 def _as_file(image: Any) -> bytes | None:
     if isinstance(image, bytes | bytearray | memoryview):
         if not len(image):
-            raise ValueError("expected the bytes of a PNG or JPEG file, got none")
-        return bytes(image)
+            raise ValueError(f"expected the bytes of an image file ({TAKEN}), got none")
+        try:
+            return to_send(bytes(image))
+        except UnusableFile as err:
+            raise ValueError(f"the image {err}") from err
     if isinstance(image, str | os.PathLike):
         try:
             return read_file(image)
@@ -228,7 +245,7 @@ def _as_file(image: Any) -> bytes | None:
 
 def _no_image(image: object) -> str:
     return (
-        "expected an image: an array of uint8 pixels, the bytes of a PNG or JPEG file, or its path; "
+        "expected an image: an array of uint8 pixels, the bytes of an image file, or its path; "
         f"got {type(image).__name__}"
     )
 

@@ -16,7 +16,7 @@ from vouch.client.answers import Answers, Unanswered, show_answers
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.files import STANDARD_INPUT, File, list_files
-from vouch.client.images import UnusableFile, read_bounded, read_file
+from vouch.client.images import UnusableFile, read_bounded, read_file, to_send
 from vouch.client.messages import Predictions
 from vouch.client.settings import PredictSettings
 from vouch.client.waiting import until_served
@@ -132,7 +132,7 @@ def _read(file: File) -> bytes:
             raise UnusableFile("is closed; pipe an image into it: cat seven.png | vouch predict -")
         if sys.stdin.isatty():
             raise UnusableFile("is a terminal; pipe an image into it: cat seven.png | vouch predict -")
-        return read_bounded(sys.stdin.buffer)
+        return to_send(read_bounded(sys.stdin.buffer))
     except UnusableFile:
         raise
     except OSError as err:

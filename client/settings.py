@@ -95,7 +95,7 @@ class EvaluateSettings(WaitingSettings):
     classes: Annotated[str, Flag("A,B,...")] = ""
     """With --data: only these classes of it."""
     batch_size: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 256
-    """With --data: images a call."""
+    """With --data: images of an array in a message; files go one by one."""
 
     @model_validator(mode="after")
     def _classes_of_data(self) -> Self:

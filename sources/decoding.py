@@ -1,4 +1,5 @@
-"""Many image files at once, as one array: decoded with bundle.pixels alone, as the server does.
+"""Many image files at once, as one array: decoded with bundle.pixels alone, as the server does. A file of a kind that
+callers cannot send is rewritten as PNG before.
 
 Every file is read once. What all images become is guessed from a few of them; only where the others turn out otherwise
 are they read again. Small sets are decoded here, in one process: threads are no faster, because most of the work on a
@@ -20,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from vouch.bundle.errors import InvalidImage
+from vouch.bundle.image_parts import MAX_FILE_BYTES
 from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
@@ -27,6 +29,7 @@ from vouch.cli.stopping import deaf_children, end_with_parent
 from vouch.sources.errors import SourceError
 from vouch.sources.images import Images, batch_rows
 from vouch.sources.origins import ORIGIN, Origin, origin_of
+from vouch.sources.rewriting import as_callers_send
 from vouch.sources.storage import available_memory, room_for
 from vouch.sources.wanted import NOTHING, Wanted
 
@@ -271,7 +274,9 @@ def _read(path: Path, read: Callable[[bytes], Result]) -> Result | str:
     try:
         if not path.is_file():  # a pipe would never end
             return "it is no plain file, or a link to nothing"
-        return read(path.read_bytes())
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            return f"it has {size:,} bytes, more than any image that is decoded"
+        return read(as_callers_send(path.read_bytes()))
     except (InvalidImage, OSError) as err:
         return str(err)
 

@@ -23,7 +23,7 @@ LIBRARIES = {
     "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
-    "sources": {"numpy"},
+    "sources": {"PIL", "numpy"},
     "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
@@ -86,14 +86,14 @@ SERVER_ARROWS = {
 }
 """Package of the server -> the packages that it may import."""
 TRAINER = {
-    "": ("errors", "settings", "limits", "reading", "job", "run"),
-    "splits": ("balance", "stratify", "near_duplicates", "split"),
+    "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
+    "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "processes", "pixels"),
-        *("losses", "optimizers", "order", "checkpoint", "loop"),
+        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
-    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam"),
-    "publish": ("provenance", "card"),
+    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
     "report": (
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
@@ -102,16 +102,16 @@ TRAINER = {
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
-    "": {"splits", "learn", "judge", "publish", "report"},
+    "": {"splits", "learn", "judge", "publish", "report", "compare"},
     "splits": {""},
     "learn": {"", "splits"},
     "judge": {"", "splits", "learn"},
-    "publish": {"judge"},
+    "publish": {"splits", "learn", "judge", "report"},
     "report": {"", "splits", "learn", "judge"},
     "compare": {"", "judge"},
 }
 """Package of the trainer -> the packages that it may import."""
-TRAINER_FOR_ALL = ("errors", "settings")
+TRAINER_FOR_ALL = ("errors", "kinds")
 """Of the files beside the packages, those that packages may import; the others are the steps of a training."""
 PACKAGES = {"server": (SERVER, SERVER_ARROWS), "trainer": (TRAINER, TRAINER_ARROWS)}
 CLIENT_ORDER = (
@@ -126,6 +126,8 @@ CLIENT_ORDER = (
     "connections",
     "client",
     "settings",
+    "streaming",
+    "labelled",
     "recount",
     "waiting",
     "answers",
@@ -149,7 +151,7 @@ ONLY_IN = {
     "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
-        *("client/bench/calls.py", "client/client.py", "client/errors.py", "client/messages.py", "client/tls.py"),
+        *("client/bench/calls.py", "client/streaming.py", "client/errors.py", "client/messages.py", "client/tls.py"),
         *("client/connections.py", "client/predicting.py", "client/turns.py"),
         *("server/transport/grpcio.py", "server/transport/grpcio_call.py"),
     },

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import MODEL, REPORT, Training
+from vouch.bundle.manifest import REPORT
 from vouch.bundle.store import open_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
@@ -18,7 +18,8 @@ from vouch.sources.errors import SourceError
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
 from vouch.trainer.job import train as run_job
-from vouch.trainer.settings import NOT_DECIDING, CompareSettings, TrainSettings
+from vouch.trainer.like import base_of, what_came_of_it
+from vouch.trainer.settings import CompareSettings, TrainSettings
 
 EXPECTED = (SourceError, TrainError, BundleError)
 EXAMPLES = """\
@@ -88,41 +89,10 @@ def _parse(arguments: Sequence[str]) -> TrainSettings:
 
 def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> None:
     """Repeats the training of a bundle, and says whether the same came of it."""
-    before = open_bundle(path).manifest
-    deciding = set(TrainSettings.model_fields) - set(NOT_DECIDING)
-    recorded = before.training.settings
-    if "recipe_in_full" not in recorded:
-        raise TrainError(f"{path} was made by an earlier version of vouch, whose recipe this one does not have")
-    base = {key: value for key, value in recorded.items() if key in deciding}
-    base["name"] = before.name
-    if asked.task:
-        base |= {"multi_label": asked.multi_label, "single_label": asked.single_label}
-    elif "multi_label" not in recorded:  # it was made when a list of one label each was multi-label too
-        base["multi_label"] = before.task == "multi_label"
+    before, base = open_bundle(path).manifest, base_of(path, asked)
     trained = _train(parse(TrainSettings, "vouch train", arguments, base=base, warned=lambda warning: None))
-    if trained is None or not trained.new:
-        return
-    after = trained.bundle.manifest
-    if after.training.data_digest != before.training.data_digest:
-        there, here = before.input.rules, after.input.rules
-        rules = f"; files were decoded by rules {there} there and by rules {here} here" if there != here else ""
-        say(f"the images are not those of {path}: fit, tune or validation differ from them{rules}")
-    elif after.files[MODEL] == before.files[MODEL]:
-        say(f"{MODEL} is that of {path}, byte for byte")
-    else:
-        theirs, ours = _circumstances(before.training), _circumstances(after.training)
-        differ = [
-            f"{name} {theirs.get(name)} there, {ours[name]} here" for name in ours if theirs.get(name) != ours[name]
-        ]
-        reason = (
-            "; ".join(differ) or "libraries, device and number of processes are the same, so machine or settings differ"
-        )
-        say(f"{MODEL} is not that of {path} to the byte ({reason}); the claim was {before.claim.accuracy}")
-
-
-def _circumstances(training: Training) -> dict[str, object]:
-    """Under what a training ran, beside its settings."""
-    return training.libraries | {name: training.settings.get(name) for name in ("processes", "device", "threads")}
+    if trained and trained.new:
+        say(what_came_of_it(path, before, trained.bundle.manifest))
 
 
 def _train(settings: TrainSettings) -> Trained | None:

@@ -65,7 +65,7 @@ def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) 
 
 def demand_for(settings: TrainSettings, survey: Survey) -> Demand:
     """What the network takes for such images and classes."""
-    width = recipe_for(settings, (survey.images, *survey.shape)).width
+    width = recipe_for(settings.recipe_choice, (survey.images, *survey.shape)).width
     with torch.device("meta"):
         classifier = Classifier(settings.model, survey.shape, len(survey.classes), width, survey.task).eval()
         return demand_of(classifier, survey.shape)
@@ -95,7 +95,7 @@ def _bytes_of_fitting(settings: TrainSettings, survey: Survey, demand: Demand) -
     sizes = survey.sizes
     fit = sizes.get("fit", 0) or int(sizes.get("all", 0) * (1 - settings.validation_share))
     tune = sizes.get("tune", 0) or int(fit * settings.tune_share)
-    recipe = recipe_for(settings, (max(1, fit), *survey.shape))
+    recipe = recipe_for(settings.recipe_choice, (max(1, fit), *survey.shape))
     crop = recipe.augment.crop if recipe.augment else 1.0
     inputs = COPIES_OF_INPUT * demand.input
     step = min(recipe.batch_size, fit) * (inputs + crop**2 * demand.activations)

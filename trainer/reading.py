@@ -11,6 +11,7 @@ from vouch.sources.summary import Summary
 from vouch.trainer.learn.processes import CPU
 from vouch.trainer.limits import check_survey
 from vouch.trainer.settings import TrainSettings
+from vouch.trainer.splits.small_classes import without_small_classes
 from vouch.trainer.splits.split import Splits, make_splits
 
 
@@ -25,12 +26,18 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     )
     if settings.chosen_classes:
         source = source.with_classes(settings.chosen_classes)
+    left_out: tuple[str, ...] = ()
+    if settings.leave_out_small_classes:
+        source, left_out = without_small_classes(source)
     read = Summary.of(source)
     for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
         say(line)
     source = replace(
         source,
-        warnings=source.warnings + bits_without_effect(source, settings.decoding) + decoding_warnings(source),
+        warnings=source.warnings
+        + left_out
+        + bits_without_effect(source, settings.decoding)
+        + decoding_warnings(source),
     )
     for warning in source.warnings:  # before what may be wrong because of them
         say(f"warning: {warning}")
@@ -38,7 +45,7 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
         source,
         settings.tune_share,
         settings.validation_share,
-        settings.seed,
+        settings.seed if settings.split_seed is None else settings.split_seed,
         settings.allow_duplicates,
         settings.balance,
     )

@@ -3,33 +3,35 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from vouch.bundle.manifest import NAME_PATTERN
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
+from vouch.bundle.training import Loss
 from vouch.cli.settings import CommandSettings, Flag
 from vouch.cli.sizes import bytes_in
 from vouch.sources.wanted import Wanted
+from vouch.trainer.kinds import Device, ModelKind, Quantize, RecipeName
+from vouch.trainer.learn.recipes import RecipeChoice
 
-ModelKind = Literal["linear", "mlp", "cnn"]
-RecipeName = Literal["default", "best"]
-Loss = Literal["cross-entropy", "mse"]
-Quantize = Literal["none", "int8"]
-Device = Literal["auto", "cpu", "cuda"]
 MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
-NOT_DECIDING = ("models", "name", "json_output", "if_absent", "resume", "like", "device", "memory")
+NOT_DECIDING = (
+    *("models", "name", "json_output", "if_absent", "resume", "remove_checkpoints", "like", "device", "memory"),
+)
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
 """Settings from which a recipe is made."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
-AFTER_FITTING = ("quantize", "max_drop")
-"""Settings that decide about the graph, after the weights are found."""
+AFTER_FITTING = ("quantize", "max_drop", "fit_digests")
+"""Settings that decide about the bundle, after the weights are found."""
 
 
 class CompareSettings(CommandSettings):
@@ -94,10 +96,15 @@ class TrainSettings(CommandSettings):
     """Percentage points of accuracy on tune that int8 may lose; where it loses more, nothing is published."""
     seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
     """What all randomness begins from: the split, the first weights, the order of the images."""
+    split_seed: Annotated[int | None, Flag("N"), Field(ge=0, lt=2**32)] = None
+    """What the split begins from, so that two trainings with other seeds are compared on the same validation images
+    (default: the seed)."""
     tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05
     """Share of the training images kept aside to choose the epoch by."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of all images kept aside to count the claim on, where the data has no validation split of its own."""
+    leave_out_small_classes: bool = False
+    """Leave out classes with too few images to be in every split, instead of ending; they are named and counted."""
     allow_duplicates: bool = False
     """Go on although validation images are among those trained on."""
     name: Annotated[str, Flag("NAME")] = ""
@@ -112,10 +119,16 @@ class TrainSettings(CommandSettings):
     beside it. Images that take over a quarter of it are kept in a file. Default: what is available."""
     device: Device = "auto"
     """Where to fit: auto takes cuda where it is available."""
+    fit_digests: bool = True
+    """Keep digests of the images of fit in the bundle, so that vouch evaluate --data can say how many of its images
+    were trained on. Whoever has the bundle and an image can find out whether it was one of them."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
     resume: bool = False
-    """Go on from the last epoch of an interrupted training with the same settings and images, to the same result."""
+    """Go on from the last epoch of an interrupted training with the same settings and images; on the processor to the
+    same result as without the interruption."""
+    remove_checkpoints: bool = False
+    """Remove what interrupted trainings of this name with other settings have kept."""
     like: Annotated[Path | None, Flag("BUNDLE")] = None
     """Repeat the training of this bundle: its settings, where no flag says otherwise."""
 
@@ -206,6 +219,20 @@ class TrainSettings(CommandSettings):
         """`size` as (height, width)."""
         height, _, width = self.size.partition("x")
         return (int(height), int(width)) if self.size else None
+
+    @classmethod
+    def deciding_names(cls) -> set[str]:
+        """Of the settings that decide the result."""
+        return set(cls.model_fields) - set(NOT_DECIDING)
+
+    def deciding(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """What was asked for, as far as it decides the result, as JSON has it."""
+        return self.model_dump(mode="json", include=self.deciding_names() - set(without))
+
+    @property
+    def recipe_choice(self) -> RecipeChoice:
+        """What decides about the recipe, beside the images and the cores."""
+        return RecipeChoice(**{one.name: getattr(self, one.name) for one in fields(RecipeChoice)})
 
     @property
     def decoding(self) -> Wanted:

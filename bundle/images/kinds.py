@@ -35,7 +35,6 @@ BRANDS = {
 """Of files in boxes with a length and a name; other brands are films."""
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
     (b"II*\0", "a TIFF picture"),
     (b"MM\0*", "a TIFF picture"),
     (b"II+\0", "a BigTIFF picture"),
@@ -75,6 +74,9 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "what was read as text and written again, and may have been a picture"),
     (b"\xc3\xbf\xc3\x98", "a JPEG picture that was read as text and written again"),
 )
+BMP = b"BM"
+BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+"""How many bytes the header of a BMP picture may have; it says so at its own beginning."""
 PNM = re.compile(rb"P[1-7fF]\s")
 MARKUP: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"<svg[\s>]", re.IGNORECASE), "an SVG drawing"),
@@ -95,6 +97,11 @@ def kind_of(encoded: bytes) -> Kind | None:
     if encoded.startswith(JPEG):
         return "JPEG"
     return "WEBP" if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP" else None
+
+
+def is_bmp(encoded: bytes) -> bool:
+    """Whether a file is a BMP picture; a text may begin with its two letters."""
+    return encoded.startswith(BMP) and int.from_bytes(encoded[14:18], "little") in BMP_HEADERS
 
 
 def ending(encoded: bytes) -> str:
@@ -141,6 +148,8 @@ def _by_box(start: bytes) -> str:
 def _by_place(start: bytes) -> str:
     if start[:4] in (b"RIFF", b"RIFX"):
         return {b"AVI ": "a film (AVI)", b"WAVE": "a sound (WAV)"}.get(start[8:12], "a RIFF file of another kind")
+    if is_bmp(start):
+        return "a BMP picture"
     if start[128:132] == b"DICM":
         return "a DICOM file"
     if start[257:262] == b"ustar":

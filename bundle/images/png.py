@@ -16,7 +16,7 @@ CHUNK_BYTES = 12
 """Of a chunk without content: length, name, checksum."""
 MAKE_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 COUNT = (*MAKE_PIXELS, b"eXIf")
-NOTED = (b"acTL", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+NOTED = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 END = b"IEND"
 BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Kind of colour -> how many bits its samples may have."""
@@ -47,6 +47,9 @@ class PngReader(PartsReader):
 
     _colour = -1
     _bits = 0
+    _has_palette = False
+    _frames = 1
+    _has_frames = False
 
     def parts(self) -> ImageParts:
         """What is needed of it."""
@@ -64,6 +67,8 @@ class PngReader(PartsReader):
                 raise InvalidImage("the image is truncated")
             self._chunk(name, at, length)
             at += CHUNK_BYTES + length
+        if self._has_frames and self._frames > 1:
+            raise InvalidImage("the image is animated; expected a single picture")
         self._kept.append(chunk(END, b""))
         pixel_bytes = (4 if self._colour in SEVERAL else 1) * (2 if self._bits == 16 else 1)
         width, height = self._known_size()
@@ -77,6 +82,10 @@ class PngReader(PartsReader):
             self._keep(name, at, length)
         elif name[:1].isupper():
             raise InvalidImage(_unknown(name))
+        elif name == b"acTL" and length >= 8:
+            self._frames = int.from_bytes(self._view[at + 8 : at + 12])
+        elif name == b"fdAT":
+            self._has_frames = True
         elif not whole:
             self._check_damaged(name, at, length)
         elif name in NOTED:
@@ -94,8 +103,12 @@ class PngReader(PartsReader):
             raise InvalidImage("the PNG file is broken: expected one IHDR chunk, before all others")
         if name == b"IHDR":
             self._header(content)
-        elif name == b"PLTE" and self._colour != PALETTE:
-            return  # a suggestion for screens of few colours
+        elif name == b"PLTE":
+            if self._colour != PALETTE:
+                return  # a suggestion for screens of few colours
+            self._has_palette = True
+        elif name == b"IDAT" and self._colour == PALETTE and not self._has_palette:
+            raise InvalidImage("the PNG file is broken: its PLTE chunk is missing, which says its colours")
         elif name == b"tRNS":
             if self._colour not in KEY_BYTES:
                 return
@@ -134,10 +147,7 @@ class PngReader(PartsReader):
 
 
 def _note(notes: Notes, name: bytes, content: bytes) -> None:
-    if name == b"acTL":
-        if len(content) >= 8 and struct.unpack_from(">I", content)[0] > 1:
-            raise InvalidImage("the image is animated; expected a single picture")
-    elif name == b"eXIf":
+    if name == b"eXIf":
         notes.exif = content
     else:
         _note_text(notes, name, *content.partition(b"\0")[::2])

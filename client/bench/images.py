@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.client.client import Client
+from vouch.client.labelled import examples_to_count
 from vouch.client.messages import ModelVersion, Prediction
-from vouch.client.recount import examples_to_count
 from vouch.sources.load import load_as
 
 COUNT = 64

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.manifest import Sha256
 from vouch.bundle.mcnemar import mcnemar
+from vouch.bundle.part import Sha256
 from vouch.server.lineup.lineup import Value
 
 SIGNIFICANT = 0.01

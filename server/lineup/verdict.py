@@ -11,7 +11,8 @@ from pydantic import Field, TypeAdapter
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
-from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName, Sha256
+from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName
+from vouch.bundle.part import Sha256
 from vouch.server.lineup.comparing import Compared
 from vouch.server.lineup.lineup import Recount, RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings

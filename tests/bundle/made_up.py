@@ -9,10 +9,11 @@ from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.answers import Answers
 from vouch.bundle.claims import Claim
 from vouch.bundle.confusion import Confusion
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.new_validation import from_arrays
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.training import SplitEntry, Training
 
 DIGEST = "0" * 64
 LABELS = ("cat", "dog", "ant")
@@ -50,7 +51,7 @@ def made_up_manifest(
         claim=Claim(correct=2 * classes - 1, total=2 * classes, low=low, high=high, confusion=confusion),
         validation_digest=SPLIT_DIGEST,
         training=Training(
-            settings={"epochs": 3, "rate": 0.5},
+            asked={"epochs": 3, "rate": 0.5},
             seed=7,
             seconds=1.5,
             data="made up",

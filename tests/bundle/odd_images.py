@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -158,3 +159,70 @@ IMAGES: dict[str, Make] = {
     for orientation in range(1, 9)
 }
 """By what they are: files that are decoded."""
+
+
+def animated(kind: str) -> bytes:
+    """Of two pictures."""
+    return saved(COLOUR, kind, save_all=True, append_images=[Image.fromarray(COLOUR[::-1].copy())])
+
+
+def of_bits(bits: int) -> bytes:
+    """A JPEG file that says that its samples have so many bits."""
+    file = bytearray(saved(SMOOTH, "JPEG"))
+    file[file.index(b"\xff\xc0") + 4] = bits
+    return bytes(file)
+
+
+def cut(file: bytes, kept: float = 0.6) -> bytes:
+    """The beginning of a file."""
+    return file[: int(len(file) * kept)]
+
+
+def smaller_canvas(webp: bytes) -> bytes:
+    """An extended WebP file that says that it is one pixel narrower than its picture."""
+    at = webp.index(b"VP8X") + 12
+    return webp[:at] + bytes((webp[at] - 1,)) + webp[at + 1 :]
+
+
+REFUSED: dict[str, tuple[Make, str]] = {
+    "PNG, animated": (lambda: animated("PNG"), "animated"),
+    "WebP, animated": (lambda: animated("WEBP"), "animated"),
+    "PNG that is cut off": (lambda: cut(saved(COLOUR, "PNG")), "truncated"),
+    "JPEG that is cut off": (lambda: cut(saved(SMOOTH, "JPEG"), 0.9), "truncated"),
+    "WebP that is cut off": (lambda: cut(saved(SMOOTH, "WEBP")), "truncated"),
+    "WebP of two sizes": (lambda: smaller_canvas(saved(np.dstack([COLOUR, ALPHA]), "WEBP")), "two sizes"),
+    "JPEG of 12 bits": (lambda: of_bits(12), "12 bits a sample; expected 8"),
+    "PNG of Apple": (
+        lambda: PNG + chunk(b"CgBI", bytes(4)) + saved(COLOUR, "PNG")[8:],
+        r"Apple's own kind \(CgBI\)",
+    ),
+    "PNG with a short tRNS": (
+        lambda: raw_png(8, 2, rows_of(24 * WIDTH), before=chunk(b"tRNS", b"\0\1")),
+        "its tRNS chunk.*has 2 bytes; expected 6",
+    ),
+    "PNG of 3 bits": (lambda: raw_png(3, 0, rows_of(3 * WIDTH)), "3 bits of colour type 0"),
+    "PNG without a palette": (partial(raw_png, 8, 3, rows_of(8 * WIDTH)), "its PLTE chunk is missing"),
+    "nothing": (lambda: b"", "found nothing: the file is empty"),
+    "zeros": (lambda: bytes(5000), "5,000 bytes that begin with zeros"),
+    "HEIC": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "found a HEIC picture"),
+    "HEIC by a later brand": (lambda: b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "found a HEI[CF] picture"),
+    "AVIF": (lambda: b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "found an AVIF picture"),
+    "MP4": (lambda: b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "found a film"),
+    "PDF": (lambda: b"%PDF-1.7\n", "found a PDF document"),
+    "SVG": (lambda: b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "found an SVG drawing"),
+    "HTML": (lambda: b"\n<!DOCTYPE html><html><body>404</body></html>", "found an HTML page"),
+    "JPEG 2000": (lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "found a JPEG 2000 picture"),
+    "JPEG XL": (lambda: b"\xff\x0a" + bytes(40), "found a JPEG XL picture"),
+    "zip": (lambda: b"PK\3\4" + bytes(40), "found a zip archive"),
+    "gzip": (lambda: b"\x1f\x8b\x08" + bytes(40), "found gzip data"),
+    "Git LFS": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "a Git LFS pointer and not the file that it stands for; run git lfs pull",
+    ),
+    "text": ("Fehler: Zugriff verweigert (ä)".encode, r"found text \('Fehler: Zugriff verweigert"),
+    "base64": (lambda: b"iVBORw0KGgoAAAANSUhEUgAA", "a PNG picture in base64; decode the base64 first"),
+    "PNG sent as text": (lambda: PNG.replace(b"\r\n", b"\n") + bytes(40), "line ends were changed"),
+    "PNG read as text": (lambda: saved(GREY, "PNG").decode("utf-8", "replace").encode(), "read as text"),
+    "noise": (lambda: np.random.default_rng(1).bytes(100), "100 bytes that are no picture of a known kind"),
+}
+"""By what they are: files that are refused, and why."""

@@ -151,6 +151,32 @@ async def test_evaluate_counts_on_the_callers_own_data(
     assert f"read 50 images: 3 classes ({expected})" in said.err
     assert (result["served"]["correct"], result["served"]["total"]) == (45, 50)
     assert (result["claim"]["correct"], result["claim"]["total"]) == (270, 300)
+    assert {name: one["total"] for name, one in result["by_class"].items()} == dict(zip(LABELS, counts, strict=True))
+    assert result["left_out"] == {"images": 0}
+    assert result["fit_images"] == {"compared": 0, "among": 0}
+
+
+async def test_evaluate_warns_of_images_that_were_trained_on(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the number, below the counts, in which the classes that do worst are named."""
+    images, labels = tiny_images(150)
+    serving.install(publish_tiny(serving.folder, "seen", fit=images[:-1]))
+    labels[0] = 1 - labels[0] if labels[0] < 2 else 0
+    np.savez(tmp_path / "own.npz", images=images, labels=np.array(LABELS)[labels])
+
+    code = await asyncio.to_thread(
+        evaluate, ["--data", str(tmp_path / "own.npz"), "--server", serving.address, "--model", "seen"]
+    )
+
+    *_, lowest, warning = capsys.readouterr().out.splitlines()
+    wrong, count = LABELS[labels[0]], int((labels == labels[0]).sum())
+    assert code == 0
+    assert lowest.startswith(f"  lowest  {wrong} {count - 1} of {count}, ")
+    assert warning == (
+        "  warning  149 of 150 images are among those that the model was trained on: this count says little about new "
+        "images"
+    )
 
 
 async def test_evaluate_on_data_of_other_classes_says_so(

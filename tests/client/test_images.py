@@ -108,7 +108,7 @@ def test_three_axes_that_fit_neither_way_say_what_would() -> None:
         (np.array([b"a", b"b"]), r"got \|S1 of \(2\)"),
         ([], "at least one image, got none"),
         (iter(()), "at least one image, got none"),
-        (b"", "expected the bytes of a PNG or JPEG file, got none"),
+        (b"", r"the bytes of an image file \(PNG, JPEG, WebP, BMP, GIF or TIFF\), got none"),
         ([FILE, b""], "image 1: expected the bytes"),
         ([GREY, FILE], "expected arrays alone or files alone, got 1 arrays among 2 images"),
         ([GREY, GREY[:3]], r"of one shape, got image 1 of \(3, 5\) after \(6, 5\)"),
@@ -150,7 +150,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, path: Path) -> None
         take([path, tmp_path / "none.png"])
     with pytest.raises(IsADirectoryError, match=str(tmp_path)):
         take(tmp_path)
-    with pytest.raises(ValueError, match=r"image 1: .*empty\.png is empty; expected a PNG or JPEG image"):
+    with pytest.raises(ValueError, match=r"image 1: .*empty\.png is empty; expected PNG, JPEG, WebP, BMP, GIF or TIFF"):
         take([path, tmp_path / "empty.png"])
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(a_row_is_bright(row)).resize((64, 64)).save(photos / name)
     (photos / "2-large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(MAX_MESSAGE_BYTES))
-    (photos / "3-none.png").write_bytes(b"GIF89a")
+    (photos / "3-none.png").write_bytes(b"%PDF-1.7")
     TOO_MANY_PIXELS.save(photos / "4-wide.png")
     (photos / "in/4-half.png").write_bytes((photos / "1.png").read_bytes()[:60])
     (photos / "in/6-gone.png").symlink_to("nowhere")
@@ -52,11 +52,11 @@ def folder(tmp_path: Path) -> Path:
 
 REASONS = {
     "2-large.jpg": "the message is too large for ",
-    "3-none.png": "expected PNG, JPEG or WebP; found a GIF picture",
+    "3-none.png": "expected PNG, JPEG or WebP; found a PDF document",
     "4-wide.png": "the image has 8,001 x 8,000 pixels; at most 64,000,000 are taken",
     "in/4-half.png": "",
     "in/6-gone.png": "cannot be read: No such file or directory",
-    "in/7-empty.png": "is empty; expected a PNG or JPEG image",
+    "in/7-empty.png": "is empty; expected PNG, JPEG, WebP, BMP, GIF or TIFF",
 }
 
 
@@ -128,7 +128,7 @@ def test_names_that_no_file_can_have_are_said(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "is empty; expected a PNG or JPEG image"),
+        (b"", "is empty; expected PNG, JPEG, WebP, BMP, GIF or TIFF"),
         (bytes(2_000_001), "has over 2,000,000 bytes, more than any image that Vouch decodes"),
     ],
 )

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.serving import Serving
+from tests.support.serving import MAX_MESSAGE_BYTES, Serving
 from tests.support.tiny import LABELS, publish_tiny, several_validation, tiny_images, tiny_several, tiny_validation
 from vouch.bundle.accuracy import Accuracy
 from vouch.client.client import Client
-from vouch.client.messages import Evaluation
-from vouch.client.recount import find_labelled, labelled_arrays, recount
+from vouch.client.labelled import find_labelled, labelled_arrays
+from vouch.client.recount import Recounted, recount
+from vouch.client.streaming import FitImages
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source
 
 
-def counted(serving: Serving, model: str, images: np.ndarray, labels: np.ndarray, *names: str) -> Evaluation:
+def counted(serving: Serving, model: str, images: np.ndarray, labels: np.ndarray, *names: str) -> Recounted:
     source = Source("own", names or LABELS, {"validation": Examples(images, labels)})
     with Client(serving.address) as client:
         return recount(client, model, labelled_arrays(source), batch_size=64, progress=lambda done: None)
@@ -72,7 +73,7 @@ def write_files(folder: Path, count: int = 12) -> list[int]:
     return sorted(path.stat().st_size for path in folder.rglob("*.png"))
 
 
-def counted_on(serving: Serving, spec: str, *classes: str) -> Evaluation:
+def counted_on(serving: Serving, spec: str, *classes: str) -> Recounted:
     with Client(serving.address) as client:
         labelled = find_labelled(spec, client.model("tiny"))
         return recount(
@@ -84,10 +85,10 @@ def len_of(done: int) -> None:
     assert done > 0
 
 
-def calls(serving: Serving) -> int:
-    """Answered calls of Predict so far."""
-    counted = serving.catalog.find("tiny").statistics.requests.methods.get("/vouch.v1.Classifier/Predict", {})
-    return sum(sum(times.buckets) for times in counted.values())
+def messages(serving: Serving) -> int:
+    """Answered messages of streams so far."""
+    path = "/vouch.v1.Classifier/PredictStream"
+    return sum(sum(times.buckets) for times in serving.catalog.find("tiny").statistics.requests.methods[path].values())
 
 
 async def test_files_go_as_they_are(serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +126,7 @@ async def test_files_with_any_number_of_labels_are_counted(serving: Serving, tmp
     lines[3] = "3.png," + ("first;second;third\n" if not labels[3].all() else "first\n")
     (tmp_path / "labels.csv").write_text("".join(lines))
 
-    def count() -> Evaluation:
+    def count() -> Recounted:
         with Client(serving.address) as client:
             labelled = find_labelled(str(tmp_path), client.model("several"))
             return recount(client, "several", labelled, batch_size=64, progress=len_of)
@@ -143,7 +144,7 @@ async def test_a_list_is_taken_as_the_model_answers(serving: Serving, tmp_path: 
     listed = [f"{row}.png,{LABELS[int(labels[row].argmax())]}\n" for row in one]
     (tmp_path / "labels.csv").write_text("".join(listed))
 
-    def count(model: str) -> tuple[Evaluation, str]:
+    def count(model: str) -> tuple[Recounted, str]:
         with Client(serving.address) as client:
             labelled = find_labelled(str(tmp_path), client.model(model))
             return recount(client, model, labelled, batch_size=64, progress=len_of), labelled.task
@@ -171,38 +172,97 @@ async def test_a_folder_a_class_is_no_measure_of_several_labels(serving: Serving
         await asyncio.to_thread(find)
 
 
-async def test_a_call_has_a_bounded_number_of_bytes(
+async def test_a_message_has_one_file_or_a_bounded_number_of_bytes(
     serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files and pixels alike, whatever the batch size is; a single file may have more."""
-    sizes = write_files(tmp_path / "data")
+    """Of pixels, whatever the batch size is; files are decoded side by side, and each is refused alone."""
+    write_files(tmp_path / "data")
     images, labels = tiny_images(60)
 
-    monkeypatch.setattr("vouch.client.recount.MESSAGE_BYTES", 2 * sizes[-1])
     await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
-    of_pairs = calls(serving)
-    monkeypatch.setattr("vouch.client.recount.MESSAGE_BYTES", 1)
-    await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
-    of_each = calls(serving) - of_pairs
+    of_files = messages(serving)
     monkeypatch.setattr("vouch.client.recount.MESSAGE_BYTES", 16 * 20)
     await asyncio.to_thread(counted, serving, "tiny", images, labels)
 
-    assert (of_pairs, of_each, calls(serving) - of_pairs - of_each) == (6, 12, 3)
+    assert (of_files, messages(serving) - of_files) == (12, 3)
 
 
-async def test_files_that_cannot_be_read_are_named_in_one_message(serving: Serving, tmp_path: Path) -> None:
-    """By the server's reason, or by ours; the others were sent all the same, and no count is made up."""
+def add_bad_files(folder: Path) -> None:
+    """One that the server refuses, one over its limit for a message, and one that is not there."""
+    (folder / LABELS[0] / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no image")
+    (folder / LABELS[1] / "gone.png").symlink_to("nowhere")
+    (folder / LABELS[2] / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(MAX_MESSAGE_BYTES))
+
+
+async def test_a_file_that_is_refused_is_named_and_the_others_are_counted(serving: Serving, tmp_path: Path) -> None:
+    """By the server's reason or by ours; also one that would end a whole stream."""
     write_files(tmp_path / "data")
-    folder = tmp_path / "data" / LABELS[0]
-    (folder / "broken.png").write_bytes(b"no image")
-    (folder / "gone.png").symlink_to("nowhere")
+    add_bad_files(tmp_path / "data")
+
+    found = await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+
+    assert found.served == Accuracy(correct=12, total=12)
+    names = found.left_out.by_reason["broken"].names
+    assert [name.split(": ")[0] for name in names if "gone" not in name] == ["first/broken.png", "third/large.jpg"]
+    assert found.left_out.images == len(names)
+    assert "the message is too large for" in names[-1]
+
+
+async def test_too_many_files_that_are_refused_are_an_error(serving: Serving, tmp_path: Path) -> None:
+    """It names them; a count on what is left would say little."""
+    write_files(tmp_path / "data")
+    for row in range(6):
+        (tmp_path / "data" / LABELS[0] / f"broken-{row}.png").write_bytes(b"\x89PNG\r\n\x1a\n and no image")
 
     with pytest.raises(
-        SourceError,
-        match=r"2 of the 14 images .*first/broken.png: expected PNG,.*found text \('no image'\); first/gone.png: is no",
+        SourceError, match=r"6 of the 18 images in .* cannot be read \(first/broken-0.png: .*also first/"
     ):
         await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
-    assert calls(serving) == 12 + 1 + 1
+
+
+async def test_no_file_that_can_be_read_is_an_error(serving: Serving, tmp_path: Path) -> None:
+    """However few there are."""
+    (tmp_path / "data" / "first").mkdir(parents=True)
+    (tmp_path / "data" / "first" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no image")
+
+    with pytest.raises(SourceError, match="1 of the 1 images"):
+        await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+
+
+async def test_each_class_is_counted(serving: Serving) -> None:
+    """Of the images that have a label, how many were answered right; a class without an image has none."""
+    images, labels = tiny_images(40)
+    said = labels.copy()
+    said[labels == 1] = 0
+
+    found = await asyncio.to_thread(counted, serving, "tiny", images, said)
+
+    right = {"first": (labels == 0).sum(), "second": 0, "third": (labels == 2).sum()}
+    total = {"first": (labels < 2).sum(), "second": 0, "third": (labels == 2).sum()}
+    assert {name: (one.correct, one.total) for name, one in found.by_class.items()} == {
+        name: (right[name], total[name]) for name in LABELS
+    }
+
+
+async def test_images_that_the_model_was_fitted_to_are_counted(serving: Serving, tmp_path: Path) -> None:
+    """As pixels and as files, by what they become; a bundle without digests of them says nothing."""
+    images, labels = tiny_images(120)
+    serving.install(publish_tiny(serving.folder, "seen", fit=images[:70]))
+    write_files(tmp_path / "data", 120)
+
+    def on_files() -> Recounted:
+        with Client(serving.address) as client:
+            labelled = find_labelled(str(tmp_path / "data"), client.model("seen"))
+            return recount(client, "seen", labelled, batch_size=64, progress=len_of)
+
+    of_files = (await asyncio.to_thread(on_files)).fit_images
+    of_pixels = (await asyncio.to_thread(counted, serving, "seen", images, labels)).fit_images
+    without = (await asyncio.to_thread(counted, serving, "tiny", images, labels)).fit_images
+
+    assert of_files == of_pixels == FitImages(compared=120, among=70)
+    assert of_files.sentence().startswith("70 of 120 images are among those that the model was trained on")
+    assert without == FitImages()
+    assert without.sentence() == ""
 
 
 async def test_classes_are_chosen_among_those_of_the_files(serving: Serving, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from PIL import Image
 from tests.support.serving import Serving, Start, serving
 from vouch.bundle.store import Bundle, open_bundle
 from vouch.client.client import Client
+from vouch.client.labelled import find_labelled
 from vouch.client.messages import Evaluation
-from vouch.client.recount import find_labelled, recount
+from vouch.client.recount import recount
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.trainer.commands import train
 from vouch.trainer.reading import read_splits
@@ -144,7 +145,7 @@ async def test_ten_bits_are_warned_of_and_obeyed(
     repeated = open_bundle(bundle.path.parent / "2").manifest
     assert repeated.input == bundle.manifest.input
     assert (repeated.input.bits, repeated.input.ground) == (10, "#000000")
-    assert [repeated.training.settings[name] for name in ("bits", "ground", "channels")] == [10, "black", 0]
+    assert [repeated.training.asked[name] for name in ("bits", "ground", "channels")] == [10, "black", 0]
 
 
 def test_classes_of_different_scales_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

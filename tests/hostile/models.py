@@ -9,9 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.older import older_split, written_before
 from vouch.bundle.accuracy import Tally
 from vouch.bundle.claims import claim_from
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest, SplitEntry, Training
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
 
 
@@ -67,7 +68,7 @@ def publish_constant(folder: ModelsFolder, name: str, pixels: PixelSettings, cla
             claim=claim_from(tally),
             format_version=1,
             training=Training(
-                settings={},
+                asked={},
                 seed=0,
                 seconds=0,
                 data="made up",

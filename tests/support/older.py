@@ -24,6 +24,10 @@ def older_manifest(manifest: Manifest) -> bytes:
     """manifest.json with rows of counts."""
     content = json.loads(manifest.to_json())
     del content["validation_digest"]
+    training = content["training"]
+    training["settings"] = {name: value for name, value in training["asked"].items()}
+    for name in ("asked", "recipe", "circumstances", "history"):
+        del training[name]
     if isinstance(manifest.claim, Claim):
         content["claim"]["confusion"] = manifest.claim.confusion.as_rows(len(manifest.labels)).tolist()
     return (json.dumps(content, indent=2) + "\n").encode()

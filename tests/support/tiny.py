@@ -19,21 +19,12 @@ from vouch.bundle.calibration import calibration_error, uncalibrated
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
-from vouch.bundle.manifest import (
-    CARD,
-    MODEL,
-    VALIDATION,
-    Calibration,
-    Coverage,
-    FileEntry,
-    Manifest,
-    SplitEntry,
-    Training,
-)
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, Calibration, Coverage, FileEntry, Manifest
 from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.new_validation import NewValidation, from_arrays
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
@@ -276,7 +267,7 @@ def publish_tiny(
             calibration=calibration_of(validation) if calibrated else None,
             validation_digest=None if older else split.digest,
             training=Training(
-                settings={},
+                asked={},
                 seed=0,
                 seconds=0,
                 data="made up",

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
+from vouch.bundle.training import Recipe
 from vouch.sources.digits import load_digits
 from vouch.sources.examples import Examples, Source
 from vouch.trainer.judge.export import export
-from vouch.trainer.learn.loop import Fitted, fit
+from vouch.trainer.learn.course import Fitted
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.splits.split import Splits, make_splits
 
 

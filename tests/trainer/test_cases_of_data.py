@@ -85,7 +85,7 @@ def test_like_keeps_the_labels_of_an_older_bundle(tmp_path: Path) -> None:
     trained(tmp_path, data, "--multi-label")
     first = tmp_path / "models" / "t" / "1" / "manifest.json"
     content = json.loads(first.read_text())
-    del content["training"]["settings"]["multi_label"], content["training"]["settings"]["single_label"]
+    del content["training"]["asked"]["multi_label"], content["training"]["asked"]["single_label"]
     first.write_text(json.dumps(content))
 
     codes = [trained(tmp_path, data, "--like", str(first.parent), *words)[0] for words in ((), ("--single-label",))]

@@ -226,7 +226,8 @@ def test_sigterm_ends_it_like_ctrl_c_and_what_is_said_to_be_kept_is_kept(tmp_pat
         code = process.ended()
 
     (kept,) = (tmp_path / "digits").iterdir()
-    epochs = len(torch.load(io.BytesIO(kept.read_bytes()[DIGEST_LENGTH:]), weights_only=True)["fit"]["epochs"]) - 1
+    _, _, state = kept.read_bytes()[DIGEST_LENGTH:].partition(b"\n")
+    epochs = len(torch.load(io.BytesIO(state), weights_only=True)["fit"]["epochs"]) - 1
     goes_on = "the same command with --resume goes on from there"
     assert (code, process.out.text) == (143, "")
     assert epochs > 0
@@ -266,7 +267,7 @@ def test_a_training_is_repeated_from_its_bundle(models: Path, monkeypatch: pytes
     assert "is that of" in again.err
     assert "byte for byte" in again.err
     assert newer.manifest.files[MODEL] == older.manifest.files[MODEL]
-    assert newer.manifest.training.settings["recipe_in_full"] == older.manifest.training.settings["recipe_in_full"]
+    assert newer.manifest.training.recipe == older.manifest.training.recipe
 
 
 @pytest.mark.usefixtures("no_settings", "first")
@@ -278,8 +279,9 @@ def test_a_flag_is_over_the_bundle(models: Path) -> None:
 
     assert "is not that of" in longer.err
     assert "threads 1 there, 3 here" in longer.err
-    settings = ModelsFolder(models).open("digits", longer.result["version"]).manifest.training.settings
-    assert (settings["epochs"], settings["threads"], settings["recipe_in_full"]["threads"]) == (2, 3, 3)
+    training = ModelsFolder(models).open("digits", longer.result["version"]).manifest.training
+    assert training.recipe
+    assert (training.recipe.epochs, training.recipe.threads, training.circumstances.threads) == (2, 3, 3)
     assert "the images are not those of" in other.err
 
 
@@ -306,19 +308,28 @@ def test_an_older_bundle_cannot_be_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_settings", "first")
-@pytest.mark.parametrize("recipe", [{"epochs": 1}, {"augment": None, "momentum": 1}, [], None])
-def test_a_recipe_that_this_version_does_not_know_is_refused(models: Path, tmp_path: Path, recipe: object) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        ({"epochs": 1}, "training.recipe.batch_size: "),
+        ([], "training.recipe: "),
+        (None, "was made by an earlier version of vouch"),
+    ],
+)
+def test_a_recipe_that_this_version_does_not_know_is_refused(
+    models: Path, tmp_path: Path, recipe: object, reason: str
+) -> None:
     """Rather than to fill the gaps in silence."""
     other = tmp_path / "other"
     shutil.copytree(models / "digits" / "1", other)
     content = json.loads((other / "manifest.json").read_text())
-    content["training"]["settings"]["recipe_in_full"] = recipe
+    content["training"]["recipe"] = recipe
     (other / "manifest.json").write_text(json.dumps(content))
 
     result = ran("--like", str(other), "--models", str(tmp_path / "models"))
 
     assert result.code == 1
-    assert "error: the recorded recipe is not of this version of vouch" in result.err
+    assert reason in result.err
 
 
 @pytest.mark.usefixtures("no_settings")

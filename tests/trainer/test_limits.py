@@ -14,10 +14,11 @@ from vouch.sources.errors import SourceError
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train
+from vouch.trainer.kinds import ModelKind, RecipeName
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_for
 from vouch.trainer.reading import read_splits
-from vouch.trainer.settings import ModelKind, RecipeName, TrainSettings
+from vouch.trainer.settings import TrainSettings
 
 CPU = torch.device("cpu")
 

@@ -16,18 +16,19 @@ import torch
 
 from vouch.bundle.digest import array_digest
 from vouch.bundle.errors import BundleError
+from vouch.bundle.fit_digests import FIT_DIGESTS
 from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.cli.stopping import stoppable
 from vouch.sources.errors import SourceError
+from vouch.sources.examples import Source
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
 from vouch.trainer.job import train as train_here
 from vouch.trainer.learn.checkpoint import Checkpoint
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, weights_digest
 from vouch.trainer.learn.recipes import RECIPES
 from vouch.trainer.reading import read_splits
-from vouch.trainer.run import choose_device, weights_digest
 from vouch.trainer.settings import TrainSettings
 
 
@@ -84,8 +85,19 @@ def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) 
 
     assert trained.new
     assert bundle == ModelsFolder(settings.models).open("sevens", 1)
-    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD}
+    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD, FIT_DIGESTS}
     assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
+
+
+def test_the_bundle_knows_the_images_of_fit_and_no_others(trained: Trained, digits: Source) -> None:
+    """By their pixels; the validation split's are none of them."""
+    known = trained.bundle.read_fit_digests()
+
+    assert known is not None
+    assert (
+        known.count(digits.splits["all"].images[:]) == len(known) == trained.bundle.manifest.training.splits["fit"].size
+    )
+    assert known.count(trained.bundle.read_validation().images) == 0
 
 
 def test_the_manifest_describes_the_model(trained: Trained) -> None:
@@ -124,11 +136,11 @@ def test_the_manifest_tells_how_to_repeat_it(trained: Trained, settings: TrainSe
     splits = read_splits(settings)
 
     assert (training.data, training.seed) == ("digits", 5)
-    assert training.settings["threads"] == training.settings["recipe_in_full"]["threads"] == 1
-    assert (training.settings["model"], training.settings["classes"]) == ("linear", "7,3")
-    assert training.settings["recipe_in_full"]["epochs"] == 2
-    assert [epoch["number"] for epoch in training.settings["epochs_seen"]] == [0, 1, 2]
-    assert training.settings["best_epoch"] in (0, 1, 2)
+    assert training.recipe
+    assert (training.recipe.epochs, training.recipe.threads) == (2, 1)
+    assert (training.model, training.asked["classes"]) == ("linear", "7,3")
+    assert training.history.epochs == 2
+    assert training.history.best in (0, 1, 2)
     assert {name: (part.size, part.digest) for name, part in training.splits.items()} == {
         name: (len(part), splits.digests()[name]) for name, part in splits.by_name.items()
     }
@@ -258,7 +270,7 @@ def test_what_others_left_unfinished_is_removed_and_said(
 def test_int8_that_loses_too_much_keeps_the_fitted_weights(
     settings: TrainSettings, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is published; --resume with more allowed, or without int8, does not fit again."""
+    """Nothing is published; --resume with more allowed, without int8 or without digests does not fit again."""
     quantized = settings.model_copy(update={"quantize": "int8", "max_drop": 100.0, "name": "smaller"})
 
     def refuse(*_: object) -> None:
@@ -269,9 +281,10 @@ def test_int8_that_loses_too_much_keeps_the_fitted_weights(
         with pytest.raises(TrainError, match="loses too much"):
             train(quantized)
     monkeypatch.setattr("vouch.trainer.learn.loop._Fit.epoch", refuse)
-    manifest = train(quantized.model_copy(update={"resume": True})).bundle.manifest
+    manifest = train(quantized.model_copy(update={"resume": True, "fit_digests": False})).bundle.manifest
 
     assert manifest.quantization
+    assert FIT_DIGESTS not in manifest.files
     assert manifest.version == 1
     assert manifest.files[MODEL] != trained.bundle.manifest.files[MODEL]
 
@@ -351,19 +364,6 @@ def test_seen_validation_images_need_leave(tmp_path: Path, capsys: pytest.Captur
     assert "\nwarning: 6 of 6 validation images are also in" in capsys.readouterr().err
 
 
-def test_the_cpu_is_always_there() -> None:
-    """The CPU can be asked for anywhere; auto takes CUDA exactly where there is one."""
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto") == torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_refused() -> None:
-    """Who asks for CUDA gets CUDA or an error, never the CPU in silence."""
-    with pytest.raises(TrainError, match="--device cuda was asked for"):
-        choose_device("cuda")
-
-
 def test_the_digest_is_of_all_weights() -> None:
     """The digest changes with any single weight and is otherwise the same."""
     torch.manual_seed(0)
@@ -386,7 +386,8 @@ def test_the_recorded_recipe_is_repeated(
     again = train(settings.model_copy(update={"like": trained.bundle.path})).bundle
 
     assert again.read(MODEL) == trained.bundle.read(MODEL)
-    assert again.manifest.training.settings["recipe_in_full"]["learning_rate"] > 1e-3
+    assert again.manifest.training.recipe
+    assert again.manifest.training.recipe.learning_rate > 1e-3
 
 
 def test_a_setting_that_the_bundle_does_not_know_yet_changes_nothing(
@@ -396,7 +397,7 @@ def test_a_setting_that_the_bundle_does_not_know_yet_changes_nothing(
     older = tmp_path / "older"
     shutil.copytree(trained.bundle.path, older)
     content = json.loads((older / "manifest.json").read_text())
-    del content["training"]["settings"]["balance"], content["training"]["settings"]["recipe_in_full"]["balance"]
+    del content["training"]["asked"]["balance"], content["training"]["recipe"]["balance"]
     (older / "manifest.json").write_text(json.dumps(content))
     monkeypatch.setitem(RECIPES, ("default", "linear"), replace(RECIPES["default", "linear"], learning_rate=1e-6))
 
@@ -422,19 +423,25 @@ def test_like_keeps_the_recorded_recipe_under_another_seed(
     like = settings.model_copy(update={"like": trained.bundle.path, "seed": 6, "name": "alike"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, ("default", "linear"), replace(RECIPES["default", "linear"], learning_rate=1e-6))
-        kept = train(like).bundle.manifest.training.settings["recipe_in_full"]
+        kept = train(like).bundle.manifest.training.recipe
         before = capsys.readouterr().err
-        other = train(like.model_copy(update={"epochs": 3})).bundle.manifest.training.settings["recipe_in_full"]
-    recorded = trained.bundle.manifest.training.settings["recipe_in_full"]
+        other = train(like.model_copy(update={"epochs": 3})).bundle.manifest.training.recipe
+    recorded = trained.bundle.manifest.training.recipe
 
-    assert kept == {**recorded, "seed": 6}
+    assert kept
+    assert recorded
+    assert other
+    assert kept == replace(recorded, seed=6)
     assert "today's" not in before
-    assert (other["epochs"], other["learning_rate"]) == (3, 1e-6)
+    assert (other.epochs, other.learning_rate) == (3, 1e-6)
     assert "the recipe is today's" in capsys.readouterr().err
 
 
 def test_how_it_ran_is_recorded(trained: Trained) -> None:
-    """The number of processes and the device decide the bytes too."""
-    recorded = trained.bundle.manifest.training.settings
+    """Processes, threads, device, torch and the processor decide the bytes too."""
+    where = trained.bundle.manifest.training.circumstances
 
-    assert (recorded["processes"], recorded["device"]) == (1, "cpu")
+    assert (where.processes, where.threads, where.device, where.deterministic) == (1, 1, "cpu", True)
+    assert (where.torch, where.precision) == (torch.__version__, "float32")
+    assert where.processor
+    assert where.flags is not None

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.manifest import MODEL, Manifest, Training
+from vouch.bundle.manifest import MODEL, Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
+from vouch.bundle.training import Training
 from vouch.cli.printable import printable
 from vouch.trainer.compare.compare import Comparison, Difference
-from vouch.trainer.compare.differing_settings import recipe_of
 
 FACTS: dict[str, Callable[[Manifest], object]] = {
-    "model": lambda manifest: manifest.training.settings.get("model"),
+    "model": lambda manifest: manifest.training.model,
     "accuracy": lambda manifest: f"{manifest.claim.accuracy.accuracy:.2%}",
     "95 % interval, from": lambda manifest: f"{manifest.claim.accuracy.low:.2%}",
     "to": lambda manifest: f"{manifest.claim.accuracy.high:.2%}",
@@ -75,7 +75,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "name": bundle.manifest.name,
                 "version": bundle.manifest.version,
                 "digest": bundle.digest,
-                "model": bundle.manifest.training.settings.get("model"),
+                "model": bundle.manifest.training.model,
                 "claim": bundle.manifest.claim.accuracy.model_dump(),
                 "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
                 "counted": counted.model_dump(),
@@ -104,9 +104,8 @@ def name_of(number: int) -> str:
 
 def _epochs(training: Training) -> int | None:
     """How many were gone through; the one before the first, with random weights, is recorded as number 0."""
-    seen = training.settings.get("epochs_seen")
-    epochs: int | None = len(seen) - 1 if seen else recipe_of(training).get("epochs")
-    return epochs
+    seen, recipe = training.history.epochs, training.recipe
+    return seen if seen is not None or recipe is None else recipe.epochs
 
 
 def _verdicts(comparison: Comparison, names: Sequence[str]) -> list[str]:

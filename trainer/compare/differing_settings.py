@@ -1,12 +1,10 @@
 """In which settings trainings differ: what was asked for, what the recipe came to, and the images that were learned."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from vouch.bundle.manifest import Training
-
-RECORDS = ("epochs_seen", "best_epoch", "recipe_in_full", "name")
-"""Entries of a manifest's settings that nobody has set, or that decide nothing."""
+from vouch.bundle.training import Training
 
 
 def differing_settings(trainings: Sequence[Training]) -> dict[str, tuple[Any, ...]]:
@@ -17,26 +15,19 @@ def differing_settings(trainings: Sequence[Training]) -> dict[str, tuple[Any, ..
     return {name: of for name, of in values.items() if any(value != of[0] for value in of)}
 
 
-def recipe_of(training: Training) -> dict[str, Any]:
-    """The recipe that was fitted by, {} where none is recorded; the first bundles have it under another name."""
-    recorded = training.settings
-    recipe = recorded.get("recipe_in_full", recorded.get("recipe"))
-    return recipe if isinstance(recipe, dict) else {}
-
-
 def _settings(training: Training) -> dict[str, Any]:
     """A setting that the recipe has too is as the recipe has it: asked for may be 0, which stands for any number."""
-    recorded, recipe = training.settings, recipe_of(training)
-    asked = {name: value for name, value in recorded.items() if name not in RECORDS and not isinstance(value, Mapping)}
-    came_to = {name if name in asked else f"recipe.{name}": value for name, value in _flat(recipe).items()}
+    asked = training.asked
+    recipe = flat(asdict(training.recipe)) if training.recipe else {}
+    came_to = {name if name in asked else f"recipe.{name}": value for name, value in recipe.items()}
     fit = training.splits.get("fit")
     learned = {"fit.images": fit.size, "fit.digest": fit.digest[:8]} if fit else {}
     return asked | came_to | learned
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Parts of parts by names with dots."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {before + name: value}
+        found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {before + name: value}
     return found

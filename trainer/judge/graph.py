@@ -20,16 +20,25 @@ def answers(graph: bytes, images: Images) -> np.ndarray:
     Returns:
         float32, shape (N, K).
     """
-    return answers_and_logits(graph, images)[0]
+    return _outputs(graph, images, "probabilities")[0]
 
 
 def answers_and_logits(graph: bytes, images: Images) -> tuple[np.ndarray, np.ndarray]:
     """As `answers`, with the scores that the probabilities are made of; both float32, shape (N, K)."""
-    session = _session(graph)
-    counted = batches(images, most=counting_batch(images.shape[1:]))
-    found = [session.run(["probabilities", "logits"], {"images": batch}) for batch in counted]
-    probabilities, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    probabilities, logits = _outputs(graph, images, "probabilities", "logits")
     return probabilities, logits
+
+
+def _outputs(graph: bytes, images: Images, *names: str) -> list[np.ndarray]:
+    """These outputs, written where they stay: of thousands of classes, parts and the whole would be much at once."""
+    session, outputs, done = _session(graph), list[np.ndarray](), 0
+    for batch in batches(images, most=counting_batch(images.shape[1:])):
+        found = session.run(list(names), {"images": batch})
+        outputs = outputs or [np.empty((len(images), *one.shape[1:]), one.dtype) for one in found]
+        for whole, part in zip(outputs, found, strict=True):
+            whole[done : done + len(batch)] = part
+        done += len(batch)
+    return outputs
 
 
 def check_finite(split: str, *outputs: np.ndarray) -> None:

@@ -3,31 +3,14 @@
 The only place where an image is changed, on purpose and on a copy.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vouch.bundle.training import Augmentation
+
 BEND_POINTS = 5
 """Points a side that are pushed at random where an image is bent; between them the push changes smoothly."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far a variant may be from its image. Each variant draws its own values, evenly up to these."""
-
-    rotation: float = 0.2
-    """Radians; 0.2 is about 11 degrees."""
-    scaling: float = 0.1
-    shear: float = 0.1
-    shift: float = 0.12
-    """Of half the side: 1.7 pixels of 28."""
-    bend: float = 0.0
-    """Of half the side."""
-    crop: float = 1.0
-    """The share of the side that a variant shows: 6/7 of 28 pixels are 24. The same for all variants, so that a batch
-    has one size; the network must take images of any size."""
 
 
 def warp(x: Tensor, by: Augmentation, generator: torch.Generator) -> Tensor:

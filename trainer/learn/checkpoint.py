@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from secrets import token_hex
@@ -23,7 +23,11 @@ from vouch.trainer.errors import TrainError
 UNREADABLE = (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError, UnpicklingError)
 """What reading a file raises that is no checkpoint, or not one of this training."""
 DIGEST_LENGTH = 64
-"""A checkpoint begins with the SHA-256 of all that follows, in hexadecimal: torch reads damaged weights in silence."""
+"""A checkpoint begins with the SHA-256 of what follows, in hexadecimal: torch reads damaged weights in silence. Then
+a line says of what training it is; the rest is torch's."""
+MAX_IDENTITY = 1 << 22
+"""Bytes of that line."""
+CHECKPOINTS = ".training-*.pt"
 KEPT_S = 30 * 24 * 3600.0
 """How long a checkpoint is kept that nobody goes on from."""
 
@@ -45,11 +49,12 @@ class Checkpoint:
         """
         Args:
             folder: the model's, in the models folder.
-            identity: all that decides the result of the training, as text.
+            identity: all that decides the result of the training, as one line of text.
             parts: what is kept beside the fit's own state, by name.
             resume: go on from what is there.
         """
         self.path = folder / f".training-{bytes_digest(identity.encode())[:16]}.pt"
+        self._identity = identity.encode()
         self._parts = parts
         self._resume = resume
 
@@ -67,7 +72,8 @@ class Checkpoint:
         unfinished = self.path.with_suffix(f".{token_hex(4)}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            content = BytesIO()
+            content = BytesIO(self._identity + b"\n")
+            content.seek(0, SEEK_END)
             torch.save(state, content)
             with held(unfinished) as file:
                 file.write(bytes_digest(content.getvalue()).encode() + content.getvalue())
@@ -111,12 +117,29 @@ class Checkpoint:
         digest, content = content[:DIGEST_LENGTH], content[DIGEST_LENGTH:]
         if bytes_digest(content).encode() != digest:
             raise ValueError("it is not as it was written")
-        return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        _, _, state = content.partition(b"\n")
+        return torch.load(BytesIO(state), map_location="cpu", weights_only=True)
+
+    def others(self) -> list[Path]:
+        """Checkpoints of trainings of the same name with other settings; the newest first."""
+        found = [path for path in self.path.parent.glob(CHECKPOINTS) if path != self.path and path.is_file()]
+        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def remove(self) -> None:
         """The training is done."""
         self.path.unlink(missing_ok=True)
         remove_if_empty(self.path.parent)
+
+
+def identity_of(path: Path) -> str | None:
+    """Of what training a checkpoint is, as it was told; None where the file does not say."""
+    try:
+        with path.open("rb") as file:
+            file.seek(DIGEST_LENGTH)
+            line = file.readline(MAX_IDENTITY)
+        return line.decode().removesuffix("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def remove_leftovers(models: Path) -> list[Path]:
@@ -134,7 +157,7 @@ def remove_expired(models: Path, but: Checkpoint) -> list[Path]:
         but: the one of the training that asks; it is the one to go on from.
     """
     expired = []
-    for path in hidden_files(models, ".training-*.pt"):
+    for path in hidden_files(models, CHECKPOINTS):
         with suppress(OSError):  # another training was faster, or it is somebody else's
             if path != but.path and time.time() - path.stat().st_mtime > KEPT_S:
                 path.unlink()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple
 from math import ceil, isfinite, nan
 from typing import Any
 
@@ -11,64 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.augment import warp
 from vouch.trainer.learn.checkpoint import Checkpoint
+from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.losses import Criterion, measure, right_answers
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.optimizers import optimizers_for, set_rate
 from vouch.trainer.learn.order import Order
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.processes import ALONE, CPU, Processes
-from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """How it stood after an epoch; epoch 0 is before training."""
-
-    number: int
-    fit_loss: float
-    """Mean over the epoch's images, as trained: with augmentation and label smoothing. NaN for epoch 0."""
-    fit_accuracy: float
-    """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
-    tune_loss: float
-    tune_loss_calibrated: float
-    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest."""
-    tune_accuracy: float
-    """0 to 1."""
-    images: int
-    """Gone through in it."""
-    seconds: float
-    """Its steps alone, without measuring."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a finished step tells."""
-
-    number: int
-    """From 1; 0 is before the first step."""
-    rate: float
-    """The step size; of Muon's weights it is another one, in a fixed proportion to this."""
-    loss: float
-    """Before the step, as trained. NaN for step 0."""
-    epoch: Epoch | None = None
-    """Where one has ended with this step; epoch 0 for step 0."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A finished fit; the classifier, on the CPU again, holds the weights of the best epoch."""
-
-    epochs: tuple[Epoch, ...]
-    best: Epoch
-    """The one with the lowest calibrated loss on tune."""
-    seconds: float
-    """All of it, with measuring; of a resumed fit, all its parts together."""
 
 
 def fit(
@@ -94,6 +50,8 @@ def fit(
     """
     work = _Fit(model, splits, recipe, processes)
     resumed = checkpoint is not None and checkpoint.resume_into(work)
+    if processes.from_leader([float(resumed)]) != [float(resumed)]:
+        raise TrainError("this process does not see the checkpoint of the leading one: all need the same models folder")
     if processes.leads and not resumed:
         on_step(Step(0, work.rate(), nan, work.epochs[0]))
     while len(work.epochs) <= recipe.epochs:
@@ -159,8 +117,11 @@ class _Fit:
         on_step(Step(step, rate, loss, self.epochs[-1]))
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
-        tune = measure(self.model, *self.tune)
-        return Epoch(number, fit_loss, fit_accuracy, tune.loss, tune.calibrated_loss, tune.accuracy, images, seconds)
+        # By the leading process for all of them: each has its own running means of what it saw, and two opinions about
+        # the best epoch would be two ways to go on.
+        found = astuple(measure(self.model, *self.tune)) if self.processes.leads else (nan, nan, nan)
+        loss, calibrated, accuracy = self.processes.from_leader(list(found))
+        return Epoch(number, fit_loss, fit_accuracy, loss, calibrated, accuracy, images, seconds)
 
     def finish(self) -> Fitted:
         """Gives the model its best weights."""

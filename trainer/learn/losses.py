@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vouch.bundle.training import Loss
 from vouch.trainer.learn.demand import demand_of
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.temperature import calibrated_loss
-from vouch.trainer.settings import Loss
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,14 @@ def logits_of(model: torch.nn.Module, images: Pixels) -> Tensor:
     """The scores of all images, shape (N, K), with the weights as they are; so many at a time as memory is for."""
     model.eval()
     most = demand_of(model, images.shape[1:]).measuring_batch()
-    return torch.cat([model(batch) for batch in images.batches(most)])
+    scores, done = torch.empty(0), 0
+    for batch in images.batches(most):
+        found = model(batch)
+        if not done:  # written where they stay: parts and the whole would be much at once
+            scores = found.new_empty((len(images), *found.shape[1:]))
+        scores[done : done + len(batch)] = found
+        done += len(batch)
+    return scores
 
 
 def measure(model: torch.nn.Module, images: Pixels, labels: Tensor) -> Measured:

@@ -10,10 +10,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from vouch.bundle.digest import array_digest
 from vouch.bundle.multi_label import Task
-from vouch.trainer.settings import ModelKind
-
-CNN_WIDTH = 64
+from vouch.bundle.training import CNN_WIDTH
+from vouch.trainer.kinds import ModelKind
 
 
 class Linear(nn.Module):
@@ -172,3 +172,8 @@ def network(kind: ModelKind, image_shape: tuple[int, ...], outputs: int, width: 
     if kind == "mlp":
         return mlp(prod(image_shape), outputs)
     return cnn(image_shape[2] if len(image_shape) == 3 else 1, outputs, width)
+
+
+def weights_digest(classifier: Classifier) -> str:
+    """SHA-256 of all weights."""
+    return array_digest(*(weights.detach().cpu().numpy() for weights in classifier.parameters()))

@@ -6,7 +6,7 @@ from math import cos, pi
 import torch
 from torch import Tensor, nn
 
-from vouch.trainer.learn.recipes import Recipe
+from vouch.bundle.training import Recipe
 
 WARM_UP = 0.25
 """Share of the steps in which the rate rises to its peak."""

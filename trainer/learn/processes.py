@@ -19,6 +19,8 @@ TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others."""
 
 
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""By which libraries tensors are exchanged: with NCCL alone those that stay on the processor could not be."""
 CPU = torch.device("cpu")
 
 
@@ -49,6 +51,15 @@ class Processes:
             distributed.all_reduce(value)
         return value
 
+    def from_leader(self, values: list[float]) -> list[float]:
+        """The leading process's numbers, in every process: what one has measured decides for all."""
+        if self.count == 1:
+            return values
+        agreed = torch.tensor(values, dtype=torch.float64)
+        distributed.broadcast(agreed, src=0)
+        said: list[float] = agreed.tolist()
+        return said
+
     def mean(self, value: Tensor) -> float:
         """The mean over all processes of a number."""
         return self.total(value.detach().clone()).item() / self.count
@@ -71,10 +82,10 @@ def joined(device: torch.device) -> Iterator[Processes]:
     """The processes that torchrun has started, connected for as long as the block runs; this one alone without it.
 
     Args:
-        device: cpu or cuda. Gradients are exchanged by gloo or NCCL.
+        device: cpu or cuda.
 
     Raises:
-        TrainError: the others cannot be reached.
+        TrainError: the others cannot be reached, or one of them has ended.
     """
     if not started_by_torchrun():
         yield Processes(device=device)
@@ -83,11 +94,16 @@ def joined(device: torch.device) -> Iterator[Processes]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        distributed.init_process_group(BACKENDS[device.type], timeout=TIMEOUT)
     except (RuntimeError, ValueError) as err:
         raise TrainError(f"the other processes of torchrun cannot be reached: {err}") from err
     try:
         on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         yield Processes(distributed.get_rank(), distributed.get_world_size(), on_machine, device)
+    except RuntimeError as err:
+        if not isinstance(err, distributed.DistError) and "gloo" not in str(err):
+            raise
+        reason = str(err).partition("\n")[0]
+        raise TrainError(f"another process of this training has ended, or cannot be reached: {reason}") from err
     finally:
         distributed.destroy_process_group()

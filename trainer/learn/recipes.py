@@ -3,42 +3,26 @@
 docs/training.md tells what each choice was worth.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil, prod
-from typing import Any, Literal
 
-from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.augment import Augmentation
-from vouch.trainer.learn.networks import CNN_WIDTH
-from vouch.trainer.settings import Loss, ModelKind, RecipeName, TrainSettings
+from vouch.bundle.training import Augmentation, Loss, Recipe
+from vouch.trainer.kinds import ModelKind, RecipeName
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a fit needs to know beside the data."""
+class RecipeChoice:
+    """What a person chose of a recipe. 0: as the recipe says."""
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    """The peak of the one-cycle schedule."""
-    optimizer: Literal["sgd", "adamw", "muon"]
-    muon_rate: float = 0.0
-    """The peak for the weights that Muon moves."""
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    augment: Augmentation | None = None
-    """How variants of the images are made; None: the images are learned as they are."""
-    focus: float = 0.0
-    """The chance that an image which was answered easily stands back for the others in an epoch."""
-    width: int = CNN_WIDTH
-    """Channels of a cnn's last layers."""
+    model: ModelKind = "cnn"
+    recipe: RecipeName = "default"
+    epochs: int = 0
+    batch_size: int = 0
+    learning_rate: float = 0
     loss: Loss = "cross-entropy"
     balance: bool = False
-    """Whether every class counts the same, however many images it has."""
     seed: int = 0
-    threads: int = 1
-    """Of each process that fits. Sums are split among them, so the weights depend on it to the last bit."""
+    threads: int = 0
 
 
 _CNN = Recipe(
@@ -80,29 +64,29 @@ PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear"
 more it takes."""
 
 
-def recipe_for(settings: TrainSettings, shape: tuple[int, ...], cores: int = 1) -> Recipe:
+def recipe_for(choice: RecipeChoice, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     """The network's recipe, fitted to the images, with what the user asked for in its place.
 
     Args:
         shape: of the fit images, (N, H, W) or (N, H, W, C).
         cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
     """
-    base = RECIPES[settings.recipe, settings.model]
+    base = RECIPES[choice.recipe, choice.model]
     count, *image = shape
-    batch_size = settings.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
-    rate = settings.learning_rate or base.learning_rate
+    batch_size = choice.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
+    rate = choice.learning_rate or base.learning_rate
     return replace(
         base,
-        epochs=settings.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(count / batch_size))),
+        epochs=choice.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(count / batch_size))),
         batch_size=batch_size,
         learning_rate=rate,
         muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
-        label_smoothing=base.label_smoothing if settings.loss == "cross-entropy" else 0.0,
+        label_smoothing=base.label_smoothing if choice.loss == "cross-entropy" else 0.0,
         augment=base.augment and replace(base.augment, crop=_crop(base.augment.crop, min(image[:2]))),
-        loss=settings.loss,
-        balance=settings.balance,
-        seed=settings.seed,
-        threads=settings.threads or threads_for(settings.model, batch_size * prod(image), cores),
+        loss=choice.loss,
+        balance=choice.balance,
+        seed=choice.seed,
+        threads=choice.threads or threads_for(choice.model, batch_size * prod(image), cores),
     )
 
 
@@ -113,16 +97,3 @@ def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:
 
 def _crop(share: float, side: int) -> float:
     return max(share, min(1.0, MIN_CROP / side))
-
-
-def recorded_recipe(values: Mapping[str, Any]) -> Recipe:
-    """The recipe that a manifest has recorded.
-
-    Raises:
-        TrainError: it is none of this version's.
-    """
-    try:
-        augment = Augmentation(**values["augment"]) if values["augment"] else None
-        return Recipe(**{**values, "augment": augment})
-    except (KeyError, TypeError) as err:
-        raise TrainError(f"the recorded recipe is not of this version of vouch: {err}") from err

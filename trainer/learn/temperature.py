@@ -4,6 +4,7 @@ Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). Label sm
 network say less than it knows, long training makes it say more; neither changes which class comes first.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -16,6 +17,8 @@ SMALLEST, LARGEST = 0.05, 20.0
 """Temperatures that are looked at; where every answer is wrong the best one would have no bound."""
 _ROUNDS = 60
 _TOLERANCE = 1e-6
+BLOCK = 1 << 22
+"""Scores that are doubles at once: five arrays of them take 160 MB."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
 """Up to so many images each is held out by itself; more are cut into so many folds."""
 
@@ -38,9 +41,9 @@ def cross_validated_loss(logits: Tensor, labels: Tensor) -> float:
     fold = torch.arange(count) % (count if few else FOLDS)
     total = 0.0
     with one_thread() if few else nullcontext():
-        for held in (fold == number for number in range(int(fold.max()) + 1)):
-            temperature = best_temperature(logits[~held], labels[~held])
-            total += loss_at(logits[held], labels[held], temperature) * int(held.sum())
+        for number in range(int(fold.max()) + 1):
+            others, held = (_Answers(logits, labels, part.nonzero()[:, 0]) for part in (fold != number, fold == number))
+            total += held.loss_at(others.best_temperature()) * len(held)
     return total / count
 
 
@@ -55,17 +58,7 @@ def best_temperature(logits: Tensor, labels: Tensor) -> float:
         logits: floats, shape (N, K).
         labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
     """
-    logits = logits.double()
-    low, high = 1 / LARGEST, 1 / SMALLEST
-    for _ in range(_ROUNDS):
-        middle = (low + high) / 2
-        if _slope(logits, labels, middle) > 0:
-            high = middle
-        else:
-            low = middle
-        if high - low < _TOLERANCE * low:
-            break
-    return 2 / (low + high)
+    return _Answers(logits, labels).best_temperature()
 
 
 def calibrated_loss(logits: Tensor, labels: Tensor) -> float:
@@ -75,15 +68,63 @@ def calibrated_loss(logits: Tensor, labels: Tensor) -> float:
 
 def loss_at(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> float:
     """Mean cross-entropy at a temperature; of several labels, over every yes and no."""
-    scaled = logits.double() / temperature
+    return _Answers(logits, labels).loss_at(temperature)
+
+
+class _Answers:
+    """Some images' scores and labels, gone through in blocks: as doubles, all of them would be much."""
+
+    def __init__(self, logits: Tensor, labels: Tensor, rows: Tensor | None = None) -> None:
+        """
+        Args:
+            logits, labels: as `best_temperature` takes them.
+            rows: positions of these images; None: all.
+        """
+        self._rows = torch.arange(len(labels), device=logits.device) if rows is None else rows.to(logits.device)
+        self._parts = torch.split(self._rows, max(1, BLOCK // logits.shape[1]))
+        self._logits, self._labels = logits, labels
+        self._whole = self._block(self._parts[0]) if len(self._parts) == 1 else None  # few are converted once
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def best_temperature(self) -> float:
+        low, high = 1 / LARGEST, 1 / SMALLEST
+        for _ in range(_ROUNDS):
+            middle = (low + high) / 2
+            if self._slope(middle) > 0:
+                high = middle
+            else:
+                low = middle
+            if high - low < _TOLERANCE * low:
+                break
+        return 2 / (low + high)
+
+    def loss_at(self, temperature: float) -> float:
+        return self._mean(lambda logits, labels: _loss(logits / temperature, labels))
+
+    def _slope(self, factor: float) -> float:
+        """Of the cross-entropy, as the factor that the scores are multiplied by grows."""
+        doubt = 1 / (len(self) + 2)
+        return self._mean(lambda logits, labels: _slope(logits, labels, factor, doubt))
+
+    def _mean(self, of_block: Callable[[Tensor, Tensor], float]) -> float:
+        """Over all images, of what is a mean over the images of a block: of their scores as doubles, and labels."""
+        if self._whole:
+            return of_block(*self._whole)
+        return sum(of_block(*self._block(rows)) * (len(rows) / len(self)) for rows in self._parts)
+
+    def _block(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        return self._logits[rows].double(), self._labels[rows]
+
+
+def _loss(logits: Tensor, labels: Tensor) -> float:
     if labels.ndim == 2:
-        return functional.binary_cross_entropy_with_logits(scaled, labels.double()).item()
-    return functional.cross_entropy(scaled, labels).item()
+        return functional.binary_cross_entropy_with_logits(logits, labels.double()).item()
+    return functional.cross_entropy(logits, labels).item()
 
 
-def _slope(logits: Tensor, labels: Tensor, factor: float) -> float:
-    """Of the cross-entropy, as the factor that the scores are multiplied by grows."""
-    doubt = 1 / (len(labels) + 2)
+def _slope(logits: Tensor, labels: Tensor, factor: float, doubt: float) -> float:
     if labels.ndim == 2:
         wanted = labels.double() * (1 - 2 * doubt) + doubt
         return float((((factor * logits).sigmoid() - wanted) * logits).mean())

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.manifest import Training
+from vouch.bundle.training import Recipe, Training
 from vouch.trainer.judge.exam import Exam
-from vouch.trainer.learn.loop import Fitted
+from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.splits.split import Splits
 
 

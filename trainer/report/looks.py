@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vouch.bundle.training import Loss
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.networks import Linear as SingleLayer
-from vouch.trainer.settings import Loss
 
 MAX_SHOWN = 10
 """Classes that get a picture of their own; ten fit side by side on a phone."""

@@ -11,6 +11,7 @@ import jinja2
 from torch import nn
 
 from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
+from vouch.bundle.training import Circumstances
 from vouch.cli.printable import printable
 from vouch.trainer.learn.networks import Linear as SingleLayer
 from vouch.trainer.report.finished import Run
@@ -104,7 +105,7 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "run": run,
         "single_layer": single_layer,
         "filters": any(isinstance(module, nn.Conv2d) for module in run.classifier.network.modules()),
-        "kind": KINDS.get(str(run.training.settings.get("model")), "A network"),
+        "kind": KINDS.get(run.training.model or "", "A network"),
         "optimizer": OPTIMIZERS.get(run.recipe.optimizer, run.recipe.optimizer),
         "shape": image.shape[:2],
         "pixels_count": image.size,
@@ -174,15 +175,24 @@ def _listed(value: object) -> object:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
+def _circumstances(where: Circumstances) -> list[tuple[str, object]]:
+    """What is recorded of the machine, a line each."""
+    return [
+        (name.replace("_", " "), " ".join(value) if isinstance(value, tuple) else value)
+        for name, value in where
+        if value not in (None, ())
+    ]
+
+
 def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     training = run.training
-    asked = {key: value for key, value in training.settings.items() if value and isinstance(value, (str, int, float))}
-    asked.pop("best_epoch", None)
+    asked = {key: value for key, value in training.asked.items() if value}
     versions = {**training.libraries, "source revision": training.source_revision or "unknown"}
     splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
     return [
         ("What was asked for", list(asked.items())),
         ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
+        ("Where it was fitted", _circumstances(training.circumstances)),
         ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
         ("Versions", list(versions.items())),
     ]

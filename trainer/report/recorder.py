@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vouch.trainer.learn.loop import Step
+from vouch.bundle.training import Loss
+from vouch.trainer.learn.course import Step
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import probabilities_of, shown_classes, templates
 from vouch.trainer.report.series import Thinned
-from vouch.trainer.settings import Loss
 from vouch.trainer.splits.split import Splits
 
 MAX_STEPS = 1024

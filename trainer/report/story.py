@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vouch.trainer.learn.augment import Augmentation, warp
+from vouch.bundle.training import Augmentation
+from vouch.trainer.learn.augment import warp
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.networks import Linear as SingleLayer

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vouch.bundle.digest import InParts, array_digest, bytes_digest, image_digests
+from vouch.bundle.digest import InParts, array_digest, bytes_digest
 from vouch.bundle.multi_label import Task
 from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Examples, Source, images_of_each
-from vouch.sources.images import Images, batches, rows_of
+from vouch.sources.images import batches, rows_of
 from vouch.sources.names import Names
 from vouch.sources.split_names import Part
 from vouch.sources.summary import Summary
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits.balance import uneven_classes
+from vouch.trainer.splits.digests import digests_of
 from vouch.trainer.splits.near_duplicates import Hashed, near_duplicates
 from vouch.trainer.splits.stratify import stratify
 
@@ -105,11 +106,6 @@ def _digest(part: Examples) -> str:
     return array_digest(InParts(images.shape, images.dtype, batches(images)), part.labels)
 
 
-def _image_digests(images: Images) -> np.ndarray:
-    """As `image_digests`, of images that need not be in memory."""
-    return np.concatenate([image_digests(images[:0]), *map(image_digests, batches(images))])
-
-
 def data_digest(split_digests: Mapping[Part, str]) -> str:
     """One digest for all the data of a training."""
     return bytes_digest("".join(f"{name} {digest}\n" for name, digest in sorted(split_digests.items())).encode())
@@ -129,7 +125,7 @@ class _Rows:
     @classmethod
     def of(cls, source: Examples) -> "_Rows":
         """All of them."""
-        return cls(source, _image_digests(source.images), Hashed.of(source.images), slice(None))
+        return cls(source, digests_of(source.images), Hashed.of(source.images), slice(None))
 
     @property
     def labels(self) -> np.ndarray:
@@ -195,7 +191,7 @@ def _check_classes(source: Source, equal: EqualFiles | None, split: str, labels:
     together = f"; equal images stay together, and {why}" if why else ""
     raise TrainError(
         f"class {source.classes[k]}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
-        f"{needs}{together}"
+        f"{needs}{together}; --leave-out-small-classes trains without such classes"
     )
 
 
@@ -205,7 +201,7 @@ def _repeats(source: Source, k: int) -> str:
     for part in source.splits.values():
         rows = part.labels[:, k] if part.labels.ndim == 2 else part.labels == k
         images += int(rows.sum())
-        different += len(np.unique(_image_digests(rows_of(part.images, rows)))) if rows.any() else 0
+        different += len(np.unique(digests_of(rows_of(part.images, rows)))) if rows.any() else 0
     return (
         f"its {images:,} images are {different:,} different one{'s' * (different != 1)}" if different < images else ""
     )

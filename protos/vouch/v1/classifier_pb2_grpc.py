@@ -84,6 +84,11 @@ class ClassifierServicer:
     def PredictStream(self, request_iterator, context):
         """The same, many on one stream: answers come in the order of the requests and carry their ids. A request that fails
         is answered by its error, and the stream goes on.
+
+        A stream that is sent with the header `vouch-count-fit-images: 1` is told at its end how many of its images the
+        model was fitted to, in two trailers: `vouch-compared-images` and, of these, `vouch-fit-images`. Both are missing
+        where fewer than 100 images were compared, where the bundle has no digests of the images that the model was fitted
+        to, and where the stream ends by an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -15,7 +15,8 @@ from grpc_health.v1 import health_pb2
 from tests.support.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
 from tests.support.whole_server import SERVING, House, children, environment, working
 from vouch.bundle.manifest import VALIDATION
-from vouch.bundle.store import ModelsFolder
+from vouch.bundle.signature import make_key
+from vouch.bundle.store import ModelsFolder, sign_bundle
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import StartFailed
@@ -325,3 +326,33 @@ async def test_a_models_folder_that_is_none_is_told_at_once(tmp_path: Path, deep
     publish_tiny(ModelsFolder(tmp_path))
     with pytest.raises(StartFailed, match="expected a models folder, which holds NAME/VERSION"):
         await Supervisor(ServeSettings(models=tmp_path / deep, port=0, metrics_port=0)).start()
+
+
+async def test_where_signatures_are_required_nothing_else_is_served(tmp_path: Path) -> None:
+    """A version that is not signed is named as refused; signed by one of the keys it is served, without a restart."""
+    folder = ModelsFolder(tmp_path / "models")
+    for name in ("old", "new"):
+        make_key(tmp_path / name)
+    keys = tuple(tmp_path / f"{name}.pub" for name in ("old", "new"))
+    sign_bundle(publish_tiny(folder).path, tmp_path / "old")
+    second = publish_tiny(folder)
+    os.utime(second.path, (0, 0))  # nobody is copying it
+    for path in second.path.iterdir():
+        os.utime(path, (0, 0))
+    async with working(folder.path, workers=1, require_signature=keys) as house:
+        await house.until_serving()
+        model = await house.until(lambda model: bool(model.refusals and model.versions))
+        assert (model.versions[0].version, model.refusals[0].version) == (1, 2)
+        assert "tiny/2 has no manifest.sig, and a signature is required" in model.refusals[0].reason
+
+        sign_bundle(second.path, tmp_path / "new")
+        await house.until(lambda model: model.versions[0].version == 2)
+
+
+async def test_a_key_that_cannot_be_used_is_told_before_anything_is_served(tmp_path: Path) -> None:
+    """And not when the first version comes."""
+    make_key(tmp_path / "k")
+    settings = ServeSettings(models=tmp_path, port=0, metrics_port=0, require_signature=(tmp_path / "k",))
+
+    with pytest.raises(StartFailed, match="k is a private key; expected the public one"):
+        await Supervisor(settings).start()

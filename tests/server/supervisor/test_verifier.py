@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph, verified
-from vouch.bundle.store import ModelsFolder
-from vouch.server.errors import Refused, Undecided
+from vouch.bundle.signature import make_key
+from vouch.bundle.store import ModelsFolder, sign_bundle
+from vouch.server.errors import Incomplete, Refused, Undecided
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.compared import compared
 from vouch.server.settings import RuntimeSettings, ServeSettings
@@ -23,6 +24,24 @@ async def test_a_probe_tells_what_a_supervisor_has_to_know(tmp_path: Path) -> No
     assert verdict.model_copy(update={"plan": RunPlan()}) == verified(bundle).verdict.model_copy(
         update={"plan": RunPlan()}
     )
+
+
+async def test_where_a_signature_is_required_only_what_is_signed_is_verified(tmp_path: Path) -> None:
+    """A missing one may still be on its way; of older versions that are not signed, nothing is heard either."""
+    folder = ModelsFolder(tmp_path / "models")
+    older, bundle = publish_tiny(folder), publish_tiny(folder)
+    key, _ = make_key(tmp_path / "k")
+
+    with pytest.raises(Incomplete, match="is not signed|has no manifest.sig"):
+        await probe(bundle.path, RuntimeSettings(), 1, keys=[key])
+
+    sign_bundle(bundle.path, tmp_path / "k")
+    assert (await probe(bundle.path, RuntimeSettings(), 1, keys=[key])).signed_by == key.fingerprint
+    assert (await probe(bundle.path, RuntimeSettings(), 1)).signed_by == ""
+    assert await Verifier(RuntimeSettings(), 1, keys=(key,)).claims(bundle.path, (1,)) == ()
+    sign_bundle(older.path, tmp_path / "k")
+    (said,) = await Verifier(RuntimeSettings(), 1, keys=(key,)).claims(bundle.path, (1,))
+    assert said.version == 1
 
 
 async def test_what_older_versions_claim_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:

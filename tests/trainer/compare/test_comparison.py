@@ -1,10 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
 from vouch.bundle.store import ModelsFolder
+from vouch.bundle.training import History, Recipe
 from vouch.trainer.compare.compare import Comparison, Difference, compare
 from vouch.trainer.compare.comparison import WIDEST, as_json, in_words, name_of, text
 
@@ -41,15 +43,14 @@ def test_the_table_says_what_the_manifests_say(two: Comparison) -> None:
 
 def test_epochs_are_those_gone_through(two: Comparison) -> None:
     """The record begins with number 0, before the first; older bundles have none, but a recipe."""
-    settings = {"epochs_seen": [{"number": 0}, {"number": 1}, {"number": 2}]}, {"recipe": {"epochs": 20}}
+    recipe = Recipe(epochs=20, batch_size=8, learning_rate=0.1, optimizer="sgd")
+    parts: tuple[dict[str, Any], ...] = {"history": History.of([{}, {}, {}], best=1)}, {"recipe": recipe}
     bundles = tuple(
         replace(
             bundle,
-            manifest=bundle.manifest.model_copy(
-                update={"training": bundle.manifest.training.model_copy(update={"settings": of})}
-            ),
+            manifest=bundle.manifest.model_copy(update={"training": bundle.manifest.training.model_copy(update=part)}),
         )
-        for bundle, of in zip(two.bundles, settings, strict=True)
+        for bundle, part in zip(two.bundles, parts, strict=True)
     )
 
     assert row(text(replace(two, bundles=bundles)), "epochs") == ["2", "20"]

@@ -1,12 +1,18 @@
+from dataclasses import replace
 from typing import Any
 
-from vouch.bundle.manifest import SplitEntry, Training
-from vouch.trainer.compare.differing_settings import differing_settings, recipe_of
+from vouch.bundle.training import Augmentation, Recipe, Setting, SplitEntry, Training
+from vouch.trainer.compare.differing_settings import differing_settings
 
 
-def training(settings: dict[str, Any], fit_digest: str = "0" * 64) -> Training:
+def recipe(**others: Any) -> Recipe:
+    return replace(Recipe(epochs=7, batch_size=8, learning_rate=0.1, optimizer="sgd"), **others)
+
+
+def training(asked: dict[str, Setting], recipe: Recipe | None = None, fit_digest: str = "0" * 64) -> Training:
     return Training(
-        settings=settings,
+        asked=asked,
+        recipe=recipe,
         seed=0,
         seconds=1.0,
         data="made up",
@@ -18,47 +24,34 @@ def training(settings: dict[str, Any], fit_digest: str = "0" * 64) -> Training:
 
 
 def test_only_settings_that_differ_are_listed() -> None:
-    """Under recipe. stands what nobody can ask for by itself; how a training went is no setting."""
-    one = {"model": "cnn", "seed": 1, "best_epoch": 3, "recipe_in_full": {"epochs": 7, "seed": 1, "width": 64}}
-    two = {"model": "cnn", "seed": 2, "best_epoch": 4, "recipe_in_full": {"epochs": 9, "seed": 2, "width": 64}}
+    """Under recipe. stands what nobody can ask for by itself."""
+    one = training({"model": "cnn", "seed": 1}, recipe(seed=1, width=64, focus=0.1))
+    two = training({"model": "cnn", "seed": 2}, recipe(seed=2, width=64, focus=0.2))
 
-    assert differing_settings([training(one), training(two)]) == {"seed": (1, 2), "recipe.epochs": (7, 9)}
+    assert differing_settings([one, two]) == {"seed": (1, 2), "recipe.focus": (0.1, 0.2)}
 
 
 def test_the_same_are_none() -> None:
-    """A training and its repetition differ in nothing, whatever the models are called."""
-    assert differing_settings([training({"seed": 1, "name": "a"}), training({"seed": 1, "name": "b"})]) == {}
+    """A training and its repetition differ in nothing."""
+    assert differing_settings([training({"seed": 1}), training({"seed": 1})]) == {}
 
 
 def test_what_was_left_to_the_recipe_is_as_it_came_to_be() -> None:
     """0 epochs were asked for by both, which is 7 in one recipe and 20 in the other."""
-    one, two = ({"epochs": 0, "recipe_in_full": {"epochs": epochs}} for epochs in (7, 20))
+    one, two = (training({"epochs": 0}, recipe(epochs=epochs)) for epochs in (7, 20))
 
-    assert differing_settings([training(one), training(two)]) == {"epochs": (7, 20)}
+    assert differing_settings([one, two]) == {"epochs": (7, 20)}
 
 
 def test_parts_of_parts_have_names_with_dots() -> None:
     """A recipe without variants of the images has none of their settings."""
-    one = {"recipe_in_full": {"augment": None}}
-    two = {"recipe_in_full": {"augment": {"crop": 0.9, "bend": 0.1}}}
-    three = {"recipe_in_full": {"augment": {"crop": 0.9, "bend": 0.1}}}
+    found = differing_settings([training({}, recipe()), training({}, recipe(augment=Augmentation(crop=0.9)))])
 
-    assert differing_settings([training(settings) for settings in (one, two, three)]) == {
-        "recipe.augment.crop": (None, 0.9, 0.9),
-        "recipe.augment.bend": (None, 0.1, 0.1),
-    }
-
-
-def test_the_first_format_has_its_recipe_elsewhere() -> None:
-    """Its `recipe` is what `recipe_in_full` is now; `recipe` itself, a name today, is then unknown."""
-    old = training({"epochs": 0, "recipe": {"epochs": 20}})
-    new = training({"epochs": 0, "recipe": "best", "recipe_in_full": {"epochs": 20}})
-
-    assert differing_settings([old, new]) == {"recipe": (None, "best")}
-    assert recipe_of(old) == recipe_of(new) == {"epochs": 20}
-    assert recipe_of(training({})) == {}
+    assert found["recipe.augment.crop"] == (None, 0.9)
 
 
 def test_other_images_are_a_difference_too() -> None:
     """With the same settings, the beginning of the fit split's digest tells."""
-    assert differing_settings([training({}), training({}, "f" * 64)]) == {"fit.digest": ("00000000", "ffffffff")}
+    found = differing_settings([training({}), training({}, fit_digest="f" * 64)])
+
+    assert found == {"fit.digest": ("00000000", "ffffffff")}

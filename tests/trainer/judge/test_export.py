@@ -10,8 +10,8 @@ import torch
 from vouch.bundle.multi_label import Task
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.export import OPSET, check_agreement, export
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.settings import ModelKind
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ import torch
 
 import vouch.trainer.judge.quantize
 from vouch.bundle.manifest import Count
+from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.export import OPSET, export
 from vouch.trainer.judge.graph import answers
 from vouch.trainer.judge.quantize import in_int8, quantize
-from vouch.trainer.learn.loop import Fitted, fit
+from vouch.trainer.kinds import ModelKind
+from vouch.trainer.learn.course import Fitted
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import Recipe
-from vouch.trainer.settings import ModelKind
 from vouch.trainer.splits.split import Splits
 
 

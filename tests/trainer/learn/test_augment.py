@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vouch.trainer.learn.augment import Augmentation
+from vouch.bundle.training import Augmentation
 from vouch.trainer.learn.augment import warp as warp_by
 
 ALL = Augmentation(bend=0.05)

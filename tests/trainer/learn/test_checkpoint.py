@@ -12,13 +12,13 @@ import torch
 
 from tests.support.programs import OURS, run_beside
 from vouch.bundle.digest import bytes_digest
+from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.augment import Augmentation
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.checkpoint import KEPT_S, Checkpoint, remove_expired, remove_leftovers
-from vouch.trainer.learn.loop import Fitted, Step, fit
+from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import Recipe
-from vouch.trainer.settings import ModelKind
 from vouch.trainer.splits.split import Splits
 
 RECIPE = Recipe(

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from vouch.bundle.digest import array_digest
+from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.augment import Augmentation
-from vouch.trainer.learn.loop import Fitted, Step, fit
+from vouch.trainer.kinds import ModelKind
+from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.pixels import Pixels
-from vouch.trainer.learn.recipes import Recipe
-from vouch.trainer.settings import Loss, ModelKind
 from vouch.trainer.splits.split import Splits
 
 QUICK = Recipe(epochs=2, batch_size=8, learning_rate=0.02, optimizer="sgd")

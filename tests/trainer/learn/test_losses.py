@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 from torch import nn
 
+from vouch.bundle.training import Loss
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.losses import Criterion, measure, right_answers
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.temperature import calibrated_loss
-from vouch.trainer.settings import Loss
 
 
 def scores(count: int = 20, classes: int = 5) -> torch.Tensor:

@@ -7,8 +7,8 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from vouch.bundle.digest import array_digest
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier, Linear
-from vouch.trainer.settings import ModelKind
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))

@@ -3,6 +3,8 @@ import pytest
 import torch
 from torch import nn
 
+from vouch.bundle.training import Recipe
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.optimizers import (
     FIRST_SHARE,
@@ -13,8 +15,6 @@ from vouch.trainer.learn.optimizers import (
     schedule,
     set_rate,
 )
-from vouch.trainer.learn.recipes import Recipe
-from vouch.trainer.settings import ModelKind
 
 MUON = Recipe(epochs=1, batch_size=8, learning_rate=0.01, optimizer="muon", muon_rate=0.05, weight_decay=0.1)
 

@@ -5,6 +5,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 from torch import Tensor
 
+from vouch.trainer.learn import temperature as temperature_module
 from vouch.trainer.learn.one_thread import one_thread
 from vouch.trainer.learn.temperature import (
     LARGEST,
@@ -154,3 +155,16 @@ def test_on_average_what_is_chosen_is_no_worse_on_new_images() -> None:
 def test_one_image_chooses_nothing() -> None:
     """There is no other to try it on."""
     assert chosen_temperature(torch.tensor([[3.0, 0.0]]), torch.tensor([0])) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_many_scores_are_gone_through_in_blocks(several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of classes all of them would be too much as doubles; the numbers are the same."""
+    logits, labels = said_at(2.5, count=103)
+    wanted = torch.eye(6, dtype=torch.bool)[labels] if several else labels
+    functions = (best_temperature, calibrated_loss, cross_validated_loss, loss_at)
+    whole = [function(logits, wanted) for function in functions]
+
+    monkeypatch.setattr(temperature_module, "BLOCK", 10 * 6)
+
+    assert [function(logits, wanted) for function in functions] == pytest.approx(whole, rel=1e-9)

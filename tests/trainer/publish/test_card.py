@@ -6,7 +6,8 @@ import numpy as np
 from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.confusion import Confusion
-from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization, SplitEntry, Training
+from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization
+from vouch.bundle.training import SplitEntry, Training
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.quantize import Quantized
 from vouch.trainer.publish.card import model_card
@@ -32,7 +33,7 @@ def exam(
 
 def training(data: str = "digits") -> Training:
     return Training(
-        settings={},
+        asked={},
         seed=7,
         seconds=12.34,
         data=data,

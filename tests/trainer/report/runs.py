@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from vouch.bundle.manifest import Calibration, SplitEntry, Training
+from vouch.bundle.manifest import Calibration
+from vouch.bundle.training import Circumstances, Recipe, SplitEntry, Training
 from vouch.sources.examples import Examples
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import Recipe
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.recorder import Recorder
-from vouch.trainer.settings import ModelKind
 from vouch.trainer.splits.split import Splits
 
 RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.02, optimizer="sgd")
@@ -44,7 +44,9 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         quantized=None,
     )
     training = Training(
-        settings={"model": kind, "data": "made up", "recipe": {"epochs": recipe.epochs}},
+        asked={"model": kind, "data": "made up"},
+        recipe=recipe,
+        circumstances=Circumstances(processor="a made-up processor", flags=("avx2", "fma"), threads=1),
         seed=0,
         seconds=result.seconds,
         data="made up",

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import look, shown_classes, templates
-from vouch.trainer.settings import ModelKind
 
 IMAGE = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 8, 8), dtype=np.uint8))
 LABEL = torch.tensor([2])

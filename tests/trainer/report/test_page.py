@@ -8,10 +8,10 @@ import pytest
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
 from vouch.bundle.manifest import Count, Coverage, Quantization
+from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
 from vouch.trainer.judge.graph import count_claim
 from vouch.trainer.judge.quantize import Quantized
-from vouch.trainer.learn.augment import Augmentation
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.outcome import worst_mistakes
 from vouch.trainer.report.page import report_html

@@ -5,9 +5,9 @@ import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, noise_splits
-from vouch.trainer.learn.augment import Augmentation
+from vouch.bundle.training import Augmentation
+from vouch.trainer.kinds import ModelKind
 from vouch.trainer.report.page import MAX_BYTES, report_html
-from vouch.trainer.settings import ModelKind
 
 ONE_EPOCH = replace(RECIPE, epochs=1)
 

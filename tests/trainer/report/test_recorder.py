@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.trainer.report.runs import RECIPE, noise_splits
-from vouch.trainer.learn.loop import Epoch, Step, fit
+from vouch.trainer.learn.course import Epoch, Step
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.finished import Run

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.trainer.report.runs import RECIPE, finished, noise_splits
-from vouch.trainer.learn.augment import Augmentation
+from vouch.bundle.training import Augmentation
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import RATES, VARIANTS, Story, tell

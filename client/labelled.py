@@ -1,0 +1,116 @@
+"""Labelled images of the caller's own: paths of files, or pixels, with the labels of each by name.
+
+No file is read here: whoever counts reads them one by one.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vouch.bundle.multi_label import Task
+from vouch.client.messages import Model
+from vouch.sources.errors import SourceError
+from vouch.sources.examples import Examples, Source, check_chosen
+from vouch.sources.image_file import ImageFile
+from vouch.sources.images import Images, rows_of
+from vouch.sources.left_out import ALL_READ, LeftOut
+from vouch.sources.load import list_files, load_as
+from vouch.sources.split_names import SplitName
+from vouch.sources.summary import in_words, not_read
+
+PIXELS = (np.ndarray, ImageFile)
+"""What images are that are no files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images to count on, with the labels of each by name."""
+
+    name: str
+    classes: tuple[str, ...]
+    task: Task
+    images: Images | Sequence[Path]
+    """Pixels, uint8 of shape (N, H, W) or (N, H, W, C); or the paths of N files."""
+    truth: Sequence[frozenset[str]]
+    left_out: LeftOut = ALL_READ
+    notes: tuple[str, ...] = ()
+    """How labels and splits were taken, a sentence each."""
+
+    def sentence(self) -> str:
+        """How many images of which classes there are."""
+        counts = Counter(label for labels in self.truth for label in labels)
+        unlabelled = sum(not labels for labels in self.truth)
+        classes = [(name, counts[name]) for name in self.classes]
+        found = f"read {len(self.truth):,} images{not_read(self.left_out)}"
+        return f"{found}: {in_words(self.task, classes, unlabelled)}"
+
+    def with_classes(self, wanted: tuple[str, ...]) -> "Labelled":
+        """The files of these classes only; of several labels these only, and files that had none of any.
+
+        Raises:
+            SourceError: a class is not there, or is named twice.
+        """
+        check_chosen(self.name, self.classes, wanted)
+        chosen = frozenset(wanted)
+        rows = [row for row, labels in enumerate(self.truth) if labels & chosen or not labels]
+        images = (
+            rows_of(self.images, np.array(rows))
+            if isinstance(self.images, PIXELS)
+            else [self.images[row] for row in rows]
+        )
+        truth = [self.truth[row] & chosen for row in rows]
+        return replace(self, classes=wanted, images=images, truth=truth)
+
+
+def find_labelled(spec: str, model: Model) -> Labelled:
+    """The images that `--data` names: their validation split, or all of them where they are not split.
+
+    Raises:
+        SourceError: there are none, or their labels are no measure of a model of this task.
+    """
+    live = model.live
+    task = live.task if live is not None else None
+    listed = list_files(spec, task)
+    if listed is None:
+        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task))
+    split = split_to_count(spec, listed.files)
+    paths, labels = zip(*listed.files[split], strict=True)
+    classes = {label: None for part in listed.files.values() for _, names in part for label in names}
+    truth = [frozenset(names) for names in labels]
+    notes = listed.notes + listed.warnings + listed.left_out.sentences()
+    return Labelled(spec, tuple(classes), listed.task, paths, truth, listed.left_out, notes)
+
+
+def labelled_arrays(source: Source) -> Labelled:
+    """The same of a source that is in memory."""
+    examples = examples_to_count(source)
+    truth = _names(source.classes, examples.labels)
+    notes = source.notes + source.warnings
+    return Labelled(source.name, source.classes, examples.task, examples.images, truth, source.left_out, notes)
+
+
+def examples_to_count(source: Source) -> Examples:
+    """
+    Raises:
+        SourceError: the source has neither a validation split nor one for all.
+    """
+    return source.splits[split_to_count(source.name, source.splits)]
+
+
+def split_to_count(name: str, splits: Mapping[SplitName, Sized]) -> SplitName:
+    """Which of the splits is counted on. Raises as `examples_to_count`."""
+    wanted: tuple[SplitName, ...] = ("validation", "all")
+    for split in wanted:
+        if split in splits and len(splits[split]):
+            return split
+    raise SourceError(f"{name} has no validation split to count on; it has {', '.join(splits)}")
+
+
+def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
+    """The labels of each image by their names."""
+    if labels.ndim == 1:
+        return [frozenset((classes[label],)) for label in labels.tolist()]
+    return [frozenset(classes[k] for k in np.flatnonzero(row)) for row in labels]

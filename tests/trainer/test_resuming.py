@@ -1,0 +1,101 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vouch.bundle.training import Augmentation, Recipe
+from vouch.sources.split_names import Part
+from vouch.trainer.learn.checkpoint import Checkpoint, identity_of
+from vouch.trainer.learn.processes import ALONE
+from vouch.trainer.resuming import open_checkpoint
+from vouch.trainer.settings import TrainSettings
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+RECIPE = Recipe(epochs=300, batch_size=32, learning_rate=0.1, optimizer="adamw", augment=Augmentation())
+DIGESTS: dict[Part, str] = {"fit": "1" * 64, "tune": "2" * 64, "validation": "3" * 64}
+
+
+def opened(recipe: Recipe = RECIPE, digests: dict[Part, str] = DIGESTS, **settings: Any) -> Checkpoint:
+    return open_checkpoint(TrainSettings(model="linear", **settings), recipe, digests, ALONE, {})
+
+
+def test_a_checkpoint_of_other_settings_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """T27: `--resume --epochs 305` after an interrupted training of 300 says which is kept, and how it differs."""
+    kept = opened()
+    kept.save({"epochs": [0, 1]})
+    capsys.readouterr()
+
+    longer = opened(Recipe(**{**vars(RECIPE), "epochs": 305}), resume=True, epochs=305)
+
+    said = capsys.readouterr().err
+    assert not longer.exists()
+    assert f"kept from a training with other settings: {kept.path} (0.0 MB, written just now): " in said
+    assert ": --epochs 300 there, 305 here\n" in said
+    assert "--remove-checkpoints removes these\n" in said
+    assert "is kept: beginning from the start\n" in said
+
+
+def test_other_images_and_another_torch_are_differences_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that decides a checkpoint's name can be the reason why it is not gone on from."""
+    opened().save({})
+    monkeypatch.setattr("torch.__version__", "2.99")
+
+    opened(digests=DIGESTS | {"fit": "4" * 64}, resume=True)
+
+    said = capsys.readouterr().err
+    assert " there, 2.99 here; other images\n" in said
+
+
+def test_checkpoints_of_other_settings_are_removed_when_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """They alone: its own is kept, and gone on from with --resume."""
+    own, other = opened(), opened(seed=7)
+    own.save({})
+    other.save({})
+
+    again = opened(resume=True, remove_checkpoints=True)
+
+    assert again.path == own.path
+    assert again.exists()
+    assert not other.path.exists()
+    assert f"removed checkpoints of other settings: {other.path}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, b"x" * 64 + b"[1]\n", b"x" * 64 + b'{"settings": 1}\n'])
+def test_a_checkpoint_that_says_nothing_of_itself_is_named_all_the_same(
+    content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of another version: no difference is made up, and nothing fails."""
+    path = Path("models/digits/.training-0123456789abcdef.pt")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+    opened(resume=True)
+
+    assert f"{path} (0.0 MB, written just now): of another version of vouch\n" in capsys.readouterr().err
+
+
+def test_an_old_checkpoint_says_its_age(capsys: pytest.CaptureFixture[str]) -> None:
+    """In hours, from when it was last written."""
+    kept = opened(validation_share=0.3)
+    kept.save({})
+    then = kept.path.stat().st_mtime - 7200
+    os.utime(kept.path, (then, then))
+
+    opened()
+
+    assert "(0.0 MB, 2 hours old): --validation-share 0.3 there, 0.2 here\n" in capsys.readouterr().err
+
+
+def test_a_checkpoint_says_of_what_training_it_is() -> None:
+    """In one line of JSON behind its digest."""
+    kept = opened()
+    kept.save({})
+
+    identity = json.loads(identity_of(kept.path) or "")
+    assert identity["recipe"]["epochs"] == 300
+    assert "data" not in identity["settings"], "a path of this machine"
+    assert Checkpoint(kept.path.parent, identity_of(kept.path) or "", {}).path == kept.path

@@ -1,0 +1,55 @@
+"""The fit with what a person sees of it: a progress bar, a line for some epochs, and what came of it."""
+
+import numpy as np
+
+from vouch.bundle.training import Recipe
+from vouch.cli.console import progress_bar, say
+from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.checkpoint import Checkpoint
+from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.loop import fit
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.processes import Processes
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.splits.split import Splits
+
+
+def fit_and_tell(
+    classifier: Classifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    recorder: Recorder,
+    checkpoint: Checkpoint,
+) -> Fitted:
+    """Fits the classifier; the recorder is told of every step.
+
+    Raises:
+        TrainError: as `fit` does, or no epoch was better than the random weights.
+    """
+    steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
+    with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
+
+        def on_step(step: Step) -> None:
+            show(step.number)
+            recorder(step)
+            epoch = step.epoch
+            if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
+                say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
+
+        fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
+    commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)
+    say(
+        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "
+        f"{commonest:.2%} by always answering the commonest, "
+        f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
+        f"in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} thread{'s' * (recipe.threads > 1)}"
+    )
+    if fitted.best.number == 0:
+        if processes.leads:
+            checkpoint.remove()
+        raise TrainError(
+            "no epoch was better on tune than the random weights before training, so nothing is published: try a lower "
+            "--learning-rate, more epochs or more images, and look at the labels"
+        )
+    return fitted

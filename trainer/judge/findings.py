@@ -1,0 +1,30 @@
+"""What an exam has found, in sentences."""
+
+from collections.abc import Iterator
+
+from vouch.bundle.caveats import calibration_in_words, promise_in_words
+from vouch.bundle.label_sets import enough_for
+from vouch.trainer.judge.exam import Exam
+
+
+def findings(exam: Exam, tuned_on: int) -> Iterator[str]:
+    """
+    Args:
+        tuned_on: images of tune.
+    """
+    yield calibration_in_words(exam.calibration)
+    if exam.quantized:
+        facts = exam.quantized.facts
+        yield (
+            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} tune images right, in float32 "
+            f"{facts.float_tune.correct:,}; {exam.quantized.differing:,} are answered differently"
+        )
+    if exam.thresholds:
+        yield f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}"
+    for coverage in exam.calibration.coverages:
+        promise = f"label sets for {promise_in_words(coverage)}"
+        if enough_for(tuned_on, coverage.promised):
+            found = f"{coverage.covered / coverage.total:.2%} contain the truth, {coverage.mean_size:.2f} labels a set"
+            yield f"{promise}: {found}{'' if coverage.kept else '; the promise was not kept'}"
+        else:
+            yield f"{promise}: all labels, because {tuned_on} tune images are too few for that promise"

@@ -1,0 +1,53 @@
+"""Where a fit runs: what of the machine and of torch decides the last bits of its weights."""
+
+import platform
+from pathlib import Path
+
+import torch
+
+from vouch.bundle.training import Circumstances
+from vouch.trainer.learn.processes import Processes
+
+CPU_INFO = Path("/proc/cpuinfo")
+MAX_CPU_INFO = 1 << 16
+"""Characters that are read; the first processor's lines are fewer."""
+NAMES = ("model name", "cpu model", "Model", "CPU part")
+"""What Linux calls a processor's name, by kinds of processors."""
+DECIDING = (
+    *("fma", "avx2", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx_vnni"),
+    *("amx_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2"),
+)
+"""Instructions by which libraries choose between ways to compute a sum."""
+
+
+def circumstances(processes: Processes, threads: int) -> Circumstances:
+    """Of a fit that runs here and now, with so many threads in each process."""
+    processor, flags = processor_and_flags(CPU_INFO)
+    on_gpu = processes.device.type == "cuda"
+    return Circumstances(
+        processor=processor,
+        flags=flags,
+        device=processes.device.type,
+        device_name=torch.cuda.get_device_name(processes.device) if on_gpu else None,
+        threads=threads,
+        processes=processes.count,
+        torch=torch.__version__,
+        precision="tf32" if on_gpu and torch.backends.cudnn.allow_tf32 else "float32",
+        deterministic=not on_gpu or torch.are_deterministic_algorithms_enabled(),
+    )
+
+
+def processor_and_flags(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The processor's name, and which of the deciding instructions it has, sorted; as Linux lists them in this file."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(MAX_CPU_INFO)
+    except OSError:
+        text = ""
+    lines: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        lines.setdefault(name.strip(), value.strip())  # the first processor's
+    name = next((lines[known] for known in NAMES if lines.get(known)), platform.processor() or platform.machine())
+    has = set((lines.get("flags") or lines.get("Features") or "").split())
+    return name[:200], tuple(sorted(has & set(DECIDING)))

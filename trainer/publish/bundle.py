@@ -1,0 +1,46 @@
+"""The files of a bundle, and its manifest, published as the next version."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from vouch.bundle.manifest import CARD, MODEL, FileEntry, Manifest
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.writing import Content
+from vouch.trainer.publish.card import model_card
+from vouch.trainer.publish.validation import new_validation
+from vouch.trainer.report.finished import Run
+
+
+def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping[str, bytes]) -> Bundle:
+    """
+    Args:
+        more: files beside those that every bundle has, by name.
+
+    Raises:
+        BundleError: it cannot be written.
+        TrainError: a validation image is no longer what the model was judged by.
+    """
+    splits, exam = run.splits, run.exam
+    validation = new_validation(run, pixels)
+    card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
+    files: dict[str, Content] = {MODEL: exam.graph, validation.name: validation, CARD: card.encode(), **more}
+
+    def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
+        return Manifest(
+            name=run.name,
+            version=version,
+            created=datetime.now(UTC).replace(microsecond=0),
+            task=run.classifier.task,
+            labels=splits.classes,
+            input=pixels,
+            claim=exam.claim,
+            thresholds=exam.thresholds,
+            calibration=exam.calibration,
+            quantization=exam.quantized.facts if exam.quantized else None,
+            validation_digest=validation.digest,
+            training=run.training,
+            files=entries,
+        )
+
+    return folder.publish(run.name, files, describe)

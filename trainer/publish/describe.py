@@ -1,0 +1,46 @@
+"""How a finished fit came about, as the manifest records it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path, PurePath
+
+from vouch.bundle.training import Circumstances, History, Recipe, Setting, SplitEntry, Training
+from vouch.sources.split_names import Part
+from vouch.trainer.learn.course import Fitted
+from vouch.trainer.publish.provenance import library_versions, source_revision
+from vouch.trainer.splits.split import Splits, data_digest
+
+
+def describe(
+    asked: Mapping[str, Setting],
+    recipe: Recipe,
+    circumstances: Circumstances,
+    fitted: Fitted,
+    splits: Splits,
+    digests: Mapping[Part, str],
+) -> Training:
+    """
+    Args:
+        asked: the settings that decide the result. Of `data` the name is kept, not the folder that it is in.
+        digests: of the splits, as they were read.
+    """
+    data = data_name(str(asked["data"]))
+    return Training(
+        asked={**asked, "data": data},
+        recipe=recipe,
+        circumstances=circumstances,
+        history=History.of([asdict(epoch) for epoch in fitted.epochs], fitted.best.number),
+        seed=recipe.seed,
+        seconds=round(fitted.seconds, 3),
+        data=data,
+        data_digest=data_digest(digests),
+        splits={name: SplitEntry(size=len(part), digest=digests[name]) for name, part in splits.by_name.items()},
+        libraries=library_versions(),
+        source_revision=source_revision(),
+    )
+
+
+def data_name(path: str) -> str:
+    """The last part of a path: where data lies on its owner's machine is nobody else's business."""
+    name = PurePath(path).name
+    return (Path(path).resolve().name if name in ("", "..") else name) or "data"

@@ -1,0 +1,18 @@
+"""The bundle's file by which a server counts images that the model was fitted to."""
+
+from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_IMAGES, pack_fit_digests
+from vouch.cli.console import say
+from vouch.sources.examples import Examples
+from vouch.sources.images import batches
+
+
+def fit_digests(fit: Examples, split_digest: str) -> dict[str, bytes]:
+    """Its name and content; nothing where there are more images than it may have.
+
+    Args:
+        split_digest: SHA-256 of the fit split.
+    """
+    if len(fit) > MAX_FIT_IMAGES:
+        say(f"the bundle has no digests of the {len(fit):,} images of fit: {MAX_FIT_IMAGES:,} at most are kept")
+        return {}
+    return {FIT_DIGESTS: pack_fit_digests(batches(fit.images), split_digest)}

@@ -1,0 +1,57 @@
+"""Classes with too few different images to be in every split, left out where that was asked for."""
+
+import numpy as np
+
+from vouch.sources.examples import Examples, Source, images_of_each
+from vouch.sources.split_names import SplitName
+from vouch.trainer.errors import TrainError
+from vouch.trainer.splits.digests import digests_of
+
+SHOWN = 5
+"""Classes that a sentence names."""
+IN_EVERY_SPLIT = 3
+"""Different images of a class that data without splits needs: one for each split."""
+
+
+def needed(source: Source) -> dict[SplitName, int]:
+    """How many different images each class needs in each of the source's splits."""
+    if "all" in source.splits:
+        return {"all": IN_EVERY_SPLIT}
+    return {name: 2 if name == "fit" and "tune" not in source.splits else 1 for name in source.splits}
+
+
+def without_small_classes(source: Source) -> tuple[Source, tuple[str, ...]]:
+    """The source without the classes that cannot be in every split, and a sentence that names and counts them.
+
+    Raises:
+        TrainError: fewer than two classes are left.
+    """
+    large = np.ones(len(source.classes), dtype=np.bool_)
+    images = np.zeros(len(source.classes), dtype=np.int64)
+    for split, least in needed(source).items():
+        part = source.splits[split]
+        large &= _different(part, len(source.classes)) >= least
+        images += images_of_each(part.labels, len(source.classes))
+    if large.all():
+        return source, ()
+    small = np.flatnonzero(~large)
+    counts = {source.classes[k]: int(images[k]) for k in small[:SHOWN]}
+    named = ", ".join(f"{name} ({count:,} image{'s' * (count != 1)})" for name, count in counts.items())
+    left_out = f"{named}, ..." if len(small) > SHOWN else named
+    if (kept := int(large.sum())) < 2:
+        raise TrainError(
+            f"{kept or 'none'} of the {len(large):,} classes of {source.name} has enough different images to be in "
+            f"every split, and a classifier needs two; too small are {left_out}"
+        )
+    chosen = tuple(name for name, enough in zip(source.classes, large, strict=True) if enough)
+    sentence = (
+        f"{len(small):,} of {len(large):,} classes and their {int(images[small].sum()):,} images are left out, too few "
+        f"to be in every split: {left_out}"
+    )
+    return source.with_classes(chosen), (sentence,)
+
+
+def _different(part: Examples, classes: int) -> np.ndarray:
+    """Different images of each class, shape (K,); equal ones with several labels count for that of the first."""
+    _, first = np.unique(digests_of(part.images), return_index=True)
+    return images_of_each(part.labels[first], classes)
