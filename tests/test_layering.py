@@ -106,7 +106,7 @@ TRAINER_ARROWS = {
     "splits": {""},
     "learn": {"", "splits"},
     "judge": {"", "splits", "learn"},
-    "publish": {"splits", "learn", "judge", "report"},
+    "publish": {"", "splits", "learn", "judge", "report"},
     "report": {"", "splits", "learn", "judge"},
     "compare": {"", "judge"},
 }

@@ -38,6 +38,13 @@ def columns(labels: list[int], answers: list[int], images: list[int]) -> dict[st
     return {"labels": labels, "answers": answers, "images": images}
 
 
+def before(place: str, value: object) -> bytes:
+    """The same of format 2."""
+    content: dict[str, Any] = json.loads(edited(place, value)) | {"format_version": 2}
+    del content["validation_digest"]
+    return json.dumps(content).encode()
+
+
 @given(st.lists(st.text().filter(is_class_name), min_size=2, max_size=9, unique=True))
 def test_what_is_written_is_read_back(labels: list[str]) -> None:
     """A manifest says the same after it was written and read, whatever the classes are called."""
@@ -436,8 +443,8 @@ def many(value: bytes, place: str) -> bytes:
         (many(b"[],", "claim.confusion"), "more than 25,000,000 values, or 100,000 lists"),
         (b"{" + b",".join(b'"%x":0' % number for number in range(400_000)) + b"}", "100,000 lists and names"),
         (many(b'"a",', "labels"), "at most 10000 items"),
-        (edited("claim.confusion", [[""] * 1_000_000]), "claim.confusion.0.0: "),
-        (edited("claim.confusion", [[0] * 1_000_000]), "claim.confusion.0: .*at most 10000 items"),
+        (before("claim.confusion", [[""] * 1_000_000]), "claim.confusion.0.0: "),
+        (before("claim.confusion", [[0] * 1_000_000]), "claim.confusion.0: .*at most 10000 items"),
         (
             edited("claim.confusion", columns([0] * 1_000_001, [], [])),
             "claim.confusion.labels: .*at most 1000000 items",

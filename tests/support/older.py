@@ -25,7 +25,7 @@ def older_manifest(manifest: Manifest) -> bytes:
     content = json.loads(manifest.to_json())
     del content["validation_digest"]
     training = content["training"]
-    training["settings"] = {name: value for name, value in training["asked"].items()}
+    training["settings"] = training["asked"]
     for name in ("asked", "recipe", "circumstances", "history"):
         del training[name]
     if isinstance(manifest.claim, Claim):

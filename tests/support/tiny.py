@@ -26,9 +26,11 @@ from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
-from vouch.server.lineup.lineup import RunPlan
+from vouch.server.lineup.lineup import Recount, RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.model.compared import compared
+from vouch.server.model.differing import allowed_to_differ
+from vouch.server.settings import RuntimeSettings
 
 SIDE = 4
 LABELS = ("first", "second", "third")
@@ -291,6 +293,7 @@ def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
         digest=bundle.digest,
         claim=claim,
         served=served or claim,
+        recount=Recount(allowed=allowed_to_differ(claim.total, RuntimeSettings().max_differing)),
         compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=RunPlan(threads=1),
