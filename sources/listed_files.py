@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 
-from vouch.sources.layout import images_below, is_image
+from vouch.sources.image_kinds import is_image
+from vouch.sources.walk import images_below
 
 How = Literal["path", "composition", "folder", "name", "missing", "ambiguous", "outside"]
 """How a name was taken: as a path from the folder on, so with letters composed otherwise, from the folder's own name

@@ -21,6 +21,7 @@ from vouch.cli.console import progress_bar
 from vouch.sources import idx
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
+from vouch.sources.idx_files import find_files
 from vouch.sources.labels import make_source
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -60,7 +61,7 @@ def load_mnist(name: str, mirrors: Sequence[str] = MIRRORS, pause_s: float = 1.0
 
 
 def _read_given(folder: Path) -> dict[str, np.ndarray]:
-    found = idx.find_files(folder)
+    found = find_files(folder)
     arrays: dict[str, np.ndarray] = {}
     for file in FILES:
         prefix, kind, *_ = file.split("-")

@@ -43,9 +43,9 @@ def shape_of(where: str, count: int, names: Sequence[str], wanted: Wanted) -> Ta
     """
     if {"r", "g", "b"} <= set(map(channel_in, names)):
         return _by_channel(where, names, wanted)
-    grid = _grid(names)
-    if wanted.size is None and not wanted.channels and len(grid) in (2, 3):
-        return _of_grid(grid)
+    named = _of_grid(_grid(names))
+    if named and wanted.size in (None, named.shape[:2]) and wanted.channels in (0, *(named.shape[2:] or (1,))):
+        return named
     channels, (height, width) = _size(where, count, wanted)
     if channels == 1:
         return TableShape((height, width))
@@ -78,27 +78,24 @@ def _size(where: str, count: int, wanted: Wanted) -> tuple[int, tuple[int, int]]
 
 
 def _grid(names: Sequence[str]) -> tuple[int, ...]:
-    """Lengths of the axes that the names count, where they count every place; else empty."""
+    """Lengths of the axes that the names count, where they count every place; else empty. An axis of 1 is none."""
     numbers = [numbers_in(name) for name in names]
     if not numbers or len({len(one) for one in numbers}) > 1:
         return ()
     lengths = tuple(max(axis) - min(axis) + 1 for axis in zip(*numbers, strict=True))
-    return lengths if math.prod(lengths) == len(names) else ()
+    return tuple(length for length in lengths if length > 1) if math.prod(lengths) == len(names) else ()
 
 
-def _of_grid(grid: tuple[int, ...]) -> TableShape:
+def _of_grid(grid: tuple[int, ...]) -> TableShape | None:
+    """Rows and columns; or channels before or behind them, where only one of the three is short enough for them."""
     if len(grid) == 2:
         return TableShape(grid, note=f"{shape_text(grid)} pixels, as the columns are called")
-    first, last = grid[0] <= MOST_CHANNELS, grid[2] <= MOST_CHANNELS
-    if first and not last:
-        shape = (*grid[1:], grid[0])
-        order = _of_planes(grid[1] * grid[2], grid[0])
-    else:
-        shape, order = grid, None
-    if shape[2] > MOST_CHANNELS:
-        raise SourceError(f"columns of {shape_text(grid)} values are no image: expected up to {MOST_CHANNELS} channels")
-    note = f"{shape_text(shape[:2])} pixels with {shape[2]} channels, as the columns are called"
-    return TableShape(shape if shape[2] > 1 else shape[:2], order, note)
+    if len(grid) != 3 or not (grid[2] <= MOST_CHANNELS or grid[0] <= MOST_CHANNELS < min(grid[1:])):
+        return None
+    planes = grid[2] > MOST_CHANNELS
+    *size, channels = (*grid[1:], grid[0]) if planes else grid
+    note = f"{shape_text(size)} pixels with {channels} channels, as the columns are called"
+    return TableShape((*size, channels), _of_planes(math.prod(size), channels) if planes else None, note)
 
 
 def _by_channel(where: str, names: Sequence[str], wanted: Wanted) -> TableShape:

@@ -5,8 +5,8 @@ from typing import Literal
 
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 
-Layout = Literal["", "nchw", "nhwc"]
-"""Order of the axes of images with channels; empty: as their lengths say."""
+Layout = Literal["nchw", "nhwc"]
+"""Order of the axes of images with channels."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Wanted:
     """How many of 16 bits the samples of 16-bit files hold."""
     ground: str = WHITE
     """#rrggbb: what transparent parts lie on."""
-    layout: Layout = ""
-    """Of arrays and of tables of pixels."""
+    layout: Layout | None = None
+    """Of arrays and of tables of pixels; None: as their lengths say."""
     memory: int | None = None
     """Bytes that reading and all that follows may take; None: what is available."""
 

@@ -21,11 +21,6 @@ def encode(array: np.ndarray) -> bytes:
     return idx.header(array.shape) + array.tobytes()
 
 
-def write_pair(folder: Path, prefix: str, images: np.ndarray = IMAGES, labels: np.ndarray = LABELS) -> None:
-    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(encode(images))
-    (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(encode(labels)))
-
-
 def test_the_header_is_the_one_of_the_format() -> None:
     """Two zero bytes, the type, the number of axes, then each length in four bytes, the highest first."""
     assert idx.header((60_000, 28, 28)).hex(" ") == "00 00 08 03 00 00 ea 60 00 00 00 1c 00 00 00 1c"
@@ -97,12 +92,24 @@ def test_a_broken_file_is_named_with_what_is_wrong(tmp_path: Path, content: byte
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_header_that_promises_more_than_there_is_takes_no_memory(compressed: bool) -> None:
-    """Lengths of 4 billion each are held against the content before anything is allocated for them."""
+    """Lengths of 4 billion each are held against the memory that is left before anything is allocated for them."""
     content = idx.header((2**32 - 1,) * 3) + b"x"
     packed = gzip.compress(content) if compressed else content
 
-    with pytest.raises(SourceError, match="only 1 are there"):
+    with pytest.raises(
+        SourceError, match=r"says that it holds 79,228,162,458,924,105,385,300,197,375 bytes .* are left"
+    ):
         idx.parse(io.BytesIO(packed), "images", idx.IMAGES)
+
+
+def test_more_than_there_is_memory_for_is_refused_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is inflated."""
+    monkeypatch.setattr("vouch.sources.idx.available_memory", lambda: 23)
+
+    with pytest.raises(
+        SourceError, match=r"says that it holds 24 bytes \(4 x 2 x 3\), and 23 bytes of memory are left"
+    ):
+        idx.parse(io.BytesIO(gzip.compress(encode(IMAGES))), "images", idx.IMAGES)
 
 
 def test_surplus_is_not_decompressed() -> None:
@@ -114,78 +121,6 @@ def test_surplus_is_not_decompressed() -> None:
         idx.parse(file, "images", idx.IMAGES)
 
     assert file.tell() < len(surplus) / 2
-
-
-def test_a_folder_has_a_split_for_each_pair(tmp_path: Path) -> None:
-    """Prefixes say the split; classes are the label values of all splits in the order of numbers."""
-    write_pair(tmp_path, "emnist-digits-train")
-    write_pair(tmp_path, "tune", IMAGES[:2], LABELS[:2])
-    write_pair(tmp_path, "t10k", IMAGES[:1], np.array([3], dtype=np.uint8))
-
-    source = idx.read_folder("here", tmp_path)
-
-    assert source.name == "here"
-    assert source.classes == ("0", "3", "7", "10")
-    assert {split: len(part) for split, part in source.splits.items()} == {"fit": 4, "tune": 2, "validation": 1}
-    assert source.splits["fit"].labels.tolist() == [0, 2, 3, 2]
-    np.testing.assert_array_equal(source.splits["fit"].images, IMAGES)
-
-
-@pytest.mark.parametrize("prefix", ["train", "fit"])
-def test_the_old_spelling_with_a_dot_is_read(tmp_path: Path, prefix: str) -> None:
-    """`train-images.idx3-ubyte` is as good as `train-images-idx3-ubyte`."""
-    (tmp_path / f"{prefix}-images.idx3-ubyte").write_bytes(encode(IMAGES))
-    (tmp_path / f"{prefix}-labels.idx1-ubyte").write_bytes(encode(LABELS))
-
-    source = idx.read_folder("here", tmp_path)
-
-    assert list(source.splits) == ["fit"]
-
-
-def test_a_file_beside_its_own_gzip_counts_once(tmp_path: Path) -> None:
-    """Folders that hold the archive beside what came out of it are common, and no error."""
-    write_pair(tmp_path, "train")
-    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"never opened")
-
-    source = idx.read_folder("here", tmp_path)
-
-    assert len(source.splits["fit"]) == 4
-
-
-@pytest.mark.parametrize(("kind", "axes"), [("images", 3), ("labels", 1)])
-def test_a_file_without_its_partner_is_refused(tmp_path: Path, kind: str, axes: int) -> None:
-    """The message names the missing file; a folder of that name does not count as one."""
-    write_pair(tmp_path, "train")
-    next(tmp_path.glob(f"*-{kind}-*")).unlink()
-    (tmp_path / f"train-{kind}-idx{axes}-ubyte").mkdir()
-
-    with pytest.raises(SourceError, match=f"no train-{kind}-idx{axes}-ubyte"):
-        idx.read_folder("here", tmp_path)
-
-
-def test_files_of_different_length_are_refused(tmp_path: Path) -> None:
-    """Both files and both counts are named."""
-    write_pair(tmp_path, "train", labels=LABELS[:3])
-
-    with pytest.raises(SourceError, match=r"train-images-idx3-ubyte has 4 images but train-labels.* has 3 labels"):
-        idx.read_folder("here", tmp_path)
-
-
-def test_a_prefix_that_names_no_split_is_refused(tmp_path: Path) -> None:
-    """What the file is for is not guessed."""
-    write_pair(tmp_path, "holiday")
-
-    with pytest.raises(SourceError, match=r"holiday-\.\.\. belongs to no split"):
-        idx.read_folder("here", tmp_path)
-
-
-def test_two_pairs_for_one_split_are_refused(tmp_path: Path) -> None:
-    """No pair is dropped or joined to another in silence."""
-    write_pair(tmp_path, "t10k")
-    write_pair(tmp_path, "test")
-
-    with pytest.raises(SourceError, match="more than one pair of files for validation"):
-        idx.read_folder("here", tmp_path)
 
 
 def test_a_folder_in_place_of_a_file_is_a_source_error(tmp_path: Path) -> None:

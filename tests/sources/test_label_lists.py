@@ -264,7 +264,6 @@ def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images
         (b"a.png,\xff\xfe\n", ["is not a text file in UTF-8 .*; save it as CSV in UTF-8"]),
         ("a.png,x" + "y" * 200_000 + "\n", ["is not a CSV file: line 1: field larger"]),
         ("a.png,\nb.png,\n", ["no example of .* has a label; expected at least two classes"]),
-        ("a.png,x\nb.png,\n", ["of one class, x; expected at least two"]),
         ("a.png,x\nb.png,a\tb\n", [r"a class named 'a\\tb'"]),
     ],
 )
@@ -287,13 +286,16 @@ def test_a_file_that_a_list_names_must_be_one(tmp_path: Path) -> None:
 
 
 def test_listed_files_that_are_no_images_are_named(tmp_path: Path) -> None:
-    """As in folders of classes: all of them in one message."""
+    """As in folders of classes: a few are left out, counted and named."""
     folder = with_list(tmp_path, "a.png,x;y\nb.png,x\nnotes.txt,y\n")
     (folder / "notes.txt").write_text("no image")
     (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:40])
 
-    with pytest.raises(SourceError, match=r"2 of the 3 images .*b\.png: .*; notes\.txt: .*repair or remove"):
-        load(str(folder))
+    source = load(str(folder))
+
+    assert len(source.splits["all"]) == 1
+    assert source.left_out.images == 2
+    assert [name.partition(":")[0] for name in source.left_out.by_reason["broken"].names] == ["b.png", "notes.txt"]
 
 
 @pytest.mark.parametrize(
@@ -332,7 +334,7 @@ def test_faults_of_all_splits_are_said_together(tmp_path: Path) -> None:
         (["fit"], ["fit", "validation"], r"fit has a labels\.csv but validation has none; expected one a split"),
         (["test"], ["train", "val", "test"], r"test has a labels\.csv but train, val have none"),
         (["fit"], ["fit", "cat"], "holds fit, a split, beside cat"),
-        (["fit", "train"], ["fit", "train"], "two folders for one split among fit, train"),
+        (["fit", "train"], ["fit", "train"], "fit and train both mean fit"),
     ],
 )
 def test_lists_in_some_places_and_not_in_others_are_refused(

@@ -116,7 +116,7 @@ def test_the_column_of_labels_is_found_by_its_name(tmp_path: Path, place: int, h
 def test_a_header_without_a_label_trains_nothing(tmp_path: Path) -> None:
     """T2: the first names of the header are in the error."""
     images, labels = drawings(20)
-    lines = [[f"p{number}" for number in range(256)] + ["kind"]]
+    lines = [[f"p{number}" for number in range(257)]]
     lines += [[*map(str, image), label] for image, label in zip(images.reshape(20, 256), labels, strict=True)]
     (tmp_path / "pixels.csv").write_text("".join(",".join(line) + "\n" for line in lines))
 
