@@ -14,6 +14,7 @@ from vouch.bundle.multi_label import Task
 from vouch.client.messages import Model
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, check_chosen
+from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.image_file import ImageFile
 from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
@@ -65,17 +66,20 @@ class Labelled:
         return replace(self, classes=wanted, images=images, truth=truth)
 
 
-def find_labelled(spec: str, model: Model) -> Labelled:
+def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
+
+    Args:
+        rules: how a folder of images is read, as far as it is said.
 
     Raises:
         SourceError: there are none, or their labels are no measure of a model of this task.
     """
     live = model.live
     task = live.task if live is not None else None
-    listed = list_files(spec, task)
+    listed = list_files(spec, task, rules)
     if listed is None:
-        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task))
+        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task, rules=rules))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}

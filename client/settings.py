@@ -9,6 +9,8 @@ from vouch.cli.settings import CommandSettings, Flag
 from vouch.client.address import server_address
 from vouch.client.client import DEFAULT_SERVER
 from vouch.client.tls import Tls
+from vouch.sources.folder_rules import FolderRules
+from vouch.sources.label_pattern import check_pattern
 
 
 class StatusSettings(CommandSettings):
@@ -94,14 +96,40 @@ class EvaluateSettings(WaitingSettings):
     vouch train."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """With --data: only these classes of it."""
+    label_from: Annotated[str, Flag("REGEX")] = ""
+    """With --data: labels come from the names of a folder's files, as for vouch train."""
+    splits: bool = True
+    """With --data: folders named like splits are splits; --no-splits: they are classes."""
+    strict: bool = False
+    """With --data: it is an error that something among the images is not counted on."""
     batch_size: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 256
     """With --data: images of an array in a message; files go one by one."""
+
+    @field_validator("label_from")
+    @classmethod
+    def _has_one_group(cls, value: str) -> str:
+        if value:
+            check_pattern(value)
+        return value
 
     @model_validator(mode="after")
     def _classes_of_data(self) -> Self:
         if self.classes and not self.data:
             raise ValueError("--classes chooses among the classes of --data; the bundle's own split is counted whole")
+        if not self.data and (self.label_from or self.strict or not self.splits):
+            given = "--label-from" if self.label_from else "--strict" if self.strict else "--no-splits"
+            raise ValueError(f"{given} says how --data is read; the bundle's own split is counted as it is")
         return self
+
+    @property
+    def chosen_classes(self) -> tuple[str, ...]:
+        """The names in `classes`; empty for all."""
+        return tuple(name.strip() for name in self.classes.split(",")) if self.classes else ()
+
+    @property
+    def folder_rules(self) -> FolderRules:
+        """How a folder of images is read."""
+        return FolderRules(self.label_from, self.splits, self.chosen_classes, self.strict)
 
 
 class BenchSettings(StatusSettings):
