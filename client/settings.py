@@ -116,9 +116,8 @@ class EvaluateSettings(WaitingSettings):
     def _classes_of_data(self) -> Self:
         if self.classes and not self.data:
             raise ValueError("--classes chooses among the classes of --data; the bundle's own split is counted whole")
-        if not self.data and (self.label_from or self.strict or not self.splits):
-            given = "--label-from" if self.label_from else "--strict" if self.strict else "--no-splits"
-            raise ValueError(f"{given} says how --data is read; the bundle's own split is counted as it is")
+        if self.label_from and not self.data:
+            raise ValueError("--label-from says how --data is read; the bundle's own split is counted as it is")
         return self
 
     @property

@@ -81,13 +81,18 @@ def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout | None = N
 
 
 def read_images(
-    npz: Npz, where: str, headers: Mapping[SplitName, tuple[str, Header]], layout: Layout | None
+    npz: Npz,
+    where: str,
+    headers: Mapping[SplitName, tuple[str, Header]],
+    layout: Layout | None,
+    memory: int | None = None,
 ) -> tuple[dict[SplitName, Images], list[str]]:
     """The images of every split, and what is worth a note.
 
     Args:
         where: what messages call the file.
         headers: the name and the header of each split's array.
+        memory: as `storage.room_for` takes it.
 
     Raises:
         SourceError: they are no images, no pixels, or more than there is room for; or their types differ.
@@ -109,7 +114,7 @@ def read_images(
         factor = values.factor(where)
     images: dict[SplitName, Images] = {}
     for split, (name, header) in headers.items():
-        images[split] = room_for((header.shape[0], *arranged[split].shape))
+        images[split] = room_for((header.shape[0], *arranged[split].shape), memory)
         start = 0
         for block in _blocks(npz, name, header):
             images[split][start : start + len(block)] = arranged[split].of(as_bytes(block, factor))

@@ -194,7 +194,7 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         return lambda: read_zip(spec, path)
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, replace(wanted, layout=None))
-        return lambda: read_npz(spec, path, task, wanted.layout)
+        return lambda: read_npz(spec, path, task, wanted.layout, wanted.memory)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
 
