@@ -108,17 +108,18 @@ def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluatio
 
 
 def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Recounted:
-    labelled = find_labelled(settings.data, client.model(settings.model), settings.folder_rules)
-    if settings.classes:
-        labelled = labelled.with_classes(settings.chosen_classes)
+    rules = settings.folder_rules
+    labelled = find_labelled(settings.data, client.model(settings.model), rules, settings.layout)
+    if rules.classes:
+        labelled = labelled.with_classes(rules.classes)
     for line in (labelled.sentence(), *labelled.notes):
         say(line)
     with progress_bar("predicting", len(labelled.truth)) as show:
         result = recount(client, settings.model, labelled, settings.batch_size, show)
-    for line in result.refused.sentences():
-        say(line)
     if settings.strict:
         check_strict(settings.data, result.left_out)
+    for line in result.refused.sentences():
+        say(line)
     return result
 
 

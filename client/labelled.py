@@ -21,6 +21,7 @@ from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.load import list_files, load_as
 from vouch.sources.split_names import SplitName
 from vouch.sources.summary import in_words, not_read
+from vouch.sources.wanted import Layout
 
 PIXELS = (np.ndarray, ImageFile)
 """What images are that are no files."""
@@ -66,11 +67,11 @@ class Labelled:
         return replace(self, classes=wanted, images=images, truth=truth)
 
 
-def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS) -> Labelled:
+def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS, layout: Layout | None = None) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
 
     Args:
-        rules: how a folder of images is read, as far as it is said.
+        rules, layout: how they are read, as far as it is said.
 
     Raises:
         SourceError: there are none, or their labels are no measure of a model of this task.
@@ -78,8 +79,8 @@ def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS) -> Lab
     live = model.live
     task = live.task if live is not None else None
     listed = list_files(spec, task, rules)
-    if listed is None:
-        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task, rules=rules))
+    if listed is None or layout is not None:  # which is refused for files
+        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task, layout, rules))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}
