@@ -107,7 +107,7 @@ def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluatio
 
 
 def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Recounted:
-    labelled = find_labelled(settings.data, client.model(settings.model))
+    labelled = find_labelled(settings.data, client.model(settings.model), settings.layout)
     if settings.classes:
         labelled = labelled.with_classes(tuple(settings.classes.split(",")))
     for line in (labelled.sentence(), *labelled.notes):

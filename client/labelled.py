@@ -17,9 +17,10 @@ from vouch.sources.examples import Examples, Source, check_chosen
 from vouch.sources.image_file import ImageFile
 from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
-from vouch.sources.load import list_files, load_as
+from vouch.sources.load import check_layout, list_files, load_as
 from vouch.sources.split_names import SplitName
 from vouch.sources.summary import in_words, not_read
+from vouch.sources.wanted import Layout
 
 PIXELS = (np.ndarray, ImageFile)
 """What images are that are no files."""
@@ -65,8 +66,11 @@ class Labelled:
         return replace(self, classes=wanted, images=images, truth=truth)
 
 
-def find_labelled(spec: str, model: Model) -> Labelled:
+def find_labelled(spec: str, model: Model, layout: Layout | None = None) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
+
+    Args:
+        layout: the order of the axes of arrays, where their lengths leave it open.
 
     Raises:
         SourceError: there are none, or their labels are no measure of a model of this task.
@@ -75,7 +79,8 @@ def find_labelled(spec: str, model: Model) -> Labelled:
     task = live.task if live is not None else None
     listed = list_files(spec, task)
     if listed is None:
-        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task))
+        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task, layout))
+    check_layout(spec, layout)
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}

@@ -9,6 +9,7 @@ from vouch.cli.settings import CommandSettings, Flag
 from vouch.client.address import server_address
 from vouch.client.client import DEFAULT_SERVER
 from vouch.client.tls import Tls
+from vouch.sources.wanted import Layout
 
 
 class StatusSettings(CommandSettings):
@@ -94,6 +95,8 @@ class EvaluateSettings(WaitingSettings):
     vouch train."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """With --data: only these classes of it."""
+    layout: Layout | None = None
+    """With --data: the order of axes, as for vouch train."""
     batch_size: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 256
     """With --data: images of an array in a message; files go one by one."""
 

@@ -20,25 +20,25 @@ from vouch.sources.examples import Source
 from vouch.sources.labels import make_source
 from vouch.sources.split_names import SplitName, how_taken
 from vouch.sources.storage import available_memory
-from vouch.sources.wanted import Layout
+from vouch.sources.wanted import NOTHING, Wanted
 
 MOST_INFLATED = 1_100
 """Bytes that one byte of an archive can become, by its method: a header that promises more is not true."""
 
 
-def read_npz(name: str, path: Path, task: Task | None = None, layout: Layout | None = None) -> Source:
+def read_npz(name: str, path: Path, task: Task | None = None, wanted: Wanted = NOTHING) -> Source:
     """The source in an .npz file: arrays of images and of labels, or these for each split.
 
     Args:
         task: how labels are wanted; None: as they are.
-        layout: the order of the images' axes; None: as their lengths say.
+        wanted: the order of the images' axes, and the memory that may be taken.
 
     Raises:
         SourceError: not such a file, an array missing, too large or of another kind, or what `make_source` refuses.
     """
     try:
         with path.open("rb") as file:
-            return _read(name, path, _opened(path, file), task, layout)
+            return _read(name, path, _opened(path, file), task, wanted)
     except SourceError:
         raise
     except OSError as err:
@@ -56,7 +56,7 @@ def _opened(path: Path, file: BinaryIO) -> Npz:
     return Npz(file)
 
 
-def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout | None) -> Source:
+def _read(name: str, path: Path, npz: Npz, task: Task | None, wanted: Wanted) -> Source:
     keys = keys_of(npz.names(), str(path))
     headers = {split: (pair.images, npz.header(pair.images)) for split, pair in keys.pairs.items()}
     label_headers = {split: (pair.labels, npz.header(pair.labels)) for split, pair in keys.pairs.items()}
@@ -65,7 +65,7 @@ def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout | N
     raw = {split: npz.read(pair.labels) for split, pair in keys.pairs.items()}
     labels, said_of_labels = as_labels(str(path), raw, task)
     _check_counts(path, keys, headers, labels)
-    images, said_of_images = read_images(npz, str(path), headers, layout)
+    images, said_of_images = read_images(npz, str(path), headers, wanted)
     source = make_source(name, {split: (images[split], labels[split]) for split in keys.pairs})
     words = keys.in_words() + said_of_labels + said_of_images
     notes = [how_taken(keys.splits)] if any(called != split for called, split in keys.splits.items()) else []

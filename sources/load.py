@@ -89,7 +89,7 @@ def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, l
     if pixels is None or spec in NAMED:
         return load(spec, wanted, task)
     if is_image_folder(spec):
-        _check_layout(spec, wanted)
+        check_layout(spec, wanted.layout)
         return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels, task=task))
     if Path(spec).suffix.lower() in TABLES:
         wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
@@ -147,7 +147,7 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
 
 def _load(spec: str, wanted: Wanted, task: Task | None, check: Check) -> Source:
     if is_image_folder(spec):
-        _check_layout(spec, wanted)
+        check_layout(spec, wanted.layout)
         return read_image_folder(spec, Path(spec), wanted, task=task, check=check)
     source = _reader(spec, Path(spec), wanted, task)()
     check(Survey.of(source))
@@ -172,7 +172,7 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         return lambda: read_zip(spec, path)
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, replace(wanted, layout=None))
-        return lambda: read_npz(spec, path, task, wanted.layout)
+        return lambda: read_npz(spec, path, task, wanted)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
 
@@ -184,7 +184,7 @@ def _meant(spec: str, path: Path) -> str:
 
 def _check_arrays(spec: str, wanted: Wanted) -> None:
     """Of arrays the pixels are taken as they are."""
-    _check_layout(spec, wanted)
+    check_layout(spec, wanted.layout)
     if wanted.size:
         raise SourceError(
             f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and "
@@ -198,9 +198,14 @@ def _check_arrays(spec: str, wanted: Wanted) -> None:
             )
 
 
-def _check_layout(spec: str, wanted: Wanted) -> None:
-    if wanted.layout:
+def check_layout(spec: str, layout: Layout | None) -> None:
+    """Whether no order of axes is given, where it would mean nothing.
+
+    Raises:
+        SourceError: one is.
+    """
+    if layout:
         raise SourceError(
-            f"--layout {wanted.layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; "
-            "leave it out"
+            f"--layout {layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; leave "
+            "it out"
         )

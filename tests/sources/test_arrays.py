@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vouch.sources.arrays import read_npz
 from vouch.sources.errors import SourceError
+from vouch.sources.wanted import Wanted
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
 LABELS = np.array([3, 12, 3, 5])
@@ -204,24 +205,24 @@ COLOUR = np.arange(4 * 5 * 6 * 3, dtype=np.uint16).astype(np.uint8).reshape(4, 5
 @pytest.mark.parametrize(
     ("stored", "layout", "expected", "said"),
     [
-        (COLOUR, "", COLOUR, ""),
-        (COLOUR.transpose(0, 3, 1, 2), "", COLOUR, "N C H W, channels first"),
-        (np.asfortranarray(COLOUR), "", COLOUR, ""),
-        (COLOUR[..., :1], "", COLOUR[..., 0], ""),
-        (COLOUR.transpose(0, 3, 1, 2)[:, :1], "", COLOUR[..., 0], "channels first"),
+        (COLOUR, None, COLOUR, ""),
+        (COLOUR.transpose(0, 3, 1, 2), None, COLOUR, "N C H W, channels first"),
+        (np.asfortranarray(COLOUR), None, COLOUR, ""),
+        (COLOUR[..., :1], None, COLOUR[..., 0], ""),
+        (COLOUR.transpose(0, 3, 1, 2)[:, :1], None, COLOUR[..., 0], "channels first"),
         (COLOUR[:, :3, :3].transpose(0, 3, 1, 2), "nchw", COLOUR[:, :3, :3], "channels first"),
         (COLOUR[:, :3, :3], "nhwc", COLOUR[:, :3, :3], ""),
-        (COLOUR[:, :4, :4, 0].reshape(4, 16), "", COLOUR[:, :4, :4, 0], "rows of numbers, taken as 4 x 4 pixels"),
-        (COLOUR.astype(np.int64), "", COLOUR, "int64, 0 to 255, taken as 8 bits"),
-        (COLOUR.astype(np.float32), "", COLOUR, "float32, 0 to 255, taken as 8 bits"),
-        (COLOUR / 255, "", COLOUR, "float64, 0 to 1, taken as 0 to 255"),
-        ((COLOUR / 255).astype(np.float16), "", COLOUR, "float16, 0 to 1, taken as 0 to 255"),
-        (COLOUR > 99, "", np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
+        (COLOUR[:, :4, :4, 0].reshape(4, 16), None, COLOUR[:, :4, :4, 0], "rows of numbers, taken as 4 x 4 pixels"),
+        (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, taken as 8 bits"),
+        (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, taken as 8 bits"),
+        (COLOUR / 255, None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
+        ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, taken as 0 to 255"),
+        (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
     ],
 )
 def test_images_in_any_form(tmp_path: Path, stored: np.ndarray, layout: Any, expected: np.ndarray, said: str) -> None:
     """Axes in either order, a channel alone, rows of numbers, and numbers of other types where they are exact."""
-    source = read_npz("data.npz", write(tmp_path, images=stored, labels=LABELS), layout=layout)
+    source = read_npz("data.npz", write(tmp_path, images=stored, labels=LABELS), wanted=Wanted(layout=layout))
 
     images = source.splits["all"].images
     assert images.dtype == np.uint8
