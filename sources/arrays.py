@@ -13,7 +13,7 @@ import numpy as np
 from vouch.bundle.multi_label import Task
 from vouch.bundle.npz import Header, Npz
 from vouch.sources.array_images import read_images
-from vouch.sources.array_keys import EXPECTED, Keys, keys_of
+from vouch.sources.array_keys import EXPECTED, Keys, Pair, keys_of
 from vouch.sources.array_labels import as_labels
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
@@ -46,8 +46,10 @@ def read_npz(name: str, path: Path, task: Task | None = None, wanted: Wanted = N
     except MemoryError:
         raise
     except Exception as err:  # numpy and zipfile raise a dozen types for broken, hostile or pickled content
-        reason = "it holds Python objects" if "Object arrays" in str(err) else str(err) or type(err).__name__
-        raise SourceError(f"{path} is not an .npz file that can be read: {reason}; save it with numpy.savez") from err
+        reason, advice = str(err) or type(err).__name__, "save it with numpy.savez"
+        if "Object arrays" in reason:
+            reason, advice = "it holds Python objects", "save words as numpy strings, by astype(str)"
+        raise SourceError(f"{path} is not an .npz file that can be read: {reason}; {advice}") from err
 
 
 def _opened(path: Path, file: BinaryIO) -> Npz:
@@ -57,7 +59,7 @@ def _opened(path: Path, file: BinaryIO) -> Npz:
 
 
 def _read(name: str, path: Path, npz: Npz, task: Task | None, wanted: Wanted) -> Source:
-    keys = keys_of(npz.names(), str(path))
+    keys = _without_names(npz) or keys_of(npz.names(), str(path))
     headers = {split: (pair.images, npz.header(pair.images)) for split, pair in keys.pairs.items()}
     label_headers = {split: (pair.labels, npz.header(pair.labels)) for split, pair in keys.pairs.items()}
     for array, header in (*headers.values(), *label_headers.values()):
@@ -70,6 +72,15 @@ def _read(name: str, path: Path, npz: Npz, task: Task | None, wanted: Wanted) ->
     words = keys.in_words() + said_of_labels + said_of_images
     notes = [how_taken(keys.splits)] if any(called != split for called, split in keys.splits.items()) else []
     return replace(source, notes=(*notes, *([f"{path.name}: {'; '.join(words)}"] if words else [])))
+
+
+def _without_names(npz: Npz) -> Keys | None:
+    """The two arrays that numpy.savez was given without names, where their axes tell them apart."""
+    if sorted(npz.names()) != ["arr_0", "arr_1"]:
+        return None
+    by_axes = sorted(npz.names(), key=lambda name: len(npz.header(name).shape))
+    labels, images = (len(npz.header(name).shape) for name in by_axes)
+    return Keys({"all": Pair(by_axes[1], by_axes[0])}, {}, ()) if labels <= 2 < images else None
 
 
 def _check_size(path: Path, array: str, header: Header) -> None:

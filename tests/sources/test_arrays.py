@@ -142,7 +142,9 @@ def test_arrays_are_found_by_the_names_that_people_use(tmp_path: Path, keys: tup
     assert re.fullmatch("splits: .* as fit, .* as validation", source.notes[0])
 
 
-@pytest.mark.parametrize("keys", [("X", "y"), ("data", "target"), ("Images", "LABELS"), ("image", "label")])
+@pytest.mark.parametrize(
+    "keys", [("X", "y"), ("data", "target"), ("Images", "LABELS"), ("image", "label"), ("arr_0", "arr_1")]
+)
 def test_two_arrays_are_not_split(tmp_path: Path, keys: tuple[str, str]) -> None:
     """Whatever they are called."""
     source = read_npz("data.npz", write(tmp_path, **dict(zip(keys, (IMAGES, LABELS), strict=True))))
@@ -216,6 +218,7 @@ COLOUR = np.arange(4 * 5 * 6 * 3, dtype=np.uint16).astype(np.uint8).reshape(4, 5
         (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, taken as 8 bits"),
         (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, taken as 8 bits"),
         (COLOUR / 255, None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
+        (np.round(COLOUR / 255, 3), None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
         ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, taken as 0 to 255"),
         (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
     ],
