@@ -27,7 +27,8 @@ from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
 from vouch.cli.stopping import deaf_children, end_with_parent
 from vouch.sources.errors import SourceError
-from vouch.sources.images import Images, batch_rows
+from vouch.sources.images import Images, batch_rows, rows_of
+from vouch.sources.left_out import are_few
 from vouch.sources.origins import ORIGIN, Origin, origin_of
 from vouch.sources.rewriting import as_callers_send
 from vouch.sources.storage import available_memory, room_for
@@ -63,6 +64,8 @@ class ReadImages:
     """Shape (N,), as `ORIGIN` says."""
     sizes: frozenset[tuple[int, int]]
     """Heights and widths of the files."""
+    broken: dict[Path, str]
+    """Files that cannot be read, a few of all, with the reason of each; they have no row."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ class _Pass:
     """All files, gone through once under one guess."""
 
     images: Images
+    """Of the files that can be read, in their order; as many rows as there are files."""
     origins: np.ndarray
+    """Likewise."""
     contents: set[Content] = field(default_factory=set)
     broken: dict[Path, str] = field(default_factory=dict)
 
@@ -110,7 +115,8 @@ def read_images(
 
     Raises:
         SourceError: sizes that differ where none is given, images that fit neither into memory nor on the disk, or
-            files that cannot be decoded: one message counts them all and names up to 20, three with the reason.
+            more than a few files that cannot be decoded: one message counts them all and names up to 20, three with
+            the reason.
     """
 
     def settings_for(contents: set[Content]) -> PixelSettings:
@@ -128,7 +134,8 @@ def read_images(
         del done.images  # its room is needed
         done = _decode_all(folder, paths, again, means, settings_for)
     sizes = frozenset((content.height, content.width) for content in done.contents)
-    return ReadImages(done.images, done.origins, sizes)
+    read = slice(0, len(paths) - len(done.broken))
+    return ReadImages(rows_of(done.images, read), done.origins[read], sizes, done.broken)
 
 
 def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> PixelSettings:
@@ -139,9 +146,7 @@ def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> Pix
     """
     sizes = {(content.height, content.width) for content in contents}
     if wanted.size is None and len(sizes) > 1:
-        found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
-        more = ", ..." if len(sizes) > 3 else ""
-        raise SourceError(f"the images in {folder} differ in size ({found}{more}); pass --size HxW for all")
+        raise SourceError(f"the images in {folder} {differing_sizes(sizes)}")
     height, width = wanted.size or next(iter(sizes))
     channels = wanted.channels or (3 if any(content.colour for content in contents) else 1)
     return PixelSettings(
@@ -150,6 +155,23 @@ def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> Pix
         channels=None if channels == 1 else channels,
         bits=wanted.bits,
         ground=wanted.ground,
+    )
+
+
+def differing_sizes(sizes: set[tuple[int, int]]) -> str:
+    """That they differ, and what can be done about it.
+
+    Args:
+        sizes: heights and widths as they are upright, two or more.
+    """
+    found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
+    more = ", ..." if len(sizes) > 3 else ""
+    side = min(max(size) for size in sizes)
+    across = any((width, height) in sizes for height, width in sizes if height != width)
+    turned = "; some are as high as others are wide: turn them, or make all of them square" if across else ""
+    return (
+        f"differ in size ({found}{more}){turned}; pass --size HxW for all, such as --size {min(side, 224)}: each is "
+        "resized to it, and stretched if its shape is another; crop or pad them before if that does harm"
     )
 
 
@@ -214,13 +236,14 @@ def _decode_all(
             if isinstance(outcome, str):
                 done.broken[paths[row]] = outcome
             else:
-                content, done.images[row], done.origins[row] = outcome
+                read = row - len(done.broken)
+                content, done.images[read], done.origins[read] = outcome
                 if content not in done.contents:
                     done.contents.add(content)
                     suits(done.contents)
             if row % PIECE == 0 or row + 1 == len(paths):
                 show(row + 1)
-    if done.broken:
+    if not are_few(len(done.broken), len(paths)):
         raise broken_files(folder, done.broken, len(paths))
     return done
 

@@ -8,15 +8,16 @@ import numpy as np
 
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.sources.decoding import read_images
+from vouch.sources.decoding import ReadImages, read_images
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.finding_lists import FoundLists, find_lists
+from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.images import rows_of
 from vouch.sources.label_lists import read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
-from vouch.sources.layout import SUFFIXES, list_files
-from vouch.sources.left_out import ALL_READ, LeftOut
+from vouch.sources.layout import list_files
+from vouch.sources.left_out import ALL_READ, LeftOut, check_strict
 from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
 from vouch.sources.survey import Check, Survey, no_check
@@ -27,62 +28,65 @@ from vouch.sources.wanted import NOTHING, Wanted
 class ListedFiles:
     """The image files of a folder with their labels, none of them read."""
 
+    folder: Path
     files: dict[SplitName, list[tuple[Path, tuple[str, ...]]]]
     """In the order of their names, or of the list."""
     task: Task
     """Whether each has exactly one label, or any number of them."""
-    warnings: tuple[str, ...]
-    """What is left out, a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about a list, a sentence each."""
     notes: tuple[str, ...] = ()
-    """How labels were taken, a sentence each."""
+    """How labels and splits were taken, a sentence each."""
     left_out: LeftOut = ALL_READ
     """What is among them and is not listed."""
 
 
-def list_image_folder(folder: Path, task: Task | None = None) -> ListedFiles:
+def list_image_folder(folder: Path, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> ListedFiles:
     """The image files in a folder, and what they are.
 
     Args:
         task: how the labels of a list are taken; None: as they are. Of class folders each image has one.
 
     Raises:
-        SourceError: no such layout, a class without an image, what `read_lists` raises, or labels that cannot be taken
-            so.
+        SourceError: no such layout, what `read_lists` raises, labels that cannot be taken so, or something that is
+            left out though that is not allowed.
         OSError: a folder cannot be read.
     """
-    found = find_lists(folder)
-    if found.lists:
-        return _of_lists(found, task)
+    listed = _list(folder, task, rules)
+    if rules.strict:
+        check_strict(str(folder), listed.left_out)
+    return listed
+
+
+def _list(folder: Path, task: Task | None, rules: FolderRules) -> ListedFiles:
+    if not rules.label_from and (found := find_lists(folder)).lists:
+        return _of_lists(folder, found, task)
     if task == "multi_label":
         raise one_label_alone(str(folder))
-    listing = list_files(folder)
+    listing = list_files(folder, rules)
     files: dict[SplitName, list[tuple[Path, tuple[str, ...]]]] = {
         split: [(path, (label,)) for path, label in part] for split, part in listing.files.items()
     }
-    return ListedFiles(files, "single_label", _left_out(folder, listing.left_out))
+    return ListedFiles(folder, files, "single_label", notes=listing.notes, left_out=listing.left_out)
 
 
 def read_image_folder(
     name: str,
-    folder: Path,
+    listed: ListedFiles,
     wanted: Wanted = NOTHING,
     exactly: PixelSettings | None = None,
-    task: Task | None = None,
     check: Check = no_check,
 ) -> Source:
-    """The source in a folder of images, with or without splits.
+    """The source that these files are.
 
     Args:
         wanted: what the images become, as far as it is asked for.
         exactly: what the images become, instead of what suits them all.
-        task: as `list_image_folder`.
         check: told what is known before any image is decoded; may raise.
 
     Raises:
-        SourceError: as `list_image_folder`, `read_images` and `check`.
-        OSError: a folder cannot be read.
+        SourceError: as `read_images` and `check`.
     """
-    listed = list_image_folder(folder, task)
     files = listed.files
     classes = ordered_classes(name, (label for part in files.values() for _, labels in part for label in labels))
     sizes = {split: len(part) for split, part in files.items()}
@@ -91,8 +95,24 @@ def read_image_folder(
         check(Survey(name, classes, listed.task, sizes, settings.shape))
 
     paths = [path for part in files.values() for path, _ in part]
-    read = read_images(folder, paths, wanted, exactly, check=check_all)
-    ends = np.cumsum([0, *sizes.values()]).tolist()
+    read = read_images(listed.folder, paths, wanted, exactly, check=check_all)
+    files = {split: [one for one in part if one[0] not in read.broken] for split, part in files.items()}
+    source = _source_of(name, replace(listed, files=files), read)
+    broken = [f"{path.relative_to(listed.folder)}: {reason}" for path, reason in sorted(read.broken.items())]
+    left_out = listed.left_out + LeftOut.of({"broken": broken})
+    return replace(
+        source,
+        warnings=listed.warnings + left_out.warnings(),
+        notes=listed.notes + left_out.notes(),
+        file_sizes=read.sizes,
+        left_out=left_out,
+    )
+
+
+def _source_of(name: str, listed: ListedFiles, read: ReadImages) -> Source:
+    """Of the files that were read, in their order."""
+    files, folder = listed.files, listed.folder
+    ends = np.cumsum([0, *map(len, files.values())]).tolist()
     rows = {split: slice(start, end) for split, (start, end) in zip(files, pairwise(ends), strict=True)}
     names = {
         split: Names(folder=folder, files=[path.relative_to(folder).as_posix() for path, _ in part])
@@ -110,11 +130,11 @@ def read_image_folder(
         }
         source = make_source(name, one, names)
     splits = {split: replace(part, origins=read.origins[rows[split]]) for split, part in source.splits.items()}
-    return replace(source, splits=splits, warnings=listed.warnings, notes=listed.notes, file_sizes=read.sizes)
+    return replace(source, splits=splits)
 
 
-def _of_lists(found: FoundLists, task: Task | None) -> ListedFiles:
-    listed = read_lists(found)
+def _of_lists(folder: Path, found: FoundLists, task: Task | None) -> ListedFiles:
+    listed = read_lists(folder, found)
     notes = tuple(listed.notes)
     warnings = tuple(listed.warnings)
     if listed.not_one and task == "single_label":
@@ -122,16 +142,8 @@ def _of_lists(found: FoundLists, task: Task | None) -> ListedFiles:
     if task == "multi_label" or listed.not_one:
         reason = f"because {listed.not_one}" if listed.not_one else "as was asked for"
         note = f"labels: an image may have any number of them, {reason}"
-        return ListedFiles(listed.splits, "multi_label", warnings, (note, *notes))
+        return ListedFiles(folder, listed.splits, "multi_label", warnings, (note, *notes), listed.left_out)
     paths = [one.path for one in found.lists.values()]
     where = str(paths[0]) if len(paths) == 1 else f"each {paths[0].name}"
     note = f"labels: one an image, as {where} has it for every file"
-    return ListedFiles(listed.splits, "single_label", warnings, (note, *notes))
-
-
-def _left_out(folder: Path, paths: list[Path]) -> tuple[str, ...]:
-    if not paths:
-        return ()
-    some = ", ".join(str(path.relative_to(folder)) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
-    things = "thing that is no image file" if len(paths) == 1 else "things that are no image files"
-    return (f"left out {len(paths):,} {things} among the classes of {folder} ({some}); expected {', '.join(SUFFIXES)}",)
+    return ListedFiles(folder, listed.splits, "single_label", warnings, (note, *notes), listed.left_out)

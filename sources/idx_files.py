@@ -16,8 +16,8 @@ from vouch.bundle.npz import METHODS, directory_bytes
 from vouch.sources import idx
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
+from vouch.sources.image_kinds import is_image
 from vouch.sources.labels import make_source
-from vouch.sources.layout import is_image
 from vouch.sources.split_names import how_taken, is_split, split_in, splits_of
 
 FILE_NAME = re.compile(r"(?P<prefix>.+)-(?P<kind>images(?=.idx3)|labels(?=.idx1))[-.]idx[31]-ubyte(\.gz)?")

@@ -4,6 +4,7 @@ What must hold for every source is checked here, once. Knows no file format.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
 
 MAX_CLASSES = 10_000
+NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 def make_source(
@@ -79,15 +81,13 @@ def make_multi_label_source(
 
 
 def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
-    """The distinct labels in natural order: numbers by their value, so 2 before 10.
+    """The distinct labels in the order in which people count: numbers by their value, so 2 before 10.
 
     Raises:
-        SourceError: fewer than two, more than 10,000, or one that cannot be written as text: empty, or with control
-            characters.
+        SourceError: none, more than 10,000, one that cannot be written as text (empty, or with control characters), or
+            two that people would read as the same.
     """
-    classes = sorted(
-        set(labels), key=lambda label: (re.sub(r"[0-9]+", lambda digits: digits[0].zfill(20), label), label)
-    )
+    classes = _as_counted(set(labels))
     for label in classes:
         if not is_class_name(label):
             raise SourceError(f"{source} has a class named {label!a}; expected a name of printable characters")
@@ -97,9 +97,45 @@ def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
         raise SourceError(
             f"{source} has {len(classes):,} classes; at most {MAX_CLASSES:,} are taken: leave some out, or group them"
         )
-    if len(classes) < 2:
-        raise SourceError(f"{source} has examples of one class, {classes[0]}; expected at least two classes")
+    _check_twins(source, classes)
     return tuple(classes)
+
+
+def one_class(source: str, classes: Sequence[str]) -> str:
+    """What is wrong with so few classes, of which nothing can be learned."""
+    return f"{source} has examples of one class, {classes[0]}; expected at least two classes"
+
+
+def _as_counted(labels: set[str]) -> list[str]:
+    """Where all are numbers, by their value; else each number in a name counts by its value."""
+    if all(NUMBER.fullmatch(label) for label in labels):
+        return sorted(labels, key=lambda label: (float(label), label))
+    return sorted(labels, key=lambda label: (re.sub("[0-9]+", lambda digits: digits[0].zfill(20), label), label))
+
+
+def _check_twins(source: str, classes: Iterable[str]) -> None:
+    """
+    Raises:
+        SourceError: two names differ in case, in how Unicode composes their letters, or in blanks alone.
+    """
+    seen: dict[str, str] = {}
+    for label in classes:
+        twin = seen.setdefault(_composed(" ".join(_composed(label).casefold().split())), label)
+        if twin is not label:
+            what = "blanks"
+            if _composed(label) == _composed(twin):
+                what = "how Unicode composes their letters"
+            elif _composed(label).casefold() == _composed(twin).casefold():
+                what = "case"
+            first, second = (ascii(one) if what.startswith("how") else repr(one) for one in (twin, label))
+            raise SourceError(
+                f"{source} has a class {first} and a class {second}, which differ in {what} alone; expected one name "
+                "for each class: rename the one or the other"
+            )
+
+
+def _composed(label: str) -> str:
+    return unicodedata.normalize("NFC", label)
 
 
 def one_label_alone(name: str) -> SourceError:

@@ -1,111 +1,248 @@
-"""Which image files a folder holds, and what its folders' names mean: classes, or splits with classes inside.
+"""What the folders of a folder of images mean: classes, or splits with classes inside. Lists files and reads none.
 
-Lists files and reads none.
+What is stray is left out and counted. Where folders could mean two things, that is an error which names both.
 """
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vouch.sources.errors import SourceError
-from vouch.sources.split_names import SplitName
+from vouch.sources.folder_rules import AS_IT_IS, FolderRules
+from vouch.sources.image_kinds import SUFFIXES
+from vouch.sources.label_pattern import labels_in, suggestion
+from vouch.sources.left_out import LeftOut, are_few, some
+from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, splits_of
+from vouch.sources.walk import Walk
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-SPLITS: dict[str, SplitName] = {
-    "fit": "fit",
-    "train": "fit",
-    "tune": "tune",
-    "validation": "validation",
-    "val": "validation",
-    "test": "validation",
+EXPECTED = "a folder for each class (LABEL/*.png), or these in a folder for each split (train/LABEL/*.png)"
+WITHOUT_LABELS = {
+    *("pred", "seg_pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "unsup", "unknown"),
+    *("images", "image", "imgs", "all"),
 }
-LAYOUTS = "<label>/*.png|jpg|jpeg or <split>/<label>/*.png|jpg|jpeg"
+"""Folders beside splits, or in a test split, whose images are left out."""
+DEEPEST = 8
+"""Folders that hold nothing but the next one."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder with a folder for each class holds."""
+    """What a folder of images holds."""
 
     files: dict[SplitName, list[tuple[Path, str]]]
     """The image files of each split, with their labels, in the order of their names."""
-    left_out: list[Path]
-    """What else stands in the classes' folders, hidden files and folders aside."""
+    left_out: LeftOut
+    notes: tuple[str, ...] = ()
+    """How splits were taken, a sentence each."""
 
 
-def list_files(folder: Path) -> Listing:
-    """The image files in a folder with a folder for each class.
+@dataclass
+class _Part:
+    """A folder whose folders are classes."""
+
+    folder: Path
+    classes: dict[str, list[Path]] = field(default_factory=dict)
+    """Each with at least one image."""
+    flat: list[Path] = field(default_factory=list)
+    """Images beside them."""
+
+    @property
+    def files(self) -> list[tuple[Path, str]]:
+        return [(path, label) for label, paths in self.classes.items() for path in paths]
+
+
+def list_files(folder: Path, rules: FolderRules = AS_IT_IS) -> Listing:
+    """The image files in a folder with a folder for each class, or whose names say their labels.
 
     Raises:
-        SourceError: neither layout, both at once, or a class folder without an image.
+        SourceError: no such layout, two at once, a class whose images are all of a kind that is not read, or labels
+            that cannot be found in names.
         OSError: a folder cannot be read.
     """
-    splits = split_folders(folder)
-    left_out: list[Path] = []
-    files = {split: _list_classes(path, left_out) for split, path in (splits or {"all": folder}).items()}
-    return Listing(files, left_out)
+    walk = Walk(folder)
+    folder, folders, images = _unwrapped(walk, folder)
+    names = _split_names(folders, rules)
+    if not names:
+        part = _read_part(walk, folder, folders, images, rules)
+        if not part.classes:
+            raise _no_class(part, walk, rules)
+        _leave_out(walk, part.flat)
+        return Listing({"all": part.files}, LeftOut.of(walk.left_out))
+    _leave_out(walk, [folder / name for name in images])
+    parts = {name: _read_split(walk, folder / name, rules) for name in names}
+    _check_others(walk, folder, names[0], [name for name in folders if name not in names])
+    labelled = _labelled(walk, folder, parts, rules)
+    splits = splits_of(labelled, str(folder))
+    files = {split: labelled[name].files for name, split in splits.items()}
+    return Listing(files, LeftOut.of(walk.left_out), (how_taken(splits),))
 
 
 def split_folders(folder: Path) -> dict[SplitName, Path]:
     """The folders in it that are named after splits; none where no name is a split's.
 
     Raises:
-        SourceError: splits stand beside other folders, or two of them mean the same.
+        SourceError: splits are beside other folders, or two of them mean the same.
         OSError: the folder cannot be read.
     """
-    tops = _folders_in(folder)
-    names = [name for name in tops if name.lower() in SPLITS]
-    if names and len(names) < len(tops):
-        others = ", ".join([name for name in tops if name not in names][:3])
-        raise SourceError(f"{folder} holds {names[0]}, a split, beside {others}; expected {LAYOUTS}, not both")
-    tested = any(name.lower() == "test" for name in names)
-    meaning = SPLITS | ({"val": "tune", "validation": "tune"} if tested else {})  # as train/val/test is used
-    splits = {meaning[name.lower()]: folder / name for name in names}
-    if len(splits) < len(names):
+    walk = Walk(folder)
+    folders, _ = walk.entries(folder)
+    names = _split_names(folders, AS_IT_IS)
+    if names:
+        _check_others(walk, folder, names[0], [name for name in folders if name not in names])
+    return {split: folder / name for name, split in splits_of(names, str(folder)).items()}
+
+
+def of_one_class(folder: Path, rules: FolderRules = AS_IT_IS) -> str:
+    """Where a folder holds one class: in words, what else may have been meant; empty where nothing is known."""
+    if rules.label_from:
+        return ""
+    walk = Walk(folder)
+    folders, _ = walk.entries(folder)
+    for name in folders:
+        inner, images = Walk(folder / name).entries(folder / name)
+        if len(inner) > 1 and not images:
+            return f"; if {some(inner)} are the classes, give {folder / name}"
+    return ""
+
+
+def _unwrapped(walk: Walk, folder: Path) -> tuple[Path, list[str], list[str]]:
+    """The folder with its folders and images; instead of one that holds nothing but a folder of splits, that one."""
+    folders, images = walk.entries(folder)
+    inner, inside, beside = folder, folders, images
+    for _ in range(DEEPEST):
+        if len(inside) != 1 or beside or is_split(inside[0]):
+            break
+        inner /= inside[0]
+        inside, beside = Walk(inner).entries(inner)
+    if inner == folder or not any(map(is_split, inside)):
+        return folder, folders, images
+    return inner, *walk.entries(inner)
+
+
+def _split_names(folders: Sequence[str], rules: FolderRules) -> list[str]:
+    named = [name for name in folders if is_split(name)]
+    meant = set(rules.classes) <= set(folders) and not set(rules.classes).isdisjoint(named)
+    return named if rules.splits and not meant else []
+
+
+def _read_split(walk: Walk, path: Path, rules: FolderRules) -> _Part:
+    """Of a split's folder; where that holds nothing but a folder of the same meaning, of that one."""
+    if not walk.enter(path):
+        return _Part(path)
+    folders, images = walk.entries(path)
+    while len(folders) == 1 and not images and is_split(folders[0]) and walk.enter(path / folders[0]):
+        path /= folders[0]
+        folders, images = walk.entries(path)
+    if not folders and not images:
+        walk.leave_out("empty_folder", path)
+    return _read_part(walk, path, folders, images, rules)
+
+
+def _read_part(walk: Walk, path: Path, folders: Sequence[str], images: Sequence[str], rules: FolderRules) -> _Part:
+    part = _Part(path, flat=[path / name for name in images])
+    below = {name: _images_of(walk, path / name) for name in folders if walk.enter(path / name)}
+    if rules.label_from:
+        part.flat += [one for paths in below.values() for one in paths]
+        return _labelled_by_names(walk, part, rules.label_from)
+    part.classes = {label: paths for label, paths in below.items() if paths}
+    return part
+
+
+def _images_of(walk: Walk, folder: Path) -> list[Path]:
+    """All below it.
+
+    Raises:
+        SourceError: there is none, but there are images of kinds that are not read.
+    """
+    others = len(walk.left_out["other_kind"])
+    images = [folder / name for name in walk.images_below(folder)]
+    if not images and (unread := walk.left_out["other_kind"][others:]):
         raise SourceError(
-            f"{folder} has two folders for one split among {', '.join(names)}; expected fit, tune and validation"
+            f"the class {folder} has no image that can be read: it holds {some(unread)}; expected files in "
+            f"{', '.join(SUFFIXES)}"
         )
-    return splits
+    return images
 
 
-def is_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image: not hidden, and of one of the endings."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _labelled_by_names(walk: Walk, part: _Part, pattern: str) -> _Part:
+    labels = labels_in(pattern, [path.relative_to(part.folder).as_posix() for path in part.flat])
+    found = _Part(part.folder)
+    without: list[Path] = []
+    for path, label in zip(part.flat, labels, strict=True):
+        if label is None:
+            without.append(path)
+        else:
+            found.classes.setdefault(label, []).append(path)
+    if not found.classes:
+        return part
+    if not are_few(len(without), len(part.flat)):
+        raise _no_label(pattern, part.folder, without, len(part.flat))
+    _leave_out(walk, without)
+    return found
 
 
-def images_below(folder: Path) -> Iterator[str]:
-    """The image files at any depth, as paths from the folder on with `/` between; hidden folders are left out."""
-    for path, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = "" if Path(path) == folder else f"{Path(path).relative_to(folder).as_posix()}/"
-        yield from (prefix + name for name in sorted(files) if is_image(name))
+def _check_others(walk: Walk, folder: Path, split: str, others: Sequence[str]) -> None:
+    """What is beside the folders of splits: without an image, or without labels.
 
-
-def _list_classes(folder: Path, left_out: list[Path]) -> list[tuple[Path, str]]:
-    classes = _folders_in(folder)
-    if not classes:
-        raise SourceError(f"{folder} holds {_contents(folder)} and no folder of a class's images; expected {LAYOUTS}")
-    files: list[tuple[Path, str]] = []
-    for label in classes:
-        path = folder / label
-        with os.scandir(path) as entries:
-            visible = {entry.name: entry.is_dir() for entry in entries if not entry.name.startswith(".")}
-        images = sorted(name for name, is_folder in visible.items() if is_image(name) and not is_folder)
-        left_out += (path / name for name in sorted(visible.keys() - set(images)))
-        if not images:
-            suffixes = ", ".join(SUFFIXES)
+    Raises:
+        SourceError: it may be a class.
+    """
+    for name in others:
+        inner = folder / name
+        images = [inner / path for path in walk.images_below(inner)] if walk.enter(inner) else []
+        if images and name.lower() not in WITHOUT_LABELS:
             raise SourceError(
-                f"the class {path} has no image: it holds {_contents(path)}; expected files in {suffixes}"
+                f"{folder} holds {split}, a split, beside {some(others)}; expected either splits or classes: move "
+                "the others away, or pass --no-splits if all of them are classes"
             )
-        files += ((path / name, label) for name in images)
-    return files
+        _leave_out(walk, images)
 
 
-def _folders_in(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: FolderRules) -> dict[str, _Part]:
+    """Those that have classes; images of a test split that has none are left out, beside one that is trained on.
+
+    Raises:
+        SourceError: another split has images and no class, or none has an image.
+    """
+    labelled = {name: part for name, part in parts.items() if part.classes}
+    fitted = any(splits_of([name], str(folder))[name] == "fit" for name in labelled)
+    for name, part in parts.items():
+        if fitted and is_test(name) and _has_no_labels(part):
+            labelled.pop(name, None)
+            _leave_out(walk, [path for path, _ in part.files])
+        elif part.flat and not part.classes:
+            raise _no_class(part, walk, rules)
+        _leave_out(walk, part.flat)
+    if not labelled:
+        raise SourceError(f"{folder} holds no image in {some(list(parts))}; expected {EXPECTED}")
+    return labelled
 
 
-def _contents(folder: Path) -> str:
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208  # names alone
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "") or "nothing"
+def _has_no_labels(part: _Part) -> bool:
+    """Whether there is no class, or one whose name says that it is none, such as test/unknown."""
+    return all(is_split(label) or label.lower() in WITHOUT_LABELS for label in part.classes) and len(part.classes) < 2
+
+
+def _leave_out(walk: Walk, images: Sequence[Path]) -> None:
+    for path in images:
+        walk.leave_out("unlabelled", path)
+
+
+def _no_class(part: _Part, walk: Walk, rules: FolderRules) -> SourceError:
+    if rules.label_from and part.flat:
+        return _no_label(rules.label_from, part.folder, part.flat, len(part.flat))
+    names = [path.name for path in part.flat] or [name for found in walk.left_out.values() for name in found]
+    hint = suggestion(names) if part.flat else ""
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return SourceError(
+        f"{part.folder} holds {', '.join(names[:3]) or 'nothing'}{more} and no folder of a class's images; expected "
+        f"{EXPECTED}, a labels.csv, or --label-from where names say labels" + (f": {hint}" if hint else "")
+    )
+
+
+def _no_label(pattern: str, folder: Path, without: Sequence[Path], total: int) -> SourceError:
+    return SourceError(
+        f"--label-from {pattern} finds no label in {len(without):,} of the {total:,} images in {folder} "
+        f"({some([path.name for path in without])}); expected one with a group that is the label, looked for in the "
+        "file's name, or in its path from there on if it has a slash"
+    )

@@ -25,10 +25,7 @@ SAID: dict[Reason, tuple[str, str]] = {
     "other_kind": ("image of a kind that is not read", "images of kinds that are not read"),
     "missing": ("file that a list names and that is not there", "files that a list names and that are not there"),
     "other_file": ("file that is no image", "files that are no images"),
-    "system": (
-        "hidden file or folder, or one that a system makes",
-        "hidden files and folders, or such as systems make",
-    ),
+    "system": ("hidden file, or one of the system", "hidden files, or files of the system"),
     "empty_folder": ("folder without an image", "folders without an image"),
     "dangling_link": ("link that leads to nothing", "links that lead to nothing"),
     "linked_again": ("link to a folder that is read already", "links to folders that are read already"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from vouch.sources import column_names
 from vouch.sources.column_names import listed, plain, tidy
-from vouch.sources.layout import is_image
+from vouch.sources.image_kinds import is_image
 from vouch.sources.listed_files import FilesOnDisk, count_found
 from vouch.sources.split_names import is_split
 from vouch.sources.text_tables import Rows, is_number

@@ -14,9 +14,12 @@ from vouch.sources.arrays import read_npz
 from vouch.sources.digits import load_digits
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source, check_chosen
+from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.folders import ListedFiles, list_image_folder, read_image_folder
 from vouch.sources.idx_files import find_sets, read_folder, read_zip
-from vouch.sources.labels import one_label_alone, ordered_classes
+from vouch.sources.labels import one_class, one_label_alone, ordered_classes
+from vouch.sources.layout import of_one_class
+from vouch.sources.left_out import check_strict
 from vouch.sources.mnist import load_mnist
 from vouch.sources.survey import Check, Survey, no_check
 from vouch.sources.tables import read_csv
@@ -28,12 +31,18 @@ NAMED = ("digits", "mnist")
 DIGITS = tuple("0123456789")
 """The classes of both."""
 ACCEPTED = (
-    "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (<label>/*.png, "
-    "<split>/<label>/*.png, or any with a labels.csv), of an .npz or of a .csv file"
+    "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (LABEL/*.png, "
+    "SPLIT/LABEL/*.png, any with a labels.csv, or any with --label-from), of an .npz or of a .csv file"
 )
 
 
-def load(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, check: Check = no_check) -> Source:
+def load(
+    spec: str,
+    wanted: Wanted = NOTHING,
+    task: Task | None = None,
+    check: Check = no_check,
+    rules: FolderRules = AS_IT_IS,
+) -> Source:
     """The labelled images that a `--data` argument names.
 
     Args:
@@ -43,58 +52,65 @@ def load(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, check: C
             of a transparent image wherever one is met, so it means something beside any source.
         task: how labels are taken; None: as they are.
         check: told what is known as soon as it is, for files of images before any is decoded; may raise.
+        rules: how a folder of images is read, as far as it is said.
 
     Raises:
         SourceError: there is no such source, it cannot be read, something is wanted that means nothing there, or the
-            labels cannot be taken so.
+            labels cannot be taken so; or something is left out though that is not allowed.
     """
-    return _speaking(spec, lambda: _taken(_load(spec, wanted, task, check), task))
+    return _speaking(spec, lambda: _taken(_load(spec, wanted, task, check, rules), task))
 
 
-def look(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, chosen: tuple[str, ...] = ()) -> None:
+def look(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> None:
     """Finds out what is wrong as far as names and lists tell: the content of no image and of no array is read.
 
     Args:
-        spec, wanted, task: as `load`.
-        chosen: classes that are to be there; empty for all.
+        spec, wanted, task, rules: as `load`.
 
     Raises:
-        SourceError: as `load`, or a class is not there.
+        SourceError: as `load`, a class is not there, or there is only one, of which nothing can be learned.
     """
-    _speaking(spec, lambda: _look(spec, wanted, task, chosen))
+    _speaking(spec, lambda: _look(spec, wanted, task, rules))
 
 
-def _look(spec: str, wanted: Wanted, task: Task | None, chosen: tuple[str, ...]) -> None:
-    if listed := list_files(spec, task):
+def _look(spec: str, wanted: Wanted, task: Task | None, rules: FolderRules) -> None:
+    if listed := list_files(spec, task, rules):
         labels = (label for part in listed.files.values() for _, labels in part for label in labels)
         known = ordered_classes(spec, labels)
+        if len(known) < 2:
+            raise SourceError(one_class(spec, known) + of_one_class(Path(spec), rules))
     else:
         _reader(spec, Path(spec), wanted, task)
         known = DIGITS if spec in NAMED else ()
         if known and task == "multi_label":
             raise one_label_alone(spec)
-    if chosen and known:
-        check_chosen(spec, known, chosen)
+    if rules.classes and known:
+        check_chosen(spec, known, rules.classes)
 
 
-def load_as(spec: str, pixels: PixelSettings | None, task: Task | None = None, layout: Layout | None = None) -> Source:
+def load_as(
+    spec: str,
+    pixels: PixelSettings | None,
+    task: Task | None = None,
+    layout: Layout | None = None,
+    rules: FolderRules = AS_IT_IS,
+) -> Source:
     """The same, with the images of a folder or a .csv file as a model takes them.
 
     Args:
         pixels: what the model takes; None where it is not known.
         task: the model's; likewise.
         layout: as in `Wanted`.
+        rules: as `load`.
     """
     wanted = Wanted(layout=layout)
-    if pixels is None or spec in NAMED:
-        return load(spec, wanted, task)
-    if is_image_folder(spec):
+    if pixels is not None and (listed := list_files(spec, task, rules)):
         check_layout(spec, wanted.layout)
-        return _speaking(spec, lambda: read_image_folder(spec, Path(spec), exactly=pixels, task=task))
-    if Path(spec).suffix.lower() in TABLES:
+        return _speaking(spec, lambda: read_image_folder(spec, listed, exactly=pixels))
+    if pixels is not None and Path(spec).suffix.lower() in TABLES:
         wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
-    source = load(spec, wanted, task)
-    return _with_one_channel(source) if pixels.channels == 1 else source
+    source = load(spec, wanted, task, rules=rules)
+    return _with_one_channel(source) if pixels is not None and pixels.channels == 1 else source
 
 
 def _with_one_channel(source: Source) -> Source:
@@ -119,16 +135,19 @@ def _taken(source: Source, task: Task | None) -> Source:
     return source
 
 
-def list_files(spec: str, task: Task | None = None) -> ListedFiles | None:
+def list_files(spec: str, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> ListedFiles | None:
     """The image files that a `--data` argument names, with their labels; None where it names arrays.
 
     Args:
-        task: as `load`.
+        task, rules: as `load`.
 
     Raises:
         SourceError: as `load`.
     """
-    return _speaking(spec, lambda: list_image_folder(Path(spec), task) if is_image_folder(spec) else None)
+    if not is_image_folder(spec):
+        _check_folder_rules(spec, rules)
+        return None
+    return _speaking(spec, lambda: list_image_folder(Path(spec), task, rules))
 
 
 def is_image_folder(spec: str) -> bool:
@@ -145,12 +164,15 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
         raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
 
 
-def _load(spec: str, wanted: Wanted, task: Task | None, check: Check) -> Source:
-    if is_image_folder(spec):
+def _load(spec: str, wanted: Wanted, task: Task | None, check: Check, rules: FolderRules) -> Source:
+    if listed := list_files(spec, task, rules):
         check_layout(spec, wanted.layout)
-        return read_image_folder(spec, Path(spec), wanted, task=task, check=check)
-    source = _reader(spec, Path(spec), wanted, task)()
-    check(Survey.of(source))
+        source = read_image_folder(spec, listed, wanted, check=check)
+    else:
+        source = _reader(spec, Path(spec), wanted, task)()
+        check(Survey.of(source))
+    if rules.strict:
+        check_strict(spec, source.left_out)
     return source
 
 
@@ -174,6 +196,12 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         _check_arrays(spec, replace(wanted, layout=None))
         return lambda: read_npz(spec, path, task, wanted)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
+
+
+def _check_folder_rules(spec: str, rules: FolderRules) -> None:
+    for flag, given in ((f"--label-from {rules.label_from}", rules.label_from), ("--no-splits", not rules.splits)):
+        if given:
+            raise SourceError(f"{flag} does not apply to {spec}: it is for folders of images; leave it out")
 
 
 def _meant(spec: str, path: Path) -> str:

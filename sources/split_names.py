@@ -60,6 +60,11 @@ def is_split(name: str) -> bool:
     return _place(name) is not None
 
 
+def is_test(name: str) -> bool:
+    """Whether a name means what is measured last: of such data the labels are not always given."""
+    return _place(name) == "last"
+
+
 def split_in(name: str) -> str:
     """The part of a longer name that means a split, as it is written there; empty where none does, or several do.
 
@@ -125,6 +130,6 @@ def _place(name: str, beside: set[str] = SET | CONTENT) -> Place | None:
 
 
 def _without_set(word: str) -> str:
-    """`trainset` gives `train`."""
-    bare = re.sub("(dataset|set|data)$", "", word)
+    """`trainset` gives `train`, `test1` too."""
+    bare = re.sub("(dataset|set|data|[0-9])$", "", word)
     return bare if bare in PLACES else word

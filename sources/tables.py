@@ -12,8 +12,8 @@ import numpy as np
 
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
+from vouch.sources.image_kinds import is_image
 from vouch.sources.labels import make_source
-from vouch.sources.layout import is_image
 from vouch.sources.split_names import SplitName, how_taken, splits_of
 from vouch.sources.table_columns import TableColumns, columns_of
 from vouch.sources.table_shape import TableShape, shape_of

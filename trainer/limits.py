@@ -9,7 +9,9 @@ import torch
 
 from vouch.bundle.manifest import MAX_LABEL_LENGTH
 from vouch.bundle.multi_label import Task
+from vouch.sources.errors import SourceError
 from vouch.sources.examples import check_chosen
+from vouch.sources.labels import one_class
 from vouch.sources.storage import available_memory, plan_room
 from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
@@ -41,9 +43,11 @@ def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) 
     """What is known to fail with these images.
 
     Raises:
-        SourceError: a class was chosen that is not there, or there is no room for the images.
+        SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
         TrainError: a graph over 2 GiB, more classes than a manifest holds, or less memory than fitting takes.
     """
+    if len(survey.classes) < 2:
+        raise SourceError(one_class(survey.name, survey.classes))
     if settings.chosen_classes:
         check_chosen(survey.name, survey.classes, settings.chosen_classes)
         survey = replace(survey, classes=settings.chosen_classes)

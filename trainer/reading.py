@@ -22,7 +22,11 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
         SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
     """
     source = load(
-        settings.data, settings.decoding, settings.task, lambda survey: check_survey(settings, survey, device)
+        settings.data,
+        settings.decoding,
+        settings.task,
+        lambda survey: check_survey(settings, survey, device),
+        settings.folder_rules,
     )
     if settings.chosen_classes:
         source = source.with_classes(settings.chosen_classes)
@@ -32,6 +36,8 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     read = Summary.of(source)
     for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
         say(line)
+    if not source.splits.keys() & {"validation", "all"}:
+        say(f"splits: none for validation, so {settings.validation_share:.0%} of fit is kept aside for it")
     source = replace(
         source,
         warnings=source.warnings

@@ -16,6 +16,8 @@ from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.bundle.training import Loss
 from vouch.cli.settings import CommandSettings, Flag
 from vouch.cli.sizes import bytes_in
+from vouch.sources.folder_rules import FolderRules
+from vouch.sources.label_pattern import check_pattern
 from vouch.sources.wanted import Layout, Wanted
 from vouch.trainer.kinds import Device, ModelKind, Quantize, RecipeName
 from vouch.trainer.learn.recipes import RecipeChoice
@@ -23,7 +25,8 @@ from vouch.trainer.learn.recipes import RecipeChoice
 MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
 NOT_DECIDING = (
-    *("models", "name", "json_output", "if_absent", "resume", "remove_checkpoints", "like", "device", "memory"),
+    *("models", "name", "json_output", "strict", "if_absent", "resume", "remove_checkpoints", "like", "device"),
+    "memory",
 )
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
@@ -58,14 +61,22 @@ class TrainSettings(CommandSettings):
 
     data: Annotated[str, Flag("DATA", positional=True)] = "digits"
     """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
-    fetched), or a path: a folder of IDX files, a folder of images (LABEL/*.png or SPLIT/LABEL/*.png), an .npz or
-    a .csv file."""
+    fetched), or a path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any with a labels.csv;
+    any with --label-from), a folder of IDX files, an .npz or a .csv file."""
     model: ModelKind = "cnn"
     """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions)."""
     recipe: RecipeName = "default"
     """How it is trained: default, or best, a wider cnn that takes about twice as long."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
+    label_from: Annotated[str, Flag("REGEX")] = ""
+    """Labels come from the names of a folder's files: what the group of this expression finds, such as '^([a-z]+)'
+    for cat.0.png; with a slash in it, it is looked for in the path."""
+    splits: bool = True
+    """Folders named like splits (train, val, test, ...) are splits; --no-splits: they are classes."""
+    strict: bool = False
+    """What else is among a folder's images, and images that cannot be read, are an error; else they are left out and
+    counted."""
     size: Annotated[str, Flag("HxW")] = ""
     """Resize a folder's images to this height and width; 64 is 64x64. Needed where they differ in size."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
@@ -105,7 +116,7 @@ class TrainSettings(CommandSettings):
     tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05
     """Share of the training images kept aside to choose the epoch by."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
-    """Share of all images kept aside to count the claim on, where the data has no validation split of its own."""
+    """Share of the images kept aside to count the claim on, where the data has no validation split of its own."""
     leave_out_small_classes: bool = False
     """Leave out classes with too few images to be in every split, instead of ending; they are named and counted."""
     allow_duplicates: bool = False
@@ -187,6 +198,13 @@ class TrainSettings(CommandSettings):
         digits = f"#{value.removeprefix('#')}"
         return {colour: name for name, colour in GROUNDS.items()}.get(digits, value if value in GROUNDS else digits)
 
+    @field_validator("label_from")
+    @classmethod
+    def _has_one_group(cls, value: str) -> str:
+        if value:
+            check_pattern(value)
+        return value
+
     @model_validator(mode="after")
     def _one_label_or_any_number(self) -> "TrainSettings":
         if self.multi_label and self.single_label:
@@ -243,6 +261,11 @@ class TrainSettings(CommandSettings):
         return Wanted(
             self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground), self.layout, self.memory
         )
+
+    @property
+    def folder_rules(self) -> FolderRules:
+        """How a folder of images is read."""
+        return FolderRules(self.label_from, self.splits, self.chosen_classes, self.strict)
 
     @property
     def model_name(self) -> str:

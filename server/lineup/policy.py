@@ -37,6 +37,8 @@ class Known:
     """Version -> why workers cannot serve it."""
     running: frozenset[int] = frozenset()
     """Versions that a worker serves now."""
+    served: int = 0
+    """The version that a worker served last as the live one; it may be about to be replaced. 0: none has."""
     held: frozenset[int] = frozenset()
     """Versions whose files are held open: a new worker needs their folder no more than one that serves them."""
     pinned: int = 0
@@ -91,7 +93,7 @@ def choice(known: Known) -> Choice:
             back[version] = why
             continue
         best = best or version
-        if version in known.running or not _rivals(known, version) - known.put_off:
+        if version in known.running | {known.served} or not _rivals(known, version) - known.put_off:
             return Choice(version, best, back)
     there = {one for one in known.verified if known.can_be_served(one)}
     return Choice(max(there & known.running, default=0), best, back)

@@ -81,6 +81,7 @@ class Published:
             refused=one.refused,
             casualties=one.casualties,
             running=running,
+            served=self.served.get(name, 0),
             held=held,
             pinned=self._pins.get(name, 0),
             claimed=one.claimed,

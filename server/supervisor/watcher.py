@@ -189,7 +189,8 @@ class Watcher:
         path, key = self._path(name, version), (name, version)
         seen = await asyncio.to_thread(fingerprint, path)
         try:
-            verdict, claims = await asyncio.gather(self._verdict(path), self._claims(path, key))
+            verdict = await self._verdict(path)
+            claims = await self._claims(path, key)  # one process at a time: each has its bound on memory
         except (DomainError, BundleError, OSError) as err:
             if isinstance(err, Undecided) or is_passing(err):
                 self._try_again_later(key, err)

@@ -79,6 +79,7 @@ def test_a_number_is_not_given_again(models: ModelsFolder) -> None:
 
     for version in models.versions("pets"):
         shutil.rmtree(models.path / "pets" / str(version))
+    assert (models.contents(), models.names()) == ({"pets": []}, []), "an emptied model, for servers"
 
     assert publish_made_up(models).manifest.version == 5
 

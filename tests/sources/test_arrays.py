@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vouch.sources.arrays import read_npz
 from vouch.sources.errors import SourceError
+from vouch.sources.image_file import ImageFile
 from vouch.sources.wanted import Wanted
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
@@ -316,3 +317,12 @@ def test_a_folder_called_npz_is_a_source_error(tmp_path: Path) -> None:
     """What the system refuses to read is said in one sentence."""
     with pytest.raises(SourceError, match="cannot be read: Is a directory"):
         read_npz("data.npz", tmp_path)
+
+
+def test_images_that_would_take_much_memory_lie_in_a_file(tmp_path: Path) -> None:
+    """The same pixels, read in pieces and never all at once."""
+    path = write(tmp_path, images=IMAGES, labels=LABELS)
+    found = read_npz("data.npz", path, wanted=Wanted(memory=0)).splits["all"].images
+
+    assert isinstance(found, ImageFile)
+    np.testing.assert_array_equal(found[:], IMAGES, strict=True)

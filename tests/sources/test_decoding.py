@@ -59,14 +59,31 @@ def test_several_processes_read_what_one_reads(tmp_path: Path) -> None:
 def test_broken_images_are_counted_in_one_message(tmp_path: Path, worth_processes_s: float) -> None:
     """Whoever decodes them: those that this process met and those of the others together."""
     paths = write(tmp_path, noise(200, 4, 4))
-    for row in (3, 50, 120, 199):
+    for row in (3, 50, 120, 121, 130, 199):
         paths[row].write_bytes(paths[row].read_bytes()[:45])
 
     with pytest.raises(
-        SourceError, match=r"4 of the 200 .*a/00003\.png: .*; a/00050\.png: .*; a/00120\.png: .*; also a/00199"
+        SourceError,
+        match=r"6 of the 200 .*a/00003\.png: .*; a/00050\.png: .*; a/00120\.png: .*; also a/00121.*a/00199",
     ):
         read_images(tmp_path, paths, worth_processes_s=worth_processes_s)
     assert active_children() == []
+
+
+@pytest.mark.usefixtures("_two_cores")
+@pytest.mark.parametrize("worth_processes_s", [ONE, SEVERAL])
+def test_a_few_broken_images_have_no_row(tmp_path: Path, worth_processes_s: float) -> None:
+    """The others keep their order, whoever decodes them; up to five are a few, and up to 1 %."""
+    images = noise(200, 4, 4)
+    paths = write(tmp_path, images)
+    broken = [0, 50, 51, 120, 199]
+    for row in broken:
+        paths[row].write_bytes(b"")
+
+    read = read_images(tmp_path, paths, worth_processes_s=worth_processes_s)
+
+    np.testing.assert_array_equal(read.images, np.delete(images, broken, axis=0))
+    assert (len(read.origins), list(read.broken)) == (195, [paths[row] for row in broken])
 
 
 @pytest.mark.usefixtures("_two_cores")

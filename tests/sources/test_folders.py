@@ -8,8 +8,16 @@ from PIL import Image
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode
 from vouch.sources.errors import SourceError
-from vouch.sources.folders import read_image_folder
-from vouch.sources.wanted import Wanted
+from vouch.sources.examples import Source
+from vouch.sources.folder_rules import AS_IT_IS, FolderRules
+from vouch.sources.folders import list_image_folder, read_image_folder
+from vouch.sources.load import load
+from vouch.sources.wanted import NOTHING, Wanted
+
+
+def read(folder: Path, wanted: Wanted = NOTHING, rules: FolderRules = AS_IT_IS) -> Source:
+    """As a training reads it."""
+    return read_image_folder("here", list_image_folder(folder, rules=rules), wanted)
 
 
 def save(path: Path, value: int | tuple[int, int, int] = 0, size: tuple[int, int] = (4, 3)) -> None:
@@ -24,7 +32,7 @@ def test_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
     save(tmp_path / "10" / "a.png", 10)
     save(tmp_path / "9" / "c.PNG", 30)
 
-    source = read_image_folder("here", tmp_path)
+    source = read(tmp_path)
 
     assert (source.name, source.classes, list(source.splits)) == ("here", ("9", "10"), ["all"])
     assert source.splits["all"].labels.tolist() == [1, 1, 0]
@@ -49,7 +57,7 @@ def test_folders_named_after_splits_are_splits(tmp_path: Path, fit: str, tune: s
     save(tmp_path / tune / "cat" / "1.png", 3)
     save(tmp_path / validation / "dog" / "1.png", 4)
 
-    source = read_image_folder("here", tmp_path)
+    source = read(tmp_path)
 
     assert source.classes == ("cat", "dog")
     found = {split: (part.images[:][:, 0, 0].tolist(), part.labels.tolist()) for split, part in source.splits.items()}
@@ -61,7 +69,7 @@ def test_one_colour_image_makes_all_of_them_colour(tmp_path: Path) -> None:
     save(tmp_path / "a" / "1.png", 7)
     save(tmp_path / "b" / "1.png", (1, 2, 3))
 
-    source = read_image_folder("here", tmp_path)
+    source = read(tmp_path)
 
     assert source.splits["all"].images.shape == (2, 4, 3, 3)
     assert source.splits["all"].images[:][:, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
@@ -76,8 +84,8 @@ def test_pixels_are_those_that_the_server_would_decode(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         Image.fromarray(noise).save(tmp_path / name / "1.jpeg", exif=turned)
 
-    own_size = read_image_folder("here", tmp_path)
-    resized = read_image_folder("here", tmp_path, Wanted(size=(5, 6)))
+    own_size = read(tmp_path)
+    resized = read(tmp_path, Wanted(size=(5, 6)))
 
     assert own_size.splits["all"].images.shape == (2, 12, 9)
     expected = decode((tmp_path / "a" / "1.jpeg").read_bytes(), PixelSettings(height=5, width=6))
@@ -89,10 +97,25 @@ def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     save(tmp_path / "a" / "1.png", size=(4, 3))
     save(tmp_path / "b" / "1.png", size=(5, 3))
 
-    with pytest.raises(SourceError, match=r"differ in size \(4x3, 5x3\); pass --size HxW"):
-        read_image_folder("here", tmp_path)
+    with pytest.raises(SourceError, match=r"differ in size \(4x3, 5x3\); pass --size HxW for all, such as --size 4"):
+        read(tmp_path)
 
-    assert read_image_folder("here", tmp_path, Wanted(size=(2, 2))).splits["all"].images.shape == (2, 2, 2)
+    assert read(tmp_path, Wanted(size=(2, 2))).splits["all"].images.shape == (2, 2, 2)
+
+
+def test_photos_that_are_turned_by_their_metadata_have_one_size(tmp_path: Path) -> None:
+    """EXIF orientation is obeyed before sizes are compared; those that are truly turned are said to be."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        Image.new("L", (16, 24)).save(tmp_path / label / "1.jpeg")
+        Image.new("L", (24, 16)).save(tmp_path / label / "2.jpeg", exif=turned)
+
+    assert read(tmp_path).splits["all"].images.shape == (4, 24, 16)
+    Image.new("L", (24, 16)).save(tmp_path / "a" / "3.jpeg")
+    with pytest.raises(SourceError, match=r"16x24, 24x16.*; some are as high as others are wide: turn them"):
+        read(tmp_path)
 
 
 def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -105,28 +128,36 @@ def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a" / "notes.txt").write_text("about")
     (tmp_path / "a" / "folder.png").mkdir()
 
-    source = read_image_folder("here", tmp_path)
+    source = read(tmp_path)
 
     assert len(source.splits["all"]) == 2
 
 
-def test_all_broken_images_are_reported_together(tmp_path: Path) -> None:
-    """One message counts them, names them and gives reasons for a few, whenever in reading they were found."""
-    for i in range(6):
+def test_a_few_broken_images_are_left_out_and_named(tmp_path: Path) -> None:
+    """The others are read as if these were not there, whatever is wrong with them; they are counted, with reasons."""
+    for i in range(8):
         save(tmp_path / "a" / f"{i}.png", i)
-    save(tmp_path / "b" / "1.png")
+    save(tmp_path / "b" / "1.png", 9)
+    whole = (tmp_path / "a" / "1.png").read_bytes()
     (tmp_path / "a" / "0.png").write_bytes(b"no image")
-    noise = np.random.default_rng(0).integers(0, 256, (4, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "a" / "1.png")
-    (tmp_path / "a" / "1.png").write_bytes((tmp_path / "a" / "1.png").read_bytes()[:-25])
+    (tmp_path / "a" / "1.png").write_bytes(whole[:-25])
     (tmp_path / "a" / "2.png").write_bytes(b"")
     (tmp_path / "a" / "3.png").unlink()
     (tmp_path / "a" / "3.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a" / "4.png").unlink()
+    os.mkfifo(tmp_path / "a" / "4.png")
 
-    with pytest.raises(
-        SourceError, match=r"4 of the 7 images .*a/0\.png: .*; a/1\.png: .*; a/2\.png: .*; also a/3\.png\)"
-    ):
-        read_image_folder("here", tmp_path)
+    source = read(tmp_path)
+
+    part = source.splits["all"]
+    assert ([int(image[0, 0]) for image in part.images], part.labels.tolist()) == ([5, 6, 7, 9], [0, 0, 0, 1])
+    assert [part.names[row] for row in range(4)] == ["a/5.png", "a/6.png", "a/7.png", "b/1.png"]
+    broken = source.left_out.by_reason["broken"]
+    assert (source.left_out.images, broken.count) == (5, 5)
+    assert [name.partition(": ")[0] for name in broken.names] == [f"a/{i}.png" for i in range(5)]
+    assert "link to nothing" in broken.names[3]
+    assert "no plain file" in broken.names[4]
+    assert source.warnings[0].startswith("left out 5 images that cannot be read (a/0.png: ")
 
 
 def test_of_very_many_broken_images_twenty_are_named(tmp_path: Path) -> None:
@@ -137,7 +168,7 @@ def test_of_very_many_broken_images_twenty_are_named(tmp_path: Path) -> None:
         (tmp_path / "a" / f"{i:02}.png").write_bytes(b"no image")
 
     with pytest.raises(SourceError, match=r"^30 of the 31 images .*; also a/03\.png, .*, a/19\.png and 10 more\)"):
-        read_image_folder("here", tmp_path)
+        read(tmp_path)
 
 
 def test_nothing_but_broken_images_is_reported_as_such(tmp_path: Path) -> None:
@@ -147,17 +178,7 @@ def test_nothing_but_broken_images_is_reported_as_such(tmp_path: Path) -> None:
         (tmp_path / name / "1.jpg").write_bytes(b"no image")
 
     with pytest.raises(SourceError, match=r"2 of the 2 images .* cannot be read"):
-        read_image_folder("here", tmp_path)
-
-
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """Something that is no file is broken, not read for ever."""
-    save(tmp_path / "a" / "1.png")
-    save(tmp_path / "b" / "1.png")
-    os.mkfifo(tmp_path / "b" / "2.png")
-
-    with pytest.raises(SourceError, match="no plain file"):
-        read_image_folder("here", tmp_path)
+        read(tmp_path)
 
 
 def test_images_that_fit_into_no_memory_are_refused(tmp_path: Path) -> None:
@@ -166,50 +187,35 @@ def test_images_that_fit_into_no_memory_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "b" / "1.png")
 
     with pytest.raises(SourceError, match="do not fit into memory; pass a smaller --size"):
-        read_image_folder("here", tmp_path, Wanted(size=(2**31, 2**31)))
+        read(tmp_path, Wanted(size=(2**31, 2**31)))
 
 
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ([], "holds nothing and no folder of a class's images; expected <label>"),
-        (["1.png", "2.png"], "holds 1.png, 2.png and no folder"),
-        (["train/1.png", "test/1.png"], "test holds 1.png and no folder of a class's images; .*<split>/<label>"),
-        (["a/1.png"], "of one class, a; expected at least two"),
-        (["train/a/1.png", "test/a/1.png"], "of one class, a"),
-        (["a/1.png", "b/1.gif", "b/2.gif", "b/3.bmp", "b/4.txt"], "class .*/b has no image: .*3.bmp and 1 more"),
-        (["a/1.png", "b/.hidden.png"], "class .*/b has no image: it holds nothing"),
-        (["train/a/1.png", "train/b/x.gif", "test/a/1.png", "test/b/1.png"], "class .*train/b has no image"),
-        (["train/a/1.png", "cat/1.png"], "holds train, a split, beside cat; .*not both"),
-        (["train/a/1.png", "val/a/1.png", "validation/a/1.png"], "two folders for one split among train, val"),
-        (["train/a/1.png", "fit/a/1.png"], "two folders for one split among fit, train"),
-        (["a/1.png", "b\n/1.png"], r"a class named 'b\\n'"),
-    ],
-)
-def test_a_folder_that_is_laid_out_otherwise_is_refused(tmp_path: Path, files: list[str], message: str) -> None:
-    """The message names the folder at fault and both layouts that are read."""
-    for name in files:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"") if path.suffix != ".png" else save(path)
+def test_strict_makes_an_error_of_what_is_left_out(tmp_path: Path) -> None:
+    """What lists tell is said before an image is read, what decoding tells after it."""
+    for label in ("a", "b"):
+        save(tmp_path / label / "1.png")
+    (tmp_path / "b" / "2.png").write_bytes(b"no image")
+    rules = FolderRules(strict=True)
 
-    with pytest.raises(SourceError, match=message):
-        read_image_folder("here", tmp_path)
+    with pytest.raises(SourceError, match=r"--strict, .*1 image that cannot be read \(b/2\.png: "):
+        load(str(tmp_path), rules=rules)
+    (tmp_path / "b" / "2.png").unlink()
+    assert len(load(str(tmp_path), rules=rules).splits["all"]) == 2
+    (tmp_path / "Thumbs.db").touch()
+    with pytest.raises(SourceError, match=r"--strict, .*1 hidden file, or one of the system \(Thumbs\.db\)"):
+        list_image_folder(tmp_path, rules=rules)
 
 
-def test_what_is_no_image_file_is_left_out_and_said(tmp_path: Path) -> None:
-    """Other endings and folders within a class are counted and named; hidden files are nobody's concern."""
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """Images in a warning, other things in a note; nothing is said where all was read."""
     for label in ("cat", "dog"):
         save(tmp_path / label / "1.png")
-        (tmp_path / label / ".hidden.webp").touch()
-    clean = read_image_folder("here", tmp_path).warnings
-    (tmp_path / "cat" / "2.webp").touch()
-    save(tmp_path / "dog" / "more" / "3.png")
-    source = read_image_folder("here", tmp_path)
+    clean = read(tmp_path)
+    (tmp_path / "cat" / "2.heic").touch()
+    (tmp_path / "cat" / "notes.txt").touch()
 
-    assert clean == ()
-    assert len(source.splits["all"]) == 2
-    assert source.warnings == (
-        f"left out 2 things that are no image files among the classes of {tmp_path} (cat/2.webp, dog/more); "
-        "expected .png, .jpg, .jpeg",
-    )
+    source = read(tmp_path)
+
+    assert (clean.warnings, clean.notes, clean.left_out.images) == ((), (), 0)
+    assert source.warnings == ("left out 1 image of a kind that is not read (cat/2.heic)",)
+    assert source.notes == ("left out 1 file that is no image (cat/notes.txt)",)

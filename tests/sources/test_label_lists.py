@@ -218,9 +218,9 @@ def test_a_list_wins_over_class_folders(tmp_path: Path) -> None:
     [
         (
             {"a.png": 1, "b.png": 2, "c.png": 3, "sub/d.png": 4},
-            r"left out 2 images in .*, not in its labels\.csv \(b\.png, sub/d\.png",
+            "left out 2 images that no list names (b.png, sub/d.png)",
         ),
-        ({"a.png": 1, "c.png": 3, "d.png": 4}, r"left out 1 image in .*, not in its labels\.csv \(d\.png"),
+        ({"a.png": 1, "c.png": 3, "d.png": 4}, "left out 1 image that no list names (d.png)"),
     ],
 )
 def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images: dict[str, int], named: str) -> None:
@@ -228,8 +228,8 @@ def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images
     source = load(str(with_list(tmp_path, "a.png,x;y\nc.png,x\n", images)))
 
     assert sorted(said_of(source)) == [1, 3]
-    (warning,) = source.warnings
-    assert re.search(named, warning)
+    assert source.warnings == (named,)
+    assert source.left_out.images == len(images) - 2
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,6 @@ def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images
         (b"a.png,\xff\xfe\n", ["is not a text file in UTF-8 .*; save it as CSV in UTF-8"]),
         ("a.png,x" + "y" * 200_000 + "\n", ["is not a CSV file: line 1: field larger"]),
         ("a.png,\nb.png,\n", ["no example of .* has a label; expected at least two classes"]),
-        ("a.png,x\nb.png,\n", ["of one class, x; expected at least two"]),
         ("a.png,x\nb.png,a\tb\n", [r"a class named 'a\\tb'"]),
     ],
 )
@@ -287,13 +286,16 @@ def test_a_file_that_a_list_names_must_be_one(tmp_path: Path) -> None:
 
 
 def test_listed_files_that_are_no_images_are_named(tmp_path: Path) -> None:
-    """As in folders of classes: all of them in one message."""
+    """As in folders of classes: a few are left out, counted and named."""
     folder = with_list(tmp_path, "a.png,x;y\nb.png,x\nnotes.txt,y\n")
     (folder / "notes.txt").write_text("no image")
     (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:40])
 
-    with pytest.raises(SourceError, match=r"2 of the 3 images .*b\.png: .*; notes\.txt: .*repair or remove"):
-        load(str(folder))
+    source = load(str(folder))
+
+    assert len(source.splits["all"]) == 1
+    assert set(source.left_out.by_reason) == {"broken", "unlisted"}  # the second is c.png
+    assert [name.partition(":")[0] for name in source.left_out.by_reason["broken"].names] == ["b.png", "notes.txt"]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_each_split_may_have_a_list(tmp_path: Path, fit: str, tune: str, validat
     assert said_of(source, "fit") == {1: {"b"}, 2: set()}
     assert said_of(source, "tune") == {11: {"a", "b"}}
     assert said_of(source, "validation") == {21: {"c"}}
-    assert len(source.warnings) == 2
+    assert source.left_out.by_reason["unlisted"].names == (f"{tune}/2.png", f"{validation}/2.png")
 
 
 def test_faults_of_all_splits_are_said_together(tmp_path: Path) -> None:
@@ -332,7 +334,7 @@ def test_faults_of_all_splits_are_said_together(tmp_path: Path) -> None:
         (["fit"], ["fit", "validation"], r"fit has a labels\.csv but validation has none; expected one a split"),
         (["test"], ["train", "val", "test"], r"test has a labels\.csv but train, val have none"),
         (["fit"], ["fit", "cat"], "holds fit, a split, beside cat"),
-        (["fit", "train"], ["fit", "train"], "two folders for one split among fit, train"),
+        (["fit", "train"], ["fit", "train"], "fit and train both mean fit"),
     ],
 )
 def test_lists_in_some_places_and_not_in_others_are_refused(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from vouch.sources.errors import SourceError
 from vouch.sources.labels import make_source, ordered_classes
+from vouch.sources.split_names import SplitName
 
 
 def images(count: int, *shape: int) -> np.ndarray:
@@ -13,9 +14,12 @@ def images(count: int, *shape: int) -> np.ndarray:
 
 def test_classes_of_all_splits_together_are_numbered_alike() -> None:
     """A label means the same class in every split, also where a split lacks a class."""
-    parts = {"fit": (images(2), np.array(["cat", "ant"])), "validation": (images(2), np.array(["dog", "cat"]))}
+    parts: dict[SplitName, tuple[np.ndarray, np.ndarray]] = {
+        "fit": (images(2), np.array(["cat", "ant"])),
+        "validation": (images(2), np.array(["dog", "cat"])),
+    }
 
-    source = make_source("pets", parts)  # type: ignore[arg-type]  # mypy widens the keys to str
+    source = make_source("pets", parts)
 
     assert source.classes == ("ant", "cat", "dog")
     assert source.splits["fit"].labels.tolist() == [1, 0]
@@ -51,10 +55,43 @@ def test_a_label_that_cannot_be_written_is_refused(label: str) -> None:
         ordered_classes("data", [label, "other"])
 
 
-def test_one_class_is_too_few() -> None:
-    """There is nothing to tell apart where all examples are of one class."""
-    with pytest.raises(SourceError, match="one class, 7; expected at least two"):
-        make_source("data", {"all": (images(2), np.array([7, 7]))})
+def test_one_class_is_a_source() -> None:
+    """Whether it is enough is a question of what is done with it."""
+    assert make_source("data", {"all": (images(2), np.array([7, 7]))}).classes == ("7",)
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered"),
+    [
+        (["10", "2", "1"], "1 2 10"),
+        (["1.5", "10", "-1", "2", "-10", "+3"], "-10 -1 1.5 2 +3 10"),
+        (["a10", "a2", "b"], "a2 a10 b"),
+        (["x", "10", "9", "-1"], "-1 9 10 x"),
+    ],
+)
+def test_labels_are_in_the_order_in_which_people_count(labels: list[str], ordered: str) -> None:
+    """Numbers by their value, below zero and with a point too."""
+    assert ordered_classes("data", labels) == tuple(ordered.split())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("Cat", "cat", "a class 'Cat' and a class 'cat', which differ in case alone"),
+        ("cafe\u0301", "caf\xe9", r"'cafe\\u0301' and a class 'caf\\xe9', which differ in how Unicode composes"),
+        ("CAF\xc9", "cafe\u0301", "which differ in case alone"),
+        ("big  cat", "big cat", "which differ in blanks alone"),
+    ],
+)
+def test_names_that_read_the_same_are_named(first: str, second: str, message: str) -> None:
+    """One class in two spellings is an error that shows both, wherever labels come from."""
+    parts: dict[SplitName, tuple[np.ndarray, np.ndarray]] = {
+        "fit": (images(2), np.array([first, "dog"])),
+        "validation": (images(2), np.array([second, "dog"])),
+    }
+
+    with pytest.raises(SourceError, match=message):
+        make_source("data", parts)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +139,12 @@ def test_columns_of_labels_are_classes_by_number() -> None:
 @pytest.mark.parametrize("other", [np.array([0, 1]), np.ones((2, 3), np.bool_)])
 def test_labels_of_two_forms_are_refused(other: np.ndarray) -> None:
     """One label an image in one split and columns in another, or columns of two widths, are no one task."""
-    parts = {"fit": (images(2), np.ones((2, 2), np.bool_)), "validation": (images(2), other)}
+    parts: dict[SplitName, tuple[np.ndarray, np.ndarray]] = {
+        "fit": (images(2), np.ones((2, 2), np.bool_)),
+        "validation": (images(2), other),
+    }
 
     with pytest.raises(
         SourceError, match=r"differ in form .*bool \(2, 2\) in fit, .* in validation; expected one form"
     ):
-        make_source("data", parts)  # type: ignore[arg-type]  # mypy widens the keys to str
+        make_source("data", parts)

@@ -6,7 +6,8 @@ from PIL import Image
 
 from vouch.sources import idx
 from vouch.sources.errors import SourceError
-from vouch.sources.load import load
+from vouch.sources.folder_rules import FolderRules
+from vouch.sources.load import load, look
 from vouch.sources.wanted import Wanted
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits.split import make_splits
@@ -244,3 +245,21 @@ def test_columns_of_an_array_are_one_label_where_every_row_has_one(tmp_path: Pat
             load(spec, task="single_label")
     else:
         assert load(spec, task="single_label").splits["all"].labels.tolist() == [0, 1, 2]
+
+
+def test_looking_refuses_one_class(tmp_path: Path) -> None:
+    """Nothing can be learned from it, though it can be read; a folder of classes below it is named."""
+    write_images(tmp_path / "data" / "pictures")
+
+    assert load(str(tmp_path / "data")).classes == ("pictures",)
+    with pytest.raises(SourceError, match="one class, pictures; .*; if 0, 1 are the classes, give"):
+        look(str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("rules", [FolderRules(label_from="(a)"), FolderRules(splits=False)])
+def test_rules_of_folders_are_refused_where_there_is_none(tmp_path: Path, rules: FolderRules) -> None:
+    """A flag that would have no effect is an error."""
+    spec = str(write_npz(tmp_path / "a.npz"))
+
+    with pytest.raises(SourceError, match=r"--(label-from \(a\)|no-splits) does not apply to .*a\.npz"):
+        load(spec, rules=rules)

@@ -220,7 +220,6 @@ def test_any_table_is_read_back_as_it_was(
         ("x" * 300 + ",0,0,0,0\n1,0,0,0,0\n", "name of up to 200 characters"),
         (",0,0,0,0\n1,0,0,0,0\n", "a class named ''"),
         ("a\0b,0,0,0,0\n1,0,0,0,0\n", r"a class named 'a\\x00b'"),
-        ("1,0,0,0,0\n1,9,9,9,9\n", "of one class, 1"),
         ("1," + "0" * 200_000 + "\n", "not a CSV file: field larger"),
     ],
 )
@@ -276,4 +275,4 @@ def test_arbitrary_text_gives_a_source_or_a_source_error(
     except SourceError:
         return
 
-    assert len(source.classes) >= 2
+    assert source.classes

@@ -17,7 +17,8 @@ def needed(source: Source) -> dict[SplitName, int]:
     """How many different images each class needs in each of the source's splits."""
     if "all" in source.splits:
         return {"all": IN_EVERY_SPLIT}
-    return {name: 2 if name == "fit" and "tune" not in source.splits else 1 for name in source.splits}
+    made = len({"tune", "validation"} - source.splits.keys())  # of fit
+    return {name: 1 + made if name == "fit" else 1 for name in source.splits}
 
 
 def without_small_classes(source: Source) -> tuple[Source, tuple[str, ...]]:

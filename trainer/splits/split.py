@@ -73,11 +73,11 @@ def make_splits(
 
     Args:
         tune_share: share of the images that are not validation's.
-        validation_share: share of all images, where the source does not split.
+        validation_share: share of all images, or of fit's, where the source has no validation split.
         balanced: whether classes will count the same, so that nobody has to be told how to make them.
 
     Raises:
-        TrainError: no validation split or nothing to fit; a class with no example in a split; or a validation image
+        TrainError: nothing to fit; a class with no example in a split; or a validation image
             among those trained on, unless `allow_duplicates`.
     """
     random = np.random.default_rng(seed)
@@ -86,6 +86,10 @@ def make_splits(
     if "all" in parts:
         _check_classes(source, equal, "the data", parts["all"].labels, at_least=3)
         parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, 2, random)
+    elif "fit" in parts and "validation" not in parts:
+        kept = 1 if "tune" in parts else 2
+        _check_classes(source, equal, "fit", parts["fit"].labels, at_least=kept + 1)
+        parts["fit"], parts["validation"] = _divide(parts["fit"], validation_share, kept, random)
     if missing := [name for name in ("fit", "validation") if name not in parts]:
         raise TrainError(f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}")
     if "tune" not in parts:

@@ -113,6 +113,7 @@ def test_what_is_served_and_what_is_verified_next(
         ("one of which nothing is known is", known({1, 2}, v2=GOOD, claimed={}), 0, (1,), {}),
         ("newer ones before older ones", known({1, 2, 3}, v2=BAD), 0, (3, 1), {}),
         ("what is served goes on meanwhile", known({1, 2}, v2=BAD, running={2}), 2, (1,), {}),
+        ("its worker is being replaced: it goes on", known({1, 2}, v2=BAD, served=2), 2, (1,), {}),
         ("what was served before, too", known({1, 2, 3}, v1=FAIR, v3=BAD + 40, running={1}), 1, (2,), {}),
         ("refused: it holds nothing back", known({1, 2}, v2=BAD, refused={1: "why"}), 2, (), {}),
         ("it cannot be verified now: nobody waits", known({1, 2}, v2=BAD, put_off=frozenset({1})), 2, (1,), {}),

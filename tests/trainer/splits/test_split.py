@@ -277,7 +277,7 @@ def test_files_are_called_by_their_names() -> None:
             of(all=Examples(different(1).repeat(9, axis=0), np.array([0, 1, 2] * 3))),
             "class .* has no examples in",
         ),
-        (of(fit=examples([0, 1, 2] * 2)), "made up has no validation split; it has fit"),
+        (of(fit=examples([0, 1, 2] * 2)), r"class a \(and 2 more\) has 2 examples in fit; it needs at least 3"),
         (of(validation=examples([0, 1, 2] * 2)), "made up has no fit split; it has validation"),
         (of(tune=examples([0, 1, 2] * 2)), "made up has no fit and no validation split; it has tune"),
     ],
@@ -307,3 +307,16 @@ def test_the_digests_tell_the_data() -> None:
     assert data_digest(turned) == data_digest(digests)
     assert data_digest(swapped) != data_digest(digests)
     assert data_digest(relabelled.digests()) != data_digest(digests)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_validation_split_that_is_missing_is_made_of_fit(tuned: bool) -> None:
+    """Its share of every class, and none of it stays in fit; a tune split that is there is left as it is."""
+    own = {"tune": examples([0, 1, 2], start=1000)} if tuned else {}
+
+    made = split(of(fit=HUNDRED, **own))
+
+    assert np.bincount(made.validation.labels).tolist() == [10, 6, 4]
+    assert not images_in(made.validation) & (images_in(made.fit) | images_in(made.tune))
+    assert len(made.fit) + len(made.tune) == 80 + 3 * tuned
+    assert not tuned or contents(made.tune) == contents(own["tune"])
