@@ -52,6 +52,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
             "data_digest": manifest.training.data_digest,
             "splits": {name: split.model_dump() for name, split in manifest.training.splits.items()},
             "libraries": manifest.training.libraries,
+            "circumstances": manifest.training.circumstances.model_dump(),
         },
     }
 
