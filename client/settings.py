@@ -74,10 +74,10 @@ class HealthSettings(WaitingSettings):
 
 
 class PredictSettings(WaitingSettings):
-    """Classify PNG and JPEG files; the server decodes and resizes them as training did."""
+    """Classify image files; the server decodes and resizes them as training did."""
 
     files: Annotated[list[str], Flag("FILE", positional=True)]
-    """PNG and JPEG files to classify, folders of them, or - for one on standard input."""
+    """PNG, JPEG, WebP, BMP, GIF and TIFF files to classify, folders of them, or - for one on standard input."""
     model: Annotated[str, Flag("NAME")] = ""
     """The model to ask; may be left out where one is served."""
     top: Annotated[int, Flag("K"), Field(ge=1, le=10_000)] = 3

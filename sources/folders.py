@@ -1,4 +1,4 @@
-"""Folders of PNG and JPEG files: a folder a class, or a `labels.csv` that gives each file its labels."""
+"""Folders of image files: a folder a class, or a `labels.csv` that gives each file its labels."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise

@@ -194,6 +194,21 @@ def add_bad_files(folder: Path) -> None:
     (folder / LABELS[2] / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(MAX_MESSAGE_BYTES))
 
 
+async def test_files_of_other_kinds_are_counted_too(serving: Serving, tmp_path: Path) -> None:
+    """Those that a server does not take are rewritten as PNG on their way."""
+    write_files(tmp_path / "data")
+    kinds = (("bmp", {}), ("gif", {}), ("tif", {}), ("webp", {"lossless": True}))
+    for row, path in enumerate(sorted((tmp_path / "data").rglob("*.png"))):
+        ending, options = kinds[row % len(kinds)]
+        Image.open(path).save(path.with_suffix(f".{ending}"), **options)
+        path.unlink()
+
+    found = await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+
+    assert found.served == Accuracy(correct=12, total=12)
+    assert found.left_out.images == 0
+
+
 async def test_a_file_that_is_refused_is_named_and_the_others_are_counted(serving: Serving, tmp_path: Path) -> None:
     """By the server's reason or by ours; also one that would end a whole stream."""
     write_files(tmp_path / "data")
