@@ -134,6 +134,12 @@ IMAGES: dict[str, Make] = {
         8, 3, rows_of(8 * WIDTH), before=chunk(b"PLTE", bytes(range(30)))
     ),
     "PNG, interlaced": lambda: interlaced(GREY),
+    "PNG, interlaced and black": lambda: interlaced(np.zeros((HEIGHT, WIDTH), np.uint8)),
+    "PNG of 1 bit, black": lambda: raw_png(1, 0, bytes(HEIGHT * (1 + (WIDTH + 7) // 8))),
+    "PNG in colour and alpha, 16 bits, black": lambda: raw_png(16, 6, bytes(HEIGHT * (1 + 8 * WIDTH))),
+    "PNG with a palette of 4 bits, its first colour alone": lambda: raw_png(
+        4, 3, bytes(HEIGHT * (1 + (4 * WIDTH + 7) // 8)), before=chunk(b"PLTE", bytes(range(30)))
+    ),
     "PNG of one column": lambda: saved(GREY[:, :1].copy(), "PNG"),
     "PNG of one row": lambda: saved(COLOUR[:1].copy(), "PNG"),
     "PNG of one pixel": lambda: saved(COLOUR[:1, :1].copy(), "PNG"),
@@ -209,7 +215,9 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "its tRNS chunk.*has 2 bytes; expected 6",
     ),
     "PNG of 3 bits": (lambda: raw_png(3, 0, rows_of(3 * WIDTH)), "3 bits of colour type 0"),
-    "PNG with too few rows": (partial(raw_png, 8, 0, rows_of(8 * WIDTH)[: 3 * (1 + WIDTH)]), "cannot be decoded"),
+    "PNG with too few rows": (partial(raw_png, 8, 0, rows_of(8 * WIDTH)[: 3 * (1 + WIDTH)]), "rows .* are lacking"),
+    "PNG whose last byte is lacking": (partial(raw_png, 8, 0, bytes(HEIGHT * (1 + WIDTH) - 1)), "truncated"),
+    "PNG, interlaced, without its last rows": (partial(raw_png, 1, 0, bytes(13), interlace=1), "truncated"),
     "PNG whose rows are damaged": (
         lambda: PNG + saved(GREY, "PNG")[8:33] + chunk(b"IDAT", zlib.compress(rows_of(8 * WIDTH))[:-1] + b"?"),
         "cannot be decoded",
