@@ -95,7 +95,7 @@ def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
     """How much memory decoding a file takes at its peak; for 16-bit colour and for alpha it is often less.
 
     Measured at 64 million pixels, for grey: 2 bytes a pixel from 8-bit grey, 5.2 from colour, 7 from a progressive JPEG
-    in colour, 9.7 from 16-bit colour with a transparent colour, 17 from WebP; for colour 3 more, with alpha 7 more.
+    in colour, 9.7 from 16-bit colour with a transparent colour, 16 from WebP; for colour 3 more, with alpha 7 more.
     """
     turned = 2 if parts.orientation in TURNS else 1
     made = {1: 1, 2: 8, 3: 4, 4: 8}[settings.channels or 1]

@@ -21,7 +21,7 @@ COMMANDS = {
     "serve": Command("server", "serve", "serve a models folder over gRPC"),
     "verify": Command("server", "serve", "recount a bundle's claim offline"),
     "sign": Command("server", "sign", "sign a bundle, or make a key for it"),
-    "predict": Command("client", "client", "classify PNG and JPEG files"),
+    "predict": Command("client", "client", "classify image files"),
     "evaluate": Command("client", "client", "claim and served accuracy side by side"),
     "bench": Command("client", "client", "how fast a server answers, and how best to call it"),
     "status": Command("client", "client", "what is served, and what was refused"),

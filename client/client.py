@@ -73,7 +73,7 @@ class Client:
 
         Args:
             images: an array of uint8 pixels, of shape (H, W) or (H, W, C) for one image, (N, H, W) or (N, H, W, C) for
-                several; or the bytes of a PNG or JPEG file, or its path; or several of one kind. Where an array of
+                several; or the bytes of an image file, or its path; or several of one kind. Where an array of
                 three axes could be either, the model's input shape decides.
             model: may be empty where one model is served.
             version: 0 for whichever is served.

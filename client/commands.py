@@ -27,6 +27,7 @@ from vouch.client.recount import Recounted, recount
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
 from vouch.client.waiting import until_served
 from vouch.sources.errors import SourceError
+from vouch.sources.left_out import check_strict
 
 LOWEST = 5
 """Classes that are named: those of which the smallest share was answered right."""
@@ -107,13 +108,16 @@ def _evaluate_on_bundle(client: Client, settings: EvaluateSettings) -> Evaluatio
 
 
 def _evaluate_on_data(client: Client, settings: EvaluateSettings) -> Recounted:
-    labelled = find_labelled(settings.data, client.model(settings.model))
-    if settings.classes:
-        labelled = labelled.with_classes(tuple(settings.classes.split(",")))
+    rules = settings.folder_rules
+    labelled = find_labelled(settings.data, client.model(settings.model), rules, settings.layout)
+    if rules.classes:
+        labelled = labelled.with_classes(rules.classes)
     for line in (labelled.sentence(), *labelled.notes):
         say(line)
     with progress_bar("predicting", len(labelled.truth)) as show:
         result = recount(client, settings.model, labelled, settings.batch_size, show)
+    if settings.strict:
+        check_strict(settings.data, result.left_out)
     for line in result.refused.sentences():
         say(line)
     return result

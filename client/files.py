@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vouch.bundle.images.kinds import kind_of
 from vouch.client.images import is_url
+from vouch.sources.image_kinds import SUFFIXES
+from vouch.sources.rewriting import is_rewritten
 
 STANDARD_INPUT = "-"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif")
-BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-"""Of a PNG and of a JPEG file."""
+BEGINNING_BYTES = 32
+"""Of a file, which say of what kind it is."""
 NAMED_KINDS = 5
 
 
@@ -82,7 +84,7 @@ def _list_folder(top: str, listing: Listing) -> None:
         listing.left_out[top] = walk.left_out
     if not files:
         others = f"; {left_out_of(walk.left_out)}" if walk.left_out else ""
-        listing.files.append(File(top, f"holds no PNG or JPEG file{others}"))
+        listing.files.append(File(top, f"holds no image file{others}"))
 
 
 class _Walk:
@@ -146,6 +148,7 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
         return True
     try:
         with Path(entry.path).open("rb") as file:
-            return file.read(8).startswith(BEGINNINGS)
+            beginning = file.read(BEGINNING_BYTES)
+            return kind_of(beginning) is not None or is_rewritten(beginning)
     except OSError:
         return False

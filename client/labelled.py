@@ -14,12 +14,14 @@ from vouch.bundle.multi_label import Task
 from vouch.client.messages import Model
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, check_chosen
+from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.image_file import ImageFile
 from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.load import list_files, load_as
 from vouch.sources.split_names import SplitName
 from vouch.sources.summary import in_words, not_read
+from vouch.sources.wanted import Layout
 
 PIXELS = (np.ndarray, ImageFile)
 """What images are that are no files."""
@@ -65,17 +67,20 @@ class Labelled:
         return replace(self, classes=wanted, images=images, truth=truth)
 
 
-def find_labelled(spec: str, model: Model) -> Labelled:
+def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS, layout: Layout | None = None) -> Labelled:
     """The images that `--data` names: their validation split, or all of them where they are not split.
+
+    Args:
+        rules, layout: how they are read, as far as it is said.
 
     Raises:
         SourceError: there are none, or their labels are no measure of a model of this task.
     """
     live = model.live
     task = live.task if live is not None else None
-    listed = list_files(spec, task)
-    if listed is None:
-        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task))
+    listed = list_files(spec, task, rules)
+    if listed is None or layout is not None:  # which is refused for files
+        return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task, layout, rules))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
     classes = {label: None for part in listed.files.values() for _, names in part for label in names}

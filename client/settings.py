@@ -9,6 +9,9 @@ from vouch.cli.settings import CommandSettings, Flag
 from vouch.client.address import server_address
 from vouch.client.client import DEFAULT_SERVER
 from vouch.client.tls import Tls
+from vouch.sources.folder_rules import FolderRules
+from vouch.sources.label_pattern import check_pattern
+from vouch.sources.wanted import Layout
 
 
 class StatusSettings(CommandSettings):
@@ -71,10 +74,10 @@ class HealthSettings(WaitingSettings):
 
 
 class PredictSettings(WaitingSettings):
-    """Classify PNG and JPEG files; the server decodes and resizes them as training did."""
+    """Classify image files; the server decodes and resizes them as training did."""
 
     files: Annotated[list[str], Flag("FILE", positional=True)]
-    """PNG and JPEG files to classify, folders of them, or - for one on standard input."""
+    """PNG, JPEG, WebP, BMP, GIF and TIFF files to classify, folders of them, or - for one on standard input."""
     model: Annotated[str, Flag("NAME")] = ""
     """The model to ask; may be left out where one is served."""
     top: Annotated[int, Flag("K"), Field(ge=1, le=10_000)] = 3
@@ -96,12 +99,39 @@ class EvaluateSettings(WaitingSettings):
     """With --data: only these classes of it."""
     batch_size: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 256
     """With --data: images of an array in a message; files go one by one."""
+    label_from: Annotated[str, Flag("REGEX")] = ""
+    """With --data: labels come from the names of a folder's files, as for vouch train."""
+    splits: bool = True
+    """With --data: folders named like splits are splits; --no-splits: they are classes."""
+    strict: bool = False
+    """With --data: what is left out is an error, as for vouch train; a file that the server refuses too."""
+    layout: Layout | None = None
+    """With --data: the order of axes of its arrays, as for vouch train."""
+
+    @field_validator("label_from")
+    @classmethod
+    def _has_one_group(cls, value: str) -> str:
+        if value:
+            check_pattern(value)
+        return value
 
     @model_validator(mode="after")
-    def _classes_of_data(self) -> Self:
+    def _about_data(self) -> Self:
         if self.classes and not self.data:
             raise ValueError("--classes chooses among the classes of --data; the bundle's own split is counted whole")
+        said = {"--label-from": self.label_from, "--no-splits": not self.splits, "--strict": self.strict}
+        for flag, given in {**said, "--layout": self.layout}.items():
+            if given and not self.data:
+                raise ValueError(
+                    f"{flag} says how --data is read, and there is none; the bundle's own split is counted"
+                )
         return self
+
+    @property
+    def folder_rules(self) -> FolderRules:
+        """How a folder of images is read."""
+        classes = tuple(self.classes.split(",")) if self.classes else ()
+        return FolderRules(self.label_from, self.splits, classes, self.strict)
 
 
 class BenchSettings(StatusSettings):

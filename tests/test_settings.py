@@ -28,6 +28,8 @@ SETTINGS: dict[str, type[CommandSettings]] = {
 }
 NEEDED = {"sign": ["b", "--key", "k"], "compare": ["one", "two"], "verify": ["one"], "predict": ["one"]}
 """Words without which a command is wrong usage."""
+WITH_ALL = {"evaluate": ["--data", "digits"]}
+"""Words beside which every flag of a command means something."""
 FIELDS = [(command, name) for command, settings in SETTINGS.items() for name in settings.model_fields]
 BOOLEANS = [(command, name) for command, name in FIELDS if SETTINGS[command].model_fields[name].annotation is bool]
 
@@ -103,7 +105,7 @@ def test_help_shows_every_setting(capsys: pytest.CaptureFixture[str], command: s
 @pytest.mark.parametrize(("command", "name"), BOOLEANS)
 def test_a_boolean_can_be_said_either_way(monkeypatch: pytest.MonkeyPatch, command: str, name: str) -> None:
     """A flag overrules variable and file, whichever it says."""
-    flag, needed = flag_name(name), NEEDED.get(command, [])
+    flag, needed = flag_name(name), NEEDED.get(command, WITH_ALL.get(command, []))
 
     def said(*words: str) -> bool:
         value: bool = getattr(parse(SETTINGS[command], f"vouch {command}", [*needed, *words]), name)

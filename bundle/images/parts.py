@@ -32,7 +32,7 @@ class ImageParts:
     pixel_bytes: int
     """Of a pixel as it is decoded, the low bytes of 16-bit colour included."""
     scan_bytes: int = 0
-    """Of a pixel while a progressive JPEG file is decoded, beside that."""
+    """Of a pixel while a progressive JPEG file or a WebP file is decoded, beside that."""
     held_bytes: int = 0
     """Of a pixel, which the decoder holds until the picture is through all steps."""
     pixel_s: float = PIXEL_S

@@ -1,8 +1,14 @@
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.bundle.made_up import FILES, made_up_manifest, publish_made_up
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.fit_digests import KEY_BYTES, FitDigests, pack_fit_digests
+from vouch.bundle.fit_digests import FIT_DIGESTS, KEY_BYTES, FitDigests, pack_fit_digests
+from vouch.bundle.store import ModelsFolder, hold_bundle, manifest_digest, open_held
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 4, 5, 3), dtype=np.uint8)
 DIGEST, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
@@ -57,3 +63,20 @@ def test_a_file_of_too_many_images_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(InvalidBundle, match="has 416 bytes"):
         FitDigests(content)
+
+
+def test_digests_that_are_held_are_read_though_the_folder_is_gone(tmp_path: Path) -> None:
+    """As all files that are read while a bundle is served; a bundle without them has none."""
+    models = ModelsFolder(tmp_path)
+    files = {**FILES, FIT_DIGESTS: pack_fit_digests([IMAGES], DIGEST)}
+    path = models.publish("pets", files, lambda version, entries: made_up_manifest("pets", version, entries)).path
+    digest, held = manifest_digest(path), hold_bundle(path)
+    shutil.rmtree(path)
+
+    found = open_held(path, held, digest).read_fit_digests()
+    for descriptor in held.values():
+        os.close(descriptor)
+
+    assert found is not None
+    assert found.count(IMAGES) == 50
+    assert publish_made_up(models).read_fit_digests() is None

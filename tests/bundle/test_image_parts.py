@@ -15,7 +15,7 @@ from vouch.bundle.errors import InvalidImage
 from vouch.bundle.image_parts import MAX_SCANS, image_parts
 from vouch.bundle.images.orientation import ORIENTATION
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.pixels import decode, look
+from vouch.bundle.pixels import decode, decode_bytes, decode_parts, look
 
 AS_COLOUR = PixelSettings(height=20, width=30, channels=3)
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
@@ -176,3 +176,20 @@ def test_two_sizes_are_refused() -> None:
 
     with pytest.raises(InvalidImage):
         decode(twice, AS_COLOUR)
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": exif(6)}], ids=["lossy", "lossless", "turned"])
+def test_memory_for_webp_is_known_before(options: dict[str, object]) -> None:
+    """Its canvases, and their copy, which Pillow makes of it beside the picture."""
+    large = PICTURE.resize((1600, 1200))
+    file = io.BytesIO()
+    large.save(file, "WEBP", **options)
+    parts = image_parts(file.getvalue())
+    expected = decode_bytes(parts, AS_COLOUR)
+    decode_parts(parts, AS_COLOUR)  # what it loads stays
+    Path("/proc/self/clear_refs").write_text("5")
+    memory = peak_mb()
+    decode_parts(parts, AS_COLOUR)
+
+    assert peak_mb() - memory <= 1.2 * expected / 2**20
+    assert expected < 40 * parts.width * parts.height

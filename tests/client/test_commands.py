@@ -156,6 +156,40 @@ async def test_evaluate_counts_on_the_callers_own_data(
     assert result["fit_images"] == {"compared": 0, "among": 0}
 
 
+async def test_evaluate_reads_folders_as_training_does(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels out of names; what is left out is said, or with --strict an error."""
+    images, labels = tiny_images(12)
+    data, words = tmp_path / "data", ["--data", str(tmp_path / "data"), "--server", serving.address]
+    data.mkdir()
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+        Image.fromarray(image).save(data / f"{LABELS[label]}.{row}.png")
+    (data / "first.broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no image")
+    (data / "notes.txt").write_text("notes")
+
+    code = await asyncio.to_thread(evaluate, [*words, "--label-from", "^([a-z]+)", "--json"])
+    said = capsys.readouterr()
+    strict = await asyncio.to_thread(evaluate, [*words, "--label-from", "^([a-z]+)", "--strict"])
+
+    result = json.loads(said.out.splitlines()[-1])
+    assert code == 0
+    assert (result["served"]["correct"], result["served"]["total"]) == (12, 12)
+    assert result["left_out"]["images"] == 1
+    assert result["left_out"]["broken"]["names"][0].startswith("first.broken.png: ")
+    assert "left out 1 image that cannot be read (first.broken.png: " in said.err
+    assert strict == 1
+    assert "--strict, and not all of " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--label-from", "(a)"], ["--no-splits"], ["--strict"], ["--layout", "nchw"]])
+def test_evaluate_without_data_has_nothing_to_read(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage, rather than a word that is ignored."""
+    with pytest.raises(SystemExit, match="2"):
+        evaluate(words)
+    assert f"{words[0]} says how --data is read, and there is none" in capsys.readouterr().err
+
+
 async def test_evaluate_warns_of_images_that_were_trained_on(
     serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from vouch.client.recount import Recounted, recount
 from vouch.client.streaming import FitImages
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source
+from vouch.sources.folder_rules import FolderRules
 
 
 def counted(serving: Serving, model: str, images: np.ndarray, labels: np.ndarray, *names: str) -> Recounted:
@@ -194,6 +195,20 @@ def add_bad_files(folder: Path) -> None:
     (folder / LABELS[2] / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(MAX_MESSAGE_BYTES))
 
 
+async def test_files_of_other_kinds_are_counted_too(serving: Serving, tmp_path: Path) -> None:
+    """Those that a server does not take are rewritten as PNG on their way."""
+    write_files(tmp_path / "data")
+    endings = ("bmp", "gif", "tif", "webp")
+    for row, path in enumerate(sorted((tmp_path / "data").rglob("*.png"))):
+        Image.open(path).save(path.with_suffix(f".{endings[row % len(endings)]}"), lossless=True)
+        path.unlink()
+
+    found = await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"))
+
+    assert found.served == Accuracy(correct=12, total=12)
+    assert found.left_out.images == 0
+
+
 async def test_a_file_that_is_refused_is_named_and_the_others_are_counted(serving: Serving, tmp_path: Path) -> None:
     """By the server's reason or by ours; also one that would end a whole stream."""
     write_files(tmp_path / "data")
@@ -271,3 +286,18 @@ async def test_classes_are_chosen_among_those_of_the_files(serving: Serving, tmp
 
     with pytest.raises(SourceError, match="has no class fourth; it has first, second, third"):
         await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"), "first", "fourth")
+
+
+async def test_files_are_labelled_as_in_a_training(serving: Serving, tmp_path: Path) -> None:
+    """One class is enough to count on; labels may be in names, and a class may be called like a split."""
+    for name in ("light.0.png", "light.1.png", "00.png"):
+        Image.new("L", (8, 8), 250).save(tmp_path / name)
+    with Client(serving.address) as client:
+        model = await asyncio.to_thread(client.model, "tiny")
+
+    found = find_labelled(str(tmp_path), model, FolderRules(label_from="^([a-z]+)"))
+
+    assert (found.classes, len(found.truth), found.left_out.images) == (("light",), 2, 1)
+    assert found.sentence() == "read 2 images and left out 1: 1 class (light 2)"
+    with pytest.raises(SourceError, match="--strict, and not all of"):
+        find_labelled(str(tmp_path), model, FolderRules(label_from="^([a-z]+)", strict=True))

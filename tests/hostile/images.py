@@ -1,4 +1,4 @@
-"""Small PNG and JPEG files that ask for much work or memory."""
+"""Small PNG, JPEG and WebP files that ask for much work or memory."""
 
 import io
 import struct
@@ -74,6 +74,16 @@ def packed_text(size: int) -> bytes:
     return b"\0" + packed(size)
 
 
+def webp(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A WebP file of these chunks; contents have an even number of bytes."""
+    content = b"".join(name + struct.pack("<I", len(content)) + content for name, content in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(content)) + b"WEBP" + content
+
+
+BLACK_WEBP = (b"VP8L", bytes.fromhex("2f07c00100071011fd0f4444ff03"))
+"""The chunk of a black picture of 8 x 8."""
+
+
 HOSTILE = {
     "JPEG of 8000 x 8000 in 90 scans": lambda: with_scans(jpeg(8000, 8000, progressive=True), 90),
     "JPEG of 8000 x 8000 in 90 scans, of which a segment hides 80": lambda: hidden_scans(
@@ -96,6 +106,10 @@ HOSTILE = {
     "PNG with five million lines": lambda: png(
         8, 8, more=chunk(b"tEXt", b"Raw profile type exif\0" + b"\n" * 5_000_000)
     ),
+    "WebP with 500,000 chunks": lambda: webp(*[(b"XMP ", b"ab")] * 500_000, BLACK_WEBP),
+    "WebP with 5,000 colour profiles": lambda: webp(*[(b"ICCP", packed_text(1_000_000))] * 5_000, BLACK_WEBP),
+    "WebP whose EXIF overlaps": lambda: webp(BLACK_WEBP, (b"EXIF", overlapping_tiff(60_000, 1_000_000))),
+    "WebP of 30 bytes that says 16,384 x 16,384": lambda: webp((b"VP8L", b"\x2f\xff\xff\xff\x0f" + bytes(5))),
     "PNG whose EXIF overlaps": lambda: png(8, 8, more=chunk(b"eXIf", overlapping_tiff(60_000, 1_000_000))),
     "PNG with 500 EXIF profiles": lambda: png(
         8, 8, more=chunk(b"zTXt", b"Raw profile type exif\0" + packed_text(1_000_000)) * 500

@@ -219,3 +219,20 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert (clean.warnings, clean.notes, clean.left_out.images) == ((), (), 0)
     assert source.warnings == ("left out 1 image of a kind that is not read (cat/2.heic)",)
     assert source.notes == ("left out 1 file that is no image (cat/notes.txt)",)
+
+
+def test_every_kind_of_image_file_is_read(tmp_path: Path) -> None:
+    """A class of each kind, also where it is the only one; what callers cannot send has the pixels of its PNG file."""
+    noise = np.random.default_rng(0).integers(0, 256, (5, 4), dtype=np.uint8)
+    for name in ("a/1.png", "b/1.webp", "c/1.bmp", "d/1.GIF", "e/1.tif", "f/1.tiff", "g/1.jpe", "h/1.jfif"):
+        (tmp_path / name).parent.mkdir()
+        options = {"lossless": True} if name.endswith("webp") else {}
+        kind = "JPEG" if name[0] in "gh" else None
+        Image.fromarray(noise).save(tmp_path / name, kind, **options)
+
+    source = read(tmp_path, Wanted(channels=1))
+
+    assert source.classes == tuple("abcdefgh")
+    for image in source.splits["all"].images[:6]:
+        np.testing.assert_array_equal(image, noise)
+    assert source.left_out.images == 0

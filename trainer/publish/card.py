@@ -56,7 +56,7 @@ def _files(pixels: PixelSettings | None) -> str:
         return ""
     shape = " x ".join(map(str, pixels.shape))
     return f"""
-PNG and JPEG files become {shape} pixels by {pixels}.
+PNG, JPEG and WebP files become {shape} pixels by {pixels}.
 """
 
 
