@@ -159,12 +159,12 @@ async def test_evaluate_counts_on_the_callers_own_data(
 async def test_evaluate_reads_folders_as_training_does(
     serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Labels out of names; what is left out is said, or with --strict an error."""
+    """Labels out of names, kinds that are sent as PNG; what is left out is said, or with --strict an error."""
     images, labels = tiny_images(12)
     data, words = tmp_path / "data", ["--data", str(tmp_path / "data"), "--server", serving.address]
     data.mkdir()
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-        Image.fromarray(image).save(data / f"{LABELS[label]}.{row}.png")
+        Image.fromarray(image).save(data / f"{LABELS[label]}.{row}.{'bmp' if row < 2 else 'png'}")
     (data / "first.broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no image")
     (data / "notes.txt").write_text("notes")
 
