@@ -77,7 +77,8 @@ class Recount:
     def __str__(self) -> str:
         """In one line for people."""
         named = f" (images {', '.join(map(str, self.first))})" if self.first else ""
-        return f"{self.differing:,} differ from the claimed ones{named}, {self.moved:,} in probability; {self.allowed:,} may"
+        moved = f"{self.moved:,} in probability"
+        return f"{self.differing:,} differ from the claimed ones{named}, {moved}; {self.allowed:,} may"
 
 
 @dataclass(frozen=True)
