@@ -23,8 +23,8 @@ from vouch.trainer.settings import TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 """An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
-MAX_CLASSES: dict[Task, int] = {"single_label": 4_900, "multi_label": 10_000}
-"""Of a manifest that is still read: a confusion matrix of more has over 24 million entries."""
+MAX_CLASSES: dict[Task, int] = {"single_label": 10_000, "multi_label": 10_000}
+"""Of a manifest that is read."""
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
