@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.runs import machine
 from vouch.bundle.accuracy import counting_batch
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.opening import Bundle, open_bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.decoding import Decoding
