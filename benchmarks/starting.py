@@ -13,6 +13,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 
@@ -25,8 +26,9 @@ from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.store import Bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Limits, start_batcher
+from vouch.server.model.decoding import Decoding
 from vouch.server.model.loader import load
-from vouch.server.model.recount import in_batches, recount
+from vouch.server.model.recount import Counting, in_batches, recount
 from vouch.server.settings import RuntimeSettings
 
 TRANSPORTS = ("grpcio", "h2corn")
@@ -81,11 +83,14 @@ def started(server: Running) -> dict[str, float]:
 async def recount_s(bundle: Bundle) -> float:
     """Of a bundle that is loaded and warm."""
     settings = RuntimeSettings()
-    session, validation = load(bundle, settings, RunPlan(threads=1)), bundle.read_validation()
+    session = load(bundle, settings, RunPlan(threads=1))
     batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
     began = time.perf_counter()
-    async for _ in recount(batcher, in_batches(validation), bundle.manifest):
-        pass
+    with closing(Decoding(bundle.manifest.input, 1)) as decoding:
+        async for _ in recount(
+            batcher, in_batches(bundle, COUNTING_BATCH, decoding.decode), Counting(bundle.manifest, 0)
+        ):
+            pass
     seconds = time.perf_counter() - began
     await batcher.close()
     return seconds

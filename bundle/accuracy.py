@@ -5,6 +5,8 @@ from math import prod, sqrt
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
+from vouch.bundle.confusion import Confusion, PairCounter
+
 COUNTING_BATCH = 256
 """Images a run when a claim is counted and recounted, at most."""
 COUNTING_BYTES = 8 << 20
@@ -77,15 +79,11 @@ class Accuracy(BaseModel):
 
 
 class Tally:
-    """A running count of answers against labels, as a confusion matrix."""
+    """A running count of answers against labels, in as much memory as pairs of them occur."""
 
-    def __init__(self, classes: int) -> None:
-        """
-        Args:
-            classes: K, the number of classes.
-        """
-        self.confusion = np.zeros((classes, classes), dtype=np.int64)
-        """Shape (K, K): row the true class, column the answer."""
+    def __init__(self) -> None:
+        self._pairs = PairCounter()
+        self._correct, self._total = 0, 0
 
     def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Counts a batch; the answer is the most probable class, the first of equals.
@@ -94,11 +92,20 @@ class Tally:
             labels: integers, shape (N,), each below K.
             probabilities: floats, shape (N, K).
         """
-        classes = len(self.confusion)
-        pairs = labels.astype(np.int64) * classes + probabilities.argmax(axis=1)
-        self.confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        self.add_answers(labels, probabilities.argmax(axis=1))
+
+    def add_answers(self, labels: np.ndarray, answers: np.ndarray) -> None:
+        """The same of answers that are known: integers, shape (N,) both."""
+        self._pairs.add(labels, answers)
+        self._correct += int(np.count_nonzero(labels == answers))
+        self._total += len(labels)
 
     @property
     def accuracy(self) -> Accuracy:
         """The count so far."""
-        return Accuracy(correct=int(np.trace(self.confusion)), total=int(self.confusion.sum()))
+        return Accuracy(correct=self._correct, total=self._total)
+
+    @property
+    def confusion(self) -> Confusion:
+        """Which class was answered for which, so far."""
+        return self._pairs.confusion()

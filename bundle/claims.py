@@ -5,16 +5,15 @@ what would be right by one and the same answer to every image.
 """
 
 from functools import cached_property
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Discriminator, FailFast, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, FailFast, Field, RootModel, Tag, model_validator
 
 from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.confusion import MAX_CLASSES, Confusion
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
 
-MAX_CLASSES = 10_000
-"""Checked while they are read, so that a file of other numbers takes no more memory than its text."""
 Row = Annotated[tuple[int, ...], FailFast(), Field(max_length=MAX_CLASSES)]
 Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
@@ -39,39 +38,65 @@ class _Counted(Part):
             raise ValueError("low and high are not the Wilson 95 % interval of the claim")
 
 
+WAYS = ("columns", "rows")
+"""In which a confusion matrix is written."""
+
+
+def _written_in(confusion: Any) -> str:
+    return WAYS[not isinstance(confusion, dict | Confusion)]
+
+
+class _Rows(RootModel[Annotated[tuple[Row, ...], FailFast(), Field(max_length=MAX_CLASSES)]]):
+    """K rows of K counts: row the true class, column the answer."""
+
+    def as_columns(self) -> Confusion:
+        return Confusion.of_rows(self.root)
+
+
+AnyConfusion = Annotated[
+    Annotated[Confusion, Tag("columns")] | Annotated[_Rows, AfterValidator(_Rows.as_columns), Tag("rows")],
+    Discriminator(_written_in),
+]
+"""Formats 1 and 2 have rows."""
+
+
 class Claim(_Counted):
     """The count of a single-label model: an image is right when its label was the most probable."""
 
-    confusion: Annotated[tuple[Row, ...], FailFast(), Field(max_length=MAX_CLASSES)]
-    """K rows of K: row the true class, column the answer."""
+    if TYPE_CHECKING:
+        confusion: Confusion
+    else:
+        confusion: AnyConfusion
 
     @property
     def classes(self) -> int:
-        """K."""
-        return len(self.confusion)
+        """How many classes it needs at least."""
+        return self.confusion.classes
 
-    @property
-    def per_class(self) -> list[Accuracy]:
-        """The count for the images of each class, in the order of the labels."""
-        return [Accuracy(correct=row[k], total=sum(row)) for k, row in enumerate(self.confusion)]
+    def per_class(self, classes: int) -> list[Accuracy]:
+        """The count for the images of each class, in the order of the labels.
+
+        Args:
+            classes: K, the number of labels.
+        """
+        right, images = self.confusion.right_of_each(classes), self.confusion.of_each(classes)
+        counts = zip(right.tolist(), images.tolist(), strict=True)
+        return [Accuracy(correct=correct, total=total) for correct, total in counts]
 
     @cached_property
     def commonest_class(self) -> int:
         """The class that most images are of, the first of equals."""
-        images = [sum(row) for row in self.confusion]
-        return images.index(max(images))
+        return int(self.confusion.of_each(self.classes).argmax())
 
     @cached_property
     def baseline(self) -> Accuracy:
         """What always answering the commonest class gets right."""
-        return Accuracy(correct=sum(self.confusion[self.commonest_class]), total=self.total)
+        images = self.confusion.of_each(self.classes)
+        return Accuracy(correct=int(images[self.commonest_class]), total=self.total)
 
     @model_validator(mode="after")
     def _figures_agree(self) -> "Claim":
-        rows = self.confusion
-        if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
-            raise ValueError("the confusion matrix is not a square of counts")
-        if sum(map(sum, rows)) != self.total or sum(row[k] for k, row in enumerate(rows)) != self.correct:
+        if (self.confusion.correct, self.confusion.total) != (self.correct, self.total):
             raise ValueError("the confusion matrix does not add up to the claim")
         self._check_interval()
         return self
@@ -147,5 +172,4 @@ def claim_from(tally: Tally | MultiLabelTally) -> Claim | MultiLabelClaim:
             per_label=per_label,
             commonest_set=tally.commonest_set,
         )
-    confusion = tuple(tuple(row) for row in tally.confusion.tolist())
-    return Claim(correct=count.correct, total=count.total, low=low, high=high, confusion=confusion)
+    return Claim(correct=count.correct, total=count.total, low=low, high=high, confusion=tally.confusion)

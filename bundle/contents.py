@@ -9,10 +9,10 @@ from typing import BinaryIO
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_DIGESTS_BYTES
-from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, FileEntry
+from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, VALIDATION_FILES, FileEntry
 from vouch.bundle.plain_files import file_digest, first_entries, open_file, open_held, read_digest
 from vouch.bundle.signature import SIGNATURE
-from vouch.bundle.validation import MAX_BYTES
+from vouch.bundle.stored_arrays import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
 """Of 4,900 classes: the confusion matrix that older versions wrote takes 11 bytes an entry."""
@@ -20,9 +20,12 @@ LIMITS = {
     MANIFEST: MAX_MANIFEST_BYTES,
     MODEL: (2 << 30) - 1,
     VALIDATION: MAX_BYTES,
+    VALIDATION_FILES: MAX_BYTES,
     FIT_DIGESTS: MAX_FIT_DIGESTS_BYTES,
 }
 """An ONNX file is one protobuf message, which ends at 2 GiB; images may not be compressible."""
+NEEDED = (MODEL, VALIDATION, VALIDATION_FILES, FIT_DIGESTS)
+"""While a version is served, those of them that it has."""
 OTHER_LIMIT = 1 << 30
 """Bytes of each of the files that people read."""
 MAX_ENTRIES = 1000

@@ -1,7 +1,8 @@
 """SHA-256 digests of bytes, arrays and single images: what shows that something is unchanged, or is twice there."""
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,3 +45,25 @@ def image_digests(images: np.ndarray) -> np.ndarray:
     rows = np.ascontiguousarray(images)
     digests = b"".join(hashlib.blake2b(row.data, digest_size=16).digest() for row in rows)
     return np.frombuffer(digests, dtype="V16")
+
+
+class ValidationDigest:
+    """What tells one validation split from another: a line for each image, with the SHA-256 of what is stored of it and
+    its labels. It does not depend on the order of the model's labels, nor, of files, on what they are decoded to.
+    """
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, image: bytes | memoryview, labels: Sequence[str]) -> None:
+        """
+        Args:
+            image: the file, or the pixels in row-major order.
+            labels: by name, in any order.
+        """
+        line = f"{hashlib.sha256(image).hexdigest()} {json.dumps(sorted(labels))}\n"
+        self._digest.update(line.encode())
+
+    def hexdigest(self) -> str:
+        """SHA-256 of all lines so far."""
+        return self._digest.hexdigest()

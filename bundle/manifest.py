@@ -4,10 +4,20 @@ import unicodedata
 from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
-from pydantic import AfterValidator, AwareDatetime, FailFast, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from vouch.bundle.accuracy import Accuracy, Tally
-from vouch.bundle.claims import MAX_CLASSES, AnyClaim, MultiLabelClaim
+from vouch.bundle.claims import WAYS, AnyClaim, MultiLabelClaim
+from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part, Sha256
@@ -15,14 +25,19 @@ from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.signature import SIGNATURE
 from vouch.bundle.training import Training, of_older
 
-FORMAT_VERSION: Final = 2
-"""What is written; 1, which had neither calibration nor several labels, is still read."""
-MANIFEST, MODEL, VALIDATION, CARD = "manifest.json", "model.onnx", "validation.npz", "README.md"
+FORMAT_VERSION: Final = 3
+"""What is written. Still read: 1, which had neither calibration nor several labels, and 2, which had no answers."""
+BEFORE_ANSWERS: Final = (1, 2)
+MANIFEST, MODEL, CARD = "manifest.json", "model.onnx", "README.md"
+VALIDATION: Final = "validation.npz"
+VALIDATION_FILES: Final = "validation.zip"
 REPORT: Final = "report.html"
 
 MAX_LABEL_LENGTH, MAX_FILES = 1_000, 64
+MAX_IMAGES = 1_000_000
+"""Of a validation split, in format 3."""
 MAX_VALUES = 25_000_000
-"""Of all lists together: 4,900 classes have 24 million entries in their confusion matrix."""
+"""Of all lists together: in formats 1 and 2, 4,900 classes have 24 million entries in their confusion matrix."""
 MAX_PARTS = 100_000
 """Lists, objects and names in them, which take a hundred times the memory of their text: 10,000 labels have three lists
 each. What looks like one within a label counts too."""
@@ -160,7 +175,7 @@ class Quantization(Part):
 class Manifest(Part):
     """The whole of manifest.json."""
 
-    format_version: Literal[1, 2] = FORMAT_VERSION
+    format_version: Literal[1, 2, 3] = FORMAT_VERSION
     name: Name
     version: int = Field(ge=1)
     created: AwareDatetime
@@ -175,13 +190,25 @@ class Manifest(Part):
     """None in bundles of format 1, or where nobody has settled any."""
     quantization: Quantization | None = None
     """None where the graph computes as it was trained, and in format 1."""
+    validation_digest: Sha256 | None = None
+    """Of the validation images as they are stored and their labels, as `validation` makes it; None before format 3."""
     training: Training
     files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
     """Every file of the bundle but the manifest."""
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether the validation split comes with the claimed answer to each image."""
+        return self.format_version not in BEFORE_ANSWERS
+
+    @property
+    def validation_file(self) -> str:
+        """The name of the file with the validation split."""
+        return VALIDATION_FILES if VALIDATION_FILES in self.files else VALIDATION
+
     def new_tally(self) -> Tally | MultiLabelTally:
         """An empty count of answers, of the kind that the claim was made by."""
-        return Tally(len(self.labels)) if self.thresholds is None else MultiLabelTally(self.thresholds)
+        return Tally() if self.thresholds is None else MultiLabelTally(self.thresholds)
 
     @field_validator("input", mode="before")
     @classmethod
@@ -191,8 +218,18 @@ class Manifest(Part):
 
     @field_validator("training", mode="before")
     @classmethod
-    def _training_of_old(cls, value: Any) -> Any:
-        return of_older(value) if isinstance(value, dict) and "settings" in value else value
+    def _training_of_old(cls, value: Any, info: ValidationInfo) -> Any:
+        """Format 3 has no such settings: there they are a field that nobody knows."""
+        older = info.data.get("format_version") in BEFORE_ANSWERS
+        return of_older(value) if older and isinstance(value, dict) and "settings" in value else value
+
+    @field_validator("claim", mode="before")
+    @classmethod
+    def _confusion_in_columns(cls, value: Any, info: ValidationInfo) -> Any:
+        rows = isinstance(value, dict) and isinstance(value.get("confusion"), list)
+        if rows and info.data.get("format_version") not in BEFORE_ANSWERS:
+            raise ValueError(f"format {FORMAT_VERSION} has its confusion matrix in columns")
+        return value
 
     @model_validator(mode="after")
     def _labels_agree(self) -> "Manifest":
@@ -200,7 +237,8 @@ class Manifest(Part):
             raise ValueError("labels must differ from each other")
         if not all(map(is_class_name, self.labels)):
             raise ValueError("labels must not be empty nor hold control characters")
-        if self.claim.classes != len(self.labels):
+        several, classes = isinstance(self.claim, MultiLabelClaim), self.claim.classes
+        if classes > len(self.labels) or (several and classes < len(self.labels)):
             raise ValueError(f"{len(self.labels)} labels, but the claim's counts are of {self.claim.classes}")
         return self
 
@@ -220,6 +258,10 @@ class Manifest(Part):
         newer = [name for name in ("calibration", "quantization", "thresholds") if getattr(self, name) is not None]
         if newer and self.format_version == 1:
             raise ValueError(f"format 1 has no {newer[0]}")
+        if (self.validation_digest is not None) != self.has_answers:
+            raise ValueError(f"format {self.format_version} has {'a' if self.has_answers else 'no'} validation_digest")
+        if self.has_answers and self.claim.total > MAX_IMAGES:
+            raise ValueError(f"the claim is about {self.claim.total:,} images; expected at most {MAX_IMAGES:,}")
         return self
 
     @model_validator(mode="after")
@@ -227,9 +269,11 @@ class Manifest(Part):
         for coverage in self.calibration.coverages if self.calibration else ():
             if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
                 raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")
-        for name in (MODEL, VALIDATION):
+        for name in (MODEL, self.validation_file):
             if name not in self.files:
                 raise ValueError(f"files does not list {name}")
+        if self.validation_file == VALIDATION_FILES and (not self.has_answers or VALIDATION in self.files):
+            raise ValueError(f"expected {VALIDATION} alone, or in format 3 {VALIDATION_FILES} alone")
         if any("/" in name or name.startswith(".") or name in (MANIFEST, SIGNATURE) for name in self.files):
             raise ValueError("files may only name visible files of the bundle's own folder")
         return self
@@ -253,6 +297,7 @@ def read_manifest(content: bytes) -> Manifest:
         return Manifest.model_validate_json(content)
     except ValidationError as err:
         first = err.errors(include_url=False, include_context=False, include_input=False)[0]
-        steps = [str(step) for step in first["loc"] if step not in get_args(Task)]  # pydantic adds a claim's kind
+        kinds = (*get_args(Task), *WAYS)  # pydantic adds those of a claim and of its confusion matrix
+        steps = [str(step) for step in first["loc"] if step not in kinds]
         place = ".".join(steps) or "the file"
         raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err

@@ -5,6 +5,7 @@ Each label has a probability of its own, and is answered from a threshold of its
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
@@ -55,13 +56,16 @@ class MultiLabelTally:
             labels: bool, shape (N, K).
             probabilities: float32, shape (N, K).
         """
-        answers = decide(probabilities, self.thresholds)
+        self.add_answers(labels, decide(probabilities, self.thresholds))
+
+    def add_answers(self, labels: np.ndarray, answers: np.ndarray) -> None:
+        """The same of answers that are known: bool, shape (N, K) both."""
         for truth in (False, True):
             for answer in (False, True):
                 self.per_label[:, int(truth), int(answer)] += ((labels == truth) & (answers == answer)).sum(axis=0)
         self._correct += int((answers == labels).all(axis=1).sum())
         self._total += len(labels)
-        self._sets.update(map(bytes, np.packbits(labels, axis=1)))
+        self._sets.update(blake2b(row.tobytes(), digest_size=16).digest() for row in np.packbits(labels, axis=1))
 
     @property
     def accuracy(self) -> Accuracy:

@@ -6,17 +6,16 @@ header of an array promises can be held against what is expected; then exactly a
 
 import io
 import math
-import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from vouch.bundle.archive import directory, members
+
 MAX_DIRECTORY_BYTES = 1 << 16
 """Of the archive's list of members, each of which takes ten times its bytes when it is read."""
-END, END_64, LOCATOR_64 = struct.Struct("<4s8xI6x"), struct.Struct("<4s36xQ8x"), struct.Struct("<4s4xQ4x")
-"""What a zip archive ends with, from the last backwards: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What numpy writes; others take as much memory as the file asks for."""
 CHUNK_BYTES = 1 << 20
@@ -33,14 +32,17 @@ class Header(NamedTuple):
 class Npz:
     """An .npz file. Whatever is wrong with it is raised as ValueError, or as what zipfile, zlib or numpy raises."""
 
-    def __init__(self, content: bytes | BinaryIO) -> None:
+    def __init__(self, content: bytes | BinaryIO, expected: Sequence[str] = ()) -> None:
         """
         Args:
             content: the file, or all of it.
+            expected: its members, in their order, where no others may be there.
         """
         file = io.BytesIO(content) if isinstance(content, bytes) else content
-        if directory_bytes(file) > MAX_DIRECTORY_BYTES:
+        if directory(file).size > MAX_DIRECTORY_BYTES:
             raise ValueError("it lists too many members")
+        if expected and (found := [member.name for member in members(file)]) != [*expected]:
+            raise ValueError(f"it holds {', '.join(found[:5])}; expected {', '.join(expected)}")
         self._archive = zipfile.ZipFile(file)
 
     def names(self) -> list[str]:
@@ -80,8 +82,12 @@ class Npz:
             raise ValueError(f"{name} has {size:,} bytes, not what its header promises")
         return header
 
-    def _opened(self, name: str) -> IO[bytes]:
-        info = self._archive.getinfo(f"{name}.npy")
+    def open(self, name: str) -> IO[bytes]:
+        """A member that is no array."""
+        return self._opened(name, "")
+
+    def _opened(self, name: str, ending: str = ".npy") -> IO[bytes]:
+        info = self._archive.getinfo(f"{name}{ending}")
         if info.compress_type not in METHODS:
             raise ValueError(f"{name} is compressed by method {info.compress_type}")
         return self._archive.open(info)
@@ -102,20 +108,3 @@ def _header(member: IO[bytes]) -> Header:
     if header.dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")
     return header
-
-
-def directory_bytes(file: BinaryIO) -> int:
-    """Size of the list of members, as zipfile is going to find it."""
-    begin = max(0, file.seek(0, io.SEEK_END) - END.size - LOCATOR_64.size - END_64.size)
-    file.seek(begin)
-    content = file.read()
-    at = len(content) - END.size
-    if at < 0 or content[at : at + 4] != b"PK\5\6" or content[-2:] != b"\0\0":
-        raise ValueError("it does not end as a zip archive without a comment")
-    size: int = END.unpack_from(content, at)[1]
-    locator, record = at - LOCATOR_64.size, at - LOCATOR_64.size - END_64.size
-    if record >= 0 and content[locator : locator + 4] == b"PK\6\7":
-        if LOCATOR_64.unpack_from(content, locator)[1] != begin + record or content[record : record + 4] != b"PK\6\6":
-            raise ValueError("it has its list of members elsewhere")
-        size = END_64.unpack_from(content, record)[1]
-    return size

@@ -8,26 +8,37 @@ import errno
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
-from vouch.bundle.contents import LIMITS, MAX_MANIFEST_BYTES, check_files, check_publishable, open_listed, read_listed
+import numpy as np
+
+from vouch.bundle.answers import Answers
+from vouch.bundle.contents import (
+    LIMITS,
+    MAX_MANIFEST_BYTES,
+    NEEDED,
+    check_files,
+    open_listed,
+    read_listed,
+)
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
-from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_if_left
-from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION, FileEntry, Manifest, read_manifest
+from vouch.bundle.leftovers import hidden_files, remove_if_empty, remove_if_left
+from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION_FILES, FileEntry, Manifest, read_manifest
 from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
 from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
 from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
 from vouch.bundle.signature import PublicKey, check_signature, sign
-from vouch.bundle.validation import Validation, unpack, unpack_rows
+from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
+from vouch.bundle.writing import STAGING, Content, make_staging, sync_folder, write_durably
 
-STAGING = ".staging-"
-"""What the name of a version begins with until it is whole."""
+PIECE_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -63,16 +74,37 @@ class Bundle:
         return FitDigests(self.read(FIT_DIGESTS)) if FIT_DIGESTS in self.manifest.files else None
 
     def read_validation(self) -> Validation:
-        """The validation split. Raises as `read`."""
-        manifest = self.manifest
-        return unpack(self.read(VALIDATION), manifest.input.shape, len(manifest.labels), manifest.task)
+        """The validation split, decoded and all of it in memory: for small ones. Raises as `read_pieces`."""
+        from vouch.bundle.pixels import decode  # noqa: PLC0415 - whoever only opens bundles needs no image library
 
-    def read_validation_rows(self, count: int) -> Iterator[Validation]:
-        """The validation split in pieces of so many images, one in memory at a time. Raises as `read`."""
-        manifest = self.manifest
-        path, held = self.path / VALIDATION, self.held.get(VALIDATION)
-        with open_listed(path, manifest.files[VALIDATION], held) as file:
-            yield from unpack_rows(file, manifest.input.shape, len(manifest.labels), manifest.task, count)
+        return in_memory(self.read_pieces(PIECE_IMAGES), partial(decode, settings=self.manifest.input))
+
+    def read_pieces(self, count: int, most_bytes: int = PIECE_BYTES) -> Generator[Piece, None, None]:
+        """The validation split in pieces, one in memory at a time. Args and errors as those of `read_pieces`."""
+        with self._validation() as file:
+            yield from read_pieces(file, self.manifest, count, most_bytes)
+
+    def read_claimed(self) -> Iterator[Answers]:
+        """What is claimed of each validation image, in pieces; no image is read. Raises as `read_claimed`."""
+        with self._validation() as file:
+            yield from read_claimed(file, self.manifest, PIECE_IMAGES)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether its validation images are stored as files."""
+        return self.manifest.validation_file == VALIDATION_FILES
+
+    def right_answers(self) -> np.ndarray | None:
+        """Which validation images were answered rightly at training, in their order: bool, shape (N,). None before
+        format 3, which has no answers. Raises as `read_claimed`.
+        """
+        if not self.manifest.has_answers:
+            return None
+        return np.concatenate([claimed.right for claimed in self.read_claimed()])
+
+    def _validation(self) -> AbstractContextManager[BinaryIO]:
+        name = self.manifest.validation_file
+        return open_listed(self.path / name, self.manifest.files[name], self.held.get(name))
 
 
 def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey] = ()) -> Bundle:
@@ -111,9 +143,12 @@ def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
     return bundle, sign(path, content, key)
 
 
-def hold_bundle(path: Path) -> dict[str, int]:
+def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
     """Descriptors of the files that are read while the bundle in this folder is served: it can be served by them when
     the folder is gone, or holds another. Whoever gets them closes them.
+
+    Args:
+        files: that its manifest lists.
 
     Raises:
         InvalidBundle: a file is no plain one, or too large.
@@ -121,10 +156,8 @@ def hold_bundle(path: Path) -> dict[str, int]:
     """
     held: dict[str, int] = {}
     try:
-        for name in (MANIFEST, MODEL, VALIDATION):
+        for name in (MANIFEST, *(name for name in NEEDED if name in files)):
             held[name] = hold(path / name, LIMITS[name])
-        with suppress(FileNotFoundError):  # not every bundle has them
-            held[FIT_DIGESTS] = hold(path / FIT_DIGESTS, LIMITS[FIT_DIGESTS])
     except BaseException:
         for descriptor in held.values():
             os.close(descriptor)
@@ -248,22 +281,19 @@ class ModelsFolder:
             pass
 
     def publish(
-        self, name: str, files: Mapping[str, bytes], describe: Callable[[int, dict[str, FileEntry]], Manifest]
+        self, name: str, files: Mapping[str, Content], describe: Callable[[int, dict[str, FileEntry]], Manifest]
     ) -> Bundle:
         """Publishes the next version, durable when this returns.
 
         Args:
-            files: name -> content of all files but the manifest.
-            describe: the manifest for this version number and these file entries.
+            files: name -> content of all files but the manifest, written in this order.
+            describe: the manifest for this version number and these file entries; called when they are all written.
 
         Raises:
             BundleError: the name is not allowed, a file is too large, or it cannot be written; nothing is left behind.
         """
-        entries = {key: FileEntry(sha256=bytes_digest(content), size=len(content)) for key, content in files.items()}
         with self._staging(name) as staging:
-            for key, content in files.items():
-                check_publishable(staging / key, len(content))
-                _write_durably(staging / key, content)
+            entries = {key: write_durably(staging / key, content) for key, content in files.items()}
             return self._take_number(name, staging, lambda version: describe(version, entries))
 
     def _take_number(self, name: str, staging: Path, describe: Callable[[int], Manifest]) -> Bundle:
@@ -273,9 +303,8 @@ class ModelsFolder:
             version = next_number(folder, self.versions(name))
             manifest = describe(version)
             content = manifest.to_json()
-            check_publishable(staging / MANIFEST, len(content))
-            _write_durably(staging / MANIFEST, content)
-            _sync_folder(staging)
+            write_durably(staging / MANIFEST, content)
+            sync_folder(staging)
             if self._is_taken(name, version, staging):
                 return Bundle(folder / str(version), manifest, bytes_digest(content))
 
@@ -292,7 +321,7 @@ class ModelsFolder:
                 if err.errno in (errno.EEXIST, errno.ENOTEMPTY):  # there are no locks here
                     return False
                 raise
-            _sync_folder(folder)
+            sync_folder(folder)
             return True
 
     @contextmanager
@@ -305,8 +334,8 @@ class ModelsFolder:
         folder = self.path / name
         with ExitStack() as locks:
             try:
-                staging = _make_staging(folder, locks)
-                _sync_folder(self.path)
+                staging = make_staging(folder, locks)
+                sync_folder(self.path)
             except OSError as err:
                 raise BundleError(
                     f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})"
@@ -337,30 +366,3 @@ def _explained(path: Path) -> Iterator[None]:
         found = not_a_bundle(path)
         hint = f"; {found}" if found else ""
         raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err
-
-
-def _make_staging(folder: Path, locks: ExitStack) -> Path:
-    """A folder whose manifest, still empty, is there first and held: so nobody takes it for left."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
-            locks.enter_context(held(staging / MANIFEST))
-        except FileNotFoundError:
-            continue  # another publisher gave up and took an empty folder away between two of these calls
-        return staging
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,20 +1,25 @@
-"""The validation split of a bundle as bytes of an .npz file: images and labels, so that anybody can recount."""
+"""The validation split of a bundle, read a piece at a time: images as they are stored, and what is claimed of each.
 
-import io
-import math
-from collections.abc import Iterator
+It lies in validation.npz, where training read arrays, or in validation.zip, where it read files. Formats 1 and 2 have
+arrays alone, with labels and without answers.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
+from vouch.bundle.answers import Answers, AnswersReader, names_of
+from vouch.bundle.digest import ValidationDigest
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.manifest import VALIDATION
-from vouch.bundle.multi_label import Task
-from vouch.bundle.npz import Header, Npz
+from vouch.bundle.manifest import MAX_IMAGES, VALIDATION_FILES, Manifest
+from vouch.bundle.npz import Npz
+from vouch.bundle.stored_arrays import StoredArrays, check_images
+from vouch.bundle.stored_files import StoredFiles
 
-MAX_BYTES = 16 << 30
-"""Of all images and labels, as arrays: 100,000 images of 224 x 224 in colour."""
+PIECE_BYTES = 32 << 20
+"""Of image files in a piece, unless one alone has more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +27,7 @@ class Validation:
     """Images with their labels, never seen in training."""
 
     images: np.ndarray
-    """uint8, shape (N, H, W) or (N, H, W, C): raw pixels as they are in the file."""
+    """uint8, shape (N, H, W) or (N, H, W, C): raw pixels, as the model takes them."""
     labels: np.ndarray
     """int64, shape (N,): positions in the manifest's labels. Multi-label: bool, shape (N, K), which of them it has."""
 
@@ -30,92 +35,146 @@ class Validation:
         return len(self.images)
 
 
-def pack(validation: Validation) -> bytes:
-    """The .npz file; the same split gives the same bytes."""
-    file = io.BytesIO()
-    np.savez_compressed(file, images=validation.images, labels=validation.labels)
-    return file.getvalue()
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some images of the split, in its order."""
+
+    images: np.ndarray | list[bytes]
+    """Pixels, as `Validation` has them, or encoded files."""
+    labels: np.ndarray
+    """As `Validation` has them."""
+    claimed: Answers | None
+    """None before format 3."""
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
-def unpack(content: bytes, image_shape: tuple[int, ...], classes: int, task: Task = "single_label") -> Validation:
-    """The split that `pack` wrote.
-
-    Args:
-        image_shape: (H, W) or (H, W, C), as the manifest says.
-        classes: K, the number of the manifest's labels.
-
-    Raises:
-        InvalidBundle: not such a file, or it does not fit the manifest.
-    """
-    arrays = _opened(content, image_shape, (classes,) if task == "multi_label" else ())
-    try:
-        validation = Validation(arrays.read("images"), arrays.read("labels"))
-    except Exception as err:
-        raise _broken(err) from err
-    _check_labels(validation.labels, classes, task)
-    return validation
-
-
-def unpack_rows(
-    file: BinaryIO, image_shape: tuple[int, ...], classes: int, task: Task, count: int
-) -> Iterator[Validation]:
-    """The same in pieces of so many images, one in memory at a time.
+def read_pieces(file: BinaryIO, manifest: Manifest, count: int, most_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+    """The split in pieces, one in memory at a time.
 
     Args:
-        image_shape, classes, task: as `unpack` takes them.
+        count: images of a piece, at most. No piece has images before and behind a multiple of it.
+        most_bytes: of a piece's image files, at most; one that alone has more is a piece.
 
     Raises:
-        InvalidBundle: as `unpack`, when the piece that is wrong comes.
+        InvalidBundle: when the piece that is wrong comes; at the end where all of them together are not the split that
+            the manifest names.
     """
-    arrays = _opened(file, image_shape, (classes,) if task == "multi_label" else ())
-    pieces = zip(arrays.read_rows("images", count), arrays.read_rows("labels", count), strict=True)
-    while True:
-        try:
-            found = next(pieces, None)
-        except Exception as err:
-            raise _broken(err) from err
-        if found is None:
-            return
-        _check_labels(found[1], classes, task)
-        yield Validation(*found)
-
-
-def _opened(content: bytes | BinaryIO, image_shape: tuple[int, ...], label_shape: tuple[int, ...]) -> Npz:
     try:
-        arrays = Npz(content)
-        images, labels = arrays.header("images"), arrays.header("labels")
+        yield from _pieces(file, manifest, count, most_bytes)
+    except InvalidBundle:
+        raise
     except Exception as err:  # numpy and zipfile raise a dozen types for broken or hostile content
-        raise _broken(err) from err
-    _check_headers(images, labels, image_shape, label_shape)
-    return arrays
+        raise InvalidBundle(f"{manifest.validation_file} is not a validation split: {err}") from err
 
 
-def _check_labels(labels: np.ndarray, classes: int, task: Task) -> None:
-    if task == "single_label" and (labels.min() < 0 or labels.max() >= classes):
-        raise InvalidBundle(f"{VALIDATION} needs labels from 0 to {classes - 1}")
+def read_claimed(file: BinaryIO, manifest: Manifest, count: int) -> Iterator[Answers]:
+    """What is claimed of all images, in pieces; no image is read. Format 3 alone has it. Raises as `read_pieces`."""
+    try:
+        stored = _stored(file, manifest)
+        reader = _reader(stored, manifest)
+        for start in range(0, len(stored), count):
+            yield reader.take(min(count, len(stored) - start), _names(stored, start, count))
+        reader.check_end()
+    except Exception as err:
+        raise InvalidBundle(f"{manifest.validation_file} is not a validation split: {err}") from err
 
 
-def _check_headers(images: Header, labels: Header, image_shape: tuple[int, ...], label_shape: tuple[int, ...]) -> None:
-    """
-    Raises:
-        InvalidBundle: they promise other arrays than those of a validation split, or too large ones.
-    """
-    if images.dtype != np.uint8 or len(images.shape) != 1 + len(image_shape) or images.shape[1:] != image_shape:
+def images_in(file: BinaryIO, manifest: Manifest) -> int:
+    """How many images the split has, by its headers alone. Raises as `read_pieces`."""
+    try:
+        if manifest.has_answers:
+            return len(_stored(file, manifest))
+        return Npz(file).header("images").shape[0]
+    except Exception as err:
+        raise InvalidBundle(f"{manifest.validation_file} is not a validation split: {err}") from err
+
+
+def _stored(file: BinaryIO, manifest: Manifest) -> StoredArrays | StoredFiles:
+    files = manifest.validation_file == VALIDATION_FILES
+    stored = StoredFiles(file, MAX_IMAGES) if files else StoredArrays(file, manifest.input.shape)
+    if len(stored) != manifest.claim.total:
+        raise ValueError(f"it holds {len(stored):,} images; the claim is about {manifest.claim.total:,}")
+    return stored
+
+
+def _reader(stored: StoredArrays | StoredFiles, manifest: Manifest) -> AnswersReader:
+    return AnswersReader(stored.answers(), manifest.labels, manifest.thresholds, isinstance(stored, StoredFiles))
+
+
+def _names(stored: StoredArrays | StoredFiles, start: int, count: int) -> list[str] | None:
+    if isinstance(stored, StoredArrays):
+        return None
+    return [stored.name(place) for place in range(start, min(start + count, len(stored)))]
+
+
+def _pieces(file: BinaryIO, manifest: Manifest, count: int, most_bytes: int) -> Iterator[Piece]:
+    if not manifest.has_answers:
+        yield from _with_labels_alone(file, manifest, count)
+        return
+    stored = _stored(file, manifest)
+    reader, digest = _reader(stored, manifest), ValidationDigest()
+    pieces = (
+        _of_files(stored, reader, count, most_bytes)
+        if isinstance(stored, StoredFiles)
+        else _of_arrays(stored, reader, count)
+    )
+    for piece in pieces:
+        for image, labels in zip(piece.images, piece.labels, strict=True):
+            content = image if isinstance(image, bytes) else np.ascontiguousarray(image).data
+            digest.add(content, names_of(labels, manifest.labels))
+        yield piece
+    reader.check_end()
+    if digest.hexdigest() != manifest.validation_digest:
         raise InvalidBundle(
-            f"{VALIDATION} holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}"
+            f"{manifest.validation_file} holds other images or labels than were judged: their digest is "
+            f"{digest.hexdigest()}, the manifest's validation_digest is {manifest.validation_digest}"
         )
-    count, kind = images.shape[0], np.dtype(np.bool_ if label_shape else np.int64)
-    if labels.dtype != kind or labels.shape != (count, *label_shape):
-        task = "multi_label" if label_shape else "single_label"
-        raise InvalidBundle(
-            f"{VALIDATION} holds {count} images and {labels.dtype} labels of shape {labels.shape}; "
-            f"a {task} model needs {kind} of {(count, *label_shape)}"
-        )
-    if count < 1:
-        raise InvalidBundle(f"{VALIDATION} needs at least one image")
-    if (size := math.prod(images.shape) + math.prod(labels.shape) * kind.itemsize) > MAX_BYTES:
-        raise InvalidBundle(f"{VALIDATION} holds {size:,} bytes of images and labels; expected at most {MAX_BYTES:,}")
 
 
-def _broken(err: Exception) -> InvalidBundle:
-    return InvalidBundle(f"{VALIDATION} is not an .npz file with images and labels: {err}")
+def _of_arrays(stored: StoredArrays, reader: AnswersReader, count: int) -> Iterator[Piece]:
+    for images in stored.arrays.read_rows("images", count):
+        claimed = reader.take(len(images))
+        yield Piece(images, claimed.labels, claimed)
+
+
+def _of_files(stored: StoredFiles, reader: AnswersReader, count: int, most_bytes: int) -> Iterator[Piece]:
+    start = 0
+    while start < len(stored):
+        end, size = start + 1, stored.size(start)
+        while end < min(len(stored), start - start % count + count) and size + stored.size(end) <= most_bytes:
+            size += stored.size(end)
+            end += 1
+        claimed = reader.take(end - start, _names(stored, start, end - start))
+        yield Piece([stored.read(place) for place in range(start, end)], claimed.labels, claimed)
+        start = end
+
+
+def _with_labels_alone(file: BinaryIO, manifest: Manifest, count: int) -> Iterator[Piece]:
+    """Of formats 1 and 2."""
+    several, classes = manifest.task == "multi_label", len(manifest.labels)
+    arrays = Npz(file)
+    images, labels = arrays.header("images"), arrays.header("labels")
+    kind = np.dtype(np.bool_ if several else np.int64)
+    check_images(images, manifest.input.shape, kind.itemsize * (classes if several else 1))
+    expected = (images.shape[0], classes) if several else (images.shape[0],)
+    if labels.dtype != kind or labels.shape != expected:
+        raise ValueError(
+            f"it holds {images.shape[0]} images and {labels.dtype} labels of shape {labels.shape}; "
+            f"a {manifest.task} model needs {kind} of {expected}"
+        )
+    for piece in zip(arrays.read_rows("images", count), arrays.read_rows("labels", count), strict=True):
+        if not several and (piece[1].min() < 0 or piece[1].max() >= classes):
+            raise ValueError(f"it needs labels from 0 to {classes - 1}")
+        yield Piece(*piece, None)
+
+
+def in_memory(pieces: Iterator[Piece], decode: Callable[[bytes], np.ndarray]) -> Validation:
+    """The whole split, decoded: for small ones."""
+    images, labels = list[np.ndarray](), list[np.ndarray]()
+    for piece in pieces:
+        pixels = piece.images
+        images.append(pixels if isinstance(pixels, np.ndarray) else np.stack([decode(file) for file in pixels]))
+        labels.append(piece.labels)
+    return Validation(np.concatenate(images), np.concatenate(labels))

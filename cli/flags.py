@@ -56,8 +56,11 @@ def takes_several(field: FieldInfo) -> bool:
     return get_origin(field.annotation) in (list, tuple)
 
 
-def read_words(fields: Fields, words: Sequence[str]) -> dict[str, Any]:
+def read_words(fields: Fields, words: Sequence[str], removed: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The values that are on the command line, as text, by the names of their fields; flags and others in any order.
+
+    Args:
+        removed: settings of earlier versions, with what to do instead.
 
     Raises:
         WrongUsage: a flag is not known, has no value or has one too many, or there are too many words without a flag.
@@ -74,7 +77,7 @@ def read_words(fields: Fields, words: Sequence[str]) -> dict[str, Any]:
         wrong = "expected a value" if "expected" in err.message else "takes no value"
         raise WrongUsage(f"{err.argument_name}: {wrong}") from err
     if unknown:
-        _refuse_unknown(fields, unknown[0])
+        _refuse_unknown(fields, unknown[0], removed or {})
     given = vars(found)
     loose = [*given.pop("_words", []), *after]
     if loose:
@@ -141,8 +144,11 @@ def _positional(fields: Fields, loose: Sequence[str]) -> tuple[str, Any]:
     return name, loose[0]
 
 
-def _refuse_unknown(fields: Fields, word: str) -> None:
+def _refuse_unknown(fields: Fields, word: str, removed: Mapping[str, str]) -> None:
     flag = word.partition("=")[0]
+    for name, instead in removed.items():
+        if flag == flag_name(name):
+            raise WrongUsage(f"{flag} was removed: {instead}")
     names = [flag_name(name) for name in fields]
     opposites = [f"--no-{flag_name(name)[2:]}" for name, field in fields.items() if field.annotation is bool]
     raise WrongUsage(f"there is no {flag}{did_you_mean(flag, [*names, *opposites, '--help'])}")

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,24 @@ def variable_of(table: str, name: str) -> str:
     return f"VOUCH_{table}_{name}".upper()
 
 
-def read_environment(table: str, known: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+def read_environment(
+    table: str, known: Iterable[str], removed: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[str]]:
     """The settings that are variables, as text, and a warning for each variable of the table that is no setting.
 
     Args:
         known: the settings of all commands that share the table.
+        removed: settings of earlier versions, with what to do instead.
     """
+    gone = {variable_of(table, name): instead for name, instead in (removed or {}).items()}
     names = {variable_of(table, name): name for name in known}
     values: dict[str, str] = {}
     warnings: list[str] = []
     for variable, value in sorted(os.environ.items()):
         if (name := names.get(variable.upper())) is not None:
             values[name] = value
+        elif (instead := gone.get(variable.upper())) is not None:
+            warnings.append(f"{variable} was removed and is ignored: {instead}")
         elif variable.upper().startswith(variable_of(table, "")) and not _is_link(variable, value):
             meant = nearest(variable[len(variable_of(table, "")) :], names.values())
             hint = f"; did you mean {variable_of(table, meant)}?" if meant else ""
@@ -68,12 +74,18 @@ def link_remedy(variable: str, value: object) -> str:
     )
 
 
-def read_file(table: str, known: Iterable[str], elsewhere: Callable[[str], list[str]]) -> dict[str, Any]:
+def read_file(
+    table: str,
+    known: Iterable[str],
+    elsewhere: Callable[[str], list[str]],
+    removed: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """The table's settings in vouch.toml of the working directory; none where there is no such file.
 
     Args:
         known: the settings of all commands that share the table.
         elsewhere: asked which other tables have a setting of this name, where this one has not.
+        removed: settings of earlier versions, with what to do instead.
 
     Raises:
         WrongUsage: the file cannot be read or is not TOML, or holds a table or a setting that is not known.
@@ -90,7 +102,13 @@ def read_file(table: str, known: Iterable[str], elsewhere: Callable[[str], list[
     wrong = [_wrong_table(name, value, tables) for name, value in content.items()]
     values = content.get(table, {})
     if isinstance(values, dict):
-        wrong += [_wrong_key(table, name, known, elsewhere) for name in values if name not in known]
+        wrong += [
+            f"{SETTINGS_FILE}: [{table}] {name} was removed: {removed[name]}"
+            if removed and name in removed
+            else _wrong_key(table, name, known, elsewhere)
+            for name in values
+            if name not in known
+        ]
     if lines := [line for line in wrong if line]:
         raise WrongUsage(*lines)
     return dict(values)

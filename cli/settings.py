@@ -48,6 +48,8 @@ class Settings(BaseModel):
 
     table: ClassVar[str]
     """Of vouch.toml; variables begin with VOUCH_ and this name. The commands of a program may share one."""
+    removed: ClassVar[Mapping[str, str]] = {}
+    """Settings that earlier versions had, with what to do instead: for whoever still sets one."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -96,10 +98,10 @@ def parse(
         print(help_text(_explained(settings, fields), program, settings.__doc__ or "", epilog), end="")
         raise SystemExit(0)
     try:
-        flags = read_words(fields, arguments)
+        flags = read_words(fields, arguments, settings.removed)
         known = _settings_of(settings.table)
-        file = read_file(settings.table, known, _tables_with)
-        environment, warnings = read_environment(settings.table, known)
+        file = read_file(settings.table, known, _tables_with, settings.removed)
+        environment, warnings = read_environment(settings.table, known, settings.removed)
         for warning in warnings:
             warned(warning)
         return _checked(settings, flags, dict(base or {}), environment, file)

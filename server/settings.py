@@ -22,6 +22,10 @@ class RuntimeSettings(CommandSettings):
     """How a graph is run: the same for serving and for verifying, or the recount would vouch for another path."""
 
     table: ClassVar = "serve"
+    removed: ClassVar = {
+        "max_lost_answers": "answers are held against the claimed ones one by one now; --max-differing is the share of "
+        "images that may differ, 0.001 unless you say otherwise"
+    }
 
     provider: Provider = "cpu"
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
@@ -29,8 +33,9 @@ class RuntimeSettings(CommandSettings):
     """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
     """Images in one run of the model; a larger request is answered in several runs."""
-    max_lost_answers: Annotated[int, Flag("N"), Field(ge=0)] = 0
-    """Right answers of its claim that a version may lose and still be served: for hardware that rounds differently."""
+    max_differing: Annotated[float, Flag("SHARE"), Field(ge=0, le=1)] = 0.001
+    """Share of the validation images, at least one, that may be answered otherwise than claimed where the model hardly
+    prefers one answer to the other: for hardware that rounds differently. 0: none may."""
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
     """Run operators of this domain too, beside ONNX's own, such as com.microsoft; may be passed several times."""
 

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from vouch.bundle.npz import METHODS, directory_bytes
+from vouch.bundle.archive import directory
+from vouch.bundle.npz import METHODS
 from vouch.sources import idx
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
@@ -77,7 +78,7 @@ def read_zip(name: str, path: Path) -> Source:
     """
     try:
         with path.open("rb") as file:
-            if directory_bytes(file) > MAX_DIRECTORY_BYTES:
+            if directory(file).size > MAX_DIRECTORY_BYTES:
                 raise SourceError(f"{path} lists too many files; expected a .zip of IDX files")
             with zipfile.ZipFile(file) as archive:
                 return _read_archive(name, path, archive)

@@ -131,7 +131,7 @@ def _as_png(checked: _Checked) -> bytes:
         return _deep_colour(checked, image, raw)
     image.load()
     if image.mode in DEEP_GREY:
-        return _deep_grey(checked, np.asarray(image).astype(np.int64))
+        return _deep_grey(checked, np.asarray(image))
     if image.mode not in (*WRITTEN, *CONVERTED):
         raise InvalidImage(f"its samples are of a kind that PNG has not ({image.mode}); write it with 8 or 16 bits")
     plain = image if image.mode in WRITTEN else image.convert(CONVERTED[image.mode])

@@ -39,7 +39,7 @@ SERVER = {
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "compared", "recount", "audit"),
+        *("batcher", "loader", "planning", "compared", "decoding", "differing", "figures", "recount", "audit"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
@@ -76,7 +76,7 @@ SERVER_ARROWS = {
     "serving": {"", "counting", "lineup", "model"},
     "rpc": {"", "counting", "serving"},
     "services": {"", "counting", "model", "rpc", "serving"},
-    "services/classifier": {"", "model", "rpc", "services", "serving"},
+    "services/classifier": {"", "lineup", "model", "rpc", "services", "serving"},
     "services/oip": {"", "counting", "model", "rpc", "services", "serving"},
     "transport": {"", "rpc", "serving"},
     "worker": {"", "counting", "lineup", "link", "model", "rpc", "services", "serving", "transport"}
@@ -93,7 +93,7 @@ TRAINER = {
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
-    "publish": ("provenance", "card", "fit_digests", "describe", "bundle"),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
     "report": (
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
@@ -106,7 +106,7 @@ TRAINER_ARROWS = {
     "splits": {""},
     "learn": {"", "splits"},
     "judge": {"", "splits", "learn"},
-    "publish": {"splits", "learn", "judge", "report"},
+    "publish": {"", "splits", "learn", "judge", "report"},
     "report": {"", "splits", "learn", "judge"},
     "compare": {"", "judge"},
 }

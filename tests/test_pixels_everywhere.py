@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.bundle.odd_images import IMAGES, REFUSED
+from tests.bundle.odd_images import COLOUR, IMAGES, REFUSED
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.client.images import take
@@ -46,6 +47,22 @@ def test_an_odd_image_has_the_same_pixels_everywhere(name: str, decoder: Decoder
         assert not isinstance(outcome, str), outcome
         for file in sent:
             np.testing.assert_array_equal(in_the_server(decoder, bytes(file), settings), outcome[1])
+
+
+@pytest.mark.parametrize(("kind", "options"), [("BMP", {}), ("GIF", {"transparency": 3}), ("TIFF", {})])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_what_a_server_does_not_take_is_sent_as_png(
+    kind: str, options: dict[str, int], mode: str, decoder: Decoder, tmp_path: Path
+) -> None:
+    """With the pixels that training saw."""
+    path = tmp_path / "image"
+    Image.fromarray(COLOUR).convert(mode).save(path, kind, **options)
+    (sent,) = take(path).content
+
+    for settings in SETTINGS:
+        (outcome,) = read_batch([path], settings)
+        assert not isinstance(outcome, str), outcome
+        np.testing.assert_array_equal(in_the_server(decoder, bytes(sent), settings), outcome[1])
 
 
 @pytest.mark.parametrize("name", REFUSED)

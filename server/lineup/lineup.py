@@ -4,12 +4,13 @@ One immutable, numbered value. The supervisor makes it, workers follow it, and b
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vouch.bundle.accuracy import Accuracy
 
+MAX_NAMED_IMAGES = 10
 Role = Literal["live"]
 """What a version is served for: live versions answer. More roles will come: canary, shadow, fallback."""
 
@@ -29,6 +30,19 @@ class RunPlan(Value):
     """The largest batch that is run on the event loop, if nothing waits; 0: none is."""
 
 
+class Recount(Value):
+    """How the answers to a version's validation images went with those that it claims, image by image."""
+
+    differing: int = Field(default=0, ge=0)
+    """Images that were answered otherwise; before format 3 of a bundle, right answers that were lost."""
+    moved: int = Field(default=0, ge=0)
+    """Images whose claimed answer has a probability here that differs by more than 0.01."""
+    allowed: int = Field(default=0, ge=0)
+    """As many of either are allowed."""
+    first: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(), max_length=MAX_NAMED_IMAGES)
+    """The first images that were answered otherwise, numbered from 0 as they lie in the bundle."""
+
+
 class Version(Value):
     """A version that is to be served."""
 
@@ -40,6 +54,7 @@ class Version(Value):
     """Of the bundle that was verified: another one may lie there by now."""
     served: Accuracy
     """What its recount gave."""
+    recount: Recount = Recount()
     plan: RunPlan
 
 

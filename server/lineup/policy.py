@@ -178,5 +178,6 @@ def _version(verified: VerifiedVersion) -> Version:
         path=verified.path,
         digest=verdict.digest,
         served=verdict.served,
+        recount=verdict.recount,
         plan=verdict.plan,
     )

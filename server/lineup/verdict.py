@@ -14,7 +14,7 @@ from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName
 from vouch.bundle.part import Sha256
 from vouch.server.lineup.comparing import Compared
-from vouch.server.lineup.lineup import RunPlan, Value
+from vouch.server.lineup.lineup import Recount, RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings
 
 MAX_WORD_BYTES = 1 << 19
@@ -65,6 +65,8 @@ class Verdict(Value):
     """Of the bundle's manifest."""
     claim: Accuracy
     served: Accuracy
+    recount: Recount = Recount()
+    """How its answers went with those that it claims."""
     signed_by: str = Field(default="", max_length=64)
     """Fingerprint of the key whose signature was checked; empty where none is required."""
     compared: Compared

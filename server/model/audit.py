@@ -20,6 +20,7 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
     return [
         ("claim", str(bundle.manifest.claim.accuracy)),
         ("recounted", str(verified.served)),
+        ("answers", _answers(verified)),
         ("digest", f"SHA-256 {bundle.digest} of manifest.json"),
         ("signature", _signature(verified)),
         ("published", f"{created}, by revision {training.source_revision or 'unknown'} of the trainer"),
@@ -41,6 +42,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "format_version": manifest.format_version,
         "claim": manifest.claim.accuracy.model_dump(),
         "served": verified.served.model_dump(),
+        "recount": verified.recount.model_dump(),
         "signed_by": bundle.signed_by or None,
         "signature_there": _is_signed(verified),
         "plan": verified.plan.model_dump(),
@@ -55,6 +57,17 @@ def as_json(verified: Verified) -> dict[str, Any]:
             "circumstances": manifest.training.circumstances.model_dump(),
         },
     }
+
+
+def _answers(verified: Verified) -> str:
+    recount, manifest = verified.recount, verified.bundle.manifest
+    if not manifest.has_answers:
+        return f"format {manifest.format_version} has none: right ones were counted, {recount.differing:,} are lost"
+    images = f" (images {', '.join(map(str, recount.first))})" if recount.first else ""
+    return (
+        f"{recount.differing:,} of {verified.served.total:,} differ from the claimed ones{images}, "
+        f"{recount.moved:,} by more than 0.01 in probability; {recount.allowed:,} may"
+    )
 
 
 def _signature(verified: Verified) -> str:

@@ -1,19 +1,29 @@
-"""Does a bundle keep its promise? Hashes, graph, warm-up, and a recount of the claim through session and batcher.
+"""Does a bundle keep its promise? Hashes, graph, warm-up, and a recount through decoder, session and batcher.
 
 The same steps for `vouch verify`, and for the probe process that looks at every version before it is served.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+import numpy as np
+
+from vouch.bundle.accuracy import Accuracy, counting_batch
+from vouch.bundle.answers import Answers
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Manifest
+from vouch.bundle.stated import Stated
 from vouch.bundle.store import Bundle
-from vouch.bundle.validation import Validation
+from vouch.bundle.validation import PIECE_BYTES, Piece
 from vouch.server.errors import DomainError, Incomplete, Refused
-from vouch.server.lineup.lineup import RunPlan
+from vouch.server.lineup.lineup import Recount, RunPlan
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
+from vouch.server.model.decoding import Decoding
+from vouch.server.model.differing import Differing, allowed_to_differ
+from vouch.server.model.figures import Figures
 from vouch.server.model.loader import OnRun, check_outputs
 from vouch.server.model.planning import load_and_plan
 from vouch.server.model.session import Outputs
@@ -21,6 +31,15 @@ from vouch.server.settings import RuntimeSettings
 
 Progress = Callable[[Accuracy], None]
 """Told the count so far after each batch."""
+Decode = Callable[[Sequence[bytes]], Awaitable[np.ndarray]]
+"""Files -> the model's pixels: uint8, shape (N, H, W) or (N, H, W, C)."""
+
+
+class Counted(NamedTuple):
+    """How far a recount has come."""
+
+    served: Accuracy
+    recount: Recount
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,20 @@ class Verified:
     served: Accuracy
     plan: RunPlan
     """How it is run best, on as many cores as it had."""
+    recount: Recount
+    """How its answers went with those that it claims."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some images of a validation split that run together."""
+
+    images: np.ndarray
+    """uint8, shape (N, H, W) or (N, H, W, C)."""
+    labels: np.ndarray
+    """int64, shape (N,); multi-label: bool, shape (N, K)."""
+    claimed: Answers | None
+    """None before format 3."""
 
 
 async def verify(
@@ -47,8 +80,8 @@ async def verify(
 
     Raises:
         Incomplete: a file is missing, or is not the published one.
-        Refused: the graph is not what the manifest says, or right answers of the
-            claim are lost; the message has the numbers.
+        Refused: the graph is not what the manifest says, answers are not those that were claimed, or figures are not
+            those that the manifest states; the message has the numbers.
         StartFailed: the provider is not available.
     """
     try:
@@ -56,58 +89,133 @@ async def verify(
     except BundleError as err:
         raise Incomplete(str(err)) from err
     try:
-        validation = bundle.read_validation()
         session, plan = load_and_plan(bundle, settings, cores, on_run)
     except BundleError as err:
         raise Refused(str(err)) from err
-    batcher = start_batcher(session.run, Limits(settings.max_batch_size, COUNTING_BATCH))
+    count = counting_batch(bundle.manifest.input.shape)
+    batcher = start_batcher(session.run, Limits(settings.max_batch_size, count))
+    allowed = allowed_to_differ(bundle.manifest.claim.total, settings.max_differing)
+    counting = Counting(bundle.manifest, allowed)
     try:
-        served = Accuracy(correct=0, total=0)
-        async for served in recount(batcher, in_batches(validation), bundle.manifest, on_run):
-            progress(served)
-    except DomainError as err:
+        with closing(Decoding(bundle.manifest.input, cores)) as decoding:
+            batches = in_batches(bundle, count, decoding.decode)
+            async for counted in recount(batcher, batches, counting, on_run):
+                progress(counted.served)
+        counting.check()
+    except (DomainError, BundleError) as err:
         raise Refused(str(err)) from err
     finally:
         await batcher.close()
-    check_claim(bundle.manifest, served, settings.max_lost_answers)
-    return Verified(bundle, served, plan)
+    return Verified(bundle, counting.counted.served, plan, counting.counted.recount)
+
+
+class Counting:
+    """What a recount adds up."""
+
+    def __init__(self, manifest: Manifest, allowed: int) -> None:
+        """
+        Args:
+            allowed: how many images may be answered otherwise than claimed.
+        """
+        self.manifest = manifest
+        self._tally = manifest.new_tally()
+        self._allowed = allowed
+        self._differing = Differing(manifest, allowed)
+        self._stated, self._figures = Stated(manifest), Figures(manifest)
+
+    def add(self, batch: Batch, outputs: Outputs) -> None:
+        """Counts a batch and the answers to it."""
+        self._tally.add(batch.labels, outputs.probabilities)
+        if batch.claimed is not None:
+            self._differing.add(batch.claimed, outputs.probabilities)
+            self._stated.add(batch.claimed)
+            self._figures.add(batch.labels, outputs)
+
+    @property
+    def counted(self) -> Counted:
+        """All of it so far."""
+        served = self._tally.accuracy
+        if self.manifest.has_answers:
+            return Counted(served, self._differing.recount)
+        lost = max(0, self.manifest.claim.correct - served.correct) if served.total == self.manifest.claim.total else 0
+        return Counted(served, Recount(differing=lost, allowed=self._allowed))
+
+    def check(self) -> None:
+        """
+        Raises:
+            Refused: the recount is over another number of images, answers are not the claimed ones, or the manifest
+                states other figures.
+            InvalidBundle: it states what its own answers do not say.
+        """
+        (served, recount), claim = self.counted, self.manifest.claim
+        if served.total != claim.total:
+            raise Refused(f"the claim is about {claim.total:,} images, the validation split has {served.total:,}")
+        told = f"it claims {claim.correct:,} of {claim.total:,} right and reproduces {served.correct:,}"
+        if not self.manifest.has_answers:
+            if recount.differing > recount.allowed:
+                raise Refused(told)
+            return
+        if why := self._differing.refusal():
+            raise Refused(f"{told}; {why}")
+        self._stated.check()
+        if why := self._figures.refusal(self._differing.drift, recount.differing + recount.moved):
+            raise Refused(why)
 
 
 async def recount(
-    batcher: Batcher, batches: AsyncIterator[Validation], manifest: Manifest, on_run: OnRun = lambda images: None
-) -> AsyncIterator[Accuracy]:
+    batcher: Batcher, batches: AsyncIterator[Batch], counting: Counting, on_run: OnRun = lambda images: None
+) -> AsyncIterator[Counted]:
     """The count on a validation split, after each of its batches.
 
     Args:
         batches: of as many images as claims are counted in.
+        counting: what they are added to.
 
     Raises:
         Refused: an output is not finite.
         DomainError: as `Batcher.submit`.
     """
-    tally = manifest.new_tally()
     async for batch in batches:
-        on_run(len(batch))
+        on_run(len(batch.images))
         outputs = Outputs(*await batcher.submit(batch.images))
-        check_outputs(outputs, len(batch), manifest)
-        tally.add(batch.labels, outputs.probabilities)
-        yield tally.accuracy
+        check_outputs(outputs, len(batch.images), counting.manifest)
+        counting.add(batch, outputs)
+        yield counting.counted
 
 
-async def in_batches(validation: Validation) -> AsyncIterator[Validation]:
-    """A split that is in memory, in the batches in which claims are counted."""
-    for start in range(0, len(validation), COUNTING_BATCH):
-        rows = slice(start, start + COUNTING_BATCH)
-        yield Validation(validation.images[rows], validation.labels[rows])
+async def in_batches(bundle: Bundle, count: int, decode: Decode, most_bytes: int = PIECE_BYTES) -> AsyncIterator[Batch]:
+    """A bundle's validation split in the batches in which claims are counted; one is in memory at a time.
 
+    Args:
+        count: images of a batch.
+        decode: what makes pixels of files, some of a batch at a time.
+        most_bytes: of files that are held at a time.
 
-def check_claim(manifest: Manifest, served: Accuracy, max_lost_answers: int) -> None:
-    """
     Raises:
-        Refused: the recount is over another number of images, or more right answers are lost than allowed.
+        BundleError: as `Bundle.read_pieces`.
     """
-    claim = manifest.claim
-    if served.total != claim.total:
-        raise Refused(f"the claim is about {claim.total:,} images, the validation split has {served.total:,}")
-    if served.correct < claim.correct - max_lost_answers:
-        raise Refused(f"it claims {claim.correct:,} of {claim.total:,} right and reproduces {served.correct:,}")
+    total, done, some = bundle.manifest.claim.total, 0, list[Piece]()
+    images = np.empty((0, *bundle.manifest.input.shape), np.uint8)
+    with closing(bundle.read_pieces(count, most_bytes)) as pieces:
+        while (piece := await asyncio.to_thread(_next, pieces)) is not None:
+            if isinstance(piece.images, np.ndarray):
+                yield Batch(piece.images, piece.labels, piece.claimed)
+                continue
+            if not some:
+                images = np.empty((min(count, total - done), *bundle.manifest.input.shape), np.uint8)
+                filled = 0
+            images[filled : filled + len(piece)] = await decode(piece.images)
+            some.append(piece)
+            filled += len(piece)
+            if filled == len(images):
+                yield _joined(images, some)
+                done, some = done + filled, []
+
+
+def _joined(images: np.ndarray, pieces: Sequence[Piece]) -> Batch:
+    claimed = Answers.joined([piece.claimed for piece in pieces if piece.claimed is not None])
+    return Batch(images, claimed.labels, claimed)
+
+
+def _next(pieces: Generator[Piece, None, None]) -> Piece | None:
+    return next(pieces, None)

@@ -94,6 +94,7 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
         digest=bundle.digest,
         claim=manifest.claim.accuracy,
         served=counted.served,
+        recount=counted.recount,
         signed_by=bundle.signed_by,
         compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.store import Bundle
 from vouch.server.counting.statistics import Statistics
-from vouch.server.lineup.lineup import Role, RunPlan
+from vouch.server.lineup.lineup import Recount, Role, RunPlan
 from vouch.server.model.batcher import Batcher
 
 Identity = tuple[int, str]
@@ -36,6 +36,8 @@ class Served:
         self.batcher = batcher
         self.statistics = statistics or Statistics()
         self.plan = plan or RunPlan()
+        self.recount = Recount()
+        """How its answers went with those that it claims; whoever loads it says so."""
         self.role: Role = "live"
         """What it is served for; the catalog says so."""
         self._leases = 0

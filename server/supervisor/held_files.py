@@ -28,7 +28,7 @@ class HeldFiles:
         if digest in self._held or len(self._held) >= MOST_VERSIONS:
             return
         try:
-            self._held[digest] = hold_bundle(verified.path)
+            self._held[digest] = hold_bundle(verified.path, verified.verdict.files)
         except (BundleError, OSError) as err:
             log.warning(
                 "%s cannot be held open, so that its folder is needed when a worker is replaced: %s",

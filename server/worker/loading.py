@@ -97,8 +97,9 @@ class Loader:
             on_batch=partial(_count, statistics, str(bundle)),
             unusable=unusable_in(bundle.manifest),
         )
-        batcher_of.append(Served(bundle, version.served, batcher, statistics, version.plan))
-        return batcher_of[0]
+        batcher_of.append(served := Served(bundle, version.served, batcher, statistics, version.plan))
+        served.recount = version.recount
+        return served
 
 
 def _count(statistics: Statistics, version: str, done: BatchDone) -> None:

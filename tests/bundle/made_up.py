@@ -1,25 +1,35 @@
 """A made-up bundle: no graph that runs, but whole and valid on disk."""
 
+import io
 from datetime import UTC, datetime
 
 import numpy as np
 
 from vouch.bundle.accuracy import wilson_interval
+from vouch.bundle.answers import Answers
 from vouch.bundle.claims import Claim
+from vouch.bundle.confusion import Confusion
 from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.new_validation import from_arrays
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
-from vouch.bundle.validation import Validation, pack
 
 DIGEST = "0" * 64
 LABELS = ("cat", "dog", "ant")
 IMAGES = np.arange(6 * 4 * 5, dtype=np.uint8).reshape(6, 4, 5)
-FILES = {
-    MODEL: b"not a graph, but bytes",
-    VALIDATION: pack(Validation(IMAGES, np.array([0, 0, 1, 1, 2, 2]))),
-    CARD: b"# pets\n",
-}
+ANSWERS = Answers(np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 2]), np.full(6, 0.75, np.float32))
+
+
+def made_up_split() -> tuple[bytes, str]:
+    """validation.npz and its digest."""
+    file, split = io.BytesIO(), from_arrays([IMAGES[:4], IMAGES[4:]], ANSWERS, LABELS)
+    split(file)
+    return file.getvalue(), split.digest
+
+
+SPLIT, SPLIT_DIGEST = made_up_split()
+FILES = {MODEL: b"not a graph, but bytes", VALIDATION: SPLIT, CARD: b"# pets\n"}
 
 
 def made_up_manifest(
@@ -30,8 +40,7 @@ def made_up_manifest(
 ) -> Manifest:
     """A manifest in which every part agrees with the others: each class twice, one wrong answer."""
     classes = len(labels)
-    confusion = [[2 * (answer == label) for answer in range(classes)] for label in range(classes)]
-    confusion[0][:2] = [1, 1]
+    confusion = Confusion.counted({(0, 0): 1, (0, 1): 1} | {(k, k): 2 for k in range(1, classes)})
     low, high = wilson_interval(2 * classes - 1, 2 * classes)
     return Manifest(
         name=name,
@@ -39,9 +48,8 @@ def made_up_manifest(
         created=datetime(2026, 1, 1, tzinfo=UTC),
         labels=labels,
         input=PixelSettings(height=4, width=5),
-        claim=Claim(
-            correct=2 * classes - 1, total=2 * classes, low=low, high=high, confusion=tuple(map(tuple, confusion))
-        ),
+        claim=Claim(correct=2 * classes - 1, total=2 * classes, low=low, high=high, confusion=confusion),
+        validation_digest=SPLIT_DIGEST,
         training=Training(
             asked={"epochs": 3, "rate": 0.5},
             seed=7,

@@ -85,6 +85,13 @@ def with_adobe(jpeg: bytes, transform: int) -> bytes:
     return jpeg[:2] + segment + jpeg[2:]
 
 
+def with_thumbnail(jpeg: bytes) -> bytes:
+    """A JPEG file with 3 x 3 pixels in its JFIF segment, and another segment of it."""
+    thumbnail = b"\xff\xe0" + struct.pack(">H", 16 + 27) + b"JFIF\0\1\2\1\0\x48\0\x48\3\3" + SECRET.ljust(27, b"\0")
+    more = b"\xff\xe0" + struct.pack(">H", 8 + len(SECRET)) + b"JFXX\0\x10" + SECRET
+    return jpeg[:2] + thumbnail + more + jpeg[20:]
+
+
 def behind(jpeg: bytes) -> bytes:
     """More in each place of a progressive JPEG file where metadata may lie: between the scans and behind the end."""
     comment = b"\xff\xfe" + struct.pack(">H", 2 + len(SECRET)) + SECRET
@@ -143,6 +150,7 @@ IMAGES: dict[str, Make] = {
     "JPEG of one column": lambda: saved(SMOOTH[:, :1].copy(), "JPEG"),
     "JPEG of one row": lambda: saved(SMOOTH[:1].copy(), "JPEG"),
     "JPEG with much beside": _noted("JPEG", SMOOTH, 1, comment=SECRET, dpi=(300, 300)),
+    "JPEG with a preview in its first segment": lambda: with_thumbnail(saved(SMOOTH, "JPEG")),
     "JPEG with more between its scans and behind": lambda: behind(saved(SMOOTH, "JPEG", progressive=True)),
     "JPEG with a preview": lambda: saved(SMOOTH, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 6))]),
     "WebP": lambda: saved(SMOOTH, "WEBP"),

@@ -17,8 +17,10 @@ NAMES = ("cat", "dog", "ant")
 
 def claim(*confusion: tuple[int, ...]) -> Claim:
     """Of these rows: the true class, columns the answers."""
-    tally = Tally(len(confusion))
-    tally.confusion[:] = confusion
+    tally = Tally()
+    for label, row in enumerate(confusion):
+        answers = np.repeat(np.arange(len(row)), row)
+        tally.add_answers(np.full(len(answers), label), answers)
     counted = claim_from(tally)
     assert isinstance(counted, Claim)
     return counted

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bundle.made_up import DIGEST, LABELS, made_up_manifest
+from tests.support.older import older_manifest
 from vouch.bundle.accuracy import Tally, wilson_interval
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.errors import InvalidBundle
@@ -29,6 +30,18 @@ def edited(place: str, value: object) -> bytes:
         del part[last]
     else:
         part[last] = value
+    return json.dumps(content).encode()
+
+
+def columns(labels: list[int], answers: list[int], images: list[int]) -> dict[str, list[int]]:
+    """A confusion matrix as format 3 has it."""
+    return {"labels": labels, "answers": answers, "images": images}
+
+
+def before(place: str, value: object) -> bytes:
+    """The same of format 2."""
+    content: dict[str, Any] = json.loads(edited(place, value)) | {"format_version": 2}
+    del content["validation_digest"]
     return json.dumps(content).encode()
 
 
@@ -102,6 +115,12 @@ def test_labels_name_each_class_once(labels: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "confusion",
     [
+        columns([0, 1, 2], [0, 1, 2], [1, 2, 2]),
+        columns([0, 1, 2], [0, 1, 2], [2, 2, 2]),
+        columns([0, 0, 1, 2], [0, 1, 1, 2], [1, 1, 2]),
+        columns([0, 0, 1, 2], [1, 0, 1, 2], [1, 1, 2, 2]),
+        columns([0, 0, 1, 2, 2], [0, 1, 1, 2, 2], [1, 1, 2, 1, 1]),
+        columns([], [], []),
         [[1, 0, 0], [0, 2, 0], [0, 0, 2]],
         [[2, 0, 0], [0, 2, 0], [0, 0, 2]],
         [[1, 1, 0], [0, 2, 0]],
@@ -109,12 +128,59 @@ def test_labels_name_each_class_once(labels: tuple[str, ...]) -> None:
         [[1, 1, 0], [0, 2, 0], [1, -1, 2]],
         [],
     ],
-    ids=["total", "correct", "rows", "columns", "negative", "empty"],
+    ids=[
+        *("total", "correct", "length", "order", "twice", "nothing"),
+        *("total of rows", "correct of rows", "rows", "columns", "negative", "empty"),
+    ],
 )
-def test_the_confusion_matrix_must_add_up(confusion: list[list[int]]) -> None:
-    """A confusion matrix that does not add up to the claim, or is no square of counts, is refused."""
+def test_the_confusion_matrix_must_add_up(confusion: object) -> None:
+    """One that does not add up to the claim, is not in order, or in formats 1 and 2 no square of counts, is refused."""
     with pytest.raises(InvalidBundle, match="confusion matrix"):
         read_manifest(edited("claim.confusion", confusion))
+
+
+@pytest.mark.parametrize(
+    ("confusion", "place"),
+    [
+        (columns([0, 0, 1, -1], [0, 1, 1, 2], [1, 1, 2, 2]), "claim.confusion.labels.3"),
+        (columns([0, 0, 1, 2], [0, 1, 1, 10_000], [1, 1, 2, 2]), "claim.confusion.answers.3"),
+        (columns([0, 0, 1, 2, 2], [0, 1, 1, 1, 2], [1, 1, 2, 0, 2]), "claim.confusion.images.3"),
+        (columns([0, 0, 1, 2], [0, 1, 1, 2], [1, 1, 2, 2]) | {"more": []}, "claim.confusion.more"),
+    ],
+)
+def test_a_value_of_the_confusion_matrix_out_of_range_is_refused(confusion: object, place: str) -> None:
+    """By its place."""
+    with pytest.raises(InvalidBundle, match=place):
+        read_manifest(edited("claim.confusion", confusion))
+
+
+def test_a_confusion_matrix_of_more_classes_than_labels_is_refused() -> None:
+    """Its positions are positions in the labels."""
+    with pytest.raises(InvalidBundle, match="3 labels, but the claim's counts are of 4"):
+        read_manifest(edited("claim.confusion", columns([0, 0, 1, 3], [0, 1, 1, 3], [1, 1, 2, 2])))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_answers_came_with_format_3(version: int) -> None:
+    """With them the digest of the validation split, which format 3 must have."""
+    with pytest.raises(InvalidBundle, match=f"format {version} has no validation_digest"):
+        read_manifest(edited("format_version", version))
+    with pytest.raises(InvalidBundle, match="format 3 has a validation_digest"):
+        read_manifest(edited("validation_digest", None))
+
+
+def test_a_validation_split_lies_in_one_file() -> None:
+    """Arrays or files, never both; files only in format 3."""
+    both = {"model.onnx": FILE, "validation.npz": FILE, "validation.zip": FILE}
+    files = {"model.onnx": FILE, "validation.zip": FILE}
+    older = json.loads(older_manifest(made_up_manifest())) | {"format_version": 2, "files": files}
+
+    assert read_manifest(edited("files", files)).validation_file == "validation.zip"
+    for content in (edited("files", both), json.dumps(older).encode()):
+        with pytest.raises(
+            InvalidBundle, match=r"expected validation\.npz alone, or in format 3 validation\.zip alone"
+        ):
+            read_manifest(content)
 
 
 @pytest.mark.parametrize("name", ["../model.onnx", "a/b", "/etc/passwd", ".hidden", "..", "manifest.json"])
@@ -187,8 +253,7 @@ def test_the_claim_tells_each_class() -> None:
     claim = made_up_manifest().claim
     assert isinstance(claim, Claim)
 
-    assert [(part.correct, part.total) for part in claim.per_class] == [(1, 2), (2, 2), (2, 2)]
-    assert len(claim.per_class) == len(LABELS)
+    assert [(part.correct, part.total) for part in claim.per_class(len(LABELS))] == [(1, 2), (2, 2), (2, 2)]
     assert (claim.accuracy.correct, claim.accuracy.total) == (5, 6)
 
 
@@ -231,11 +296,12 @@ def test_a_promise_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
 
 def test_the_first_format_is_still_read() -> None:
     """Bundles of format 1 have no calibration and nothing else of format 2."""
-    older = json.loads(edited("format_version", 1))
+    older = json.loads(older_manifest(made_up_manifest())) | {"format_version": 1}
     del older["calibration"], older["quantization"]
     found = read_manifest(json.dumps(older).encode())
 
     assert (found.format_version, found.calibration, found.quantization) == (1, None, None)
+    assert found.claim == made_up_manifest().claim
 
 
 def quantized(**changes: Any) -> dict[str, Any]:
@@ -275,7 +341,7 @@ def test_a_smaller_graph_that_lost_more_than_allowed_is_refused(changes: dict[st
 def test_the_first_format_has_neither(place: str) -> None:
     """A file that says it is of format 1 and has parts of format 2 is not what it says."""
     value = calibrated() if place == "calibration" else quantized()
-    content = json.loads(edited(place, value)) | {"format_version": 1}
+    content = json.loads(older_manifest(made_up_manifest())) | {"format_version": 1, place: value}
 
     with pytest.raises(InvalidBundle, match=f"format 1 has no {place}"):
         read_manifest(json.dumps(content).encode())
@@ -314,7 +380,7 @@ def test_a_multi_label_manifest_is_read_back() -> None:
         ({"thresholds": [0.5, 0.1, 0.5]}, r"thresholds\.1: .*float32"),
         ({"task": "single_label"}, "not one of a single_label model"),
         ({"labels": ["cat", "dog"]}, "2 labels, but the claim's counts are of 3"),
-        ({"format_version": 1}, "format 1 has no thresholds"),
+        ({"format_version": 1, "validation_digest": None}, "format 1 has no thresholds"),
         ({"claim": json.loads(made_up_manifest().to_json())["claim"]}, "not one of a multi_label model"),
     ],
 )
@@ -377,12 +443,16 @@ def many(value: bytes, place: str) -> bytes:
         (many(b"[],", "claim.confusion"), "more than 25,000,000 values, or 100,000 lists"),
         (b"{" + b",".join(b'"%x":0' % number for number in range(400_000)) + b"}", "100,000 lists and names"),
         (many(b'"a",', "labels"), "at most 10000 items"),
-        (edited("claim.confusion", [[""] * 1_000_000]), "claim.confusion.0.0: "),
-        (edited("claim.confusion", [[0] * 1_000_000]), "claim.confusion.0: .*at most 10000 items"),
+        (before("claim.confusion", [[""] * 1_000_000]), "claim.confusion.0.0: "),
+        (before("claim.confusion", [[0] * 1_000_000]), "claim.confusion.0: .*at most 10000 items"),
+        (
+            edited("claim.confusion", columns([0] * 1_000_001, [], [])),
+            "claim.confusion.labels: .*at most 1000000 items",
+        ),
         (edited("labels", ["a", "b", "c" * 5_000_000]), "at most 1000 characters"),
         (edited("files", {str(number): FILE for number in range(5000)}), "at most 64 items"),
     ],
-    ids=["settings", "rows", "names", "labels", "strings", "row", "long", "files"],
+    ids=["settings", "rows", "names", "labels", "strings", "row", "columns", "long", "files"],
 )
 def test_a_large_manifest_is_refused_in_little_memory(content: bytes, reason: str) -> None:
     """It takes a fixed multiple of its own size, where the first of a million mistakes is enough."""
@@ -397,8 +467,12 @@ def test_a_large_manifest_is_refused_in_little_memory(content: bytes, reason: st
     assert peak < 20_000_000
 
 
-def test_a_manifest_of_many_classes_is_read() -> None:
-    """A thousand: 11 MB, and all limits are far."""
-    labels = tuple(f"[{number}]: a, b" for number in range(1000))
+def test_a_manifest_of_many_classes_is_read_and_written_before_too() -> None:
+    """Ten thousand; before format 3, a thousand are 11 MB, and all limits are far."""
+    labels = tuple(f"[{number}]: a, b" for number in range(10_000))
+    many, fewer = made_up_manifest(labels=labels), made_up_manifest(labels=labels[:1000])
+    older = json.loads(older_manifest(fewer)) | {"format_version": 2}
 
-    assert read_manifest(made_up_manifest(labels=labels).to_json()).labels == labels
+    assert read_manifest(many.to_json()) == many
+    assert len(many.to_json()) < 2_000_000
+    assert read_manifest(json.dumps(older).encode()).claim == fewer.claim

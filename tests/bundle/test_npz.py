@@ -9,9 +9,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from tests.bundle.splits import unpack
+from tests.support.older import older_split
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.npz import Npz
-from vouch.bundle.validation import MAX_BYTES, Validation, pack, unpack
+from vouch.bundle.stored_arrays import MAX_BYTES
+from vouch.bundle.validation import Validation
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 LABELS = np.array([0, 1, 2, 1, 0])
@@ -103,7 +106,7 @@ def test_a_long_list_of_members_is_not_read() -> None:
 def of_64_bits(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """As archives over 2 GiB end, with 64 bits for where the list is and how long."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
-    return pack(Validation(IMAGES, LABELS))
+    return older_split(Validation(IMAGES, LABELS))
 
 
 def test_an_archive_as_those_over_2_gib_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +120,7 @@ def test_an_archive_as_those_over_2_gib_is_read(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (lambda record: record[:40] + struct.pack("<Q", 1 << 40) + record[48:], "lists too many members"),
+        (lambda record: record[:40] + struct.pack("<Q", 1 << 40) + record[48:], "does not end where the archive"),
         (lambda record: b"PK\0\0" + record[4:], "elsewhere"),
     ],
 )
@@ -133,7 +136,7 @@ def test_where_the_list_is_is_looked_at_in_such_an_archive_too(
 
 def test_bytes_behind_the_archive_are_refused() -> None:
     """zipfile would look for the list of members further up."""
-    assert "without a comment" in refused(pack(Validation(IMAGES, LABELS)) + b"more")
+    assert "without a comment" in refused(older_split(Validation(IMAGES, LABELS)) + b"more")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

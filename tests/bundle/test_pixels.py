@@ -199,7 +199,7 @@ def test_a_camera_may_add_a_preview() -> None:
     np.testing.assert_array_equal(decode(file, AS_COLOUR), decode(encoded(COLOUR, "JPEG"), AS_COLOUR))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_a_truncated_image_is_refused(kind: str, kept: float) -> None:
     """A file that ends too early is refused instead of filled up with grey."""
@@ -264,7 +264,7 @@ def test_garbage_is_refused(content: bytes) -> None:
         look(content)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 @settings(deadline=None)  # a damaged header may say that there is much to decode
 @given(data=st.data())
 def test_damage_is_refused_or_harmless(kind: str, data: st.DataObject) -> None:

@@ -240,7 +240,7 @@ def test_a_validation_split_that_does_not_fit_is_refused(models: ModelsFolder) -
     bundle = models.publish("pets", files, lambda version, entries: made_up_manifest("pets", version, entries))
 
     bundle.check_files()
-    with pytest.raises(InvalidBundle, match=r"not an \.npz file"):
+    with pytest.raises(InvalidBundle, match="is not a validation split"):
         bundle.read_validation()
 
 
@@ -456,11 +456,11 @@ def test_a_bundle_that_is_held_is_read_piece_by_piece_though_its_folder_is_gone(
     """By several readers of the same descriptors at once, each from its own place."""
     path = publish_made_up(models).path
     whole, digest = open_bundle(path).read_validation(), manifest_digest(path)
-    held = hold_bundle(path)
+    held = hold_bundle(path, (MODEL, VALIDATION))
     shutil.rmtree(path)
     bundle = open_held(path, held, digest)
 
-    readers = [bundle.read_validation_rows(1) for _ in range(2)]
+    readers = [bundle.read_pieces(1) for _ in range(2)]
     pieces = [piece for together in zip(*readers, strict=True) for piece in together]
     for descriptor in held.values():
         os.close(descriptor)

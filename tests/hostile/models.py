@@ -6,13 +6,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support.older import older_split, written_before
 from vouch.bundle.accuracy import Tally
 from vouch.bundle.claims import claim_from
 from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
-from vouch.bundle.validation import Validation, pack
+from vouch.bundle.validation import Validation
 
 
 def constant_graph(pixels: PixelSettings, classes: int) -> bytes:
@@ -53,9 +54,9 @@ def publish_constant(folder: ModelsFolder, name: str, pixels: PixelSettings, cla
     """Its first version, whose claim is that all of so many images are of the first class."""
     random = np.random.default_rng(0)
     split = Validation(random.integers(0, 255, (images, *pixels.shape), dtype=np.uint8), np.zeros(images, np.int64))
-    tally = Tally(classes)
-    tally.add(split.labels, np.eye(classes, dtype=np.float32)[split.labels])
-    files = {MODEL: constant_graph(pixels, classes), VALIDATION: pack(split), CARD: b"# constant\n"}
+    tally = Tally()
+    tally.add_answers(split.labels, split.labels)
+    files = {MODEL: constant_graph(pixels, classes), VALIDATION: older_split(split), CARD: b"# constant\n"}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -79,4 +80,4 @@ def publish_constant(folder: ModelsFolder, name: str, pixels: PixelSettings, cla
             files=entries,
         )
 
-    return folder.publish(name, files, describe)
+    return written_before(folder.publish(name, files, describe))

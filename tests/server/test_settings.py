@@ -83,3 +83,22 @@ def test_what_is_no_host_is_wrong_usage(written: str, message: str, capsys: pyte
 
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_setting_that_was_removed_says_what_to_do_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a flag and in the file it is wrong usage; as a variable, which a deployment may still set, a warning."""
+    warnings: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOUCH_SERVE_MAX_LOST_ANSWERS", "0")
+
+    assert parse(ServeSettings, "vouch serve", [], warned=warnings.append).max_differing == 0.001
+    assert "VOUCH_SERVE_MAX_LOST_ANSWERS was removed and is ignored: " in warnings[0]
+    for flags, file in ((["--max-lost-answers", "1"], ""), ([], "[serve]\nmax_lost_answers = 1\n")):
+        Path("vouch.toml").write_text(file)
+        with pytest.raises(SystemExit):
+            parse(ServeSettings, "vouch serve", flags, warned=warnings.append)
+        said = capsys.readouterr().err
+        assert "was removed: " in said
+        assert "--max-differing" in said

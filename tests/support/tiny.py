@@ -12,24 +12,31 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support.older import older_split, written_before
 from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.answers import answers_of
+from vouch.bundle.calibration import calibration_error, uncalibrated
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
 from vouch.bundle.manifest import CARD, MODEL, VALIDATION, Calibration, Coverage, FileEntry, Manifest
 from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
+from vouch.bundle.new_validation import NewValidation, from_arrays
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
-from vouch.bundle.validation import Validation, pack
-from vouch.server.lineup.lineup import RunPlan
+from vouch.bundle.validation import Validation
+from vouch.server.lineup.lineup import Recount, RunPlan
 from vouch.server.lineup.verdict import Verdict, VerifiedVersion
 from vouch.server.model.compared import compared
+from vouch.server.model.differing import allowed_to_differ
+from vouch.server.settings import RuntimeSettings
 
 SIDE = 4
 LABELS = ("first", "second", "third")
 RIGHT, ROTATED = (0, 1, 2), (1, 2, 0)
 """Which class each row counts for: always right, never right."""
+TEMPERATURE = 1.5
 PROMISES = {0.9: 3e-4, 0.99: 1e-5}
 """Coverage -> threshold of the label sets."""
 
@@ -157,28 +164,36 @@ def claim_of(validation: Validation) -> Claim | MultiLabelClaim:
         several = MultiLabelTally(THRESHOLDS)
         several.add(validation.labels, several_probabilities(validation.images))
         return claim_from(several)
-    tally = Tally(len(LABELS))
+    tally = Tally()
     tally.add(validation.labels, tiny_probabilities(validation.images))
     return claim_from(tally)
 
 
+def tiny_logits(images: np.ndarray) -> np.ndarray:
+    """The right graph's scores, shape (N, 3)."""
+    return np.asarray(images[:, : len(LABELS)].sum(axis=2) / 64)
+
+
 def tiny_probabilities(images: np.ndarray) -> np.ndarray:
-    """What the right graph answers, shape (N, 3), computed without it."""
-    logits = images[:, : len(LABELS)].sum(axis=2) / 64
-    raw = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+    """What the right graph answers, float32, shape (N, 3), computed without it."""
+    return uncalibrated(tiny_logits(images), 1).astype(np.float32)
+
+
+def several_logits(images: np.ndarray) -> np.ndarray:
+    """The multi-label graph's scores, shape (N, 3)."""
+    return np.asarray((images[:, : len(LABELS)].sum(axis=2) - float(DARK)) / 64)
 
 
 def several_probabilities(images: np.ndarray) -> np.ndarray:
     """What the multi-label graph answers, float32, shape (N, 3), computed without it."""
-    logits = (images[:, : len(LABELS)].sum(axis=2) - float(DARK)) / 64
-    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+    return uncalibrated(several_logits(images), 1, several=True).astype(np.float32)
 
 
 def calibration_of(validation: Validation) -> Calibration:
-    """Made-up promises, truly counted on this split."""
+    """Made-up promises and a made-up temperature, truly counted on this split."""
     several = task_of(validation.labels) == "multi_label"
-    probabilities = tiny_probabilities(validation.images)
+    probabilities = (several_probabilities if several else tiny_probabilities)(validation.images)
+    logits = (several_logits if several else tiny_logits)(validation.images)
     coverages: list[Coverage] = []
     for promised, threshold in () if several else PROMISES.items():
         members = probabilities >= threshold
@@ -192,7 +207,20 @@ def calibration_of(validation: Validation) -> Calibration:
                 mean_size=float(members.sum(axis=1).mean()),
             )
         )
-    return Calibration(temperature=1.5, error_before=0.02, error_after=0.01, coverages=tuple(coverages))
+    return Calibration(
+        temperature=TEMPERATURE,
+        error_before=calibration_error(uncalibrated(logits, TEMPERATURE, several), validation.labels),
+        error_after=calibration_error(probabilities, validation.labels),
+        coverages=tuple(coverages),
+    )
+
+
+def split_of(validation: Validation) -> NewValidation:
+    """The split with the right graph's answers, to be published."""
+    several = task_of(validation.labels) == "multi_label"
+    probabilities = (several_probabilities if several else tiny_probabilities)(validation.images)
+    answers = answers_of(validation.labels, probabilities, THRESHOLDS if several else None)
+    return from_arrays([validation.images], answers, LABELS)
 
 
 def publish_tiny(
@@ -204,21 +232,24 @@ def publish_tiny(
     validation: Validation | None = None,
     *,
     pixels: PixelSettings = PIXELS,
+    older: bool = False,
     fit: np.ndarray | None = None,
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
     Args:
         calibrated: False for a bundle of format 1, which has no calibration.
+        older: whether it is of format 2.
         validation: its split; None for the usual one.
         pixels: what files become; a bundle with channels cannot be recounted, since its split has none.
         fit: images whose digests it has; None for a bundle without.
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
+    split, older = split_of(validation), older or not calibrated
     files = {
         MODEL: graph or tiny_graph(task=task, channels=pixels.channels),
-        VALIDATION: pack(validation),
+        VALIDATION: older_split(validation) if older else split,
         CARD: b"# tiny\n",
     }
     if fit is not None:
@@ -234,8 +265,9 @@ def publish_tiny(
             input=pixels,
             claim=claim_of(validation),
             thresholds=THRESHOLDS if several else None,
-            format_version=2 if calibrated else 1,
+            format_version=(2 if calibrated else 1) if older else 3,
             calibration=calibration_of(validation) if calibrated else None,
+            validation_digest=None if older else split.digest,
             training=Training(
                 asked={},
                 seed=0,
@@ -249,7 +281,8 @@ def publish_tiny(
             files=entries,
         )
 
-    return folder.publish(name, files, describe)
+    published = folder.publish(name, files, describe)
+    return written_before(published) if older else published
 
 
 def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
@@ -260,6 +293,7 @@ def verified(bundle: Bundle, served: Accuracy | None = None) -> VerifiedVersion:
         digest=bundle.digest,
         claim=claim,
         served=served or claim,
+        recount=Recount(allowed=allowed_to_differ(claim.total, RuntimeSettings().max_differing)),
         compared=compared(bundle),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=RunPlan(threads=1),

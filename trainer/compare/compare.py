@@ -7,7 +7,7 @@ from typing import Any
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.graph import check_graph
-from vouch.bundle.manifest import Manifest
+from vouch.bundle.manifest import VALIDATION, Manifest
 from vouch.bundle.mcnemar import holm, mcnemar
 from vouch.bundle.multi_label import Task
 from vouch.bundle.store import Bundle, open_bundle
@@ -94,7 +94,8 @@ def _no_common_question(first: Manifest, this: Manifest) -> str | None:
         return "it has other classes, so the two have no common question"
     if this.task != first.task:
         return f"it is asked {QUESTIONS[this.task]}, the first {QUESTIONS[first.task]}: no common question"
-    if this.input.shape != first.input.shape:
+    of_arrays = VALIDATION in this.files and VALIDATION in first.files  # files are the same whatever they become
+    if of_arrays and this.input.shape != first.input.shape:
         shapes = [" x ".join(map(str, manifest.input.shape)) for manifest in (this, first)]
         return f"its images are of {shapes[0]}, those of the first of {shapes[1]}, so none can be the same"
     return None

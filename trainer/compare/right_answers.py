@@ -1,16 +1,16 @@
 """Which images of its own validation split a published model answers rightly, known again among those of another."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.digest import image_digests
-from vouch.bundle.manifest import MODEL, Manifest
-from vouch.bundle.multi_label import decide
+from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+from vouch.bundle.answers import answers_of, names_of
+from vouch.bundle.manifest import MODEL
+from vouch.bundle.stated import Stated
 from vouch.bundle.store import Bundle
-from vouch.bundle.validation import Validation
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import answers
 
@@ -32,22 +32,43 @@ class RightAnswers:
 
 
 def right_answers(bundle: Bundle) -> RightAnswers:
-    """Runs a bundle's graph on the bundle's own validation split, both held against the manifest's hashes.
+    """The answers that a bundle holds to its own validation split; where it holds none, which was before format 3, its
+    graph is run. All files are held against the manifest's hashes.
 
     Raises:
-        BundleError: a file is not the published one.
+        BundleError: a file is not the published one, or the claim does not follow from the answers.
         TrainError: the graph cannot be run, or does not answer with a probability for each label.
     """
-    validation = bundle.read_validation()
-    right = _are_right(_probabilities(bundle, validation.images), validation, bundle.manifest)
-    digests = [digest.tobytes() for digest in image_digests(validation.images)]
-    names = _label_names(validation, bundle.manifest.labels)
+    stated, names = Stated(bundle.manifest), bundle.manifest.labels
+    counted = None if bundle.manifest.has_answers else _run(bundle)
     times: Counter[tuple[bytes, tuple[str, ...]]] = Counter()
     found: dict[Example, bool] = {}
-    for digest, of_image, is_right in zip(digests, names, right.tolist(), strict=True):
-        found[digest, of_image, times[digest, of_image]] = is_right
-        times[digest, of_image] += 1
+    for piece in bundle.read_pieces(COUNTING_BATCH):
+        if counted is None:
+            assert piece.claimed is not None  # format 3 has answers
+            stated.add(piece.claimed)
+            right = piece.claimed.right
+        else:
+            right, counted = counted[: len(piece)], counted[len(piece) :]
+        for image, labels, is_right in zip(piece.images, piece.labels, right.tolist(), strict=True):
+            example = _digest(image), tuple(sorted(names_of(labels, names)))
+            found[*example, times[example]] = is_right
+            times[example] += 1
+    if counted is None:
+        stated.check()
     return RightAnswers(found)
+
+
+def _digest(image: bytes | np.ndarray) -> bytes:
+    content = image if isinstance(image, bytes) else np.ascontiguousarray(image).data
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _run(bundle: Bundle) -> np.ndarray:
+    """Which images the graph answers rightly: bool, shape (N,)."""
+    validation = bundle.read_validation()
+    probabilities = _probabilities(bundle, validation.images)
+    return answers_of(validation.labels, probabilities, bundle.manifest.thresholds).right
 
 
 def _probabilities(bundle: Bundle, images: np.ndarray) -> np.ndarray:
@@ -63,17 +84,3 @@ def _probabilities(bundle: Bundle, images: np.ndarray) -> np.ndarray:
     if not np.isfinite(probabilities).all():
         raise TrainError(f"{path} answers with probabilities that are not finite")
     return probabilities
-
-
-def _are_right(probabilities: np.ndarray, validation: Validation, manifest: Manifest) -> np.ndarray:
-    """Bool, shape (N,)."""
-    if manifest.thresholds is None:
-        return np.asarray(probabilities.argmax(axis=1) == validation.labels)
-    return np.asarray((decide(probabilities, manifest.thresholds) == validation.labels).all(axis=1))
-
-
-def _label_names(validation: Validation, labels: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """By name, because another bundle may have the same labels in another order."""
-    if validation.labels.ndim == 1:
-        return [(labels[label],) for label in validation.labels.tolist()]
-    return [tuple(sorted(labels[k] for k in np.flatnonzero(row))) for row in validation.labels]

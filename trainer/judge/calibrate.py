@@ -4,57 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.bundle.calibration import calibration_error, uncalibrated
 from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.trainer.judge.thresholds import chosen_thresholds
-
-BINS = 15
-"""Of equal width, as in the paper."""
-
-
-def certainty(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How sure each answer is (float64), whether it is right (bool), and the bin that it falls into (integers).
-
-    With several labels every yes and no to every label is an answer, with the probability of what was said.
-
-    Args:
-        probabilities: floats, shape (N, K).
-        labels: integers, shape (N,); multi-label: bool, shape (N, K).
-    """
-    if labels.ndim == 2:
-        yes = probabilities >= 0.5
-        confidence, right = np.where(yes, probabilities, 1 - probabilities).ravel(), (yes == labels).ravel()
-    else:
-        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    confidence = confidence.astype(np.float64)
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)  # with its upper end, as in the paper
-    return confidence, right, bins
-
-
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Expected calibration error: how far the probability of the answer is from the share of right answers.
-
-    Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). The mean of |accuracy - confidence| over
-    bins of confidence, weighted by how many answers are in each; 0 to 1. Arguments as `certainty`.
-    """
-    confidence, right, bins = certainty(probabilities, labels)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(right))
-
-
-def uncalibrated(logits: np.ndarray, temperature: float, several: bool = False) -> np.ndarray:
-    """The probabilities as they would be without the temperature, float64, shape (N, K).
-
-    Args:
-        logits: floats, shape (N, K), divided by the temperature as the graph gives them.
-        several: whether each label has a probability of its own.
-    """
-    scores = logits.astype(np.float64) * temperature
-    if several:
-        return np.asarray(np.exp(-np.logaddexp(0, -scores)))  # the sigmoid, without overflow
-    raw = np.exp(scores - scores.max(axis=1, keepdims=True))
-    without: np.ndarray = raw / raw.sum(axis=1, keepdims=True)
-    return without
 
 
 @dataclass(frozen=True)

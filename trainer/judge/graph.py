@@ -67,7 +67,7 @@ def count_claim(
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
         thresholds: K of them, for a multi-label model.
     """
-    tally = Tally(probabilities.shape[1]) if thresholds is None else MultiLabelTally(thresholds)
+    tally = Tally() if thresholds is None else MultiLabelTally(thresholds)
     tally.add(labels, probabilities)
     return claim_from(tally)
 

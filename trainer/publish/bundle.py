@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.manifest import CARD, MODEL, FileEntry, Manifest
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import Bundle, ModelsFolder
-from vouch.bundle.validation import Validation, pack
+from vouch.bundle.writing import Content
 from vouch.trainer.publish.card import model_card
+from vouch.trainer.publish.validation import new_validation
 from vouch.trainer.report.finished import Run
 
 
@@ -18,11 +19,12 @@ def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping
 
     Raises:
         BundleError: it cannot be written.
+        TrainError: a validation image is no longer what the model was judged by.
     """
     splits, exam = run.splits, run.exam
+    validation = new_validation(run, pixels)
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
-    validation = Validation(splits.validation.images[:], splits.validation.labels)
-    files = {MODEL: exam.graph, VALIDATION: pack(validation), CARD: card.encode(), **more}
+    files: dict[str, Content] = {MODEL: exam.graph, validation.name: validation, CARD: card.encode(), **more}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
@@ -36,6 +38,7 @@ def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping
             thresholds=exam.thresholds,
             calibration=exam.calibration,
             quantization=exam.quantized.facts if exam.quantized else None,
+            validation_digest=validation.digest,
             training=run.training,
             files=entries,
         )

@@ -74,7 +74,7 @@ def _warnings(found: Sequence[Caveat]) -> str:
 def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:
     rows = [
         f"| {_cell(label)} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
-        for label, part in zip(labels, claim.per_class, strict=True)
+        for label, part in zip(labels, claim.per_class(len(labels)), strict=True)
     ]
     return "\n".join(["| class | correct | images | accuracy |", "|---|---|---|---|", *rows])
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from vouch.trainer.judge.calibrate import BINS
+from vouch.bundle.calibration import BINS
 from vouch.trainer.report.outcome import Reliability
 
 INK, SOFT, PAPER = "#010101", "#020202", "#030303"

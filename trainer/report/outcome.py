@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.bundle.calibration import BINS, bins_of, calibration_error, confidence_and_right
 from vouch.bundle.multi_label import decide
-from vouch.trainer.judge.calibrate import BINS, calibration_error, certainty
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def worst_mistakes(
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
     """How often answers of which probability are right. Arguments as for `certainty`."""
-    confidence, right, bins = certainty(probabilities, labels)
+    confidence, right = confidence_and_right(probabilities, labels)
+    bins = bins_of(confidence)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):
         mean = np.bincount(bins, weights=confidence, minlength=BINS) / counts

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&vouch/protos/vouch/v1/classifier.proto\x12\x08vouch.v1\"\xab\x01\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\"\n\x03raw\x18\x03 \x01(\x0b\x32\x13.vouch.v1.RawImagesH\x00\x12*\n\x07\x65ncoded\x18\x04 \x01(\x0b\x32\x17.vouch.v1.EncodedImagesH\x00\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\x10\n\x08\x63overage\x18\x06 \x01(\x01\x42\x08\n\x06images\"*\n\tRawImages\x12\x0e\n\x06pixels\x18\x01 \x01(\x0c\x12\r\n\x05shape\x18\x02 \x03(\r\"\x1e\n\rEncodedImages\x12\r\n\x05\x66iles\x18\x01 \x03(\x0c\"\x8e\x01\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\x15\n\rprobabilities\x18\x05 \x03(\x02\x12\x11\n\tset_sizes\x18\x06 \x03(\r\x12\x12\n\nset_labels\x18\x07 \x03(\t\"M\n\x14PredictStreamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x07request\x18\x02 \x01(\x0b\x32\x18.vouch.v1.PredictRequest\"\x82\x01\n\x15PredictStreamResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x08response\x18\x02 \x01(\x0b\x32\x19.vouch.v1.PredictResponseH\x00\x12$\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x11.vouch.v1.FailureH\x00\x42\x08\n\x06result\"(\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x13\n\x11ListModelsRequest\"5\n\x12ListModelsResponse\x12\x1f\n\x06models\x18\x01 \x03(\x0b\x32\x0f.vouch.v1.Model\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"2\n\x10GetModelResponse\x12\x1e\n\x05model\x18\x01 \x01(\x0b\x32\x0f.vouch.v1.Model\"\x97\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x05state\x18\x02 \x01(\x0e\x32\x0f.vouch.v1.State\x12(\n\x08versions\x18\x03 \x03(\x0b\x32\x16.vouch.v1.ModelVersion\x12#\n\x08refusals\x18\x04 \x03(\x0b\x32\x11.vouch.v1.Refusal\x12\x11\n\tverifying\x18\x05 \x03(\r\"\xa7\x03\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x1c\n\x04role\x18\x02 \x01(\x0e\x32\x0e.vouch.v1.Role\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x1c\n\x04task\x18\x04 \x01(\x0e\x32\x0e.vouch.v1.Task\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\x13\n\x0binput_shape\x18\x06 \x03(\r\x12$\n\x08\x64\x65\x63oding\x18\x07 \x01(\x0b\x32\x12.vouch.v1.Decoding\x12\x12\n\nthresholds\x18\x08 \x03(\x01\x12!\n\x05\x63laim\x18\t \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12\"\n\x06served\x18\n \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12$\n\x08\x62\x61seline\x18\x0b \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12*\n\x0b\x63\x61libration\x18\x0c \x01(\x0b\x32\x15.vouch.v1.Calibration\x12!\n\x07\x63\x61veats\x18\r \x03(\x0b\x32\x10.vouch.v1.Caveat\x12\x1f\n\x04plan\x18\x0e \x01(\x0b\x32\x11.vouch.v1.RunPlan\"1\n\x07RunPlan\x12\x0f\n\x07threads\x18\x01 \x01(\r\x12\x15\n\rinline_images\x18\x02 \x01(\r\"$\n\x06\x43\x61veat\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"7\n\x08\x44\x65\x63oding\x12\r\n\x05rules\x18\x01 \x01(\r\x12\x0c\n\x04\x62its\x18\x02 \x01(\r\x12\x0e\n\x06ground\x18\x03 \x01(\t\"t\n\x0b\x43\x61libration\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x14\n\x0c\x65rror_before\x18\x02 \x01(\x01\x12\x13\n\x0b\x65rror_after\x18\x03 \x01(\x01\x12%\n\tcoverages\x18\x04 \x03(\x0b\x32\x12.vouch.v1.Coverage\"b\n\x08\x43overage\x12\x10\n\x08promised\x18\x01 \x01(\x01\x12\x11\n\tthreshold\x18\x02 \x01(\x01\x12\x0f\n\x07\x63overed\x18\x03 \x01(\r\x12\r\n\x05total\x18\x04 \x01(\r\x12\x11\n\tmean_size\x18\x05 \x01(\x01\"*\n\x07Refusal\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"W\n\x08\x41\x63\x63uracy\x12\x0f\n\x07\x63orrect\x18\x01 \x01(\r\x12\r\n\x05total\x18\x02 \x01(\r\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\" \n\x0f\x45valuateRequest\x12\r\n\x05model\x18\x01 \x01(\t\"y\n\x10\x45valuateResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12!\n\x05\x63laim\x18\x03 \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12\"\n\x06served\x18\x04 \x01(\x0b\x32\x12.vouch.v1.Accuracy*+\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_LIVE\x10\x01*I\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x15\n\x11TASK_SINGLE_LABEL\x10\x01\x12\x14\n\x10TASK_MULTI_LABEL\x10\x02*l\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_VERIFYING\x10\x01\x12\x11\n\rSTATE_LOADING\x10\x02\x12\x11\n\rSTATE_SERVING\x10\x03\x12\x11\n\rSTATE_REFUSED\x10\x04\x32\xf3\x02\n\nClassifier\x12>\n\x07Predict\x12\x18.vouch.v1.PredictRequest\x1a\x19.vouch.v1.PredictResponse\x12T\n\rPredictStream\x12\x1e.vouch.v1.PredictStreamRequest\x1a\x1f.vouch.v1.PredictStreamResponse(\x01\x30\x01\x12G\n\nListModels\x12\x1b.vouch.v1.ListModelsRequest\x1a\x1c.vouch.v1.ListModelsResponse\x12\x41\n\x08GetModel\x12\x19.vouch.v1.GetModelRequest\x1a\x1a.vouch.v1.GetModelResponse\x12\x43\n\x08\x45valuate\x12\x19.vouch.v1.EvaluateRequest\x1a\x1a.vouch.v1.EvaluateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&vouch/protos/vouch/v1/classifier.proto\x12\x08vouch.v1\"\xab\x01\n\x0ePredictRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\"\n\x03raw\x18\x03 \x01(\x0b\x32\x13.vouch.v1.RawImagesH\x00\x12*\n\x07\x65ncoded\x18\x04 \x01(\x0b\x32\x17.vouch.v1.EncodedImagesH\x00\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\x10\n\x08\x63overage\x18\x06 \x01(\x01\x42\x08\n\x06images\"*\n\tRawImages\x12\x0e\n\x06pixels\x18\x01 \x01(\x0c\x12\r\n\x05shape\x18\x02 \x03(\r\"\x1e\n\rEncodedImages\x12\r\n\x05\x66iles\x18\x01 \x03(\x0c\"\x8e\x01\n\x0fPredictResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\x15\n\rprobabilities\x18\x05 \x03(\x02\x12\x11\n\tset_sizes\x18\x06 \x03(\r\x12\x12\n\nset_labels\x18\x07 \x03(\t\"M\n\x14PredictStreamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x07request\x18\x02 \x01(\x0b\x32\x18.vouch.v1.PredictRequest\"\x82\x01\n\x15PredictStreamResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x08response\x18\x02 \x01(\x0b\x32\x19.vouch.v1.PredictResponseH\x00\x12$\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x11.vouch.v1.FailureH\x00\x42\x08\n\x06result\"(\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x13\n\x11ListModelsRequest\"5\n\x12ListModelsResponse\x12\x1f\n\x06models\x18\x01 \x03(\x0b\x32\x0f.vouch.v1.Model\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"2\n\x10GetModelResponse\x12\x1e\n\x05model\x18\x01 \x01(\x0b\x32\x0f.vouch.v1.Model\"\x97\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x05state\x18\x02 \x01(\x0e\x32\x0f.vouch.v1.State\x12(\n\x08versions\x18\x03 \x03(\x0b\x32\x16.vouch.v1.ModelVersion\x12#\n\x08refusals\x18\x04 \x03(\x0b\x32\x11.vouch.v1.Refusal\x12\x11\n\tverifying\x18\x05 \x03(\r\"\xcb\x03\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x1c\n\x04role\x18\x02 \x01(\x0e\x32\x0e.vouch.v1.Role\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x1c\n\x04task\x18\x04 \x01(\x0e\x32\x0e.vouch.v1.Task\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\x13\n\x0binput_shape\x18\x06 \x03(\r\x12$\n\x08\x64\x65\x63oding\x18\x07 \x01(\x0b\x32\x12.vouch.v1.Decoding\x12\x12\n\nthresholds\x18\x08 \x03(\x01\x12!\n\x05\x63laim\x18\t \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12\"\n\x06served\x18\n \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12$\n\x08\x62\x61seline\x18\x0b \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12*\n\x0b\x63\x61libration\x18\x0c \x01(\x0b\x32\x15.vouch.v1.Calibration\x12!\n\x07\x63\x61veats\x18\r \x03(\x0b\x32\x10.vouch.v1.Caveat\x12\x1f\n\x04plan\x18\x0e \x01(\x0b\x32\x11.vouch.v1.RunPlan\x12\"\n\x07recount\x18\x0f \x01(\x0b\x32\x11.vouch.v1.Recount\"K\n\x07Recount\x12\x11\n\tdiffering\x18\x01 \x01(\r\x12\r\n\x05moved\x18\x02 \x01(\r\x12\x0f\n\x07\x61llowed\x18\x03 \x01(\r\x12\r\n\x05\x66irst\x18\x04 \x03(\r\"1\n\x07RunPlan\x12\x0f\n\x07threads\x18\x01 \x01(\r\x12\x15\n\rinline_images\x18\x02 \x01(\r\"$\n\x06\x43\x61veat\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"7\n\x08\x44\x65\x63oding\x12\r\n\x05rules\x18\x01 \x01(\r\x12\x0c\n\x04\x62its\x18\x02 \x01(\r\x12\x0e\n\x06ground\x18\x03 \x01(\t\"t\n\x0b\x43\x61libration\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x14\n\x0c\x65rror_before\x18\x02 \x01(\x01\x12\x13\n\x0b\x65rror_after\x18\x03 \x01(\x01\x12%\n\tcoverages\x18\x04 \x03(\x0b\x32\x12.vouch.v1.Coverage\"b\n\x08\x43overage\x12\x10\n\x08promised\x18\x01 \x01(\x01\x12\x11\n\tthreshold\x18\x02 \x01(\x01\x12\x0f\n\x07\x63overed\x18\x03 \x01(\r\x12\r\n\x05total\x18\x04 \x01(\r\x12\x11\n\tmean_size\x18\x05 \x01(\x01\"*\n\x07Refusal\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"W\n\x08\x41\x63\x63uracy\x12\x0f\n\x07\x63orrect\x18\x01 \x01(\r\x12\r\n\x05total\x18\x02 \x01(\r\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\" \n\x0f\x45valuateRequest\x12\r\n\x05model\x18\x01 \x01(\t\"\x9d\x01\n\x10\x45valuateResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12!\n\x05\x63laim\x18\x03 \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12\"\n\x06served\x18\x04 \x01(\x0b\x32\x12.vouch.v1.Accuracy\x12\"\n\x07recount\x18\x05 \x01(\x0b\x32\x11.vouch.v1.Recount*+\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_LIVE\x10\x01*I\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x15\n\x11TASK_SINGLE_LABEL\x10\x01\x12\x14\n\x10TASK_MULTI_LABEL\x10\x02*l\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_VERIFYING\x10\x01\x12\x11\n\rSTATE_LOADING\x10\x02\x12\x11\n\rSTATE_SERVING\x10\x03\x12\x11\n\rSTATE_REFUSED\x10\x04\x32\xf3\x02\n\nClassifier\x12>\n\x07Predict\x12\x18.vouch.v1.PredictRequest\x1a\x19.vouch.v1.PredictResponse\x12T\n\rPredictStream\x12\x1e.vouch.v1.PredictStreamRequest\x1a\x1f.vouch.v1.PredictStreamResponse(\x01\x30\x01\x12G\n\nListModels\x12\x1b.vouch.v1.ListModelsRequest\x1a\x1c.vouch.v1.ListModelsResponse\x12\x41\n\x08GetModel\x12\x19.vouch.v1.GetModelRequest\x1a\x1a.vouch.v1.GetModelResponse\x12\x43\n\x08\x45valuate\x12\x19.vouch.v1.EvaluateRequest\x1a\x1a.vouch.v1.EvaluateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'vouch.protos.vouch.v1.classifier_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=2097
-  _globals['_ROLE']._serialized_end=2140
-  _globals['_TASK']._serialized_start=2142
-  _globals['_TASK']._serialized_end=2215
-  _globals['_STATE']._serialized_start=2217
-  _globals['_STATE']._serialized_end=2325
+  _globals['_ROLE']._serialized_start=2247
+  _globals['_ROLE']._serialized_end=2290
+  _globals['_TASK']._serialized_start=2292
+  _globals['_TASK']._serialized_end=2365
+  _globals['_STATE']._serialized_start=2367
+  _globals['_STATE']._serialized_end=2475
   _globals['_PREDICTREQUEST']._serialized_start=53
   _globals['_PREDICTREQUEST']._serialized_end=224
   _globals['_RAWIMAGES']._serialized_start=226
@@ -62,25 +62,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL']._serialized_start=864
   _globals['_MODEL']._serialized_end=1015
   _globals['_MODELVERSION']._serialized_start=1018
-  _globals['_MODELVERSION']._serialized_end=1441
-  _globals['_RUNPLAN']._serialized_start=1443
-  _globals['_RUNPLAN']._serialized_end=1492
-  _globals['_CAVEAT']._serialized_start=1494
-  _globals['_CAVEAT']._serialized_end=1530
-  _globals['_DECODING']._serialized_start=1532
-  _globals['_DECODING']._serialized_end=1587
-  _globals['_CALIBRATION']._serialized_start=1589
-  _globals['_CALIBRATION']._serialized_end=1705
-  _globals['_COVERAGE']._serialized_start=1707
-  _globals['_COVERAGE']._serialized_end=1805
-  _globals['_REFUSAL']._serialized_start=1807
-  _globals['_REFUSAL']._serialized_end=1849
-  _globals['_ACCURACY']._serialized_start=1851
-  _globals['_ACCURACY']._serialized_end=1938
-  _globals['_EVALUATEREQUEST']._serialized_start=1940
-  _globals['_EVALUATEREQUEST']._serialized_end=1972
-  _globals['_EVALUATERESPONSE']._serialized_start=1974
-  _globals['_EVALUATERESPONSE']._serialized_end=2095
-  _globals['_CLASSIFIER']._serialized_start=2328
-  _globals['_CLASSIFIER']._serialized_end=2699
+  _globals['_MODELVERSION']._serialized_end=1477
+  _globals['_RECOUNT']._serialized_start=1479
+  _globals['_RECOUNT']._serialized_end=1554
+  _globals['_RUNPLAN']._serialized_start=1556
+  _globals['_RUNPLAN']._serialized_end=1605
+  _globals['_CAVEAT']._serialized_start=1607
+  _globals['_CAVEAT']._serialized_end=1643
+  _globals['_DECODING']._serialized_start=1645
+  _globals['_DECODING']._serialized_end=1700
+  _globals['_CALIBRATION']._serialized_start=1702
+  _globals['_CALIBRATION']._serialized_end=1818
+  _globals['_COVERAGE']._serialized_start=1820
+  _globals['_COVERAGE']._serialized_end=1918
+  _globals['_REFUSAL']._serialized_start=1920
+  _globals['_REFUSAL']._serialized_end=1962
+  _globals['_ACCURACY']._serialized_start=1964
+  _globals['_ACCURACY']._serialized_end=2051
+  _globals['_EVALUATEREQUEST']._serialized_start=2053
+  _globals['_EVALUATEREQUEST']._serialized_end=2085
+  _globals['_EVALUATERESPONSE']._serialized_start=2088
+  _globals['_EVALUATERESPONSE']._serialized_end=2245
+  _globals['_CLASSIFIER']._serialized_start=2478
+  _globals['_CLASSIFIER']._serialized_end=2849
 # @@protoc_insertion_point(module_scope)

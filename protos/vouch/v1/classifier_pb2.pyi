@@ -147,7 +147,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., verifying: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan")
+    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan", "recount")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +162,7 @@ class ModelVersion(_message.Message):
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
+    RECOUNT_FIELD_NUMBER: _ClassVar[int]
     version: int
     role: Role
     digest: str
@@ -176,7 +177,20 @@ class ModelVersion(_message.Message):
     calibration: Calibration
     caveats: _containers.RepeatedCompositeFieldContainer[Caveat]
     plan: RunPlan
-    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ...) -> None: ...
+    recount: Recount
+    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ..., recount: _Optional[_Union[Recount, _Mapping]] = ...) -> None: ...
+
+class Recount(_message.Message):
+    __slots__ = ("differing", "moved", "allowed", "first")
+    DIFFERING_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    differing: int
+    moved: int
+    allowed: int
+    first: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, differing: _Optional[int] = ..., moved: _Optional[int] = ..., allowed: _Optional[int] = ..., first: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RunPlan(_message.Message):
     __slots__ = ("threads", "inline_images")
@@ -259,13 +273,15 @@ class EvaluateRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ("model", "version", "claim", "served")
+    __slots__ = ("model", "version", "claim", "served", "recount")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CLAIM_FIELD_NUMBER: _ClassVar[int]
     SERVED_FIELD_NUMBER: _ClassVar[int]
+    RECOUNT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     claim: Accuracy
     served: Accuracy
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ...) -> None: ...
+    recount: Recount
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., recount: _Optional[_Union[Recount, _Mapping]] = ...) -> None: ...

@@ -4,6 +4,7 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import caveats
 from vouch.bundle.manifest import Calibration
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.lineup.lineup import Recount
 from vouch.server.serving.catalog import Entry
 from vouch.server.serving.served import Served
 
@@ -22,6 +23,11 @@ def describe(entry: Entry) -> pb.Model:
 def accuracy_message(count: Accuracy) -> pb.Accuracy:
     """A count with its interval."""
     return pb.Accuracy(**count.model_dump())
+
+
+def recount_message(recount: Recount) -> pb.Recount:
+    """How answers went with the claimed ones."""
+    return pb.Recount(**recount.model_dump())
 
 
 def _state(entry: Entry) -> pb.State:
@@ -52,6 +58,7 @@ def _version(served: Served) -> pb.ModelVersion:
             for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)
         ],
         plan=pb.RunPlan(**served.plan.model_dump()),
+        recount=recount_message(served.recount),
     )
 
 

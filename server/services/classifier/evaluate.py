@@ -6,15 +6,17 @@ batch at a time, and held in the budget.
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+import numpy as np
+
+from vouch.bundle.accuracy import counting_batch
 from vouch.bundle.errors import BundleError
-from vouch.bundle.validation import Validation
+from vouch.bundle.validation import PIECE_BYTES
 from vouch.server.budget import Hold
-from vouch.server.errors import BundleGone, DomainError
-from vouch.server.model.recount import recount
+from vouch.server.errors import BundleGone, DomainError, InvalidRequest
+from vouch.server.model.recount import Batch, Counted, Counting, in_batches, recount
 from vouch.server.serving.served import Served
 
 PART = 8
@@ -27,10 +29,15 @@ COPIES = 2
 class Evaluations:
     """The counts that run now. Belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[..., Awaitable[np.ndarray]]) -> None:
+        """
+        Args:
+            decode: files to images, as `Decoder.decode`: the way of callers' files.
+        """
+        self._decode = decode
         self._running: dict[Served, _Running] = {}
 
-    async def counts(self, served: Served, hold: Hold) -> AsyncGenerator[Accuracy, None]:
+    async def counts(self, served: Served, hold: Hold) -> AsyncGenerator[Counted, None]:
         """The count so far, whenever there are more images in it; the last has all of them.
 
         Args:
@@ -42,7 +49,7 @@ class Evaluations:
         """
         running = self._running.get(served)
         if running is None:
-            running = self._running[served] = _Running(served, hold.another(), self._running)
+            running = self._running[served] = _Running(served, hold.another(), self._running, self._decode)
         async with aclosing(running.counts()) as counts:
             async for count in counts:
                 yield count
@@ -51,24 +58,32 @@ class Evaluations:
 class _Running:
     """One version's count."""
 
-    def __init__(self, served: Served, hold: Hold, among: "dict[Served, _Running]") -> None:
+    def __init__(
+        self,
+        served: Served,
+        hold: Hold,
+        among: "dict[Served, _Running]",
+        decode: Callable[..., Awaitable[np.ndarray]],
+    ) -> None:
         """
         Args:
             among: where it is found as long as others may join it.
+            decode: as `Evaluations` takes it.
         """
+        self._decode = decode
         self._served = served
         self._hold = hold
         self._among = among
         self._callers = 0
-        self._latest: Accuracy | None = None
+        self._latest: Counted | None = None
         self._news = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._count(), name=f"evaluate {served.bundle}")
         self._task.add_done_callback(self._ended)
 
-    async def counts(self) -> AsyncGenerator[Accuracy, None]:
+    async def counts(self) -> AsyncGenerator[Counted, None]:
         """As `Evaluations.counts`, for one caller."""
         self._callers += 1
-        seen: Accuracy | None = None
+        seen: Counted | None = None
         try:
             while True:
                 news = self._news
@@ -86,7 +101,8 @@ class _Running:
         """Until all is counted, or nobody is there after a batch: what a thread reads cannot be stopped before."""
         try:
             with self._served.lease() as served, self._hold:
-                async for count in recount(served.batcher, self._batches(), served.bundle.manifest):
+                counting = Counting(served.bundle.manifest, served.recount.allowed)
+                async for count in recount(served.batcher, self._batches(), counting):
                     self._latest = count
                     self._tell()
                     if not self._callers:
@@ -94,17 +110,20 @@ class _Running:
         finally:
             del self._among[self._served]
 
-    async def _batches(self) -> AsyncIterator[Validation]:
-        bundle = self._served.bundle
-        image_bytes = COPIES * math.prod(bundle.manifest.input.shape)
-        most = max(1, self._hold.budget_bytes // PART // image_bytes)
-        count = min(COUNTING_BATCH, bundle.manifest.claim.total, most)
-        self._hold.take("evaluated", count * image_bytes)
-        batches = bundle.read_validation_rows(count)
+    async def _batches(self) -> AsyncIterator[Batch]:
+        bundle, pixels = self._served.bundle, self._served.bundle.manifest.input
+        image_bytes, part = COPIES * math.prod(pixels.shape), self._hold.budget_bytes // PART
+        count = min(counting_batch(pixels.shape), bundle.manifest.claim.total, max(1, part // image_bytes))
+        file_bytes = min(part, PIECE_BYTES) if bundle.has_files else 0
+        self._hold.take("evaluated", count * image_bytes + file_bytes)
+
+        async def decode(files: Sequence[bytes]) -> np.ndarray:
+            return await self._decode(files, pixels, self._hold.another())
+
         try:
-            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            async for batch in in_batches(bundle, count, decode, file_bytes or PIECE_BYTES):
                 yield batch
-        except BundleError as err:
+        except (BundleError, InvalidRequest) as err:
             raise BundleGone(
                 f"the validation split of {bundle} can no longer be read as it was published; the server's log says why"
             ) from err

@@ -16,7 +16,7 @@ from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
 from vouch.server.rpc.stream import answer_in_order
-from vouch.server.services.classifier.describe import accuracy_message, describe
+from vouch.server.services.classifier.describe import accuracy_message, describe, recount_message
 from vouch.server.services.classifier.encode import Labels, predict_writing, wishes_of
 from vouch.server.services.classifier.evaluate import Evaluations
 from vouch.server.services.fit_images import ASKED, Compared, FitImages
@@ -37,7 +37,7 @@ class Classifier:
         self._catalog = catalog
         self._gate = gate
         self._predictor = predictor
-        self._evaluations = Evaluations()
+        self._evaluations = Evaluations(predictor.decode)
         self._fit_images = FitImages()
         self._labels: WeakKeyDictionary[Served, Labels] = WeakKeyDictionary()
         table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
@@ -91,7 +91,11 @@ class Classifier:
             async with aclosing(self._evaluations.counts(served, context.hold)) as counts:
                 async for count in counts:
                     yield pb.EvaluateResponse(
-                        model=manifest.name, version=manifest.version, claim=claim, served=accuracy_message(count)
+                        model=manifest.name,
+                        version=manifest.version,
+                        claim=claim,
+                        served=accuracy_message(count.served),
+                        recount=recount_message(count.recount),
                     )
 
     def _ask(self, request: pb.PredictRequest, _: Serialized | None, context: CallContext) -> tuple[Plan, Images]:

@@ -79,7 +79,7 @@ async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
     """The reason is the message, without a prefix."""
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
 
-    with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+$"):
+    with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+; 300 of 300 images are"):
         await probe(bundle.path, RuntimeSettings(), 1)
 
 

@@ -44,7 +44,7 @@ def test_images_that_only_one_is_right_on_are_counted(folder: ModelsFolder) -> N
     validation = tiny_validation()
     said = tiny_probabilities(validation.images).argmax(axis=1)
     right, other = said == validation.labels, np.array(SWAPPED)[said] == validation.labels
-    (found,) = of(publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(SWAPPED)))
+    (found,) = of(publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(SWAPPED), older=True))
 
     only = int((right & ~other).sum()), int((other & ~right).sum())
     assert found == Difference(300, *only, mcnemar(*only))
@@ -63,7 +63,7 @@ def test_images_are_known_again_in_another_order_and_among_others(folder: Models
     whole = tiny_validation()
     rows = np.array([250, 7, 7, *range(100, 40, -1)])
     part = Validation(whole.images[rows], whole.labels[rows])
-    (found,) = of(publish_tiny(folder), publish_tiny(folder, validation=part, graph=tiny_graph(ROTATED)))
+    (found,) = of(publish_tiny(folder), publish_tiny(folder, validation=part, graph=tiny_graph(ROTATED), older=True))
     assert isinstance(found, Difference)
 
     assert found.images == 62
@@ -93,7 +93,7 @@ def test_with_several_labels_whole_images_are_right(folder: ModelsFolder) -> Non
     """At the thresholds that the bundle answers by."""
     validation = several_validation()
     first = publish_tiny(folder, task="multi_label")
-    second = publish_tiny(folder, task="multi_label", graph=tiny_graph(ROTATED, task="multi_label"))
+    second = publish_tiny(folder, task="multi_label", graph=tiny_graph(ROTATED, task="multi_label"), older=True)
     (found,) = of(first, second)
     assert isinstance(found, Difference)
     assert first.manifest.thresholds is not None
@@ -112,7 +112,7 @@ def test_several_comparisons_are_corrected_for(folder: ModelsFolder) -> None:
     first = publish_tiny(folder)
     whole = tiny_validation()
     few = Validation(whole.images[30:45], whole.labels[30:45])
-    second = publish_tiny(folder, validation=few, graph=tiny_graph(SWAPPED))
+    second = publish_tiny(folder, validation=few, graph=tiny_graph(SWAPPED), older=True)
     (alone,) = of(first, second)
     among = of(first, second, second, second)
     assert isinstance(alone, Difference)
@@ -135,7 +135,7 @@ def test_labels_in_another_order_are_the_same_labels(folder: ModelsFolder, monke
     whole = tiny_validation()
     monkeypatch.setattr("tests.support.tiny.LABELS", ("second", "first", "third"))
     swapped = Validation(whole.images, np.array(SWAPPED)[whole.labels])
-    (found,) = of(first, publish_tiny(folder, graph=tiny_graph(SWAPPED), validation=swapped))
+    (found,) = of(first, publish_tiny(folder, graph=tiny_graph(SWAPPED), older=True, validation=swapped))
 
     assert found == Difference(300, 0, 0, 1.0)
 
@@ -155,7 +155,7 @@ def test_images_of_another_shape_are_no_common_question(folder: ModelsFolder, mo
 
 def test_what_cannot_be_compared_counts_for_no_correction(folder: ModelsFolder) -> None:
     """One test among three bundles is one test."""
-    first, second = publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(SWAPPED))
+    first, second = publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(SWAPPED), older=True)
     other = publish_tiny(folder, task="multi_label")
     alone, reason, again = *of(first, second), *of(first, other, second)
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_compared_counts_for_no_correction(folder: ModelsFolder) 
 
 def test_what_was_counted_is_told_beside_what_is_claimed(folder: ModelsFolder) -> None:
     """The graph that looks at the wrong rows is right on the 30 images whose labels are wrong, whatever it claims."""
-    comparison = compare([publish_tiny(folder).path, publish_tiny(folder, graph=tiny_graph(ROTATED)).path])
+    comparison = compare([publish_tiny(folder).path, publish_tiny(folder, graph=tiny_graph(ROTATED), older=True).path])
 
     assert [counted.correct for counted in comparison.counted] == [270, 30]
     assert [bundle.manifest.claim.correct for bundle in comparison.bundles] == [270, 270]
@@ -185,7 +185,7 @@ def test_nothing_is_run_before_every_file_is_checked(folder: ModelsFolder, monke
 
 def test_operators_of_another_domain_are_run_only_where_that_is_allowed(folder: ModelsFolder) -> None:
     """By its name, as `vouch serve` has it."""
-    paths = [str(publish_tiny(folder).path), str(publish_tiny(folder, graph=microsoft_graph()).path)]
+    paths = [str(publish_tiny(folder).path), str(publish_tiny(folder, graph=microsoft_graph(), older=True).path)]
     code, _, err = ran(*paths)
 
     assert code == 1
@@ -202,7 +202,7 @@ def ran(*arguments: str) -> tuple[int, str, str]:
 @pytest.mark.usefixtures("no_settings")
 def test_the_command(folder: ModelsFolder) -> None:
     """People read a table and a verdict; programs one JSON object."""
-    one, two = publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(ROTATED))
+    one, two = publish_tiny(folder), publish_tiny(folder, graph=tiny_graph(ROTATED), older=True)
     code, out, _ = ran(str(one.path), str(two.path))
     result = json.loads(ran(str(one.path), str(two.path), "--json")[1])
 

@@ -17,9 +17,10 @@ def folder(tmp_path: Path) -> ModelsFolder:
     return ModelsFolder(tmp_path / "models")
 
 
-def test_every_image_is_right_or_wrong_as_was_made_up(folder: ModelsFolder) -> None:
-    """The first 30 labels are not what the images show, all the others are."""
-    found = right_answers(publish_tiny(folder))
+@pytest.mark.parametrize("older", [False, True])
+def test_every_image_is_right_or_wrong_as_was_made_up(folder: ModelsFolder, older: bool) -> None:
+    """The first 30 labels are not what the images show, all others are; by answers or graph."""
+    found = right_answers(publish_tiny(folder, older=older))
 
     assert list(found.by_example.values()) == [False] * 30 + [True] * 270
     assert (found.counted.correct, found.counted.total) == (270, 300)
@@ -58,7 +59,7 @@ def test_an_image_that_is_there_twice_counts_twice(folder: ModelsFolder) -> None
 def test_a_graph_that_does_not_run_is_said(folder: ModelsFolder, graph: bytes, message: str) -> None:
     """In a line, whether it cannot be read or takes something else."""
     with pytest.raises(TrainError, match=message) as error:
-        right_answers(publish_tiny(folder, graph=graph))
+        right_answers(publish_tiny(folder, graph=graph, older=True))
 
     assert len(str(error.value).splitlines()) == 1
 
@@ -77,12 +78,19 @@ def test_answers_that_are_none_are_not_counted(
     monkeypatch.setattr("vouch.trainer.compare.right_answers.answers", lambda graph, images: answered)
 
     with pytest.raises(TrainError, match=message):
-        right_answers(publish_tiny(folder))
+        right_answers(publish_tiny(folder, older=True))
+
+
+def test_answers_that_a_bundle_holds_need_no_graph(folder: ModelsFolder) -> None:
+    """What was trained for another processor, or a library that is not here, can be compared too."""
+    found = right_answers(publish_tiny(folder, graph=b"no graph"))
+
+    assert (found.counted.correct, found.counted.total) == (270, 300)
 
 
 def test_a_changed_graph_is_not_run(folder: ModelsFolder) -> None:
     """The hash of the manifest comes first."""
-    bundle = publish_tiny(folder)
+    bundle = publish_tiny(folder, older=True)
     (bundle.path / MODEL).write_bytes(b"no graph")
 
     with pytest.raises(BundleError, match="bytes; its manifest says"):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
+from vouch.bundle.calibration import calibration_error, uncalibrated
 from vouch.bundle.label_sets import COVERAGES, label_sets
-from vouch.trainer.judge.calibrate import assess, calibration_error, settle, uncalibrated
+from vouch.trainer.judge.calibrate import assess, settle
 from vouch.trainer.report.outcome import reliability
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from vouch.bundle.calibration import calibration_error
 from vouch.bundle.multi_label import MultiLabelTally, task_of
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge import exam as exam_module
-from vouch.trainer.judge.calibrate import calibration_error
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.graph import answers, answers_and_logits
 from vouch.trainer.learn.loop import as_tensors

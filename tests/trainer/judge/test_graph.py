@@ -23,7 +23,7 @@ def test_the_claim_is_a_naive_count(graph: bytes, splits: Splits) -> None:
     assert isinstance(claim, Claim)
     correct = sum(confusion[k][k] for k in range(10))
 
-    assert claim.confusion == tuple(map(tuple, confusion))
+    assert claim.confusion.as_rows(10).tolist() == confusion
     assert (claim.correct, claim.total) == (correct, len(labels))
     assert (claim.low, claim.high) == wilson_interval(correct, len(labels))
     assert 0.9 < claim.accuracy.accuracy < 1
@@ -44,7 +44,7 @@ def test_wrong_labels_lower_the_claim(graph: bytes, splits: Splits) -> None:
     moved = count_claim(answers(graph, images), (labels + 1) % 10)
     assert isinstance(claim, Claim)
 
-    assert moved.correct == sum(row[(k + 1) % 10] for k, row in enumerate(claim.confusion))
+    assert moved.correct == sum(row[(k + 1) % 10] for k, row in enumerate(claim.confusion.as_rows(10)))
     assert moved.correct < 0.1 * claim.correct
 
 

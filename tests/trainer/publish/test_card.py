@@ -5,6 +5,7 @@ import numpy as np
 
 from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.claims import Claim, MultiLabelClaim
+from vouch.bundle.confusion import Confusion
 from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization
 from vouch.bundle.training import SplitEntry, Training
 from vouch.trainer.judge.exam import Exam
@@ -18,7 +19,7 @@ CALIBRATION = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, c
 def claim(confusion: tuple[tuple[int, ...], ...]) -> Claim:
     correct, total = sum(row[k] for k, row in enumerate(confusion)), sum(map(sum, confusion))
     low, high = wilson_interval(correct, total)
-    return Claim(correct=correct, total=total, low=low, high=high, confusion=confusion)
+    return Claim(correct=correct, total=total, low=low, high=high, confusion=Confusion.of_rows(confusion))
 
 
 def exam(

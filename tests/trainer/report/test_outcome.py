@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from vouch.trainer.judge.calibrate import BINS
+from vouch.bundle.calibration import BINS
 from vouch.trainer.report.outcome import (
     class_scores,
     label_scores,

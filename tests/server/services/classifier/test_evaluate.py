@@ -9,12 +9,13 @@ import pytest
 
 from tests.support.serving import Serving
 from tests.support.tiny import claim_of, publish_tiny, tiny_validation
-from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
+from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.manifest import VALIDATION
 from vouch.bundle.store import Bundle, ModelsFolder
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import BundleGone, Overloaded
+from vouch.server.model.recount import Counted
 from vouch.server.model.request import Rows
 from vouch.server.services.classifier.evaluate import Evaluations
 from vouch.server.serving.served import Served
@@ -47,20 +48,24 @@ class Steps:
         """Nothing is left to be answered."""
 
 
-async def rest(counts: AsyncIterator[Accuracy]) -> list[int]:
+async def no_decoder(*_: object) -> np.ndarray:
+    raise AssertionError("no files are to be decoded")
+
+
+async def rest(counts: AsyncIterator[Counted]) -> list[int]:
     """How many images each further answer is about."""
-    return [count.total async for count in counts]
+    return [count.served.total async for count in counts]
 
 
 async def test_callers_of_a_version_share_one_count(bundle: Bundle) -> None:
     """Who comes later sees it from where it is; all see its end; the model ran once a batch."""
-    steps, evaluations = Steps(bundle), Evaluations()
+    steps, evaluations = Steps(bundle), Evaluations(no_decoder)
     first = evaluations.counts(steps.served, Hold())
     steps.room.release()
-    assert (await anext(first)).total == COUNTING_BATCH
+    assert (await anext(first)).served.total == COUNTING_BATCH
     others = [evaluations.counts(steps.served, Hold()) for _ in range(200)]
 
-    assert {(await anext(other)).total for other in others} == {COUNTING_BATCH}
+    assert {(await anext(other)).served.total for other in others} == {COUNTING_BATCH}
     for _ in range(BATCHES):
         steps.room.release()
     async with asyncio.timeout(30):
@@ -72,7 +77,7 @@ async def test_callers_of_a_version_share_one_count(bundle: Bundle) -> None:
 
 async def test_a_caller_who_leaves_stops_nobody_and_the_last_one_does(bundle: Bundle) -> None:
     """At the next batch; whoever comes then begins from the first image again."""
-    steps, evaluations = Steps(bundle), Evaluations()
+    steps, evaluations = Steps(bundle), Evaluations(no_decoder)
     first, second = (evaluations.counts(steps.served, Hold()) for _ in range(2))
     steps.room.release()
     await anext(first)
@@ -80,7 +85,7 @@ async def test_a_caller_who_leaves_stops_nobody_and_the_last_one_does(bundle: Bu
 
     await first.aclose()
     steps.room.release()
-    assert (await anext(second)).total == 2 * COUNTING_BATCH
+    assert (await anext(second)).served.total == 2 * COUNTING_BATCH
     await second.aclose()
     steps.room.release()
     async with asyncio.timeout(30):
@@ -89,14 +94,14 @@ async def test_a_caller_who_leaves_stops_nobody_and_the_last_one_does(bundle: Bu
     steps.room.release()
 
     assert steps.runs == 3
-    assert (await anext(third)).total == COUNTING_BATCH
+    assert (await anext(third)).served.total == COUNTING_BATCH
     await third.aclose()
     steps.room.release()
 
 
 async def test_images_are_held_while_they_are_counted(bundle: Bundle) -> None:
     """A batch of them; where there is no room each caller is told so, by an error of its own."""
-    steps, evaluations, budget = Steps(bundle), Evaluations(), worker_budget(200_000)
+    steps, evaluations, budget = Steps(bundle), Evaluations(no_decoder), worker_budget(200_000)
     budget.share()
     counts = evaluations.counts(steps.served, Hold(budget))
     steps.room.release()
@@ -118,7 +123,7 @@ async def test_images_are_held_while_they_are_counted(bundle: Bundle) -> None:
 
 async def test_large_images_are_counted_in_smaller_batches(bundle: Bundle) -> None:
     """Of an eighth of the budget at most, so that a batch fits."""
-    steps, evaluations = Steps(bundle), Evaluations()
+    steps, evaluations = Steps(bundle), Evaluations(no_decoder)
     for _ in range(IMAGES):
         steps.room.release()
 
@@ -131,7 +136,7 @@ async def test_large_images_are_counted_in_smaller_batches(bundle: Bundle) -> No
 
 async def test_a_split_that_changed_is_gone(bundle: Bundle) -> None:
     """As soon as it is read; the next call looks again."""
-    steps, evaluations = Steps(bundle), Evaluations()
+    steps, evaluations = Steps(bundle), Evaluations(no_decoder)
     (bundle.path / VALIDATION).write_bytes(b"another")
 
     for _ in range(2):

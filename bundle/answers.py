@@ -1,0 +1,203 @@
+"""The claimed answer to each validation image, by names and never by positions: a JSON object a line, a line an image.
+
+Written and read a few lines at a time; a line is never longer than the model's labels allow.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+
+from vouch.bundle.multi_label import decide
+
+ANSWERS = "answers.jsonl"
+"""Its name in the archive with the validation split."""
+ESCAPED_BYTES = 6
+"""Of a character at most, as JSON may write it; those beyond 16 bits are written as two."""
+REST_BYTES = 256
+"""Of a line: what is not in its labels."""
+NUMBER_BYTES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What is claimed of images, in their order."""
+
+    labels: np.ndarray
+    """int64, shape (N,): positions in the model's labels. Multi-label: bool, shape (N, K), which of them it has."""
+    answers: np.ndarray
+    """What was answered, likewise."""
+    probabilities: np.ndarray
+    """float32: of the answer, shape (N,). Multi-label: of each label, shape (N, K); NaN where it was not answered."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which answers are right: their one label, or all of several and no others. Bool, shape (N,)."""
+        right = self.labels == self.answers
+        return right if right.ndim == 1 else np.asarray(right.all(axis=1))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+        """One behind the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = ([part.labels, part.answers, part.probabilities] for part in parts)
+        return cls(*map(np.concatenate, zip(*columns, strict=True)))
+
+
+def answers_of(labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float] | None) -> Answers:
+    """What a model answers.
+
+    Args:
+        labels: as `Answers` has them.
+        probabilities: float32, shape (N, K).
+        thresholds: K of them, for a multi-label model.
+    """
+    if thresholds is None:
+        answers = probabilities.argmax(axis=1)
+        return Answers(labels, answers, probabilities[np.arange(len(answers)), answers].astype(np.float32))
+    given = decide(probabilities, thresholds)
+    return Answers(labels, given, np.where(given, probabilities, np.float32(np.nan)).astype(np.float32))
+
+
+def lines(answers: Answers, names: Sequence[str], files: Sequence[str] | None = None) -> Iterator[bytes]:
+    """The lines of the file.
+
+    Args:
+        names: of the K classes.
+        files: of the images, by their names in the archive; None of an array.
+    """
+    rows = zip(answers.labels, answers.answers, answers.probabilities, strict=True)
+    for place, (labels, given, probabilities) in enumerate(rows):
+        if labels.ndim:
+            line: dict[str, Any] = {
+                "labels": names_of(labels, names),
+                "answers": names_of(given, names),
+                "probabilities": [float(probabilities[k]) for k in np.flatnonzero(given)],
+            }
+        else:
+            line = {"label": names[labels], "answer": names[given], "probability": float(probabilities)}
+        if files is not None:
+            line = {"file": files[place]} | line
+        yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
+def names_of(labels: np.ndarray, names: Sequence[str]) -> list[str]:
+    """The labels of one image by name, in the order of the model's: of a position, or of bool of shape (K,)."""
+    return [names[k] for k in np.flatnonzero(labels).tolist()] if labels.ndim else [names[int(labels)]]
+
+
+class AnswersReader:
+    """Reads the file from its beginning, so many lines at a time. Raises ValueError where it is not as it should be."""
+
+    def __init__(
+        self, file: IO[bytes], names: Sequence[str], thresholds: Sequence[float] | None, has_files: bool
+    ) -> None:
+        """
+        Args:
+            file: the member of the archive.
+            names: of the K classes.
+            thresholds: K of them, for a multi-label model.
+            has_files: whether each line names a file.
+        """
+        self._file = file
+        self._positions = {name: k for k, name in enumerate(names)}
+        self._thresholds = thresholds
+        self._keys = sorted(["file"] * has_files + [*_KEYS[thresholds is not None]])
+        self._most = longest_line(names, thresholds is not None)
+        self._number = 0
+
+    def take(self, count: int, files: Sequence[str] | None = None) -> Answers:
+        """The next lines.
+
+        Args:
+            files: the names that they must have, of `count` files.
+        """
+        lines = [self._line(files[place] if files is not None else None) for place in range(count)]
+        if self._thresholds is None:
+            one = [self._single(line) for line in lines]
+            labels, answers, probabilities = (np.array(column) for column in zip(*one, strict=True))
+            return Answers(labels, answers, probabilities.astype(np.float32))
+        shape = (count, len(self._positions))
+        several = Answers(np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
+        for row, line in enumerate(lines):
+            self._several(line, several, row)
+        return several
+
+    def check_end(self) -> None:
+        """Whether there is no line more."""
+        if self._file.read(1):
+            raise ValueError(f"{ANSWERS} has more lines than there are images")
+
+    def _line(self, file: str | None) -> dict[str, Any]:
+        self._number += 1
+        text = self._file.readline(self._most + 1)
+        if len(text) > self._most or not text.endswith(b"\n"):
+            raise self._wrong(f"ends early, or has more than the {self._most:,} bytes that the labels can take")
+        try:
+            found = json.loads(text, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError) as err:
+            raise self._wrong(f"is not JSON: {err}") from err
+        if not isinstance(found, _Pairs) or sorted(key for key, _ in found) != self._keys:
+            raise self._wrong(f"has not exactly {', '.join(self._keys)}")
+        line = dict(found)
+        if file is not None and line["file"] != file:
+            raise self._wrong(f"is about another file than {file}")
+        return line
+
+    def _single(self, line: dict[str, Any]) -> tuple[int, int, float]:
+        return self._position(line["label"]), self._position(line["answer"]), self._probability(line["probability"])
+
+    def _several(self, line: dict[str, Any], into: Answers, row: int) -> None:
+        given, probabilities = self._all(line["answers"]), line["probabilities"]
+        into.labels[row, self._all(line["labels"])] = True
+        into.answers[row, given] = True
+        if not isinstance(probabilities, list) or len(probabilities) != len(given):
+            raise self._wrong("has not one probability for each answer")
+        for k, probability in zip(given, map(self._probability, probabilities), strict=True):
+            if self._thresholds is not None and probability < self._thresholds[k]:
+                raise self._wrong(f"answers a label with the probability {probability}, which is below its threshold")
+            into.probabilities[row, k] = probability
+
+    def _all(self, names: Any) -> list[int]:
+        if not isinstance(names, list):
+            raise self._wrong("has not a list of labels")
+        found = [self._position(name) for name in names]
+        if len(set(found)) != len(found):
+            raise self._wrong("names a label twice")
+        return found
+
+    def _position(self, name: Any) -> int:
+        position = self._positions.get(name) if isinstance(name, str) else None
+        if position is None:
+            raise self._wrong(f"has {str(name)[:80]!r}, which is no label of the manifest")
+        return position
+
+    def _probability(self, value: Any) -> float:
+        if type(value) not in (int, float) or not 0 <= value <= 1 or float(np.float32(value)) != value:
+            raise self._wrong("has a probability that is not a float32's value from 0 to 1")
+        return float(value)
+
+    def _wrong(self, what: str) -> ValueError:
+        return ValueError(f"line {self._number:,} of {ANSWERS} {what}")
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON with the keys that are there twice."""
+
+
+_KEYS = {False: ("label", "answer", "probability"), True: ("labels", "answers", "probabilities")}
+"""Of a line, by whether the model is multi-label."""
+
+
+def longest_line(names: Sequence[str], several: bool) -> int:
+    """Bytes of a line at most."""
+    sizes = [2 * ESCAPED_BYTES * len(name) + len('"", ') for name in names]
+    if several:
+        return 2 * sum(sizes) + NUMBER_BYTES * len(sizes) + REST_BYTES
+    return 2 * max(sizes) + REST_BYTES

@@ -1,0 +1,45 @@
+"""A validation split that is to be published: its file is written a piece at a time, and then has a digest."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from vouch.bundle.answers import Answers
+from vouch.bundle.manifest import VALIDATION, VALIDATION_FILES
+from vouch.bundle.stored_arrays import write_arrays
+from vouch.bundle.stored_files import write_files
+
+
+class NewValidation:
+    """What `ModelsFolder.publish` is given as the content of a validation split's file."""
+
+    def __init__(self, name: str, write: Callable[[BinaryIO], str]) -> None:
+        """
+        Args:
+            name: of the file.
+            write: writes it and returns the split's digest.
+        """
+        self.name = name
+        self._write = write
+        self._digest = ""
+
+    def __call__(self, file: BinaryIO) -> None:
+        """Writes it."""
+        self._digest = self._write(file)
+
+    @property
+    def digest(self) -> str:
+        """For the manifest."""
+        assert self._digest, "the file is written before its manifest is made"
+        return self._digest
+
+
+def from_arrays(batches: Iterable[np.ndarray], answers: Answers, names: Sequence[str]) -> NewValidation:
+    """A split of images that came as an array. Args as those of `write_arrays`."""
+    return NewValidation(VALIDATION, lambda file: write_arrays(file, batches, answers, names))
+
+
+def from_files(encoded: Iterable[bytes], answers: Answers, names: Sequence[str]) -> NewValidation:
+    """A split of images that came as files. Args and errors as those of `write_files`."""
+    return NewValidation(VALIDATION_FILES, lambda file: write_files(file, encoded, answers, names))

@@ -1,0 +1,130 @@
+"""validation.zip: image files as callers could have sent them, numbered, and what is claimed of each.
+
+Every member is stored as it is, so nothing inflates, and the list at the archive's end says how large each is before
+any is read.
+"""
+
+import io
+import zipfile
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO
+
+from vouch.bundle.answers import ANSWERS, Answers, lines, names_of
+from vouch.bundle.archive import STORED, Member, content_of, members
+from vouch.bundle.digest import ValidationDigest
+from vouch.bundle.image_parts import MAX_FILE_BYTES
+from vouch.bundle.images.kinds import ENDINGS, ending
+
+ENDS = tuple(ENDINGS.values())
+"""How the name of a file may end."""
+WRITTEN = (1980, 1, 1, 0, 0, 0)
+"""When members were written, as the archive says it: the same split gives the same bytes."""
+READ_BYTES = 1 << 16
+
+
+class StoredFiles:
+    """The archive, its list checked. Raises ValueError where it is not such an archive."""
+
+    def __init__(self, file: BinaryIO, most_images: int) -> None:
+        self._file = file
+        self._offsets, self._sizes, self._crcs, self._kinds = array("Q"), array("I"), array("I"), array("B")
+        self.largest = 0
+        """Bytes of the largest image file."""
+        self._answers: Member | None = None
+        for member in members(file):
+            self._note(member, most_images)
+        if self._answers is None or not len(self):
+            raise ValueError(f"it does not hold {ANSWERS} and at least one image")
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def name(self, place: int) -> str:
+        """Of an image file in the archive."""
+        return file_name(place, ENDS[self._kinds[place]])
+
+    def size(self, place: int) -> int:
+        """Bytes of an image file."""
+        return self._sizes[place]
+
+    def read(self, place: int) -> bytes:
+        """An image file."""
+        name, crc, size = self.name(place), self._crcs[place], self._sizes[place]
+        self._file.seek(content_of(self._file, Member(name, STORED, crc, size, size, self._offsets[place])))
+        content = self._file.read(size)
+        if len(content) != size or zlib.crc32(content) != crc:
+            raise ValueError(f"{name} is damaged")
+        return content
+
+    def answers(self) -> BinaryIO:
+        """What is claimed of the images, to be read a piece at a time."""
+        assert self._answers is not None  # checked on construction
+        start = content_of(self._file, self._answers)
+        return io.BufferedReader(_Part(self._file, start, self._answers.size), READ_BYTES)
+
+    def _note(self, member: Member, most_images: int) -> None:
+        if member.method != STORED or member.packed != member.size:
+            raise ValueError(f"{member.name} is compressed by method {member.method}; expected it as it is")
+        if member.name == ANSWERS and self._answers is None:
+            self._answers = member
+            return
+        kind = member.name.rpartition(".")[2]
+        if len(self) >= most_images or kind not in ENDS or member.name != file_name(len(self), kind):
+            raise ValueError(
+                f"it holds {member.name!r}; expected {most_images:,} files from 000000 on, which end with "
+                f"{', '.join(ENDS)}, and {ANSWERS}"
+            )
+        if not 0 < member.size <= MAX_FILE_BYTES:
+            raise ValueError(f"{member.name} has {member.size:,} bytes; expected 1 to {MAX_FILE_BYTES:,}")
+        self._offsets.append(member.offset)
+        self._sizes.append(member.size)
+        self._crcs.append(member.crc)
+        self._kinds.append(ENDS.index(kind))
+        self.largest = max(self.largest, member.size)
+
+
+def write_files(file: BinaryIO, encoded: Iterable[bytes], answers: Answers, names: Sequence[str]) -> str:
+    """Writes the archive, one image file in memory at a time, and returns the digest of the split.
+
+    Args:
+        encoded: the files, without what decoding does not read.
+        answers: of all of them.
+        names: of the K classes.
+
+    Raises:
+        InvalidImage: a file is no PNG, JPEG or WebP picture.
+    """
+    called, digest = list[str](), ValidationDigest()
+    with zipfile.ZipFile(file, "w") as archive:
+        for place, content in enumerate(encoded):
+            called.append(file_name(place, ending(content)))
+            archive.writestr(zipfile.ZipInfo(called[-1], WRITTEN), content)
+            digest.add(content, names_of(answers.labels[place], names))
+        with archive.open(zipfile.ZipInfo(ANSWERS, WRITTEN), "w") as member:
+            for line in lines(answers, names, called):
+                member.write(line)
+    return digest.hexdigest()
+
+
+def file_name(place: int, kind: str) -> str:
+    """Of an image file in the archive."""
+    return f"{place:06}.{kind}"
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, read from a place of its own: others read from the same file in between."""
+
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        self._file, self._at, self._end = file, start, start + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._at)
+        part = self._file.read(min(len(buffer), self._end - self._at))
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)

@@ -1,0 +1,56 @@
+"""Writing a version: into a hidden folder beside its place, each file durable before the next."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from vouch.bundle.contents import check_publishable
+from vouch.bundle.leftovers import held
+from vouch.bundle.manifest import MANIFEST, FileEntry
+from vouch.bundle.plain_files import read_digest
+
+Content = bytes | Callable[[BinaryIO], None]
+"""Of a file that is published: all of it, or what writes it into a new file, which can be seeked."""
+STAGING = ".staging-"
+"""What the name of a version begins with until it is whole."""
+
+
+def make_staging(folder: Path, locks: ExitStack) -> Path:
+    """A folder whose manifest, still empty, is there first and held: so nobody takes it for left."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
+            locks.enter_context(held(staging / MANIFEST))
+        except FileNotFoundError:
+            continue  # another publisher gave up and took an empty folder away between two of these calls
+        return staging
+
+
+def write_durably(path: Path, content: Content) -> FileEntry:
+    """Writes a new file, durable when this returns. Raises BundleError: nobody would read so large a file."""
+    if isinstance(content, bytes):
+        check_publishable(path, len(content))
+    with path.open("w+b") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            content(file)
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+        check_publishable(path, size)
+        file.seek(0)
+        return FileEntry(sha256=read_digest(file, size)[1], size=size)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes durable what is in a folder: its names."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

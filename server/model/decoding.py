@@ -1,0 +1,50 @@
+"""Decodes the files of a validation split where nobody is served yet: on all cores, in bounded memory."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+import numpy as np
+
+from vouch.bundle.errors import InvalidBundle, InvalidImage
+from vouch.bundle.image_parts import image_parts
+from vouch.bundle.pixel_settings import PixelSettings
+
+LARGE_BYTES = 128 << 20
+"""A file that takes more than so many bytes to decode is decoded while no other of this kind is."""
+
+
+class Decoding:
+    """Threads that decode by the one function that callers' files go through."""
+
+    def __init__(self, expected: PixelSettings, threads: int) -> None:
+        self._expected = expected
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode validation")
+        self._large = Lock()
+
+    async def decode(self, files: Sequence[bytes]) -> np.ndarray:
+        """The images in these files, as callers' would be: uint8, shape (N, H, W) or (N, H, W, C).
+
+        Raises:
+            InvalidBundle: one cannot be decoded.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            images = await asyncio.gather(*(loop.run_in_executor(self._executor, self._decode, file) for file in files))
+        except InvalidImage as err:
+            raise InvalidBundle(f"a validation image cannot be decoded: {err}") from err
+        return np.stack(images)
+
+    def close(self) -> None:
+        """Ends the threads when they have done what they are at."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _decode(self, file: bytes) -> np.ndarray:
+        from vouch.bundle.pixels import decode_bytes, decode_parts  # noqa: PLC0415 - most splits are arrays
+
+        parts = image_parts(file)
+        if decode_bytes(parts, self._expected) <= LARGE_BYTES:
+            return decode_parts(parts, self._expected)
+        with self._large:
+            return decode_parts(parts, self._expected)

@@ -1,0 +1,124 @@
+"""A version's coverage and calibration error, counted again and held against what its manifest states.
+
+On the machine that trained, both come out the same. On another one probabilities differ a little, so each figure may
+differ by as much as the answers that lie that near to a border explain, and no more.
+"""
+
+import numpy as np
+
+from vouch.bundle.calibration import BINS, CalibrationTally, confidence_and_right, uncalibrated
+from vouch.bundle.label_sets import label_sets
+from vouch.bundle.manifest import Coverage, Manifest
+from vouch.server.model.session import Outputs
+
+BORDER = 0.05
+"""Of a threshold: a probability within this part of it may lie on its other side on another processor."""
+BANDS = (1e-5, 1e-4, 1e-3, 1e-2)
+"""How far probabilities may have drifted; the first is what another order of adding up does."""
+
+
+class Figures:
+    """A running count of both."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        calibration = manifest.calibration
+        self._several = manifest.task == "multi_label"
+        self._classes = len(manifest.labels)
+        self._after = _Error("with the temperature", calibration.error_after) if calibration else None
+        self._before = _Error("without the temperature", calibration.error_before) if calibration else None
+        self._temperature = calibration.temperature if calibration else 1.0
+        self._coverages = [_Covered(coverage) for coverage in calibration.coverages] if calibration else []
+
+    def add(self, labels: np.ndarray, outputs: Outputs) -> None:
+        """
+        Args:
+            labels: of the next images, as a manifest's task has them.
+            outputs: of this server, to them.
+        """
+        if self._after is None or self._before is None:
+            return
+        self._after.add(outputs.probabilities, labels)
+        plain = self._temperature == 1
+        without = outputs.probabilities if plain else uncalibrated(outputs.logits, self._temperature, self._several)
+        self._before.add(without, labels)
+        for coverage in self._coverages:
+            coverage.add(outputs.probabilities, labels)
+
+    def refusal(self, drift: float, other: int) -> str:
+        """Why the manifest states other figures than these; empty where it does not.
+
+        Args:
+            drift: of probabilities, at most, in all images but some.
+            other: how many images these are.
+        """
+        if self._after is None or self._before is None:
+            return ""
+        found = [self._after.refusal(drift, other), self._before.refusal(drift * max(1.0, self._temperature), other)]
+        found += [coverage.refusal(other, self._classes) for coverage in self._coverages]
+        return next(filter(None, found), "")
+
+
+class _Error:
+    """The expected calibration error."""
+
+    def __init__(self, what: str, stated: float) -> None:
+        self._what = what
+        self._stated = stated
+        self._tally = CalibrationTally()
+        self._images = 0
+        self._near = np.zeros(len(BANDS), np.int64)
+        """Answers at the border of two bins, by how near."""
+
+    def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
+        confidence, right = confidence_and_right(probabilities, labels)
+        self._tally.add(confidence, right)
+        self._images += len(labels)
+        border = np.clip(np.rint(confidence * BINS), 1, BINS - 1) / BINS
+        self._near += [np.count_nonzero(np.abs(confidence - border) <= band) for band in BANDS]
+
+    def refusal(self, drift: float, other: int) -> str:
+        """An answer that is in another bin changes the sum by twice its confidence, one that drifts by its drift."""
+        band = next((number for number, most in enumerate(BANDS) if drift <= most), None)
+        if band is None:
+            return ""
+        answers = max(1, self._tally.answers)
+        moved = other * answers // max(1, self._images)
+        tolerance = BANDS[band] + 2 * (int(self._near[band]) + moved) / answers
+        if abs(self._tally.error - self._stated) <= tolerance:
+            return ""
+        return (
+            f"the calibration error {self._what} is stated as {self._stated:.4%} and is {self._tally.error:.4%} here; "
+            f"at most {tolerance:.4%} of difference is explained by rounding"
+        )
+
+
+class _Covered:
+    """Label sets that contain the truth, and their size."""
+
+    def __init__(self, stated: Coverage) -> None:
+        self._stated = stated
+        self._covered, self._size, self._images = 0, 0, 0
+        self._near_covered, self._near_size = 0, 0
+
+    def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
+        rows, threshold = np.arange(len(labels)), self._stated.threshold
+        sets = label_sets(probabilities, threshold)
+        near = np.abs(probabilities - threshold) <= BORDER * threshold
+        near[rows, probabilities.argmax(axis=1)] = False  # it is in its set whatever the threshold
+        self._covered += int(sets[rows, labels].sum())
+        self._size += int(sets.sum())
+        self._near_covered += int(near[rows, labels].sum())
+        self._near_size += int(near.sum())
+        self._images += len(labels)
+
+    def refusal(self, other: int, classes: int) -> str:
+        stated, size = self._stated, self._stated.mean_size * self._images
+        covered_differs = abs(stated.covered - self._covered) > self._near_covered + other
+        most = self._near_size + other * (classes - 1) + 1e-6 * self._images
+        if not covered_differs and abs(size - self._size) <= most:
+            return ""
+        return (
+            f"the coverage of {stated.promised:.1%} is stated as {stated.covered:,} of {stated.total:,} images with "
+            f"{stated.mean_size:.4f} labels a set and is {self._covered:,} of {self._images:,} with "
+            f"{self._size / max(1, self._images):.4f} here"
+        )
