@@ -183,7 +183,8 @@ def _print_model(model: Model) -> None:
     if model.verifying and model.state != "verifying":
         output().print(f"  verifying version {', '.join(map(str, model.verifying))}")
     for version_number, reason in model.refusals:
-        output().print(f"  refused  version {version_number}: {reason}", markup=False)
+        word = "held back" if version_number in model.held_back else "refused "
+        output().print(f"  {word} version {version_number}: {reason.removeprefix('held back: ')}", markup=False)
 
 
 def _print_version(version: ModelVersion) -> None:

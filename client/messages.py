@@ -102,6 +102,8 @@ class Model:
     """Those that are served, ascending."""
     refusals: tuple[tuple[int, str], ...] = ()
     """Versions that are not served, with the reasons."""
+    held_back: tuple[int, ...] = ()
+    """Of these, versions that vouched for themselves and are worse than an older one, ascending."""
     verifying: tuple[int, ...] = ()
     """Versions that are being verified or wait for it, ascending."""
 
@@ -167,6 +169,7 @@ def read_model(model: pb.Model) -> Model:
         state=_word(pb.State.Name, model.state),
         versions=tuple(_read_version(model.name, version) for version in model.versions),
         refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
+        held_back=tuple(refusal.version for refusal in model.refusals if refusal.held_back),
         verifying=tuple(model.verifying),
     )
 

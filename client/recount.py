@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.cli.nearest import did_you_mean
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.images import UnusableFile, read_file
@@ -78,7 +79,7 @@ def _check_labels(labelled: Labelled, about: ModelVersion) -> None:
     if unknown := sorted(set(labelled.classes) - set(about.labels)):
         raise SourceError(
             f"model {about.name} does not know class {', '.join(unknown[:5])} of {labelled.name}; "
-            f"choose among {', '.join(about.labels[:20])} with --classes"
+            f"choose among {', '.join(about.labels[:20])} with --classes{did_you_mean(unknown[0], about.labels)}"
         )
     if labelled.task != about.task:
         several = labelled.task == "multi_label"

@@ -16,7 +16,7 @@ from vouch.sources.images import Images
 from vouch.sources.pixel_values import Values, as_bytes
 from vouch.sources.split_names import SplitName
 from vouch.sources.storage import room_for
-from vouch.sources.wanted import Layout
+from vouch.sources.wanted import Layout, Wanted
 
 CHANNELS_FIRST = (1, 3, 4)
 """Channels that are looked for before height and width."""
@@ -81,18 +81,14 @@ def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout | None = N
 
 
 def read_images(
-    npz: Npz,
-    where: str,
-    headers: Mapping[SplitName, tuple[str, Header]],
-    layout: Layout | None,
-    memory: int | None = None,
+    npz: Npz, where: str, headers: Mapping[SplitName, tuple[str, Header]], wanted: Wanted
 ) -> tuple[dict[SplitName, Images], list[str]]:
     """The images of every split, and what is worth a note.
 
     Args:
         where: what messages call the file.
         headers: the name and the header of each split's array.
-        memory: as `storage.room_for` takes it.
+        wanted: the order of axes, and the memory that may be taken.
 
     Raises:
         SourceError: they are no images, no pixels, or more than there is room for; or their types differ.
@@ -105,7 +101,9 @@ def read_images(
     values = Values(dtypes.pop())
     if values.dtype.kind not in "buif":
         raise SourceError(f"the images of {where} are {values.dtype}; expected numbers, best uint8 from 0 to 255")
-    arranged = {split: arrangement_of(f"{where}: {name}", one.shape, layout) for split, (name, one) in headers.items()}
+    arranged = {
+        split: arrangement_of(f"{where}: {name}", one.shape, wanted.layout) for split, (name, one) in headers.items()
+    }
     factor = 1
     if values.dtype != np.uint8:
         for name, header in headers.values():
@@ -114,7 +112,7 @@ def read_images(
         factor = values.factor(where)
     images: dict[SplitName, Images] = {}
     for split, (name, header) in headers.items():
-        images[split] = room_for((header.shape[0], *arranged[split].shape), memory)
+        images[split] = room_for((header.shape[0], *arranged[split].shape), wanted.memory)
         start = 0
         for block in _blocks(npz, name, header):
             images[split][start : start + len(block)] = arranged[split].of(as_bytes(block, factor))

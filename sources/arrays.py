@@ -13,35 +13,32 @@ import numpy as np
 from vouch.bundle.multi_label import Task
 from vouch.bundle.npz import Header, Npz
 from vouch.sources.array_images import read_images
-from vouch.sources.array_keys import EXPECTED, Keys, keys_of
+from vouch.sources.array_keys import EXPECTED, Keys, Pair, keys_of
 from vouch.sources.array_labels import as_labels
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.labels import make_source
 from vouch.sources.split_names import SplitName, how_taken
 from vouch.sources.storage import available_memory
-from vouch.sources.wanted import Layout
+from vouch.sources.wanted import NOTHING, Wanted
 
 MOST_INFLATED = 1_100
 """Bytes that one byte of an archive can become, by its method: a header that promises more is not true."""
 
 
-def read_npz(
-    name: str, path: Path, task: Task | None = None, layout: Layout | None = None, memory: int | None = None
-) -> Source:
+def read_npz(name: str, path: Path, task: Task | None = None, wanted: Wanted = NOTHING) -> Source:
     """The source in an .npz file: arrays of images and of labels, or these for each split.
 
     Args:
         task: how labels are wanted; None: as they are.
-        layout: the order of the images' axes; None: as their lengths say.
-        memory: bytes that everything may take, of which images take a quarter, or lie in a file; None: what is there.
+        wanted: the order of the images' axes, and the memory that may be taken.
 
     Raises:
         SourceError: not such a file, an array missing, too large or of another kind, or what `make_source` refuses.
     """
     try:
         with path.open("rb") as file:
-            return _read(name, path, _opened(path, file), task, layout, memory)
+            return _read(name, path, _opened(path, file), task, wanted)
     except SourceError:
         raise
     except OSError as err:
@@ -49,8 +46,10 @@ def read_npz(
     except MemoryError:
         raise
     except Exception as err:  # numpy and zipfile raise a dozen types for broken, hostile or pickled content
-        reason = "it holds Python objects" if "Object arrays" in str(err) else str(err) or type(err).__name__
-        raise SourceError(f"{path} is not an .npz file that can be read: {reason}; save it with numpy.savez") from err
+        reason, advice = str(err) or type(err).__name__, "save it with numpy.savez"
+        if "Object arrays" in reason:
+            reason, advice = "it holds Python objects", "save words as numpy strings, by astype(str)"
+        raise SourceError(f"{path} is not an .npz file that can be read: {reason}; {advice}") from err
 
 
 def _opened(path: Path, file: BinaryIO) -> Npz:
@@ -59,8 +58,8 @@ def _opened(path: Path, file: BinaryIO) -> Npz:
     return Npz(file)
 
 
-def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout | None, memory: int | None) -> Source:
-    keys = keys_of(npz.names(), str(path))
+def _read(name: str, path: Path, npz: Npz, task: Task | None, wanted: Wanted) -> Source:
+    keys = _without_names(npz) or keys_of(npz.names(), str(path))
     headers = {split: (pair.images, npz.header(pair.images)) for split, pair in keys.pairs.items()}
     label_headers = {split: (pair.labels, npz.header(pair.labels)) for split, pair in keys.pairs.items()}
     for array, header in (*headers.values(), *label_headers.values()):
@@ -68,11 +67,20 @@ def _read(name: str, path: Path, npz: Npz, task: Task | None, layout: Layout | N
     raw = {split: npz.read(pair.labels) for split, pair in keys.pairs.items()}
     labels, said_of_labels = as_labels(str(path), raw, task)
     _check_counts(path, keys, headers, labels)
-    images, said_of_images = read_images(npz, str(path), headers, layout, memory)
+    images, said_of_images = read_images(npz, str(path), headers, wanted)
     source = make_source(name, {split: (images[split], labels[split]) for split in keys.pairs})
     words = keys.in_words() + said_of_labels + said_of_images
     notes = [how_taken(keys.splits)] if any(called != split for called, split in keys.splits.items()) else []
     return replace(source, notes=(*notes, *([f"{path.name}: {'; '.join(words)}"] if words else [])))
+
+
+def _without_names(npz: Npz) -> Keys | None:
+    """The two arrays that numpy.savez was given without names, where their axes tell them apart."""
+    if sorted(npz.names()) != ["arr_0", "arr_1"]:
+        return None
+    by_axes = sorted(npz.names(), key=lambda name: len(npz.header(name).shape))
+    labels, images = (len(npz.header(name).shape) for name in by_axes)
+    return Keys({"all": Pair(by_axes[1], by_axes[0])}, {}, ()) if labels <= 2 < images else None
 
 
 def _check_size(path: Path, array: str, header: Header) -> None:

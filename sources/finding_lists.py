@@ -18,6 +18,7 @@ from vouch.sources.text_tables import SUFFIXES, Rows, Writing
 
 LIST = "labels.csv"
 STEM = "labels"
+ORDER: tuple[SplitName, ...] = ("fit", "tune", "validation")
 SAMPLE = 50
 """Rows of a table of another name of which one must name a file."""
 MOST_TABLES = 50
@@ -75,7 +76,7 @@ def _one_a_split(folder: Path, lists: Mapping[str, FoundList]) -> FoundLists:
         raise SourceError(
             f"{folder}: {name} has a {found.path.name} but {', '.join(missing)} {verb} none; expected one a split"
         )
-    names = {path.name: split for split, path in splits.items()}
+    names = {splits[split].name: split for split in ORDER if split in splits}
     return FoundLists({split: lists[name] for name, split in names.items()}, names)
 
 
@@ -101,7 +102,8 @@ def _at_the_top(folder: Path) -> FoundLists:
             raise _several(folder, twice)
         return FoundLists({"all": twice[0]}, {})
     splits = splits_of(by_word, str(folder))
-    lists = {split: by_word[word][0] for word, split in splits.items()}
+    words = {split: word for word, split in splits.items()}
+    lists = {split: by_word[words[split]][0] for split in ORDER if split in words}
     names = {lists[split].path.name: split for split in splits.values()}
     return FoundLists(lists, names, tuple(one.path.name for one in without) if lists else ())
 

@@ -134,7 +134,7 @@ def _source_of(name: str, listed: ListedFiles, read: ReadImages) -> Source:
 
 
 def _of_lists(folder: Path, found: FoundLists, task: Task | None) -> ListedFiles:
-    listed = read_lists(found)
+    listed = read_lists(folder, found)
     notes = tuple(listed.notes)
     warnings = tuple(listed.warnings)
     if listed.not_one and task == "single_label":
@@ -142,8 +142,8 @@ def _of_lists(folder: Path, found: FoundLists, task: Task | None) -> ListedFiles
     if task == "multi_label" or listed.not_one:
         reason = f"because {listed.not_one}" if listed.not_one else "as was asked for"
         note = f"labels: an image may have any number of them, {reason}"
-        return ListedFiles(folder, listed.splits, "multi_label", warnings, (note, *notes))
+        return ListedFiles(folder, listed.splits, "multi_label", warnings, (note, *notes), listed.left_out)
     paths = [one.path for one in found.lists.values()]
     where = str(paths[0]) if len(paths) == 1 else f"each {paths[0].name}"
     note = f"labels: one an image, as {where} has it for every file"
-    return ListedFiles(folder, listed.splits, "single_label", warnings, (note, *notes))
+    return ListedFiles(folder, listed.splits, "single_label", warnings, (note, *notes), listed.left_out)

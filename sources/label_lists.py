@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vouch.sources.errors import SourceError
 from vouch.sources.finding_lists import LIST, FoundList, FoundLists
+from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.list_columns import label_parser
 from vouch.sources.listed_files import How
 from vouch.sources.split_names import SplitName, how_taken, is_split, splits_of
@@ -40,7 +41,9 @@ class LabelledFiles:
     splits: dict[SplitName, list[tuple[Path, tuple[str, ...]]]] = field(default_factory=dict)
     """Split, or `all` where there are none -> files with their labels, in the order of the list."""
     warnings: list[str] = field(default_factory=list)
-    """Images that are left out and lines that repeat others, a sentence a list."""
+    """Lines that repeat others, and tables and folders that were not taken for what they may be, a sentence each."""
+    left_out: LeftOut = ALL_READ
+    """Images that no list names, and what is no image."""
     notes: list[str] = field(default_factory=list)
     """How splits and columns were taken, a sentence each."""
     not_one: str = ""
@@ -58,8 +61,11 @@ class _List:
     """How its files were found."""
 
 
-def read_lists(found: FoundLists) -> LabelledFiles:
+def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
     """The files that these lists name, all of which are there.
+
+    Args:
+        folder: where the names of what is left out begin.
 
     Raises:
         SourceError: lines that cannot be understood, files that are missing, or no line at all: all of them in one
@@ -86,7 +92,8 @@ def read_lists(found: FoundLists) -> LabelledFiles:
             part.append((one.disk.folder / file, labels))
     if wrong:
         raise SourceError("; ".join(wrong))
-    listed.warnings += _left_out(found, used)
+    listed.left_out = _left_out(folder, found, used)
+    listed.warnings += _not_taken(found)
     return listed
 
 
@@ -136,7 +143,9 @@ def _complaints(one: FoundList, found: _List) -> list[str]:
         expected = LINE if plain else f"of {one.columns.count} values, a file's path and its labels among them"
         shown = "; ".join(found.malformed[:3]) + ("; ..." if len(found.malformed) > 3 else "")
         lines = f"{_count(found.malformed, 'line')} of {one.path} {_verb(found.malformed)} not"
-        complaints.append(f"{lines} {expected} ({shown})")
+        more = not one.columns.names and any(len(row) > 2 for _, row in one.rows)
+        advice = "; more columns take a header that names them" if more else ""
+        complaints.append(f"{lines} {expected} ({shown}){advice}")
     elif not found.entries:
         complaints.append(f"{one.path} lists no file; expected lines of {LINE}")
     if missing := list(dict.fromkeys(found.missing)):
@@ -157,20 +166,28 @@ def _how_read(one: FoundList, found: _List) -> list[str]:
     return [f"{one.path}: {'; '.join(words)}"] if words else []
 
 
-def _left_out(found: FoundLists, used: Mapping[Path, set[str]]) -> list[str]:
-    """Images that no list names, a sentence a folder; tables and folders that were not taken for what they may be."""
-    sentences: list[str] = []
+def _left_out(top: Path, found: FoundLists, used: Mapping[Path, set[str]]) -> LeftOut:
+    """Images that no list names, and what else lies in the folders, the lists themselves aside."""
+    left_out = ALL_READ
+    tables = {one.path for one in found.lists.values()} | {top / name for name in found.aside}
     for folder, files in used.items():
-        lists = [one for one in found.lists.values() if one.disk.folder == folder]
-        if unlisted := sorted(lists[0].disk.present - files):
-            names = ", ".join(one.path.name for one in lists)
-            sentences.append(
-                f"left out {_count(unlisted, 'image')} in {folder}, not in its {names} ({_some(unlisted)})"
-            )
+        disk = next(one.disk for one in found.lists.values() if one.disk.folder == folder)
+        begin = folder.relative_to(top)
+        others = {
+            reason: [(begin / name).as_posix() for name in names if name not in files and folder / name not in tables]
+            for reason, names in disk.left_out.items()
+        }
+        unlisted = [(begin / name).as_posix() for name in sorted(disk.present - files)]
+        left_out += LeftOut.of({"unlisted": unlisted, **others})
+    return left_out
+
+
+def _not_taken(found: FoundLists) -> list[str]:
+    """Tables and folders that were not taken for what they may be, a sentence each."""
+    sentences: list[str] = []
     if found.aside:
-        sentences.append(
-            f"left aside {', '.join(found.aside)}, which {'list' if len(found.aside) > 1 else 'lists'} files too"
-        )
+        verb = "list" if len(found.aside) > 1 else "lists"
+        sentences.append(f"left aside {', '.join(found.aside)}, which {verb} files too")
     whole = found.lists.get("all")
     if whole is not None and whole.columns.split is None:
         sentences += _of_folders_named_like_splits(whole.disk.folder)

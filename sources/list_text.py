@@ -5,7 +5,6 @@ A list is short enough to be held in memory as a whole.
 
 import csv
 import io
-import re
 from pathlib import Path
 
 from vouch.sources.errors import SourceError
@@ -18,6 +17,7 @@ from vouch.sources.text_tables import (
     Writing,
     check_lines,
     encoding_of,
+    is_western,
     rows_of,
     said_separator,
 )
@@ -118,6 +118,4 @@ def _read_as_western(path: Path, content: bytes, disk: FilesOnDisk) -> tuple[Row
     files = [row[columns.file] for _, row in rows if len(row) == columns.count and not row[columns.file].isascii()]
     if files:
         return (rows, columns, writing) if count_found(disk, files) == len(files) else None
-    words = re.findall(r"\w+", text)
-    western = all(sum(not letter.isascii() for letter in word) * 2 <= len(word) for word in words if not word.isascii())
-    return (rows, columns, writing) if western and words else None
+    return (rows, columns, writing) if is_western(text) else None

@@ -6,13 +6,14 @@ absolute paths below the folder, letters composed otherwise, no folder, no endin
 
 import errno
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 
 from vouch.sources.image_kinds import is_image
-from vouch.sources.walk import images_below
+from vouch.sources.left_out import Reason
+from vouch.sources.walk import Walk
 
 How = Literal["path", "composition", "folder", "name", "missing", "ambiguous", "outside"]
 """How a name was taken: as a path from the folder on, so with letters composed otherwise, from the folder's own name
@@ -31,7 +32,9 @@ class FilesOnDisk:
             OSError: it cannot be read.
         """
         self.folder = folder
-        self.present = frozenset(images_below(folder))
+        walk = Walk(folder)
+        self.present = frozenset(walk.images_below(folder))
+        self.left_out: Mapping[Reason, list[str]] = walk.left_out
 
     def find(self, name: str) -> tuple[str, How]:
         """The path from the folder on, with `/` between, and how it was found.

@@ -105,7 +105,7 @@ def load_as(
     """
     wanted = Wanted(layout=layout)
     if pixels is not None and (listed := list_files(spec, task, rules)):
-        _check_layout(spec, wanted)
+        check_layout(spec, wanted.layout)
         return _speaking(spec, lambda: read_image_folder(spec, listed, exactly=pixels))
     if pixels is not None and Path(spec).suffix.lower() in TABLES:
         wanted = replace(wanted, size=(pixels.height, pixels.width), channels=pixels.channels or 1)
@@ -166,7 +166,7 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
 
 def _load(spec: str, wanted: Wanted, task: Task | None, check: Check, rules: FolderRules) -> Source:
     if listed := list_files(spec, task, rules):
-        _check_layout(spec, wanted)
+        check_layout(spec, wanted.layout)
         source = read_image_folder(spec, listed, wanted, check=check)
     else:
         source = _reader(spec, Path(spec), wanted, task)()
@@ -194,7 +194,7 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         return lambda: read_zip(spec, path)
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, replace(wanted, layout=None))
-        return lambda: read_npz(spec, path, task, wanted.layout, wanted.memory)
+        return lambda: read_npz(spec, path, task, wanted)
     raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
 
 
@@ -212,7 +212,7 @@ def _meant(spec: str, path: Path) -> str:
 
 def _check_arrays(spec: str, wanted: Wanted) -> None:
     """Of arrays the pixels are taken as they are."""
-    _check_layout(spec, wanted)
+    check_layout(spec, wanted.layout)
     if wanted.size:
         raise SourceError(
             f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and "
@@ -226,9 +226,14 @@ def _check_arrays(spec: str, wanted: Wanted) -> None:
             )
 
 
-def _check_layout(spec: str, wanted: Wanted) -> None:
-    if wanted.layout:
+def check_layout(spec: str, layout: Layout | None) -> None:
+    """Whether no order of axes is given, where it would mean nothing.
+
+    Raises:
+        SourceError: one is.
+    """
+    if layout:
         raise SourceError(
-            f"--layout {wanted.layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; "
-            "leave it out"
+            f"--layout {layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; leave "
+            "it out"
         )

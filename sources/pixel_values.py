@@ -1,6 +1,6 @@
 """Numbers that are to be pixels of 8 bits: whether they are 0 to 255 or 0.0 to 1.0, which is taken where it is exact.
 
-Nothing is rounded: what is between two values of 8 bits is refused.
+What is between two values of 8 bits is refused.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 
 from vouch.sources.errors import SourceError
 
-TOLERANCE = 1e-3
-"""How far from a whole number a value times 255 may be; of coarser types, what they round to."""
+TOLERANCE = 0.13
+"""How far from a whole number a value times 255 may be: what three decimals, or 16 bits, leave of it."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Values:
         if self.dtype.kind == "f" and np.isfinite(low + high):
             self.whole = self.whole and bool((block == np.rint(block)).all())
             steps = block.astype(np.float64) * 255 if high <= 1 else None
-            self.parts = self.parts and steps is not None and bool((np.abs(steps - np.rint(steps)) <= self._near).all())
+            self.parts = self.parts and steps is not None and bool((np.abs(steps - np.rint(steps)) <= TOLERANCE).all())
 
     def factor(self, where: str) -> int:
         """What they are multiplied with, 1 or 255.
@@ -62,10 +62,6 @@ class Values:
         if factor == 1:
             return [f"pixels: {self.dtype}, {self.low:g} to {self.high:g}, taken as 8 bits"]
         return [f"pixels: {self.dtype}, {self.low:g} to {self.high:g}, taken as 0 to 255"]
-
-    @property
-    def _near(self) -> float:
-        return max(TOLERANCE, float(np.finfo(self.dtype).eps) * 128)
 
 
 def as_bytes(block: np.ndarray, factor: int) -> np.ndarray:

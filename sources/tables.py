@@ -4,7 +4,7 @@ A header says which column is the label; without one it is the first, or the las
 """
 
 import csv
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,15 +16,17 @@ from vouch.sources.image_kinds import is_image
 from vouch.sources.labels import make_source
 from vouch.sources.split_names import SplitName, how_taken, splits_of
 from vouch.sources.table_columns import TableColumns, columns_of
-from vouch.sources.table_shape import shape_of
-from vouch.sources.table_values import long_fields, read_values, unpacked
+from vouch.sources.table_shape import TableShape, shape_of
+from vouch.sources.table_values import TableValues, long_fields, read_values, unpacked
 from vouch.sources.text_tables import (
     SEPARATORS,
+    UTF8,
     Rows,
     Writing,
     check_lines,
     encoding_of,
     is_number,
+    is_western,
     rows_of,
     said_separator,
 )
@@ -48,24 +50,11 @@ def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
         SourceError: not such a file, a header that does not name the column of labels, a line that is not a label and
             as many pixels as the others have, or pixels that do not make up images of this size.
     """
-    try:
-        check_lines(path)
-        writing, rows = _look_at_start(path)
-        columns = _columns(path, rows)
-        first = rows[bool(columns.header_lines)][1]
-        pixels = len(unpacked(first[columns.pixels[0]])) if columns.packed else len(columns.pixels)
-        shape = shape_of(str(path), pixels, columns.names, wanted)
-        values = read_values(path, columns, writing, pixels)
-    except OSError as err:
-        raise SourceError(f"{path} cannot be read: {err.strerror or err}") from err
-    except UnicodeError as err:
-        reason = err.reason if isinstance(err, UnicodeDecodeError) else err
-        raise SourceError(f"{path} is not a text file in UTF-8 ({reason}); save it as CSV in UTF-8") from err
-    except csv.Error as err:
-        raise SourceError(f"{path} is not a CSV file: {err}") from err
+    table = _read_speaking(path, wanted)
+    columns, values = table.columns, table.values
     _check_labels(path, values.labels, columns.label)
-    images, labels = shape.of(values.pixels), np.array(values.labels)
-    said = [*writing.in_words(), *values.said, shape.note]
+    images, labels = table.shape.of(values.pixels), np.array(values.labels)
+    said = [*table.writing.in_words(), *values.said, table.shape.note]
     said += [f"left aside: {', '.join(columns.aside)}"] if columns.aside else []
     notes = [columns.note, *([f"{path.name}: {'; '.join(filter(None, said))}"] if any(said) else [])]
     splits = splits_of(values.splits, f"the column of splits in {path}")
@@ -77,13 +66,61 @@ def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
     return replace(source, notes=(*notes, *([how_taken(splits)] if splits else [])))
 
 
-def _look_at_start(path: Path) -> tuple[Writing, Rows]:
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """A table that was read, and how."""
+
+    columns: TableColumns
+    shape: TableShape
+    writing: Writing
+    values: TableValues
+
+
+def _read_speaking(path: Path, wanted: Wanted) -> _Table:
+    try:
+        check_lines(path)
+        return _read_in_any_encoding(path, wanted)
+    except OSError as err:
+        raise SourceError(f"{path} cannot be read: {err.strerror or err}") from err
+    except UnicodeError as err:
+        reason = err.reason if isinstance(err, UnicodeDecodeError) else err
+        raise SourceError(f"{path} is not a text file in UTF-8 ({reason}); save it as CSV in UTF-8") from err
+    except csv.Error as err:
+        raise SourceError(f"{path} is not a CSV file: {err}") from err
+
+
+def _read_in_any_encoding(path: Path, wanted: Wanted) -> _Table:
+    """In that which the first bytes show; else as Windows-1252, where its labels are words of such letters."""
+    encoding = encoding_of(path)
+    try:
+        return _read(path, wanted, encoding)
+    except UnicodeDecodeError as err:
+        if encoding != UTF8:
+            raise
+        try:
+            table = _read(path, wanted, "cp1252")
+        except (UnicodeDecodeError, csv.Error, SourceError):
+            raise err from None
+        if not is_western(" ".join(set(table.values.labels))):
+            raise
+        return table
+
+
+def _read(path: Path, wanted: Wanted, encoding: str) -> _Table:
+    writing, rows = _look_at_start(path, encoding)
+    columns = _columns(path, rows)
+    first = rows[bool(columns.header_lines)][1]
+    pixels = len(unpacked(first[columns.pixels[0]])) if columns.packed else len(columns.pixels)
+    shape = shape_of(str(path), pixels, columns.names, wanted)
+    return _Table(columns, shape, writing, read_values(path, columns, writing, pixels))
+
+
+def _look_at_start(path: Path, encoding: str) -> tuple[Writing, Rows]:
     """How the table is written, and its first rows, at least one.
 
     Raises:
         SourceError: there is none.
     """
-    encoding = encoding_of(path)
     with path.open(encoding=encoding, newline="") as file, long_fields():
         said = said_separator(file.readline())
         tried: list[tuple[Writing, Rows]] = []

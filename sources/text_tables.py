@@ -4,7 +4,8 @@ Knows nothing of what the columns mean.
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +108,10 @@ def said_separator(first_line: str) -> str:
     return said if name.lower() == "sep" and said in SEPARATORS else ""
 
 
-def numbers_of(row: Sequence[str]) -> int:
-    """How many of the values are numbers."""
-    return sum(map(is_number, row))
+def is_western(text: str) -> bool:
+    """Whether no word consists mostly of letters with accents, as text of another alphabet read as Latin-1 would."""
+    words = (word for word in re.findall(r"\w+", text) if not word.isascii())
+    return all(sum(not letter.isascii() for letter in word) * 2 <= len(word) for word in words)
 
 
 def is_number(text: str) -> bool:

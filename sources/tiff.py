@@ -1,7 +1,7 @@
 """What of a TIFF file makes the pixels of its first picture, and how large that is, from its directory of tags.
 
-The tags that decoding needs go into a directory of their own, so that no other is read: of a camera's notes, of
-resolutions, of more pages. Their number and where they lie is checked, because a decoder follows them.
+The directory is written again in its place with the tags that decoding needs, so that no other is read: of a camera's
+notes, of resolutions, of more pages. How many there are and where they lie is checked, because a decoder follows them.
 """
 
 import struct
@@ -89,7 +89,7 @@ def _entries(encoded: bytes, order: str) -> dict[int, _Entry]:
     """Those that are needed, by their tags."""
     start = struct.unpack_from(f"{order}I", encoded, 4)[0] if len(encoded) >= 8 else 0
     count = struct.unpack_from(f"{order}H", encoded, start)[0] if 8 <= start <= len(encoded) - 2 else 0
-    if not count or start + 2 + ENTRY_BYTES * count > len(encoded):
+    if not count or start + 2 + ENTRY_BYTES * count + 4 > len(encoded):
         raise InvalidImage("the TIFF picture is truncated: its directory lies behind its end")
     entries: dict[int, _Entry] = {}
     for at in range(start + 2, start + 2 + ENTRY_BYTES * count, ENTRY_BYTES):
@@ -115,9 +115,9 @@ def _numbers(encoded: bytes, order: str, entry: _Entry) -> tuple[int, ...]:
 
 
 def _with_directory(encoded: bytes, order: str, entries: dict[int, _Entry]) -> bytes:
-    """The file with a directory of these entries behind it, which is its only one."""
-    even = bytes(len(encoded) % 2)
-    start = struct.pack(f"{order}I", len(encoded) + len(even))
+    """The file with these entries alone in its first directory, which is its only one."""
+    start = struct.unpack_from(f"{order}I", encoded, 4)[0]
     rows = [struct.pack(f"{order}HHI", tag, one.type, one.count) + one.value for tag, one in sorted(entries.items())]
     directory = struct.pack(f"{order}H", len(rows)) + b"".join(rows) + bytes(4)
-    return b"".join((encoded[:4], start, memoryview(encoded)[8:], even, directory))
+    whole = memoryview(encoded)
+    return b"".join((whole[:start], directory, whole[start + len(directory) :]))

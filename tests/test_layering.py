@@ -322,6 +322,7 @@ def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_
 
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
+MAX_RUN_LINES = 150
 
 
 def lengths(room: str) -> tuple[dict[str, int], dict[str, int]]:
@@ -345,10 +346,16 @@ def test_no_file_is_too_long(room: str) -> None:
     assert {name: lines for name, lines in of_files.items() if lines > 400} == {}
 
 
-def test_files_and_functions_of_the_server_are_short() -> None:
-    """What has become shorter leaves the table, so that it does not grow again."""
-    of_files, of_functions = lengths("server")
+@pytest.mark.parametrize("room", PACKAGES)
+def test_files_and_functions_are_short(room: str) -> None:
+    """A file of over 300 lines has more than one job, and so has a function of over 50."""
+    of_files, of_functions = lengths(room)
     longer = {name: lines for name, lines in of_files.items() if lines > MAX_FILE_LINES}
     longer |= {name: lines for name, lines in of_functions.items() if lines > MAX_FUNCTION_LINES}
 
     assert longer == {}
+
+
+def test_the_steps_of_a_training_fit_on_a_screen() -> None:
+    """`run.py` says what happens in which order; how is elsewhere."""
+    assert lengths("trainer")[0]["trainer/run.py"] < MAX_RUN_LINES

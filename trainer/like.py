@@ -54,6 +54,12 @@ def recipe_of(path: Path) -> Recipe:
     return recipe
 
 
+def note_threads(recipe: Recipe, cores: int) -> None:
+    """Says it where the recorded threads are more than the cores here: the sums are the same, only slower."""
+    if recipe.threads > cores:
+        say(f"{recipe.threads} threads as recorded, on {cores} core{'s' * (cores > 1)} here: slower, but the same sums")
+
+
 def recipe_like(path: Path, settings: TrainSettings, today: Recipe) -> Recipe:
     """As recorded in the bundle that is to be repeated, unless a flag changes the recipe; then today's.
 

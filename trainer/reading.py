@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from vouch.cli.console import say
+from vouch.sources.examples import Source
 from vouch.sources.load import load
 from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.summary import Summary
@@ -21,30 +22,12 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     Raises:
         SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
     """
-    source = load(
-        settings.data,
-        settings.decoding,
-        settings.task,
-        lambda survey: check_survey(settings, survey, device),
-        settings.folder_rules,
-    )
-    if settings.chosen_classes:
-        source = source.with_classes(settings.chosen_classes)
-    left_out: tuple[str, ...] = ()
-    if settings.leave_out_small_classes:
-        source, left_out = without_small_classes(source)
+    source = _read(settings, device)
     read = Summary.of(source)
     for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
         say(line)
     if not source.splits.keys() & {"validation", "all"}:
         say(f"splits: none for validation, so {settings.validation_share:.0%} of fit is kept aside for it")
-    source = replace(
-        source,
-        warnings=source.warnings
-        + left_out
-        + bits_without_effect(source, settings.decoding)
-        + decoding_warnings(source),
-    )
     for warning in source.warnings:  # before what may be wrong because of them
         say(f"warning: {warning}")
     splits = make_splits(
@@ -59,3 +42,21 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     for warning in splits.warnings[len(source.warnings) :]:
         say(f"warning: {warning}")
     return replace(splits, read=read)
+
+
+def _read(settings: TrainSettings, device: torch.device) -> Source:
+    """What is there, with the classes that were asked for, and what is odd about it."""
+    source = load(
+        settings.data,
+        settings.decoding,
+        settings.task,
+        lambda survey: check_survey(settings, survey, device),
+        settings.folder_rules,
+    )
+    if settings.chosen_classes:
+        source = source.with_classes(settings.chosen_classes)
+    left_out: tuple[str, ...] = ()
+    if settings.leave_out_small_classes:
+        source, left_out = without_small_classes(source)
+    odd = bits_without_effect(source, settings.decoding) + decoding_warnings(source)
+    return replace(source, warnings=source.warnings + left_out + odd)

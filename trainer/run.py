@@ -20,7 +20,7 @@ from vouch.trainer.learn.device import choose_device, explained_memory
 from vouch.trainer.learn.networks import Classifier, weights_digest
 from vouch.trainer.learn.processes import Processes, joined
 from vouch.trainer.learn.recipes import recipe_for
-from vouch.trainer.like import recipe_like, recipe_of
+from vouch.trainer.like import note_threads, recipe_like, recipe_of
 from vouch.trainer.limits import check_settings
 from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
@@ -88,7 +88,11 @@ def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -
 
 def _recipe(settings: TrainSettings, shape: tuple[int, ...], cores: int) -> Recipe:
     today = recipe_for(settings.recipe_choice, shape, cores)
-    return recipe_like(settings.like, settings, today) if settings.like else today
+    if not settings.like:
+        return today
+    recipe = recipe_like(settings.like, settings, today)
+    note_threads(recipe, cores)
+    return recipe
 
 
 def _check_unchanged(images: Digests, weights: Digests) -> None:

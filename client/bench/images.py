@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.cli.console import say
 from vouch.client.client import Client
 from vouch.client.labelled import examples_to_count
 from vouch.client.messages import ModelVersion, Prediction
@@ -66,7 +67,10 @@ def _random(model: ModelVersion) -> np.ndarray:
 
 def _labelled(data: str, model: ModelVersion) -> np.ndarray:
     """From all over the data: they may be in the order of their labels."""
-    examples = examples_to_count(load_as(data, model.pixels))
+    source = load_as(data, model.pixels)
+    for line in source.left_out.warnings():
+        say(f"warning: {line}")
+    examples = examples_to_count(source)
     rows = np.unique(np.linspace(0, len(examples) - 1, COUNT).astype(np.int64))
     return examples.images[rows]
 

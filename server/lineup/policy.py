@@ -117,10 +117,13 @@ def not_compared(known: Known, version: int) -> tuple[int, ...]:
 
 
 def _beaten(known: Known, version: int) -> Worse | None:
-    """Why a version is held back: of all reasons, the older version with the best claim; None where it is not."""
-    verdicts = {one: known.verified[one].verdict for one in known.older(version).intersection(known.good)}
-    best_first = sorted(verdicts, key=lambda one: (verdicts[one].claim.accuracy, one), reverse=True)
-    reasons = (worse_than(one, verdicts[one], known.verified[version].verdict) for one in best_first)
+    """Why a version is held back: the newest older version that it is worse than; None where there is none.
+
+    The newest, because older ones need not have been verified: the reason is the same after a restart.
+    """
+    newest_first = sorted(known.older(version).intersection(known.good), reverse=True)
+    verdict = known.verified[version].verdict
+    reasons = (worse_than(one, known.verified[one].verdict, verdict) for one in newest_first)
     return next((why for why in reasons if why is not None), None)
 
 

@@ -4,16 +4,18 @@ import json
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.store import Bundle
-from vouch.server.lineup.comparing import Compared
+from vouch.server.lineup.comparing import Compared, packed
 
 
 def compared(bundle: Bundle) -> Compared:
-    """Read from the bundle as it is: only what its recount has proven is to be relied on.
+    """Read from the bundle as it is: only what its recount has proven is to be relied on. Before format 3, a bundle
+    states no answers one by one.
 
     Raises:
         InvalidBundle: its answers cannot be read.
     """
-    manifest = bundle.manifest
-    validation = manifest.training.splits.get("validation")
+    manifest, right = bundle.manifest, bundle.right_answers()
+    of_old = manifest.training.splits.get("validation")
+    split = manifest.validation_digest or (of_old.digest if of_old else "")
     classes = json.dumps([manifest.task, *sorted(manifest.labels)])
-    return Compared(classes=bytes_digest(classes.encode()), split=validation.digest if validation else "")
+    return Compared(classes=bytes_digest(classes.encode()), split=split, right=b"" if right is None else packed(right))

@@ -70,7 +70,7 @@ def test_digests_that_are_held_are_read_though_the_folder_is_gone(tmp_path: Path
     models = ModelsFolder(tmp_path)
     files = {**FILES, FIT_DIGESTS: pack_fit_digests([IMAGES], DIGEST)}
     path = models.publish("pets", files, lambda version, entries: made_up_manifest("pets", version, entries)).path
-    digest, held = manifest_digest(path), hold_bundle(path)
+    digest, held = manifest_digest(path), hold_bundle(path, files)
     shutil.rmtree(path)
 
     found = open_held(path, held, digest).read_fit_digests()

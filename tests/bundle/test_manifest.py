@@ -233,6 +233,16 @@ def test_a_name_that_is_no_plain_folder_name_is_refused(name: str) -> None:
         ("training.data_digest", DIGEST.replace("0", "G")),
         ("training.splits", {"test": {"size": 1, "digest": DIGEST}}),
         ("training.seconds", -1),
+        ("training.settings", {"epochs": 3}),
+        ("training.asked", {"a" * 65: 1}),
+        ("training.asked", {"later": {"nested": 1}}),
+        ("training.asked", {f"setting {number}": 1 for number in range(201)}),
+        ("training.recipe", {"epochs": 1}),
+        ("training.circumstances", {"flags": ["avx2"] * 65}),
+        ("training.circumstances", {"host": "mine"}),
+        ("training.history", {"fit_loss": [1.0], "tune_loss": [1.0, 2.0]}),
+        ("training.data", "x" * 1_001),
+        ("training.libraries", {f"library {number}": "1" for number in range(201)}),
     ],
 )
 def test_a_value_out_of_range_is_refused(place: str, value: object) -> None:

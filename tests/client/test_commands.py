@@ -159,12 +159,12 @@ async def test_evaluate_counts_on_the_callers_own_data(
 async def test_evaluate_reads_folders_as_training_does(
     serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Labels out of names; what is left out is said, or with --strict an error."""
+    """Labels out of names, kinds that are sent as PNG; what is left out is said, or with --strict an error."""
     images, labels = tiny_images(12)
     data, words = tmp_path / "data", ["--data", str(tmp_path / "data"), "--server", serving.address]
     data.mkdir()
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-        Image.fromarray(image).save(data / f"{LABELS[label]}.{row}.png")
+        Image.fromarray(image).save(data / f"{LABELS[label]}.{row}.{'bmp' if row < 2 else 'png'}")
     (data / "first.broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no image")
     (data / "notes.txt").write_text("notes")
 
@@ -232,6 +232,7 @@ async def test_status_shows_what_is_served_and_what_was_refused(
 ) -> None:
     """Name, version, counts, digest; the reason of a refusal; and the same as JSON."""
     serving.published.refuse("tiny", 2, "its hash is [wrong]")
+    serving.published.refuse("tiny", 3, "held back: worse than version 1", held_back=True)
 
     code = await asyncio.to_thread(status, ["--server", serving.address])
     shown = capsys.readouterr().out
@@ -244,13 +245,18 @@ async def test_status_shows_what_is_served_and_what_was_refused(
         "tiny version 1: serving",
         "270 of 300",
         "first, second, third",
-        "version 2: its hash is [w",
+        "refused  version 2: its hash is [w",
+        "held back version 3: worse than version 1",
         "scores   temperature 1.50: on validation the probabilities are off by 9.97% on average, without it by 10.00%",
         "sets     99% promised, kept",
     ):
         assert part in shown
     assert (result["ready"], result["models"][0]["name"], result["models"][0]["state"]) == (True, "tiny", "serving")
-    assert result["models"][0]["refusals"] == [[2, "its hash is [wrong]"]]
+    assert result["models"][0]["refusals"] == [
+        [2, "its hash is [wrong]"],
+        [3, "held back: worse than version 1"],
+    ]
+    assert result["models"][0]["held_back"] == [3]
     assert "warning" not in shown
     (version,) = result["models"][0]["versions"]
     assert (version["caveats"], version["no_better_than_chance"]) == ([], False)

@@ -15,6 +15,7 @@ from vouch.client.recount import Recounted, recount
 from vouch.client.streaming import FitImages
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source
+from vouch.sources.folder_rules import FolderRules
 
 
 def counted(serving: Serving, model: str, images: np.ndarray, labels: np.ndarray, *names: str) -> Recounted:
@@ -285,3 +286,18 @@ async def test_classes_are_chosen_among_those_of_the_files(serving: Serving, tmp
 
     with pytest.raises(SourceError, match="has no class fourth; it has first, second, third"):
         await asyncio.to_thread(counted_on, serving, str(tmp_path / "data"), "first", "fourth")
+
+
+async def test_files_are_labelled_as_in_a_training(serving: Serving, tmp_path: Path) -> None:
+    """One class is enough to count on; labels may be in names, and a class may be called like a split."""
+    for name in ("light.0.png", "light.1.png", "00.png"):
+        Image.new("L", (8, 8), 250).save(tmp_path / name)
+    with Client(serving.address) as client:
+        model = await asyncio.to_thread(client.model, "tiny")
+
+    found = find_labelled(str(tmp_path), model, FolderRules(label_from="^([a-z]+)"))
+
+    assert (found.classes, len(found.truth), found.left_out.images) == (("light",), 2, 1)
+    assert found.sentence() == "read 2 images and left out 1: 1 class (light 2)"
+    with pytest.raises(SourceError, match="--strict, and not all of"):
+        find_labelled(str(tmp_path), model, FolderRules(label_from="^([a-z]+)", strict=True))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from vouch.sources.arrays import read_npz
 from vouch.sources.errors import SourceError
 from vouch.sources.image_file import ImageFile
+from vouch.sources.wanted import Wanted
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
 LABELS = np.array([3, 12, 3, 5])
@@ -142,7 +143,9 @@ def test_arrays_are_found_by_the_names_that_people_use(tmp_path: Path, keys: tup
     assert re.fullmatch("splits: .* as fit, .* as validation", source.notes[0])
 
 
-@pytest.mark.parametrize("keys", [("X", "y"), ("data", "target"), ("Images", "LABELS"), ("image", "label")])
+@pytest.mark.parametrize(
+    "keys", [("X", "y"), ("data", "target"), ("Images", "LABELS"), ("image", "label"), ("arr_0", "arr_1")]
+)
 def test_two_arrays_are_not_split(tmp_path: Path, keys: tuple[str, str]) -> None:
     """Whatever they are called."""
     source = read_npz("data.npz", write(tmp_path, **dict(zip(keys, (IMAGES, LABELS), strict=True))))
@@ -205,24 +208,25 @@ COLOUR = np.arange(4 * 5 * 6 * 3, dtype=np.uint16).astype(np.uint8).reshape(4, 5
 @pytest.mark.parametrize(
     ("stored", "layout", "expected", "said"),
     [
-        (COLOUR, "", COLOUR, ""),
-        (COLOUR.transpose(0, 3, 1, 2), "", COLOUR, "N C H W, channels first"),
-        (np.asfortranarray(COLOUR), "", COLOUR, ""),
-        (COLOUR[..., :1], "", COLOUR[..., 0], ""),
-        (COLOUR.transpose(0, 3, 1, 2)[:, :1], "", COLOUR[..., 0], "channels first"),
+        (COLOUR, None, COLOUR, ""),
+        (COLOUR.transpose(0, 3, 1, 2), None, COLOUR, "N C H W, channels first"),
+        (np.asfortranarray(COLOUR), None, COLOUR, ""),
+        (COLOUR[..., :1], None, COLOUR[..., 0], ""),
+        (COLOUR.transpose(0, 3, 1, 2)[:, :1], None, COLOUR[..., 0], "channels first"),
         (COLOUR[:, :3, :3].transpose(0, 3, 1, 2), "nchw", COLOUR[:, :3, :3], "channels first"),
         (COLOUR[:, :3, :3], "nhwc", COLOUR[:, :3, :3], ""),
-        (COLOUR[:, :4, :4, 0].reshape(4, 16), "", COLOUR[:, :4, :4, 0], "rows of numbers, taken as 4 x 4 pixels"),
-        (COLOUR.astype(np.int64), "", COLOUR, "int64, 0 to 255, taken as 8 bits"),
-        (COLOUR.astype(np.float32), "", COLOUR, "float32, 0 to 255, taken as 8 bits"),
-        (COLOUR / 255, "", COLOUR, "float64, 0 to 1, taken as 0 to 255"),
-        ((COLOUR / 255).astype(np.float16), "", COLOUR, "float16, 0 to 1, taken as 0 to 255"),
-        (COLOUR > 99, "", np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
+        (COLOUR[:, :4, :4, 0].reshape(4, 16), None, COLOUR[:, :4, :4, 0], "rows of numbers, taken as 4 x 4 pixels"),
+        (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, taken as 8 bits"),
+        (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, taken as 8 bits"),
+        (COLOUR / 255, None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
+        (np.round(COLOUR / 255, 3), None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
+        ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, taken as 0 to 255"),
+        (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
     ],
 )
 def test_images_in_any_form(tmp_path: Path, stored: np.ndarray, layout: Any, expected: np.ndarray, said: str) -> None:
     """Axes in either order, a channel alone, rows of numbers, and numbers of other types where they are exact."""
-    source = read_npz("data.npz", write(tmp_path, images=stored, labels=LABELS), layout=layout)
+    source = read_npz("data.npz", write(tmp_path, images=stored, labels=LABELS), wanted=Wanted(layout=layout))
 
     images = source.splits["all"].images
     assert images.dtype == np.uint8
@@ -318,7 +322,7 @@ def test_a_folder_called_npz_is_a_source_error(tmp_path: Path) -> None:
 def test_images_that_would_take_much_memory_lie_in_a_file(tmp_path: Path) -> None:
     """The same pixels, read in pieces and never all at once."""
     path = write(tmp_path, images=IMAGES, labels=LABELS)
-    found = read_npz("data.npz", path, memory=0).splits["all"].images
+    found = read_npz("data.npz", path, wanted=Wanted(memory=0)).splits["all"].images
 
     assert isinstance(found, ImageFile)
     np.testing.assert_array_equal(found[:], IMAGES, strict=True)

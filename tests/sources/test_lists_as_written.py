@@ -93,6 +93,19 @@ def test_spellings_are_read_and_said(tmp_path: Path, content: str | bytes, said:
     assert said in listed.notes[1]
 
 
+def test_what_a_list_does_not_name_is_left_out_by_reason(tmp_path: Path) -> None:
+    """In each split's folder, by its path from the data's folder on; the lists themselves are no strays."""
+    files = [f"{split}/{name}" for split in ("train", "val") for name in ("a.png", "b.png", "c.png", "notes.txt")]
+    lists = {f"{split}/labels.csv": "a.png,cat\nb.png,dog\n" for split in ("train", "val")}
+
+    left_out = list_image_folder(put(tmp_path, lists, files)).left_out
+
+    assert {reason: things.names for reason, things in left_out.by_reason.items()} == {
+        "unlisted": ("train/c.png", "val/c.png"),
+        "other_file": ("train/notes.txt", "val/notes.txt"),
+    }
+
+
 def test_what_is_as_usual_is_not_said(tmp_path: Path) -> None:
     """One note alone where the list is a file and its label, with commas."""
     listed = list_image_folder(put(tmp_path, "filename,label\na.png,cat\nb.png,dog\nc.png,cat\n"))
@@ -241,13 +254,13 @@ def test_lists_of_other_names_are_found(tmp_path: Path, lists: dict[str, str], s
 
 def test_a_list_of_any_name_in_each_splits_folder_is_found(tmp_path: Path) -> None:
     """With a column for each class, as annotation tools export them."""
-    lists = {f"{split}/_classes.csv": "filename, cat, dog\na.png, 1, 0\nb.png, 0, 1\n" for split in ("train", "val")}
-    folder = put(tmp_path, lists, [f"{split}/{file}" for split in ("train", "val") for file in ("a.png", "b.png")])
+    lists = {f"{split}/_classes.csv": "filename, cat, dog\na.png, 1, 0\nb.png, 0, 1\n" for split in ("train", "valid")}
+    folder = put(tmp_path, lists, [f"{split}/{file}" for split in ("train", "valid") for file in ("a.png", "b.png")])
 
     listed = list_image_folder(folder)
 
-    assert labels_of(folder, listed, "validation") == {"val/a.png": ("cat",), "val/b.png": ("dog",)}
-    assert "splits: train as fit, val as validation" in listed.notes
+    assert labels_of(folder, listed, "validation") == {"valid/a.png": ("cat",), "valid/b.png": ("dog",)}
+    assert "splits: train as fit, valid as validation" in listed.notes
 
 
 def test_a_table_beside_class_folders_counts_only_with_a_column_of_labels(tmp_path: Path) -> None:

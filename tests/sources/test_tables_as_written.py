@@ -157,6 +157,19 @@ def test_what_is_wrong_or_may_be_several_things_is_refused(path: Path, content: 
         read_csv("data.csv", path)
 
 
+def test_latin_1_is_read_where_a_letter_here_and_there_has_an_accent(path: Path) -> None:
+    """Words of another alphabet are refused: as Latin-1 they would be other words."""
+    path.write_bytes("Möwe,1,2,3,4\nSpatz,0,0,0,0\n".encode("latin-1"))
+
+    source = read_csv("data.csv", path)
+
+    assert source.classes == ("Möwe", "Spatz")
+    assert "Windows-1252" in source.notes[1]
+    path.write_bytes(b"\xe6\xf3\xea,1,2,3,4\n\xeb\xe8\xf1\xe0,0,0,0,0\n")  # in Windows-1251
+    with pytest.raises(SourceError, match="is not a text file in UTF-8"):
+        read_csv("data.csv", path)
+
+
 def test_a_line_has_a_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it is held in memory."""
     monkeypatch.setattr("vouch.sources.text_tables.CHUNK_BYTES", 64)

@@ -45,11 +45,13 @@ class Published:
         self._catalog.install(served)
         return served
 
-    def refuse(self, name: str, version: int, reason: str) -> None:
+    def refuse(self, name: str, version: int, reason: str, held_back: bool = False) -> None:
         """Says that a version is not served, and no longer verified."""
         model = self._model(name)
         others = [one for one in model.refusals if one.version != version]
-        refusals = sorted((*others, Refusal(version=version, reason=reason)), key=lambda one: one.version)
+        refusals = sorted(
+            (*others, Refusal(version=version, reason=reason, held_back=held_back)), key=lambda one: one.version
+        )
         verifying = tuple(one for one in model.verifying if one != version)
         self._follow(model.model_copy(update={"refusals": tuple(refusals), "verifying": verifying}))
 

@@ -171,3 +171,39 @@ def test_files_that_became_equal_are_reported_as_that(tmp_path: Path) -> None:
     ) in err
     assert "grey, values 0 to 0 (the files have 16 bits, 0 to 255)\n" in err
     assert "its 20 different files became 1 image through decoding" in err.splitlines()[-1]
+
+
+def test_a_folder_as_a_person_has_it_is_trained_on(tmp_path: Path) -> None:
+    """T10 to T13: only train/, folders below a class, things that nobody put there and a broken file; all is said."""
+    images, labels = drawings(80)
+    data = tmp_path / "data"
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (data / "Train" / label / str(row % 3)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(np.uint8)).save(data / "Train" / label / str(row % 3) / f"{row}.png")
+    (data / "__MACOSX").mkdir()
+    (data / "Train" / "bar" / "Thumbs.db").touch()
+    (data / "Train" / "bar" / "0" / "0.png").write_bytes(b"")
+
+    code, out, err = trained(tmp_path, data, "--json")
+    strict, _, refused = trained(tmp_path, data, "--strict")
+
+    assert (code, strict) == (0, 1)
+    assert "read 79 images and left out 1: 2 classes (bar 39, square 40)" in err
+    assert "splits: Train as fit\n" in err
+    assert "splits: none for validation, so 20% of fit is kept aside for it\n" in err
+    assert "left out 2 hidden files, or files of the system (__MACOSX, Train/bar/Thumbs.db)\n" in err
+    assert "warning: left out 1 image that cannot be read (Train/bar/0/0.png: " in err
+    left_out = json.loads(out.splitlines()[-1])["read"]["left_out"]
+    assert (left_out["images"], left_out["broken"]["count"], left_out["system"]["count"]) == (1, 1, 2)
+    assert "--strict, and not all of" in refused
+
+
+def test_one_class_is_not_trained_on(tmp_path: Path) -> None:
+    """There is nothing to tell apart; a folder of classes below is what was meant."""
+    listed(tmp_path / "data" / "pets" / "cat", *drawings(4))
+    (tmp_path / "data" / "pets" / "dog").mkdir()
+
+    code, _, err = trained(tmp_path, tmp_path / "data")
+
+    assert code == 1
+    assert "has examples of one class, pets; expected at least two classes; if cat, dog are the classes, give" in err

@@ -8,7 +8,7 @@ from tests.support.tiny import publish_tiny
 from vouch.bundle.store import ModelsFolder, open_bundle
 from vouch.bundle.training import Circumstances, Recipe, Setting, Training
 from vouch.trainer.errors import TrainError
-from vouch.trainer.like import base_of, differences, recipe_like, what_came_of_it
+from vouch.trainer.like import base_of, differences, note_threads, recipe_like, what_came_of_it
 from vouch.trainer.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -75,6 +75,14 @@ def test_the_recorded_recipe_holds_unless_a_flag_changes_it(bundle: Path, capsys
     assert same == Recipe(**RECIPE | {"threads": 2, "seed": 6, "balance": True})
     assert other == today
     assert "because --epochs differs" in capsys.readouterr().err
+
+
+def test_more_threads_than_cores_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are taken all the same, because the weights depend on their number."""
+    note_threads(Recipe(**RECIPE), cores=4)
+    note_threads(Recipe(**RECIPE), cores=2)
+
+    assert capsys.readouterr().err == "3 threads as recorded, on 2 cores here: slower, but the same sums\n"
 
 
 def test_what_was_otherwise_is_named() -> None:

@@ -350,6 +350,39 @@ def test_a_training_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "models").iterdir()) == []
 
 
+def test_a_split_has_a_seed_of_its_own(tmp_path: Path) -> None:
+    """Two trainings with other seeds are validated on the same images; without it the split begins from the seed."""
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (80, 4, 4), dtype=np.uint8), np.arange(80) % 2
+    settings = save(tmp_path / "whole.npz", images=images, labels=labels)
+
+    def digest(**values: int) -> str:
+        return read_splits(settings.model_copy(update=values)).digests()["validation"]
+
+    assert digest(seed=1, split_seed=5) == digest(seed=2, split_seed=5) == digest(seed=5)
+    assert digest(seed=1) != digest(seed=2)
+    assert digest(seed=3, split_seed=0) == digest(seed=0)
+
+
+def test_small_classes_are_left_out_where_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise the error says that they can be."""
+    random = np.random.default_rng(0)
+    labels = np.array([0] * 40 + [1] * 40 + [2])
+    images = random.integers(0, 256, (81, 4, 4), dtype=np.uint8)
+    settings = save(tmp_path / "small.npz", images=images, labels=labels)
+    with pytest.raises(TrainError, match="--leave-out-small-classes trains without such classes"):
+        read_splits(settings)
+
+    splits = read_splits(settings.model_copy(update={"leave_out_small_classes": True}))
+
+    assert splits.classes == ("0", "1")
+    assert "warning: 1 of 3 classes left out, with 1 image in all: too few to be in every split: 2 (1 image)\n" in (
+        capsys.readouterr().err
+    )
+
+
 def test_seen_validation_images_need_leave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Validation images that are in fit too stop the training, unless that was allowed; then there is a warning."""
     labels = np.arange(60) % 3

@@ -45,9 +45,10 @@ def without_small_classes(source: Source) -> tuple[Source, tuple[str, ...]]:
             f"every split, and a classifier needs two; too small are {left_out}"
         )
     chosen = tuple(name for name, enough in zip(source.classes, large, strict=True) if enough)
+    lost = int(images[small].sum())
     sentence = (
-        f"{len(small):,} of {len(large):,} classes and their {int(images[small].sum()):,} images are left out, too few "
-        f"to be in every split: {left_out}"
+        f"{len(small):,} of {len(large):,} classes left out, with {lost:,} image{'s' * (lost != 1)} in all: too few to "
+        f"be in every split: {left_out}"
     )
     return source.with_classes(chosen), (sentence,)
 

@@ -245,12 +245,14 @@ class Coverage(_message.Message):
     def __init__(self, promised: _Optional[float] = ..., threshold: _Optional[float] = ..., covered: _Optional[int] = ..., total: _Optional[int] = ..., mean_size: _Optional[float] = ...) -> None: ...
 
 class Refusal(_message.Message):
-    __slots__ = ("version", "reason")
+    __slots__ = ("version", "reason", "held_back")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_FIELD_NUMBER: _ClassVar[int]
     version: int
     reason: str
-    def __init__(self, version: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    held_back: bool
+    def __init__(self, version: _Optional[int] = ..., reason: _Optional[str] = ..., held_back: _Optional[bool] = ...) -> None: ...
 
 class Accuracy(_message.Message):
     __slots__ = ("correct", "total", "accuracy", "low", "high")

@@ -15,7 +15,10 @@ def describe(entry: Entry) -> pb.Model:
         name=entry.name,
         state=_state(entry),
         versions=[_version(served) for served in entry.versions],
-        refusals=[pb.Refusal(version=refusal.version, reason=refusal.reason) for refusal in entry.refusals],
+        refusals=[
+            pb.Refusal(version=refusal.version, reason=refusal.reason, held_back=refusal.held_back)
+            for refusal in entry.refusals
+        ],
         verifying=entry.verifying,
     )
 

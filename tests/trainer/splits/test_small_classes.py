@@ -26,7 +26,7 @@ def source(**splits: Examples) -> Source:
 @pytest.mark.parametrize(
     ("splits", "kept", "said"),
     [
-        ({"all": part(20, 2, 20)}, ("a", "c"), "1 of 3 classes and their 2 images are left out"),
+        ({"all": part(20, 2, 20)}, ("a", "c"), "1 of 3 classes left out, with 2 images in all: "),
         ({"fit": part(20, 20, 1), "validation": part(5, 5, 5, first=50)}, ("a", "b"), ": c (6 images)"),
         ({"fit": part(20, 20, 2), "validation": part(5, 5, 0, first=50)}, ("a", "b"), ": c (2 images)"),
         (
