@@ -118,7 +118,7 @@ class AnswersReader:
         Args:
             files: the names that they must have, of `count` files.
         """
-        lines = [self._line(files[place] if files is not None else None) for place in range(count)]
+        lines = (self._line(files[place] if files is not None else None) for place in range(count))
         if self._thresholds is None:
             one = [self._single(line) for line in lines]
             labels, answers, probabilities = (np.array(column) for column in zip(*one, strict=True))

@@ -14,6 +14,7 @@ from PIL import Image, ImageFile
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.image_parts import MAX_PIXELS, image_parts
 from vouch.bundle.images.parts import ImageParts
+from vouch.bundle.images.png import has_all_rows
 from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
@@ -173,7 +174,15 @@ def _eight_bits(
 
 def _upright(parts: ImageParts, image: ImageFile.ImageFile) -> Image.Image:
     image.load()
+    if parts.kind == "PNG" and _may_lack_rows(image) and not has_all_rows(parts.encoded):
+        raise InvalidImage("the image is truncated: rows of its pixels are lacking")
     return image.transpose(TURNS[parts.orientation]) if parts.orientation in TURNS else image
+
+
+def _may_lack_rows(image: ImageFile.ImageFile) -> bool:
+    """Rows that a PNG file lacks, Pillow leaves zero, and says nothing; of an interlaced one they may be anywhere."""
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return bool(image.info.get("interlace")) or not np.any(last)
 
 
 def _upright_low(parts: ImageParts, upright: Image.Image, raw: str, settings: PixelSettings) -> Image.Image | None:

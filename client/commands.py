@@ -191,6 +191,8 @@ def _print_version(version: ModelVersion) -> None:
     output().print(f"  claim    {version.claim}")
     print_caveats("warning", [caveat.text for caveat in version.caveats])
     output().print(f"  served   {version.served}")
+    if version.recount is not None:
+        output().print(f"  answers  {version.recount}")
     output().print(f"  input    {' x '.join(map(str, version.input_shape))} pixels of one byte")
     if version.pixels is not None:
         output().print(f"  files    {version.pixels}")

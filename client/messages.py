@@ -62,6 +62,26 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
+class Recount:
+    """How a server's answers to a claim's images went with the claimed ones, when it verified the version."""
+
+    differing: int
+    """Images that it answers otherwise."""
+    moved: int
+    """Images whose claimed answer has a probability that differs by more than 0.01."""
+    allowed: int
+    """As many of either are allowed."""
+    first: tuple[int, ...]
+    """The first images that it answers otherwise, numbered from 0 as they lie in the bundle."""
+
+    def __str__(self) -> str:
+        """In one line for people."""
+        named = f" (images {', '.join(map(str, self.first))})" if self.first else ""
+        moved = f"{self.moved:,} in probability"
+        return f"{self.differing:,} differ from the claimed ones{named}, {moved}; {self.allowed:,} may"
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """What a server says of a version that it serves."""
 
@@ -89,6 +109,8 @@ class ModelVersion:
     pixels: PixelSettings | None = None
     """What an image file becomes; None where its rules are not known here."""
     plan: RunPlan = RunPlan(0, 0)
+    recount: Recount | None = None
+    """None where the server does not say."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +213,7 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
         caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in said.caveats),
         pixels=read_pixels(said),
         plan=RunPlan(said.plan.threads, said.plan.inline_images),
+        recount=read_recount(said.recount) if said.HasField("recount") else None,
     )
 
 
@@ -235,6 +258,11 @@ def read_calibration(message: pb.Calibration) -> Calibration:
             for one in message.coverages
         ),
     )
+
+
+def read_recount(message: pb.Recount) -> Recount:
+    """How answers went with the claimed ones."""
+    return Recount(message.differing, message.moved, message.allowed, tuple(message.first))
 
 
 def read_evaluation(response: pb.EvaluateResponse) -> Evaluation:

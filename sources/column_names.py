@@ -17,6 +17,8 @@ FILE = _words(
     "images img imgfile imgid imgname imgpath name path paths photo photoid picture relpath"
 )
 SPLIT = _words("dataset datasplit partition phase set split subset usage")
+SURELY_SPLIT = _words("datasplit partition split subset")
+"""Of these, the names that mean nothing else."""
 INDEX = frozenset({"", "id", "idx", "index", "no", "nr", "row", "rowid", "unnamed0"})
 """Of columns that number the lines; pandas calls one without a name `Unnamed: 0`."""
 

@@ -21,6 +21,8 @@ WITHOUT_LABELS = {
     *("images", "image", "imgs", "all"),
 }
 """Folders beside splits, or in a test split, whose images are left out."""
+MOST_LOOKED_AT = 20
+"""Folders that may be the classes that were meant."""
 DEEPEST = 8
 """Folders that hold nothing but the next one."""
 
@@ -96,12 +98,11 @@ def of_one_class(folder: Path, rules: FolderRules = AS_IT_IS) -> str:
     """Where a folder holds one class: in words, what else may have been meant; empty where nothing is known."""
     if rules.label_from:
         return ""
-    walk = Walk(folder)
-    folders, _ = walk.entries(folder)
-    for name in folders:
+    for name in Walk(folder).entries(folder)[0]:
         inner, images = Walk(folder / name).entries(folder / name)
-        if len(inner) > 1 and not images:
-            return f"; if {some(inner)} are the classes, give {folder / name}"
+        classes = [one for one in inner[:MOST_LOOKED_AT] if any(Walk(folder / name).images_below(folder / name / one))]
+        if len(classes) > 1 and not images and not is_split(name):
+            return f"; if {some(classes)} are the classes, give {folder / name}"
     return ""
 
 
@@ -205,9 +206,10 @@ def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: Folde
         SourceError: another split has images and no class, or none has an image.
     """
     labelled = {name: part for name, part in parts.items() if part.classes}
-    fitted = any(splits_of([name], str(folder))[name] == "fit" for name in labelled)
-    for name, part in parts.items():
-        if fitted and is_test(name) and _has_no_labels(part):
+    fitted = [part for name, part in labelled.items() if splits_of([name], str(folder))[name] == "fit"]
+    for name in sorted(parts, key=is_test):  # what is trained on first: what is wrong with it says most
+        part = parts[name]
+        if fitted and is_test(name) and _has_no_labels(part, fitted[0], rules):
             labelled.pop(name, None)
             _leave_out(walk, [path for path, _ in part.files])
         elif part.flat and not part.classes:
@@ -218,9 +220,11 @@ def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: Folde
     return labelled
 
 
-def _has_no_labels(part: _Part) -> bool:
-    """Whether there is no class, or one whose name says that it is none, such as test/unknown."""
-    return all(is_split(label) or label.lower() in WITHOUT_LABELS for label in part.classes) and len(part.classes) < 2
+def _has_no_labels(part: _Part, fitted: _Part, rules: FolderRules) -> bool:
+    """Whether there is no class, one whose name says that it is none, or what names gave are no classes at all."""
+    if rules.label_from:
+        return part.classes.keys().isdisjoint(fitted.classes)
+    return len(part.classes) < 2 and all(is_split(label) or label.lower() in WITHOUT_LABELS for label in part.classes)
 
 
 def _leave_out(walk: Walk, images: Sequence[Path]) -> None:

@@ -85,6 +85,7 @@ def columns_of(rows: Rows, disk: FilesOnDisk) -> Columns:
     file = _file_column(names, whole, disk)
     rest = [column for column in range(len(names)) if column != file]
     split = next((column for column in rest if _is_split(names[column], whole, column)), None)
+    _check_no_other_split(names, rest, split, whole)
     rest = [column for column in rest if column != split]
     return Columns(file, len(names), _label_columns(names, rest, whole), names, split)
 
@@ -121,6 +122,20 @@ def _file_column(names: tuple[str, ...], rows: list[list[str]], disk: FilesOnDis
 
 def _is_split(name: str, rows: list[list[str]], column: int) -> bool:
     return plain(name) in column_names.SPLIT and any(is_split(row[column].strip()) for row in rows[:SAMPLE])
+
+
+def _check_no_other_split(names: tuple[str, ...], rest: list[int], split: int | None, rows: list[list[str]]) -> None:
+    """
+    Raises:
+        NoColumns: a column is surely one of splits by its name, and none of its values is.
+    """
+    for column in rest:
+        if column != split and split is None and rows and plain(names[column]) in column_names.SURELY_SPLIT:
+            values = list(dict.fromkeys(row[column].strip() for row in rows[:SAMPLE]))
+            raise NoColumns(
+                f"its column {names[column]} holds {listed(values)}, which name no split; write train, val and test "
+                "there, or call the column otherwise"
+            )
 
 
 def _label_columns(names: tuple[str, ...], rest: list[int], rows: list[list[str]]) -> tuple[int, ...]:

@@ -50,7 +50,7 @@ class FilesOnDisk:
         file = PurePosixPath(file).as_posix() if as_written else self._from_folder(file)
         if as_written or not file or self._is_there(file):
             return (file, "path") if file else (name, "outside")
-        own = f"{self.folder.resolve().name}/"
+        own = f"{self._places[1].name}/"
         if file.startswith(own) and self._is_there(file.removeprefix(own)):
             return file.removeprefix(own), "folder"
         return self._by_less(file)
@@ -89,11 +89,16 @@ class FilesOnDisk:
         """The path from the folder on; empty where it leads out of it."""
         path = PurePosixPath(file.replace("\\", "/"))
         if path.is_absolute():
-            for folder in (self.folder.absolute(), self.folder.resolve()):
+            for folder in self._places:
                 if path.is_relative_to(folder.as_posix()):
                     path = path.relative_to(folder.as_posix())
         outside = not path.parts or path.is_absolute() or ".." in path.parts or PureWindowsPath(file).drive
         return "" if outside else path.as_posix()
+
+    @cached_property
+    def _places(self) -> tuple[Path, Path]:
+        """The folder from the root on, as it is called and as it is."""
+        return self.folder.absolute(), self.folder.resolve()
 
     @cached_property
     def _composed(self) -> dict[str, list[str]]:

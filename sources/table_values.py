@@ -104,25 +104,31 @@ def _runs(columns: TableColumns) -> list[tuple[bool, int, int]]:
 
 def _read_packed(path: Path, columns: TableColumns, writing: Writing, pixels: int, dtype: np.dtype) -> Read:
     """As `_read_wide`."""
-    lines: list[np.ndarray] = []
     others: dict[int, list[str]] = {column: [] for column in range(columns.count) if column not in columns.pixels}
-    for _, row in _examples(path, columns, writing):
-        if len(row) != columns.count:
-            raise ValueError("a line of another length")
-        for column, values in others.items():
-            values.append(row[column])
-        numbers = np.array(unpacked(row[columns.pixels[0]]), np.float32)
-        if len(numbers) != pixels:
-            raise ValueError("a line of another number of pixels")
-        if dtype == np.uint8 and ((numbers < 0) | (numbers > 255) | (numbers != np.rint(numbers))).any():
-            raise ValueError("a pixel that is no byte")
-        lines.append(numbers.astype(dtype))
-    return np.stack(lines), others
+
+    def lines() -> Iterator[str]:
+        for _, row in _examples(path, columns, writing):
+            if len(row) != columns.count:
+                raise ValueError("a line of another length")
+            for column, values in others.items():
+                values.append(row[column])
+            yield _bare(row[columns.pixels[0]])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # as above
+        table = np.loadtxt(lines(), dtype, comments=None, ndmin=2)
+    if table.shape != (len(others[columns.label]), pixels):
+        raise ValueError("a line of another number of pixels, or of none")
+    return table, others
 
 
 def unpacked(value: str) -> list[str]:
     """The numbers of one value, as text: with blanks between, or commas, or as a list in brackets."""
-    return value.strip().removeprefix("[").removesuffix("]").replace(",", " ").split()
+    return _bare(value).split()
+
+
+def _bare(value: str) -> str:
+    return value.strip().removeprefix("[").removesuffix("]").replace(",", " ")
 
 
 def _examples(path: Path, columns: TableColumns, writing: Writing) -> Iterator[tuple[int, list[str]]]:

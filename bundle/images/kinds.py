@@ -79,7 +79,7 @@ BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 """How many bytes the header of a BMP picture may have; it says so at its own beginning."""
 PNM = re.compile(rb"P[1-7fF]\s")
 MARKUP: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (re.compile(rb"<svg[\s>]", re.IGNORECASE), "an SVG drawing"),
+    (re.compile(rb"<(?:svg:)?svg[\s/>]", re.IGNORECASE), "an SVG drawing"),
     (
         re.compile(rb"<(?:!doctype html|html|head|body)[\s>]", re.IGNORECASE),
         "an HTML page, as a failed download is",

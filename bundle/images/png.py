@@ -23,6 +23,11 @@ BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)
 PALETTE = 3
 SEVERAL = (2, 4, 6)
 """Kinds of colour that Pillow keeps in four channels."""
+CHANNELS = {0: 1, 2: 3, PALETTE: 1, 4: 2, 6: 4}
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an interlaced file: its first column and row, and the steps to the next."""
+STEP_BYTES, UNPACKED_BYTES = 1 << 14, 1 << 20
+"""What is unpacked at once, and what it may become."""
 KEY_BYTES = {0: 2, 2: 6, PALETTE: 1}
 """Kind of colour -> how many bytes of tRNS it needs. The others have alpha, and none."""
 EXIF_PROFILE = b"Raw profile type exif"
@@ -40,6 +45,28 @@ def with_orientation(png: bytes, orientation: int) -> bytes:
 def chunk(name: bytes, content: bytes) -> bytes:
     """A chunk with its checksum."""
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
+
+
+def has_all_rows(png: bytes) -> bool:
+    """Whether the pixels of `ImageParts.encoded` unpack to as many bytes as its header says; reads all of them."""
+    width, height, bits, colour, *_, interlace = struct.unpack_from(">II5B", png, len(PNG) + 8)
+    passes = ADAM7 if interlace else ((0, 0, 1, 1),)
+    lacking: int = sum(
+        rows * (1 + (columns * bits * CHANNELS[colour] + 7) // 8)
+        for left, top, across, down in passes
+        if (columns := -(-(width - left) // across)) > 0 and (rows := -(-(height - top) // down)) > 0
+    )
+    unpacker = zlib.decompressobj()
+    at, view = len(PNG), memoryview(png)
+    while at + CHUNK_BYTES <= len(png) and lacking > 0 and not unpacker.eof:
+        length, name = struct.unpack_from(">I4s", png, at)
+        for start in range(at + 8, at + 8 + length, STEP_BYTES) if name == b"IDAT" else ():
+            piece: bytes | memoryview = view[start : min(start + STEP_BYTES, at + 8 + length)]
+            while piece and lacking > 0:
+                lacking -= len(unpacker.decompress(piece, UNPACKED_BYTES))
+                piece = unpacker.unconsumed_tail
+        at += CHUNK_BYTES + length
+    return lacking <= 0
 
 
 class PngReader(PartsReader):

@@ -159,10 +159,17 @@ def _of_accuracy(served: Iterable[VerifiedVersion]) -> Iterator[Metric]:
             ("high", "_high", f"Upper end of the 95 % interval (Wilson) of the accuracy {of}"),
         )
     }
+    differing = GaugeMetricFamily(
+        "vouch_differing_answers",
+        "Validation images that the server answered otherwise than claimed, before serving (--max-differing).",
+        labels=MODEL,
+    )
     for one in served:
+        labels = [one.name, str(one.version)]
+        differing.add_metric(labels, one.verdict.recount.differing)
         for (what, end), family in families.items():
-            family.add_metric([one.name, str(one.version)], getattr(getattr(one.verdict, what), end))
-    yield from families.values()
+            family.add_metric(labels, getattr(getattr(one.verdict, what), end))
+    yield from (*families.values(), differing)
 
 
 def _of_server(state: State) -> Iterator[Metric]:

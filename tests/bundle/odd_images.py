@@ -134,6 +134,12 @@ IMAGES: dict[str, Make] = {
         8, 3, rows_of(8 * WIDTH), before=chunk(b"PLTE", bytes(range(30)))
     ),
     "PNG, interlaced": lambda: interlaced(GREY),
+    "PNG, interlaced and black": lambda: interlaced(np.zeros((HEIGHT, WIDTH), np.uint8)),
+    "PNG of 1 bit, black": lambda: raw_png(1, 0, bytes(HEIGHT * (1 + (WIDTH + 7) // 8))),
+    "PNG in colour and alpha, 16 bits, black": lambda: raw_png(16, 6, bytes(HEIGHT * (1 + 8 * WIDTH))),
+    "PNG with a palette of 4 bits, its first colour alone": lambda: raw_png(
+        4, 3, bytes(HEIGHT * (1 + (4 * WIDTH + 7) // 8)), before=chunk(b"PLTE", bytes(range(30)))
+    ),
     "PNG of one column": lambda: saved(GREY[:, :1].copy(), "PNG"),
     "PNG of one row": lambda: saved(COLOUR[:1].copy(), "PNG"),
     "PNG of one pixel": lambda: saved(COLOUR[:1, :1].copy(), "PNG"),
@@ -209,6 +215,13 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "its tRNS chunk.*has 2 bytes; expected 6",
     ),
     "PNG of 3 bits": (lambda: raw_png(3, 0, rows_of(3 * WIDTH)), "3 bits of colour type 0"),
+    "PNG with too few rows": (partial(raw_png, 8, 0, rows_of(8 * WIDTH)[: 3 * (1 + WIDTH)]), "rows .* are lacking"),
+    "PNG whose last byte is lacking": (partial(raw_png, 8, 0, bytes(HEIGHT * (1 + WIDTH) - 1)), "truncated"),
+    "PNG, interlaced, without its last rows": (partial(raw_png, 1, 0, bytes(13), interlace=1), "truncated"),
+    "PNG whose rows are damaged": (
+        lambda: PNG + saved(GREY, "PNG")[8:33] + chunk(b"IDAT", zlib.compress(rows_of(8 * WIDTH))[:-1] + b"?"),
+        "cannot be decoded",
+    ),
     "PNG without a palette": (partial(raw_png, 8, 3, rows_of(8 * WIDTH)), "its PLTE chunk is missing"),
     "nothing": (lambda: b"", "found nothing: the file is empty"),
     "zeros": (lambda: bytes(5000), "5,000 bytes that begin with zeros"),
@@ -218,6 +231,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "MP4": (lambda: b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "found a film"),
     "PDF": (lambda: b"%PDF-1.7\n", "found a PDF document"),
     "SVG": (lambda: b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "found an SVG drawing"),
+    "SVG without more": (lambda: b"<svg/>", "found an SVG drawing"),
     "HTML": (lambda: b"\n<!DOCTYPE html><html><body>404</body></html>", "found an HTML page"),
     "JPEG 2000": (lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "found a JPEG 2000 picture"),
     "JPEG XL": (lambda: b"\xff\x0a" + bytes(40), "found a JPEG XL picture"),

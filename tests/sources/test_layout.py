@@ -136,7 +136,7 @@ def test_names_may_say_labels(tmp_path: Path) -> None:
     """In a flat folder or in splits; a few names without one are left out."""
     put(tmp_path / "flat", "cat.0.png", "dog.0.png", "more/dog.1.png", "00.png")
     put(tmp_path / "split", "train/cat.0.png", "train/dog.0.png", "test1/1.png")
-    rules = FolderRules(label_from=r"^([a-z]+)\.")
+    rules = FolderRules(label_from=r"^(\w*[a-z1])\.")
 
     flat, split = list_files(tmp_path / "flat", rules), list_files(tmp_path / "split", rules)
 
@@ -171,7 +171,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
             ["cat.0.png", "cat.1.png", "dog.0.png", "dog.1.png"],
             r"holds cat.0.png, .* and 1 more .*: --label-from '.*' finds 2 classes in their names \(cat 2, dog 2\)$",
         ),
-        (["train/1.png", "test/1.png"], "test holds 1.png and no folder of a class's images"),
+        (["train/1.png", "test/1.png"], "train holds 1.png and no folder of a class's images"),
         (["train/a/1.png", "val/1.png"], "val holds 1.png and no folder of a class's images"),
         (["train/", "test/"], "holds no image in test, train; expected"),
         (
@@ -208,7 +208,7 @@ def test_a_pattern_that_finds_too_little_is_refused(tmp_path: Path) -> None:
 def test_one_class_may_be_a_folder_of_classes(tmp_path: Path) -> None:
     """Then the folder below is named; where there is nothing to be meant, nothing is."""
     put(tmp_path / "a", "PetImages/Cat/1.png", "PetImages/Dog/1.png")
-    put(tmp_path / "b", "Cat/1.png")
+    put(tmp_path / "b", "Cat/1.png", "train/images/1.png", "train/labels/1.txt")
 
     assert of_one_class(tmp_path / "a", AS_IT_IS) == f"; if Cat, Dog are the classes, give {tmp_path / 'a/PetImages'}"
     assert of_one_class(tmp_path / "b", AS_IT_IS) == ""

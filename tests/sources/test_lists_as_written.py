@@ -183,6 +183,7 @@ def test_other_encodings_are_refused(tmp_path: Path, content: bytes, files: list
         ("file,red,size\na.png,1,7\nb.png,0,8\n", FILES, r"\(file, red, size\) names no column of labels; call that"),
         ("file,cat,dog\na.png,1,0\nb.png,2,1\n", FILES, "names no column of labels"),
         ("file,cat,dog\n" + "a.png,1,0\n" * 60 + "b.png,?,1\n", FILES, r"line 62: '\?' in column cat, expected 0 or 1"),
+        ("file,label,split\na.png,x,0\nb.png,y,1\n", FILES, "its column split holds 0, 1, which name no split; write"),
         ("file,label,split\na.png,x,train\nb.png,y,foo\n", FILES, "line 3: 'foo' in column split names no split"),
         ("file,label,split\na.png,x,train\na.png,x,val\n", FILES, r"line 3: a\.png is in train and in val"),
         ("file,label,split\na.png,x,val\nb.png,x,valid\n", FILES, "column split .*: val and valid both mean"),

@@ -4,6 +4,7 @@ import io
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -194,6 +195,19 @@ def test_a_file_that_is_cut_off_makes_no_other_picture(kind: str) -> None:
             refused += 1
 
     assert refused >= len(file) - 4
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF"])
+def test_damage_is_refused_or_makes_a_picture(kind: str) -> None:
+    """Whatever bytes are changed, no other error is raised."""
+    file = saved(COLOUR, kind)
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        changed = bytearray(file)
+        for place in random.integers(0, len(file), 3):
+            changed[place] = random.integers(0, 256)
+        with suppress(InvalidImage):
+            assert decode(as_callers_send(bytes(changed)), AS_IT_IS).shape == AS_IT_IS.shape
 
 
 def bmp_of_size(width: int, height: int) -> bytes:

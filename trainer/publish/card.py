@@ -43,7 +43,7 @@ def model_card(
 
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
-**{count}** on images that were {_seen(known)}; `validation.npz` holds them, so that anybody can recount:
+**{count}** on images that were {_seen(known)}; the bundle holds them, so that anybody can recount:
 `vouch verify` on this folder. For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
