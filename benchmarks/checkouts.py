@@ -19,7 +19,7 @@ from benchmarks.h2load import SATURATED, h2load
 from benchmarks.questions import question
 from benchmarks.runs import machine
 from benchmarks.serving import bare_session, trained
-from vouch.bundle.store import open_bundle
+from vouch.bundle.opening import open_bundle
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.runs import cpu_flags, keep, machine, run_vouch
-from vouch.bundle.store import open_bundle
+from vouch.bundle.opening import open_bundle
 
 BATCH = 32
 ROUNDS = 200

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.contenders import INFER
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.protos.inference import inference_pb2 as pb
 
 SAMPLE_EVERY_S = 0.05

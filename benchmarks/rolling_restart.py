@@ -27,7 +27,7 @@ from benchmarks.contenders import free_port
 from benchmarks.proxy import configuration, haproxy
 from benchmarks.runs import machine
 from benchmarks.serving import trained
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 
 CALLER = Path(__file__).with_name("independent_caller.py")
 CALLERS = (("grpcio",), ("tritonclient",), ("grpcio", "retry"), ("tritonclient", "retry"))

@@ -26,7 +26,7 @@ from benchmarks.h2load import ALONE, SATURATED, Load, Loaded, h2load, open_loop
 from benchmarks.questions import Question, question, sampling
 from benchmarks.runs import MEASURED, keep, machine, run_vouch
 from benchmarks.serving_report import BARE, plot, tables
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.opening import Bundle, open_bundle
 
 BATCHES = (1, 8, 32, 128, 1024)
 KINDS = ("linear", "cnn")

@@ -23,7 +23,7 @@ from benchmarks.questions import question
 from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, trained
 from vouch.bundle.accuracy import COUNTING_BATCH
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.decoding import Decoding

@@ -23,7 +23,7 @@ from benchmarks.h2load import SATURATED, h2load
 from benchmarks.questions import Question, question
 from benchmarks.runs import keep, machine
 from benchmarks.serving import bare_session, say, trained
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.opening import Bundle, open_bundle
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 

@@ -23,7 +23,7 @@ from sklearn.svm import SVC
 
 from benchmarks.peer import EPOCHS, PeerEpoch, train_peer
 from benchmarks.runs import keep, machine, run_vouch
-from vouch.bundle.store import open_bundle
+from vouch.bundle.opening import open_bundle
 from vouch.sources.examples import Examples
 from vouch.sources.load import load
 from vouch.trainer.reading import read_splits

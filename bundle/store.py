@@ -8,192 +8,19 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-
-from vouch.bundle.answers import Answers
-from vouch.bundle.contents import (
-    LIMITS,
-    MAX_MANIFEST_BYTES,
-    NEEDED,
-    check_files,
-    open_listed,
-    read_listed,
-)
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
-from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
 from vouch.bundle.leftovers import hidden_files, remove_if_empty, remove_if_left
-from vouch.bundle.manifest import MANIFEST, MODEL, NAME_PATTERN, VALIDATION_FILES, FileEntry, Manifest, read_manifest
-from vouch.bundle.misplaced import VERSION_PATTERN, not_a_bundle
+from vouch.bundle.manifest import MANIFEST, NAME_PATTERN, FileEntry, Manifest
+from vouch.bundle.misplaced import VERSION_PATTERN
 from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
-from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
-from vouch.bundle.signature import PublicKey, check_signature, sign
-from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
+from vouch.bundle.opening import Bundle, open_bundle
+from vouch.bundle.signature import PublicKey
 from vouch.bundle.writing import STAGING, Content, make_staging, sync_folder, write_durably
-
-PIECE_IMAGES = 256
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """One version of one model on disk. Its manifest has been checked; its files are checked as they are read."""
-
-    path: Path
-    manifest: Manifest
-    digest: str
-    """SHA-256 of manifest.json, which holds the hashes of everything else."""
-    held: Mapping[str, int] = field(default_factory=dict)
-    """Descriptors of files that are held open, and read in place of those in the folder."""
-    signed_by: str = ""
-    """Fingerprint of the key whose signature was checked; empty where none was asked for."""
-
-    def __str__(self) -> str:
-        return f"{self.manifest.name} version {self.manifest.version}"
-
-    def read(self, name: str) -> bytes:
-        """A file's content, which is what the manifest says it is. Raises as `read_listed`."""
-        return read_listed(self.path / name, self.manifest.files[name], self.held.get(name))
-
-    def check_files(self) -> None:
-        """Holds every file against the manifest. Raises InvalidBundle: one is missing, changed or too many."""
-        check_files(self.path, self.manifest.files)
-
-    def read_model(self) -> bytes:
-        """The ONNX graph. Raises as `read`."""
-        return self.read(MODEL)
-
-    def read_fit_digests(self) -> FitDigests | None:
-        """Digests of the images that it was fitted to; None where it has none. Raises as `read`."""
-        return FitDigests(self.read(FIT_DIGESTS)) if FIT_DIGESTS in self.manifest.files else None
-
-    def read_validation(self) -> Validation:
-        """The validation split, decoded and all of it in memory: for small ones. Raises as `read_pieces`."""
-        from vouch.bundle.pixels import decode  # noqa: PLC0415 - whoever only opens bundles needs no image library
-
-        return in_memory(self.read_pieces(PIECE_IMAGES), partial(decode, settings=self.manifest.input))
-
-    def read_pieces(self, count: int, most_bytes: int = PIECE_BYTES) -> Generator[Piece, None, None]:
-        """The validation split in pieces, one in memory at a time. Args and errors as those of `read_pieces`."""
-        with self._validation() as file:
-            yield from read_pieces(file, self.manifest, count, most_bytes)
-
-    def read_claimed(self) -> Iterator[Answers]:
-        """What is claimed of each validation image, in pieces; no image is read. Raises as `read_claimed`."""
-        with self._validation() as file:
-            yield from read_claimed(file, self.manifest, PIECE_IMAGES)
-
-    @property
-    def has_files(self) -> bool:
-        """Whether its validation images are stored as files."""
-        return self.manifest.validation_file == VALIDATION_FILES
-
-    def right_answers(self) -> np.ndarray | None:
-        """Which validation images were answered rightly at training, in their order: bool, shape (N,). None before
-        format 3, which has no answers. Raises as `read_claimed`.
-        """
-        if not self.manifest.has_answers:
-            return None
-        return np.concatenate([claimed.right for claimed in self.read_claimed()])
-
-    def _validation(self) -> AbstractContextManager[BinaryIO]:
-        name = self.manifest.validation_file
-        return open_listed(self.path / name, self.manifest.files[name], self.held.get(name))
-
-
-def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey] = ()) -> Bundle:
-    """The bundle in this folder, its manifest checked.
-
-    Args:
-        expected_digest: of the manifest, where it is known: another one is not even parsed.
-        keys: of which one must have signed it, or it is not parsed either; none: nobody need have.
-
-    Raises:
-        InvalidBundle: no such folder, no manifest, another one than expected, not signed, or one that is not valid.
-    """
-    with _explained(path):
-        content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
-    if (digest := bytes_digest(content)) != (expected_digest or digest):
-        raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
-    signed_by = check_signature(path, content, accepted).fingerprint if (accepted := tuple(keys)) else ""
-    return Bundle(path, read_manifest(content), digest, signed_by=signed_by)
-
-
-def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
-    """Signs the bundle in this folder, whose files are what its manifest says; the bundle, and by which key.
-
-    Args:
-        key: file of a private key in PEM.
-
-    Raises:
-        InvalidBundle: it is none, or not whole: what is not understood is not signed.
-        KeyUnusable: the key cannot be used.
-        BundleError: the signature cannot be written.
-    """
-    with _explained(path):
-        content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
-    bundle = Bundle(path, read_manifest(content), bytes_digest(content))
-    bundle.check_files()
-    return bundle, sign(path, content, key)
-
-
-def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
-    """Descriptors of the files that are read while the bundle in this folder is served: it can be served by them when
-    the folder is gone, or holds another. Whoever gets them closes them.
-
-    Args:
-        files: that its manifest lists.
-
-    Raises:
-        InvalidBundle: a file is no plain one, or too large.
-        OSError: one cannot be opened.
-    """
-    held: dict[str, int] = {}
-    try:
-        for name in (MANIFEST, *(name for name in NEEDED if name in files)):
-            held[name] = hold(path / name, LIMITS[name])
-    except BaseException:
-        for descriptor in held.values():
-            os.close(descriptor)
-        raise
-    return held
-
-
-def open_held(path: Path, held: Mapping[str, int], expected_digest: str) -> Bundle:
-    """The bundle whose files are held open.
-
-    Args:
-        path: where it lay.
-        held: as from `hold_bundle`.
-
-    Raises:
-        InvalidBundle: they are not what was verified.
-    """
-    try:
-        content = read_held(held[MANIFEST], MAX_MANIFEST_BYTES)
-    except OSError as err:
-        raise InvalidBundle(f"{MANIFEST} of {path}, which is held open, cannot be read: {err.strerror}") from err
-    if bytes_digest(content) != expected_digest:
-        raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
-    return Bundle(path, read_manifest(content), expected_digest, held)
-
-
-def check_manifest_size(path: Path) -> None:
-    """Whether this folder has a manifest that could be read, without reading it. Raises InvalidBundle."""
-    with _explained(path):
-        check_size(path / MANIFEST, MAX_MANIFEST_BYTES)
-
-
-def manifest_digest(path: Path) -> str:
-    """SHA-256 of the manifest in this folder, in little memory. Raises InvalidBundle."""
-    with _explained(path):
-        return file_digest(path / MANIFEST, MAX_MANIFEST_BYTES)[1]
 
 
 class ModelsFolder:
@@ -355,14 +182,3 @@ def _entries(folder: Path) -> list[str]:
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as err:
         raise BundleError(f"{folder} cannot be read: {err.strerror}") from err
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Says what lies at a path where there is no manifest."""
-    try:
-        yield
-    except OSError as err:
-        found = not_a_bundle(path)
-        hint = f"; {found}" if found else ""
-        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vouch.bundle.store import open_bundle
+from vouch.bundle.opening import open_bundle
 from vouch.bundle.validation import Validation
 from vouch.cli.console import output
 from vouch.client import CallFailed, Client, Predictions

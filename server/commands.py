@@ -8,8 +8,8 @@ from types import ModuleType
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import caveats
 from vouch.bundle.errors import BundleError
+from vouch.bundle.opening import open_bundle, sign_bundle
 from vouch.bundle.signature import SIGNATURE, make_key, read_public_key
-from vouch.bundle.store import open_bundle, sign_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, progress_bar
 from vouch.cli.loading import loading
 from vouch.cli.settings import parse

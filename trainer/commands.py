@@ -10,7 +10,7 @@ from pathlib import Path
 from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import REPORT
-from vouch.bundle.store import open_bundle
+from vouch.bundle.opening import open_bundle
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
 from vouch.cli.stopping import TERMINATED, Terminated, stoppable

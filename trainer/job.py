@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from importlib import import_module
 
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.cli.console import be_quiet
 from vouch.sources.load import look
 from vouch.sources.summary import Summary

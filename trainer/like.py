@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vouch.bundle.manifest import MODEL, Manifest
-from vouch.bundle.store import open_bundle
+from vouch.bundle.opening import open_bundle
 from vouch.bundle.training import Recipe, Training
 from vouch.cli.console import say
 from vouch.cli.settings import flag_name

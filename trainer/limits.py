@@ -17,6 +17,7 @@ from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.settings import TrainSettings
 
@@ -37,8 +38,8 @@ def check_settings(settings: TrainSettings) -> None:
         _check_graph(settings, Survey("", ("", ""), "single_label", {"all": 1}, settings.image_size))
 
 
-def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) -> None:
-    """What is known to fail with these images.
+def check_survey(settings: TrainSettings, survey: Survey, processes: Processes = ALONE) -> None:
+    """What is known to fail with these images; the same in all processes, which count on the least that one has left.
 
     Raises:
         SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
@@ -52,14 +53,15 @@ def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) 
     _check_classes(survey)
     demand = _check_graph(settings, survey)
     copied = survey.sizes.get("all", 0) or ("tune" not in survey.sizes and survey.sizes.get("fit", 0))
-    memory = min(settings.memory or available_memory(), available_memory())
+    left = int(processes.least(available_memory())) // processes.on_machine
+    memory = min(settings.memory or left, left)
     images = plan_room(survey.images, survey.shape, memory)
     if images and copied:
         images += copied * demand.input
     fitting = _bytes_of_fitting(settings, survey, demand)
-    if device.type == "cuda":
-        on_device = torch.cuda.mem_get_info(device)[0]
-        _check_memory(survey, fitting, 0, on_device, str(device))
+    if processes.device.type == "cuda":
+        on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
+        _check_memory(survey, fitting, 0, on_device, str(processes.device))
         fitting = 0
     where = "--memory" if memory == settings.memory else "this machine, or its container,"
     _check_memory(survey, fitting, images, memory, where)

@@ -3,7 +3,7 @@
 import json
 
 from vouch.bundle.digest import bytes_digest
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.lineup.comparing import Compared, packed
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import Manifest
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.cuda import BoundSession

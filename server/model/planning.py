@@ -3,7 +3,7 @@
 Measured once, by whoever verifies the version; workers obey it.
 """
 
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.cuda import BoundSession
 from vouch.server.model.loader import OnRun, load

@@ -15,8 +15,8 @@ from vouch.bundle.accuracy import Accuracy, counting_batch
 from vouch.bundle.answers import Answers
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import Manifest
+from vouch.bundle.opening import Bundle
 from vouch.bundle.stated import Stated
-from vouch.bundle.store import Bundle
 from vouch.bundle.validation import PIECE_BYTES, Piece
 from vouch.server.errors import DomainError, Incomplete, Refused
 from vouch.server.lineup.lineup import Recount, RunPlan

@@ -13,7 +13,7 @@ import numpy as np
 
 from vouch.bundle.errors import BundleError
 from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.budget import Hold
 from vouch.server.logs import event
 from vouch.server.services.images import Images

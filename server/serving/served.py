@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.counting.statistics import Statistics
 from vouch.server.lineup.lineup import Recount, Role, RunPlan
 from vouch.server.model.batcher import Batcher

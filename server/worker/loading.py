@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from vouch.bundle.errors import BundleError
-from vouch.bundle.store import Bundle, open_bundle, open_held
+from vouch.bundle.opening import Bundle, open_bundle, open_held
 from vouch.server.budget import Budget
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import BatchDone, Statistics

@@ -11,8 +11,9 @@ from vouch.bundle.claims import Claim
 from vouch.bundle.confusion import Confusion
 from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.new_validation import from_arrays
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
 
 DIGEST = "0" * 64

@@ -5,7 +5,8 @@ import pytest
 from tests.bundle.made_up import publish_made_up
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.misplaced import not_a_models_folder, without_models
-from vouch.bundle.store import ModelsFolder, open_bundle
+from vouch.bundle.opening import open_bundle
+from vouch.bundle.store import ModelsFolder
 
 
 @pytest.fixture(autouse=True)

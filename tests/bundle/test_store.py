@@ -15,15 +15,8 @@ from vouch.bundle.contents import LIMITS, MAX_ENTRIES, MAX_MANIFEST_BYTES
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.numbers import HIGHEST, turn
-from vouch.bundle.store import (
-    Bundle,
-    ModelsFolder,
-    check_manifest_size,
-    hold_bundle,
-    manifest_digest,
-    open_bundle,
-    open_held,
-)
+from vouch.bundle.opening import Bundle, check_manifest_size, hold_bundle, manifest_digest, open_bundle, open_held
+from vouch.bundle.store import ModelsFolder
 
 VERSIONS_EACH = 20
 BAD_NAMES = ["..", "../pets", "a/b", "/pets", "", ".pets", "Pets", "pets\n"]

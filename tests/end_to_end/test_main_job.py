@@ -17,7 +17,8 @@ from PIL import Image
 
 from tests.support.programs import VOUCH, WITHIN_S, Program, serving_beside, until
 from tests.support.tiny import publish_tiny
-from vouch.bundle.store import ModelsFolder, open_bundle
+from vouch.bundle.opening import open_bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.client import CallFailed, Client
 
 MNIST_PLACES = [

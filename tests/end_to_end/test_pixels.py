@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.support.serving import Serving, Start, serving
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.opening import Bundle, open_bundle
 from vouch.client.client import Client
 from vouch.client.labelled import find_labelled
 from vouch.client.messages import Evaluation

@@ -10,8 +10,9 @@ from tests.support.older import older_split, written_before
 from vouch.bundle.accuracy import Tally
 from vouch.bundle.claims import claim_from
 from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
 

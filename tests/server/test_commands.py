@@ -7,8 +7,9 @@ import pytest
 
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
 from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.opening import Bundle
 from vouch.bundle.signature import SIGNATURE, read_public_key
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.commands import main
 
 

@@ -1,6 +1,6 @@
 """Line-ups that nobody verified, for tests of those who follow them."""
 
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import LineUp, Model, Refusal, RunPlan, Version
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served

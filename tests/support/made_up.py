@@ -8,7 +8,8 @@ import numpy as np
 
 from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.server.model.batcher import Limits, start_batcher
 from vouch.server.model.request import Model
 from vouch.server.model.session import Outputs

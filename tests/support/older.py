@@ -9,7 +9,7 @@ import numpy as np
 from vouch.bundle.claims import Claim
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.manifest import MANIFEST, Manifest, read_manifest
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.bundle.validation import Validation
 
 

@@ -19,9 +19,10 @@ from vouch.bundle.claims import claim_from
 from vouch.bundle.label_sets import label_sets
 from vouch.bundle.manifest import MODEL, Calibration, Coverage, FileEntry, Manifest
 from vouch.bundle.new_validation import from_files
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import Training
 
 SIDE = 8

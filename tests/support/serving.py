@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.client.messages import Model, ModelVersion
 from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub

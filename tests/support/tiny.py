@@ -22,8 +22,9 @@ from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
 from vouch.bundle.manifest import CARD, MODEL, VALIDATION, Calibration, Coverage, FileEntry, Manifest
 from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.new_validation import NewValidation, from_arrays
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
 from vouch.server.lineup.lineup import Recount, RunPlan

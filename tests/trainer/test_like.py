@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.tiny import publish_tiny
-from vouch.bundle.store import ModelsFolder, open_bundle
+from vouch.bundle.opening import open_bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import Circumstances, Recipe, Setting, Training
 from vouch.trainer.errors import TrainError
 from vouch.trainer.like import base_of, differences, note_threads, recipe_like, what_came_of_it

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from vouch.bundle.manifest import MODEL
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.sources.examples import Examples, Source
 from vouch.sources.image_file import ImageFile
 from vouch.sources.images import BATCH_BYTES

@@ -18,7 +18,8 @@ from vouch.bundle.digest import array_digest
 from vouch.bundle.errors import BundleError
 from vouch.bundle.fit_digests import FIT_DIGESTS
 from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.cli.stopping import stoppable
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source

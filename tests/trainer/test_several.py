@@ -9,7 +9,7 @@ import pytest
 import vouch.trainer.run
 from vouch.bundle.claims import MultiLabelClaim
 from vouch.bundle.manifest import CARD, REPORT, Manifest
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.trainer.job import train
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.split import Splits

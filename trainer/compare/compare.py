@@ -10,7 +10,7 @@ from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import VALIDATION, Manifest
 from vouch.bundle.mcnemar import holm, mcnemar
 from vouch.bundle.multi_label import Task
-from vouch.bundle.store import Bundle, open_bundle
+from vouch.bundle.opening import Bundle, open_bundle
 from vouch.cli.console import progress_bar
 from vouch.trainer.compare.differing_settings import differing_settings
 from vouch.trainer.compare.right_answers import RightAnswers, right_answers

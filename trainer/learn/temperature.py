@@ -20,7 +20,7 @@ _TOLERANCE = 1e-6
 BLOCK = 1 << 22
 """Scores that are doubles at once: five arrays of them take 160 MB."""
 ENOUGH = 1 << 21
-"""Scores that a temperature is chosen on: 209 images of 10,000 classes. On all of them it would take minutes an epoch."""
+"""Scores that a temperature is chosen on: 209 images of 10,000 classes; on all it would take minutes an epoch."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
 """Up to so many images each is held out by itself; more are cut into so many folds."""
 

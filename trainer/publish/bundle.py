@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from vouch.bundle.manifest import CARD, MODEL, FileEntry, Manifest
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.writing import Content
 from vouch.trainer.publish.card import model_card
 from vouch.trainer.publish.validation import new_validation

@@ -19,8 +19,9 @@ from tests.support.photos import PIXELS, photo_graph, publish_photos
 from vouch.bundle.answers import ANSWERS
 from vouch.bundle.digest import ValidationDigest, bytes_digest
 from vouch.bundle.manifest import MANIFEST, VALIDATION_FILES, read_manifest
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixels import decode
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused
 from vouch.server.model.recount import Verified, verify
 from vouch.server.settings import VerifySettings

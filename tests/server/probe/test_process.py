@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.support.programs import OURS
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.server.lineup.verdict import AnyWord, NotVerified, ProbeTask, Verdict, word_of
 from vouch.server.settings import RuntimeSettings
 

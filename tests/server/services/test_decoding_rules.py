@@ -12,8 +12,8 @@ from tests.server.services.classifier.calls import refusal
 from tests.support.serving import Serving
 from tests.support.tiny import SIDE, publish_tiny
 from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.opening import open_bundle
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
-from vouch.bundle.store import open_bundle
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.lineups import Published
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.errors import InvalidRequest, UnknownModel

@@ -9,7 +9,8 @@ from tests.server.services.classifier.calls import png, raw
 from tests.support.serving import Serving
 from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.fit_digests import FIT_DIGESTS
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.budget import Hold, worker_budget
 from vouch.server.services.fit_images import Compared, FitImages

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph, verified
+from vouch.bundle.opening import sign_bundle
 from vouch.bundle.signature import make_key
-from vouch.bundle.store import ModelsFolder, sign_bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Incomplete, Refused, Undecided
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.compared import compared

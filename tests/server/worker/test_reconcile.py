@@ -11,7 +11,8 @@ import pytest
 from tests.support.lineups import line_up, listed
 from tests.support.tiny import publish_tiny
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.store import Bundle, ModelsFolder, open_bundle
+from vouch.bundle.opening import Bundle, open_bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Closed, NotReady, Refused
 from vouch.server.lineup.lineup import LineUp, Model, Refusal, Version
 from vouch.server.link.messages import Applied, Loading, Problem, Report

@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.lineups import line_up, listed
 from tests.support.tiny import publish_tiny, tiny_images
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
 from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.budget import Budget

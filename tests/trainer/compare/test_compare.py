@@ -19,8 +19,9 @@ from tests.support.tiny import (
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import CARD
 from vouch.bundle.mcnemar import mcnemar
+from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.store import Bundle, ModelsFolder
+from vouch.bundle.store import ModelsFolder
 from vouch.bundle.validation import Validation
 from vouch.trainer.commands import compare as command
 from vouch.trainer.compare.compare import Difference, compare

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.made_up import MadeUp, labelled, serve
 from vouch.bundle.label_sets import label_sets
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.rpc.context import CallContext
 from vouch.server.services.classifier.service import Classifier

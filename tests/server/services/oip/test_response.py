@@ -11,7 +11,7 @@ from tests.server.services.oip.calls import asking, raw_request, typed_request
 from tests.support.made_up import MadeUp, labelled, serve
 from tests.support.serving import Serving
 from tests.support.tiny import LABELS, tiny_images
-from vouch.bundle.store import Bundle
+from vouch.bundle.opening import Bundle
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
 from vouch.server.rpc.context import CallContext
