@@ -359,3 +359,10 @@ def test_files_and_functions_are_short(room: str) -> None:
 def test_the_steps_of_a_training_fit_on_a_screen() -> None:
     """`run.py` says what happens in which order; how is elsewhere."""
     assert lengths("trainer")[0]["trainer/run.py"] < MAX_RUN_LINES
+
+
+def test_the_report_knows_no_fit() -> None:
+    """It is told of a finished training: of steps and epochs as values, never of what makes them."""
+    fitting = {f"trainer.learn.{name}" for name in ("loop", "optimizers", "order", "checkpoint", "processes")}
+    for path in package_files("trainer", "report"):
+        assert not {name.rpartition(".")[0] for name in imports(path)} & fitting, path

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
+from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.manifest import MAX_LABEL_LENGTH
-from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import check_chosen
 from vouch.sources.labels import one_class
@@ -17,13 +17,12 @@ from vouch.sources.survey import Survey
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.settings import TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 """An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
-MAX_CLASSES: dict[Task, int] = {"single_label": 10_000, "multi_label": 10_000}
-"""Of a manifest that is read."""
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
@@ -39,8 +38,8 @@ def check_settings(settings: TrainSettings) -> None:
         _check_graph(settings, Survey("", ("", ""), "single_label", {"all": 1}, settings.image_size))
 
 
-def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) -> None:
-    """What is known to fail with these images.
+def check_survey(settings: TrainSettings, survey: Survey, processes: Processes = ALONE) -> None:
+    """What is known to fail with these images; the same in all processes, which count on the least that one has left.
 
     Raises:
         SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
@@ -54,14 +53,15 @@ def check_survey(settings: TrainSettings, survey: Survey, device: torch.device) 
     _check_classes(survey)
     demand = _check_graph(settings, survey)
     copied = survey.sizes.get("all", 0) or ("tune" not in survey.sizes and survey.sizes.get("fit", 0))
-    memory = min(settings.memory or available_memory(), available_memory())
+    left = int(processes.least(available_memory())) // processes.on_machine
+    memory = min(settings.memory or left, left)
     images = plan_room(survey.images, survey.shape, memory)
     if images and copied:
         images += copied * demand.input
     fitting = _bytes_of_fitting(settings, survey, demand)
-    if device.type == "cuda":
-        on_device = torch.cuda.mem_get_info(device)[0]
-        _check_memory(survey, fitting, 0, on_device, str(device))
+    if processes.device.type == "cuda":
+        on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
+        _check_memory(survey, fitting, 0, on_device, str(processes.device))
         fitting = 0
     where = "--memory" if memory == settings.memory else "this machine, or its container,"
     _check_memory(survey, fitting, images, memory, where)
@@ -88,8 +88,8 @@ def _check_graph(settings: TrainSettings, survey: Survey) -> Demand:
 
 
 def _check_classes(survey: Survey) -> None:
-    if len(survey.classes) > (most := MAX_CLASSES[survey.task]):
-        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {most:,} are published")
+    if len(survey.classes) > MAX_CLASSES:
+        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {MAX_CLASSES:,} are published")
     if long := [name for name in survey.classes if len(name) > MAX_LABEL_LENGTH]:
         raise TrainError(f"a class's name has at most {MAX_LABEL_LENGTH:,} characters; {long[0][:50]!r}... has more")
 

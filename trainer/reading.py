@@ -2,27 +2,25 @@
 
 from dataclasses import replace
 
-import torch
-
 from vouch.cli.console import say
 from vouch.sources.examples import Source
 from vouch.sources.load import load
 from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.summary import Summary
-from vouch.trainer.learn.processes import CPU
+from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.limits import check_survey
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.small_classes import without_small_classes
 from vouch.trainer.splits.split import Splits, make_splits
 
 
-def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
+def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> Splits:
     """The examples that the settings name, split; says what they are.
 
     Raises:
         SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
     """
-    source = _read(settings, device)
+    source = _read(settings, processes)
     read = Summary.of(source)
     for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
         say(line)
@@ -44,13 +42,13 @@ def read_splits(settings: TrainSettings, device: torch.device = CPU) -> Splits:
     return replace(splits, read=read)
 
 
-def _read(settings: TrainSettings, device: torch.device) -> Source:
+def _read(settings: TrainSettings, processes: Processes) -> Source:
     """What is there, with the classes that were asked for, and what is odd about it."""
     source = load(
         settings.data,
         settings.decoding,
         settings.task,
-        lambda survey: check_survey(settings, survey, device),
+        lambda survey: check_survey(settings, survey, processes),
         settings.folder_rules,
     )
     if settings.chosen_classes:

@@ -48,9 +48,9 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         recipe_of(settings.like)  # before an image is read
     check_settings(settings)
 
-    splits = read_splits(settings, processes.device)
+    splits = read_splits(settings, processes)
     before = splits.digests()
-    recipe = _recipe(settings, splits.fit.images.shape, processes.cores())
+    recipe = _recipe(settings, splits.fit.images.shape, int(processes.least(processes.cores())))
     torch.manual_seed(settings.seed)
     shape, task = splits.fit.images.shape[1:], task_of(splits.fit.labels)
     classifier = Classifier(settings.model, shape, len(splits.classes), recipe.width, task)

@@ -235,9 +235,10 @@ def test_sigterm_ends_it_like_ctrl_c_and_what_is_said_to_be_kept_is_kept(tmp_pat
 
 
 def test_help_need_not_wait_for_torch(tmp_path: Path) -> None:
-    """`--help` shows the examples and exits with 0 without loading what training needs."""
+    """`--help` shows the examples and exits with 0 without loading what training needs; nor does comparing need it."""
     script = (
         "import sys\n"
+        "import vouch.trainer.compare.comparison\n"
         "from vouch.trainer.commands import train\n"
         "try:\n"
         "    train(['--help'])\n"

@@ -60,6 +60,14 @@ class Processes:
         said: list[float] = agreed.tolist()
         return said
 
+    def least(self, value: float) -> float:
+        """The smallest of the numbers that the processes have, in all of them: so that all decide alike."""
+        if self.count == 1:
+            return value
+        agreed = torch.tensor([value], dtype=torch.float64)
+        distributed.all_reduce(agreed, distributed.ReduceOp.MIN)
+        return agreed.item()
+
     def mean(self, value: Tensor) -> float:
         """The mean over all processes of a number."""
         return self.total(value.detach().clone()).item() / self.count

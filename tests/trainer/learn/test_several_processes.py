@@ -163,3 +163,15 @@ def test_what_the_leading_process_says_reaches_the_others(monkeypatch: pytest.Mo
     assert told[0] == 0.1
     assert np.isnan(told[1])
     assert ALONE.from_leader([7.0]) == [7.0]
+
+
+def test_what_one_process_has_least_of_counts_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a reduction to the minimum."""
+
+    def all_reduce(value: Tensor, by: object) -> None:
+        assert by is distributed.ReduceOp.MIN
+        value.clamp_(max=5.0)
+
+    monkeypatch.setattr(distributed, "all_reduce", all_reduce)
+
+    assert (Processes(1, 2).least(7.0), Processes(1, 2).least(3.0), ALONE.least(7.0)) == (5.0, 3.0, 7.0)
