@@ -2,7 +2,7 @@
 
     make many-photos         20,000 photographs made of the insects by crops, flips and brightness, --memory 1G
 
-Their pixels take more than 2 GiB at the sizes that are asked for here. What is counted is the proportional set size of
+Their pixels take more than 2 GiB at 192 x 192. What is counted is the proportional set size of
 the command and of all processes that it starts, ten times a second; files that the system caches are nobody's. The
 table goes to standard output, all figures to docs/measured/many_photos.json.
 """
@@ -34,7 +34,7 @@ TARGET_MB = 2048
 EVERY_S = 0.1
 PHASES = {
     "read [0-9,]+ images": "decoding",
-    "splits: ": "digests and near duplicates",
+    "splits: [0-9]": "digests and near duplicates",
     "tune accuracy: ": "fitting",
     "the images are as they were": "digests again",
     "(no )?temperature ": "export, calibration, claim",
@@ -70,7 +70,7 @@ def main() -> int:
     parser.add_argument("--memory", default="1G", help="what vouch train is given")
     parser.add_argument("options", nargs="*", default=None, help="further words for vouch train, behind --")
     arguments = parser.parse_args()
-    options = arguments.options or ["--size", "224", "--epochs", "1", "--batch-size", "32"]
+    options = arguments.options or ["--size", "192", "--epochs", "1", "--batch-size", "32"]
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as root:  # noqa: S108 - a disk
         began = time.monotonic()
         made = make_photos(arguments.photos, Path(root) / "photos", arguments.count)

@@ -26,6 +26,7 @@ from vouch.bundle.pixel_settings import ALL_BITS, PixelSettings
 from vouch.bundle.pixels import Content, look, look_and_decode
 from vouch.cli.console import progress_bar, say
 from vouch.cli.stopping import deaf_children, end_with_parent
+from vouch.sources.common_settings import common_settings
 from vouch.sources.errors import SourceError
 from vouch.sources.images import Images, batch_rows, rows_of
 from vouch.sources.left_out import are_few
@@ -136,43 +137,6 @@ def read_images(
     sizes = frozenset((content.height, content.width) for content in done.contents)
     read = slice(0, len(paths) - len(done.broken))
     return ReadImages(rows_of(done.images, read), done.origins[read], sizes, done.broken)
-
-
-def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> PixelSettings:
-    """What images that hold these become.
-
-    Raises:
-        SourceError: they differ in size and none is given.
-    """
-    sizes = {(content.height, content.width) for content in contents}
-    if wanted.size is None and len(sizes) > 1:
-        raise SourceError(f"the images in {folder} {differing_sizes(sizes)}")
-    height, width = wanted.size or next(iter(sizes))
-    channels = wanted.channels or (3 if any(content.colour for content in contents) else 1)
-    return PixelSettings(
-        height=height,
-        width=width,
-        channels=None if channels == 1 else channels,
-        bits=wanted.bits,
-        ground=wanted.ground,
-    )
-
-
-def differing_sizes(sizes: set[tuple[int, int]]) -> str:
-    """That they differ, and what can be done about it.
-
-    Args:
-        sizes: heights and widths as they are upright, two or more.
-    """
-    found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
-    more = ", ..." if len(sizes) > 3 else ""
-    side = min(max(size) for size in sizes)
-    across = any((width, height) in sizes for height, width in sizes if height != width)
-    turned = "; some are as high as others are wide: turn them, or make all of them square" if across else ""
-    return (
-        f"differ in size ({found}{more}){turned}; pass --size HxW for all, such as --size {min(side, 224)}: each is "
-        "resized to it, and stretched if its shape is another; crop or pad them before if that does harm"
-    )
 
 
 def read_batch(paths: Sequence[Path], settings: PixelSettings) -> list[Outcome]:

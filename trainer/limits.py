@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
+from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.manifest import MAX_LABEL_LENGTH
-from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import check_chosen
 from vouch.sources.labels import one_class
@@ -23,8 +23,6 @@ from vouch.trainer.settings import TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 """An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
-MAX_CLASSES: dict[Task, int] = {"single_label": 10_000, "multi_label": 10_000}
-"""Of a manifest that is read."""
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
@@ -90,8 +88,8 @@ def _check_graph(settings: TrainSettings, survey: Survey) -> Demand:
 
 
 def _check_classes(survey: Survey) -> None:
-    if len(survey.classes) > (most := MAX_CLASSES[survey.task]):
-        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {most:,} are published")
+    if len(survey.classes) > MAX_CLASSES:
+        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {MAX_CLASSES:,} are published")
     if long := [name for name in survey.classes if len(name) > MAX_LABEL_LENGTH]:
         raise TrainError(f"a class's name has at most {MAX_LABEL_LENGTH:,} characters; {long[0][:50]!r}... has more")
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import vouch.trainer.limits
+from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
 from vouch.sources.survey import Survey
@@ -17,7 +18,7 @@ from vouch.trainer.job import train
 from vouch.trainer.kinds import ModelKind, RecipeName
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.processes import Processes
-from vouch.trainer.limits import MAX_CLASSES, MAX_GRAPH_BYTES, check_survey, demand_for
+from vouch.trainer.limits import MAX_GRAPH_BYTES, check_survey, demand_for
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
 
@@ -69,12 +70,12 @@ def test_the_largest_graph_is_let_through(monkeypatch: pytest.MonkeyPatch) -> No
         check_survey(TrainSettings(model="linear"), survey((1, most + 10)))
 
 
-@pytest.mark.parametrize(("task", "most"), MAX_CLASSES.items())
-def test_more_classes_than_a_manifest_holds_are_refused(task: Task, most: int) -> None:
+@pytest.mark.parametrize("task", ["single_label", "multi_label"])
+def test_more_classes_than_a_manifest_holds_are_refused(task: Task) -> None:
     """Before an image is decoded, not when the manifest is written; so is a name that no label may have."""
-    check_survey(TrainSettings(model="linear"), survey((1, 1), most, task))
-    with pytest.raises(TrainError, match=rf"has {most + 1:,} classes; at most {most:,} are published"):
-        check_survey(TrainSettings(model="linear"), survey((1, 1), most + 1, task))
+    check_survey(TrainSettings(model="linear"), survey((1, 1), MAX_CLASSES, task))
+    with pytest.raises(TrainError, match="has 10,001 classes; at most 10,000 are published"):
+        check_survey(TrainSettings(model="linear"), survey((1, 1), MAX_CLASSES + 1, task))
     with pytest.raises(TrainError, match=r"at most 1,000 characters; 'xxx"):
         check_survey(TrainSettings(model="linear"), Survey("", ("a", "x" * 1001), task, {"all": 9}, (1, 1)))
 

@@ -38,9 +38,13 @@ print(*[name for name in ("torch", "vouch.client", "vouch.trainer") if name in s
 
 
 def train_and_serve(environment: Environment, models: Path) -> str:
-    """Trains on digits, serves them, and asks in every way: the whole path."""
+    """Trains on digits, signs and serves them, and asks in every way: the whole path."""
     said = environment.vouch("train", "--data", "digits", "--models", str(models), "--epochs", "4", "--json")
     trained = json.loads(said.splitlines()[-1])
+    key = models.with_name(f"{models.name}.pem")
+    environment.vouch("sign", "--new-key", str(key))
+    environment.vouch("sign", trained["bundle"], "--key", str(key))
+    environment.vouch("verify", trained["bundle"], "--require-signature", f"{key}.pub")
     return f"{environment.vouch('--version').strip()} trained {trained['bundle']}; {_serve(environment, models)}"
 
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vouch.bundle.calibration import calibration_error, uncalibrated
+from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right, uncalibrated
 from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.trainer.judge.thresholds import chosen_thresholds
+
+BLOCK = 1 << 22
+"""Scores that are doubles at once."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,22 @@ def assess(
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
         promises: coverage -> threshold.
     """
-    without = probabilities if temperature == 1 else uncalibrated(logits, temperature, several=labels.ndim == 2)
+    after = calibration_error(probabilities, labels)
     return Calibration(
         temperature=temperature,
-        error_before=calibration_error(without, labels),
-        error_after=calibration_error(probabilities, labels),
+        error_before=after if temperature == 1 else _error_before(logits, labels, temperature),
+        error_after=after,
         coverages=tuple(_kept(probabilities, labels, coverage, threshold) for coverage, threshold in promises.items()),
     )
+
+
+def _error_before(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    """In blocks: as doubles, the probabilities of thousands of classes would take several times what they take here."""
+    tally, rows = CalibrationTally(), max(1, BLOCK // logits.shape[1])
+    for block in (slice(start, start + rows) for start in range(0, len(labels), rows)):
+        without = uncalibrated(logits[block], temperature, several=labels.ndim == 2)
+        tally.add(*confidence_and_right(without, labels[block]))
+    return tally.error
 
 
 def _kept(probabilities: np.ndarray, labels: np.ndarray, coverage: float, threshold: float) -> Coverage:

@@ -19,6 +19,8 @@ _ROUNDS = 60
 _TOLERANCE = 1e-6
 BLOCK = 1 << 22
 """Scores that are doubles at once: five arrays of them take 160 MB."""
+ENOUGH = 1 << 21
+"""Scores that a temperature is chosen on: 209 images of 10,000 classes; on all it would take minutes an epoch."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
 """Up to so many images each is held out by itself; more are cut into so many folds."""
 
@@ -89,6 +91,10 @@ class _Answers:
         return len(self._rows)
 
     def best_temperature(self) -> float:
+        """On some of the images, evenly spread, where the scores of all are more than such a number needs."""
+        every = -(-len(self) * self._logits.shape[1] // ENOUGH)
+        if every > 1:
+            return _Answers(self._logits, self._labels, self._rows[::every]).best_temperature()
         low, high = 1 / LARGEST, 1 / SMALLEST
         for _ in range(_ROUNDS):
             middle = (low + high) / 2

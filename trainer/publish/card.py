@@ -11,6 +11,9 @@ from vouch.bundle.training import Training
 from vouch.cli.printable import json_text, printable
 from vouch.trainer.judge.exam import Exam
 
+MOST_ROWS = 200
+"""Classes in the table; of more, the others are in manifest.json."""
+
 
 def model_card(
     name: str,
@@ -72,30 +75,42 @@ def _warnings(found: Sequence[Caveat]) -> str:
 
 
 def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:
+    per_class = claim.per_class(len(labels))
+    listed, said = _listed([part.accuracy for part in per_class], "classes")
     rows = [
-        f"| {_cell(label)} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
-        for label, part in zip(labels, claim.per_class(len(labels)), strict=True)
+        f"| {_cell(labels[k])} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
+        for k, part in ((k, per_class[k]) for k in listed)
     ]
-    return "\n".join(["| class | correct | images | accuracy |", "|---|---|---|---|", *rows])
+    return "\n".join([*said, "| class | correct | images | accuracy |", "|---|---|---|---|", *rows])
 
 
 def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds: tuple[float, ...]) -> str:
     rows = []
-    for label, counts, threshold in zip(labels, claim.per_label, thresholds, strict=True):
-        (_, false_positives), (false_negatives, true_positives) = counts
+    listed, said = _listed([found / max(1, missed + found) for _, (missed, found) in claim.per_label], "labels")
+    for k in listed:
+        (_, false_positives), (false_negatives, true_positives) = claim.per_label[k]
         present, answered = false_negatives + true_positives, false_positives + true_positives
         precision, recall = (f"{true_positives / n:.2%}" if n else "-" for n in (answered, present))
-        rows.append(f"| {_cell(label)} | {threshold:.2f} | {present:,} | {precision} | {recall} |")
+        rows.append(f"| {_cell(labels[k])} | {thresholds[k]:.2f} | {present:,} | {precision} | {recall} |")
     return "\n".join(
         [
             "An image is right when all its labels were answered and no others. Each label by itself, answered from",
             "its threshold on:",
             "",
+            *said,
             "| label | threshold | images | precision | recall |",
             "|---|---|---|---|---|",
             *rows,
         ]
     )
+
+
+def _listed(shares: Sequence[float], what: str) -> tuple[list[int], list[str]]:
+    """Rows of a table: all, or of very many those with the lowest share of right answers; and what is said of that."""
+    if len(shares) <= MOST_ROWS:
+        return list(range(len(shares))), []
+    worst = sorted(range(len(shares)), key=shares.__getitem__)[:MOST_ROWS]
+    return sorted(worst), [f"The {MOST_ROWS} of {len(shares):,} {what} of which least is found:", ""]
 
 
 def _reliability(calibration: Calibration) -> str:

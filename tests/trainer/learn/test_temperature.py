@@ -168,3 +168,14 @@ def test_many_scores_are_gone_through_in_blocks(several: bool, monkeypatch: pyte
     monkeypatch.setattr(temperature_module, "BLOCK", 10 * 6)
 
     assert [function(logits, wanted) for function in functions] == pytest.approx(whole, rel=1e-9)
+
+
+def test_a_temperature_is_chosen_on_as_many_scores_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fourth image of these, from all over the split; the loss is over all."""
+    logits, labels = said_at(2.5, count=400)
+    some = best_temperature(logits[::4], labels[::4])
+
+    monkeypatch.setattr(temperature_module, "ENOUGH", 100 * 6)
+
+    assert best_temperature(logits, labels) == some
+    assert calibrated_loss(logits, labels) == pytest.approx(loss_at(logits, labels, some), rel=1e-12)

@@ -1,7 +1,9 @@
 import json
+import re
 from typing import Any
 
 import numpy as np
+import pytest
 
 from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.claims import Claim, MultiLabelClaim
@@ -10,6 +12,7 @@ from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization
 from vouch.bundle.training import SplitEntry, Training
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.quantize import Quantized
+from vouch.trainer.publish import card as card_module
 from vouch.trainer.publish.card import model_card
 
 DIGEST = "0" * 64
@@ -187,3 +190,13 @@ def test_images_that_were_trained_on_are_not_called_unseen() -> None:
 
     assert "never seen in training, 7 of them excepted;" in card
     assert "excepted" not in CARD
+
+
+def test_of_very_many_classes_the_least_accurate_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order, with their number and that of all; the card of 10,000 classes stays one that can be read."""
+    monkeypatch.setattr(card_module, "MOST_ROWS", 2)
+    counted = exam(claim(((1, 1, 0), (0, 2, 0), (3, 0, 1))))
+    card = model_card("pets", ("cat", "dog", "owl"), training(), counted)
+
+    assert "The 2 of 3 classes of which least is found:" in card
+    assert re.findall(r"^\| (\w+) \| \d", card, re.MULTILINE) == ["cat", "owl"]
