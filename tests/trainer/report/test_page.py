@@ -66,6 +66,14 @@ def test_the_numbers_are_those_of_the_run(digits_page: bytes, learned_digits: tu
     assert "answered them once" in re.sub(r"\s+", " ", text)
 
 
+def test_where_it_was_fitted_is_told(digits_page: bytes) -> None:
+    """Processor, instructions and threads decide the last bits of the weights; what nobody recorded has no line."""
+    text = digits_page.decode()
+
+    assert all(told in text for told in ("Where it was fitted", "a made-up processor", "avx2 fma"))
+    assert "device name" not in text
+
+
 def test_the_same_run_gives_the_same_page(digits_page: bytes, learned_digits: tuple[Run, Recorder]) -> None:
     """Byte for byte: no date, no chance."""
     assert report_html(*learned_digits) == digits_page
