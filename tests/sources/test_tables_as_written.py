@@ -204,5 +204,5 @@ def test_labels_that_are_all_written_as_floats_are_whole_numbers(path: Path) -> 
     source = read_csv("data", path)
 
     assert (source.classes, source.splits["all"].labels.tolist()) == (("0", "1"), [1, 0, 1])
-    assert np.array_equal(source.splits["all"].images, GREY)
+    assert np.array_equal(source.splits["all"].images[:], GREY)
     assert "labels: whole numbers stored as floats" in source.notes[-1]
