@@ -22,6 +22,7 @@ from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part, Sha256
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.quantization import Quantization
 from vouch.bundle.signature import SIGNATURE
 from vouch.bundle.training import Training, of_older
 
@@ -99,10 +100,14 @@ class Coverage(Part):
         return Accuracy(correct=self.covered, total=self.total)
 
 
+MAX_TEMPERATURE = 1_000.0
+"""Fitted ones are at most 20; the scores without one of 1e308 would be infinite."""
+
+
 class Calibration(Part):
     """How far the probabilities can be relied on."""
 
-    temperature: float = Field(gt=0)
+    temperature: float = Field(gt=0, le=MAX_TEMPERATURE)
     """Scores are divided by it, inside the graph; chosen on tune. 1 where no other did better there."""
     error_before: float = Field(ge=0, le=1)
     """Expected calibration error on validation without the temperature."""
@@ -116,59 +121,6 @@ class Calibration(Part):
         promised = [coverage.promised for coverage in self.coverages]
         if sorted(set(promised)) != promised:
             raise ValueError("the promised coverages do not rise")
-        return self
-
-
-class Count(Part):
-    """Right answers."""
-
-    correct: int = Field(ge=0)
-    total: int = Field(ge=1)
-
-    @model_validator(mode="after")
-    def _correct_is_a_part(self) -> "Count":
-        if self.correct > self.total:
-            raise ValueError(f"{self.correct} correct of {self.total}")
-        return self
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """The same with its interval."""
-        return Accuracy(correct=self.correct, total=self.total)
-
-
-def points_lost(before: Count, after: Count) -> float:
-    """Percentage points between two counts of the same images; exact where they are a decimal number."""
-    return 100 * (before.correct - after.correct) / before.total
-
-
-class Quantization(Part):
-    """The graph computes with smaller numbers than it was trained with; what that cost, on tune.
-
-    The bundle's claim is this graph's own.
-    """
-
-    kind: Literal["int8"]
-    float_tune: Count
-    """The graph as it was trained."""
-    tune: Count
-    """The graph as it is published."""
-    max_drop: float = Field(ge=0, le=100)
-    """Percentage points of accuracy that it was allowed to lose."""
-
-    @property
-    def points_lost(self) -> float:
-        """Percentage points of accuracy that it lost; below 0 where it is better."""
-        return points_lost(self.float_tune, self.tune)
-
-    @model_validator(mode="after")
-    def _lost_no_more(self) -> "Quantization":
-        if self.tune.total != self.float_tune.total:
-            raise ValueError("the two graphs were not counted on the same tune images")
-        if self.points_lost > self.max_drop:
-            raise ValueError(
-                f"the {self.kind} graph lost {self.points_lost:.2f} percentage points, allowed were {self.max_drop}"
-            )
         return self
 
 
@@ -300,4 +252,5 @@ def read_manifest(content: bytes) -> Manifest:
         kinds = (*get_args(Task), *WAYS)  # pydantic adds those of a claim and of its confusion matrix
         steps = [str(step) for step in first["loc"] if step not in kinds]
         place = ".".join(steps) or "the file"
-        raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err
+        what = first["msg"].removeprefix("Value error, ")  # pydantic's name for what a check of ours says
+        raise InvalidBundle(f"{MANIFEST}: {place}: {what}") from err

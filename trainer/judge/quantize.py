@@ -14,8 +14,8 @@ import onnx
 from onnxruntime import quantization
 
 from vouch.bundle.accuracy import counting_batch
-from vouch.bundle.manifest import Count, Quantization, points_lost
 from vouch.bundle.multi_label import decide
+from vouch.bundle.quantization import Count, Quantization, points_lost
 from vouch.sources.examples import Examples
 from vouch.sources.images import Images, batches
 from vouch.trainer.errors import TrainError

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat, baseline_in_words, calibration_in_words, caveats, promise_in_words
 from vouch.bundle.claims import Claim, MultiLabelClaim
-from vouch.bundle.manifest import Calibration, Quantization
+from vouch.bundle.manifest import Calibration
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.quantization import Quantization
 from vouch.bundle.training import Training
 from vouch.cli.printable import json_text, printable
 from vouch.trainer.judge.exam import Exam

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vouch.trainer.judge.quantize
-from vouch.bundle.manifest import Count
+from vouch.bundle.quantization import Count
 from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError

@@ -8,7 +8,8 @@ import pytest
 from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.confusion import Confusion
-from vouch.bundle.manifest import Calibration, Count, Coverage, Quantization
+from vouch.bundle.manifest import Calibration, Coverage
+from vouch.bundle.quantization import Count, Quantization
 from vouch.bundle.training import SplitEntry, Training
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.quantize import Quantized

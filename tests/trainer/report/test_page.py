@@ -7,7 +7,8 @@ import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
-from vouch.bundle.manifest import Count, Coverage, Quantization
+from vouch.bundle.manifest import Coverage
+from vouch.bundle.quantization import Count, Quantization
 from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
 from vouch.trainer.judge.graph import count_claim
