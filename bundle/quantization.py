@@ -1,4 +1,4 @@
-"""What it cost to let a graph compute with smaller numbers than it was trained with, as its manifest says it."""
+"""What it cost that a graph computes with smaller numbers than it was trained with."""
 
 from typing import Literal
 

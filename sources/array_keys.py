@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vouch.sources.errors import SourceError
-from vouch.sources.split_names import SplitName, is_split, splits_of
+from vouch.sources.split_names import SplitName, is_split, is_test, splits_of
 
 IMAGES = frozenset(
     ("x", "images", "image", "imgs", "img", "data", "pixels", "features", "inputs", "input", "samples", "pictures")
 )
-LABELS = frozenset(("y", "labels", "label", "targets", "target", "class", "lbl", "gt"))
+LABELS = frozenset(("y", "labels", "label", "targets", "target", "class", "lbl", "lbls", "gt"))
 PARTNER = {"x": "y", "y": "x", "data": "target", "target": "data", "image": "label", "label": "image"}
 """What the other array of a pair is called, where not `images` and `labels`."""
 WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -72,6 +72,7 @@ def keys_of(names: Iterable[str], where: str) -> Keys:
     if not found:
         shown = ", ".join(every[:9]) or "no arrays"
         raise SourceError(f"{where} has {shown}; expected {EXPECTED}")
+    aside += _less_sure(found)
     pairs = {split: _pair(kinds, where) for split, kinds in found.items()}
     if "" in pairs and len(pairs) > 1:
         others = ", ".join(split for split in pairs if split)
@@ -80,6 +81,20 @@ def keys_of(names: Iterable[str], where: str) -> Keys:
         return Keys({"all": pairs[""]}, {}, tuple(aside))
     splits = splits_of(pairs, where)
     return Keys({meant: pairs[split] for split, meant in splits.items()}, splits, tuple(aside))
+
+
+def _less_sure(found: dict[str, dict[str, list[str]]]) -> list[str]:
+    """Takes away `data` beside `images`, as scikit-learn has the same twice, and images of a test without labels."""
+    aside: list[str] = []
+    for split, kinds in list(found.items()):
+        images = kinds.get("images", [])
+        sure = [name for name in images if "data" not in map(str.lower, WORD.findall(name))]
+        if len(sure) == 1:
+            aside += [name for name in images if name not in sure]
+            kinds["images"] = sure
+        if is_test(split) and "labels" not in kinds and any("labels" in others for others in found.values()):
+            aside += found.pop(split)["images"]
+    return aside
 
 
 def _parsed(name: str) -> tuple[str, str]:

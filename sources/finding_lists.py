@@ -140,7 +140,7 @@ def _tables_that_list(folder: Path) -> list[FoundList]:
         if _names_files(one) and (one.columns.surely or not surely):
             found.append(one)
     if unclear and not found and not surely:
-        raise SourceError(unclear[0])
+        raise SourceError(f"{unclear[0]}; if it holds pixels, pass its own path")
     return found
 
 

@@ -14,7 +14,7 @@ from vouch.sources.finding_lists import LIST, FoundList, FoundLists
 from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.list_columns import label_parser
 from vouch.sources.listed_files import How
-from vouch.sources.split_names import SplitName, how_taken, is_split, splits_of
+from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, split_in, splits_of
 
 LINE = (
     "FILE,LABEL or FILE,LABEL;LABEL, where FILE begins from the list's folder, and nothing behind the comma means no "
@@ -78,13 +78,15 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
         gone_through = _go_through(one, splits=split == "all" and one.columns.split is not None)
         wrong += _complaints(one, gone_through)
         listed.notes += _how_read(one, gone_through)
-        labels_of, repeats, not_one = _joined(one.path, gone_through.entries)
+        entries, unlabelled = _without_unlabelled(gone_through.entries)
+        listed.left_out += LeftOut.of({"unlabelled": [_from(folder, one, entry.file) for entry in unlabelled]})
+        labels_of, repeats, not_one = _joined(one.path, entries)
         listed.not_one = listed.not_one or not_one
-        used.setdefault(one.disk.folder, set()).update(labels_of)
+        used.setdefault(one.disk.folder, set()).update(entry.file for entry in gone_through.entries)
         if repeats:
             verb = "repeats" if len(repeats) == 1 else "repeat"
             listed.warnings.append(f"{_count(repeats, 'line')} of {one.path} {verb} an earlier one ({_some(repeats)})")
-        splits = {entry.file: entry.split for entry in gone_through.entries}
+        splits = {entry.file: entry.split for entry in entries}
         meaning = splits_of(dict.fromkeys(splits.values()), f"column {one.columns.split_name} of {one.path}")
         listed.notes += [how_taken(meaning)] * bool(meaning)
         for file, labels in labels_of.items():
@@ -92,7 +94,7 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
             part.append((one.disk.folder / file, labels))
     if wrong:
         raise SourceError("; ".join(wrong))
-    listed.left_out = _left_out(folder, found, used)
+    listed.left_out += _left_out(folder, found, used)
     listed.warnings += _not_taken(found)
     return listed
 
@@ -111,7 +113,7 @@ def _go_through(one: FoundList, splits: bool) -> _List:
                 raise ValueError(f"{_count(row, 'value')} instead of {one.columns.count}")
             name, labels = row[one.columns.file], labels_in(row)
             split = _split_of(row, one) if splits else ""
-            file, how = one.disk.find(name)
+            file, how = one.disk.find(name, split or split_in(one.path.stem))
             if how == "outside":
                 raise ValueError(f"{name.strip()[:99]!r} is no path from the list's folder on")
             if how == "ambiguous":
@@ -126,6 +128,17 @@ def _go_through(one: FoundList, splits: bool) -> _List:
         if how == "missing":
             result.missing.append(file)
     return result
+
+
+def _without_unlabelled(entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
+    """The entries, and apart from them those of a test split without a label, beside a split that has some."""
+    labelled = {entry.split for entry in entries if entry.labels}
+    aside = {entry.split for entry in entries if is_test(entry.split)} - labelled if labelled else set()
+    return [one for one in entries if one.split not in aside], [one for one in entries if one.split in aside]
+
+
+def _from(folder: Path, one: FoundList, file: str) -> str:
+    return (one.disk.folder.relative_to(folder) / file).as_posix()
 
 
 def _split_of(row: list[str], one: FoundList) -> str:

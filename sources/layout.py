@@ -12,7 +12,7 @@ from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.image_kinds import SUFFIXES
 from vouch.sources.label_pattern import labels_in, suggestion
 from vouch.sources.left_out import LeftOut, are_few, some
-from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, splits_of
+from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, same_split, split_in, splits_of
 from vouch.sources.walk import Walk
 
 EXPECTED = "a folder for each class (LABEL/*.png), or these in a folder for each split (train/LABEL/*.png)"
@@ -21,6 +21,8 @@ WITHOUT_LABELS = {
     *("images", "image", "imgs", "all"),
 }
 """Folders beside splits, or in a test split, whose images are left out."""
+ARRAYS = {".npz", ".csv", ".tsv", ".zip"}
+"""Files that are data by themselves."""
 MOST_LOOKED_AT = 20
 """Folders that may be the classes that were meant."""
 DEEPEST = 8
@@ -63,20 +65,21 @@ def list_files(folder: Path, rules: FolderRules = AS_IT_IS) -> Listing:
     """
     walk = Walk(folder)
     folder, folders, images = _unwrapped(walk, folder)
-    names = _split_names(folders, rules)
-    if not names:
+    words = _split_words(folder, folders, rules)
+    if not words:
         part = _read_part(walk, folder, folders, images, rules)
         if not part.classes:
             raise _no_class(part, walk, rules)
         _leave_out(walk, part.flat)
         return Listing({"all": part.files}, LeftOut.of(walk.left_out))
     _leave_out(walk, [folder / name for name in images])
-    parts = {name: _read_split(walk, folder / name, rules) for name in names}
-    _check_others(walk, folder, names[0], [name for name in folders if name not in names])
+    parts = {word: _read_split(walk, folder / name, rules) for word, name in words.items()}
+    _check_others(walk, folder, next(iter(words)), [name for name in folders if name not in words.values()])
     labelled = _labelled(walk, folder, parts, rules)
     splits = splits_of(labelled, str(folder))
-    files = {split: labelled[name].files for name, split in splits.items()}
-    return Listing(files, LeftOut.of(walk.left_out), (how_taken(splits),))
+    files = {split: labelled[word].files for word, split in splits.items()}
+    taken = {words[word]: split for word, split in splits.items()}
+    return Listing(files, LeftOut.of(walk.left_out), (how_taken(taken),))
 
 
 def split_folders(folder: Path) -> dict[SplitName, Path]:
@@ -124,6 +127,28 @@ def _split_names(folders: Sequence[str], rules: FolderRules) -> list[str]:
     named = [name for name in folders if is_split(name)]
     meant = set(rules.classes) <= set(folders) and not set(rules.classes).isdisjoint(named)
     return named if rules.splits and not meant else []
+
+
+def _split_words(folder: Path, folders: Sequence[str], rules: FolderRules) -> dict[str, str]:
+    """What says which split a folder is, with the folder's name; none where all folders are classes.
+
+    `pets_train` and `pets_test` are splits as well: each folder has such a word in its name, and they differ.
+
+    Raises:
+        SourceError: of such longer names two say the same: `trainA` and `trainB`, beside `testA` and `testB`.
+    """
+    named = _split_names(folders, rules)
+    words = [split_in(name) for name in folders]
+    chosen = not rules.splits or not set(rules.classes).isdisjoint(folders)
+    if chosen or len(named) == len(folders) or not all(words) or all(same_split(words[0], word) for word in words):
+        return {name: name for name in named}
+    for place, word in enumerate(words):
+        if twin := next((folders[i] for i in range(place) if same_split(words[i], word)), ""):
+            raise SourceError(
+                f"{folder} holds {twin} and {folders[place]}, whose names both say {word}, beside other splits; "
+                "expected a folder for each split, or pass --no-splits if all of them are classes"
+            )
+    return dict(zip(words, folders, strict=True))
 
 
 def _read_split(walk: Walk, path: Path, rules: FolderRules) -> _Part:
@@ -237,6 +262,12 @@ def _no_class(part: _Part, walk: Walk, rules: FolderRules) -> SourceError:
         return _no_label(rules.label_from, part.folder, part.flat, len(part.flat))
     names = [path.name for path in part.flat] or [name for found in walk.left_out.values() for name in found]
     hint = suggestion(names) if part.flat else ""
+    tables = [part.folder / name for name in names if Path(name).suffix.lower() in ARRAYS]
+    if tables and not part.flat:
+        raise SourceError(
+            f"{part.folder} holds {some([path.name for path in tables])} and no image; pass the path of the file that "
+            f"is meant, such as {min(tables, key=lambda path: is_test(split_in(path.stem)))}"
+        )
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
     return SourceError(
         f"{part.folder} holds {', '.join(names[:3]) or 'nothing'}{more} and no folder of a class's images; expected "

@@ -78,7 +78,7 @@ def columns_of(rows: Rows, disk: FilesOnDisk) -> Columns:
     """
     first, others = rows[0][1], [row for _, row in rows[1:]]
     names = tuple(tidy(name) for name in first)
-    if not _is_header(names, disk):
+    if not _is_header(names, disk) and not _above_files(names, others):
         swapped = len(first) == 2 and not _found(disk, [first, *others], 0) and _found(disk, [first, *others], 1)
         return Columns(1, 2, (0,)) if swapped else Columns(0, 2, (1,))
     whole = [row for row in others if len(row) == len(names)]
@@ -96,6 +96,16 @@ def _is_header(names: tuple[str, ...], disk: FilesOnDisk) -> bool:
         return False
     file, label = (any(plain(name) in known for name in names) for known in (column_names.FILE, column_names.LABEL))
     return (file and label) or ((file or label) and not any(count_found(disk, [name]) for name in names if name))
+
+
+def _above_files(names: tuple[str, ...], others: list[list[str]]) -> bool:
+    """Whether all other rows have a file with its ending in one column, and the first row has none anywhere."""
+    if len(names) < 2 or any(is_image(name) for name in names):
+        return False
+    whole = [row for row in others[:SAMPLE] if len(row) == len(names)]
+    return len(whole) > 1 and any(
+        all(is_image(value.strip()) for value in column) for column in zip(*whole, strict=True)
+    )
 
 
 def _found(disk: FilesOnDisk, rows: Sequence[Sequence[str]], column: int) -> int:

@@ -64,7 +64,8 @@ def _read(path: Path, text: str, encoding: str, disk: FilesOnDisk) -> tuple[Rows
             (Writing(encoding, separator) for separator in SEPARATORS), key=lambda one: _fits(text, one, disk)
         )
     try:
-        rows = list(rows_of(_lines(text), writing, strict=True))
+        read = rows_of(_lines(text), writing, strict=True)
+        rows = [(line, row) for line, row in read if any(map(str.strip, row))]  # spreadsheets end with `;;`
     except csv.Error as err:
         raise UnreadableText(f"{path} is not a CSV file: {_line_of(text, writing)}: {err}") from err
     return rows, columns_of(rows, disk) if rows else Columns(0, 2, (1,)), writing

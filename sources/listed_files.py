@@ -13,6 +13,7 @@ from typing import Literal
 
 from vouch.sources.image_kinds import is_image
 from vouch.sources.left_out import Reason
+from vouch.sources.split_names import same_split
 from vouch.sources.walk import Walk
 
 How = Literal["path", "composition", "folder", "name", "missing", "ambiguous", "outside"]
@@ -36,8 +37,12 @@ class FilesOnDisk:
         self.present = frozenset(walk.images_below(folder))
         self.left_out: Mapping[Reason, list[str]] = walk.left_out
 
-    def find(self, name: str) -> tuple[str, How]:
+    def find(self, name: str, split: str = "") -> tuple[str, How]:
         """The path from the folder on, with `/` between, and how it was found.
+
+        Args:
+            name: as the list has it.
+            split: what the list calls the split it is in; decides between `train/1.png` and `test/1.png`.
 
         Where it was not, the path is the one that was asked for; `ambiguous`: those that it may mean, in words.
         """
@@ -53,9 +58,9 @@ class FilesOnDisk:
         own = f"{self._places[1].name}/"
         if file.startswith(own) and self._is_there(file.removeprefix(own)):
             return file.removeprefix(own), "folder"
-        return self._by_less(file)
+        return self._by_less(file, split)
 
-    def _by_less(self, file: str) -> tuple[str, How]:
+    def _by_less(self, file: str, split: str) -> tuple[str, How]:
         ways: tuple[tuple[dict[str, list[str]], How], ...] = (
             (self._composed, "composition"),
             (self._without_ending, "name"),
@@ -64,6 +69,7 @@ class FilesOnDisk:
         )
         for known, how in ways:
             if found := known.get(_composed(file)):
+                found = [one for one in found if same_split(split, one.partition("/")[0])] or found
                 return (found[0], how) if len(found) == 1 else (" or ".join(found[:3]), "ambiguous")
         return file, "missing"
 
@@ -132,8 +138,8 @@ class FilesOnDisk:
 
 
 def count_found(disk: FilesOnDisk, names: Iterable[str]) -> int:
-    """How many of these names mean an image."""
-    return sum(disk.find(name)[1] in ("path", "composition", "folder", "name") for name in names)
+    """How many of these names mean an image, or one of several."""
+    return sum(disk.find(name)[1] not in ("missing", "outside") for name in names)
 
 
 def _composed(name: str) -> str:

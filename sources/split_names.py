@@ -14,9 +14,9 @@ SplitName = Literal["fit", "tune", "validation", "all"]
 """`all` is what data without splits has."""
 Part = Literal["fit", "tune", "validation"]
 """What a training is made of."""
-Place = Literal["first", "tune", "middle", "last"]
-"""First: the weights are fitted to it. Middle: it chooses, where there is a last one, and else measures. Last: it
-measures. Tune chooses always."""
+Place = Literal["first", "tune", "middle", "late", "last"]
+"""First: the weights are fitted to it. Middle: it chooses, where there is a later one, and else measures. Late: as the
+middle one, but later. Last: it measures. Tune chooses always."""
 
 FIRST = ("fit", "train", "training", "trn")
 MIDDLE = (
@@ -27,10 +27,9 @@ MIDDLE = (
     "validation",
     "dev",
     "development",
-    "eval",
-    "evaluation",
     "publictest",
 )
+LATE = ("eval", "evaluation")
 LAST = ("test", "tests", "testing", "tst", "t10k", "holdout", "heldout", "privatetest")
 """Each without what is between its words."""
 PLACES: dict[str, Place] = {
@@ -38,6 +37,7 @@ PLACES: dict[str, Place] = {
     "tune": "tune",
     "tuning": "tune",
     **dict.fromkeys(MIDDLE, "middle"),
+    **dict.fromkeys(LATE, "late"),
     **dict.fromkeys(LAST, "last"),
 }
 SET = {"set", "sets", "dataset", "seg", "split"}
@@ -63,6 +63,11 @@ def is_split(name: str) -> bool:
 def is_test(name: str) -> bool:
     """Whether a name means what is measured last: of such data the labels are not always given."""
     return _place(name) == "last"
+
+
+def same_split(first: str, second: str) -> bool:
+    """Whether two names mean the same split whatever is beside them, such as val and Validation."""
+    return is_split(first) and _place(first) == _place(second)
 
 
 def split_in(name: str) -> str:
@@ -92,10 +97,12 @@ def splits_of(names: Iterable[str], where: str) -> dict[str, SplitName]:
     """
     places = {name: place for name in dict.fromkeys(names) if (place := _place(name)) is not None}
     measured = "last" in places.values()
+    late = "late" in places.values()
     meaning: dict[Place, SplitName] = {
         "first": "fit",
         "tune": "tune",
-        "middle": "tune" if measured else "validation",
+        "middle": "tune" if measured or late else "validation",
+        "late": "tune" if measured else "validation",
         "last": "validation",
     }
     splits = {name: meaning[place] for name, place in places.items()}
@@ -130,6 +137,6 @@ def _place(name: str, beside: set[str] = SET | CONTENT) -> Place | None:
 
 
 def _without_set(word: str) -> str:
-    """`trainset` gives `train`, `test1` too."""
-    bare = re.sub("(dataset|set|data|[0-9])$", "", word)
+    """`trainset` gives `train`, and `test1` gives `test`."""
+    bare = re.sub("(dataset|set|data|[0-9]{1,3})$", "", word)
     return bare if bare in PLACES else word

@@ -15,7 +15,8 @@ from vouch.sources.examples import Source
 from vouch.sources.image_kinds import is_image
 from vouch.sources.labels import make_source
 from vouch.sources.split_names import SplitName, how_taken, splits_of
-from vouch.sources.table_columns import TableColumns, columns_of
+from vouch.sources.table_columns import PACKED, TableColumns, columns_of
+from vouch.sources.table_labels import check_place, whole_numbers
 from vouch.sources.table_shape import TableShape, shape_of
 from vouch.sources.table_values import TableValues, long_fields, read_values, unpacked
 from vouch.sources.text_tables import (
@@ -52,9 +53,12 @@ def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
     """
     table = _read_speaking(path, wanted)
     columns, values = table.columns, table.values
-    _check_labels(path, values.labels, columns.label)
-    images, labels = table.shape.of(values.pixels), np.array(values.labels)
-    said = [*table.writing.in_words(), *values.said, table.shape.note]
+    texts, floats = whole_numbers(values.labels)
+    _check_labels(path, texts, columns.label)
+    if not columns.header_lines and not columns.label and not columns.packed:
+        check_place(str(path), texts, values.pixels)
+    images, labels = table.shape.of(values.pixels), np.array(texts)
+    said = [*table.writing.in_words(), *values.said, *floats, table.shape.note]
     said += [f"left aside: {', '.join(columns.aside)}"] if columns.aside else []
     notes = [columns.note, *([f"{path.name}: {'; '.join(filter(None, said))}"] if any(said) else [])]
     splits = splits_of(values.splits, f"the column of splits in {path}")
@@ -144,7 +148,8 @@ def _columns(path: Path, rows: Rows) -> TableColumns:
     Raises:
         SourceError: as `columns_of`; or it is a list of files.
     """
-    if any(is_image(value.strip()) for _, row in rows for value in row):
+    values = [value.strip() for _, row in rows for value in row]
+    if any(map(is_image, values)) and not any(map(PACKED.fullmatch, values)):
         raise SourceError(
             f"{path} is a list of files, not a table of pixels; pass the folder that it lists, with this file in it"
         )

@@ -110,8 +110,14 @@ def said_separator(first_line: str) -> str:
 
 def is_western(text: str) -> bool:
     """Whether no word consists mostly of letters with accents, as text of another alphabet read as Latin-1 would."""
-    words = (word for word in re.findall(r"\w+", text) if not word.isascii())
-    return all(sum(not letter.isascii() for letter in word) * 2 <= len(word) for word in words)
+    return not any(map(_is_misread, (word for word in re.findall(r"\w+", text) if not word.isascii())))
+
+
+def _is_misread(word: str) -> bool:
+    """Whether a word is no Latin-1: mostly accents, capitals with accents amid small letters (Mac), or florins."""
+    accents = [letter for letter in word if not letter.isascii()]
+    amid = word.lower() != word and any(letter.isupper() and not letter.isascii() for letter in word[1:])
+    return len(accents) * 2 > len(word) or "\u0192" in word or (amid and any(map(str.islower, word)))
 
 
 def is_number(text: str) -> bool:

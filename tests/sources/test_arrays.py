@@ -74,7 +74,8 @@ def test_prefixes_are_splits(tmp_path: Path) -> None:
         ({"images": IMAGES}, "has images but no labels"),
         ({"fit_labels": LABELS}, "has fit_labels but no fit_images"),
         ({"a": IMAGES, "b": LABELS}, "has a, b; expected images and labels"),
-        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "has x_test but no y_test; expected"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_val": IMAGES}, "has x_val but no y_val; expected"),
+        ({"x_test": IMAGES}, "has x_test but no y_test; expected"),
         ({"X": IMAGES, "images": IMAGES, "y": LABELS}, "has X and images, which may mean the same; remove one"),
         ({"train_images": IMAGES, "training_labels": LABELS}, "has train_images but no train_labels"),
         ({"train_x": IMAGES, "train_y": LABELS, "fit_x": IMAGES, "fit_y": LABELS}, "train and fit both mean fit"),
@@ -326,3 +327,20 @@ def test_images_that_would_take_much_memory_lie_in_a_file(tmp_path: Path) -> Non
 
     assert isinstance(found, ImageFile)
     np.testing.assert_array_equal(found[:], IMAGES, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "aside"),
+    [
+        ({"images": IMAGES, "data": IMAGES.reshape(len(IMAGES), -1), "target": LABELS}, "data"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "x_test"),
+    ],
+    ids=["scikit-learn's digits", "a test without labels"],
+)
+def test_arrays_that_cannot_be_meant_are_left_aside(tmp_path: Path, names: dict[str, Any], aside: str) -> None:
+    """The same images as rows, and images of a test that has no labels; a note names them."""
+    source = read_npz("data.npz", write(tmp_path, **names))
+
+    (part,) = source.splits.values()
+    assert part.images.shape == IMAGES.shape
+    assert source.notes[-1].endswith(f"left aside: {aside}")

@@ -36,6 +36,9 @@ def counts(listing: Listing) -> dict[str, int]:
         ("training_set", "test_set"),
         ("seg_train/seg_train", "seg_test/seg_test"),
         ("archive/data/train", "archive/data/val"),
+        ("pets_train", "pets_test"),
+        ("0_train", "1_val"),
+        ("train_full", "test"),
     ],
 )
 def test_two_splits_are_fit_and_validation(tmp_path: Path, first: str, second: str) -> None:
@@ -184,6 +187,9 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
         ),
         (["train/a/1.png", "val/a/1.png", "dev/a/1.png"], "dev and val both mean validation; expected one name"),
         (["train/a/1.png", "fit/a/1.png"], "fit and train both mean fit"),
+        (["trainA/1.png", "trainB/1.png", "testA/1.png"], "trainA and trainB, whose .* say train, .* pass --no-splits"),
+        (["pets_train/1.png", "pets_test/1.png"], "pets_train holds 1.png and no folder of a class's images"),
+        (["test.csv", "train.csv"], r"holds test\.csv, train\.csv and no image; pass the path .*/train\.csv$"),
     ],
 )
 def test_a_folder_that_is_laid_out_otherwise_is_refused(tmp_path: Path, files: list[str], message: str) -> None:
@@ -212,3 +218,10 @@ def test_one_class_may_be_a_folder_of_classes(tmp_path: Path) -> None:
 
     assert of_one_class(tmp_path / "a", AS_IT_IS) == f"; if Cat, Dog are the classes, give {tmp_path / 'a/PetImages'}"
     assert of_one_class(tmp_path / "b", AS_IT_IS) == ""
+
+
+def test_classes_may_have_the_same_word_of_a_split_in_their_names(tmp_path: Path) -> None:
+    """They are no splits then."""
+    put(tmp_path, "freight_train/1.png", "steam_train/1.png")
+
+    assert {label for _, label in list_files(tmp_path).files["all"]} == {"freight_train", "steam_train"}

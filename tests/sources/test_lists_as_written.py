@@ -47,6 +47,8 @@ def labels_of(folder: Path, listed: ListedFiles, split: str = "all") -> dict[str
         "ID_code,species",
         "image,plant",
         '"file","Target"',
+        "Datei,Klasse",
+        "key,value",
     ],
 )
 def test_any_header_that_names_files_or_labels_is_one(tmp_path: Path, header: str) -> None:
@@ -65,6 +67,7 @@ def test_any_header_that_names_files_or_labels_is_one(tmp_path: Path, header: st
         ("file\tlabel\na.png\tcat\nb.png\tdog\nc.png\tcat\n", "tabs between its values"),
         ("file|label\na.png|cat\nb.png|dog\nc.png|cat\n", "bars between its values"),
         ("a.png;cat\nb.png;dog\nc.png;cat\n", "semicolons between its values"),
+        ("file;label\na.png;cat\nb.png;dog\nc.png;cat\n;\n;\n", "semicolons between its values"),
         ("sep=;\na.png;cat\nb.png;dog\nc.png;cat\n", "semicolons between its values"),
         ("\ufeffsep=;\r\nfile;label\r\na.png;cat\r\nb.png;dog\r\nc.png;cat\r\n", "semicolons between its values"),
         ('"file";"label"\n"a.png";"cat"\n"b.png";"dog"\n"c.png";"cat"\n', "semicolons between its values"),
@@ -161,6 +164,8 @@ def test_latin_1_is_read_where_the_names_on_the_disk_bear_it_out(tmp_path: Path)
         ("a.png,кошка\nb.png,собака\n".encode("cp1251"), ["a.png", "b.png"]),
         ("é.png,cat\nb.png,dog\n".encode("cp850"), ["é.png", "b.png"]),
         (b"a.png,\xff\xfe\n", ["a.png"]),
+        ("a.png,Kätzchen\nb.png,Hündin\n".encode("mac-roman"), ["a.png", "b.png"]),
+        ("a.png,ネコ\nb.png,イヌ\n".encode("shift-jis"), ["a.png", "b.png"]),
     ],
 )
 def test_other_encodings_are_refused(tmp_path: Path, content: bytes, files: list[str]) -> None:
@@ -324,3 +329,28 @@ def test_any_text_is_a_list_or_a_source_error(tmp_path: Path, content: str, enco
         return
 
     assert all(path.is_file() for part in listed.files.values() for path, _ in part)
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"trainLabels.csv": "id,label\n1,cat\n2,dog\n"},
+        {"labels.csv": "id,label,split\n1,cat,train\n2,dog,train\n"},
+    ],
+)
+def test_a_name_that_two_splits_have_is_that_of_its_own(tmp_path: Path, lists: dict[str, str]) -> None:
+    """`train/1.png` and `test/1.png`: the list's name, or the line, says which is meant."""
+    folder = put(tmp_path, lists, [f"{split}/{n}.png" for split in ("train", "test") for n in (1, 2)])
+
+    listed = list_image_folder(folder)
+
+    assert labels_of(folder, listed, "fit") == {"train/1.png": ("cat",), "train/2.png": ("dog",)}
+    assert listed.left_out.by_reason["unlisted"].names == ("test/1.png", "test/2.png")
+
+
+def test_lines_of_a_test_split_without_labels_are_left_out(tmp_path: Path) -> None:
+    """They do not make the others' labels several; they are counted."""
+    listed = list_image_folder(put(tmp_path, "file,label,split\na.png,cat,train\nb.png,dog,train\nc.png,,test\n"))
+
+    assert (listed.task, list(listed.files)) == ("single_label", ["fit"])
+    assert listed.left_out.by_reason["unlabelled"].names == ("c.png",)

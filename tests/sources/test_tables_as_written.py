@@ -178,3 +178,31 @@ def test_a_line_has_a_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(SourceError, match=r"line 2 has over 100 bytes; expected a line for each image"):
         read_csv("data.csv", path)
+
+
+@pytest.mark.parametrize("pixels", [[0, 255], [0, 1], [0, 7]], ids=["black and white", "bits", "grey"])
+def test_labels_at_the_end_are_not_overlooked_without_a_header(path: Path, pixels: list[int]) -> None:
+    """A pixel is never taken for the label where the last column counts classes and the first does not."""
+    path.write_text("".join(f"{pixels[n % 2]},0,1,0,{n % 3}\n" for n in range(12)))
+
+    with pytest.raises(SourceError, match=r"no header, and its labels may be in the first column \(0, \d+\) or in"):
+        read_csv("data", path)
+
+
+@pytest.mark.parametrize("last", [[0], [0, 255], [0, 1]])
+def test_labels_in_front_need_no_header(path: Path, last: list[int]) -> None:
+    """Whatever the last pixels are, as long as the first column counts classes and is no bit among bits."""
+    path.write_text("".join(f"{n % 3},9,1,0,{last[n % len(last)]}\n" for n in range(12)))
+
+    assert read_csv("data", path).classes == ("0", "1", "2")
+
+
+def test_labels_that_are_all_written_as_floats_are_whole_numbers(path: Path) -> None:
+    """As numpy writes a table."""
+    np.savetxt(path, np.column_stack([[1, 0, 1], GREY.reshape(3, -1)]), delimiter=",")
+
+    source = read_csv("data", path)
+
+    assert (source.classes, source.splits["all"].labels.tolist()) == (("0", "1"), [1, 0, 1])
+    assert np.array_equal(source.splits["all"].images[:], GREY)
+    assert "labels: whole numbers stored as floats" in source.notes[-1]

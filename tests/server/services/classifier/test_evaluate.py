@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.photos import publish_photos
 from tests.support.serving import Serving
 from tests.support.tiny import claim_of, publish_tiny, tiny_validation
 from vouch.bundle.accuracy import COUNTING_BATCH
@@ -158,3 +159,15 @@ async def test_evaluate_counts_what_training_claims(serving: Serving) -> None:
     ends = await asyncio.gather(*[last() for _ in range(20)])
 
     assert {(end.served.correct, end.served.total) for end in ends} == {(claim.correct, claim.total)}
+
+
+async def test_evaluate_decodes_what_training_read_from_files(serving: Serving) -> None:
+    """PNG and JPEG files of the split, turned and transparent ones among them, by the decoder of all calls."""
+    serving.install(bundle := publish_photos(serving.folder))
+    claim = bundle.manifest.claim.accuracy
+
+    request = pb.EvaluateRequest(model="photos")
+    answers = [one async for one in serving.classifier.Evaluate(request, timeout=30)]
+
+    assert (answers[-1].served.correct, answers[-1].served.total) == (claim.correct, claim.total)
+    assert (answers[-1].recount.differing, answers[-1].recount.moved) == (0, 0)
