@@ -19,6 +19,9 @@ ESCAPED_BYTES = 6
 REST_BYTES = 256
 """Of a line: what is not in its labels."""
 NUMBER_BYTES = 32
+PARTS = (b",", b"[", b"{")
+"""What comes before a value. Values take many times the memory of their text, so they are counted before it is read."""
+REST_VALUES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ def names_of(labels: np.ndarray, names: Sequence[str]) -> list[str]:
 
 
 class AnswersReader:
-    """Reads the file from its beginning, so many lines at a time. Raises ValueError where it is not as it should be."""
+    """Reads the file from its beginning, some lines at a time. Raises ValueError where it is not as it should be."""
 
     def __init__(
         self, file: IO[bytes], names: Sequence[str], thresholds: Sequence[float] | None, has_files: bool
@@ -110,6 +113,7 @@ class AnswersReader:
         self._thresholds = thresholds
         self._keys = sorted(["file"] * has_files + [*_KEYS[thresholds is not None]])
         self._most = longest_line(names, thresholds is not None)
+        self._most_values = _most_values(names, thresholds is not None)
         self._number = 0
 
     def take(self, count: int, files: Sequence[str] | None = None) -> Answers:
@@ -139,8 +143,10 @@ class AnswersReader:
         text = self._file.readline(self._most + 1)
         if len(text) > self._most or not text.endswith(b"\n"):
             raise self._wrong(f"ends early, or has more than the {self._most:,} bytes that the labels can take")
+        if sum(map(text.count, PARTS)) > self._most_values:
+            raise self._wrong(f"has more than the {self._most_values:,} values that the labels can take")
         try:
-            found = json.loads(text, object_pairs_hook=_Pairs)
+            found = json.loads(text.decode(), object_pairs_hook=_Pairs)
         except (ValueError, RecursionError) as err:
             raise self._wrong(f"is not JSON: {err}") from err
         if not isinstance(found, _Pairs) or sorted(key for key, _ in found) != self._keys:
@@ -201,3 +207,9 @@ def longest_line(names: Sequence[str], several: bool) -> int:
     if several:
         return 2 * sum(sizes) + NUMBER_BYTES * len(sizes) + REST_BYTES
     return 2 * max(sizes) + REST_BYTES
+
+
+def _most_values(names: Sequence[str], several: bool) -> int:
+    """Values of a line at most; what looks like the beginning of one within a name counts too."""
+    within = [sum(map(name.encode().count, PARTS)) for name in names]
+    return REST_VALUES + (2 * sum(within) + 3 * len(names) if several else 2 * max(within))

@@ -100,10 +100,14 @@ class Coverage(Part):
         return Accuracy(correct=self.covered, total=self.total)
 
 
+MAX_TEMPERATURE = 1_000.0
+"""Fitted ones are at most 20; the scores without one of 1e308 would be infinite."""
+
+
 class Calibration(Part):
     """How far the probabilities can be relied on."""
 
-    temperature: float = Field(gt=0)
+    temperature: float = Field(gt=0, le=MAX_TEMPERATURE)
     """Scores are divided by it, inside the graph; chosen on tune. 1 where no other did better there."""
     error_before: float = Field(ge=0, le=1)
     """Expected calibration error on validation without the temperature."""
@@ -248,4 +252,5 @@ def read_manifest(content: bytes) -> Manifest:
         kinds = (*get_args(Task), *WAYS)  # pydantic adds those of a claim and of its confusion matrix
         steps = [str(step) for step in first["loc"] if step not in kinds]
         place = ".".join(steps) or "the file"
-        raise InvalidBundle(f"{MANIFEST}: {place}: {first['msg']}") from err
+        what = first["msg"].removeprefix("Value error, ")  # pydantic's name for what a check of ours says
+        raise InvalidBundle(f"{MANIFEST}: {place}: {what}") from err

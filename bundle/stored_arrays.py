@@ -56,6 +56,8 @@ class StoredArrays:
         self.arrays = Npz(file, ("images.npy", ANSWERS))
         images = self.arrays.header("images")
         check_images(images, image_shape)
+        if images.fortran_order:
+            raise ValueError("its images are not in row-major order, and could not be read a piece at a time")
         self._count = images.shape[0]
 
     def __len__(self) -> int:

@@ -65,16 +65,18 @@ class StoredFiles:
         return io.BufferedReader(_Part(self._file, start, self._answers.size), READ_BYTES)
 
     def _note(self, member: Member, most_images: int) -> None:
-        if member.method != STORED or member.packed != member.size:
+        if member.method != STORED:
             raise ValueError(f"{member.name} is compressed by method {member.method}; expected it as it is")
+        if member.packed != member.size:
+            raise ValueError(f"{member.name} is stored, and yet has {member.packed:,} and {member.size:,} bytes")
         if member.name == ANSWERS and self._answers is None:
             self._answers = member
             return
         kind = member.name.rpartition(".")[2]
         if len(self) >= most_images or kind not in ENDS or member.name != file_name(len(self), kind):
             raise ValueError(
-                f"it holds {member.name!r}; expected {most_images:,} files from 000000 on, which end with "
-                f"{', '.join(ENDS)}, and {ANSWERS}"
+                f"it holds {member.name!r}; expected {ANSWERS} once, and at most {most_images:,} files without a gap: "
+                f"{len(self):06} comes next, and ends with {', '.join(ENDS)}"
             )
         if not 0 < member.size <= MAX_FILE_BYTES:
             raise ValueError(f"{member.name} has {member.size:,} bytes; expected 1 to {MAX_FILE_BYTES:,}")

@@ -39,7 +39,8 @@ SERVER = {
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "compared", "decoding", "differing", "figures", "recount", "audit"),
+        *("batcher", "loader", "planning", "compared", "decoding", "differing", "alone", "figures"),
+        *("recount", "audit"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (

@@ -62,7 +62,10 @@ def as_json(verified: Verified) -> dict[str, Any]:
 def _answers(verified: Verified) -> str:
     recount, manifest = verified.recount, verified.bundle.manifest
     if not manifest.has_answers:
-        return f"format {manifest.format_version} has none: right ones were counted, {recount.differing:,} are lost"
+        return (
+            f"format {manifest.format_version} has none: only right ones were counted, {recount.differing:,} are lost; "
+            "neither class names nor other figures are proven"
+        )
     images = f" (images {', '.join(map(str, recount.first))})" if recount.first else ""
     return (
         f"{recount.differing:,} of {verified.served.total:,} differ from the claimed ones{images}, "

@@ -22,6 +22,8 @@ class Decoding:
         self._expected = expected
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode validation")
         self._large = Lock()
+        self._given = 0
+        """Files so far, of a split that is given in its order."""
 
     async def decode(self, files: Sequence[bytes]) -> np.ndarray:
         """The images in these files, as callers' would be: uint8, shape (N, H, W) or (N, H, W, C).
@@ -30,17 +32,23 @@ class Decoding:
             InvalidBundle: one cannot be decoded.
         """
         loop = asyncio.get_running_loop()
-        try:
-            images = await asyncio.gather(*(loop.run_in_executor(self._executor, self._decode, file) for file in files))
-        except InvalidImage as err:
-            raise InvalidBundle(f"a validation image cannot be decoded: {err}") from err
-        return np.stack(images)
+        numbered = enumerate(files, self._given)
+        self._given += len(files)
+        return np.stack(
+            await asyncio.gather(*(loop.run_in_executor(self._executor, self._decode, *each) for each in numbered))
+        )
 
     def close(self) -> None:
         """Ends the threads when they have done what they are at."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def _decode(self, file: bytes) -> np.ndarray:
+    def _decode(self, number: int, file: bytes) -> np.ndarray:
+        try:
+            return self._decoded(file)
+        except InvalidImage as err:
+            raise InvalidBundle(f"validation image {number} cannot be decoded: {err}") from err
+
+    def _decoded(self, file: bytes) -> np.ndarray:
         from vouch.bundle.pixels import decode_bytes, decode_parts  # noqa: PLC0415 - most splits are arrays
 
         parts = image_parts(file)

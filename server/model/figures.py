@@ -13,8 +13,15 @@ from vouch.server.model.session import Outputs
 
 BORDER = 0.05
 """Of a threshold: a probability within this part of it may lie on its other side on another processor."""
+OTHERS_DRIFT = 10
+"""Times that of the claimed answers, by which the probabilities of the other labels may have drifted."""
 BANDS = (1e-5, 1e-4, 1e-3, 1e-2)
 """How far probabilities may have drifted; the first is what another order of adding up does."""
+
+
+def _band(drift: float) -> int:
+    """Which of the bands it is in; the last one where it is beyond all."""
+    return next((number for number, most in enumerate(BANDS) if drift <= most), len(BANDS) - 1)
 
 
 class Figures:
@@ -54,7 +61,7 @@ class Figures:
         if self._after is None or self._before is None:
             return ""
         found = [self._after.refusal(drift, other), self._before.refusal(drift * max(1.0, self._temperature), other)]
-        found += [coverage.refusal(other, self._classes) for coverage in self._coverages]
+        found += [coverage.refusal(drift, other, self._classes) for coverage in self._coverages]
         return next(filter(None, found), "")
 
 
@@ -78,9 +85,7 @@ class _Error:
 
     def refusal(self, drift: float, other: int) -> str:
         """An answer that is in another bin changes the sum by twice its confidence, one that drifts by its drift."""
-        band = next((number for number, most in enumerate(BANDS) if drift <= most), None)
-        if band is None:
-            return ""
+        band = _band(drift)
         answers = max(1, self._tally.answers)
         moved = other * answers // max(1, self._images)
         tolerance = BANDS[band] + 2 * (int(self._near[band]) + moved) / answers
@@ -98,23 +103,26 @@ class _Covered:
     def __init__(self, stated: Coverage) -> None:
         self._stated = stated
         self._covered, self._size, self._images = 0, 0, 0
-        self._near_covered, self._near_size = 0, 0
+        self._near_covered, self._near_size = np.zeros(len(BANDS), np.int64), np.zeros(len(BANDS), np.int64)
+        """Labels near the threshold, by how near."""
 
     def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         rows, threshold = np.arange(len(labels)), self._stated.threshold
         sets = label_sets(probabilities, threshold)
-        near = np.abs(probabilities - threshold) <= BORDER * threshold
-        near[rows, probabilities.argmax(axis=1)] = False  # it is in its set whatever the threshold
+        distance = np.abs(probabilities - threshold)
+        distance[rows, probabilities.argmax(axis=1)] = np.inf  # it is in its set whatever the threshold
+        for number, band in enumerate(BANDS):
+            near = distance <= min(BORDER * threshold, OTHERS_DRIFT * band)
+            self._near_covered[number] += np.count_nonzero(near[rows, labels])
+            self._near_size[number] += np.count_nonzero(near)
         self._covered += int(sets[rows, labels].sum())
         self._size += int(sets.sum())
-        self._near_covered += int(near[rows, labels].sum())
-        self._near_size += int(near.sum())
         self._images += len(labels)
 
-    def refusal(self, other: int, classes: int) -> str:
-        stated, size = self._stated, self._stated.mean_size * self._images
-        covered_differs = abs(stated.covered - self._covered) > self._near_covered + other
-        most = self._near_size + other * (classes - 1) + 1e-6 * self._images
+    def refusal(self, drift: float, other: int, classes: int) -> str:
+        stated, size, band = self._stated, self._stated.mean_size * self._images, _band(drift)
+        covered_differs = abs(stated.covered - self._covered) > self._near_covered[band] + other
+        most = self._near_size[band] + other * (classes - 1) + 1e-6 * self._images
         if not covered_differs and abs(size - self._size) <= most:
             return ""
         return (

@@ -20,6 +20,7 @@ from vouch.bundle.stated import Stated
 from vouch.bundle.validation import PIECE_BYTES, Piece
 from vouch.server.errors import DomainError, Incomplete, Refused
 from vouch.server.lineup.lineup import Recount, RunPlan
+from vouch.server.model.alone import ALONE, check_alone
 from vouch.server.model.batcher import Batcher, Limits, start_batcher
 from vouch.server.model.decoding import Decoding
 from vouch.server.model.differing import Differing, allowed_to_differ
@@ -99,7 +100,7 @@ async def verify(
     try:
         with closing(Decoding(bundle.manifest.input, cores)) as decoding:
             batches = in_batches(bundle, count, decoding.decode)
-            async for counted in recount(batcher, batches, counting, on_run):
+            async for counted in recount(batcher, batches, counting, on_run, ALONE):
                 progress(counted.served)
         counting.check()
     except (DomainError, BundleError) as err:
@@ -163,22 +164,30 @@ class Counting:
 
 
 async def recount(
-    batcher: Batcher, batches: AsyncIterator[Batch], counting: Counting, on_run: OnRun = lambda images: None
+    batcher: Batcher,
+    batches: AsyncIterator[Batch],
+    counting: Counting,
+    on_run: OnRun = lambda images: None,
+    alone: int = 0,
 ) -> AsyncIterator[Counted]:
     """The count on a validation split, after each of its batches.
 
     Args:
         batches: of as many images as claims are counted in.
         counting: what they are added to.
+        alone: how many images of the first batch are also run one by one.
 
     Raises:
-        Refused: an output is not finite.
+        Refused: an output is not finite, or images are answered otherwise alone.
         DomainError: as `Batcher.submit`.
     """
     async for batch in batches:
         on_run(len(batch.images))
         outputs = Outputs(*await batcher.submit(batch.images))
         check_outputs(outputs, len(batch.images), counting.manifest)
+        if alone:
+            await check_alone(batcher, batch.images[:alone], outputs, on_run)
+            alone = 0
         counting.add(batch, outputs)
         yield counting.counted
 

@@ -275,6 +275,13 @@ def calibrated(**changes: Any) -> dict[str, Any]:
     return {"temperature": 1.25, "error_before": 0.1, "error_after": 0.01, "coverages": [coverage, more]}
 
 
+@pytest.mark.parametrize("temperature", [0, -1, 1e308, float("inf"), float("nan")])
+def test_a_temperature_that_nobody_fits_is_refused(temperature: float) -> None:
+    """Scores without it would be infinite, and no figure could be counted again."""
+    with pytest.raises(InvalidBundle, match=r"calibration\.temperature"):
+        read_manifest(edited("calibration", calibrated() | {"temperature": temperature}))
+
+
 def test_calibration_is_read_back() -> None:
     """What is promised, and what was kept of it, says the same after it was written and read."""
     manifest = read_manifest(edited("calibration", calibrated()))

@@ -101,6 +101,31 @@ def microsoft_graph() -> bytes:
     return content
 
 
+def mixing_graph() -> bytes:
+    """As the right one, unless an image comes alone: then its scores are those of the opposite."""
+    model = onnx.load_from_string(tiny_graph())
+    graph = model.graph
+    for name, values in (
+        ("one", np.array([1])),
+        ("turned", np.array([-1], np.float32)),
+        ("kept", np.array([1], np.float32)),
+    ):
+        graph.initializer.append(numpy_helper.from_array(values, name))
+    graph.node[2].output[0] = "scores"
+    for place, node in enumerate(
+        (
+            helper.make_node("Shape", ["images"], ["size"], start=0, end=1),
+            helper.make_node("Equal", ["size", "one"], ["alone"]),
+            helper.make_node("Where", ["alone", "turned", "kept"], ["sign"]),
+            helper.make_node("Mul", ["scores", "sign"], ["logits"]),
+        )
+    ):
+        graph.node.insert(3 + place, node)
+    content: bytes = model.SerializeToString()
+    onnx.checker.check_model(model, full_check=True)
+    return content
+
+
 def treacherous_graph() -> bytes:
     """As the right one, but NaN to an image whose last pixel is white, which no validation image has."""
     model = onnx.load_from_string(tiny_graph())

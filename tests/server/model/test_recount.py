@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.support.tiny import ROTATED, microsoft_graph, publish_tiny, tiny_graph
+from tests.support.tiny import ROTATED, microsoft_graph, mixing_graph, publish_tiny, tiny_graph
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.manifest import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
@@ -34,13 +34,14 @@ async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batc
 
 
 async def test_every_run_is_announced_with_its_images(tmp_path: Path) -> None:
-    """Who waits for them may wait in proportion: warming up, the largest first, measuring, then the recount."""
+    """Who waits for them may wait in proportion: warming up, the largest first, measuring, then the recount, in which
+    eight images are also run alone."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
     runs: list[int] = []
 
     await verify(bundle, settings(max_batch_size=64), 1, on_run=runs.append)
 
-    assert runs == [64, 1, 1, 256, 44]
+    assert runs == [64, 1, 1, 256, *[1] * 8, 44]
 
 
 async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
@@ -114,6 +115,14 @@ async def test_a_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(inputs="pictures"))
 
     with pytest.raises(Refused, match="model.onnx has inputs and outputs"):
+        await verify(bundle, settings(), 1)
+
+
+async def test_a_graph_that_mixes_the_images_of_a_batch_is_refused(tmp_path: Path) -> None:
+    """Its answers to full batches are the claimed ones, and callers who send one image would get others."""
+    bundle = publish_tiny(ModelsFolder(tmp_path), graph=mixing_graph())
+
+    with pytest.raises(Refused, match=r"8 of 8 images have other probabilities alone than in a batch of 256"):
         await verify(bundle, settings(), 1)
 
 
