@@ -4,7 +4,7 @@ A table of another name counts where it names files of the folder and their labe
 its header calls a column as labels are called. Reads the tables, and no image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +126,8 @@ def _tables_that_list(folder: Path) -> list[FoundList]:
     disk = FilesOnDisk(folder) if tables else None
     if disk is None or not disk.present:
         return []
-    surely = _in_class_folders(disk)
+    in_classes = _in_class_folders(disk)
+    surely = len(in_classes) == len(disk.present)
     found: list[FoundList] = []
     unclear: list[str] = []
     for path in tables[:MOST_TABLES]:
@@ -141,19 +142,27 @@ def _tables_that_list(folder: Path) -> list[FoundList]:
             found.append(one)
     if unclear and not found and not surely:
         raise SourceError(f"{unclear[0]}; if it holds pixels, pass its own path")
-    return found
+    return found if not in_classes or any(_names_files(one, in_classes) for one in found) else []
 
 
-def _names_files(found: FoundList) -> bool:
-    files = (row[found.columns.file] for _, row in found.rows[:SAMPLE] if len(row) == found.columns.count)
+def _names_files(found: FoundList, among: Set[str] = frozenset()) -> bool:
+    """
+    Args:
+        among: files of which it must name one; none: any of the folder.
+    """
+    rows = found.rows if among else found.rows[:SAMPLE]
+    files = [row[found.columns.file] for _, row in rows if len(row) == found.columns.count]
+    if among:
+        return any(found.disk.find(file, split_in(found.path.stem))[0] in among for file in files)
     return count_found(found.disk, files) > 0
 
 
-def _in_class_folders(disk: FilesOnDisk) -> bool:
-    """Whether all images lie in two or more folders, those of splits aside."""
-    paths = [file.split("/") for file in disk.present]
-    inner = [path[1:] if is_split(path[0]) else path for path in paths]
-    return all(len(path) > 1 for path in inner) and len({path[0] for path in inner}) > 1
+def _in_class_folders(disk: FilesOnDisk) -> frozenset[str]:
+    """The images that lie in two or more folders, those of splits aside."""
+    paths = {file: file.split("/") for file in disk.present}
+    inner = {file: path[1:] if is_split(path[0]) else path for file, path in paths.items()}
+    nested = frozenset(file for file, path in inner.items() if len(path) > 1)
+    return nested if len({inner[file][0] for file in nested}) > 1 else frozenset()
 
 
 def _called_labels(folder: Path) -> Path | None:

@@ -10,19 +10,17 @@ from pathlib import Path
 from vouch.sources.errors import SourceError
 from vouch.sources.folder_rules import AS_IT_IS, FolderRules
 from vouch.sources.image_kinds import SUFFIXES
-from vouch.sources.label_pattern import labels_in, suggestion
-from vouch.sources.left_out import LeftOut, are_few, some
+from vouch.sources.label_pattern import labels_in
+from vouch.sources.layout_errors import EXPECTED, check_no_contents, no_class, no_label
+from vouch.sources.left_out import LeftOut, Reason, are_few, some
 from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, same_split, split_in, splits_of
 from vouch.sources.walk import Walk
 
-EXPECTED = "a folder for each class (LABEL/*.png), or these in a folder for each split (train/LABEL/*.png)"
 WITHOUT_LABELS = {
     *("pred", "seg_pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "unsup", "unknown"),
     *("images", "image", "imgs", "all"),
 }
 """Folders beside splits, or in a test split, whose images are left out."""
-ARRAYS = {".npz", ".csv", ".tsv", ".zip"}
-"""Files that are data by themselves."""
 MOST_LOOKED_AT = 20
 """Folders that may be the classes that were meant."""
 DEEPEST = 8
@@ -69,12 +67,13 @@ def list_files(folder: Path, rules: FolderRules = AS_IT_IS) -> Listing:
     if not words:
         part = _read_part(walk, folder, folders, images, rules)
         if not part.classes:
-            raise _no_class(part, walk, rules)
+            raise no_class(part.folder, part.flat, _left_out_names(walk), rules)
+        check_no_contents(part.folder, list(part.classes), rules)
         _leave_out(walk, part.flat)
         return Listing({"all": part.files}, LeftOut.of(walk.left_out))
     _leave_out(walk, [folder / name for name in images])
     parts = {word: _read_split(walk, folder / name, rules) for word, name in words.items()}
-    _check_others(walk, folder, next(iter(words)), [name for name in folders if name not in words.values()])
+    _check_others(walk, folder, list(words.values()), [name for name in folders if name not in words.values()])
     labelled = _labelled(walk, folder, parts, rules)
     splits = splits_of(labelled, str(folder))
     files = {split: labelled[word].files for word, split in splits.items()}
@@ -93,7 +92,7 @@ def split_folders(folder: Path) -> dict[SplitName, Path]:
     folders, _ = walk.entries(folder)
     names = _split_names(folders, AS_IT_IS)
     if names:
-        _check_others(walk, folder, names[0], [name for name in folders if name not in names])
+        _check_others(walk, folder, names, [name for name in folders if name not in names])
     return {split: folder / name for name, split in splits_of(names, str(folder)).items()}
 
 
@@ -170,7 +169,11 @@ def _read_part(walk: Walk, path: Path, folders: Sequence[str], images: Sequence[
     if rules.label_from:
         part.flat += [one for paths in below.values() for one in paths]
         return _labelled_by_names(walk, part, rules.label_from)
-    part.classes = {label: paths for label, paths in below.items() if paths}
+    for label, paths in below.items():
+        if len(folders) > 2 and _is_copy(path / label, paths, folders):
+            _leave_out(walk, paths, "copy")
+        elif paths:
+            part.classes[label] = paths
     return part
 
 
@@ -202,12 +205,19 @@ def _labelled_by_names(walk: Walk, part: _Part, pattern: str) -> _Part:
     if not found.classes:
         return part
     if not are_few(len(without), len(part.flat)):
-        raise _no_label(pattern, part.folder, without, len(part.flat))
+        raise no_label(pattern, part.folder, without, len(part.flat))
     _leave_out(walk, without)
     return found
 
 
-def _check_others(walk: Walk, folder: Path, split: str, others: Sequence[str]) -> None:
+def _is_copy(folder: Path, images: Sequence[Path], beside: Sequence[str]) -> bool:
+    """Whether a folder holds again the folders that it lies among, as archives that were unpacked twice do."""
+    depth = len(folder.parts)
+    inside = {path.parts[depth] for path in images if len(path.parts) > depth + 1}
+    return bool(inside) and inside >= set(beside) - {folder.name}
+
+
+def _check_others(walk: Walk, folder: Path, splits: Sequence[str], others: Sequence[str]) -> None:
     """What is beside the folders of splits: without an image, or without labels.
 
     Raises:
@@ -216,9 +226,12 @@ def _check_others(walk: Walk, folder: Path, split: str, others: Sequence[str]) -
     for name in others:
         inner = folder / name
         images = [inner / path for path in walk.images_below(inner)] if walk.enter(inner) else []
+        if _is_copy(inner, images, splits):
+            _leave_out(walk, images, "copy")
+            continue
         if images and name.lower() not in WITHOUT_LABELS:
             raise SourceError(
-                f"{folder} holds {split}, a split, beside {some(others)}; expected either splits or classes: move "
+                f"{folder} holds {splits[0]}, a split, beside {some(others)}; expected either splits or classes: move "
                 "the others away, or pass --no-splits if all of them are classes"
             )
         _leave_out(walk, images)
@@ -238,7 +251,7 @@ def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: Folde
             labelled.pop(name, None)
             _leave_out(walk, [path for path, _ in part.files])
         elif part.flat and not part.classes:
-            raise _no_class(part, walk, rules)
+            raise no_class(part.folder, part.flat, _left_out_names(walk), rules)
         _leave_out(walk, part.flat)
     if not labelled:
         raise SourceError(f"{folder} holds no image in {some(list(parts))}; expected {EXPECTED}")
@@ -252,32 +265,10 @@ def _has_no_labels(part: _Part, fitted: _Part, rules: FolderRules) -> bool:
     return len(part.classes) < 2 and all(is_split(label) or label.lower() in WITHOUT_LABELS for label in part.classes)
 
 
-def _leave_out(walk: Walk, images: Sequence[Path]) -> None:
+def _leave_out(walk: Walk, images: Sequence[Path], reason: Reason = "unlabelled") -> None:
     for path in images:
-        walk.leave_out("unlabelled", path)
+        walk.leave_out(reason, path)
 
 
-def _no_class(part: _Part, walk: Walk, rules: FolderRules) -> SourceError:
-    if rules.label_from and part.flat:
-        return _no_label(rules.label_from, part.folder, part.flat, len(part.flat))
-    names = [path.name for path in part.flat] or [name for found in walk.left_out.values() for name in found]
-    hint = suggestion(names) if part.flat else ""
-    tables = [part.folder / name for name in names if Path(name).suffix.lower() in ARRAYS]
-    if tables and not part.flat:
-        raise SourceError(
-            f"{part.folder} holds {some([path.name for path in tables])} and no image; pass the path of the file that "
-            f"is meant, such as {min(tables, key=lambda path: is_test(split_in(path.stem)))}"
-        )
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return SourceError(
-        f"{part.folder} holds {', '.join(names[:3]) or 'nothing'}{more} and no folder of a class's images; expected "
-        f"{EXPECTED}, a labels.csv, or --label-from where names say labels" + (f": {hint}" if hint else "")
-    )
-
-
-def _no_label(pattern: str, folder: Path, without: Sequence[Path], total: int) -> SourceError:
-    return SourceError(
-        f"--label-from {pattern} finds no label in {len(without):,} of the {total:,} images in {folder} "
-        f"({some([path.name for path in without])}); expected one with a group that is the label, looked for in the "
-        "file's name, or in its path from there on if it has a slash"
-    )
+def _left_out_names(walk: Walk) -> list[str]:
+    return [name for found in walk.left_out.values() for name in found]

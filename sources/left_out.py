@@ -10,6 +10,7 @@ Reason = Literal[
     "broken",
     "unlabelled",
     "unlisted",
+    "copy",
     "other_kind",
     "missing",
     "other_file",
@@ -22,6 +23,7 @@ SAID: dict[Reason, tuple[str, str]] = {
     "broken": ("image that cannot be read", "images that cannot be read"),
     "unlabelled": ("image without a label", "images without a label"),
     "unlisted": ("image that no list names", "images that no list names"),
+    "copy": ("image in a copy of the folders beside it", "images in a copy of the folders beside it"),
     "other_kind": ("image of a kind that is not read", "images of kinds that are not read"),
     "missing": ("file that a list names and that is not there", "files that a list names and that are not there"),
     "other_file": ("file that is no image", "files that are no images"),
@@ -31,7 +33,7 @@ SAID: dict[Reason, tuple[str, str]] = {
     "linked_again": ("link to a folder that is read already", "links to folders that are read already"),
 }
 """One of them, and several."""
-IMAGES: tuple[Reason, ...] = ("broken", "unlabelled", "unlisted", "other_kind")
+IMAGES: tuple[Reason, ...] = ("broken", "unlabelled", "unlisted", "copy", "other_kind")
 """Reasons for which an image that is there is not read."""
 KEPT, NAMED = 20, 3
 """Names that are kept, and that a sentence has."""

@@ -188,6 +188,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
         (["train/a/1.png", "val/a/1.png", "dev/a/1.png"], "dev and val both mean validation; expected one name"),
         (["train/a/1.png", "fit/a/1.png"], "fit and train both mean fit"),
         (["trainA/1.png", "trainB/1.png", "testA/1.png"], "trainA and trainB, whose .* say train, .* pass --no-splits"),
+        (["images/1.png", "Masks/1.png"], "holds Masks, images, which say what files are .*; --classes if"),
         (["pets_train/1.png", "pets_test/1.png"], "pets_train holds 1.png and no folder of a class's images"),
         (["test.csv", "train.csv"], r"holds test\.csv, train\.csv and no image; pass the path .*/train\.csv$"),
     ],
@@ -225,3 +226,19 @@ def test_classes_may_have_the_same_word_of_a_split_in_their_names(tmp_path: Path
     put(tmp_path, "freight_train/1.png", "steam_train/1.png")
 
     assert {label for _, label in list_files(tmp_path).files["all"]} == {"freight_train", "steam_train"}
+
+
+@pytest.mark.parametrize(
+    "files", [("train/a/1.png", "val/a/1.png"), ("a/1.png", "b/1.png"), ("train/a/1.png", "train/b/1.png")]
+)
+def test_a_copy_of_the_folders_beside_it_is_left_out(tmp_path: Path, files: tuple[str, str]) -> None:
+    """As of archives that were unpacked into themselves: it is no class and no error, and is counted."""
+    head = "train/" if files[1].startswith("train") else ""
+    put(tmp_path, *files, *(f"{head}pets/{file.removeprefix(head)}" for file in files))
+
+    listing = list_files(tmp_path)
+
+    assert sorted(path.relative_to(tmp_path).as_posix() for part in listing.files.values() for path, _ in part) == [
+        *files
+    ]
+    assert counts(listing) == {"copy": 2}

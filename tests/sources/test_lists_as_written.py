@@ -354,3 +354,14 @@ def test_lines_of_a_test_split_without_labels_are_left_out(tmp_path: Path) -> No
 
     assert (listed.task, list(listed.files)) == ("single_label", ["fit"])
     assert listed.left_out.by_reason["unlabelled"].names == ("c.png",)
+
+
+def test_a_list_of_other_images_than_those_in_class_folders_is_none(tmp_path: Path) -> None:
+    """A sample submission gives made-up labels to the images of a test; the folders are the labels."""
+    files = ["train/cat/1.png", "train/dog/1.png", "test/t1.png", "test/t2.png"]
+    folder = put(tmp_path, {"sample_submission.csv": "file,species\nt1.png,dog\nt2.png,dog\n"}, files)
+
+    listed = list_image_folder(folder)
+
+    assert labels_of(folder, listed, "fit") == {"train/cat/1.png": ("cat",), "train/dog/1.png": ("dog",)}
+    assert listed.left_out.by_reason["unlabelled"].count == 2
