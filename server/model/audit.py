@@ -18,6 +18,7 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
     threads, inline = verified.plan.threads, verified.plan.inline_images
     created = bundle.manifest.created.isoformat(" ", "seconds")
     return [
+        *([] if _in_place(verified) else [("place", _misplaced(verified))]),
         ("claim", str(bundle.manifest.claim.accuracy)),
         ("recounted", str(verified.served)),
         ("answers", _answers(verified)),
@@ -45,6 +46,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "recount": verified.recount.model_dump(),
         "signed_by": bundle.signed_by or None,
         "signature_there": _is_signed(verified),
+        "in_place": _in_place(verified),
         "plan": verified.plan.model_dump(),
         "caveats": [asdict(caveat) for caveat in against],
         "provenance": {
@@ -79,6 +81,17 @@ def _signature(verified: Verified) -> str:
     if _is_signed(verified):
         return f"not checked: {SIGNATURE} is there; --require-signature KEY checks it"
     return "none: anybody who could write to the folder may have made this bundle"
+
+
+def _misplaced(verified: Verified) -> str:
+    path, manifest = verified.bundle.path, verified.bundle.manifest
+    return f"{path}, where a server refuses it: its place is {manifest.name}/{manifest.version}"
+
+
+def _in_place(verified: Verified) -> bool:
+    """Whether it lies where name and version say, as a server asks of it."""
+    path, manifest = verified.bundle.path.absolute(), verified.bundle.manifest
+    return (path.parent.name, path.name) == (manifest.name, str(manifest.version))
 
 
 def _is_signed(verified: Verified) -> bool:

@@ -90,6 +90,7 @@ async def verify(
     except BundleError as err:
         raise Incomplete(str(err)) from err
     try:
+        bundle.read_fit_digests()  # or callers who count would find out
         session, plan = load_and_plan(bundle, settings, cores, on_run)
     except BundleError as err:
         raise Refused(str(err)) from err

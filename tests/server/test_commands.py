@@ -40,6 +40,16 @@ def test_an_auditor_sees_all_on_one_screen(bundle: Bundle, capsys: pytest.Captur
     assert len(lines) <= 24
 
 
+def test_a_bundle_in_the_place_of_another_version_is_shown_as_such(
+    bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything in it holds, but it was copied under another number."""
+    other = bundle.path.rename(bundle.path.with_name("7"))
+
+    assert main(["verify", str(other)]) == 0
+    assert f"place      {other}, where a server refuses it: its place is tiny/1" in capsys.readouterr().out
+
+
 def test_a_signature_is_shown_by_its_key(bundle: Bundle, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Seen without being asked for, and checked; a key that has not signed is an error with exit code 1."""
     other = key.with_name("other")

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.support.tiny import ROTATED, microsoft_graph, mixing_graph, publish_tiny, tiny_graph
+from tests.support.tiny import ROTATED, microsoft_graph, mixing_graph, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.manifest import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
@@ -107,6 +107,15 @@ async def test_answers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=model.SerializeToString())
 
     with pytest.raises(Refused, match="hold values that are not finite"):
+        await verify(bundle, settings(), 1)
+
+
+async def test_digests_of_fit_images_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever counts right answers with a server would else be warned of nothing, for as long as it is served."""
+    monkeypatch.setattr("tests.support.tiny.pack_fit_digests", lambda *_: b"no digests")
+    bundle = publish_tiny(ModelsFolder(tmp_path), fit=tiny_images(3)[0])
+
+    with pytest.raises(Refused, match=r"^fit-digests\.bin has 10 bytes; expected 16 and then 8"):
         await verify(bundle, settings(), 1)
 
 
