@@ -71,14 +71,14 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
         SourceError: lines that cannot be understood, files that are missing, or no line at all: all of them in one
             message.
     """
-    listed = LabelledFiles(notes=[how_taken(found.names)] if found.names else [])
+    listed = LabelledFiles()
     wrong: list[str] = []
     used: dict[Path, set[str]] = {}
     for split, one in found.lists.items():
         gone_through = _go_through(one, splits=split == "all" and one.columns.split is not None)
         wrong += _complaints(one, gone_through)
         listed.notes += _how_read(one, gone_through)
-        entries, unlabelled = _without_unlabelled(gone_through.entries)
+        entries, unlabelled = _without_unlabelled(gone_through.entries, _is_test_list(found, split))
         listed.left_out += LeftOut.of({"unlabelled": [_from(folder, one, entry.file) for entry in unlabelled]})
         labels_of, repeats, not_one = _joined(one.path, entries)
         listed.not_one = listed.not_one or not_one
@@ -94,6 +94,8 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
             part.append((one.disk.folder / file, labels))
     if wrong:
         raise SourceError("; ".join(wrong))
+    if names := {name: split for name, split in found.names.items() if split in listed.splits}:
+        listed.notes.insert(0, how_taken(names))
     listed.left_out += _left_out(folder, found, used)
     listed.warnings += _not_taken(found)
     return listed
@@ -130,8 +132,20 @@ def _go_through(one: FoundList, splits: bool) -> _List:
     return result
 
 
-def _without_unlabelled(entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
-    """The entries, and apart from them those of a test split without a label, beside a split that has some."""
+def _is_test_list(found: FoundLists, split: SplitName) -> bool:
+    """Whether a list is that of a test split beside one that is trained on."""
+    names = (name for name, meant in found.names.items() if meant == split)
+    return "fit" in found.lists and any(is_test(split_in(Path(name).stem)) for name in names)
+
+
+def _without_unlabelled(entries: list[_Entry], test: bool) -> tuple[list[_Entry], list[_Entry]]:
+    """The entries, and apart from them those of a test split without a label, beside a split that has some.
+
+    Args:
+        test: whether all are of a test split.
+    """
+    if test and not any(entry.labels for entry in entries):
+        return [], entries
     labelled = {entry.split for entry in entries if entry.labels}
     aside = {entry.split for entry in entries if is_test(entry.split)} - labelled if labelled else set()
     return [one for one in entries if one.split not in aside], [one for one in entries if one.split in aside]

@@ -348,12 +348,20 @@ def test_a_name_that_two_splits_have_is_that_of_its_own(tmp_path: Path, lists: d
     assert listed.left_out.by_reason["unlisted"].names == ("test/1.png", "test/2.png")
 
 
-def test_lines_of_a_test_split_without_labels_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"labels.csv": "file,label,split\na.png,cat,train\nb.png,dog,train\nc.png,,test\n"},
+        {"train.csv": "file,label\na.png,cat\nb.png,dog\n", "test.csv": "file,label\nc.png,\n"},
+    ],
+)
+def test_lines_of_a_test_split_without_labels_are_left_out(tmp_path: Path, lists: dict[str, str]) -> None:
     """They do not make the others' labels several; they are counted."""
-    listed = list_image_folder(put(tmp_path, "file,label,split\na.png,cat,train\nb.png,dog,train\nc.png,,test\n"))
+    listed = list_image_folder(put(tmp_path, lists))
 
     assert (listed.task, list(listed.files)) == ("single_label", ["fit"])
     assert listed.left_out.by_reason["unlabelled"].names == ("c.png",)
+    assert any(note in ("splits: train as fit", "splits: train.csv as fit") for note in listed.notes)
 
 
 def test_a_list_of_other_images_than_those_in_class_folders_is_none(tmp_path: Path) -> None:
