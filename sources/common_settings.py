@@ -36,7 +36,7 @@ def differing_sizes(sizes: set[tuple[int, int]]) -> str:
     """
     found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
     more = ", ..." if len(sizes) > 3 else ""
-    side = min(max(size) for size in sizes)
+    side = sorted(map(max, sizes))[len(sizes) // 2]  # a stray one of 1 x 1 says nothing of the others
     across = any((width, height) in sizes for height, width in sizes if height != width)
     turned = "; some are as high as others are wide: turn them, or make all of them square" if across else ""
     return (

@@ -49,6 +49,11 @@ class _Part:
     """Images beside them."""
 
     @property
+    def paths(self) -> list[Path]:
+        """The images that have a class."""
+        return [path for path, _ in self.files]
+
+    @property
     def files(self) -> list[tuple[Path, str]]:
         return [(path, label) for label, paths in self.classes.items() for path in paths]
 
@@ -249,13 +254,19 @@ def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: Folde
         part = parts[name]
         if fitted and is_test(name) and _has_no_labels(part, fitted[0], rules):
             labelled.pop(name, None)
-            _leave_out(walk, [path for path, _ in part.files])
-        elif part.flat and not part.classes:
-            raise no_class(part.folder, part.flat, _left_out_names(walk), rules)
+            _leave_out(walk, part.paths)
+        elif (not part.classes or _is_without(part, fitted, rules)) and (images := part.flat + part.paths):
+            raise no_class(part.folder, images, _left_out_names(walk), rules)
         _leave_out(walk, part.flat)
     if not labelled:
         raise SourceError(f"{folder} holds no image in {some(list(parts))}; expected {EXPECTED}")
     return labelled
+
+
+def _is_without(part: _Part, fitted: Sequence[_Part], rules: FolderRules) -> bool:
+    """Whether another split than that which is trained on has a folder called images, say, in place of its classes."""
+    others = [one for one in fitted if one is not part]
+    return bool(others) and not rules.label_from and _has_no_labels(part, others[0], rules)
 
 
 def _has_no_labels(part: _Part, fitted: _Part, rules: FolderRules) -> bool:

@@ -97,7 +97,7 @@ def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     save(tmp_path / "a" / "1.png", size=(4, 3))
     save(tmp_path / "b" / "1.png", size=(5, 3))
 
-    with pytest.raises(SourceError, match=r"differ in size \(4x3, 5x3\); pass --size HxW for all, such as --size 4"):
+    with pytest.raises(SourceError, match=r"differ in size \(4x3, 5x3\); pass --size HxW for all, such as --size 5"):
         read(tmp_path)
 
     assert read(tmp_path, Wanted(size=(2, 2))).splits["all"].images.shape == (2, 2, 2)

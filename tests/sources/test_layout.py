@@ -176,6 +176,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
         ),
         (["train/1.png", "test/1.png"], "train holds 1.png and no folder of a class's images"),
         (["train/a/1.png", "val/1.png"], "val holds 1.png and no folder of a class's images"),
+        (["train/a/1.png", "train/b/1.png", "val/images/1.png"], "val holds 1.png and no folder of a class's images"),
         (["train/", "test/"], "holds no image in test, train; expected"),
         (
             ["a/1.png", "b/1.heic", "b/2.heic"],

@@ -91,7 +91,10 @@ def make_splits(
         _check_classes(source, equal, "fit", parts["fit"].labels, at_least=kept + 1)
         parts["fit"], parts["validation"] = _divide(parts["fit"], validation_share, kept, random)
     if missing := [name for name in ("fit", "validation") if name not in parts]:
-        raise TrainError(f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}")
+        raise TrainError(
+            f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}. Call what is "
+            "to be trained on train; or give images without splits, which Vouch makes"
+        )
     if "tune" not in parts:
         _check_classes(source, equal, "fit", parts["fit"].labels, at_least=2)
         parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, 1, random)
