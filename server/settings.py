@@ -179,7 +179,7 @@ class ServeSettings(RuntimeSettings):
 
 
 class VerifySettings(RuntimeSettings):
-    """Recount a bundle's claim offline, as the server would before serving it: hashes, graph, accuracy."""
+    """Recount a bundle's claim offline, as the server would before serving it: hashes, graph, every answer."""
 
     bundle: Annotated[Path, Flag("BUNDLE", positional=True)]
     """The bundle's folder, such as models/digits/1."""
