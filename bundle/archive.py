@@ -16,7 +16,7 @@ ENTRY, LOCAL = struct.Struct("<4s4x2H4x3I3H8xI"), struct.Struct("<4s2x2H4x3I2H")
 """Of a member: in the list, and before its content."""
 ENCRYPTED, BEHIND = 1, 8
 """Flags: the content is encrypted; its sizes come behind it, and not before."""
-STORED, DEFLATED = 0, 8
+STORED = 0
 UNSAID = 0xFFFFFFFF
 """In place of a number of over 32 bits, which comes in the field ZIP_64 then."""
 ZIP_64 = 1

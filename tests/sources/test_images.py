@@ -5,22 +5,18 @@ from threading import Event
 import numpy as np
 import pytest
 
+from tests.support.stored_images import PLACES, VALUES, images_in
 from vouch.sources.image_file import ImageFile
 from vouch.sources.images import Images, batch_rows, batches, rows_in_turn, rows_of
 
-VALUES = np.random.default_rng(0).integers(0, 256, (10, 4, 3), dtype=np.uint8)
 ROW = 12
 """Bytes."""
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=PLACES)
 def images(request: pytest.FixtureRequest, tmp_path: Path) -> Images:
     """The same images, in both places where they may be."""
-    if request.param == "memory":
-        return VALUES
-    file = ImageFile(VALUES.shape, str(tmp_path))
-    file[:] = VALUES
-    return file
+    return images_in(request.param, tmp_path)
 
 
 @pytest.mark.parametrize(

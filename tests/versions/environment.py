@@ -63,14 +63,8 @@ class Environment:
         for name in ("client", "server", "trainer", "bundle", "cli", "protos", "sources"):
             (self.work / f"{name}.py").write_text("raise ImportError('a user's own file was taken for ours')\n")
         _run([sys.executable, "-m", "venv", str(folder / "venv")], folder)
-        install = [
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-compile",
-            "--constraint",
-            str(self._constraints),
-        ]
+        quiet = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+        install = ["install", *quiet, "--constraint", str(self._constraints)]
         self.python("-m", "pip", *install, self._wanted, within_s=INSTALL_WITHIN_S)
         return self
 

@@ -1,25 +1,18 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from vouch.sources.image_file import ImageFile
+from tests.support.stored_images import PLACES, VALUES, images_in
 from vouch.sources.images import Images
 from vouch.trainer.learn import pixels as pixels_module
 from vouch.trainer.learn.pixels import Pixels
 
-VALUES = np.random.default_rng(0).integers(0, 256, (10, 4, 3), dtype=np.uint8)
 
-
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=PLACES)
 def images(request: pytest.FixtureRequest, tmp_path: Path) -> Images:
     """The same images, in both places where they may be."""
-    if request.param == "memory":
-        return VALUES
-    file = ImageFile(VALUES.shape, str(tmp_path))
-    file[:] = VALUES
-    return file
+    return images_in(request.param, tmp_path)
 
 
 def test_the_images_of_a_step_are_those_at_its_rows(images: Images) -> None:
