@@ -93,7 +93,10 @@ TRAINER = {
         *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
-    "learn/backbone": ("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
+    "learn/backbone": (
+        *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
+        *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
+    ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
     "report": (
