@@ -90,8 +90,8 @@ TRAINER = {
     "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
-        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
+        *("one_thread", "temperature", "device", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),

@@ -58,7 +58,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
     checkpoint = open_checkpoint(settings, recipe, before, processes, {"report": recorder})
-    with telling_how_to_go_on(checkpoint, recipe.epochs):
+    with telling_how_to_go_on(checkpoint):
         fitted = fit_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
         if not processes.leads:
             return None
