@@ -93,8 +93,11 @@ TRAINER = {
         *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
-    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
+    "judge": (
+        *("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("kernel", "curve", "doubtful", "hindsight"),
+    ),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
     "report": (
         *(
             "wording",
@@ -109,7 +112,7 @@ TRAINER = {
             "outcome",
             "story",
         ),
-        *("figures", "measured", "learned", "page"),
+        *("advice", "next_steps", "figures", "measured", "learned", "page"),
     ),
     "compare": ("differing_settings", "right_answers", "compare", "comparison"),
 }

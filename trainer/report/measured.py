@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 
 from vouch.bundle.label_sets import enough_for
-from vouch.bundle.multi_label import decide
 from vouch.trainer.report.figures import curves_figure, rate_figure, reliability_figure
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.gallery import choose_images
+from vouch.trainer.report.next_steps import scores_of
 from vouch.trainer.report.outcome import (
     ClassScore,
     Pair,
-    class_scores,
-    label_scores,
     pairs_of,
     reliability,
     worst_mistakes,
@@ -41,17 +39,13 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
     """What the template needs for the practitioner's half, the gallery aside."""
     labels, probabilities, names = run.splits.validation.labels, run.exam.probabilities, run.splits.classes
     mistakes = worst_mistakes(labels, probabilities, run.exam.thresholds)
-    if run.exam.thresholds:
-        scores = label_scores(labels, decide(probabilities, run.exam.thresholds))
-    else:
-        scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
     certainty = reliability(labels, probabilities)
     return {
         **_curves(run, recorder),
         "confusion": None if run.several else _confusion(run),
         "mistakes": _mistakes(run, mistakes[:MISTAKES]),
         "mistakes_in_all": len(mistakes),
-        "classes": _classes(scores, names),
+        "classes": _classes(scores_of(run), names),
         "classes_in_all": len(names),
         "too_few": ", ".join(
             f"{one.promised:.0%}"
