@@ -13,8 +13,8 @@ from vouch.trainer.splits.split import Splits
 
 RIGHT_ENOUGH = 0.8
 """Share of right answers below which a judge may not doubt a label."""
-HEAD = "a head on the same features that has not learned them"
-PIXELS = "kernel ridge regression on the pixels, which has learned all others"
+HEAD = "a linear head on the same features"
+PIXELS = "kernel ridge regression on the pixels"
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Hindsight:
     sure: int = 0
     """Those of which the contradiction is sure."""
     judge: str | None = None
-    """Who answered the images of fit, in words; None: nobody could."""
+    """What answered each image of fit after learning from others, in words; None: nothing could."""
     reason: str | None = None
-    """Why nobody could."""
+    """Why nothing could."""
     curve: Curve | None = None
 
 

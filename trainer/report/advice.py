@@ -53,6 +53,8 @@ class Ability:
     bigger: str | None
     """What would be a bigger model, in words; None where there is none."""
     curve: Curve | None
+    judge: str | None = None
+    """Whose curve it is, in words."""
 
 
 def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
@@ -106,23 +108,36 @@ def images_or_model(ability: Ability) -> str:
     """Whether more images or a bigger model would help more."""
     new, curve = ability.on_new, ability.curve
     bigger = f"a bigger model ({ability.bigger})" if ability.bigger else "another model"
+    if curve and curve.right[-1] > new.high:
+        return (
+            f"{bigger[0].upper()}{bigger[1:]} would help: the same images allow {share(curve.right[-1], 1)} right "
+            f"answers to new ones, by {ability.judge}"
+        )
     if new.accuracy >= ENOUGH and not (curve and curve.rises):
         return f"Neither more images nor a bigger model has much left to gain: {share(new.accuracy)} are right"
     if curve:
         before, now = (share(right, 1) for right in curve.right[-2:])
-        tried = f"from {count(curve.images[-2])} images {before} right, from {count(curve.images[-1])} images {now}"
+        tried = (
+            f"from {count(curve.images[-2])} images {before} right, from {count(curve.images[-1])} images {now}, tried "
+            f"with {ability.judge}"
+        )
         if curve.rises:
             return f"More images would help: {tried}"
         return f"The last half of the images brought no clear gain ({tried}); {bigger} may help more than more of them"
-    if ability.on_fit is None:
+    return _by_the_gap(ability.on_fit, new, bigger)
+
+
+def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
+    """What the images that were learned from say, where nothing else was tried."""
+    if on_fit is None:
         return "Whether more images or a bigger model would help was not tried: it would cost more than this training"
-    if ability.on_fit > new.accuracy + GAP:
+    if on_fit > new.accuracy + GAP:
         return (
             f"More images are likelier to help than a bigger model: of those that were learned from "
-            f"{share(ability.on_fit, 1)} are right, of new ones {share(new.accuracy, 1)}"
+            f"{share(on_fit, 1)} are right, of new ones {share(new.accuracy, 1)}"
         )
     return (
-        f"The model is hardly better on the images that it has learned from ({share(ability.on_fit, 1)} right) than on "
+        f"The model is hardly better on the images that it has learned from ({share(on_fit, 1)} right) than on "
         f"new ones ({share(new.accuracy, 1)}), so {bigger} is likelier to help than more images"
     )
 

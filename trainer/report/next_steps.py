@@ -55,7 +55,9 @@ def next_steps(run: Run) -> NextSteps:
         more_images(found, "label" if run.several else "class"),
         labels_to_look_at(Contradicted(seen.sure, seen.contradicted, first, seen.reason)),
         images_or_model(
-            Ability(None if isnan(kept.fit_accuracy) else kept.fit_accuracy, run.claim, bigger(run), seen.curve)
+            Ability(
+                None if isnan(kept.fit_accuracy) else kept.fit_accuracy, run.claim, bigger(run), seen.curve, seen.judge
+            )
         ),
     )
 
