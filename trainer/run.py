@@ -76,7 +76,9 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
         seen = hindsight(splits, exam)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights, seen)
-        pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
+        pixels = PixelSettings.of(
+            splits.validation.images.shape[1:], settings.bits, settings.decoding.ground, settings.decoding.fit
+        )
         report = report_html(run, recorder)
         doubts = {LABEL_ERRORS: label_errors(run)} if run.hindsight.doubts else {}
         with finishing():  # a version that is there is told of
