@@ -107,7 +107,7 @@ class Classifier(nn.Module):
         """
         super().__init__()
         self.task = task
-        outputs = 1 if classes == 2 and task == "single_label" else classes
+        outputs = outputs_for(classes, task)
         channels = image_shape[2] if len(image_shape) == 3 else 1
         self.network = network(kind, image_shape, outputs, width)
         self.mean: Tensor
@@ -151,10 +151,17 @@ class Classifier(nn.Module):
 
     def scores(self, x: Tensor) -> Tensor:
         """Logits for normalised pixels, shape (N, K)."""
-        logits: Tensor = self.network(x)
-        if logits.shape[1] == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return logits
+        found: Tensor = self.network(x)
+        return self.as_scores(found)
+
+    def as_scores(self, logits: Tensor) -> Tensor:
+        """The network's outputs as one score a class: a single one stands beside 0."""
+        return torch.cat([torch.zeros_like(logits), logits], dim=1) if self.one_output else logits
+
+    @property
+    def one_output(self) -> bool:
+        """Whether two classes are told apart by one number."""
+        return self.task == "single_label" and self.classes == 2
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What scores of shape (N, K) say: over all classes 1 together, or for each of several labels 0 to 1."""
