@@ -92,9 +92,10 @@ TRAINER = {
     "learn": (
         *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
+        *("regression", "penalty", "folds", "frozen", "head"),
     ),
     "learn/backbone": ("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
-    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+    "judge": ("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
     "report": (
         *(

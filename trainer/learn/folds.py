@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from vouch.sources.images import Images
 from vouch.trainer.splits.digests import digests_of
 from vouch.trainer.splits.near_duplicates import Hashed, near_duplicates
-from vouch.sources.images import Images
 
 
 def folds_of(labels: np.ndarray, groups: np.ndarray, most: int, seed: int) -> np.ndarray:

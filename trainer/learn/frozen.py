@@ -43,6 +43,12 @@ class FrozenClassifier(Classifier):
         self.made = Made(backbone, threads)
 
     @property
+    def head(self) -> Linear:
+        """The layer that learns."""
+        assert isinstance(self.network, Linear)
+        return self.network
+
+    @property
     def backbone(self) -> Backbone:
         """What makes the features."""
         return self.made.backbone
@@ -60,6 +66,11 @@ class FrozenClassifier(Classifier):
         spread = made.double().std(dim=0, unbiased=False)
         self.mean.copy_(made.double().mean(dim=0))
         self.scale.copy_(spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt())
+
+    @torch.no_grad()
+    def scores_of(self, examples: Examples) -> Tensor:
+        """The scores of a split, shape (N, K)."""
+        return self.scores(self.scaled(torch.from_numpy(self.features_of(examples))))
 
     def normalised(self, images: Tensor) -> Tensor:
         """Raw pixels as the layer takes them: scaled features, float32, shape (N, D)."""

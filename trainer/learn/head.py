@@ -23,7 +23,7 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.losses import Criterion, measured, right_answers
 from vouch.trainer.learn.penalty import Chosen, chosen_penalty, default_penalty
 from vouch.trainer.learn.processes import ALONE, Processes
-from vouch.trainer.learn.regression import Axes, Iteration, Layer, Wanted, fitted_layer
+from vouch.trainer.learn.regression import Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
@@ -39,7 +39,7 @@ def fit_head(
     recipe: Recipe,
     processes: Processes = ALONE,
     on_step: Callable[[Step], None] = lambda step: None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,  # noqa: ARG001  # features are not kept yet
 ) -> Fitted:
     """Gives the classifier's layer the weights that its features and labels lead to; arguments as `loop.fit`.
 
@@ -63,15 +63,15 @@ class _HeadFit:
         self.model, self.recipe, self.fit, self.tune = model, recipe, splits.fit, splits.tune
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
-        mirrored = [False, True] if _mirrors(recipe) else [False]
+        mirrored = [False, True]
         made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in mirrored]))
         model.see_features(made)
         self.x = model.scaled(made)
         self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
         self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
         self.axes = Axes.of(self.x.double())
-        self.z = self.axes.along(self.x.double())
-        self.wanted = wanted_of(self.labels, len(splits.classes), recipe)
+        wanted = wanted_of(self.labels, len(splits.classes), recipe).times(len(mirrored))
+        self.problem = Problem(self.axes.along(self.x.double()), wanted, self.axes.variances)
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
         chosen, folds = self._chosen()
@@ -87,10 +87,9 @@ class _HeadFit:
             on_step(Step(len(epochs) - 1, iteration.length, iteration.loss, epochs[-1]))
             seen, began = self._right(), time.perf_counter()
 
-        network, penalty = self.model.network, chosen.penalty if chosen else default_penalty(self.axes.variances)
-        start = Layer(self.axes.weights_along(network.weight.detach().double().T), network.bias.detach().double())
-        wanted = self.wanted.times(len(self.z) // len(self.labels))
-        fitted_layer(self.z, wanted, self.axes.variances, penalty, start, TOLERANCE, told)
+        head, penalty = self.model.head, chosen.penalty if chosen else default_penalty(self.axes.variances)
+        start = Layer(self.axes.weights_along(head.weight.detach().double().T), head.bias.detach().double())
+        fitted_layer(self.problem, penalty, start, TOLERANCE, told)
         self.model.eval()
         facts = HeadFacts(penalty=penalty, folds=folds, **(self._found(chosen.logits) if chosen else {}))
         return Fitted(
@@ -109,13 +108,12 @@ class _HeadFit:
         folds = int(fold.max()) + 1
         if folds < 2:
             return None, 0
-        return chosen_penalty(self.z, self.wanted, self.axes.variances, torch.from_numpy(fold), self.recipe.seed), folds
+        return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed), folds
 
     def _take(self, layer: Layer) -> None:
-        network = self.model.network
         with torch.no_grad():
-            network.weight.copy_(self.axes.back(layer.weights).T)
-            network.bias.copy_(layer.bias)
+            self.model.head.weight.copy_(self.axes.back(layer.weights).T)
+            self.model.head.bias.copy_(layer.bias)
 
     @torch.no_grad()
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
@@ -160,7 +158,3 @@ def wanted_of(labels: Tensor, classes: int, recipe: Recipe) -> Wanted:
     else:
         counts = torch.where(labels, weights, 1.0) if several else weights[labels][:, None]
     return Wanted(smooth, counts, together=not several and classes > 2)
-
-
-def _mirrors(recipe: Recipe) -> bool:
-    return True

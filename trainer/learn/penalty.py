@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vouch.trainer.learn.regression import Layer, Wanted, fitted_layer
+from vouch.trainer.learn.regression import Layer, Problem, fitted_layer
 
-FIRST, LEAST, MOST = -3.0, -7.0, 1.0
+FIRST, LEAST, MOST = -3.0, -6.0, 1.0
 """Powers of ten of the penalty, as a share of the variance of all features together: where the search begins and
 ends. EfficientNet's features were best answered from between -3.5 and -4.5."""
 STEP = 0.5
+WORTH = 1e-3
+"""What a weaker penalty has to gain an image: where all is answered right, boldness alone would grow without end."""
 TOLERANCE = 1e-4
 """Of a fold's fit: losses that are compared differ by more."""
 MAX_WORK = 4e8
@@ -37,23 +39,20 @@ def default_penalty(variances: Tensor) -> float:
     return float(10**FIRST * variances.sum())
 
 
-def chosen_penalty(z: Tensor, wanted: Wanted, variances: Tensor, fold: Tensor, seed: int) -> Chosen:
+def chosen_penalty(problem: Problem, fold: Tensor, seed: int) -> Chosen:
     """The penalty with the smallest cross-validated loss.
 
     Args:
-        z: features along the axes, float64, shape (V x N, R): V versions of every image, of which the first N rows,
-            the images as they are, are answered.
-        wanted: for the N images.
+        problem: of N images and V versions of each, in V x N rows; the first N, the images as they are, are answered.
         fold: int64, shape (N,): 0 to F - 1, F at least 2.
         seed: which images are drawn where they are too many.
     """
-    folds = _Folds(z, wanted, variances, fold, seed)
-    power = FIRST
-    best = folds.at(power)
+    folds = _Folds(problem, fold, seed)
+    best, power = folds.at(FIRST), FIRST
     for direction in (-STEP, STEP):
         while LEAST <= power + direction <= MOST:
             found = folds.at(power + direction)
-            if found.loss >= best.loss:
+            if found.loss >= best.loss - (WORTH if direction < 0 else 0):
                 break
             best, power = found, power + direction
         if power != FIRST:
@@ -64,35 +63,27 @@ def chosen_penalty(z: Tensor, wanted: Wanted, variances: Tensor, fold: Tensor, s
 class _Folds:
     """A head for each fold, fitted to the images of the others."""
 
-    def __init__(self, z: Tensor, wanted: Wanted, variances: Tensor, fold: Tensor, seed: int) -> None:
-        count, outputs = wanted.truth.shape
-        drawn = torch.ones(count, dtype=torch.bool)
-        most = max(1, int(MAX_WORK // (z.shape[1] * outputs)))
-        if most < count:
-            drawn[torch.randperm(count, generator=torch.Generator().manual_seed(seed))[most:]] = False
-        self._z, self._wanted, self._variances = z, wanted, variances
+    def __init__(self, problem: Problem, fold: Tensor, seed: int) -> None:
+        self._all, self._count = problem, len(fold)
+        width, outputs = problem.z.shape[1], problem.wanted.truth.shape[1]
+        drawn = torch.ones(self._count, dtype=torch.bool)
+        most = max(1, int(MAX_WORK // (width * outputs)))
+        drawn[torch.randperm(self._count, generator=torch.Generator().manual_seed(seed))[most:]] = False
         self._held = [torch.nonzero(fold == number)[:, 0] for number in range(int(fold.max()) + 1)]
         self._others = [torch.nonzero((fold != number) & drawn)[:, 0] for number in range(len(self._held))]
-        nothing = Layer(z.new_zeros(z.shape[1], outputs), z.new_zeros(outputs))
+        nothing = Layer(problem.z.new_zeros(width, outputs), problem.z.new_zeros(outputs))
         self._layers = [nothing] * len(self._held)
 
     def at(self, power: float) -> Chosen:
         """Every image answered at this penalty."""
-        count = len(self._wanted.truth)
-        penalty = float(10**power * self._variances.sum())
-        logits = torch.zeros_like(self._wanted.truth)
+        whole = self._all
+        penalty = float(10**power * whole.variances.sum())
+        logits = torch.zeros_like(whole.wanted.truth[: self._count])
         for number, (held, others) in enumerate(zip(self._held, self._others, strict=True)):
-            rows = torch.cat([others + version * count for version in range(len(self._z) // count)])
-            wanted = self._wanted.of(others).times(len(self._z) // count)
+            rows = torch.cat([others + first for first in range(0, len(whole.z), self._count)])
+            part = Problem(whole.z[rows], whole.wanted.of(rows), whole.variances)
             # Of fewer images each counts more in the mean, so the penalty has to as well.
-            layer = fitted_layer(
-                self._z[rows],
-                wanted,
-                self._variances,
-                penalty * count / len(others),
-                self._layers[number],
-                TOLERANCE,
-            )
-            self._layers[number] = layer
-            logits[held] = layer(self._z[held])
-        return Chosen(penalty, self._wanted.mean_loss(logits), logits)
+            more = self._count / len(others)
+            self._layers[number] = fitted_layer(part, penalty * more, self._layers[number], TOLERANCE)
+            logits[held] = self._layers[number](whole.z[held])
+        return Chosen(penalty, whole.wanted.of(torch.arange(self._count)).mean_loss(logits), logits)

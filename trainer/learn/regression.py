@@ -136,10 +136,19 @@ class Iteration:
     """The share of the proposed step that was gone."""
 
 
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Features, and what is to be said of them."""
+
+    z: Tensor
+    """Features along the axes, float64, shape (N, R)."""
+    wanted: Wanted
+    variances: Tensor
+    """Of the axes, shape (R,); they only decide how fast it goes."""
+
+
 def fitted_layer(
-    z: Tensor,
-    wanted: Wanted,
-    variances: Tensor,
+    problem: Problem,
     penalty: float,
     start: Layer,
     tolerance: float,
@@ -148,15 +157,16 @@ def fitted_layer(
     """The layer with the smallest mean loss and penalty.
 
     Args:
-        z: features along the axes, float64, shape (N, R).
-        variances: of the axes, shape (R,); they only decide how fast it goes.
         penalty: of half the squared weights.
         start: where it begins.
         tolerance: of loss and penalty: an iteration that lowers them by a smaller share is the last.
         told: of each iteration.
     """
+    z, wanted = problem.z, problem.wanted
     bend = 1 / wanted.truth.shape[1] if wanted.together else 0.25
-    stretch = torch.cat([(bend * variances + penalty).sqrt(), torch.tensor([bend**0.5], dtype=z.dtype)])[:, None]
+    stretch = torch.cat([(bend * problem.variances + penalty).sqrt(), torch.tensor([bend**0.5], dtype=z.dtype)])[
+        :, None
+    ]
 
     def layer(place: Tensor) -> Layer:
         found = place / stretch
