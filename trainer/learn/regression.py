@@ -147,6 +147,34 @@ class Problem:
     """Of the axes, shape (R,); they only decide how fast it goes."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Stretched:
+    """A problem whose weights and bias lie below each other, multiplied so that the loss bends alike everywhere."""
+
+    problem: Problem
+    penalty: float
+    by: Tensor
+    """Shape (R + 1, 1)."""
+
+    @classmethod
+    def of(cls, problem: Problem, penalty: float) -> "_Stretched":
+        bend = 1 / problem.wanted.truth.shape[1] if problem.wanted.together else 0.25
+        bends = torch.cat([bend * problem.variances + penalty, problem.variances.new_tensor([bend])])
+        return cls(problem, penalty, bends.sqrt()[:, None])
+
+    def layer(self, place: Tensor) -> Layer:
+        found = place / self.by
+        return Layer(found[:-1], found[-1])
+
+    def error(self, place: Tensor) -> tuple[float, float, Tensor]:
+        """Loss and penalty, the loss alone, and the slope of both together."""
+        at, penalty = self.layer(place), self.penalty
+        loss, for_weights, for_bias = self.problem.wanted.loss_and_slope(self.problem.z, at)
+        slope = torch.cat([for_weights + penalty * at.weights, (for_bias + BIAS_PENALTY * at.bias)[None]])
+        more = penalty * at.weights.square().sum() + BIAS_PENALTY * at.bias.square().sum()
+        return loss + float(more) / 2, loss, slope / self.by
+
+
 def fitted_layer(
     problem: Problem,
     penalty: float,
@@ -162,32 +190,16 @@ def fitted_layer(
         tolerance: of loss and penalty: an iteration that lowers them by a smaller share is the last.
         told: of each iteration.
     """
-    z, wanted = problem.z, problem.wanted
-    bend = 1 / wanted.truth.shape[1] if wanted.together else 0.25
-    stretch = torch.cat([(bend * problem.variances + penalty).sqrt(), torch.tensor([bend**0.5], dtype=z.dtype)])[
-        :, None
-    ]
-
-    def layer(place: Tensor) -> Layer:
-        found = place / stretch
-        return Layer(found[:-1], found[-1])
-
-    def error(place: Tensor) -> tuple[float, float, Tensor]:
-        at = layer(place)
-        loss, for_weights, for_bias = wanted.loss_and_slope(z, at)
-        slope = torch.cat([for_weights + penalty * at.weights, (for_bias + BIAS_PENALTY * at.bias)[None]])
-        more = penalty * at.weights.square().sum() + BIAS_PENALTY * at.bias.square().sum()
-        return loss + float(more) / 2, loss, slope / stretch
-
-    place = torch.cat([start.weights, start.bias[None]]) * stretch
-    now, loss, slope = error(place)
+    stretched = _Stretched.of(problem, penalty)
+    place = torch.cat([start.weights, start.bias[None]]) * stretched.by
+    now, loss, slope = stretched.error(place)
     gone: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=MEMORY)
     for _ in range(MAX_ITERATIONS):
         way = _newton_step(slope, gone)
         downhill, length = float((way * slope).sum()), 1.0
         for _ in range(TRIES):
             there = place + length * way
-            then, loss_there, slope_there = error(there)
+            then, loss_there, slope_there = stretched.error(there)
             if then <= now + ENOUGH * length * downhill:
                 break
             length /= 2
@@ -196,11 +208,11 @@ def fitted_layer(
         moved, turned = there - place, slope_there - slope
         if (bent := float((moved * turned).sum())) > 0:
             gone.append((moved, turned, bent))
-        told(Iteration(layer(there), loss, length))
+        told(Iteration(stretched.layer(there), loss, length))
         lowered, now, place, loss, slope = now - then, then, there, loss_there, slope_there
         if lowered <= tolerance * now:
             break
-    return layer(place)
+    return stretched.layer(place)
 
 
 def _newton_step(slope: Tensor, gone: "deque[tuple[Tensor, Tensor, float]]") -> Tensor:
