@@ -90,13 +90,16 @@ TRAINER = {
     "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
-        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
+        *("one_thread", "temperature", "device", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
         *("regression", "penalty", "folds", "frozen", "head"),
     ),
     "learn/backbone": ("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
-    "judge": ("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
+    "judge": (
+        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("kernel", "curve", "doubtful", "hindsight"),
+    ),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
     "report": (
         *(
             "wording",
@@ -111,7 +114,7 @@ TRAINER = {
             "outcome",
             "story",
         ),
-        *("figures", "measured", "learned", "page"),
+        *("advice", "next_steps", "figures", "measured", "learned", "page"),
     ),
     "compare": ("differing_settings", "right_answers", "compare", "comparison"),
 }
