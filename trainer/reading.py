@@ -7,6 +7,8 @@ from vouch.sources.examples import Source
 from vouch.sources.load import load
 from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.summary import Summary
+from vouch.sources.survey import Survey
+from vouch.sources.wanted import Wanted
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.limits import check_survey
 from vouch.trainer.settings import TrainSettings
@@ -44,11 +46,16 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> Splits
 
 def _read(settings: TrainSettings, processes: Processes) -> Source:
     """What is there, with the classes that were asked for, and what is odd about it."""
+
+    def decide(survey: Survey) -> Wanted:
+        check_survey(settings, survey.as_wanted(settings.decoding), processes)
+        return settings.decoding
+
     source = load(
         settings.data,
         settings.decoding,
         settings.task,
-        lambda survey: check_survey(settings, survey, processes),
+        decide,
         settings.folder_rules,
     )
     if settings.chosen_classes:

@@ -6,47 +6,50 @@ from typing import Any
 import numpy as np
 
 from vouch.bundle.label_sets import enough_for
-from vouch.bundle.multi_label import decide
-from vouch.trainer.report.figures import curves_figure, rate_figure, reliability_figure
+from vouch.trainer.report.figures import curves_figure, learning_figure, rate_figure, reliability_figure
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.gallery import choose_images
+from vouch.trainer.report.next_steps import labels_of, next_steps, scores_of
 from vouch.trainer.report.outcome import (
     ClassScore,
     Pair,
-    class_scores,
-    label_scores,
     pairs_of,
     reliability,
     worst_mistakes,
 )
-from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, shown_size
+from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, is_photograph, shown_size
 from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.report.wording import short
 
 WHOLE_MATRIX = 20
 """Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""
 PAIRS = 10
 GALLERY_PAIRS = 40
 MISTAKES = 12
+DOUBTS = 24
 LISTED_CLASSES = 60
 PLOTTED_EPOCHS = 400
 HEAT_SIDE = 100
+WINDOW, PHOTO_WINDOW = 56, 88
+"""CSS pixels of an image behind a cell of the confusion matrix; of a photograph."""
+MAX_NAME = 200
+"""Characters of a file's path."""
 
 
 def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
     """What the template needs for the practitioner's half, the gallery aside."""
     labels, probabilities, names = run.splits.validation.labels, run.exam.probabilities, run.splits.classes
     mistakes = worst_mistakes(labels, probabilities, run.exam.thresholds)
-    if run.exam.thresholds:
-        scores = label_scores(labels, decide(probabilities, run.exam.thresholds))
-    else:
-        scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
     certainty = reliability(labels, probabilities)
     return {
         **_curves(run, recorder),
         "confusion": None if run.several else _confusion(run),
         "mistakes": _mistakes(run, mistakes[:MISTAKES]),
         "mistakes_in_all": len(mistakes),
-        "classes": _classes(scores, names),
+        "doubts": _doubts(run),
+        "next_steps": next_steps(run).sentences,
+        "learning_figure": _learning(run),
+        "classes": _classes(scores_of(run), names),
         "classes_in_all": len(names),
         "too_few": ", ".join(
             f"{one.promised:.0%}"
@@ -79,7 +82,13 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     place, called = {row: number for number, row in enumerate(rows)}, run.splits.validation.names
     data = {
         f"{truth},{answer}": [
-            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4), called[row]]
+            [
+                place[row],
+                row,
+                round(float(shares[row, truth]), 4),
+                round(float(shares[row, answer]), 4),
+                short(called[row], MAX_NAME),
+            ]
             for row in some
         ]
         for (truth, answer), some in chosen.items()
@@ -87,7 +96,9 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     used = {k: names[k] for cell in chosen for k in cell}
     return {
         "sheet": sheet,
-        "window": shown_size(images.shape[1], images.shape[2], 56),
+        "window": shown_size(
+            images.shape[1], images.shape[2], PHOTO_WINDOW if is_photograph(images.shape[1:]) else WINDOW
+        ),
         "data": {"cells": data, "columns": sheet.columns, "rows": sheet.rows, "names": used},
     }
 
@@ -179,12 +190,38 @@ def _mistakes(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
         found.append(
             {
                 "image": image_tile(run.splits.validation.images[row], f"validation image {row}", 84),
-                "name": run.splits.validation.names[row],
+                "name": short(run.splits.validation.names[row], MAX_NAME),
                 "truth": ", ".join(names[k] for k in truth) or "none",
                 "bars": [{"name": names[k], "share": float(shares[k]), "true": k in truth} for k in listed],
             }
         )
     return found
+
+
+def _doubts(run: Run) -> list[dict[str, Any]]:
+    """The labels that are most surely contradicted, with their images."""
+    found = []
+    for doubt in run.hindsight.doubts[:DOUBTS]:
+        part = run.splits.by_name[doubt.part]
+        given, answer = labels_of(run, doubt)
+        found.append(
+            {
+                "image": image_tile(part.images[doubt.row], f"{doubt.part} image {doubt.row}", 84),
+                "name": short(part.names[doubt.row], MAX_NAME),
+                "given": given,
+                "bars": [
+                    {"name": answer, "share": doubt.probability, "true": False},
+                    {"name": given, "share": doubt.given, "true": True},
+                ],
+                "sure": doubt.sure,
+            }
+        )
+    return found
+
+
+def _learning(run: Run) -> str | None:
+    curve = run.hindsight.curve
+    return learning_figure("learning", curve.images, curve.right) if curve else None
 
 
 def _classes(scores: list[ClassScore], names: tuple[str, ...]) -> list[dict[str, Any]]:
