@@ -124,6 +124,10 @@ def measure(model: Classifier, images: Pixels, labels: Tensor) -> Measured:
     Args:
         labels: as `Criterion` takes them.
     """
-    logits = logits_of(model, images)
+    return measured(logits_of(model, images), labels)
+
+
+def measured(logits: Tensor, labels: Tensor) -> Measured:
+    """What these scores are worth; arguments as `Criterion` takes them."""
     loss = Criterion()(logits, labels).item()
-    return Measured(loss, calibrated_loss(logits, labels), right_answers(logits, labels) / len(images))
+    return Measured(loss, calibrated_loss(logits, labels), right_answers(logits, labels) / len(labels))
