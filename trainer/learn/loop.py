@@ -190,7 +190,8 @@ class _Fit:
 
     def _chooses(self) -> bool:
         """Whether this epoch may be the best. Few tune images do not tell the epochs apart: then chance would choose an
-        early one, of weights that a high rate has left in disorder."""
+        early one, of weights that a high rate has left in disorder.
+        """
         late = self.steps.schedule.progress(self._made()) > LATE
         return late or len(self.tune[0]) >= FEW_TUNE
 

@@ -16,7 +16,7 @@ from vouch.trainer.learn.effort import ENOUGH_STEPS, FEWEST_STEPS, WORK, Schedul
 def test_a_small_set_is_gone_through_more_often(
     count: int, batch_size: int, multiply_adds: int, expected: tuple[int, int]
 ) -> None:
-    """Until there were enough steps, or as many as the work allows, or a few at least; many images as the recipe says."""
+    """Until there were enough steps, or as many as the work allows, or a few at least; many as the recipe says."""
     epochs, passes = rounds_for(count, batch_size, 7, multiply_adds)
 
     assert (epochs, passes) == expected
