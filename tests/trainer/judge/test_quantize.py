@@ -188,8 +188,8 @@ def with_relu6(graph: bytes) -> bytes:
     (node,) = [node for node in model.graph.node if node.op_type == "Relu"]
     node.op_type = "Clip"
     node.input.extend(["low", "high"])
-    bounds = {"low": 0.0, "high": 6.0}
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.array(at, np.float32), name) for name, at in bounds.items())
+    for name, at in (("low", 0.0), ("high", 6.0)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(at, np.float32), name))
     return model.SerializeToString()
 
 
