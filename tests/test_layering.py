@@ -101,10 +101,10 @@ TRAINER = {
         *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
-        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings", "serving_cost"),
         *("kernel", "curve", "doubtful", "hindsight"),
     ),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
     "report": (
         *(
             "wording",
