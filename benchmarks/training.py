@@ -45,7 +45,7 @@ class Contender:
 
 CONTENDERS = (
     Contender("cnn", ("--model", "cnn"), 5, 0.9965),
-    Contender("cnn, --recipe best", ("--model", "cnn", "--recipe", "best"), 3, 0.9980, 300),
+    Contender("cnn, --preset best", ("--preset", "best"), 3, 0.9980, 300),
     Contender("linear", ("--model", "linear"), 3, 0.925, 5),
     Contender("mlp", ("--model", "mlp"), 3, 0.985, 20),
     Contender("cnn, 3 against 7", ("--model", "cnn", "--classes", "3,7"), 1, 0.99),
@@ -94,7 +94,7 @@ def digits() -> int:
         for seed in range(DIGITS_SEEDS):
             words = ("--data", "digits", "--model", "cnn", "--device", "cpu", "--models", models)
             result = run_vouch("train", *words, "--seed", str(seed))
-            splits = read_splits(TrainSettings(data="digits", seed=seed))
+            splits, _ = read_splits(TrainSettings(data="digits", seed=seed))
             machine_right = support_vectors_right(splits.fit, splits.validation)
             runs.append({key: result[key] for key in ("correct", "total", "accuracy", "seconds")})
             runs[-1] |= {"seed": seed, "svm_correct": machine_right}

@@ -29,6 +29,26 @@ class Survey:
         return cls(source.name, source.classes, source.task, sizes, shape)
 
     @property
+    def headers(self) -> None:
+        """What headers of files tell; not known yet."""
+        return None
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.shape[0], self.shape[1]
+
+    @property
+    def one_size(self) -> bool:
+        """Whether all images came with the same height and width."""
+        return True
+
+    @property
+    def colour(self) -> bool:
+        """Whether any image came in colour."""
+        return len(self.shape) == 3 and self.shape[2] >= 3
+
+    @property
     def images(self) -> int:
         """Of all splits together."""
         return sum(self.sizes.values())

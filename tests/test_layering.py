@@ -87,10 +87,23 @@ SERVER_ARROWS = {
 }
 """Package of the server -> the packages that it may import."""
 TRAINER = {
-    "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
+    "": (
+        "errors",
+        "kinds",
+        "recipe_settings",
+        "settings",
+        "choosing",
+        "limits",
+        "reading",
+        "fitting",
+        "resuming",
+        "like",
+        "job",
+        "run",
+    ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "recipes", "demand", "device", "processes", "pixels"),
+        *("one_thread", "temperature", "augment", "networks", "presets", "demand", "device", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
@@ -99,7 +112,7 @@ TRAINER = {
         *("wording", "series", "pictures", "gallery", "looks", "opposite", "finished", "recorder", "outcome", "story"),
         *("figures", "measured", "learned", "page"),
     ),
-    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
+    "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {

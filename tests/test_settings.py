@@ -8,6 +8,7 @@ import pytest
 
 from vouch import commands
 from vouch.cli.explained import sentences
+from vouch.cli.flags import is_switch
 from vouch.cli.programs import COMMANDS
 from vouch.cli.settings import CommandSettings, flag_name, parse
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
@@ -31,7 +32,7 @@ NEEDED = {"sign": ["b", "--key", "k"], "compare": ["one", "two"], "verify": ["on
 WITH_ALL = {"evaluate": ["--data", "digits"]}
 """Words beside which every flag of a command means something."""
 FIELDS = [(command, name) for command, settings in SETTINGS.items() for name in settings.model_fields]
-BOOLEANS = [(command, name) for command, name in FIELDS if SETTINGS[command].model_fields[name].annotation is bool]
+BOOLEANS = [(command, name) for command, name in FIELDS if is_switch(SETTINGS[command].model_fields[name])]
 
 
 def wrong_value(command: str, name: str) -> str:
