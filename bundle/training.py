@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from vouch.bundle.backbone import BackboneFacts, HeadFacts
 from vouch.bundle.part import Part, Sha256
 
 MAX_EPOCHS, MAX_SETTINGS, MAX_LIBRARIES, MAX_FLAGS = 100_000, 200, 200, 64
@@ -179,6 +180,10 @@ class Training(Part):
     """The settings that decide the result, by their names, as asked for: 0 epochs leave it to the recipe."""
     recipe: Recipe | None = None
     """What was fitted by; None in older bundles whose recipe is not one of today's."""
+    backbone: BackboneFacts | None = None
+    """None: the network was fitted from scratch, or by a version that knew nothing else."""
+    head: HeadFacts | None = None
+    """Where there is a backbone whose features were not fitted: how its head was."""
     circumstances: Circumstances = Circumstances()
     history: History = History()
     seed: int

@@ -17,10 +17,10 @@ from vouch.client.images import UnusableFile, read_file
 from vouch.client.labelled import PIXELS, Labelled
 from vouch.client.messages import Evaluation, ModelVersion, Predictions
 from vouch.client.streaming import Asked, FitImages, Streams
-from vouch.sources.decoding import broken_files
 from vouch.sources.errors import SourceError
 from vouch.sources.images import Images, batches
 from vouch.sources.left_out import LeftOut, are_few
+from vouch.sources.whole_folder import broken_files
 
 MESSAGE_BYTES = 4 << 20
 """A message has no more of pixels, if it has more than one image: what gRPC servers take unless told otherwise."""

@@ -1,24 +1,26 @@
 """What all images of a folder become, from what they hold and what is wanted. Reads nothing."""
 
-from pathlib import Path
+from collections.abc import Collection
 
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.pixels import Content
 from vouch.sources.errors import SourceError
+from vouch.sources.headers import Headers
 from vouch.sources.wanted import Wanted
 
 
-def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> PixelSettings:
-    """What images that hold these become.
+def common_settings(folder: object, headers: Headers, wanted: Wanted) -> PixelSettings:
+    """What images with these headers become.
+
+    Args:
+        folder: what a message calls them all.
 
     Raises:
         SourceError: they differ in size and none is given.
     """
-    sizes = {(content.height, content.width) for content in contents}
-    if wanted.size is None and len(sizes) > 1:
-        raise SourceError(f"the images in {folder} {differing_sizes(sizes)}")
-    height, width = wanted.size or next(iter(sizes))
-    channels = wanted.channels or (3 if any(content.colour for content in contents) else 1)
+    if wanted.size is None and not headers.one_size:
+        raise SourceError(f"the images in {folder} {differing_sizes(headers.sizes)}")
+    height, width = wanted.size or next(iter(headers.sizes))
+    channels = wanted.channels or (3 if headers.colour else 1)
     return PixelSettings(
         height=height,
         width=width,
@@ -28,7 +30,7 @@ def common_settings(folder: Path, contents: set[Content], wanted: Wanted) -> Pix
     )
 
 
-def differing_sizes(sizes: set[tuple[int, int]]) -> str:
+def differing_sizes(sizes: Collection[tuple[int, int]]) -> str:
     """That they differ, and what can be done about it.
 
     Args:

@@ -36,7 +36,8 @@ class EqualFiles:
             return None
         joined, labels = np.concatenate(origins), np.concatenate([part.labels for part in parts])
         shape = parts[0].images.shape[1:]
-        return cls(source.classes, joined, labels, _share_pixels(joined), source.file_sizes, shape)
+        sizes = frozenset(source.headers.sizes) if source.headers else frozenset()
+        return cls(source.classes, joined, labels, _share_pixels(joined), sizes, shape)
 
     def sentence(self) -> str:
         """What happened to how many files of which classes, and why; empty where it happened to none."""

@@ -8,6 +8,7 @@ import numpy as np
 from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
+from vouch.sources.headers import Headers
 from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.names import Names
@@ -65,8 +66,8 @@ class Source:
     """What is odd about the files, a sentence each."""
     notes: tuple[str, ...] = ()
     """How labels were taken, a sentence each."""
-    file_sizes: frozenset[tuple[int, int]] = frozenset()
-    """Heights and widths of the image files; none of images from arrays."""
+    headers: Headers | None = None
+    """What those of the image files tell; None: the images come from arrays."""
     left_out: LeftOut = ALL_READ
     """What is among the files and was not read."""
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.sources.decoding import ReadImages, read_images
+from vouch.sources.common_settings import common_settings
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.finding_lists import FoundLists, find_lists
 from vouch.sources.folder_rules import AS_IT_IS, FolderRules
+from vouch.sources.headers import Headers
 from vouch.sources.images import rows_of
 from vouch.sources.label_lists import read_lists
 from vouch.sources.labels import make_multi_label_source, make_source, one_label_alone, ordered_classes
@@ -20,8 +21,9 @@ from vouch.sources.layout import list_files
 from vouch.sources.left_out import ALL_READ, LeftOut, check_strict
 from vouch.sources.names import Names
 from vouch.sources.split_names import SplitName
-from vouch.sources.survey import Check, Survey, no_check
+from vouch.sources.survey import Decide, Survey
 from vouch.sources.wanted import NOTHING, Wanted
+from vouch.sources.whole_folder import ReadImages, read_images
 
 
 @dataclass(frozen=True)
@@ -75,27 +77,30 @@ def read_image_folder(
     listed: ListedFiles,
     wanted: Wanted = NOTHING,
     exactly: PixelSettings | None = None,
-    check: Check = no_check,
+    decide: Decide | None = None,
 ) -> Source:
     """The source that these files are.
 
     Args:
         wanted: what the images become, as far as it is asked for.
         exactly: what the images become, instead of what suits them all.
-        check: told what is known before any image is decoded; may raise.
+        decide: what the images become, from what is known before they are decoded, instead of what is wanted.
 
     Raises:
-        SourceError: as `read_images` and `check`.
+        SourceError: as `read_images` and `decide`; or files that differ in size where none is given.
     """
     files = listed.files
     classes = ordered_classes(name, (label for part in files.values() for _, labels in part for label in labels))
     sizes = {split: len(part) for split, part in files.items()}
 
-    def check_all(settings: PixelSettings) -> None:
-        check(Survey(name, classes, listed.task, sizes, settings.shape))
+    def settings_for(headers: Headers) -> PixelSettings:
+        if exactly:
+            return exactly
+        decided = decide(Survey(name, classes, listed.task, sizes, headers.shape, headers)) if decide else wanted
+        return common_settings(listed.folder, headers, decided)
 
     paths = [path for part in files.values() for path, _ in part]
-    read = read_images(listed.folder, paths, wanted, exactly, check=check_all)
+    read = read_images(listed.folder, paths, settings_for, wanted.memory)
     files = {split: [one for one in part if one[0] not in read.broken] for split, part in files.items()}
     source = _source_of(name, replace(listed, files=files), read)
     broken = [f"{path.relative_to(listed.folder)}: {reason}" for path, reason in sorted(read.broken.items())]
@@ -104,7 +109,7 @@ def read_image_folder(
         source,
         warnings=listed.warnings + left_out.warnings(),
         notes=listed.notes + left_out.notes(),
-        file_sizes=read.sizes,
+        headers=read.headers,
         left_out=left_out,
     )
 

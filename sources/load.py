@@ -21,7 +21,7 @@ from vouch.sources.labels import one_class, one_label_alone, ordered_classes
 from vouch.sources.layout import of_one_class
 from vouch.sources.left_out import check_strict
 from vouch.sources.mnist import load_mnist
-from vouch.sources.survey import Check, Survey, no_check
+from vouch.sources.survey import Decide, Survey
 from vouch.sources.tables import read_csv
 from vouch.sources.text_tables import SUFFIXES as TABLES
 from vouch.sources.wanted import NOTHING, Layout, Wanted
@@ -40,7 +40,7 @@ def load(
     spec: str,
     wanted: Wanted = NOTHING,
     task: Task | None = None,
-    check: Check = no_check,
+    decide: Decide | None = None,
     rules: FolderRules = AS_IT_IS,
 ) -> Source:
     """The labelled images that a `--data` argument names.
@@ -51,14 +51,15 @@ def load(
             channels too; bits are for folders of images alone, the layout for .npz and .csv files; the ground is that
             of a transparent image wherever one is met, so it means something beside any source.
         task: how labels are taken; None: as they are.
-        check: told what is known as soon as it is, for files of images before any is decoded; may raise.
+        decide: what files of images become, from what is known before any is decoded; None: what is wanted. Arrays
+            stay as they are.
         rules: how a folder of images is read, as far as it is said.
 
     Raises:
         SourceError: there is no such source, it cannot be read, something is wanted that means nothing there, or the
             labels cannot be taken so; or something is left out though that is not allowed.
     """
-    return _speaking(spec, lambda: _taken(_load(spec, wanted, task, check, rules), task))
+    return _speaking(spec, lambda: _taken(_load(spec, wanted, task, decide, rules), task))
 
 
 def look(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> None:
@@ -164,13 +165,14 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
         raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
 
 
-def _load(spec: str, wanted: Wanted, task: Task | None, check: Check, rules: FolderRules) -> Source:
+def _load(spec: str, wanted: Wanted, task: Task | None, decide: Decide | None, rules: FolderRules) -> Source:
     if listed := list_files(spec, task, rules):
         check_layout(spec, wanted.layout)
-        source = read_image_folder(spec, listed, wanted, check=check)
+        source = read_image_folder(spec, listed, wanted, decide=decide)
     else:
         source = _reader(spec, Path(spec), wanted, task)()
-        check(Survey.of(source))
+        if decide:
+            decide(Survey.of(source))
     if rules.strict:
         check_strict(spec, source.left_out)
     return source

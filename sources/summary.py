@@ -52,7 +52,7 @@ class Summary:
             unlabelled=bare,
             shape=parts[0].images.shape[1:],
             values=_extremes([part.images for part in parts]),
-            file_sizes=tuple(sorted(source.file_sizes)),
+            file_sizes=tuple(sorted(source.headers.sizes) if source.headers else ()),
             deep=_deep([part.origins for part in parts if part.origins is not None]),
             left_out=source.left_out,
         )

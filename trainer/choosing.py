@@ -59,7 +59,7 @@ def choose(settings: TrainSettings, survey: Survey) -> Chosen:
     looks = Looks(survey.sides, survey.colour, fit_images(settings, survey), _from_scratch(settings))
     preset, reason = _asked_for(settings) or pick(looks)
     model: ModelKind = "backbone" if preset == "backbone" else "cnn" if settings.model == "auto" else settings.model
-    files = survey.headers is not None
+    files = survey.files
     wanted = settings.decoding
     if files and wanted.size is None:
         wanted = replace(wanted, size=_size(settings, preset, survey))

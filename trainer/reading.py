@@ -8,6 +8,7 @@ from vouch.sources.load import load
 from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
 from vouch.sources.summary import Summary
 from vouch.sources.survey import Survey
+from vouch.sources.wanted import Wanted
 from vouch.trainer.choosing import Chosen, choose
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.limits import check_survey
@@ -48,13 +49,13 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
 
 def _read(settings: TrainSettings, processes: Processes) -> Source:
     """What is there, with the classes that were asked for, and what is odd about it."""
-    source = load(
-        settings.data,
-        settings.decoding,
-        settings.task,
-        lambda survey: check_survey(settings, choose(settings, survey), survey, processes),
-        settings.folder_rules,
-    )
+
+    def decide(survey: Survey) -> Wanted:
+        chosen = choose(settings, survey)
+        check_survey(settings, chosen, survey.as_wanted(chosen.wanted), processes)
+        return chosen.wanted
+
+    source = load(settings.data, settings.decoding, settings.task, decide, settings.folder_rules)
     if settings.chosen_classes:
         source = source.with_classes(settings.chosen_classes)
     left_out: tuple[str, ...] = ()

@@ -113,3 +113,10 @@ def test_what_older_formats_say_otherwise_is_left_out(settings: dict[str, Any]) 
     assert (training.recipe, training.circumstances) == (None, Circumstances())
     assert training.history == History()
     assert set(training.asked) <= {"recipe", "threads"}
+
+
+def test_a_training_without_a_backbone_is_as_older_versions_wrote_it() -> None:
+    """Manifests that say nothing of a backbone are read, and have none."""
+    training = older({}, {})
+
+    assert (training.backbone, training.head) == (None, None)

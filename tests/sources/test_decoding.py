@@ -11,15 +11,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import vouch.sources.decoding
+import vouch.sources.whole_folder
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.sources.decoding import read_images
+from vouch.sources.common_settings import common_settings
+from vouch.sources.decoding import WORTH_PROCESSES_S
 from vouch.sources.errors import SourceError
 from vouch.sources.load import load
-from vouch.sources.wanted import Wanted
+from vouch.sources.wanted import NOTHING, Wanted
+from vouch.sources.whole_folder import ReadImages
+from vouch.sources.whole_folder import read_images as read_decided
 
 ONE, SEVERAL = 1e9, 0.0
 """Seconds of work left from which other processes are started: never, at once."""
+
+
+def read_images(
+    folder: Path, paths: list[Path], wanted: Wanted = NOTHING, worth_processes_s: float = WORTH_PROCESSES_S
+) -> ReadImages:
+    """As they are wanted."""
+    return read_decided(
+        folder, paths, lambda headers: common_settings(folder, headers, wanted), worth_processes_s=worth_processes_s
+    )
 
 
 @pytest.fixture
@@ -131,7 +143,7 @@ def test_killed_processes_cost_time_and_no_image(
 
         yield show
 
-    monkeypatch.setattr(vouch.sources.decoding, "progress_bar", killing)
+    monkeypatch.setattr(vouch.sources.whole_folder, "progress_bar", killing)
 
     read = read_images(tmp_path, paths, worth_processes_s=SEVERAL).images
 
@@ -153,7 +165,7 @@ def test_no_process_is_left_where_reading_stops(tmp_path: Path, monkeypatch: pyt
 
         yield show
 
-    monkeypatch.setattr(vouch.sources.decoding, "progress_bar", interrupting)
+    monkeypatch.setattr(vouch.sources.whole_folder, "progress_bar", interrupting)
 
     with pytest.raises(KeyboardInterrupt):
         read_images(tmp_path, paths, worth_processes_s=SEVERAL)
@@ -251,6 +263,7 @@ def test_images_become_exactly_what_is_asked_for(tmp_path: Path, channels: int |
     paths = write(tmp_path, noise(3, 6, 5))
     Image.fromarray(noise(9, 9, 4)).save(paths[1])
 
-    read = read_images(tmp_path, paths, exactly=PixelSettings(height=4, width=3, channels=channels)).images
+    exactly = PixelSettings(height=4, width=3, channels=channels)
+    read = read_decided(tmp_path, paths, lambda headers: exactly).images
 
     assert read.shape == (3, 4, 3) + ((channels,) if channels else ())

@@ -164,11 +164,13 @@ def test_a_mistake_in_a_setting_costs_no_decoding(
     assert not list((tmp_path / "models").iterdir())
 
 
-def test_images_that_differ_from_the_first_look_are_judged_by_it(tmp_path: Path) -> None:
-    """The size of the files, where none is asked for."""
+def test_files_are_judged_by_the_size_that_they_are_resized_to(tmp_path: Path) -> None:
+    """Which is the preset's for photographs, and the user's where one is asked for."""
     folder = undecodable(tmp_path, (700, 700))
 
     with pytest.raises(TrainError, match=r"images of 700 x 700 x 3 and 2 classes"):
+        read_splits(TrainSettings(data=str(folder), model="mlp", size="700x700"))
+    with pytest.raises(SourceError, match="cannot be read"):  # cannot be decoded, and would not be too large
         read_splits(TrainSettings(data=str(folder), model="mlp"))
 
 

@@ -8,7 +8,7 @@ import torch
 from vouch.trainer.report.figures import course_figure, curves_figure
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.looks import Look, averaged
-from vouch.trainer.report.opposite import MAX_CHANGES, Opposite
+from vouch.trainer.report.opposite import Opposite
 from vouch.trainer.report.pictures import Tile, image_tile, weights_tile
 from vouch.trainer.report.recorder import Moment, Recorder
 from vouch.trainer.report.story import Story
@@ -95,7 +95,7 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
     """One score as a sum: the products with the largest effect, the rest together, and what is added."""
     slopes = story.random.slopes[place]
     products = slopes * story.pixels
-    largest = np.argsort(-np.abs(products), axis=None, kind="stable")[:TERMS]
+    largest = _largest(products)
     terms = []
     for place_in_image in largest:
         channel, row, column = np.unravel_index(place_in_image, products.shape)
@@ -130,6 +130,14 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
         ),
         "products": weights_tile(pictures, _limit(pictures), "pixel times weight", 112, "the products", "new numbers"),
     }
+
+
+def _largest(products: np.ndarray) -> np.ndarray:
+    """Places in the flat array of those with the largest effect, the largest first."""
+    sizes = np.abs(products).ravel()
+    at_least = np.partition(sizes, -TERMS)[-TERMS] if sizes.size > TERMS else 0.0
+    places = np.flatnonzero(sizes >= at_least)
+    return places[np.argsort(-sizes[places], kind="stable")][:TERMS]
 
 
 def _scores(seen: Look, recorder: Recorder, story: Story, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -249,7 +257,8 @@ def _opposite(experiment: Opposite, names: tuple[str, ...]) -> dict[str, Any]:
         "last": last.probability,
         "changes": last.change,
         "called_after": experiment.called_after,
-        "gave_up": last.change >= MAX_CHANGES,
+        "gave_up": last.change >= experiment.most,
+        "largest_change": round(experiment.largest),
         "sure": experiment.sure,
         "figure": course_figure("opposite", experiment.course),
     }

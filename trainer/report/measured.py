@@ -19,8 +19,9 @@ from vouch.trainer.report.outcome import (
     reliability,
     worst_mistakes,
 )
-from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, shown_size
+from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, is_photograph, shown_size
 from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.report.wording import short
 
 WHOLE_MATRIX = 20
 """Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""
@@ -30,6 +31,10 @@ MISTAKES = 12
 LISTED_CLASSES = 60
 PLOTTED_EPOCHS = 400
 HEAT_SIDE = 100
+WINDOW, PHOTO_WINDOW = 56, 88
+"""CSS pixels of an image behind a cell of the confusion matrix; of a photograph."""
+MAX_NAME = 200
+"""Characters of a file's path."""
 
 
 def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
@@ -79,7 +84,13 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     place, called = {row: number for number, row in enumerate(rows)}, run.splits.validation.names
     data = {
         f"{truth},{answer}": [
-            [place[row], row, round(float(shares[row, truth]), 4), round(float(shares[row, answer]), 4), called[row]]
+            [
+                place[row],
+                row,
+                round(float(shares[row, truth]), 4),
+                round(float(shares[row, answer]), 4),
+                short(called[row], MAX_NAME),
+            ]
             for row in some
         ]
         for (truth, answer), some in chosen.items()
@@ -87,7 +98,9 @@ def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
     used = {k: names[k] for cell in chosen for k in cell}
     return {
         "sheet": sheet,
-        "window": shown_size(images.shape[1], images.shape[2], 56),
+        "window": shown_size(
+            images.shape[1], images.shape[2], PHOTO_WINDOW if is_photograph(images.shape[1:]) else WINDOW
+        ),
         "data": {"cells": data, "columns": sheet.columns, "rows": sheet.rows, "names": used},
     }
 
@@ -179,7 +192,7 @@ def _mistakes(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
         found.append(
             {
                 "image": image_tile(run.splits.validation.images[row], f"validation image {row}", 84),
-                "name": run.splits.validation.names[row],
+                "name": short(run.splits.validation.names[row], MAX_NAME),
                 "truth": ", ".join(names[k] for k in truth) or "none",
                 "bars": [{"name": names[k], "share": float(shares[k]), "true": k in truth} for k in listed],
             }

@@ -13,8 +13,11 @@ from torch.nn import functional
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import probabilities_of
 
-LARGEST_CHANGE = 4.0  # grey levels of 255, of the pixel that matters most, in one step
-MAX_CHANGES = 250
+LARGEST_CHANGE, FASTEST_CHANGE = 4.0, 16.0
+"""Grey levels of 255, of the pixel that matters most, in one step: of small images, and at most of large ones."""
+MAX_CHANGES, MIN_CHANGES = 250, 30
+WORK = 9_000_000
+"""Numbers of pixels that are gone through in all: images with more than 36,000 of them get fewer and larger changes."""
 SURE = 0.99
 MAX_FRAMES = 10
 
@@ -43,6 +46,10 @@ class Opposite:
     """The wanted class's probability after each change, the blank image first."""
     called_after: int | None
     """Changes after which it first was the answer; None where it never was."""
+    most: int
+    """Changes after which it is given up."""
+    largest: float
+    """Grey levels by which a change moved the pixel that matters most."""
 
     @property
     def sure(self) -> bool:
@@ -66,23 +73,27 @@ def opposite_experiment(model: Classifier, image_shape: tuple[int, ...], wanted:
     """
     model.eval()
     image = torch.zeros(1, *image_shape)
+    most = max(MIN_CHANGES, min(MAX_CHANGES, WORK // image.numel()))
+    step = min(FASTEST_CHANGE, LARGEST_CHANGE * MAX_CHANGES / most)
     frames: list[Frame] = []
     while True:
         frame, slope = _look(model, image, wanted, len(frames), several)
         frames.append(frame)
-        if frame.probability >= SURE or len(frames) > MAX_CHANGES:
+        if frame.probability >= SURE or len(frames) > most:
             break
         inside = ((slope < 0) & (image < 255)) | ((slope > 0) & (image > 0))  # a black pixel cannot become darker
         largest = (slope.abs() * inside).max()
         if largest == 0:
             break
-        image = (image - slope / largest * LARGEST_CHANGE).clamp(0, 255)
+        image = (image - slope / largest * step).clamp(0, 255)
     called = (frame.change for frame in frames if _is_called(frame, wanted, several))
     return Opposite(
         wanted=wanted,
         frames=_some(frames),
         course=tuple(frame.probability for frame in frames),
         called_after=next(called, None),
+        most=most,
+        largest=step,
     )
 
 

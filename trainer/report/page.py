@@ -1,7 +1,7 @@
 """The page: the story and the measurements, put into one HTML file that needs nothing else."""
 
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from math import log
 from pathlib import Path
@@ -13,17 +13,20 @@ from torch import nn
 from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
 from vouch.bundle.training import Circumstances
 from vouch.cli.printable import printable
+from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.networks import Linear as SingleLayer
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.learned import VARIANT, learned
 from vouch.trainer.report.measured import gallery, measured
-from vouch.trainer.report.opposite import LARGEST_CHANGE
-from vouch.trainer.report.pictures import image_tile
+from vouch.trainer.report.pictures import image_tile, is_photograph
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story, tell
 from vouch.trainer.report.wording import count, seconds, sentence, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
+"""Every picture has a bound of its own; what is left of this is for the images behind the confusion matrix."""
+MAX_CLASS_NAME, MAX_SETTING = 100, 1_000
+"""Characters that are shown of a class's name, and of a setting or a warning."""
 GALLERY_SIZES = (1200, 600, 300, 150, 0)
 """Images in the confusion matrix's cells; fewer where the page would be too large."""
 TEMPLATES = Path(__file__).parent / "template"
@@ -63,7 +66,11 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     Args:
         run: a finished training.
         recorder: has watched all of its steps.
+
+    Raises:
+        TrainError: it cannot be made that small.
     """
+    run = _with_short_names(run)
     story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
     template = _environment().get_template("page.html.j2")
     words = _words(run, story)
@@ -71,8 +78,17 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     for most_images in GALLERY_SIZES:
         content = printable(template.render(shared, gallery=gallery(run, most_images)), keep="\n\t").encode()
         if len(content) < MAX_BYTES:
-            break
-    return content
+            return content
+    raise TrainError(
+        f"the report takes {len(content):,} bytes without any image of the confusion matrix; expected less than "
+        f"{MAX_BYTES:,}, so this is a bug: nothing is published"
+    )
+
+
+def _with_short_names(run: Run) -> Run:
+    """Names of classes stand in hundreds of places, and may have a thousand letters."""
+    names = tuple(short(name, MAX_CLASS_NAME) for name in run.splits.classes)
+    return replace(run, splits=replace(run.splits, classes=names))
 
 
 @cache
@@ -109,11 +125,10 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "optimizer": OPTIMIZERS.get(run.recipe.optimizer, run.recipe.optimizer),
         "shape": image.shape[:2],
         "pixels_count": image.size,
-        "pixelated": max(image.shape[:2]) <= 64,
+        "pixelated": not is_photograph(image.shape),
         "weights_count": sum(weights.numel() for weights in run.classifier.parameters()),
         "batch_size": -(-len(run.splits.fit) // steps_an_epoch),
         "guess_loss": log(len(run.splits.classes)),
-        "largest_change": round(LARGEST_CHANGE),
         "original": image_tile(image, "the first image", VARIANT),
         "contents": contents,
         "numbered": titles.__getitem__,
@@ -172,7 +187,7 @@ def _listed(value: object) -> object:
     """A setting, in one line where it has parts."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_listed(part)}" for key, part in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else value
+    return f"{value:.4g}" if isinstance(value, float) else short(str(value), MAX_SETTING)
 
 
 def _circumstances(where: Circumstances) -> list[tuple[str, object]]:
@@ -190,7 +205,7 @@ def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     versions = {**training.libraries, "source revision": training.source_revision or "unknown"}
     splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
     return [
-        ("What was asked for", list(asked.items())),
+        ("What was asked for", [(key, _listed(value)) for key, value in asked.items()]),
         ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
         ("Where it was fitted", _circumstances(training.circumstances)),
         ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),

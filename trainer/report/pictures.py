@@ -1,10 +1,8 @@
-"""Arrays as PNG pictures inside the page: images as they are, and weights in two colours.
+"""Arrays as pictures inside the page: images as they are, and weights in two colours.
 
 Weights are drawn with transparency, so that nought is the colour of the page, be it light or dark.
 """
 
-import base64
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -12,9 +10,12 @@ from math import ceil, sqrt
 import numpy as np
 from PIL import Image
 
+from vouch.trainer.report.encoding import MAX_PHOTO_BYTES, SMALL_SIDE, jpeg_uri, png_uri
+
 LARGEST_SIDE = 224
 WEIGHTS_SIDE = 64
-THUMBNAIL_SIDE = 40
+THUMBNAIL_SIDE, PHOTO_THUMBNAIL_SIDE = 40, 72
+"""Pixels of a thumbnail's longer side; of a photograph's, where fewer would hide what it shows."""
 FOR, AGAINST = (224, 96, 0), (36, 112, 220)
 """Colours of positive and negative weights: orange and blue, told apart with any kind of colour vision."""
 
@@ -45,21 +46,20 @@ def weights_tile(weights: np.ndarray, limit: float, alt: str, side: int, caption
     return Tile(weights_uri(weights, limit), alt, width, height, caption, note)
 
 
-def png_uri(picture: Image.Image, **options: object) -> str:
-    """The picture as a data URI."""
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True, **options)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
 def image_uri(image: np.ndarray, largest_side: int = LARGEST_SIDE) -> str:
-    """An image as it is, made smaller where it is larger than this.
+    """An image as it is, made smaller where it is larger than this; a photograph takes at most 16 kB.
 
     Args:
         image: uint8, shape (H, W) or (H, W, C): one channel is grey, of two the mean is shown, of four the first
             three.
     """
-    return png_uri(_fitted(_visible(image), largest_side))
+    picture = _fitted(_visible(image), largest_side)
+    return jpeg_uri(picture, MAX_PHOTO_BYTES) if is_photograph(image.shape) else png_uri(picture)
+
+
+def is_photograph(shape: tuple[int, ...]) -> bool:
+    """Whether images of this shape, (H, W) or (H, W, C), are too large for single pixels to matter."""
+    return max(shape[:2]) > SMALL_SIDE
 
 
 def weights_uri(weights: np.ndarray, limit: float) -> str:
@@ -94,7 +94,11 @@ class Sheet:
         Args:
             images: uint8, shape (H, W) or (H, W, C), all of one shape.
         """
-        thumbnails = [_fitted(_visible(image), THUMBNAIL_SIDE) for image in images]
+        thumbnails, photographs = [], False
+        for image in images:
+            photographs = is_photograph(image.shape)
+            side = PHOTO_THUMBNAIL_SIDE if photographs else THUMBNAIL_SIDE
+            thumbnails.append(_fitted(_visible(image), side))
         self.count = len(thumbnails)
         self.width, self.height = thumbnails[0].size if thumbnails else (1, 1)
         self.columns = max(1, ceil(sqrt(self.count)))
@@ -104,7 +108,7 @@ class Sheet:
         for number, thumbnail in enumerate(thumbnails):
             row, column = divmod(number, self.columns)
             whole.paste(thumbnail, (column * self.width, row * self.height))
-        self.uri = png_uri(whole)
+        self.uri = jpeg_uri(whole) if photographs else png_uri(whole)
 
 
 def shown_size(height: int, width: int, wanted: int) -> tuple[int, int]:

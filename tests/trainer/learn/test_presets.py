@@ -1,13 +1,13 @@
 import json
 from dataclasses import asdict, replace
-from math import ceil
+from math import ceil, pi
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from vouch.bundle.training import Recipe
+from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
-from vouch.trainer.learn.presets import MIN_BATCH_SIZE, MIN_STEPS, PRESETS, Asked, recipe_for
+from vouch.trainer.learn.presets import MIN_BATCH_SIZE, MIN_STEPS, NO_VARIANTS, PRESETS, Asked, recipe_for
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
 USUAL = PRESETS["digits", "cnn"]
@@ -125,3 +125,29 @@ def test_a_recorded_recipe_is_the_recipe(name: tuple[PresetName, ModelKind]) -> 
     for other in ({**recorded, "warp_drive": 1}, {}, {**recorded, "augment": {"warp_drive": 1}}):
         with pytest.raises(ValidationError):
             read.validate_python(other)
+
+
+def test_hard_images_are_learned_no_more_often_where_labels_may_be_wrong() -> None:
+    """Nor with --balance, which has weights for them already; whoever asks for it gets it."""
+    focus = [recipe_for(asked, LARGE).focus for asked in (Asked(), Asked(doubtful=True), Asked(balance=True))]
+
+    assert focus == [USUAL.focus, 0, 0]
+    assert recipe_for(Asked(doubtful=True, balance=True, focus=0.5), LARGE).focus == 0.5
+
+
+def test_every_number_of_a_recipe_can_be_asked_for() -> None:
+    """What is asked for is recorded as it is, rotation in radians."""
+    numbers = {"scaling": 0.2, "shear": 0.3, "shift": 0.4, "bend": 0.1, "crop": 0.5, "zoom": 0.6, "colour": 0.7}
+    asked = Asked(**numbers, rotation=90, flip=True, width=32, depth=3, dropout=0.2)
+    recipe = recipe_for(replace(asked, weight_decay=0.0, label_smoothing=0.0), LARGE)
+
+    assert recipe.augment == Augmentation(**numbers, rotation=pi / 2, flip=True)
+    assert (recipe.width, recipe.depth, recipe.dropout, recipe.weight_decay, recipe.label_smoothing) == (32, 3, 0.2, 0, 0)
+
+
+def test_variants_that_are_the_images_are_not_made() -> None:
+    """Where every way of changing an image is turned off, no step spends time on it."""
+    still = dict.fromkeys(("rotation", "scaling", "shear", "shift", "bend"), 0.0)
+
+    assert recipe_for(Asked(**still, crop=1.0), LARGE).augment is None
+    assert recipe_for(Asked(**still, crop=1.0, flip=True), LARGE).augment == replace(NO_VARIANTS, flip=True)

@@ -11,6 +11,7 @@ from vouch.bundle.manifest import Coverage
 from vouch.bundle.quantization import Count, Quantization
 from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
+from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import count_claim
 from vouch.trainer.judge.quantize import Quantized
 from vouch.trainer.report.finished import Run
@@ -137,6 +138,25 @@ def test_the_gallery_gives_way_where_the_page_would_be_too_large(monkeypatch: py
     assert sum(map(len, data_of(whole)["cells"].values())) == len(run.splits.validation)
     assert sum(map(len, data_of(smaller)["cells"].values())) == 5
     assert len(smaller) < len(whole)
+
+
+def test_long_names_do_not_make_a_page_too_large() -> None:
+    """A class's name may have a thousand letters and stands in hundreds of places, in the matrix alone in 400."""
+    names = tuple(f"{number:02d}" + 998 * '"' for number in range(20))
+
+    content = report_html(*finished(noise_splits(names, (2, 2)), recipe=ONE_EPOCH))
+
+    assert len(content) < 2_000_000
+
+
+def test_a_page_that_cannot_be_small_enough_is_an_error(
+    learned_digits: tuple[Run, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than a page that nobody's browser shows."""
+    monkeypatch.setattr("vouch.trainer.report.page.MAX_BYTES", 10_000)
+
+    with pytest.raises(TrainError, match="takes .* bytes without any image"):
+        report_html(*learned_digits)
 
 
 def test_several_labels_have_scores_a_label_and_no_confusion_matrix() -> None:

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vouch.trainer.report.encoding import MAX_PHOTO_BYTES, SMALL_SIDE, jpeg_uri
 from vouch.trainer.report.pictures import (
     AGAINST,
     FOR,
-    THUMBNAIL_SIDE,
+    PHOTO_THUMBNAIL_SIDE,
     Sheet,
     counts_uri,
     image_tile,
@@ -22,7 +23,7 @@ from vouch.trainer.report.pictures import (
 def opened(uri: str) -> Image.Image:
     """The picture that a data URI holds."""
     head, _, content = uri.partition(",")
-    assert head == "data:image/png;base64"
+    assert head in ("data:image/png;base64", "data:image/jpeg;base64")
     return Image.open(io.BytesIO(base64.b64decode(content)))
 
 
@@ -47,6 +48,24 @@ def test_a_large_image_is_made_smaller() -> None:
     """Its longer side is as long as is allowed, its shape stays."""
     assert opened(image_uri(noise(100, 300, 3), largest_side=60)).size == (60, 20)
     assert opened(image_tile(noise(500, 500), "noise", side=100).uri).size == (200, 200)
+
+
+@pytest.mark.parametrize("shape", [(400, 400, 3), (3000, 20), (70, 900, 4)])
+def test_a_photograph_is_jpeg_of_a_bounded_size(shape: tuple[int, ...]) -> None:
+    """Noise is the worst that a photograph can be; however large it is, the page has room for it."""
+    uri = image_uri(noise(*shape))
+
+    assert uri.startswith("data:image/jpeg")
+    assert len(base64.b64decode(uri.partition(",")[2])) <= MAX_PHOTO_BYTES
+    assert max(opened(uri).size) >= 100
+
+
+def test_what_does_not_fit_at_any_quality_gets_smaller() -> None:
+    """Halved until it fits; a bound that nothing can keep ends too."""
+    picture = Image.fromarray(noise(600, 300, 3))
+
+    assert max(opened(jpeg_uri(picture, most=6_000)).size) == 300
+    assert max(opened(jpeg_uri(picture, most=1)).size) < SMALL_SIDE
 
 
 def test_weights_have_the_colour_of_their_sign_and_the_strength_of_their_size() -> None:
@@ -94,7 +113,7 @@ def test_thumbnails_are_small() -> None:
     """A sheet of photographs holds them at a size that a page can carry; an empty sheet is a picture too."""
     sheet = Sheet(noise(4, 120, 60, 3))
 
-    assert opened(sheet.uri).size == (2 * THUMBNAIL_SIDE // 2, 2 * THUMBNAIL_SIDE)
+    assert opened(sheet.uri).size == (2 * PHOTO_THUMBNAIL_SIDE // 2, 2 * PHOTO_THUMBNAIL_SIDE)
     assert opened(Sheet(noise(0, 8, 8)).uri).size == (1, 1)
 
 
