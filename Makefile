@@ -137,7 +137,7 @@ locks: $(VENV)-uv/.installed ## Write deploy/locks from constraints.txt, for the
 	$(HASHED) pyproject.toml --extra server --extra sign --output-file deploy/locks/server-cpu.txt
 	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --extra sign --no-emit-package onnxruntime \
 		--output-file deploy/locks/server-cuda.txt
-	$(HASHED) pyproject.toml --extra trainer --no-emit-package torch --output-file deploy/locks/trainer.txt
+	$(HASHED) pyproject.toml --extra trainer --extra backbone --no-emit-package torch --output-file deploy/locks/trainer.txt
 
 $(VENV)-uv/.installed:
 	$(PYTHON) -m venv $(VENV)-uv

@@ -32,6 +32,8 @@ class BackboneFacts(Part):
     """Then divided by; likewise."""
     features: int = Field(ge=1, le=MAX_FEATURES)
     """Numbers that it gives for an image."""
+    output: Text | None = None
+    """In words, what of it the features are."""
     fine_tuned: bool = False
     """Whether its weights were changed too, from those that the digest names."""
 

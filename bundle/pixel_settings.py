@@ -1,7 +1,8 @@
 """What an image becomes before the model sees it, as the manifest carries it. Loads no image library.
 
 How a file becomes pixels is a set of rules with a number, because a model is right only under the rules that it was
-trained with: 1 drops alpha where the model has no channel for it, 2 lays it on a ground. Both are in `pixels`.
+trained with: 1 drops alpha where the model has no channel for it, 2 lays it on a ground, 3 keeps proportions where it
+is told to. All are in `pixels`.
 """
 
 from typing import Annotated, Any, Final, Literal, Self
@@ -10,8 +11,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 FIRST_RULES: Final = 1
 """Of manifests that do not say any."""
-RULES: Final = 2
+FIT_RULES: Final = 3
+"""The first that do not always stretch."""
+RULES: Final = 3
 """Of what is trained today."""
+Fit = Literal["stretch", "crop", "pad"]
+"""How a picture of other proportions fills the model's image: stretched, its middle alone, or whole on a ground."""
+FITTED: Final[dict[Fit, str]] = {
+    "stretch": "stretched to the size",
+    "crop": "cropped to the middle",
+    "pad": "whole, padded with ground",
+}
+"""For people."""
 WHITE: Final = "#ffffff"
 ALL_BITS: Final = 16
 
@@ -34,16 +45,20 @@ class PixelSettings(BaseModel):
     channels: int | None = Field(default=None, ge=1, le=4)
     """None: grey, and no axis for it."""
     resample: Literal["bilinear"] = "bilinear"
-    """Resizing stretches to height x width, with antialiasing."""
+    """Resizing is with antialiasing."""
+    fit: Fit = "stretch"
+    """How a picture of other proportions than height x width is resized to it, as `placement` does it."""
     bits: int = Field(default=ALL_BITS, ge=8, le=ALL_BITS)
     """How many bits of a 16-bit file's samples are in use."""
     ground: str = Field(default=WHITE, pattern=r"^#[0-9a-f]{6}$")
-    """The colour under what is transparent, where the model has no channel for alpha."""
+    """The colour under what is transparent, where the model has no channel for alpha, and around what is padded."""
 
     @model_validator(mode="after")
     def _rules_agree(self) -> Self:
         if self.rules == FIRST_RULES and (self.bits != ALL_BITS or self.ground != WHITE):
             raise ValueError(f"decoding rules {FIRST_RULES} have neither bits nor a ground")
+        if self.rules < FIT_RULES and self.fit != "stretch":
+            raise ValueError(f"decoding rules {self.rules} stretch; they have no fit")
         return self
 
     @property
@@ -52,14 +67,18 @@ class PixelSettings(BaseModel):
         return (self.height, self.width) + ((self.channels,) if self.channels else ())
 
     @classmethod
-    def of(cls, image_shape: tuple[int, ...], bits: int = ALL_BITS, ground: str = WHITE) -> "PixelSettings":
-        """The settings that fit images of shape (H, W) or (H, W, C)."""
+    def of(
+        cls, image_shape: tuple[int, ...], bits: int = ALL_BITS, ground: str = WHITE, fit: Fit = "stretch"
+    ) -> "PixelSettings":
+        """The settings whose images have shape (H, W) or (H, W, C)."""
         height, width, *channels = image_shape
-        return cls(height=height, width=width, channels=channels[0] if channels else None, bits=bits, ground=ground)
+        axis = channels[0] if channels else None
+        return cls(height=height, width=width, channels=axis, bits=bits, ground=ground, fit=fit)
 
     def __str__(self) -> str:
         """How files are decoded, in one line for people."""
         if self.rules == FIRST_RULES:
             return f"decoding rules {FIRST_RULES}: alpha dropped unless the model has a channel for it"
         alpha = "alpha kept as a channel" if self.channels in (2, 4) else f"transparent parts on {self.ground}"
-        return f"decoding rules {self.rules}: {alpha}, 16-bit samples of {self.bits} bits"
+        fit = "" if self.rules < FIT_RULES else f", {FITTED[self.fit]}"
+        return f"decoding rules {self.rules}: {alpha}, 16-bit samples of {self.bits} bits{fit}"

@@ -1,4 +1,4 @@
-"""From an encoded image to the pixels a model takes: decode, orient, reduce to 8 bits, colour, resize.
+"""From an encoded image to the pixels a model takes: decode, orient, crop, reduce to 8 bits, colour, resize, pad.
 
 The one copy of these steps: the trainer reads folders of images with it and the server answers with it, under the
 settings and the rules that the manifest carries, so that training and serving cannot differ.
@@ -17,6 +17,7 @@ from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.images.png import has_all_rows
 from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.placement import Box, Placement, placement
 from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
@@ -103,7 +104,8 @@ def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
     pixels, side = parts.width * parts.height, max(parts.width, parts.height)
     each = parts.held_bytes + max(parts.pixel_bytes + parts.scan_bytes, turned * parts.pixel_bytes + made)
     narrowed = min(side * settings.width, MAX_PIXELS) * made
-    return pixels * each + narrowed + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
+    padded = settings.height * settings.width * made if settings.fit == "pad" else 0
+    return pixels * each + narrowed + padded + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
 
 
 def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
@@ -120,48 +122,64 @@ def _content(parts: ImageParts, image: ImageFile.ImageFile) -> Content:
 
 def _decoded(parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings) -> Decoded:
     content = _content(parts, image)
-    _check_resize(content.height, settings.width)
-    picture, depth, transparent = _picture(parts, image, settings)
+    placed = placement(content.width, content.height, settings)
+    _check_resize(placed)
+    picture, depth, transparent = _picture(parts, image, settings, placed.part)
+    if picture.size != placed.place_size:
+        picture = picture.resize(placed.place_size, Image.Resampling.BILINEAR)
     if picture.size != (settings.width, settings.height):
-        picture = picture.resize((settings.width, settings.height), Image.Resampling.BILINEAR)
+        picture = _padded(picture, placed, settings)
     return Decoded(content, np.asarray(picture, dtype=np.uint8).reshape(settings.shape), depth, transparent)
 
 
-def _check_resize(height: int, width: int) -> None:
+def _check_resize(placed: Placement) -> None:
     """Pillow resizes the width first, which makes a picture of the old height and the new width."""
+    height, width = placed.part_size[1], placed.place_size[0]
     if height * width > MAX_PIXELS:
         raise InvalidImage(
             f"the image is {height:,} pixels high; made {width:,} pixels wide it has more than {MAX_PIXELS:,}"
         )
 
 
+def _padded(picture: Image.Image, placed: Placement, settings: PixelSettings) -> Image.Image:
+    """On the ground's colour, which is transparent where the model sees that."""
+    ground = Image.new("RGBA", (1, 1), (*bytes.fromhex(settings.ground[1:]), 0)).convert(picture.mode)
+    canvas = Image.new(picture.mode, (settings.width, settings.height), ground.getpixel((0, 0)))
+    canvas.paste(picture, placed.place)
+    return canvas
+
+
 def _picture(
-    parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings
+    parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings, part: Box
 ) -> tuple[Image.Image, Depth | None, bool]:
-    """The upright picture in the model's channels, how far 16-bit samples go, and whether any of it is transparent."""
+    """This part of the upright picture in the model's channels, how far 16-bit samples go in it, and whether any of it
+    is transparent.
+    """
+    left, upper, right, lower = part
     raw = raw_mode(image)
     with refusing(parts.kind):
         upright = _upright(parts, image)
         low = _upright_low(parts, upright, raw, settings)
-        picture = Image.new(MODES[settings.channels or 1], upright.size)
+        picture = Image.new(MODES[settings.channels or 1], (right - left, lower - upper))
         depths: list[Depth] = []
         transparent = False
-        for box in _strips(*upright.size):
+        for box in _strips(part):
             strip, depth = _eight_bits(upright.crop(box), low and low.crop(box), raw, settings)
             depths += [depth] if depth else []
             transparent = transparent or is_transparent(strip)
             if settings.rules != FIRST_RULES and settings.channels not in (2, 4):
                 strip = on_ground(strip, settings.ground)
-            picture.paste(strip.convert(picture.mode), box)
+            picture.paste(strip.convert(picture.mode), (0, box[1] - upper))
     lowest_and_highest = (min(low for low, _ in depths), max(high for _, high in depths)) if depths else None
     return picture, lowest_and_highest, transparent
 
 
-def _strips(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
-    """From the top down: left, upper, right and lower edge."""
-    rows = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        yield 0, top, width, min(top + rows, height)
+def _strips(part: Box) -> Iterator[Box]:
+    """From the top down."""
+    left, upper, right, lower = part
+    rows = max(1, STRIP_PIXELS // (right - left))
+    for top in range(upper, lower, rows):
+        yield left, top, right, min(top + rows, lower)
 
 
 def _eight_bits(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import cast
 
 import grpc
 import numpy as np
@@ -11,7 +12,7 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.bundle.multi_label import Task
-from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, PixelSettings
+from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, Fit, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -238,6 +239,7 @@ def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
         channels=channels[0] if channels else None,
         bits=said.bits or ALL_BITS,
         ground=said.ground or WHITE,
+        fit=cast(Fit, said.fit or "stretch"),
     )
 
 

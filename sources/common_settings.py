@@ -27,6 +27,7 @@ def common_settings(folder: object, headers: Headers, wanted: Wanted) -> PixelSe
         channels=None if channels == 1 else channels,
         bits=wanted.bits,
         ground=wanted.ground,
+        fit=wanted.fit,
     )
 
 

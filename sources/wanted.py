@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from vouch.bundle.pixel_settings import ALL_BITS, WHITE
+from vouch.bundle.pixel_settings import ALL_BITS, WHITE, Fit
 
 Layout = Literal["nchw", "nhwc"]
 """Order of the axes of images with channels."""
@@ -25,6 +25,8 @@ class Wanted:
     """Of arrays and of tables of pixels; None: as their lengths say."""
     memory: int | None = None
     """Bytes that reading and all that follows may take; None: what is available."""
+    fit: Fit = "stretch"
+    """How pictures of other proportions fill the size."""
 
 
 NOTHING = Wanted()

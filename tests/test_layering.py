@@ -24,7 +24,7 @@ LIBRARIES = {
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
     "sources": {"PIL", "numpy"},
-    "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "torch"},
+    "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "prometheus_client", "pydantic", "uvloop"),
@@ -106,6 +106,7 @@ TRAINER = {
         *("one_thread", "temperature", "augment", "networks", "presets", "demand", "device", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
     ),
+    "learn/backbone": ("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
     "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
     "report": (
@@ -128,12 +129,13 @@ TRAINER = {
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
-    "": {"splits", "learn", "judge", "publish", "report", "compare"},
+    "": {"splits", "learn", "learn/backbone", "judge", "publish", "report", "compare"},
     "splits": {""},
-    "learn": {"", "splits"},
-    "judge": {"", "splits", "learn"},
-    "publish": {"", "splits", "learn", "judge", "report"},
-    "report": {"", "splits", "learn", "judge"},
+    "learn/backbone": {""},
+    "learn": {"", "splits", "learn/backbone"},
+    "judge": {"", "splits", "learn", "learn/backbone"},
+    "publish": {"", "splits", "learn", "learn/backbone", "judge", "report"},
+    "report": {"", "splits", "learn", "learn/backbone", "judge"},
     "compare": {"", "judge"},
 }
 """Package of the trainer -> the packages that it may import."""
@@ -170,7 +172,9 @@ ONLY_IN = {
         "server/model/session.py",
         "trainer/judge/quantize.py",
         "trainer/judge/graph.py",
+        "trainer/learn/backbone/features.py",
     },
+    "safetensors": {"trainer/learn/backbone/weights.py"},
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
     "cryptography": {"bundle/signature.py"},

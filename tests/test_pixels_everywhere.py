@@ -19,6 +19,8 @@ from vouch.sources.decoding import read_batch
 SETTINGS = [
     PixelSettings(height=9, width=5),
     PixelSettings(height=7, width=11, channels=3, ground="#102030"),
+    PixelSettings(height=7, width=6, channels=3, fit="crop"),
+    PixelSettings(height=7, width=6, channels=3, fit="pad", ground="#102030"),
     PixelSettings(height=7, width=11, channels=4),
 ]
 

@@ -73,7 +73,9 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
-        pixels = PixelSettings.of(splits.validation.images.shape[1:], settings.bits, settings.decoding.ground)
+        pixels = PixelSettings.of(
+            splits.validation.images.shape[1:], settings.bits, settings.decoding.ground, settings.decoding.fit
+        )
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
             seen = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}

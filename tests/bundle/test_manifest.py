@@ -84,25 +84,37 @@ def test_an_unknown_field_is_refused(place: str) -> None:
         read_manifest(edited(place, 1))
 
 
-@pytest.mark.parametrize("rules", [3, 99])
+@pytest.mark.parametrize("rules", [4, 99])
 def test_unknown_decoding_rules_are_refused(rules: int) -> None:
     """A model is right only under the rules that it was trained with; no others are guessed at."""
-    with pytest.raises(InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one knows .* 2"):
+    with pytest.raises(InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one knows .* 3"):
         read_manifest(edited("input.rules", rules))
 
 
 def test_a_manifest_without_rules_keeps_the_first() -> None:
     """That is how its model was trained; they have neither a ground nor bits."""
     content = json.loads(made_up_manifest().to_json())
-    for newer in ("rules", "bits", "ground"):
+    for newer in ("rules", "bits", "ground", "fit"):
         del content["input"][newer]
     old = json.dumps(content).encode()
 
-    assert made_up_manifest().input.rules == RULES == 2
+    assert made_up_manifest().input.rules == RULES == 3
     assert read_manifest(old).input == PixelSettings(rules=FIRST_RULES, height=4, width=5)
     for added in ({"bits": 10}, {"ground": "#000000"}):
         with pytest.raises(InvalidBundle, match="decoding rules 1 have neither bits nor a ground"):
             read_manifest(json.dumps(content | {"input": content["input"] | added}).encode())
+
+
+def test_a_manifest_without_a_fit_stretches() -> None:
+    """As all did before there was another; rules of that time have no other."""
+    content = json.loads(made_up_manifest().to_json())
+    content["input"]["rules"] = 2
+    del content["input"]["fit"]
+
+    assert read_manifest(json.dumps(content).encode()).input.fit == "stretch"
+    content["input"]["fit"] = "crop"
+    with pytest.raises(InvalidBundle, match="input: decoding rules 2 stretch; they have no fit"):
+        read_manifest(json.dumps(content).encode())
 
 
 @pytest.mark.parametrize("labels", [("cat", "dog", "cat"), ("cat",), (), ("cat", "dog")])

@@ -374,11 +374,11 @@ def test_images_that_were_decoded_by_other_rules_are_said_to_be(models: Path, tm
     other = tmp_path / "other"
     shutil.copytree(models / "digits" / "1", other)
     content = json.loads((other / "manifest.json").read_text())
-    for newer in ("rules", "bits", "ground"):
+    for newer in ("rules", "bits", "ground", "fit"):
         del content["input"][newer]
     content["training"]["data_digest"] = "0" * 64
     (other / "manifest.json").write_text(json.dumps(content))
 
     result = ran("--like", str(other), "--models", str(tmp_path / "models"))
 
-    assert "differ from them; files were decoded by rules 1 there and by rules 2 here" in result.err
+    assert "differ from them; files were decoded by rules 1 there and by rules 3 here" in result.err

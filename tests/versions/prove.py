@@ -20,7 +20,7 @@ from tests.versions.environment import ROOT, Environment, build_wheel, metadata_
 from tests.versions.trials import serve_without_torch, train_and_serve
 
 TRIALS: dict[str, Callable[[Environment, Path], str]] = {
-    "server,sign,trainer": train_and_serve,
+    "server,sign,trainer,backbone": train_and_serve,
     "server": serve_without_torch,
 }
 """Extras -> what is tried with them, in this order: the second serves what the first has trained and signed."""

@@ -6,7 +6,7 @@ Whatever lies between a pixel and a probability is inside the graph, so no calle
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import run_graph
+from vouch.trainer.learn.backbone.origin import forget_origin
 from vouch.trainer.learn.networks import Classifier
 
 OPSET = 20
@@ -97,18 +98,6 @@ def check_agreement(classifier: Classifier, graph: bytes, images: Images, temper
             f"the exported graph's probabilities differ from PyTorch's by {worst:.2g}; nothing is published"
         )
     return worst
-
-
-def forget_origin(model: onnx.ModelProto) -> None:
-    """Drops the exporter's notes, which hold source lines and paths."""
-    model.ClearField("metadata_props")
-    parts: Iterable[object] = (
-        *(model.graph, *model.graph.node, *model.graph.value_info),
-        *(*model.graph.input, *model.graph.output, *model.graph.initializer, *model.functions),
-    )
-    for part in parts:
-        for field in ("metadata_props", "doc_string"):
-            part.ClearField(field)  # type: ignore[attr-defined]  # each of them has both
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from vouch.sources.examples import Examples
 from vouch.sources.images import Images, batches
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
-from vouch.trainer.judge.export import forget_origin, quiet_libraries
+from vouch.trainer.judge.export import quiet_libraries
 from vouch.trainer.judge.graph import answers, count_claim
+from vouch.trainer.learn.backbone.origin import forget_origin
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "ReduceMax", "Reshape")
 """Operators between which values stay bytes."""

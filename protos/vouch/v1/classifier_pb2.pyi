@@ -209,14 +209,16 @@ class Caveat(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Decoding(_message.Message):
-    __slots__ = ("rules", "bits", "ground")
+    __slots__ = ("rules", "bits", "ground", "fit")
     RULES_FIELD_NUMBER: _ClassVar[int]
     BITS_FIELD_NUMBER: _ClassVar[int]
     GROUND_FIELD_NUMBER: _ClassVar[int]
+    FIT_FIELD_NUMBER: _ClassVar[int]
     rules: int
     bits: int
     ground: str
-    def __init__(self, rules: _Optional[int] = ..., bits: _Optional[int] = ..., ground: _Optional[str] = ...) -> None: ...
+    fit: str
+    def __init__(self, rules: _Optional[int] = ..., bits: _Optional[int] = ..., ground: _Optional[str] = ..., fit: _Optional[str] = ...) -> None: ...
 
 class Calibration(_message.Message):
     __slots__ = ("temperature", "error_before", "error_after", "coverages")

@@ -50,7 +50,7 @@ def _version(served: Served) -> pb.ModelVersion:
         task=f"TASK_{manifest.task.upper()}",
         labels=manifest.labels,
         input_shape=manifest.input.shape,
-        decoding=pb.Decoding(**manifest.input.model_dump(include={"rules", "bits", "ground"})),
+        decoding=pb.Decoding(**manifest.input.model_dump(include={"rules", "bits", "ground", "fit"})),
         thresholds=manifest.thresholds,
         claim=accuracy_message(manifest.claim.accuracy),
         served=accuracy_message(served.served),

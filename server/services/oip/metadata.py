@@ -42,6 +42,7 @@ def facts(served: Served) -> dict[str, str]:
         "decoding.rules": str(manifest.input.rules),
         "decoding.bits": str(manifest.input.bits),
         "decoding.ground": manifest.input.ground,
+        "decoding.fit": manifest.input.fit,
         "claim.correct": str(claim.correct),
         "claim.total": str(claim.total),
         "claim.accuracy": f"{claim.accuracy:.6f}",

@@ -43,7 +43,7 @@ async def test_an_old_bundle_drops_alpha_as_it_did(serving: Serving) -> None:
     """Without a number in its manifest a model keeps the rules that it was trained with; others lay a ground."""
     old = publish_tiny(serving.folder, "old")
     manifest = json.loads((old.path / MANIFEST).read_text())
-    for newer in ("rules", "bits", "ground"):
+    for newer in ("rules", "bits", "ground", "fit"):
         del manifest["input"][newer]
     (old.path / MANIFEST).write_text(json.dumps(manifest))
     serving.install(open_bundle(old.path))
@@ -55,7 +55,7 @@ async def test_an_old_bundle_drops_alpha_as_it_did(serving: Serving) -> None:
     assert await label_of(serving, HIDDEN, "tiny") == "first or third"  # both are white
     assert await label_of(serving, HIDDEN, "black") == "first or second"  # all is black
     about = await serving.classifier.GetModel(pb.GetModelRequest(model="old"))
-    assert about.model.versions[0].decoding == pb.Decoding(rules=1, bits=16, ground="#ffffff")
+    assert about.model.versions[0].decoding == pb.Decoding(rules=1, bits=16, ground="#ffffff", fit="stretch")
 
 
 async def test_bits_are_obeyed(serving: Serving) -> None:

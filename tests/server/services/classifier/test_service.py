@@ -213,7 +213,7 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
     assert version.claim.low < 0.9 < version.claim.high
     assert version.served == version.claim
     assert (version.baseline.correct, version.baseline.total, list(version.caveats)) == (106, 300, [])
-    assert version.decoding == pb.Decoding(rules=2, bits=16, ground="#ffffff")
+    assert version.decoding == pb.Decoding(rules=3, bits=16, ground="#ffffff", fit="stretch")
     assert [(refused.version, refused.reason) for refused in model.refusals] == [
         (2, "it claims 9 of 10 right and reproduces 3")
     ]

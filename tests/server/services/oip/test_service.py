@@ -153,9 +153,10 @@ async def test_metadata_describes_tensors_and_carries_claim_and_served_accuracy(
     assert properties.pop("digest") == serving.catalog.find("tiny").bundle.digest
     assert properties == {
         "labels": "\n".join(LABELS),
-        "decoding.rules": "2",
+        "decoding.rules": "3",
         "decoding.bits": "16",
         "decoding.ground": "#ffffff",
+        "decoding.fit": "stretch",
         "claim.correct": "270",
         "claim.total": "300",
         "claim.accuracy": "0.900000",

@@ -1,0 +1,71 @@
+"""Which part of a picture fills which part of the model's image: the whole stretched, its middle, or the whole padded.
+
+Whole pixels, computed in integers, so that every machine finds the same. Loads no image library.
+"""
+
+from dataclasses import dataclass
+
+from vouch.bundle.pixel_settings import PixelSettings
+
+Box = tuple[int, int, int, int]
+"""Left, upper, right and lower edge."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A part of a picture, and where it goes."""
+
+    part: Box
+    """Of the picture as it is upright."""
+    place: Box
+    """Of the model's image; around it is nothing but ground."""
+
+    @property
+    def part_size(self) -> tuple[int, int]:
+        """Width and height of what is taken."""
+        return _size(self.part)
+
+    @property
+    def place_size(self) -> tuple[int, int]:
+        """Width and height of what it becomes."""
+        return _size(self.place)
+
+
+def placement(width: int, height: int, settings: PixelSettings) -> Placement:
+    """How a picture of this size is placed.
+
+    stretch: the whole picture fills the whole image.
+    crop: the largest part with the image's proportions, from the middle, fills the whole image.
+    pad: the whole picture, as large as it fits with its own proportions, lies in the middle of the image.
+
+    A side that follows from the proportions is rounded to the nearest pixel, a half up, and is never 0. Where what is
+    left over is odd, the part, or the place, is the half pixel further to the left, or to the top.
+    """
+    wide = width * settings.height > height * settings.width
+    part, place = (width, height), (settings.width, settings.height)
+    if settings.fit == "crop":
+        if wide:
+            part = (min(width, _in_proportion(height, settings.width, settings.height)), height)
+        else:
+            part = (width, min(height, _in_proportion(width, settings.height, settings.width)))
+    if settings.fit == "pad":
+        if wide:
+            place = (settings.width, _in_proportion(settings.width, height, width))
+        else:
+            place = (_in_proportion(settings.height, width, height), settings.height)
+    return Placement(_centred(part, (width, height)), _centred(place, (settings.width, settings.height)))
+
+
+def _in_proportion(side: int, new: int, old: int) -> int:
+    """This side times new / old, to the nearest whole number from 1 on, a half up."""
+    return max(1, (2 * side * new + old) // (2 * old))
+
+
+def _centred(inner: tuple[int, int], outer: tuple[int, int]) -> Box:
+    left, upper = (outer[0] - inner[0]) // 2, (outer[1] - inner[1]) // 2
+    return left, upper, left + inner[0], upper + inner[1]
+
+
+def _size(box: Box) -> tuple[int, int]:
+    left, upper, right, lower = box
+    return right - left, lower - upper

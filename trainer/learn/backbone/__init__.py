@@ -1,0 +1,1 @@
+"""Networks that others have trained, as they are: images in, features out."""

@@ -1,0 +1,52 @@
+"""A backbone and the head that was fitted on its features, as one graph."""
+
+import onnx
+from onnx import ModelProto, compose, version_converter
+
+from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.backbone.backbone import Backbone
+from vouch.trainer.learn.backbone.origin import forget_origin
+
+OUTPUTS = ["probabilities", "logits"]
+MAX_BYTES = (2 << 30) - (1 << 20)
+"""Of an ONNX file: protobuf ends at 2 GiB; the rest is for the head."""
+
+
+def joined(backbone: Backbone, head: bytes) -> bytes:
+    """The .onnx file that is served: raw pixels in, probabilities and logits out; places are left out.
+
+    Args:
+        head: an .onnx file of opset 20: `features`, float32 (N, D), to `probabilities` and `logits`.
+
+    Raises:
+        TrainError: the two together are larger than a file may be.
+    """
+    if len(backbone.graph) + len(head) > MAX_BYTES:
+        raise TrainError(
+            f"the backbone and its head have {len(backbone.graph) + len(head):,} bytes together; an ONNX file has at "
+            f"most {MAX_BYTES:,}: take a smaller backbone"
+        )
+    front, behind = onnx.load_model_from_string(backbone.graph), onnx.load_model_from_string(head)
+    front = _without_places(front)
+    opset = opset_of(front)
+    if opset_of(behind) != opset:
+        behind = version_converter.convert_version(behind, opset)
+    behind = compose.add_prefix(behind, "head/", rename_inputs=False, rename_outputs=False)
+    behind.ir_version = front.ir_version
+    model = compose.merge_models(front, behind, io_map=[("features", "features")], outputs=OUTPUTS)
+    forget_origin(model)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def opset_of(model: ModelProto) -> int:
+    """Of ONNX's own operators."""
+    return max((found.version for found in model.opset_import if found.domain in ("", "ai.onnx")), default=1)
+
+
+def _without_places(model: ModelProto) -> ModelProto:
+    kept = [output for output in model.graph.output if output.name == "features"]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return model

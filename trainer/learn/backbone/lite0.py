@@ -1,0 +1,148 @@
+"""EfficientNet-Lite0: its layers as a table, and the network in PyTorch, for whoever changes its weights.
+
+The table is the one description: the graph in ONNX (graph.py) and the names of the weights (weights.py) are made from
+it too. Its source is efficientnet_lite_builder.py in TensorFlow's repository tpu, models/official/efficientnet/lite:
+EfficientNet-B0 of "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (Tan and Le 2019, table 1)
+with ReLU6 for swish and without squeeze-and-excitation. Batch norms are part of the convolutions: their statistics
+never change here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SIZE = (224, 224)
+"""`efficientnet_lite_params`: the resolution of lite0."""
+MEAN, SCALE = 127.0, 128.0
+"""`MEAN_RGB` and `STDDEV_RGB` of efficientnet_lite_builder.py, the same for the three colours."""
+STEM, FEATURES = 32, 1280
+"""Channels of the first layer and of the last: `fix_head_stem`."""
+TOTAL_STRIDE = 32
+BLOCKS = (
+    (1, 3, 1, 1, 32, 16),
+    (2, 3, 2, 6, 16, 24),
+    (2, 5, 2, 6, 24, 40),
+    (3, 3, 2, 6, 40, 80),
+    (3, 5, 1, 6, 80, 112),
+    (4, 5, 2, 6, 112, 192),
+    (1, 3, 1, 6, 192, 320),
+)
+"""`_DEFAULT_BLOCKS_ARGS`: repeats, kernel, stride of the first repeat, expansion, channels before and after."""
+
+Convolutions = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Weight, shape (after, before or 1, kernel, kernel), and bias, shape (after,), by the name of a layer."""
+
+
+class Layer(NamedTuple):
+    """A convolution with its batch norm."""
+
+    name: str
+    norm: str
+    """As the published weights name the two."""
+    before: int
+    after: int
+    kernel: int
+    stride: int = 1
+    depthwise: bool = False
+    """Whether each channel has a template of its own, and no sum over channels is made."""
+    bends: bool = True
+    """Whether ReLU6 follows."""
+    opens: bool = False
+    """Whether a block begins with it."""
+    adds: bool = False
+    """Whether the block's input is added to what comes out."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of its weight."""
+        return self.after, 1 if self.depthwise else self.before, self.kernel, self.kernel
+
+
+def _layers() -> Iterator[Layer]:
+    yield Layer("_conv_stem", "_bn0", 3, STEM, kernel=3, stride=2)
+    number = 0
+    for repeats, kernel, stride, expansion, first, after in BLOCKS:
+        for repeat in range(repeats):
+            before = after if repeat else first
+            yield from _block(f"_blocks.{number}.", before, after, kernel, stride if repeat == 0 else 1, expansion)
+            number += 1
+    yield Layer("_conv_head", "_bn1", BLOCKS[-1][-1], FEATURES, kernel=1)
+
+
+def _block(name: str, before: int, after: int, kernel: int, stride: int, expansion: int) -> Iterator[Layer]:
+    """Widened, looked at channel by channel, narrowed: an inverted residual."""
+    wide = before * expansion
+    if expansion > 1:
+        yield Layer(f"{name}_expand_conv", f"{name}_bn0", before, wide, kernel=1, opens=True)
+    yield Layer(f"{name}_depthwise_conv", f"{name}_bn1", wide, wide, kernel, stride, True, opens=expansion == 1)
+    adds = stride == 1 and before == after
+    yield Layer(f"{name}_project_conv", f"{name}_bn2", wide, after, kernel=1, bends=False, adds=adds)
+
+
+LAYERS = tuple(_layers())
+
+
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Pixels of 0 before and after, as TensorFlow's padding "same" has them: the odd one goes behind.
+
+    https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+    """
+    outputs = -(-side // stride)
+    total = max(0, (outputs - 1) * stride + kernel - side)
+    return total // 2, total - total // 2
+
+
+class Lite0(nn.Module):
+    """The network in PyTorch, with weights that may change."""
+
+    def __init__(self, convolutions: Convolutions) -> None:
+        """
+        Args:
+            convolutions: of every layer; copied.
+        """
+        super().__init__()
+        made = []
+        for layer in LAYERS:
+            module = nn.Conv2d(
+                *(layer.before, layer.after, layer.kernel, layer.stride),
+                groups=layer.before if layer.depthwise else 1,
+            )
+            weight, bias = convolutions[layer.name]
+            with torch.no_grad():
+                module.weight.copy_(torch.from_numpy(weight))
+                module.bias.copy_(torch.from_numpy(bias))  # type: ignore[union-attr]  # it has one
+            made.append(module)
+        self.layers = nn.Sequential(*made)
+        """In the order of the table; run by `places`, for blocks add their input and padding follows the image."""
+
+    def places(self, x: Tensor) -> Tensor:
+        """What the last layer finds, place by place.
+
+        Args:
+            x: pixels less `MEAN`, by `SCALE`: float32, shape (N, 3, H, W).
+
+        Returns:
+            shape (N, 1280, H / 32, W / 32), rounded up.
+        """
+        kept = x
+        for layer, module in zip(LAYERS, self.layers, strict=True):
+            kept = x if layer.opens else kept
+            top, bottom = same_padding(x.shape[2], layer.kernel, layer.stride)
+            left, right = same_padding(x.shape[3], layer.kernel, layer.stride)
+            x = module(functional.pad(x, (left, right, top, bottom)))
+            x = functional.relu6(x) if layer.bends else x
+            x = x + kept if layer.adds else x
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features, shape (N, 1280): the mean over all places; argument as `places`."""
+        return self.places(x).mean(dim=(2, 3))
+
+    def convolutions(self) -> Convolutions:
+        """The weights as they are now, for the graph."""
+        values = [part.detach().cpu().numpy().copy() for part in self.layers.parameters()]
+        return {layer.name: (values[2 * row], values[2 * row + 1]) for row, layer in enumerate(LAYERS)}
