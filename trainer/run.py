@@ -73,9 +73,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
-        pixels = PixelSettings.of(
-            splits.validation.images.shape[1:], settings.bits, settings.decoding.ground, settings.decoding.fit
-        )
+        wanted = chosen.wanted
+        pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)
         report = report_html(run, recorder)
         with finishing():  # a version that is there is told of
             seen = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}

@@ -60,8 +60,8 @@ class TrainSettings(RecipeSettings):
     """Resize a folder's images to this height and width; 64 is 64x64. Default: photographs as the preset takes them,
     224x224; small images keep their size, or take the median where they differ."""
     fit: FitChoice = "auto"
-    """How an image of other proportions comes to its size: stretch it, crop what is too much at two sides, or pad it
-    with the ground. auto: crop for photographs, stretch where --size is given."""
+    """How pictures of other proportions fill the size: stretch them, crop what is too much at two sides, or pad them
+    with the ground. auto: crop for photographs at the preset's size, else stretch."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
     """What a folder's images become, and what a .csv file's are: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour
     and alpha); 0: grey where all of them are, else colour."""
@@ -217,9 +217,15 @@ class TrainSettings(RecipeSettings):
 
     @property
     def decoding(self) -> Wanted:
-        """What images are to become."""
+        """What images are to become, as far as it is said."""
         return Wanted(
-            self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground), self.layout, self.memory
+            size=self.image_size,
+            channels=self.channels,
+            bits=self.bits,
+            ground=GROUNDS.get(self.ground, self.ground),
+            layout=self.layout,
+            memory=self.memory,
+            fit="stretch" if self.fit == "auto" else self.fit,
         )
 
     @property

@@ -102,6 +102,23 @@ def test_files_become_what_the_preset_takes(words: dict[str, object], survey: Su
     assert survey.as_wanted(chosen.wanted).shape[:2] == size
 
 
+@pytest.mark.parametrize(
+    ("words", "survey", "fit"),
+    [
+        ({}, files((480, 640)), "crop"),
+        ({}, files((20, 24), (20, 26)), "stretch"),
+        ({"size": "224"}, files((480, 640)), "stretch"),
+        ({"fit": "pad"}, files((480, 640)), "pad"),
+        ({"fit": "crop", "size": "96"}, files((480, 640)), "crop"),
+    ],
+)
+def test_photographs_are_cropped_unless_somebody_says_how_large_they_are(
+    words: dict[str, object], survey: Survey, fit: str
+) -> None:
+    """A size from a flag is filled by stretching, as ever, unless the flag for it says otherwise."""
+    assert choose(TrainSettings.model_validate(words), survey).wanted.fit == fit
+
+
 def test_labels_of_files_may_be_wrong() -> None:
     """So hard images are not learned more often there, nor with weights for classes, unless somebody asks for it."""
     settings = TrainSettings(preset="photos")
