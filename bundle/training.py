@@ -62,6 +62,7 @@ class Recipe:
     """What a fit needs to know beside the data."""
 
     epochs: int
+    """At most: fitting may end earlier."""
     batch_size: int
     learning_rate: Finite
     """The peak of the one-cycle schedule."""
@@ -79,6 +80,8 @@ class Recipe:
     loss: Loss = "cross-entropy"
     balance: bool = False
     """Whether every class counts the same, however many images it has."""
+    passes: int = 1
+    """How often an epoch goes through the fit images: of a few images several times, as one epoch is measured."""
     seed: int = 0
     threads: int = 1
     """Of each process that fits. Sums are split among them, so the weights depend on it to the last bit."""

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from multiprocessing import parent_process
@@ -19,6 +19,9 @@ ONE_WISH_S = 0.5
 
 
 _FINISHING: ContextVar[bool] = ContextVar("_FINISHING")
+
+
+_POSTPONED: ContextVar[list[KeyboardInterrupt] | None] = ContextVar("_POSTPONED")
 
 
 class Terminated(KeyboardInterrupt):
@@ -39,7 +42,10 @@ def stoppable() -> Iterator[None]:
         nonlocal stopping
         if not stopping and not _FINISHING.get(False):  # what cleans up is not interrupted by the same wish
             stopping = True
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            wish = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+            if (waiting := _POSTPONED.get(None)) is None:
+                raise wish
+            waiting.append(wish)
 
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -70,6 +76,23 @@ def finishing() -> Iterator[None]:
         yield
     finally:
         _FINISHING.reset(token)
+
+
+@contextmanager
+def postponing() -> Iterator[Callable[[], KeyboardInterrupt | None]]:
+    """A first signal in the block waits for a good moment: the block raises it there, or it is raised at its end.
+
+    Yields:
+        what waits, if anything does.
+    """
+    wishes: list[KeyboardInterrupt] = []
+    token = _POSTPONED.set(wishes)
+    try:
+        yield lambda: wishes[0] if wishes else None
+    finally:
+        _POSTPONED.reset(token)
+    if wishes:
+        raise wishes[0]
 
 
 def _end_at_the_second(reading: int) -> None:

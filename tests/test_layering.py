@@ -88,27 +88,23 @@ SERVER_ARROWS = {
 """Package of the server -> the packages that it may import."""
 TRAINER = {
     "": (
-        "errors",
-        "kinds",
-        "recipe_settings",
-        "settings",
-        "choosing",
-        "limits",
-        "reading",
-        "fitting",
-        "resuming",
-        "like",
-        "job",
-        "run",
+        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
+        *("like", "job", "run"),
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "augment", "networks", "presets", "demand", "device", "processes", "pixels"),
-        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "loop"),
+        *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
     ),
-    "learn/backbone": ("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
-    "judge": ("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "bundle"),
+    "learn/backbone": (
+        *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
+        *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
+    ),
+    "judge": (
+        *("graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("kernel", "curve", "doubtful", "hindsight"),
+    ),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
     "report": (
         *(
             "wording",
@@ -123,7 +119,7 @@ TRAINER = {
             "outcome",
             "story",
         ),
-        *("figures", "measured", "learned", "page"),
+        *("advice", "next_steps", "figures", "measured", "learned", "page"),
     ),
     "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
 }

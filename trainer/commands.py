@@ -120,6 +120,7 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "new": trained.new,
                 "digest": trained.bundle.digest,
                 "report": report,
+                "advice": list(trained.advice),
                 "read": trained.read.as_json() if trained.read else None,
             }
         )
@@ -127,6 +128,8 @@ def _train(settings: TrainSettings) -> Trained | None:
     output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
     output().print(f"  claim    {claim}")
     print_caveats("warning", [caveat.text for caveat in against])
+    for sentence in trained.advice:
+        output().print(f"  advice   {sentence}")
     output().print(f"  next     vouch serve {shlex.quote(str(settings.models))}")
     if report:
         output().print("  report  ", end=" ")

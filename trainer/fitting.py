@@ -27,13 +27,15 @@ def fit_and_tell(
     Raises:
         TrainError: as `fit` does, or no epoch was better than the random weights.
     """
-    steps = recipe.epochs * -(-len(splits.fit) // recipe.batch_size)
+    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
     with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
 
         def on_step(step: Step) -> None:
             show(step.number)
             recorder(step)
             epoch = step.epoch
+            if epoch and epoch.note:
+                say(epoch.note)
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 

@@ -21,6 +21,8 @@ class Trained:
     """False where `--if-absent` found one."""
     read: Summary | None = None
     """What it was trained on; None where nothing was read."""
+    advice: tuple[str, ...] = ()
+    """What to do next, a sentence each; none where nothing was trained."""
 
 
 def train(settings: TrainSettings) -> Trained | None:

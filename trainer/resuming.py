@@ -30,7 +30,7 @@ def open_checkpoint(
     processes: Processes,
     parts: Mapping[str, Stateful],
 ) -> Checkpoint:
-    """The file that keeps this training's epochs; says what is there, and removes what it was told to.
+    """The file that keeps this training's state; says what is there, and removes what it was told to.
 
     Args:
         digests: of the splits.
@@ -110,13 +110,13 @@ def _as_one(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def telling_how_to_go_on(checkpoint: Checkpoint, epochs: int) -> Iterator[None]:
+def telling_how_to_go_on(checkpoint: Checkpoint) -> Iterator[None]:
     """Where the block is interrupted, says what is kept."""
     try:
         yield
     except KeyboardInterrupt:
-        if kept := checkpoint.epochs():
-            say(f"interrupted: {kept} of {epochs} epochs are kept; the same command with --resume goes on from there")
+        if done := checkpoint.done():
+            say(f"interrupted: {done} are kept; the same command with --resume goes on from there")
         else:
-            say("interrupted before an epoch could be kept: there is nothing to go on from")
+            say("interrupted before anything could be kept: there is nothing to go on from")
         raise

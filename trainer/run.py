@@ -15,6 +15,7 @@ from vouch.trainer.fitting import fit_and_tell
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
+from vouch.trainer.judge.hindsight import hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
@@ -26,8 +27,10 @@ from vouch.trainer.limits import check_settings
 from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
 from vouch.trainer.publish.fit_digests import fit_digests
+from vouch.trainer.publish.label_errors import LABEL_ERRORS, label_errors
 from vouch.trainer.reading import read_splits
 from vouch.trainer.report.finished import Digests, Run
+from vouch.trainer.report.next_steps import next_steps
 from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
@@ -59,7 +62,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
     checkpoint = open_checkpoint(settings, recipe, before, processes, {"report": recorder})
-    with telling_how_to_go_on(checkpoint, recipe.epochs):
+    with telling_how_to_go_on(checkpoint):
         fitted = fit_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
         if not processes.leads:
             return None
@@ -72,15 +75,17 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
-        run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights)
+        seen = hindsight(splits, exam)
+        run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights, seen)
         wanted = chosen.wanted
         pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)
         report = report_html(run, recorder)
+        doubts = {LABEL_ERRORS: label_errors(run)} if run.hindsight.doubts else {}
         with finishing():  # a version that is there is told of
-            seen = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
-            published = publish(folder, run, pixels, {REPORT: report, **seen})
+            known = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
+            published = publish(folder, run, pixels, {REPORT: report, **doubts, **known})
             checkpoint.remove()
-    return Trained(published, new=True, read=splits.read)
+    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences)
 
 
 def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -> None:

@@ -24,7 +24,7 @@ def opened(recipe: Recipe = RECIPE, digests: dict[Part, str] = DIGESTS, **settin
 def test_a_checkpoint_of_other_settings_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """T27: `--resume --epochs 305` after an interrupted training of 300 says which is kept, and how it differs."""
     kept = opened()
-    kept.save({"epochs": [0, 1]})
+    kept.save({}, "1 epoch")
     capsys.readouterr()
 
     longer = opened(Recipe(**{**vars(RECIPE), "epochs": 305}), resume=True, epochs=305)
@@ -41,7 +41,7 @@ def test_other_images_and_another_torch_are_differences_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All that decides a checkpoint's name can be the reason why it is not gone on from."""
-    opened().save({})
+    opened().save({}, "nothing")
     monkeypatch.setattr("torch.__version__", "2.99")
 
     opened(digests=DIGESTS | {"fit": "4" * 64}, resume=True)
@@ -53,8 +53,8 @@ def test_other_images_and_another_torch_are_differences_too(
 def test_checkpoints_of_other_settings_are_removed_when_told_to(capsys: pytest.CaptureFixture[str]) -> None:
     """They alone: its own is kept, and gone on from with --resume."""
     own, other = opened(), opened(seed=7)
-    own.save({})
-    other.save({})
+    own.save({}, "nothing")
+    other.save({}, "nothing")
 
     again = opened(resume=True, remove_checkpoints=True)
 
@@ -81,7 +81,7 @@ def test_a_checkpoint_that_says_nothing_of_itself_is_named_all_the_same(
 def test_an_old_checkpoint_says_its_age(capsys: pytest.CaptureFixture[str]) -> None:
     """In hours, from when it was last written."""
     kept = opened(validation_share=0.3)
-    kept.save({})
+    kept.save({}, "nothing")
     then = kept.path.stat().st_mtime - 7200
     os.utime(kept.path, (then, then))
 
@@ -93,7 +93,7 @@ def test_an_old_checkpoint_says_its_age(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_checkpoint_says_of_what_training_it_is() -> None:
     """In one line of JSON behind its digest."""
     kept = opened()
-    kept.save({})
+    kept.save({}, "nothing")
 
     identity = json.loads(identity_of(kept.path) or "")
     assert identity["recipe"]["epochs"] == 300

@@ -33,6 +33,8 @@ class Exam:
     """With several labels an image: from which probability on each of the K labels is answered."""
     quantized: Quantized | None
     """What it cost that the graph is in int8; its claim, calibration and thresholds are its own. None: it is not."""
+    tuned: np.ndarray
+    """float32, shape (N, K): the graph's answers to tune, whose images it has not learned either."""
 
 
 def examine(classifier: Classifier, splits: Splits, max_drop: float | None = None) -> Exam:
@@ -60,4 +62,4 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
     check_finite("validation", probabilities, logits)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, logits, validation.labels, temperature, settled.promises)
-    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized)
+    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, tuned)

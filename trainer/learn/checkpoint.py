@@ -1,4 +1,4 @@
-"""What an interrupted training needs to go on: written after each epoch, read by `--resume`.
+"""What an interrupted training needs to go on: written every half minute, read by `--resume`.
 
 Tensors, numbers and text alone, so that reading one runs no code. A checkpoint is named after all that decides the
 result, so one of another training is never taken for this one's. It stays until its model is published, or for 30 days.
@@ -28,6 +28,10 @@ a line says of what training it is; the rest is torch's."""
 MAX_IDENTITY = 1 << 22
 """Bytes of that line."""
 CHECKPOINTS = ".training-*.pt"
+EVERY_S = 30.0
+"""About how often a state is written; when decides nothing about the result."""
+SHARE_OF_TIME = 0.1
+"""Most of a training's time that writing takes: what is large is written less often."""
 KEPT_S = 30 * 24 * 3600.0
 """How long a checkpoint is kept that nobody goes on from."""
 
@@ -45,30 +49,48 @@ class Stateful(Protocol):
 class Checkpoint:
     """The file that keeps the state of one training."""
 
-    def __init__(self, folder: Path, identity: str, parts: Mapping[str, Stateful], resume: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: str,
+        parts: Mapping[str, Stateful],
+        resume: bool = False,
+        every_s: float = EVERY_S,
+    ) -> None:
         """
         Args:
             folder: the model's, in the models folder.
             identity: all that decides the result of the training, as one line of text.
             parts: what is kept beside the fit's own state, by name.
             resume: go on from what is there.
+            every_s: seconds after which a state is due again.
         """
         self.path = folder / f".training-{bytes_digest(identity.encode())[:16]}.pt"
         self._identity = identity.encode()
         self._parts = parts
         self._resume = resume
+        self._every_s = every_s
+        self._next = time.monotonic() + every_s
 
     def exists(self) -> bool:
         """Whether there is something to go on from."""
         return self.path.is_file()
 
-    def save(self, fit: dict[str, Any]) -> None:
+    def due(self) -> bool:
+        """Whether the last state was written so long ago that it is time for another."""
+        return time.monotonic() >= self._next
+
+    def save(self, fit: dict[str, Any], done: str) -> None:
         """Keeps this state; the one before is kept until this one is whole.
+
+        Args:
+            done: what of the work is in it, in words.
 
         Raises:
             TrainError: it cannot be written.
         """
-        state = {"fit": fit} | {name: part.state_dict() for name, part in self._parts.items()}
+        began = time.monotonic()
+        state = {"fit": fit, "done": done} | {name: part.state_dict() for name, part in self._parts.items()}
         unfinished = self.path.with_suffix(f".{token_hex(4)}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,13 +108,15 @@ class Checkpoint:
             with suppress(OSError):
                 unfinished.unlink()
             remove_if_empty(self.path.parent)
+            ended = time.monotonic()
+            self._next = ended + max(self._every_s, (ended - began) / SHARE_OF_TIME)
 
-    def epochs(self) -> int:
-        """How many epochs are in the file as it is now: 0 where there is none that can be gone on from."""
+    def done(self) -> str:
+        """What of the work is in the file as it is now; nothing where there is none that can be gone on from."""
         try:
-            return len(self._read()["fit"]["epochs"]) - 1  # before the first is one too
+            return str(self._read()["done"])
         except UNREADABLE:
-            return 0
+            return ""
 
     def resume_into(self, fit: Stateful) -> bool:
         """Gives the fit and the parts their states back; False where it is to begin from the start.

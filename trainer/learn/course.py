@@ -21,6 +21,8 @@ class Epoch:
     """Gone through in it."""
     seconds: float
     """Its steps alone, without measuring."""
+    note: str = ""
+    """What changed with it, as a sentence; nothing where all is as it was."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The device that fits: which one it is, and what is said where its memory does not suffice."""
+"""The device that fits: which one it is, how a tensor gets there, what is said where its memory does not suffice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import Device
@@ -21,6 +22,13 @@ def choose_device(wanted: Device) -> torch.device:
     if wanted == "cuda" and not available:
         raise TrainError(f"--device cuda was asked for, but torch {torch.__version__} finds no CUDA device here")
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; a GPU is not waited for, which it is where memory could be paged out meanwhile."""
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 @contextmanager

@@ -2,29 +2,31 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, astuple
-from math import ceil, isfinite, nan
+from dataclasses import asdict, astuple, replace
+from math import nan
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from vouch.bundle.training import Recipe
+from vouch.cli.stopping import postponing
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.augment import warp
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Epoch, Fitted, Step
-from vouch.trainer.learn.losses import Criterion, measure, right_answers
+from vouch.trainer.learn.device import moved
+from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.optimizers import optimizers_for, set_rate
-from vouch.trainer.learn.order import Order
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.processes import ALONE, CPU, Processes
-from vouch.trainer.splits.balance import class_weights
+from vouch.trainer.learn.seen import Seen
+from vouch.trainer.learn.steps import Steps
 from vouch.trainer.splits.split import Splits
+
+ANSWERED_TOGETHER = 64
+"""Images whose variants are looked at, at once."""
 
 
 def fit(
@@ -40,9 +42,9 @@ def fit(
     Args:
         splits: fit changes the weights; tune is looked at after each epoch, to choose between them.
         processes: where it runs, and with which others.
-        on_step: told of the start, as step 0, and of each finished step; the model then holds the weights after it.
-            In the leading process alone.
-        checkpoint: where each epoch's state is kept, and gone on from.
+        on_step: told of the start, as step 0, and of each finished step; the model then holds the weights after it,
+            on a GPU after the first step and at the end of an epoch alone. In the leading process alone.
+        checkpoint: where the state is kept from time to time, and gone on from.
 
     Raises:
         TrainError: the loss is no longer a number, a step has too few images for the network, or the checkpoint
@@ -53,12 +55,60 @@ def fit(
     if processes.from_leader([float(resumed)]) != [float(resumed)]:
         raise TrainError("this process does not see the checkpoint of the leading one: all need the same models folder")
     if processes.leads and not resumed:
-        on_step(Step(0, work.rate(), nan, work.epochs[0]))
-    while len(work.epochs) <= recipe.epochs:
+        on_step(work.first_step())
+    if processes.count == 1:
+        _go_through(work, on_step, checkpoint)
+    while work.more():  # by several, who are interrupted together in the middle of what they do together
         work.epoch(on_step if processes.leads else lambda step: None)
         if checkpoint and processes.leads:
-            checkpoint.save(work.state_dict())
+            checkpoint.save(work.state_dict(), work.done())
     return work.finish()
+
+
+def _go_through(work: "_Fit", on_step: Callable[[Step], None], checkpoint: Checkpoint | None) -> None:
+    """All epochs; keeps the state from time to time, and once more where it is interrupted."""
+    with postponing() as interrupt:
+
+        def reached() -> None:
+            if checkpoint and (interrupt() or checkpoint.due()):
+                checkpoint.save(work.state_dict(), work.done())
+            if wish := interrupt():
+                raise wish
+
+        while work.more():
+            work.epoch(on_step, reached)
+            reached()
+    if checkpoint:
+        checkpoint.save(work.state_dict(), work.done())  # whatever fails from now on, nothing is fitted again
+
+
+class _UnderWay:
+    """An epoch under way, and the randomness by which it goes on."""
+
+    def __init__(self, rows: Tensor, variants: torch.Generator, processes: Processes) -> None:
+        self.rows, self.variants = rows, variants
+        self.seen = Seen(processes)
+        self.steps = 0
+        """Made in it."""
+        self.began = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is; dropout's randomness is torch's own."""
+        return {
+            "steps": self.steps,
+            "seen": self.seen.state_dict(),
+            "variants": self.variants.get_state(),
+            "torch": torch.get_rng_state(),
+            "seconds": time.perf_counter() - self.began,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.steps = state["steps"]
+        self.seen.load_state_dict(state["seen"])
+        self.variants.set_state(state["variants"])
+        torch.set_rng_state(state["torch"])
+        self.began -= state["seconds"]
 
 
 class _Fit:
@@ -71,50 +121,90 @@ class _Fit:
         self.model, self.recipe, self.processes = model, recipe, processes
         self.images, self.labels = as_tensors(splits.fit, processes.device)
         self.tune = as_tensors(splits.tune, processes.device)
-        self.criterion = _criterion(splits, recipe).to(processes.device)
-        self.order = Order(len(self.images), recipe.focus)
-        self.steps_an_epoch = ceil(len(self.images) / recipe.batch_size)
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
-        _check_batches(model, len(self.images) // self.steps_an_epoch // processes.count)
         _lay_out(model.to(processes.device), torch.channels_last)  # the faster layout for convolutions
+        self.steps = Steps(model, splits, self.labels, recipe, processes)
         model.see_statistics(self.images.batches())
-        self.optimizers = optimizers_for(model, recipe)
-        self.scores: nn.Module = _Scores(model)
-        if processes.count > 1:
-            self.scores = DistributedDataParallel(self.scores)
         self.epochs = [self._measured(0, nan, nan, images=0, seconds=0.0)]
         self.best, self.best_weights = self.epochs[0], _weights(model)
+        self.now: _UnderWay | None = None
 
-    def rate(self) -> float:
-        """The step size of the next step."""
-        done = (len(self.epochs) - 1) * self.steps_an_epoch
-        return set_rate(self.optimizers, done / max(1, self.recipe.epochs * self.steps_an_epoch))
+    def first_step(self) -> Step:
+        """Before the first one."""
+        return Step(0, self.steps.rate(0), nan, self.epochs[0])
 
-    def epoch(self, on_step: Callable[[Step], None]) -> None:
-        """Goes through all images once."""
-        number = len(self.epochs)
-        first = (number - 1) * self.steps_an_epoch
-        began = time.perf_counter()
-        order, variants = self._randomness(number)
+    def more(self) -> bool:
+        """Whether there is another epoch."""
+        return self._made() < self.steps.schedule.steps
+
+    def _made(self) -> int:
+        """Steps, in whole epochs."""
+        return (len(self.epochs) - 1) * self.steps.an_epoch
+
+    def epoch(self, on_step: Callable[[Step], None], reached: Callable[[], None] = lambda: None) -> None:
+        """Goes through the images as often as the recipe says, or through what is left of that.
+
+        Args:
+            reached: called between steps, where all that was done is told and is in the state.
+        """
+        number, before = len(self.epochs), self._made()
+        now = self.now = self.now or self._begin(number)
         # Evenly, so that no image is left over for a last step.
-        rows_of_steps = torch.tensor_split(self.order.rows(order), self.steps_an_epoch)
+        rows_of_steps = torch.tensor_split(now.rows, self.steps.an_epoch)[now.steps :]
         self.model.train()
-        seen = _Seen(self.processes)
         images = self.images.of_each(self.processes.share(rows) for rows in rows_of_steps)
-        for step, (rows, pixels) in enumerate(zip(rows_of_steps, images, strict=True), start=first + 1):
-            rate = set_rate(self.optimizers, (step - 1) / (self.recipe.epochs * self.steps_an_epoch))
-            loss = self._step(rows, pixels, variants, seen)
-            if not isfinite(loss):
-                raise TrainError(f"the loss is {loss} at step {step}, rate {rate:.2g}: try a lower --learning-rate")
-            if step < first + self.steps_an_epoch:
-                on_step(Step(step, rate, loss))
-        self.order.end_epoch(self.processes)
-        seconds = time.perf_counter() - began
-        self.epochs.append(self._measured(number, *seen.means(), len(self.images), seconds))
-        if self.epochs[-1].tune_loss_calibrated <= self.best.tune_loss_calibrated:
+        for rows, pixels in zip(rows_of_steps, images, strict=True):
+            self.steps.make(rows, pixels, before + now.steps, now.variants, now.seen)
+            now.steps += 1
+            if now.steps < self.steps.an_epoch and now.seen.due():
+                for step in now.seen.told():
+                    on_step(step)
+                reached()
+        *others, last = now.seen.told()
+        for step in others:
+            on_step(step)
+        self._end(number, now)
+        on_step(replace(last, epoch=self.epochs[-1]))
+
+    def _begin(self, number: int) -> _UnderWay:
+        """With the order of the images, the same in all processes, and the seeds of their variants and of dropout."""
+        seed, rank = self.recipe.seed, self.processes.rank
+        rows = self.steps.order.rows(torch.Generator().manual_seed(_mixed(seed, number, 0)))
+        variants = torch.Generator().manual_seed(_mixed(seed, number, 1, rank))
+        torch.manual_seed(_mixed(seed, number, 2, rank))
+        return _UnderWay(rows, variants, self.processes)
+
+    def _end(self, number: int, now: _UnderWay) -> None:
+        self.now = None
+        self.steps.order.end_epoch(self.processes)
+        seconds = time.perf_counter() - now.began
+        note = self._look_at_variants(number)
+        measured = self._measured(number, *now.seen.means(), len(now.rows), seconds)
+        self.epochs.append(replace(measured, note=note))
+        if measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
-        on_step(Step(step, rate, loss, self.epochs[-1]))
+
+    def _look_at_variants(self, number: int) -> str:
+        """Whether they are as easy as the images; by the leading process for all of them."""
+        generator = torch.Generator().manual_seed(_mixed(self.recipe.seed, number, 3))
+
+        def sample(count: int) -> tuple[Tensor, Tensor]:
+            rows = torch.randperm(len(self.images), generator=generator)[:count]
+            (pixels,) = self.images.of_each([rows])
+            return self.model.normalised(pixels), self.labels[moved(rows, self.processes.device)]
+
+        @torch.no_grad()
+        def answers(x: Tensor) -> Tensor:
+            self.model.eval()
+            return torch.cat([self.model.scores(part) for part in torch.split(x, ANSWERED_TOGETHER)])
+
+        if self.recipe.augment is None:
+            return ""
+        variants = self.steps.variants
+        note = variants.end_epoch(answers, sample, generator) if self.processes.leads else ""
+        (variants.strength,) = self.processes.from_leader([variants.strength])
+        return note
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
         # By the leading process for all of them: each has its own running means of what it saw, and two opinions about
@@ -130,13 +220,18 @@ class _Fit:
         self.model.eval()
         return Fitted(tuple(self.epochs), self.best, time.perf_counter() - self.started)
 
+    def done(self) -> str:
+        """How much of it, in words."""
+        steps = f" and {self.now.steps:,} of the {self.steps.an_epoch:,} steps of the next" if self.now else ""
+        return f"{len(self.epochs) - 1} of {self.recipe.epochs} epochs{steps}"
+
     def state_dict(self) -> dict[str, Any]:
-        """All that the next epoch builds on."""
+        """All that the next step builds on."""
         return {
             "weights": _weights(self.model),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "steps": self.steps.state_dict(),
             "epochs": [asdict(epoch) for epoch in self.epochs],
-            "losses": self.order.losses,
+            "now": self.now.state_dict() if self.now else None,
             "best": self.best.number,
             "best_weights": self.best_weights,
             "seconds": time.perf_counter() - self.started,
@@ -145,82 +240,13 @@ class _Fit:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from there."""
         self.model.load_state_dict(state["weights"])
-        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
+        self.steps.load_state_dict(state["steps"])
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
-        self.order.losses = state["losses"]
+        if state["now"]:
+            self.now = self._begin(len(self.epochs))
+            self.now.load_state_dict(state["now"])
         self.best, self.best_weights = self.epochs[state["best"]], state["best_weights"]
         self.started -= state["seconds"]
-
-    def _step(self, rows: Tensor, pixels: Tensor, variants: torch.Generator, seen: "_Seen") -> float:
-        """Moves the weights a little against the gradient, unless there is none; returns the loss before it.
-
-        Args:
-            rows: of all processes.
-            pixels: of this process's share of them.
-        """
-        own = self.processes.share(rows)
-        labels = self.labels[own.to(self.processes.device)]
-        x = self.model.normalised(pixels)
-        if self.recipe.augment:
-            x = warp(x, self.recipe.augment, variants)
-        logits = self.scores(x)
-        losses = self.criterion.each(logits, labels)
-        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
-        whole = self.criterion.weight(self.labels[rows.to(self.processes.device)])
-        error = self.criterion.total(losses, labels) * self.processes.count / whole
-        loss = self.processes.mean(error)
-        if isfinite(loss):
-            for optimizer in self.optimizers:
-                optimizer.zero_grad()
-            error.backward()  # type: ignore[no-untyped-call]
-            for optimizer in self.optimizers:
-                optimizer.step()
-            self.order.saw(own, losses.reshape(len(own), -1).mean(dim=1))
-            seen.add(loss * len(rows), right_answers(logits, labels), len(own))
-        return loss
-
-    def _randomness(self, epoch: int) -> tuple[torch.Generator, torch.Generator]:
-        """For the order of the images, the same in all processes, and for their variants; dropout's is seeded too."""
-        seed, rank = self.recipe.seed, self.processes.rank
-        torch.manual_seed(_mixed(seed, epoch, 2, rank))
-        order = torch.Generator().manual_seed(_mixed(seed, epoch, 0))
-        return order, torch.Generator().manual_seed(_mixed(seed, epoch, 1, rank))
-
-
-class _Scores(nn.Module):
-    """The part of a classifier that learns, as a module of its own."""
-
-    def __init__(self, model: Classifier) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model.scores(x)
-
-
-class _Seen:
-    """Loss and right answers of the images of an epoch, as they pass."""
-
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
-        self._loss, self._correct, self._count = 0.0, 0, 0
-
-    def add(self, loss: float, correct: int, count: int) -> None:
-        """A step: the loss of all processes' images together, and this one's right answers."""
-        self._loss += loss
-        self._correct += correct
-        self._count += count
-
-    def means(self) -> tuple[float, float]:
-        """Loss and accuracy an image, over all processes."""
-        correct, count = self._processes.total(torch.tensor([self._correct, self._count])).tolist()
-        return self._loss / count, correct / count
-
-
-def _criterion(splits: Splits, recipe: Recipe) -> Criterion:
-    weights = class_weights(splits.fit.labels, len(splits.classes)) if recipe.balance else None
-    return Criterion(recipe.loss, recipe.label_smoothing, None if weights is None else torch.from_numpy(weights))
 
 
 def _mixed(*numbers: int) -> int:
@@ -231,12 +257,6 @@ def _mixed(*numbers: int) -> int:
 def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Pixels, Tensor]:
     """Images and labels; on the CPU they share the arrays' memory."""
     return Pixels(examples.images, device), torch.from_numpy(examples.labels).to(device)
-
-
-def _check_batches(model: nn.Module, smallest: int) -> None:
-    normalised = any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in model.modules())
-    if smallest < 1 or (normalised and smallest < 2):
-        raise TrainError("this network needs at least 2 images in every step: try --batch-size 3 or more")
 
 
 def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:

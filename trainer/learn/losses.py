@@ -60,7 +60,7 @@ class Criterion:
     def weight(self, labels: Tensor) -> Tensor:
         """What the images with these labels weigh together: the sum of `each` is divided by it to make a mean."""
         if self.weights is None or labels.ndim == 2:
-            return torch.tensor(float(labels.numel()), device=labels.device)
+            return torch.full((), float(labels.numel()), device=labels.device)  # made there: nothing is waited for
         return self.weights[labels].sum()
 
     def _of_presence(self, labels: Tensor) -> Tensor:
@@ -78,11 +78,16 @@ class Criterion:
         return Criterion(self.loss, self.label_smoothing, None if self.weights is None else self.weights.to(device))
 
 
-def right_answers(logits: Tensor, labels: Tensor) -> int:
-    """Images whose highest score is their label's; with several labels, those with every label on its side of 0."""
+def answered_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """bool, shape (N,): is the highest score the label's? With several labels, is every label on its side of 0?"""
     if labels.ndim == 2:
-        return int(((logits > 0) == labels).all(dim=1).sum())
-    return int((logits.argmax(dim=1) == labels).sum())
+        return ((logits > 0) == labels).all(dim=1)
+    return logits.argmax(dim=1) == labels
+
+
+def right_answers(logits: Tensor, labels: Tensor) -> int:
+    """How many are answered right."""
+    return int(answered_right(logits, labels).sum())
 
 
 @dataclass(frozen=True)

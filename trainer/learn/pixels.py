@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vouch.sources.images import Images, batch_rows, batches, rows_in_turn
+from vouch.trainer.learn.device import moved
 from vouch.trainer.learn.processes import CPU
 
 SHARE_OF_DEVICE = 0.5
@@ -33,9 +34,9 @@ class Pixels:
         """
         if self._whole is not None:
             whole = self._whole
-            return (whole[some.to(self.device)] for some in rows)
+            return (whole[moved(some, self.device)] for some in rows)
         parts = rows_in_turn(self.images, (some.numpy() for some in rows))
-        return (_tensor(part).to(self.device) for part in parts)
+        return (moved(_tensor(part), self.device) for part in parts)
 
     def batches(self, most: int | None = None) -> Iterator[Tensor]:
         """All of them in batches of bounded size.

@@ -68,9 +68,9 @@ class Processes:
         distributed.all_reduce(agreed, distributed.ReduceOp.MIN)
         return agreed.item()
 
-    def mean(self, value: Tensor) -> float:
-        """The mean over all processes of a number."""
-        return self.total(value.detach().clone()).item() / self.count
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over all processes of a number; it stays on the device, so nothing waits for it."""
+        return self.total(value.detach().clone()) / self.count
 
     def cores(self) -> int:
         """Processor cores for this process."""

@@ -8,9 +8,10 @@ from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.writing import Content
-from vouch.trainer.publish.card import model_card
+from vouch.trainer.publish.card import model_card, what_next
 from vouch.trainer.publish.validation import new_validation
 from vouch.trainer.report.finished import Run
+from vouch.trainer.report.next_steps import next_steps
 
 
 def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping[str, bytes]) -> Bundle:
@@ -24,7 +25,9 @@ def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping
     """
     splits, exam = run.splits, run.exam
     validation = new_validation(run, pixels)
+    steps = next_steps(run)
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
+    card += what_next((steps.images, steps.model))  # the sentence on labels names a file
     files: dict[str, Content] = {MODEL: exam.graph, validation.name: validation, CARD: card.encode(), **more}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:

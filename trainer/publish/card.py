@@ -55,6 +55,12 @@ every setting and the digests of the data.
     return printable(card, keep="\n")
 
 
+def what_next(sentences: Sequence[str]) -> str:
+    """The card's last part: advice, sentences without their full stops."""
+    lines = [f"- {_cell(sentence)}." for sentence in sentences]
+    return printable("\n".join(["", "What to do next:", "", *lines, ""]), keep="\n")
+
+
 def _files(pixels: PixelSettings | None) -> str:
     if pixels is None:
         return ""

@@ -62,6 +62,19 @@ def curves_figure(name: str, epochs: Sequence[int], lines: Sequence[tuple[str, S
         return _svg(figure, name)
 
 
+def learning_figure(name: str, images: Sequence[int], right: Sequence[float]) -> str:
+    """The share of right answers by the number of images that were learned from."""
+    with _style(name):
+        figure, (axes,) = _axes((SIZE[0], 2.6))
+        axes.plot(images, right, color=SERIES[0], marker="o", markersize=4, linewidth=1.6)
+        axes.set_xscale("log")
+        axes.set_xticks(list(images), [f"{size:,}" for size in images])
+        axes.minorticks_off()
+        axes.set_xlabel("images learned from")
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        return _svg(figure, name)
+
+
 def rate_figure(name: str, steps: Sequence[tuple[int, float, float]]) -> str:
     """The step size, step by step.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.training import Recipe, Training
 from vouch.trainer.judge.exam import Exam
+from vouch.trainer.judge.hindsight import Hindsight
 from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.splits.split import Splits
@@ -35,6 +36,8 @@ class Run:
     images: Digests
     """Of all splits' images and labels."""
     weights: Digests
+    hindsight: Hindsight
+    """What the answers tell of the data."""
 
     @property
     def claim(self) -> Accuracy:

@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 
 from vouch.bundle.label_sets import enough_for
-from vouch.bundle.multi_label import decide
-from vouch.trainer.report.figures import curves_figure, rate_figure, reliability_figure
+from vouch.trainer.report.figures import curves_figure, learning_figure, rate_figure, reliability_figure
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.gallery import choose_images
+from vouch.trainer.report.next_steps import labels_of, next_steps, scores_of
 from vouch.trainer.report.outcome import (
     ClassScore,
     Pair,
-    class_scores,
-    label_scores,
     pairs_of,
     reliability,
     worst_mistakes,
@@ -28,6 +26,7 @@ WHOLE_MATRIX = 20
 PAIRS = 10
 GALLERY_PAIRS = 40
 MISTAKES = 12
+DOUBTS = 24
 LISTED_CLASSES = 60
 PLOTTED_EPOCHS = 400
 HEAT_SIDE = 100
@@ -41,17 +40,16 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
     """What the template needs for the practitioner's half, the gallery aside."""
     labels, probabilities, names = run.splits.validation.labels, run.exam.probabilities, run.splits.classes
     mistakes = worst_mistakes(labels, probabilities, run.exam.thresholds)
-    if run.exam.thresholds:
-        scores = label_scores(labels, decide(probabilities, run.exam.thresholds))
-    else:
-        scores = class_scores(labels, probabilities.argmax(axis=1), len(names))
     certainty = reliability(labels, probabilities)
     return {
         **_curves(run, recorder),
         "confusion": None if run.several else _confusion(run),
         "mistakes": _mistakes(run, mistakes[:MISTAKES]),
         "mistakes_in_all": len(mistakes),
-        "classes": _classes(scores, names),
+        "doubts": _doubts(run),
+        "next_steps": next_steps(run).sentences,
+        "learning_figure": _learning(run),
+        "classes": _classes(scores_of(run), names),
         "classes_in_all": len(names),
         "too_few": ", ".join(
             f"{one.promised:.0%}"
@@ -198,6 +196,32 @@ def _mistakes(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _doubts(run: Run) -> list[dict[str, Any]]:
+    """The labels that are most surely contradicted, with their images."""
+    found = []
+    for doubt in run.hindsight.doubts[:DOUBTS]:
+        part = run.splits.by_name[doubt.part]
+        given, answer = labels_of(run, doubt)
+        found.append(
+            {
+                "image": image_tile(part.images[doubt.row], f"{doubt.part} image {doubt.row}", 84),
+                "name": short(part.names[doubt.row], MAX_NAME),
+                "given": given,
+                "bars": [
+                    {"name": answer, "share": doubt.probability, "true": False},
+                    {"name": given, "share": doubt.given, "true": True},
+                ],
+                "sure": doubt.sure,
+            }
+        )
+    return found
+
+
+def _learning(run: Run) -> str | None:
+    curve = run.hindsight.curve
+    return learning_figure("learning", curve.images, curve.right) if curve else None
 
 
 def _classes(scores: list[ClassScore], names: tuple[str, ...]) -> list[dict[str, Any]]:

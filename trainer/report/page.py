@@ -53,8 +53,10 @@ MEASURED = {
     "validation": "Validation accuracy",
     "confusion": "What is taken for what",
     "mistakes": "The worst mistakes",
+    "doubts": "Likely label errors",
     "classes": "Class by class",
     "certainty": "Do probabilities mean what they say?",
+    "next": "What to do next",
     "agreement": "The same answers where it is served",
     "settings": "Settings and versions",
 }

@@ -13,6 +13,7 @@ import torch
 from tests.support.programs import OURS, run_beside
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.training import Augmentation, Recipe
+from vouch.cli.stopping import stoppable
 from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.checkpoint import KEPT_S, Checkpoint, remove_expired, remove_leftovers
@@ -56,12 +57,16 @@ class Notes:
 
 
 class Interrupted(Notes):
-    """Ctrl-C in the middle of the third epoch."""
+    """Ctrl-C while a step is told of."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
 
     def __call__(self, step: Step) -> None:
+        if step.number == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
         super().__call__(step)
-        if step.number == 17:
-            raise KeyboardInterrupt
 
 
 def fitted(
@@ -74,13 +79,26 @@ def fitted(
     return result, {name: value.numpy() for name, value in classifier.state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn"])
-def test_a_resumed_fit_ends_where_an_unbroken_one_does(kind: ModelKind, splits: Splits, tmp_path: Path) -> None:
-    """Interrupted in the third epoch and resumed, weights, epochs and notes are the same to the last bit."""
-    whole, broken, resumed = Notes(), Interrupted(), Notes()
+@pytest.mark.parametrize(
+    ("kind", "step", "done"),
+    [
+        ("linear", 17, "2 of 4 epochs and 3 of the 7 steps of the next"),
+        ("mlp", 17, "2 of 4 epochs and 3 of the 7 steps of the next"),
+        ("cnn", 17, "2 of 4 epochs and 3 of the 7 steps of the next"),
+        ("mlp", 14, "2 of 4 epochs"),
+        ("linear", 1, "0 of 4 epochs and 1 of the 7 steps of the next"),
+    ],
+)
+def test_a_resumed_fit_ends_where_an_unbroken_one_does(
+    kind: ModelKind, step: int, done: str, splits: Splits, tmp_path: Path
+) -> None:
+    """Interrupted in an epoch or between two, the step is kept, and all comes out the same to the last bit."""
+    whole, broken, resumed = Notes(), Interrupted(step), Notes()
     expected, weights = fitted(kind, splits, whole, None)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), stoppable():
         fitted(kind, splits, broken, Checkpoint(tmp_path, "it", {"notes": broken}))
+    assert broken.steps[-1] == step
+    assert Checkpoint(tmp_path, "it", {}).done() == done
     result, same = fitted(kind, splits, resumed, Checkpoint(tmp_path, "it", {"notes": resumed}, resume=True))
 
     assert resumed.steps == whole.steps
@@ -105,7 +123,7 @@ def test_without_resume_it_begins_anew(splits: Splits, tmp_path: Path) -> None:
 def test_each_training_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
     """What decides the result decides the file's name, so nothing foreign is gone on from."""
     same, other = Kept(), Kept()
-    Checkpoint(tmp_path, "rate 0.1", {}).save({"epoch": 1})
+    Checkpoint(tmp_path, "rate 0.1", {}).save({"epoch": 1}, "1 epoch")
 
     assert Checkpoint(tmp_path, "rate 0.1", {}, resume=True).resume_into(same)
     assert not Checkpoint(tmp_path, "rate 0.2", {}, resume=True).resume_into(other)
@@ -116,7 +134,7 @@ def test_each_training_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
 def test_a_finished_training_leaves_none(tmp_path: Path) -> None:
     """Nor the folder, where nothing else is in it."""
     checkpoint = Checkpoint(tmp_path / "digits", "it", {})
-    checkpoint.save({})
+    checkpoint.save({}, "nothing")
     checkpoint.remove()
     checkpoint.remove()
 
@@ -137,7 +155,7 @@ def test_a_damaged_checkpoint_is_said(tmp_path: Path, content: bytes) -> None:
 def test_one_changed_bit_is_damage_too(tmp_path: Path) -> None:
     """Nor is a whole file of another meaning gone on from."""
     checkpoint = Checkpoint(tmp_path, "it", {}, resume=True)
-    checkpoint.save({"weights": torch.zeros(1000)})
+    checkpoint.save({"weights": torch.zeros(1000)}, "some weights")
     content = bytearray(checkpoint.path.read_bytes())
     content[len(content) // 2] ^= 1
     checkpoint.path.write_bytes(content)
@@ -145,7 +163,7 @@ def test_one_changed_bit_is_damage_too(tmp_path: Path) -> None:
         checkpoint.resume_into(Kept())
 
     checkpoint = Checkpoint(tmp_path, "it", {"report": Kept()}, resume=True)
-    Checkpoint(tmp_path, "it", {}).save({})
+    Checkpoint(tmp_path, "it", {}).save({}, "nothing")
     with pytest.raises(TrainError, match="cannot be read"):
         checkpoint.resume_into(Kept())
 
@@ -166,12 +184,7 @@ def test_a_checkpoint_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hello")
 
     with pytest.raises(TrainError, match="cannot be written"):
-        Checkpoint(tmp_path / "file" / "digits", "it", {}).save({})
-
-
-def kept(count: int) -> dict[str, Any]:
-    """A state after so many epochs."""
-    return {"epochs": [{"number": number} for number in range(count + 1)]}
+        Checkpoint(tmp_path / "file" / "digits", "it", {}).save({}, "nothing")
 
 
 def test_an_interrupted_write_leaves_the_state_before_and_nothing_else(
@@ -179,8 +192,8 @@ def test_an_interrupted_write_leaves_the_state_before_and_nothing_else(
 ) -> None:
     """Ctrl-C while the third epoch is written: two are in the file, as it says, and no unfinished one is left."""
     checkpoint = Checkpoint(tmp_path, "it", {})
-    assert checkpoint.epochs() == 0
-    checkpoint.save(kept(2))
+    assert checkpoint.done() == ""
+    checkpoint.save({}, "2 epochs")
 
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
@@ -188,12 +201,12 @@ def test_an_interrupted_write_leaves_the_state_before_and_nothing_else(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            checkpoint.save(kept(3))
+            checkpoint.save({}, "3 epochs")
 
-    assert checkpoint.epochs() == 2
+    assert checkpoint.done() == "2 epochs"
     assert list(tmp_path.iterdir()) == [checkpoint.path]
     checkpoint.path.write_bytes(b"damaged")
-    assert checkpoint.epochs() == 0
+    assert checkpoint.done() == ""
 
 
 KILLED = """
@@ -206,7 +219,7 @@ def wait(descriptor):
     sys.stdin.read()
 
 os.fsync = wait
-Checkpoint(Path(sys.argv[1]) / "digits", "it", {}).save({"epochs": [0, 1]})
+Checkpoint(Path(sys.argv[1]) / "digits", "it", {}).save({}, "1 epoch")
 """
 
 
@@ -236,7 +249,7 @@ def test_a_checkpoint_is_kept_for_30_days(tmp_path: Path) -> None:
     """Then a later training removes it, of any model, unless it is the very one to go on from."""
     young, old, own = (Checkpoint(tmp_path / name, name, {}) for name in ("young", "old", "own"))
     for checkpoint, days in ((young, 29), (old, 31), (own, 31)):
-        checkpoint.save({})
+        checkpoint.save({}, "nothing")
         written = checkpoint.path.stat().st_mtime - days * 24 * 3600
         os.utime(checkpoint.path, (written, written))
 

@@ -42,8 +42,8 @@ from vouch.trainer.commands import train
 
 save = Checkpoint.save
 
-def save_and_end(checkpoint, fit):
-    save(checkpoint, fit)
+def save_and_end(checkpoint, fit, done):
+    save(checkpoint, fit, done)
     os.kill(os.getppid(), signal.SIGTERM)
     signal.pause()
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed
 
 import vouch.trainer.learn.loop
+import vouch.trainer.learn.steps
 from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
@@ -53,7 +54,7 @@ def uneven() -> Splits:
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is there to average gradients with."""
-    monkeypatch.setattr(vouch.trainer.learn.loop, "DistributedDataParallel", lambda module: module)
+    monkeypatch.setattr(vouch.trainer.learn.steps, "DistributedDataParallel", lambda module: module)
 
 
 def fitted(splits: Splits, processes: Processes) -> tuple[Fitted, list[Tensor]]:

@@ -32,7 +32,7 @@ def exam(
     thresholds: tuple[float, ...] | None = None,
     quantized: Quantized | None = None,
 ) -> Exam:
-    return Exam(b"", 0.0, np.empty((0, 2)), counted, calibration, thresholds, quantized)
+    return Exam(b"", 0.0, np.empty((0, 2)), counted, calibration, thresholds, quantized, np.empty((0, 2)))
 
 
 def training(data: str = "digits") -> Training:

@@ -11,6 +11,7 @@ from vouch.bundle.training import Circumstances, Recipe, SplitEntry, Training
 from vouch.sources.examples import Examples
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.judge.hindsight import hindsight
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
@@ -34,6 +35,8 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
     several = labels.ndim == 2
     probabilities = (scores.sigmoid() if several else scores.softmax(dim=1)).numpy()
     thresholds = (0.5,) * len(splits.classes) if several else None
+    with torch.no_grad():
+        tuned = classifier.probabilities(classifier(torch.from_numpy(splits.tune.images[:].copy()))).numpy()
     exam = Exam(
         graph=b"",
         onnx_difference=3.2e-7,
@@ -42,6 +45,7 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         calibration=Calibration(temperature=1.234, error_before=0.0456, error_after=0.0123, coverages=()),
         thresholds=thresholds,
         quantized=None,
+        tuned=tuned,
     )
     training = Training(
         asked={"model": kind, "data": "made up"},
@@ -65,6 +69,7 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         exam=exam,
         images=Digests("a" * 64, "a" * 64),
         weights=Digests("b" * 64, "c" * 64),
+        hindsight=hindsight(splits, exam),
     )
     return run, recorder
 

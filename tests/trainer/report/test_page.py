@@ -13,8 +13,10 @@ from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.judge.hindsight import Hindsight
 from vouch.trainer.judge.quantize import Quantized
 from vouch.trainer.report.finished import Run
+from vouch.trainer.report.next_steps import next_steps
 from vouch.trainer.report.outcome import worst_mistakes
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
@@ -29,7 +31,8 @@ def test_every_part_of_the_story_is_there(digits_page: bytes) -> None:
     page = Page(digits_page)
     inside = [link[1:] for link in page.links if link.startswith("#")]
     story = ["image", "weights", "scores", "loss", "step", "epochs", "layers", "digests", "opposite"]
-    measured = ["curves", "validation", "confusion", "mistakes", "classes", "certainty", "agreement", "settings"]
+    measured = ["curves", "validation", "confusion", "mistakes", "doubts", "classes", "certainty", "next", "agreement"]
+    measured += ["settings"]
 
     assert set(story + measured) <= set(inside)
     assert set(inside) <= set(page.ids)
@@ -138,6 +141,25 @@ def test_the_gallery_gives_way_where_the_page_would_be_too_large(monkeypatch: py
     assert sum(map(len, data_of(whole)["cells"].values())) == len(run.splits.validation)
     assert sum(map(len, data_of(smaller)["cells"].values())) == 5
     assert len(smaller) < len(whole)
+
+
+def test_likely_label_errors_and_advice_stand_in_the_page(
+    digits_page: bytes, learned_digits: tuple[Run, Recorder]
+) -> None:
+    """As many doubts as there are, 24 of them with their images; three sentences and their curve."""
+    run, recorder = learned_digits
+    seen = run.hindsight
+    text = " ".join(Page(digits_page).text.split())
+    none = text_of(replace(run, hindsight=Hindsight(reason="nobody had the time")), recorder)
+
+    assert f"{seen.contradicted} labels are contradicted, {seen.sure} of them surely" in text
+    doubt = seen.doubts[0]
+    assert f"{doubt.part} image {doubt.row}, labelled {doubt.label}" in Page(digits_page).alts
+    assert all(f"{sentence}." in text for sentence in next_steps(run).sentences)
+    assert "Learning curve" in text
+    assert "those of fit could not be looked at, because nobody had the time" in none
+    assert "None is contradicted." in none
+    assert "Learning curve" not in none
 
 
 def test_long_names_do_not_make_a_page_too_large() -> None:

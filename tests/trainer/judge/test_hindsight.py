@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.trainer.report.runs import noise_splits
+from vouch.bundle.manifest import Calibration
+from vouch.trainer.judge.curve import Curve, learning_curve
+from vouch.trainer.judge.exam import Exam
+from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.judge.hindsight import hindsight
+from vouch.trainer.judge.kernel import of_features
+from vouch.trainer.splits.split import Splits
+
+
+def exam_of(splits: Splits) -> Exam:
+    """One that is right everywhere, and sure."""
+    tuned, probabilities = (np.eye(len(splits.classes))[part.labels] for part in (splits.tune, splits.validation))
+    calibration = Calibration(temperature=1.0, error_before=0.0, error_after=0.0, coverages=())
+    claim = count_claim(probabilities, splits.validation.labels)
+    return Exam(b"", 0.0, probabilities, claim, calibration, None, None, tuned)
+
+
+def test_small_images_are_judged_by_their_pixels(splits: Splits) -> None:
+    """Those of fit by a judge that needs no training, with a learning curve that rises; the others by the model."""
+    few = replace(splits, fit=splits.fit[:200])
+    seen = hindsight(few, exam_of(few))
+
+    assert seen.judge == "kernel ridge regression on the pixels"
+    assert {doubt.part for doubt in seen.doubts} == {"fit"}
+    assert 0 < seen.sure <= seen.contradicted == len(seen.doubts) < 30
+    assert seen.curve is not None
+    assert seen.curve.images == (25, 50, 100, 200)
+    assert sorted(seen.curve.right) == list(seen.curve.right)
+    assert seen.curve.right[-1] > seen.curve.right[0] + 0.05
+
+
+def test_who_is_often_wrong_may_not_doubt_a_label() -> None:
+    """Of images of noise the labels of fit are not looked at, and the reason is said."""
+    splits = noise_splits(("a", "b", "c"), (6, 6))
+    seen = hindsight(splits, exam_of(splits))
+
+    assert seen.judge is None
+    assert seen.reason is not None
+    assert "too few to doubt a label" in seen.reason
+    assert seen.doubts == ()
+    assert seen.curve is None
+
+
+def test_what_is_too_much_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than taking longer than the training did."""
+    monkeypatch.setattr("vouch.trainer.judge.kernel.MOST", 10)
+    splits = noise_splits(("a", "b", "c"), (6, 6))
+
+    assert "40 images are too many" in str(hindsight(splits, exam_of(splits)).reason)
+
+
+def test_answers_of_heads_that_have_not_learned_an_image_are_taken() -> None:
+    """Of a frozen backbone they are there already; its features give the curve."""
+    splits = noise_splits(("a", "b"), (6, 6))
+    labels = splits.fit.labels
+    contrary = np.eye(2)[labels]
+    contrary[3] = contrary[3][::-1]
+    seen = hindsight(splits, exam_of(splits), features=2.0 * np.eye(2)[labels], out_of_fold=contrary)
+
+    assert [(doubt.part, doubt.row) for doubt in seen.doubts] == [("fit", 3)]
+    assert seen.curve is not None
+    assert seen.curve.right[-1] == 1.0
+
+
+def test_several_labels_are_judged_too() -> None:
+    """Noise is not enough to doubt one."""
+    splits = noise_splits(("a", "b", "c"), (6, 6), several=True)
+    exam = replace(exam_of(noise_splits(("a", "b", "c"), (6, 6))), tuned=splits.tune.labels * 1.0)
+    exam = replace(exam, probabilities=splits.validation.labels * 1.0)
+
+    assert hindsight(splits, exam).judge is None
+
+
+def test_a_curve_needs_images() -> None:
+    """Of a few images it would be noise."""
+    labels = np.arange(30) % 2
+
+    assert learning_curve(of_features(np.eye(2)[labels]), labels, 2, 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("right", "rises"), [((0.8, 0.9), True), ((0.9, 0.905), False), ((0.99, 0.991), False), ((0.9, 0.85), False)]
+)
+def test_a_curve_rises_by_more_than_chance(right: tuple[float, float], rises: bool) -> None:
+    """And by a tenth of what was left to gain."""
+    assert Curve((100, 200), right).rises == rises

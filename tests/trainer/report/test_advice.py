@@ -1,0 +1,98 @@
+"""The three sentences as tables: numbers in, advice out."""
+
+import pytest
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.trainer.judge.curve import Curve
+from vouch.trainer.report.advice import (
+    Ability,
+    ClassFound,
+    Contradicted,
+    images_or_model,
+    labels_to_look_at,
+    more_images,
+)
+
+
+def of(correct: int, total: int = 100) -> Accuracy:
+    return Accuracy(correct=correct, total=total)
+
+
+@pytest.mark.parametrize(
+    ("found", "begins"),
+    [
+        ({"ants": (98, 100, 500), "bees": (70, 100, 60)}, "Add images of bees first: 70 of 100 found, 95 % interval"),
+        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants is"),
+        ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images before the others: all of each"),
+        ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
+        ({"a" * 99: (1, 90, 2), "bees": (80, 90, 2)}, "Add images of aaaa"),
+    ],
+)
+def test_more_images_of_which_class(found: dict[str, tuple[int, int, int]], begins: str) -> None:
+    """Of one that is found less than the others by more than chance; of none, where chance explains it."""
+    said = more_images([ClassFound(name, of(*counts), images) for name, (*counts, images) in found.items()])
+
+    assert said.startswith(begins)
+    assert len(said) < 220
+
+
+def test_the_worst_of_many_classes_may_be_so_by_chance() -> None:
+    """One of a hundred is found as seldom as this without any reason."""
+    usual = [ClassFound(f"class {k}", of(19, 20), 100) for k in range(99)]
+
+    assert more_images([*usual, ClassFound("odd", of(16, 20), 100)]).startswith("No class clearly needs")
+    assert more_images([usual[0], ClassFound("odd", of(10, 20), 100)], "label").startswith("Add images of odd first")
+
+
+def test_a_class_of_which_all_others_are_found_stands_out() -> None:
+    """Where every image of the others is found, chance cannot be reckoned with, and none is needed to say so."""
+    both = [ClassFound("ants", of(9, 10), 50), ClassFound("bees", of(10, 10), 60)]
+
+    assert more_images(both).startswith("Add images of ants first: 9 of 10 found")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (Contradicted(0, 0, None, None), "No answer contradicts a label"),
+        (
+            Contradicted(0, 0, None, "9 are too many"),
+            "No answer contradicts a label; the labels of fit were not looked at, because 9 are too many",
+        ),
+        (
+            Contradicted(0, 1, "3.jpg (x)", None),
+            "1 label is contradicted, none of them surely; begin with 3.jpg (x)",
+        ),
+        (
+            Contradicted(1, 5, "3.jpg (x)", None),
+            "Look at the label of 1 image that is surely contradicted, first of 3.jpg (x)",
+        ),
+        (
+            Contradicted(12, 50, "3.jpg (x)", None),
+            "Look at the labels of 12 images that are surely contradicted, first of 3.jpg (x)",
+        ),
+    ],
+)
+def test_which_labels_to_look_at(labels: Contradicted, said: str) -> None:
+    """Those that are surely contradicted; who could not look says so."""
+    assert labels_to_look_at(labels) == said
+
+
+FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
+
+
+@pytest.mark.parametrize(
+    ("ability", "begins"),
+    [
+        (Ability(1.0, of(995, 1000), "--model cnn", None), "Neither more images nor a bigger model has much left"),
+        (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: the same"),
+        (Ability(1.0, of(90), "--model cnn", RISING, "a head"), "More images would help: from 100 images 80.0% right"),
+        (Ability(1.0, of(90), None, FLAT, "a head"), "The last half of the images brought no clear gain (from 100"),
+        (Ability(0.99, of(90), "--model cnn", None), "More images are likelier to help than a bigger model: of those"),
+        (Ability(0.90, of(90), "--preset best", None), "The model is hardly better on the images that it has learned"),
+        (Ability(None, of(90), None, None), "Whether more images or a bigger model would help was not tried"),
+    ],
+)
+def test_images_or_a_bigger_model(ability: Ability, begins: str) -> None:
+    """By a learning curve where there is one; else by what is right on the images that were learned from."""
+    assert images_or_model(ability).startswith(begins)

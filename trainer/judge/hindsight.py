@@ -1,0 +1,75 @@
+"""What a finished training tells of its data: which labels are likely wrong, and what more images would bring."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from vouch.trainer.judge.curve import Curve, learning_curve
+from vouch.trainer.judge.doubtful import MOST_LISTED, Doubt, doubtful, surest_first
+from vouch.trainer.judge.exam import Exam
+from vouch.trainer.judge.kernel import can_judge, left_out, of_features, of_pixels, right_share
+from vouch.trainer.splits.split import Splits
+
+RIGHT_ENOUGH = 0.8
+"""Share of right answers below which a judge may not doubt a label."""
+HEAD = "a linear head on the same features"
+PIXELS = "kernel ridge regression on the pixels"
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """The labels that are contradicted, and the learning curve."""
+
+    doubts: tuple[Doubt, ...] = ()
+    """The surest contradiction first; at most 1,000."""
+    contradicted: int = 0
+    """All of them."""
+    sure: int = 0
+    """Those of which the contradiction is sure."""
+    judge: str | None = None
+    """What answered each image of fit after learning from others, in words; None: nothing could."""
+    reason: str | None = None
+    """Why nothing could."""
+    curve: Curve | None = None
+
+
+def hindsight(
+    splits: Splits, exam: Exam, features: np.ndarray | None = None, out_of_fold: np.ndarray | None = None
+) -> Hindsight:
+    """
+    Args:
+        exam: its answers to tune and validation are of a model that has learned neither.
+        features: of the fit images, standardised, shape (N, D), where a frozen backbone gives them.
+        out_of_fold: probabilities of the fit images, shape (N, K), by heads that have not learned them.
+    """
+    found = doubtful("tune", splits.tune.labels, exam.tuned)
+    found += doubtful("validation", splits.validation.labels, exam.probabilities)
+    labels, classes = splits.fit.labels, len(splits.classes)
+    kernel, reason = _kernel(splits, features)
+    curve, judge = None, None
+    if kernel is not None:
+        answers = left_out(kernel, labels, classes)
+        right = right_share(answers, labels, border=0.5)
+        if features is None and right < RIGHT_ENOUGH:
+            reason = f"a judge by their pixels is right for {right:.0%} of them, too few to doubt a label"
+        else:
+            curve, judge = learning_curve(kernel, labels, classes, right), PIXELS if features is None else HEAD
+            out_of_fold = answers if out_of_fold is None else out_of_fold
+    if out_of_fold is not None:
+        found += doubtful("fit", labels, out_of_fold)
+        judge, reason = judge or HEAD, None
+    doubts = surest_first(found)
+    sure = sum(doubt.sure for doubt in doubts)
+    return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve)
+
+
+def _kernel(splits: Splits, features: np.ndarray | None) -> tuple[np.ndarray | None, str | None]:
+    """Of all pairs of fit images; or why there is none."""
+    images = splits.fit.images
+    values = prod(images.shape[1:]) if features is None else features.shape[1]
+    if not can_judge(len(images), values):
+        return None, f"{len(images):,} images are too many, or too large, to be judged without a second training"
+    if features is not None:
+        return of_features(features), None
+    return of_pixels(images[np.arange(len(images))]), None

@@ -1,0 +1,117 @@
+"""A step: the weights move a little against the gradient of the loss of some images."""
+
+from math import ceil
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vouch.bundle.training import Recipe
+from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.augment import Variants
+from vouch.trainer.learn.device import moved
+from vouch.trainer.learn.effort import Schedule
+from vouch.trainer.learn.losses import Criterion, answered_right
+from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.optimizers import optimizers_for, set_rate
+from vouch.trainer.learn.order import Order
+from vouch.trainer.learn.processes import Processes
+from vouch.trainer.learn.seen import Made, Seen
+from vouch.trainer.splits.balance import class_weights
+from vouch.trainer.splits.split import Splits
+
+
+class Steps:
+    """All that changes with the steps of a fit, and makes them."""
+
+    def __init__(self, model: Classifier, splits: Splits, labels: Tensor, recipe: Recipe, processes: Processes) -> None:
+        """
+        Args:
+            model: on the device.
+            labels: of fit, on the device.
+
+        Raises:
+            TrainError: a step has too few images for the network.
+        """
+        self._model, self._labels, self._processes = model, labels, processes
+        self._criterion = _criterion(splits, recipe).to(processes.device)
+        self.variants = Variants(recipe.augment)
+        self.order = Order(len(labels), recipe.focus, recipe.passes, processes.device)
+        self.an_epoch = ceil(self.order.images / recipe.batch_size)
+        _check_batches(model, self.order.images // self.an_epoch // processes.count)
+        self.schedule = Schedule(recipe.epochs * self.an_epoch)
+        self._optimizers = optimizers_for(model, recipe)
+        self._scores: nn.Module = _Scores(model)
+        if processes.count > 1:
+            self._scores = DistributedDataParallel(self._scores)
+
+    def rate(self, done: int) -> float:
+        """The step size after so many steps."""
+        return set_rate(self._optimizers, self.schedule.progress(done))
+
+    def make(self, rows: Tensor, pixels: Tensor, done: int, generator: torch.Generator, seen: Seen) -> None:
+        """Makes one, after so many.
+
+        Args:
+            rows: of all processes.
+            pixels: of this process's share of them.
+            generator: of variants.
+            seen: told of the loss before it.
+        """
+        rate = self.rate(done)
+        rows = moved(rows, self._processes.device)
+        own = self._processes.share(rows)
+        labels = self._labels[own]
+        logits = self._scores(self.variants.of(self._model.normalised(pixels), generator))
+        losses = self._criterion.each(logits, labels)
+        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
+        whole = self._criterion.weight(self._labels[rows])
+        error = self._criterion.total(losses, labels) * self._processes.count / whole
+        loss = self._processes.mean(error)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
+        error.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self._optimizers:
+            optimizer.step()
+        self.order.saw(own, losses.reshape(len(own), -1).mean(dim=1))
+        seen.add(Made(done + 1, rate, loss, len(rows)), answered_right(logits, labels))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step builds on, the weights aside."""
+        return {
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "order": self.order.state_dict(),
+            "variants": self.variants.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.order.load_state_dict(state["order"])
+        self.variants.load_state_dict(state["variants"])
+        self.schedule.load_state_dict(state["schedule"])
+
+
+class _Scores(nn.Module):
+    """The part of a classifier that learns, as a module of its own."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.scores(x)
+
+
+def _criterion(splits: Splits, recipe: Recipe) -> Criterion:
+    weights = class_weights(splits.fit.labels, len(splits.classes)) if recipe.balance else None
+    return Criterion(recipe.loss, recipe.label_smoothing, None if weights is None else torch.from_numpy(weights))
+
+
+def _check_batches(model: nn.Module, smallest: int) -> None:
+    normalised = any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in model.modules())
+    if smallest < 1 or (normalised and smallest < 2):
+        raise TrainError("this network needs at least 2 images in every step: try --batch-size 3 or more")

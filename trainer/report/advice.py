@@ -1,0 +1,168 @@
+"""What to do next, in three sentences that follow from the numbers: more images, labels to look at, a bigger model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, log
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.trainer.judge.curve import Curve
+from vouch.trainer.report.wording import count, share, short
+
+CHANCE = 0.05
+"""What is as likely as this by chance is not said of a class; with K classes, one of them by K times that."""
+NAME = 40
+"""Characters of a class's name or a file's."""
+ENOUGH = 0.99
+"""Right answers from which on little is left to gain."""
+GAP = 0.03
+"""By so much more right on the images that were learned from than on new ones, a model knows them by heart."""
+
+
+@dataclass(frozen=True)
+class ClassFound:
+    """How much of a class was found on validation, and how many images there were to learn it from."""
+
+    name: str
+    found: Accuracy
+    """Of the validation images that are of it, those that were said to be of it."""
+    learned: int
+    """Images of it in fit."""
+
+
+@dataclass(frozen=True)
+class Contradicted:
+    """Labels that answers contradict."""
+
+    sure: int
+    contradicted: int
+    """With those that are not sure."""
+    first: str | None
+    """The surest of them, in words; None where there is none."""
+    reason: str | None
+    """Why the labels of fit were not looked at; None where they were."""
+
+
+@dataclass(frozen=True)
+class Ability:
+    """What a model can do, and what it might."""
+
+    on_fit: float | None
+    """Share of right answers to the images that it has learned; None where it was not counted."""
+    on_new: Accuracy
+    """To validation."""
+    bigger: str | None
+    """What would be a bigger model, in words; None where there is none."""
+    curve: Curve | None
+    judge: str | None = None
+    """Whose curve it is, in words."""
+
+
+def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
+    """Of which class more images are needed most.
+
+    Args:
+        classes: at least one has images in validation.
+        noun: what they are called.
+    """
+    counted = [one for one in classes if one.found.total]
+    worst = min(counted, key=lambda one: (one.found.accuracy, one.learned))
+    fewest = min(classes, key=lambda one: one.learned)
+    name = short(worst.name, NAME)
+    said = f"{count(worst.found.correct)} of {count(worst.found.total)} found, 95 % interval {_interval(worst.found)}"
+    if worst.found.correct == worst.found.total:
+        return (
+            f"No {noun} needs more images before the others: all of each were found; {short(fewest.name, NAME)} has "
+            f"the fewest to learn from, {count(fewest.learned)}"
+        )
+    correct = sum(one.found.correct for one in counted) - worst.found.correct
+    total = sum(one.found.total for one in counted) - worst.found.total
+    others = correct / total if total else 1.0
+    if _chance(worst.found, others) * len(counted) < CHANCE:
+        return (
+            f"Add images of {name} first: {said}, of the others {share(others, 1)}; it has {count(worst.learned)} "
+            "images to learn from"
+        )
+    return (
+        f"No {noun} clearly needs more images than the others: {name} is found least ({said}), which may be chance "
+        f"with so few validation images"
+    )
+
+
+def labels_to_look_at(labels: Contradicted) -> str:
+    """Which labels to look at."""
+    beside = f"; the labels of fit were not looked at, because {labels.reason}" if labels.reason else ""
+    if labels.first is None:
+        return f"No answer contradicts a label{beside}"
+    if labels.sure == 0:
+        return (
+            f"{count(labels.contradicted)} label{_s(labels.contradicted)} {_is(labels.contradicted)} contradicted, "
+            f"none of them surely; begin with {labels.first}{beside}"
+        )
+    return (
+        f"Look at the label{_s(labels.sure)} of {count(labels.sure)} image{_s(labels.sure)} that {_is(labels.sure)} "
+        f"surely contradicted, first of {labels.first}{beside}"
+    )
+
+
+def images_or_model(ability: Ability) -> str:
+    """Whether more images or a bigger model would help more."""
+    new, curve = ability.on_new, ability.curve
+    bigger = f"a bigger model ({ability.bigger})" if ability.bigger else "another model"
+    if curve and curve.right[-1] > new.high:
+        return (
+            f"{bigger[0].upper()}{bigger[1:]} would help: the same images allow {share(curve.right[-1], 1)} right "
+            f"answers to new ones, by {ability.judge}"
+        )
+    if new.accuracy >= ENOUGH and not (curve and curve.rises):
+        return f"Neither more images nor a bigger model has much left to gain: {share(new.accuracy)} are right"
+    if curve:
+        before, now = (share(right, 1) for right in curve.right[-2:])
+        tried = (
+            f"from {count(curve.images[-2])} images {before} right, from {count(curve.images[-1])} images {now}, tried "
+            f"with {ability.judge}"
+        )
+        if curve.rises:
+            return f"More images would help: {tried}"
+        return f"The last half of the images brought no clear gain ({tried}); {bigger} may help more than more of them"
+    return _by_the_gap(ability.on_fit, new, bigger)
+
+
+def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
+    """What the images that were learned from say, where nothing else was tried."""
+    if on_fit is None:
+        return "Whether more images or a bigger model would help was not tried: it would cost more than this training"
+    if on_fit > new.accuracy + GAP:
+        return (
+            f"More images are likelier to help than a bigger model: of those that were learned from "
+            f"{share(on_fit, 1)} are right, of new ones {share(new.accuracy, 1)}"
+        )
+    return (
+        f"The model is hardly better on the images that it has learned from ({share(on_fit, 1)} right) than on "
+        f"new ones ({share(new.accuracy, 1)}), so {bigger} is likelier to help than more images"
+    )
+
+
+def _chance(found: Accuracy, usual: float) -> float:
+    """How likely it is to find as few as this, or fewer, where each is found with the usual probability."""
+    if usual >= 1:
+        return float(found.correct == found.total)
+    if usual <= 0:
+        return 1.0
+    n = found.total
+    each = (
+        exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(usual) + (n - k) * log(1 - usual))
+        for k in range(found.correct + 1)
+    )
+    return sum(each)
+
+
+def _interval(found: Accuracy) -> str:
+    return f"{share(found.low, 0)} to {share(found.high, 0)}"
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"

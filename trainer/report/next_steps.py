@@ -1,0 +1,93 @@
+"""The three sentences of advice, made from a finished run."""
+
+from dataclasses import dataclass
+from math import isnan
+
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.multi_label import decide
+from vouch.sources.examples import images_of_each
+from vouch.trainer.judge.doubtful import Doubt
+from vouch.trainer.report.advice import (
+    Ability,
+    ClassFound,
+    Contradicted,
+    images_or_model,
+    labels_to_look_at,
+    more_images,
+)
+from vouch.trainer.report.finished import Run
+from vouch.trainer.report.outcome import ClassScore, class_scores, label_scores
+from vouch.trainer.report.wording import share, short
+
+MAX_FILE = 200
+"""Characters of a file's path."""
+
+
+@dataclass(frozen=True)
+class NextSteps:
+    """A sentence each."""
+
+    images: str
+    """Of which class more images are needed."""
+    labels: str
+    """Which labels to look at; it may name a file."""
+    model: str
+    """Whether more images or a bigger model would help."""
+
+    @property
+    def sentences(self) -> tuple[str, str, str]:
+        """All three, without their full stops."""
+        return self.images, self.labels, self.model
+
+
+def next_steps(run: Run) -> NextSteps:
+    """What follows from the numbers of a finished run."""
+    names = run.splits.classes
+    learned = images_of_each(run.splits.fit.labels, len(names)).tolist()
+    found = [
+        ClassFound(name, Accuracy(correct=score.right, total=score.images), images)
+        for name, score, images in zip(names, scores_of(run), learned, strict=True)
+    ]
+    seen = run.hindsight
+    first = in_words(run, seen.doubts[0]) if seen.doubts else None
+    kept = run.fitted.best
+    return NextSteps(
+        more_images(found, "label" if run.several else "class"),
+        labels_to_look_at(Contradicted(seen.sure, seen.contradicted, first, seen.reason)),
+        images_or_model(
+            Ability(
+                None if isnan(kept.fit_accuracy) else kept.fit_accuracy, run.claim, bigger(run), seen.curve, seen.judge
+            )
+        ),
+    )
+
+
+def scores_of(run: Run) -> list[ClassScore]:
+    """How each class or label fared on validation."""
+    labels, probabilities, classes = run.splits.validation.labels, run.exam.probabilities, len(run.splits.classes)
+    if run.exam.thresholds:
+        return label_scores(labels, decide(probabilities, run.exam.thresholds))
+    return class_scores(labels, probabilities.argmax(axis=1), classes)
+
+
+def in_words(run: Run, doubt: Doubt) -> str:
+    """The doubted label, such as `ants/7.jpg (labelled ants, answered bees with 99.0%)`."""
+    given, answer = labels_of(run, doubt)
+    name = short(run.splits.by_name[doubt.part].names[doubt.row], MAX_FILE)
+    return f"{name} (labelled {short(given)}, answered {short(answer)} with {share(doubt.probability, 1)})"
+
+
+def labels_of(run: Run, doubt: Doubt) -> tuple[str, str]:
+    """What the label says and what the answer says; of several labels, `bird` against `not bird`."""
+    names = run.splits.classes
+    if not run.several:
+        return names[doubt.label], names[doubt.answer]
+    both = names[doubt.label], f"not {names[doubt.label]}"
+    return both if doubt.present else (both[1], both[0])
+
+
+def bigger(run: Run) -> str | None:
+    """The flags of a bigger model than this one; None where there is none."""
+    if run.training.model in ("linear", "mlp"):
+        return "--model cnn"
+    return "--preset best" if run.training.model == "cnn" else None
