@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.manifest import Calibration
+from vouch.sources.examples import Examples
 from vouch.trainer.judge.calibrate import assess, settle
 from vouch.trainer.judge.export import check_agreement, export
 from vouch.trainer.judge.graph import answers, answers_and_logits, check_finite, count_claim
 from vouch.trainer.judge.quantize import Quantized, quantize
+from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.loop import as_tensors
 from vouch.trainer.learn.losses import logits_of
 from vouch.trainer.learn.networks import Classifier
@@ -48,8 +52,7 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
             loses more.
     """
     tune, validation = splits.tune, splits.validation
-    images, labels = as_tensors(tune)
-    temperature = chosen_temperature(logits_of(classifier, images), labels)
+    temperature = chosen_temperature(_scores(classifier, tune), torch.from_numpy(tune.labels))
     graph = export(classifier, tune.images.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tune.images, temperature)
     quantized = None if max_drop is None else quantize(graph, tune, max_drop)
@@ -63,3 +66,10 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, logits, validation.labels, temperature, settled.promises)
     return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, tuned)
+
+
+def _scores(classifier: Classifier, examples: Examples) -> Tensor:
+    """Of all these images, shape (N, K); features that a backbone has made of them are not made again."""
+    if isinstance(classifier, FrozenClassifier):
+        return classifier.scores_of(examples)
+    return logits_of(classifier, as_tensors(examples)[0])

@@ -17,11 +17,16 @@ from torch import Tensor, nn
 from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import run_graph
+from vouch.trainer.judge.head_graph import head_graph
+from vouch.trainer.learn.backbone.joined import joined
 from vouch.trainer.learn.backbone.origin import forget_origin
+from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.networks import Classifier
 
 OPSET = 20
 CHECKED_BATCHES = (1, 2, 3, 64)
+CHECKED_PHOTOS = (1, 2, 3, 8)
+"""Likewise of a backbone, which takes longer for one image than a network of ours for a hundred."""
 TOLERANCE = 1e-4
 """Largest difference in a probability between PyTorch and ONNX Runtime that is put down to rounding."""
 
@@ -55,6 +60,8 @@ def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: fl
         image_shape: (H, W) or (H, W, C).
         temperature: what scores are divided by.
     """
+    if isinstance(classifier, FrozenClassifier):
+        return joined(classifier.backbone, head_graph(classifier, temperature))
     example = torch.zeros(2, *image_shape, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
     with quiet_libraries():
         program = torch.onnx.export(
@@ -79,7 +86,7 @@ def check_agreement(classifier: Classifier, graph: bytes, images: Images, temper
     """Holds the exported graph against PyTorch at several batch sizes.
 
     Args:
-        images: uint8, shape (N, ...); real ones, repeated where there are fewer than 64.
+        images: uint8, shape (N, ...); real ones, repeated where there are fewer than a batch has.
 
     Returns:
         the largest difference in a probability.
@@ -88,7 +95,7 @@ def check_agreement(classifier: Classifier, graph: bytes, images: Images, temper
         TrainError: they differ by more than rounding explains.
     """
     worst = 0.0
-    for size in CHECKED_BATCHES:
+    for size in CHECKED_PHOTOS if isinstance(classifier, FrozenClassifier) else CHECKED_BATCHES:
         batch = images[np.arange(size) % len(images)]
         with torch.no_grad():
             expected = Served(classifier, temperature)(torch.from_numpy(batch))[0].numpy()

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from vouch.bundle.backbone import BackboneFacts, HeadFacts
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -39,12 +43,19 @@ class Step:
     """Where one has ended with this step; epoch 0 for step 0."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """A finished fit; the classifier, on the CPU again, holds the weights of the best epoch."""
 
     epochs: tuple[Epoch, ...]
     best: Epoch
-    """The one with the lowest calibrated loss on tune."""
+    """The one with the lowest calibrated loss on tune; of a head on a backbone the last, where its loss is lowest."""
     seconds: float
     """All of it, with measuring; of a resumed fit, all its parts together."""
+    backbone: BackboneFacts | None = None
+    """What gave the features, where the network is not our own."""
+    head: HeadFacts | None = None
+    """How the head on it was chosen, where the backbone stayed as it was."""
+    out_of_fold: np.ndarray | None = None
+    """float32, shape (N, K): the probabilities of the fit images by models that were fitted without them; None where
+    there are no such."""

@@ -126,9 +126,8 @@ class Classifier(nn.Module):
         """
         super().__init__()
         self.task = task
-        outputs = 1 if classes == 2 and task == "single_label" else classes
         channels = image_shape[2] if len(image_shape) == 3 else 1
-        self.network = network(kind, image_shape, outputs, layers)
+        self.network = network(kind, image_shape, outputs_for(classes, task), layers)
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
@@ -170,10 +169,12 @@ class Classifier(nn.Module):
 
     def scores(self, x: Tensor) -> Tensor:
         """Logits for normalised pixels, shape (N, K)."""
-        logits: Tensor = self.network(x)
-        if logits.shape[1] == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return logits
+        found: Tensor = self.network(x)
+        return self.as_scores(found)
+
+    def as_scores(self, logits: Tensor) -> Tensor:
+        """The network's outputs as one score a class: a single one stands beside 0."""
+        return torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What scores of shape (N, K) say: over all classes 1 together, or for each of several labels 0 to 1."""
@@ -182,6 +183,11 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits, shape (N, K), for raw pixels."""
         return self.scores(self.normalised(images))
+
+
+def outputs_for(classes: int, task: Task) -> int:
+    """Numbers that a network gives: one for two classes, of which an image has one; else one a class."""
+    return 1 if classes == 2 and task == "single_label" else classes
 
 
 def network(kind: ModelKind, image_shape: tuple[int, ...], outputs: int, layers: Layers = USUAL) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vouch.bundle.training import Loss
+from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.networks import Linear as SingleLayer
@@ -92,9 +93,9 @@ def templates(model: Classifier, image_shape: tuple[int, ...], shown: tuple[int,
     convolutions its first filters.
 
     Returns:
-        float32, shape (M, h, w), h and w at most 56; M is 0 where the first layer is of another kind.
+        float32, shape (M, h, w), h and w at most 56; M is 0 where the first layer is of another kind, or a backbone's.
     """
-    for layer in model.network.modules():
+    for layer in [] if isinstance(model, FrozenClassifier) else model.network.modules():
         if isinstance(layer, SingleLayer):
             rows = [0] if len(layer.weight) == 1 else list(shown)
             return averaged(_as_images(layer.weight.detach()[rows], image_shape))

@@ -1,0 +1,110 @@
+"""A classifier of which only the last layer learns: what comes before it was trained by others, and stays as it is."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vouch.bundle.digest import array_digest
+from vouch.bundle.multi_label import Task
+from vouch.sources.examples import Examples
+from vouch.trainer.learn.backbone.backbone import Backbone
+from vouch.trainer.learn.backbone.features import features
+from vouch.trainer.learn.networks import Classifier, Linear, outputs_for
+
+FEW, KEPT = 4, 64
+"""So few images at a time, such as the one that a report follows, have their features kept; of so many calls."""
+
+LEAST_SPREAD, TINY = 1e-3, 1e-12
+"""Of the mean spread: a feature that varies less is not blown up by more than if it varied so much."""
+
+
+class FrozenClassifier(Classifier):
+    """A linear layer on the features that a backbone makes of images.
+
+    The features are scaled: less their mean, by the square root of their spread, so that those that vary more count
+    more, but not by as much as they vary (between one scale for all and one each; docs/decisions.md has figures).
+    """
+
+    def __init__(self, backbone: Backbone, classes: int, task: Task = "single_label", threads: int = 1) -> None:
+        """
+        Args:
+            classes: K, at least 2.
+            task: whether an image has one label or any number of them.
+            threads: that make features; they decide nothing.
+        """
+        nn.Module.__init__(self)
+        self.task = task
+        width = backbone.facts.features
+        self.network = Linear(width, outputs_for(classes, task))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.made = Made(backbone, threads)
+
+    @property
+    def head(self) -> Linear:
+        """The layer that learns."""
+        assert isinstance(self.network, Linear)
+        return self.network
+
+    @property
+    def backbone(self) -> Backbone:
+        """What makes the features."""
+        return self.made.backbone
+
+    def features_of(self, examples: Examples, flipped: bool = False) -> np.ndarray:
+        """What the backbone makes of a split's images, float32, shape (N, D), computed once.
+
+        Args:
+            flipped: of the images mirrored left to right.
+        """
+        return self.made.of(examples, flipped)
+
+    def see_features(self, made: Tensor) -> None:
+        """Takes mean and spread from these features, float32, shape (N, D)."""
+        spread = made.double().std(dim=0, unbiased=False)
+        self.mean.copy_(made.double().mean(dim=0))
+        self.scale.copy_(spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt())
+
+    @torch.no_grad()
+    def scores_of(self, examples: Examples) -> Tensor:
+        """The scores of a split, shape (N, K)."""
+        return self.scores(self.scaled(torch.from_numpy(self.features_of(examples))))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Raw pixels as the layer takes them: scaled features, float32, shape (N, D)."""
+        return self.scaled(torch.from_numpy(self.made.of_array(images.cpu().numpy())))
+
+    def scaled(self, made: Tensor) -> Tensor:
+        """Features as the backbone makes them, (N, D), as the layer takes them."""
+        return (made - self.mean) / self.scale
+
+
+class Made:
+    """The features that a backbone made; copies of a classifier share them."""
+
+    def __init__(self, backbone: Backbone, threads: int) -> None:
+        self.backbone, self.threads = backbone, threads
+        self._splits: dict[tuple[Examples, bool], np.ndarray] = {}
+        self._few: dict[str, np.ndarray] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Made":
+        return self
+
+    def of(self, examples: Examples, flipped: bool) -> np.ndarray:
+        """Of a split."""
+        if (examples, flipped) not in self._splits:
+            self._splits[examples, flipped] = features(self.backbone, examples.images, flipped, self.threads)
+        return self._splits[examples, flipped]
+
+    def of_array(self, images: np.ndarray) -> np.ndarray:
+        """Of images in memory."""
+        if len(images) > FEW:
+            return features(self.backbone, images, threads=self.threads)
+        key = array_digest(images)
+        if key not in self._few:
+            if len(self._few) == KEPT:
+                self._few.clear()
+            self._few[key] = features(self.backbone, images)
+        return self._few[key]

@@ -1,0 +1,160 @@
+"""A linear head on what a frozen backbone makes of images: fitted in seconds, for its loss has one lowest point.
+
+Features are made once, of mirrored images too where the recipe mirrors them. The only number to be chosen, the penalty
+on the weights, is chosen by cross-validation on fit; tune decides nothing here.
+"""
+
+import time
+from collections.abc import Callable
+from math import nan
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vouch.bundle.backbone import HeadFacts
+from vouch.bundle.training import Recipe
+from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.checkpoint import Checkpoint
+from vouch.trainer.learn.course import Epoch, Fitted, Step
+from vouch.trainer.learn.folds import alike, folds_of
+from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.losses import Criterion, measured, right_answers
+from vouch.trainer.learn.penalty import Chosen, chosen_penalty, default_penalty
+from vouch.trainer.learn.processes import ALONE, Processes
+from vouch.trainer.learn.regression import Axes, Iteration, Layer, Problem, Wanted, fitted_layer
+from vouch.trainer.splits.balance import class_weights
+from vouch.trainer.splits.split import Splits
+
+TOLERANCE = 1e-8
+"""Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
+FOLDS, FEWER, FEW_IMAGES = 10, 5, 500
+"""Folds of up to so many images, and of more."""
+
+
+def fit_head(
+    model: FrozenClassifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes = ALONE,
+    on_step: Callable[[Step], None] = lambda step: None,
+    checkpoint: Checkpoint | None = None,  # noqa: ARG001  # features are not kept yet
+) -> Fitted:
+    """Gives the classifier's layer the weights that its features and labels lead to; arguments as `loop.fit`.
+
+    Every iteration goes through all images once, so it is told as a step that ends an epoch.
+
+    Raises:
+        TrainError: a feature is not finite, the loss is not one that a head is fitted by, or there are several
+            processes.
+    """
+    if processes.count > 1:
+        raise TrainError("a head on a backbone is fitted by one process: run vouch train without torchrun")
+    if recipe.loss != "cross-entropy":
+        raise TrainError(f"a head on a backbone is fitted by cross-entropy, not by {recipe.loss}: leave --loss out")
+    return _HeadFit(model, splits, recipe).run(on_step)
+
+
+class _HeadFit:
+    """A fit under way."""
+
+    def __init__(self, model: FrozenClassifier, splits: Splits, recipe: Recipe) -> None:
+        self.model, self.recipe, self.fit, self.tune = model, recipe, splits.fit, splits.tune
+        self.started = time.perf_counter()
+        torch.set_num_threads(recipe.threads)
+        mirrored = [False, True]
+        made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in mirrored]))
+        model.see_features(made)
+        self.x = model.scaled(made)
+        self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
+        self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
+        self.axes = Axes.of(self.x.double())
+        wanted = wanted_of(self.labels, len(splits.classes), recipe).times(len(mirrored))
+        self.problem = Problem(self.axes.along(self.x.double()), wanted, self.axes.variances)
+
+    def run(self, on_step: Callable[[Step], None]) -> Fitted:
+        chosen, folds = self._chosen()
+        epochs = [self._measured(0, nan, nan, 0, 0.0)]
+        on_step(Step(0, 1.0, nan, epochs[0]))
+        seen, began = self._right(), time.perf_counter()
+
+        def told(iteration: Iteration) -> None:
+            nonlocal seen, began
+            self._take(iteration.layer)
+            taken = time.perf_counter() - began
+            epochs.append(self._measured(len(epochs), iteration.loss, seen, len(self.x), taken))
+            on_step(Step(len(epochs) - 1, iteration.length, iteration.loss, epochs[-1]))
+            seen, began = self._right(), time.perf_counter()
+
+        head, penalty = self.model.head, chosen.penalty if chosen else default_penalty(self.axes.variances)
+        start = Layer(self.axes.weights_along(head.weight.detach().double().T), head.bias.detach().double())
+        fitted_layer(self.problem, penalty, start, TOLERANCE, told)
+        self.model.eval()
+        facts = HeadFacts(penalty=penalty, folds=folds, **(self._found(chosen.logits) if chosen else {}))
+        return Fitted(
+            epochs=tuple(epochs),
+            best=epochs[-1],
+            seconds=time.perf_counter() - self.started,
+            backbone=self.model.backbone.facts,
+            head=facts,
+            out_of_fold=self._probabilities(chosen.logits) if chosen else None,
+        )
+
+    def _chosen(self) -> tuple[Chosen | None, int]:
+        """The penalty, and how many folds it was chosen by; None where the recipe names one or there are no two."""
+        most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
+        fold = folds_of(self.fit.labels, alike(self.fit.images), most, self.recipe.seed)
+        folds = int(fold.max()) + 1
+        if folds < 2:
+            return None, 0
+        return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed), folds
+
+    def _take(self, layer: Layer) -> None:
+        with torch.no_grad():
+            self.model.head.weight.copy_(self.axes.back(layer.weights).T)
+            self.model.head.bias.copy_(layer.bias)
+
+    @torch.no_grad()
+    def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
+        found = measured(self.model.scores(self.tune_x), self.tune_labels)
+        loss, calibrated, accuracy = found.loss, found.calibrated_loss, found.accuracy
+        return Epoch(number, fit_loss, fit_accuracy, loss, calibrated, accuracy, images, seconds)
+
+    @torch.no_grad()
+    def _right(self) -> float:
+        """Share of the fit images, as they are, that are answered right."""
+        return right_answers(self.model.scores(self.x[: len(self.labels)]), self.labels) / len(self.labels)
+
+    def _found(self, logits: Tensor) -> dict[str, float]:
+        """What cross-validation found, as `HeadFacts` has it."""
+        scores = self.model.as_scores(logits)
+        return {
+            "loss": Criterion()(scores, self.labels).item(),
+            "accuracy": right_answers(scores, self.labels) / len(self.labels),
+        }
+
+    def _probabilities(self, logits: Tensor) -> np.ndarray:
+        return np.asarray(self.model.probabilities(self.model.as_scores(logits)).numpy(), dtype=np.float32)
+
+
+def wanted_of(labels: Tensor, classes: int, recipe: Recipe) -> Wanted:
+    """What the layer is to answer, with the recipe's smoothing and balance.
+
+    Args:
+        labels: int64, shape (N,), or bool, shape (N, K).
+        classes: K.
+    """
+    several, smoothing = labels.ndim == 2, recipe.label_smoothing
+    weights = torch.from_numpy(class_weights(labels.numpy(), classes)).double() if recipe.balance else None
+    if several or classes == 2:
+        truth = labels.double() if several else labels.double()[:, None]
+        smooth = truth * (1 - smoothing) + smoothing / 2
+    else:
+        truth = functional.one_hot(labels, classes).double()
+        smooth = truth * (1 - smoothing) + smoothing / classes
+    if weights is None:
+        counts = torch.ones(len(labels), 1, dtype=torch.float64)
+    else:
+        counts = torch.where(labels, weights, 1.0) if several else weights[labels][:, None]
+    return Wanted(smooth, counts, together=not several and classes > 2)
