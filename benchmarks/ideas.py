@@ -63,7 +63,7 @@ class Tried:
     """On tune at the best temperature: finer than a count, and fair to smoothed labels."""
     seconds: list[float] = field(default_factory=list)
 
-    def add(self, classifier: nn.Module, splits: Splits, seconds: float) -> None:
+    def add(self, classifier: Classifier, splits: Splits, seconds: float) -> None:
         """Measures it on tune."""
         tune = measure(classifier, *as_tensors(splits.tune))
         self.accuracies.append(tune.accuracy)
