@@ -6,6 +6,7 @@ weights, and small sets cannot move them.
 """
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import replace
 
 import torch
@@ -16,9 +17,10 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone import weights
 from vouch.trainer.learn.backbone.backbone import lite0_of
 from vouch.trainer.learn.backbone.lite0 import LAYERS, MEAN, SCALE, Lite0
+from vouch.trainer.learn.backbone.pixels import COLOURS
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Fitted, Step
-from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.frozen import FrozenClassifier, Made
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier, Linear
 from vouch.trainer.learn.processes import ALONE, Processes
@@ -78,7 +80,7 @@ def fine_tune(  # as loop.fit
     fitted = fit(tuned, splits, recipe, processes, on_step, checkpoint)
     if fitted.best.number == 0:
         return frozen, fitted
-    return tuned.frozen(splits.fit.images.shape[1:], len(splits.classes), frozen.made.threads), fitted
+    return tuned.frozen(splits.fit.images.shape[1:]), fitted
 
 
 class TunedClassifier(Classifier):
@@ -91,22 +93,37 @@ class TunedClassifier(Classifier):
         """
         nn.Module.__init__(self)
         self.task = frozen.task
-        self.network = Tuned(frozen)
+        outputs, features = frozen.head.weight.shape
+        self.network = nn.Sequential(Lite0(weights.convolutions()), Linear(features, outputs))
+        with torch.no_grad():  # of features as they are: less the mean, by the scale, is in the weights
+            self.head.weight.copy_(frozen.head.weight / frozen.scale)
+            self.head.bias.copy_(frozen.head.bias - self.head.weight @ frozen.mean)
+        self.register_buffer("mean", torch.full((1, COLOURS, 1, 1), MEAN))
+        self.register_buffer("scale", torch.full((1, COLOURS, 1, 1), SCALE))
+        self._begun = frozen
         for name, weight in self.named_parameters():
             weight.requires_grad_(self.rate_share(name) > 0)
+
+    @property
+    def lite0(self) -> Lite0:
+        """What makes the features."""
+        assert isinstance(self.network, nn.Sequential)
+        assert isinstance(self.network[0], Lite0)
+        return self.network[0]
+
+    @property
+    def head(self) -> Linear:
+        """The last layer."""
+        assert isinstance(self.network, nn.Sequential)
+        assert isinstance(self.network[1], Linear)
+        return self.network[1]
 
     def see_statistics(self, batches: Iterable[Tensor]) -> None:
         """Takes none: lite0 was made for pixels less 127, by 128."""
 
-    def normalised(self, images: Tensor) -> Tensor:
-        """Raw pixels as lite0 takes them: float32, shape (N, 3, H, W); grey is repeated for each colour."""
-        x = images.to(torch.float32)
-        x = x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
-        return ((x - MEAN) / SCALE).expand(-1, 3, -1, -1)
-
     def rate_share(self, name: str) -> float:
         """Of the recipe's rate, for the weights of this name; 0: they stay as they are."""
-        before, _, rest = name.removeprefix("network.lite0.layers.").partition(".")
+        before, _, rest = name.removeprefix("network.0.layers.").partition(".")
         if not before.isdigit() or not rest:
             return 1.0
         place = int(before)
@@ -114,43 +131,11 @@ class TunedClassifier(Classifier):
             return 0.0
         return float(SHALLOWEST_SHARE ** ((len(LAYERS) - 1 - place) / (len(LAYERS) - 1 - KEPT_LAYERS)))
 
-    @property
-    def tuned(self) -> "Tuned":
-        """What learns."""
-        assert isinstance(self.network, Tuned)
-        return self.network
-
-    def frozen(self, image_shape: tuple[int, ...], classes: int, threads: int) -> FrozenClassifier:
+    def frozen(self, image_shape: tuple[int, ...]) -> FrozenClassifier:
         """The same as a head on a backbone of its own."""
-        backbone = lite0_of(self.tuned.lite0.convolutions(), image_shape, fine_tuned=True)
-        made = FrozenClassifier(backbone, classes, self.task, threads)
-        made.network.load_state_dict(self.tuned.head.state_dict())
-        made.mean.copy_(self.tuned.mean)
-        made.scale.copy_(self.tuned.scale)
+        made = deepcopy(self._begun)
+        made.made = Made(lite0_of(self.lite0.convolutions(), image_shape, fine_tuned=True), self._begun.made.threads)
+        with torch.no_grad():
+            made.head.weight.copy_(self.head.weight * made.scale)
+            made.head.bias.copy_(self.head.bias + self.head.weight @ made.mean)
         return made.eval()
-
-
-class Tuned(nn.Module):
-    """Pixels to scores."""
-
-    def __init__(self, frozen: FrozenClassifier) -> None:
-        super().__init__()
-        self.lite0 = Lite0(weights.convolutions())
-        outputs, features = frozen.head.weight.shape
-        self.head = Linear(features, outputs)
-        self.head.load_state_dict(frozen.head.state_dict())
-        self.mean: Tensor
-        self.scale: Tensor
-        self.register_buffer("mean", frozen.mean.clone())
-        self.register_buffer("scale", frozen.scale.clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """
-        Args:
-            x: float32, shape (N, 3, H, W).
-
-        Returns:
-            shape (N, outputs).
-        """
-        found: Tensor = self.head((self.lite0(x) - self.mean) / self.scale)
-        return found

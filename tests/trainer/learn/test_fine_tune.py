@@ -56,7 +56,7 @@ def test_it_begins_as_what_was_frozen_and_can_be_frozen_again(frozen: FrozenClas
     tuned = TunedClassifier(frozen).eval()
 
     assert torch.allclose(logits(tuned), logits(frozen), atol=1e-4)
-    assert torch.allclose(logits(tuned.frozen(SHAPE, 3, threads=1)), logits(frozen), atol=1e-4)
+    assert torch.allclose(logits(tuned.frozen(SHAPE)), logits(frozen), atol=1e-4)
 
 
 def test_deep_layers_and_head_change_the_first_layers_do_not(frozen: FrozenClassifier) -> None:
@@ -80,7 +80,7 @@ def test_deep_layers_and_head_change_the_first_layers_do_not(frozen: FrozenClass
 
 def kept_weights(frozen: FrozenClassifier) -> list[bytes]:
     """Of each layer, the bytes of its weight as a graph has them."""
-    found = TunedClassifier(frozen).tuned.lite0.convolutions()
+    found = TunedClassifier(frozen).lite0.convolutions()
     return [weight.tobytes() for weight, _ in found.values()]
 
 
@@ -88,11 +88,11 @@ def test_rates_grow_with_depth(frozen: FrozenClassifier) -> None:
     """From nothing over a tenth to the whole; the head has the whole too."""
     tuned = TunedClassifier(frozen)
 
-    shares = [tuned.rate_share(f"network.lite0.layers.{place}.weight") for place in range(len(LAYERS))]
+    shares = [tuned.rate_share(f"network.0.layers.{place}.weight") for place in range(len(LAYERS))]
 
     assert shares[:KEPT_LAYERS] == [0.0] * KEPT_LAYERS
     assert shares[KEPT_LAYERS] == pytest.approx(0.1)
-    assert shares[-1] == tuned.rate_share("network.head.weight") == 1.0
+    assert shares[-1] == tuned.rate_share("network.1.weight") == 1.0
     assert shares == sorted(shares)
 
 
