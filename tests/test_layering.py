@@ -97,7 +97,7 @@ TRAINER = {
     "learn": (
         *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
-        *("regression", "penalty", "folds", "frozen", "head"),
+        *("regression", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
