@@ -36,6 +36,17 @@ CHANNELS = {2: ("grey", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green
 """Number of channels -> their names; a single one needs none."""
 FEW_CLASSES = 4
 """So few have room for their names in one line above the confusion matrix, on a phone too."""
+FROZEN = {
+    "image": "A thing and its label",
+    "backbone": "What never changes: the backbone",
+    "weights": "Random weights",
+    "scores": "Multiply, add up: scores",
+    "loss": "How wrong: the loss",
+    "step": "One step",
+    "epochs": "The same image, epoch after epoch",
+    "places": "What speaks for it, and where",
+    "digests": "What changed, and what did not",
+}
 LEARNED = {
     "image": "A thing and its label",
     "weights": "Random weights",
@@ -53,6 +64,7 @@ MEASURED = {
     "validation": "Validation accuracy",
     "confusion": "What is taken for what",
     "mistakes": "The worst mistakes",
+    "where": "Where it looks",
     "doubts": "Likely label errors",
     "classes": "Class by class",
     "certainty": "Do probabilities mean what they say?",
@@ -76,7 +88,8 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
     template = _environment().get_template("page.html.j2")
     words = _words(run, story)
-    shared = words | {"story": learned(run, recorder, story), "good": measured(run, recorder)}
+    tell_it = learned_frozen if words["frozen"] else learned
+    shared = words | {"story": tell_it(run, recorder, story), "good": measured(run, recorder)}
     for most_images in GALLERY_SIZES:
         content = printable(template.render(shared, gallery=gallery(run, most_images)), keep="\n\t").encode()
         if len(content) < MAX_BYTES:
