@@ -44,39 +44,40 @@ KINDS = {
 }
 
 
-def check_graph(model: bytes, allowed_domains: Collection[str] = ()) -> None:
+def check_graph(model: bytes, allowed_domains: Collection[str] = (), name: str = "model.onnx") -> None:
     """
     Args:
         model: the .onnx file's content.
         allowed_domains: of operators, beside ONNX's own.
+        name: what the file is called in an error.
 
     Raises:
         InvalidBundle: it has operators of other domains or data outside the file, or is no ONNX file.
     """
-    allowed = {name.encode() for name in OWN_DOMAINS | set(allowed_domains)}
+    allowed = {domain.encode() for domain in OWN_DOMAINS | set(allowed_domains)}
     left, waiting = MAX_FIELDS, [(0, len(model), "model", 0)]
     while waiting:
-        at, stop, name, depth = waiting.pop()
-        kind = KINDS[name]
+        at, stop, part, depth = waiting.pop()
+        kind = KINDS[part]
         while at < stop:
             left -= 1
-            number, wire, value, at = _field(model, at, stop)
+            number, wire, value, at = _field(model, at, stop, name)
             if not left or depth > MAX_DEPTH:
-                raise InvalidBundle(f"model.onnx has more than {MAX_FIELDS:,} parts, or {MAX_DEPTH} within each other")
+                raise InvalidBundle(f"{name} has more than {MAX_FIELDS:,} parts, or {MAX_DEPTH} within each other")
             if number in kind.outside and (wire == BYTES or value):
-                raise InvalidBundle("model.onnx has data outside the file; a bundle's model is one file")
+                raise InvalidBundle(f"{name} has data outside the file; a bundle's model is one file")
             if wire != BYTES:
                 continue
             if number in kind.parts and value:
                 waiting.append((at - value, at, kind.parts[number], depth + 1))
             elif number in kind.domains and (domain := model[at - value : at]) not in allowed:
                 raise InvalidBundle(
-                    f"model.onnx has operators of the domain {domain[:100].decode(errors='replace')!r}; only those of "
+                    f"{name} has operators of the domain {domain[:100].decode(errors='replace')!r}; only those of "
                     "ONNX are run, and of domains that --allow-domain names"
                 )
 
 
-def _field(model: bytes, at: int, stop: int) -> tuple[int, int, int, int]:
+def _field(model: bytes, at: int, stop: int, name: str) -> tuple[int, int, int, int]:
     """Number, wire type, value (of `BYTES` the length), and where it ends."""
     try:
         tag, at = read_varint(model, at)
@@ -88,4 +89,4 @@ def _field(model: bytes, at: int, stop: int) -> tuple[int, int, int, int]:
             return tag >> 3, wire, value, at
     except (IndexError, ValueError):
         pass
-    raise InvalidBundle("model.onnx is no ONNX file")
+    raise InvalidBundle(f"{name} is no ONNX file")

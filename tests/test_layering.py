@@ -94,7 +94,10 @@ TRAINER = {
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
         *("regression", "penalty", "folds", "frozen", "head"),
     ),
-    "learn/backbone": ("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
+    "learn/backbone": (
+        *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
+        *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
+    ),
     "judge": (
         *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
         *("kernel", "curve", "doubtful", "hindsight"),

@@ -1,0 +1,148 @@
+"""A backbone's file, read and cut down to the part that makes features; nothing of it is run here."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, inliner, version_converter
+
+from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.graph import check_graph
+from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.backbone.graph import IR_VERSION, OPSET
+from vouch.trainer.learn.backbone.joined import MAX_BYTES, opset_of
+from vouch.trainer.learn.backbone.origin import forget_origin
+
+POOLED = ("features", "pooler_output", "image_embeds", "image_features", "embeddings", "embedding")
+"""What others call the output with one row an image, the likeliest first."""
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a backbone's file.
+
+    Raises:
+        TrainError: it cannot be read, or is larger than an ONNX file can be.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as err:
+        raise TrainError(f"the backbone {path} cannot be read: {err.strerror}") from err
+    if len(content) > MAX_BYTES:
+        raise TrainError(f"the backbone {path} has more than {MAX_BYTES:,} bytes; an ONNX file has fewer")
+    return content
+
+
+def parsed(content: bytes, name: str) -> ModelProto:
+    """The file's graph, of which nothing is known yet; data outside the file is not followed.
+
+    Raises:
+        TrainError: it is no ONNX file.
+    """
+    try:
+        return onnx.load_model_from_string(content)
+    except Exception as err:  # protobuf's own
+        raise TrainError(f"{name} is no ONNX file") from err
+
+
+def feature_part(model: ModelProto, output: str | None, name: str) -> ModelProto:
+    """The part of the graph that makes features: with one output, of opset 20 or later, checked as a server checks it.
+
+    Args:
+        model: changed.
+        output: the value to take; None chooses among the graph's outputs.
+        name: the file's, for errors.
+
+    Raises:
+        TrainError: it has no such value, or operators or data that nobody would serve.
+    """
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    forget_origin(model)
+    given = {constant.name for constant in model.graph.initializer}
+    kept_inputs = [value for value in model.graph.input if value.name not in given]
+    _replace(model.graph.input, kept_inputs)
+    keep_only(model.graph, output or _chosen(model.graph.output, name), name)
+    used = {node.domain for node in _all_nodes(model.graph)}
+    _replace(model.opset_import, [each for each in model.opset_import if each.domain in used | {"", "ai.onnx"}])
+    try:
+        check_graph(model.SerializeToString(), name=name)
+    except InvalidBundle as err:
+        raise TrainError(f"{err}; as a server would refuse it, no head is fitted on it") from err
+    return _of_opset(model, name)
+
+
+def keep_only(graph: GraphProto, output: str, name: str) -> None:
+    """Drops whatever does not lead to this value, and makes it the only output.
+
+    Raises:
+        TrainError: the graph makes no such value.
+    """
+    if not any(output in node.output for node in graph.node):
+        outputs = ", ".join(value.name for value in list(graph.output)[:20])
+        raise TrainError(f"{name} makes no value of the name {output!r}; its outputs are {outputs}")
+    needed, nodes = {output}, []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            nodes.append(node)
+            needed |= set(_read_by(node))
+    declared = [value for value in graph.output if value.name == output]
+    _replace(graph.node, nodes[::-1])
+    _replace(graph.initializer, [constant for constant in graph.initializer if constant.name in needed])
+    _replace(graph.input, [value for value in graph.input if value.name in needed])
+    _replace(graph.output, declared or [ValueInfoProto(name=output)])
+    del graph.value_info[:]
+
+
+def _chosen(outputs: Sequence[ValueInfoProto], name: str) -> str:
+    """The output with one row an image."""
+    if len(outputs) == 1:
+        return outputs[0].name
+    by_name = {value.name: value for value in outputs}
+    for usual in POOLED:
+        if usual in by_name:
+            return usual
+    rows = [value.name for value in outputs if len(value.type.tensor_type.shape.dim) == 2]
+    if len(rows) == 1:
+        return rows[0]
+    raise TrainError(
+        f"{name} has the outputs {', '.join(by_name)}; which of them has the features? Pass --backbone-output NAME"
+    )
+
+
+def _of_opset(model: ModelProto, name: str) -> ModelProto:
+    model.ir_version = max(model.ir_version, IR_VERSION)
+    if opset_of(model) >= OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except Exception as err:  # RuntimeError, ValueError, and what its C++ raises
+        raise TrainError(
+            f"{name} is of opset {opset_of(model)} and cannot be brought to {OPSET} "
+            f"({str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__}); export it again with "
+            f"opset_version={OPSET}"
+        ) from err
+
+
+def _read_by(node: NodeProto) -> Iterator[str]:
+    """Names that a node reads, those that graphs within it take from outside among them."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _read_by(inner)
+            yield from (value.name for value in graph.output)
+
+
+def _all_nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _all_nodes(inner)
+
+
+def _replace(field: object, values: Sequence[object]) -> None:
+    kept = list(values)
+    del field[:]  # type: ignore[attr-defined]  # a repeated field of protobuf
+    field.extend(kept)  # type: ignore[attr-defined]
