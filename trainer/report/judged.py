@@ -11,7 +11,7 @@ from vouch.trainer.report.activation import Places, places_of
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.next_steps import labels_of
 from vouch.trainer.report.pictures import MappedTile, image_tile, mapped_tile
-from vouch.trainer.report.wording import short
+from vouch.trainer.report.wording import share, short
 
 DOUBTS, FIRST = 24, 8
 MAX_NAME = 200
@@ -35,7 +35,7 @@ def mistakes_shown(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
         shares, truth = run.exam.probabilities[row], _truth(run, row)
         top = np.argsort(-shares, kind="stable")[:NAMED].tolist()
         said = top[0] if not run.several else int(np.abs(shares - part.labels[row]).argmax())
-        mapped = list(dict.fromkeys([said, *truth[:1]]))
+        mapped = [said] if found and found.two else list(dict.fromkeys([said, *truth[:1]]))
         shown.append(
             {
                 "image": image_tile(part.images[row], f"validation image {row}", SIDE),
@@ -62,9 +62,10 @@ def first_shown(run: Run) -> list[dict[str, Any]]:
     for row in rows.tolist():
         answer, truth = int(run.exam.probabilities[row].argmax()), _truth(run, row)
         parts = found.parts(row, answer)
-        words = short(names[answer]), short(part.names[row].rpartition("/")[2])
+        words = short(names[answer], 14), share(float(run.exam.probabilities[row, answer]), 1)
         tile = mapped_tile(part.images[row], parts, float(np.abs(parts).max()), FIRST_SIDE, words)
         shown.append({"map": tile, "right": answer in truth, "truth": ", ".join(names[k] for k in truth) or "none"})
+        shown[-1]["name"] = short(part.names[row], MAX_NAME)
     return shown
 
 

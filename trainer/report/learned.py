@@ -56,9 +56,8 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
     """One score as a sum: the products with the largest effect, the rest together, and what is added."""
     slopes = story.random.slopes[place]
     products = slopes * story.pixels
-    largest = largest(products)
     terms = []
-    for place_in_image in largest:
+    for place_in_image in largest(products):
         channel, row, column = np.unravel_index(place_in_image, products.shape)
         pixel = story.image[row, column] if story.image.ndim == 2 else story.image[row, column, channel]
         terms.append(

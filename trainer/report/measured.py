@@ -18,7 +18,7 @@ from vouch.trainer.report.outcome import (
     reliability,
     worst_mistakes,
 )
-from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, is_photograph, shown_size
+from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, is_photograph, shown_size
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.wording import short
 
