@@ -1,8 +1,10 @@
 """Holds the arrows of the house: who may import whom, read from the imports themselves."""
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,12 +89,15 @@ SERVER_ARROWS = {
 }
 """Package of the server -> the packages that it may import."""
 TRAINER = {
-    "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
+    "": (
+        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
+        *("like", "job", "run"),
+    ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "device", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
-        *("regression", "penalty", "folds", "frozen", "head"),
+        *("regression", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
@@ -108,7 +113,7 @@ TRAINER = {
         *("outcome", "story", "advice", "next_steps", "figures", "activation", "judged", "measured"),
         *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
-    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
+    "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
@@ -176,6 +181,7 @@ def files(room: str) -> list[Path]:
     return [path for path in sorted((ROOT / room).rglob("*.py")) if "_pb2" not in path.name]
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Dotted names of all that a file imports, inside functions too; ours without `vouch.` in front."""
     found: set[str] = set()
@@ -199,8 +205,10 @@ def test_a_module_that_is_named_in_a_string_is_named_in_full() -> None:
     """`import_module("vouch.trainer.run")`: without `vouch.` it works beside a checkout alone, and is a second copy."""
     folders = ("tests", "benchmarks", "examples", *ROOMS, "vouch")
     paths = {path for folder in folders for path in (ROOT / folder).rglob("*.py")} - {Path(__file__)}
+    begins_so = re.compile(rf"""["'](?:{"|".join(ROOMS)})\.""")
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if begins_so.search(text) else ():
             named = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
             top, _, rest = named.partition(".")
             file = ROOT / top / rest.split(".")[0]
@@ -338,6 +346,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
 MAX_RUN_LINES = 150
 
 
+@cache
 def lengths(room: str) -> tuple[dict[str, int], dict[str, int]]:
     """Lines of each file, and of each function as file:function."""
     of_files: dict[str, int] = {}
