@@ -22,7 +22,7 @@ def frozen(classes: int, task: Task = "single_label", places: bool = True) -> Fr
 
 @pytest.mark.parametrize(("classes", "task"), [(4, "single_label"), (2, "single_label"), (2, "multi_label")])
 def test_what_the_places_count_is_the_score(classes: int, task: Task) -> None:
-    """Of every class and image: the sum over the places, and the bias. Of two classes it is their scores' difference."""
+    """Of every class and image: the sum over the places, and the bias. Of two classes it is the scores' difference."""
     classifier = frozen(classes, task)
     found = places_of(classifier, IMAGES)
     with torch.no_grad():
