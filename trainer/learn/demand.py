@@ -9,7 +9,7 @@ from torch import nn
 
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.backbone.lite0 import Lite0, Same
-from vouch.trainer.learn.networks import Classifier, Linear
+from vouch.trainer.learn.networks import Classifier, Layers, Linear
 
 FLOAT = 4
 """Bytes."""
@@ -58,10 +58,10 @@ def demand_of(model: Classifier, image_shape: tuple[int, ...]) -> Demand:
     return Demand(weights, prod(image_shape), sum(sizes), max(sizes), sum(layer.multiply_adds for layer in passed))
 
 
-def multiply_adds(kind: ModelKind, image_shape: tuple[int, ...], width: int) -> int:
+def multiply_adds(kind: ModelKind, image_shape: tuple[int, ...], layers: Layers) -> int:
     """Of a network of this kind, for an image."""
     with torch.device("meta"):
-        return demand_of(Classifier(kind, image_shape, 2, width), image_shape).multiply_adds
+        return demand_of(Classifier(kind, image_shape, 2, layers), image_shape).multiply_adds
 
 
 @dataclass(frozen=True)
