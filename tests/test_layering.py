@@ -109,20 +109,9 @@ TRAINER = {
     ),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
     "report": (
-        *(
-            "wording",
-            "series",
-            "encoding",
-            "pictures",
-            "gallery",
-            "looks",
-            "opposite",
-            "finished",
-            "recorder",
-            "outcome",
-            "story",
-        ),
-        *("advice", "next_steps", "figures", "measured", "learned", "page"),
+        *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
+        *("outcome", "story", "advice", "next_steps", "figures", "activation", "judged", "measured"),
+        *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
     "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
 }

@@ -15,7 +15,7 @@ from vouch.trainer.fitting import fit_and_tell
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
-from vouch.trainer.judge.hindsight import hindsight
+from vouch.trainer.judge.hindsight import features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
@@ -76,7 +76,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
-        seen = hindsight(splits, exam)
+        seen = hindsight(splits, exam, features_learned_from(classifier, splits), fitted.out_of_fold)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights, seen)
         wanted = chosen.wanted
         pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)
