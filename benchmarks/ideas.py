@@ -116,6 +116,7 @@ def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
             spent = time.process_time() - began
             tried[name].add(classifier, splits, spent)
             if recipe is DEFAULT:
+                assert isinstance(averaged.module, Classifier)
                 tried[AVERAGED].add(averaged.module.eval(), splits, spent)
             print(f"seed {seed}, {name}: {tried[name].accuracies[-1]:.2%}", file=sys.stderr, flush=True)
     print(f"\n| idea | errors in {HELD_ASIDE:,}, mean | spread | calibrated loss | CPU seconds, median |")

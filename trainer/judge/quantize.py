@@ -5,6 +5,11 @@ scale of its own. The graph keeps to ONNX's standard operators, QuantizeLinear a
 the runtime fuses them. Normalisation, temperature and softmax stay in float32.
 """
 
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +25,6 @@ from vouch.sources.examples import Examples
 from vouch.sources.images import Images, batches
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
-from vouch.trainer.judge.export import quiet_libraries
 from vouch.trainer.judge.graph import answers, count_claim
 from vouch.trainer.learn.backbone.origin import forget_origin
 
@@ -74,7 +78,7 @@ def in_int8(graph: bytes, images: Images) -> bytes:
         images: uint8, shape (N, H, W) or (N, H, W, C); they settle the range of each layer's values.
     """
     model = onnx.load_model_from_string(graph)
-    with TemporaryDirectory() as folder, quiet_libraries():
+    with TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
             model,
@@ -111,3 +115,16 @@ def _count(graph: bytes, tune: Examples) -> tuple[Count, np.ndarray]:
     said = probabilities.argmax(axis=1)[:, None] if thresholds is None else decide(probabilities, thresholds)
     right = count_claim(probabilities, tune.labels, thresholds).accuracy
     return Count(correct=right.correct, total=right.total), said
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer prints its progress and warns about its own internals."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
