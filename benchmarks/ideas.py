@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from statistics import mean, median, stdev
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,12 +30,12 @@ from vouch.trainer.learn.augment import warp
 from vouch.trainer.learn.course import Step
 from vouch.trainer.learn.loop import as_tensors, fit
 from vouch.trainer.learn.losses import measure
-from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import RECIPES
+from vouch.trainer.learn.networks import Classifier, Layers
+from vouch.trainer.learn.presets import PRESETS
 from vouch.trainer.splits.split import Splits
 
 HELD_ASIDE = 10_000
-DEFAULT = RECIPES["default", "cnn"]
+DEFAULT = PRESETS["digits", "cnn"]
 AUGMENT = DEFAULT.augment or Augmentation()
 VARIANTS: dict[str, Recipe] = {
     "the default recipe": DEFAULT,
@@ -105,7 +105,7 @@ def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
     for seed in range(seeds):
         for name, recipe in VARIANTS.items():
             torch.manual_seed(seed)
-            classifier = Classifier("cnn", splits.fit.images.shape[1:], len(splits.classes), recipe.width)
+            classifier = Classifier("cnn", splits.fit.images.shape[1:], len(splits.classes), Layers.of(recipe))
             averaged = AveragedModel(classifier, multi_avg_fn=EMA, use_buffers=True)
 
             def on_step(_: Step, averaged: AveragedModel = averaged, classifier: Classifier = classifier) -> None:
@@ -116,8 +116,7 @@ def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
             spent = time.process_time() - began
             tried[name].add(classifier, splits, spent)
             if recipe is DEFAULT:
-                assert isinstance(averaged.module, Classifier)
-                tried[AVERAGED].add(averaged.module.eval(), splits, spent)
+                tried[AVERAGED].add(cast(Classifier, averaged.module.eval()), splits, spent)
             print(f"seed {seed}, {name}: {tried[name].accuracies[-1]:.2%}", file=sys.stderr, flush=True)
     print(f"\n| idea | errors in {HELD_ASIDE:,}, mean | spread | calibrated loss | CPU seconds, median |")
     print("|---|---|---|---|---|")

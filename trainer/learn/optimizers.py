@@ -1,6 +1,6 @@
 """How far each step goes, and in which direction: the optimizers and the schedule of their rate."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import cos, pi
 from typing import Any
 
@@ -142,25 +142,45 @@ def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
     return near
 
 
-def optimizers_for(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+def optimizers_for(
+    model: nn.Module, recipe: Recipe, share: Callable[[str], float] = lambda name: 1.0
+) -> list[Optimizer]:
     """The recipe's optimizer; Muon for convolutions and hidden layers has AdamW beside it for all other weights.
 
-    Every group of weights keeps its highest rate under `peak`.
+    Every group of weights keeps its highest rate under `peak`. Weights that need no gradient are left out.
+
+    Args:
+        share: of AdamW's rate, for the weights of a name.
     """
-    matrices = [weights for weights in model.parameters() if weights.ndim > 1]
-    vectors = [weights for weights in model.parameters() if weights.ndim <= 1]
-
-    def group(weights: list[nn.Parameter], rate: float, decay: float = recipe.weight_decay) -> dict[str, Any]:
-        return {"params": weights, "lr": rate, "weight_decay": decay}
-
+    learned = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
+    matrices = {name: weights for name, weights in learned.items() if weights.ndim > 1}
+    vectors = {name: weights for name, weights in learned.items() if weights.ndim <= 1}
+    decay = recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return [Momentum([group(matrices + vectors, recipe.learning_rate)])]
+        return [Momentum([_group([*matrices.values(), *vectors.values()], recipe.learning_rate, decay)])]
     made: list[Optimizer] = []
     if recipe.optimizer == "muon":
-        hidden, matrices = matrices[:-1], matrices[-1:]  # the last layer's rows are classes, not directions
-        made.append(Muon([group(hidden, recipe.muon_rate)]))
-    made.append(AdamW([group(matrices, recipe.learning_rate), group(vectors, recipe.learning_rate, 0.0)]))
-    return made
+        *hidden, last = matrices  # the last layer's rows are classes, not directions
+        made.append(Muon([_group([matrices[name] for name in hidden], recipe.muon_rate, decay)]))
+        matrices = {last: matrices[last]}
+    groups = [
+        _group([weights[name] for name in names], recipe.learning_rate * one, share_of_decay)
+        for weights, share_of_decay in ((matrices, decay), (vectors, 0.0))
+        for one, names in _by_share(weights, share)
+    ]
+    return [*made, AdamW(groups)]
+
+
+def _group(weights: list[nn.Parameter], rate: float, decay: float) -> dict[str, Any]:
+    return {"params": weights, "lr": rate, "weight_decay": decay}
+
+
+def _by_share(names: Iterable[str], share: Callable[[str], float]) -> list[tuple[float, list[str]]]:
+    """Names with the same share together, the largest share first."""
+    found: dict[float, list[str]] = {}
+    for name in names:
+        found.setdefault(share(name), []).append(name)
+    return sorted(found.items(), reverse=True)
 
 
 def set_rate(optimizers: list[Optimizer], progress: float) -> float:
