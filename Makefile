@@ -8,6 +8,9 @@ MNIST ?= mnist
 PHOTOS ?= ../shared/data/insects
 PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inference.proto
 
+# What a process compiles is kept for the next: tests start hundreds, each of which imports thousands of modules.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training ideas loading many-photos quantized lock locks clean
 

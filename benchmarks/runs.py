@@ -3,9 +3,12 @@
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,55 @@ def run_vouch(*words: str) -> dict[str, Any]:
 def machine() -> str:
     """Processor, cores and Python, in a line."""
     return f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time that passed, and processor time that was spent since it was started: by us, and by others on the machine."""
+
+    began: float
+    ours: float
+    all: float
+
+    @classmethod
+    def started(cls) -> "Clock":
+        """Now."""
+        return cls(time.perf_counter(), _spent_here(), _spent_on_machine())
+
+    def seconds(self) -> float:
+        """That passed since."""
+        return time.perf_counter() - self.began
+
+    def others(self) -> float:
+        """Cores that others kept busy on average since: processes that are not ours, and other virtual machines.
+
+        Ours are this process and the children that it has waited for.
+        """
+        spent = _spent_on_machine() - self.all - (_spent_here() - self.ours)
+        return max(0.0, spent / max(self.seconds(), 1e-9))
+
+
+def _spent_here() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _spent_on_machine() -> float:
+    """Seconds of all cores that were neither idle nor waiting for a disk (proc(5): user, nice, system, idle, iowait,
+    irq, softirq, steal; a guest's time is in user already).
+    """
+    ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def commit(paths: Sequence[str]) -> str:
+    """The last commit that changed any of these, short; with `+` behind it where they are changed since."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(MEASURED.parent.parent), *words, "--", *paths]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout.strip()
+
+    return git("log", "-1", "--format=%h") + ("+" if git("status", "--porcelain") else "")
 
 
 def cpu_flags(wanted: Iterable[str]) -> list[str]:

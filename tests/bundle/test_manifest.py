@@ -3,7 +3,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.bundle.made_up import DIGEST, LABELS, made_up_manifest
@@ -45,6 +45,7 @@ def before(place: str, value: object) -> bytes:
     return json.dumps(content).encode()
 
 
+@settings(max_examples=40)
 @given(st.lists(st.text().filter(is_class_name), min_size=2, max_size=9, unique=True))
 def test_what_is_written_is_read_back(labels: list[str]) -> None:
     """A manifest says the same after it was written and read, whatever the classes are called."""

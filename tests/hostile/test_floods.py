@@ -21,6 +21,8 @@ PROMISED_S = {1: 0.1, 10: 0.25}
 """Connections that attack -> the p99 of small calls beside them, on a machine that does nothing else."""
 TRIES = 6
 """A machine with other work may be slow at any moment; what an attack does it does each time."""
+MOST_OTHERS = 0.75
+"""The share of the machine that other work may take for a time to say something."""
 LEFT_BYTES = {"h2corn": 192 << 20, "grpcio": 1 << 30}
 """What all attacks together may leave in a worker's memory: it keeps for the next calls what ten thousand took, and
 gRPC's core keeps buffers."""
@@ -53,6 +55,8 @@ def test_a_flood_holds_up_nobody_else(server: Server, bystander: Bystander, name
         if taken.kept(PROMISED_S[connections]):
             break
     else:
+        if taken.others > MOST_OTHERS:
+            pytest.skip(f"nothing can be timed on this machine now: {taken}")
         pytest.fail(f"others had to wait each time: {taken}")
 
     assert server.workers == workers

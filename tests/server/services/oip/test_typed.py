@@ -11,7 +11,7 @@ from vouch.server.budget import Hold, worker_budget
 from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.method import Serialized
 from vouch.server.services.oip.request import requested_images
-from vouch.server.services.oip.typed import FEW_BYTES, PIECE_BYTES, count_values, read_pixels, read_request
+from vouch.server.services.oip.typed import FEW_BYTES, count_values, read_pixels, read_request
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (500, 4, 4), dtype=np.uint8)
 
@@ -37,9 +37,10 @@ def test_pixels_are_read_as_protobuf_reads_them(values: list[int]) -> None:
         assert read_pixels(written).tolist() == values
 
 
-def test_pixels_are_read_piece_by_piece_wherever_a_piece_ends() -> None:
+def test_pixels_are_read_piece_by_piece_wherever_a_piece_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a value of two bytes as well."""
-    pixels = np.random.default_rng(1).integers(100, 256, 2 * PIECE_BYTES, dtype=np.uint8)
+    monkeypatch.setattr("vouch.server.services.oip.typed.PIECE_BYTES", 1000)
+    pixels = np.random.default_rng(1).integers(100, 256, 2000, dtype=np.uint8)
 
     for first in (b"", b"\x01", b"\x01\x02"):
         found = read_pixels(first + packed(pixels.tolist()))
