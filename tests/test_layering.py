@@ -89,10 +89,13 @@ SERVER_ARROWS = {
 }
 """Package of the server -> the packages that it may import."""
 TRAINER = {
-    "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
+    "": (
+        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
+        *("like", "job", "run"),
+    ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "device", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
         *("regression", "penalty", "folds", "frozen", "head"),
     ),
@@ -121,7 +124,7 @@ TRAINER = {
         ),
         *("advice", "next_steps", "figures", "measured", "learned", "page"),
     ),
-    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
+    "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {

@@ -18,7 +18,7 @@ from vouch.trainer.judge.quantize import in_int8, quantize
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.loop import fit
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.splits.split import Splits
 
 
@@ -33,7 +33,7 @@ def pair(request: pytest.FixtureRequest, splits: Splits) -> tuple[bytes, bytes]:
     """A float32 graph that knows the digits a little, and the same in int8."""
     kind: ModelKind = request.param
     torch.manual_seed(0)
-    classifier = Classifier(kind, (8, 8), 10, width=16)
+    classifier = Classifier(kind, (8, 8), 10, layers=Layers(16))
     fit(classifier, splits, Recipe(epochs=3, batch_size=32, learning_rate=3e-3, optimizer="adamw"))
     graph = export(classifier, (8, 8))
     return graph, in_int8(graph, splits.tune.images)
@@ -164,7 +164,7 @@ def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
     """Colour, one pixel, four channels."""
     torch.manual_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (40, *shape), dtype=np.uint8)
-    classifier = Classifier("cnn", shape, 3, width=8).eval()
+    classifier = Classifier("cnn", shape, 3, layers=Layers(8)).eval()
     classifier.see_statistics([torch.from_numpy(images)])
     smaller = in_int8(export(classifier, shape), images)
 
