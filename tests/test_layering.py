@@ -95,9 +95,20 @@ TRAINER = {
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
+        *(
+            "one_thread",
+            "regression",
+            "temperature",
+            "device",
+            "augment",
+            "networks",
+            "presets",
+            "demand",
+            "processes",
+            "pixels",
+        ),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
-        *("regression", "penalty", "folds", "frozen", "head"),
+        *("penalty", "folds", "frozen", "head"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
