@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from statistics import mean, median, stdev
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class Tried:
     """On tune at the best temperature: finer than a count, and fair to smoothed labels."""
     seconds: list[float] = field(default_factory=list)
 
-    def add(self, classifier: nn.Module, splits: Splits, seconds: float) -> None:
+    def add(self, classifier: Classifier, splits: Splits, seconds: float) -> None:
         """Measures it on tune."""
         tune = measure(classifier, *as_tensors(splits.tune))
         self.accuracies.append(tune.accuracy)
@@ -116,7 +116,7 @@ def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
             spent = time.process_time() - began
             tried[name].add(classifier, splits, spent)
             if recipe is DEFAULT:
-                tried[AVERAGED].add(averaged.module.eval(), splits, spent)
+                tried[AVERAGED].add(cast(Classifier, averaged.module.eval()), splits, spent)
             print(f"seed {seed}, {name}: {tried[name].accuracies[-1]:.2%}", file=sys.stderr, flush=True)
     print(f"\n| idea | errors in {HELD_ASIDE:,}, mean | spread | calibrated loss | CPU seconds, median |")
     print("|---|---|---|---|---|")

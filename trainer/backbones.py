@@ -33,7 +33,9 @@ def cannot_be_had(settings: TrainSettings, files: bool, shape: tuple[int, ...]) 
 
 def size_of(settings: TrainSettings) -> tuple[int, int]:
     """Height and width that the backbone was made for."""
-    return opened(settings).size if settings.backbone_file else SIZE
+    if settings.backbone_file is None:
+        return SIZE
+    return settings.backbone_image_size or opened(settings).size
 
 
 def features_of(settings: TrainSettings) -> int:

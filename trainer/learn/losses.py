@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from vouch.bundle.training import Loss
 from vouch.trainer.learn.demand import demand_of
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.temperature import calibrated_loss
 
@@ -103,7 +104,7 @@ class Measured:
 
 
 @torch.no_grad()
-def logits_of(model: torch.nn.Module, images: Pixels) -> Tensor:
+def logits_of(model: Classifier, images: Pixels) -> Tensor:
     """The scores of all images, shape (N, K), with the weights as they are; so many at a time as memory is for."""
     model.eval()
     most = demand_of(model, images.shape[1:]).measuring_batch()
@@ -117,7 +118,7 @@ def logits_of(model: torch.nn.Module, images: Pixels) -> Tensor:
     return scores
 
 
-def measure(model: torch.nn.Module, images: Pixels, labels: Tensor) -> Measured:
+def measure(model: Classifier, images: Pixels, labels: Tensor) -> Measured:
     """Answers all images, with the weights as they are.
 
     Args:

@@ -172,6 +172,10 @@ class Classifier(nn.Module):
         found: Tensor = self.network(x)
         return self.as_scores(found)
 
+    def rate_share(self, name: str) -> float:  # of a network from scratch all weights learn alike
+        """Of the recipe's rate, for the weights of this name."""
+        return 1.0
+
     def as_scores(self, logits: Tensor) -> Tensor:
         """The network's outputs as one score a class: a single one stands beside 0."""
         return torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
