@@ -12,11 +12,10 @@ from vouch.trainer.fitting import fit_and_tell
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
-from vouch.trainer.judge.hindsight import hindsight
+from vouch.trainer.judge.hindsight import features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
-from vouch.trainer.learn.frozen import FrozenClassifier, scaled_features
 from vouch.trainer.learn.networks import weights_digest
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import Processes, joined
@@ -27,6 +26,7 @@ from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
 from vouch.trainer.publish.fit_digests import fit_digests
 from vouch.trainer.publish.label_errors import LABEL_ERRORS, label_errors
+from vouch.trainer.publish.serving import cost_to_serve
 from vouch.trainer.reading import read_splits
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.next_steps import next_steps
@@ -72,18 +72,18 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
-        seen = hindsight(splits, exam, scaled_features(classifier, splits.fit), fitted.out_of_fold)
+        seen = hindsight(splits, exam, features_learned_from(classifier, splits), fitted.out_of_fold)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights, seen)
         wanted = chosen.wanted
         pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)
-        on_backbone = isinstance(classifier, FrozenClassifier)  # the page cannot tell its story yet
-        report = {} if on_backbone else {REPORT: report_html(run, recorder)}
+        report = report_html(run, recorder)
         doubts = {LABEL_ERRORS: label_errors(run)} if run.hindsight.doubts else {}
         with finishing():  # a version that is there is told of
             known = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
-            published = publish(folder, run, pixels, {**report, **doubts, **known})
+            published = publish(folder, run, pixels, {REPORT: report, **doubts, **known})
             checkpoint.remove()
-    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences)
+            cost = cost_to_serve(run, pixels)
+    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences, serving=cost)
 
 
 def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -> None:

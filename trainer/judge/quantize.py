@@ -45,6 +45,8 @@ class Quantized:
     facts: Quantization
     differing: int
     """Tune images that the two graphs answer differently."""
+    float_graph: bytes
+    """As it was trained."""
 
 
 def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Quantized:
@@ -71,7 +73,7 @@ def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Q
             "without --quantize, publishes them without fitting again"
         )
     facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
-    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()))
+    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph)
 
 
 def in_int8(graph: bytes, images: Images) -> bytes:

@@ -108,11 +108,3 @@ class Made:
                 self._few.clear()
             self._few[key] = features(self.backbone, images)
         return self._few[key]
-
-
-def scaled_features(classifier: Classifier, examples: Examples) -> np.ndarray | None:
-    """A split's features as the head takes them, float32, shape (N, D); None where there is no backbone."""
-    if not isinstance(classifier, FrozenClassifier):
-        return None
-    found: np.ndarray = classifier.scaled(torch.from_numpy(classifier.features_of(examples))).numpy()
-    return found
