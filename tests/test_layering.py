@@ -115,8 +115,8 @@ TRAINER = {
         *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
-        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings", "serving_cost"),
-        *("kernel", "curve", "doubtful", "hindsight"),
+        *("graph", "head_graph", "network_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("serving_cost", "kernel", "curve", "doubtful", "hindsight"),
     ),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
     "report": (
