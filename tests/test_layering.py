@@ -90,8 +90,8 @@ SERVER_ARROWS = {
 """Package of the server -> the packages that it may import."""
 TRAINER = {
     "": (
-        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
-        *("like", "job", "run"),
+        *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "making", "limits"),
+        *("reading", "fitting", "resuming", "like", "job", "run"),
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (

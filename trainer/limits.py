@@ -19,6 +19,7 @@ from vouch.trainer.backbones import check_images, features_of
 from vouch.trainer.choosing import Chosen, choose, fit_images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
+from vouch.trainer.learn.frozen import bytes_of_features
 from vouch.trainer.learn.head import bytes_of_head
 from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.presets import recipe_for
@@ -67,7 +68,7 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
     if images and copied:
         images += copied * demand.input
     fitting = _bytes_of_fitting(settings, chosen, survey, demand)
-    if processes.device.type == "cuda":
+    if processes.device.type == "cuda" and chosen.model != "backbone":
         on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
         _check_memory(survey, fitting, 0, on_device, str(processes.device))
         fitting = 0
@@ -110,7 +111,8 @@ def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, d
     """About: of the weights and of a step, or of measuring on tune, whatever is more."""
     fit = fit_images(settings, survey)
     if chosen.model == "backbone":
-        return bytes_of_head(fit, demand.activations, len(survey.classes))
+        features = bytes_of_features(survey.shape[:2], ALONE.cores())
+        return features + bytes_of_head(fit, demand.activations, len(survey.classes))
     tune = survey.sizes.get("tune", 0) or int(fit * settings.tune_share)
     recipe = recipe_for(chosen.asked(settings), (fit, *survey.shape))
     crop = recipe.augment.crop if recipe.augment else 1.0

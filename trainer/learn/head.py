@@ -29,8 +29,6 @@ from vouch.trainer.splits.split import Splits
 
 TOLERANCE = 1e-8
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
-RUNNING = 300_000_000
-"""Bytes that a backbone's graph takes while it runs: lite0 and its largest layers."""
 FOLDS, FEWER, FEW_IMAGES = 10, 5, 500
 """Folds of up to so many images, and of more."""
 
@@ -147,14 +145,13 @@ class _HeadFit:
 
 
 def bytes_of_head(images: int, features: int, classes: int) -> int:
-    """About what fitting takes: features in float32 twice and as doubles three times, scores six times, the axes, and
-    the backbone's graph with a batch in each thread.
+    """About what fitting takes: features in float32 twice and as doubles three times, scores six times, and the axes.
 
     Args:
         images: of fit; their mirror images are counted with them.
     """
     rows, axes = 2 * images, min(2 * images, features, MAX_AXES)
-    return rows * features * (2 * 4 + 3 * 8) + rows * classes * 6 * 8 + 4 * 8 * axes**2 + RUNNING
+    return rows * features * (2 * 4 + 3 * 8) + rows * classes * 6 * 8 + 4 * 8 * axes**2
 
 
 def wanted_of(labels: Tensor, classes: int, recipe: Recipe) -> Wanted:
