@@ -118,7 +118,7 @@ def test_a_head_takes_memory_for_its_features_and_none_of_a_gpu(monkeypatch: pyt
     settings, cuda = TrainSettings(backbone="lite0"), Processes(device=torch.device("cuda"))
 
     check_survey(settings, survey((224, 224, 3), images=1_000), cuda)
-    with pytest.raises(TrainError, match=r"takes about \d+\.\d GB, .*has 3\.0 GB of memory left"):
+    with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; .*has 3\.0 GB of memory left"):
         check_survey(settings, survey((224, 224, 3), images=50_000), cuda)
     with pytest.raises(TrainError, match="needs at least 64 x 64"):
         check_survey(settings, survey((32, 32, 3)))
