@@ -30,12 +30,12 @@ from vouch.trainer.learn.augment import warp
 from vouch.trainer.learn.course import Step
 from vouch.trainer.learn.loop import as_tensors, fit
 from vouch.trainer.learn.losses import measure
-from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.recipes import RECIPES
+from vouch.trainer.learn.networks import Classifier, Layers
+from vouch.trainer.learn.presets import PRESETS
 from vouch.trainer.splits.split import Splits
 
 HELD_ASIDE = 10_000
-DEFAULT = RECIPES["default", "cnn"]
+DEFAULT = PRESETS["digits", "cnn"]
 AUGMENT = DEFAULT.augment or Augmentation()
 VARIANTS: dict[str, Recipe] = {
     "the default recipe": DEFAULT,
@@ -105,7 +105,7 @@ def accuracies(splits: Splits, epochs: int, seeds: int) -> dict[str, Any]:
     for seed in range(seeds):
         for name, recipe in VARIANTS.items():
             torch.manual_seed(seed)
-            classifier = Classifier("cnn", splits.fit.images.shape[1:], len(splits.classes), recipe.width)
+            classifier = Classifier("cnn", splits.fit.images.shape[1:], len(splits.classes), Layers.of(recipe))
             averaged = AveragedModel(classifier, multi_avg_fn=EMA, use_buffers=True)
 
             def on_step(_: Step, averaged: AveragedModel = averaged, classifier: Classifier = classifier) -> None:

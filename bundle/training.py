@@ -30,7 +30,7 @@ Setting = (
 Column = Annotated[tuple[StrictInt | Finite | None, ...], Field(max_length=MAX_EPOCHS + 1)]
 """A number for each epoch; None where there was none, or none that is finite."""
 Loss = Literal["cross-entropy", "mse"]
-CNN_WIDTH = 64
+CNN_WIDTH, CNN_DEPTH = 64, 2
 _CHECKED = ConfigDict(extra="forbid")
 
 
@@ -49,6 +49,12 @@ class Augmentation:
     crop: Finite = 1.0
     """The share of the side that a variant shows: 6/7 of 28 pixels are 24. The same for all variants, so that a batch
     has one size; the network must take images of any size."""
+    zoom: Finite = 0.0
+    """A variant shows at least 1 - zoom of the sides, at a random place: up to so much closer."""
+    flip: bool = False
+    """Whether every other variant is mirrored, left and right."""
+    colour: Finite = 0.0
+    """The share by which brightness, contrast and saturation change."""
 
 
 @dataclass(frozen=True, config=_CHECKED)
@@ -70,7 +76,7 @@ class Recipe:
     focus: Finite = 0.0
     """The chance that an image which was answered easily is skipped in an epoch, for the others."""
     width: int = CNN_WIDTH
-    """Channels of a cnn's last layers."""
+    """Channels of a cnn's last layers, where it is of the usual depth."""
     loss: Loss = "cross-entropy"
     balance: bool = False
     """Whether every class counts the same, however many images it has."""
@@ -79,6 +85,14 @@ class Recipe:
     seed: int = 0
     threads: int = 1
     """Of each process that fits. Sums are split among them, so the weights depend on it to the last bit."""
+    preset: Annotated[str, Field(max_length=64)] | None = None
+    """Whose values these were before flags changed them; None: nobody has recorded it."""
+    model: Literal["linear", "mlp", "cnn", "backbone"] | None = None
+    """What learned; likewise."""
+    depth: int = CNN_DEPTH
+    """How often a cnn halves the sides of the image."""
+    dropout: Finite = 0.0
+    """The share of a cnn's last features that a step does without."""
 
 
 class Circumstances(Part):
@@ -190,7 +204,7 @@ class Training(Part):
     @property
     def model(self) -> str | None:
         """The kind of network; None where nobody has recorded it."""
-        model = self.asked.get("model")
+        model = (self.recipe and self.recipe.model) or self.asked.get("model")
         return model if isinstance(model, str) else None
 
 

@@ -51,6 +51,11 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
     return next((tuple(map(str, get_args(kind))) for kind in kinds if get_origin(kind) is Literal), ())
 
 
+def is_switch(field: FieldInfo) -> bool:
+    """Whether it is said by `--name` or `--no-name`; one whose default is None is left open by saying neither."""
+    return field.annotation is bool or set(get_args(field.annotation)) == {bool, type(None)}
+
+
 def takes_several(field: FieldInfo) -> bool:
     """Whether the field is a list."""
     return get_origin(field.annotation) in (list, tuple)
@@ -111,7 +116,7 @@ def _parser(fields: Fields) -> argparse.ArgumentParser:
         exit_on_error=False,
     )
     for name, field in fields.items():
-        if field.annotation is bool:
+        if is_switch(field):
             parser.add_argument(flag_name(name), dest=name, action=argparse.BooleanOptionalAction, help=_about(field))
         elif not (flag_of(field).positional and field.is_required()):
             about = f"The same as {metavar_of(name, field)}." if flag_of(field).positional else _about(field)
@@ -150,5 +155,5 @@ def _refuse_unknown(fields: Fields, word: str, removed: Mapping[str, str]) -> No
         if flag == flag_name(name):
             raise WrongUsage(f"{flag} was removed: {instead}")
     names = [flag_name(name) for name in fields]
-    opposites = [f"--no-{flag_name(name)[2:]}" for name, field in fields.items() if field.annotation is bool]
+    opposites = [f"--no-{flag_name(name)[2:]}" for name, field in fields.items() if is_switch(field)]
     raise WrongUsage(f"there is no {flag}{did_you_mean(flag, [*names, *opposites, '--help'])}")

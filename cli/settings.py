@@ -26,6 +26,7 @@ from vouch.cli.flags import (
     flag_name,
     flag_of,
     help_text,
+    is_switch,
     metavar_of,
     read_words,
     takes_several,
@@ -147,7 +148,7 @@ def _checked(
         elif name in file:
             values[name] = file[name]
             places[name] = f"{SETTINGS_FILE}: [{table}] {name}"
-            if isinstance(file[name], bool) and field.annotation is not bool:  # pydantic would take true for 1
+            if isinstance(file[name], bool) and not is_switch(field):  # pydantic would take true for 1
                 said = str(file[name]).lower()
                 raise WrongUsage(f"{places[name]}: {expected(field)}, got {said}")
     try:

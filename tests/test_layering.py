@@ -89,39 +89,31 @@ SERVER_ARROWS = {
 }
 """Package of the server -> the packages that it may import."""
 TRAINER = {
-    "": ("errors", "kinds", "settings", "limits", "reading", "fitting", "resuming", "like", "job", "run"),
+    "": (
+        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
+        *("like", "job", "run"),
+    ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "device", "augment", "networks", "recipes", "demand", "processes", "pixels"),
+        *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
-        *("regression", "penalty", "folds", "frozen", "head"),
+        *("regression", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
         *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
-        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings", "serving_cost"),
         *("kernel", "curve", "doubtful", "hindsight"),
     ),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
     "report": (
-        *(
-            "wording",
-            "series",
-            "encoding",
-            "pictures",
-            "gallery",
-            "looks",
-            "opposite",
-            "finished",
-            "recorder",
-            "outcome",
-            "story",
-        ),
-        *("advice", "next_steps", "figures", "measured", "learned", "page"),
+        *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
+        *("outcome", "story", "advice", "next_steps", "figures", "activation", "judged", "measured"),
+        *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
-    "compare": ("differing_settings", "right_answers", "compare", "comparison"),
+    "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {

@@ -8,6 +8,7 @@ import pytest
 
 from vouch import commands
 from vouch.cli.explained import sentences
+from vouch.cli.flags import is_switch
 from vouch.cli.programs import COMMANDS
 from vouch.cli.settings import CommandSettings, flag_name, parse
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
@@ -31,7 +32,7 @@ NEEDED = {"sign": ["b", "--key", "k"], "compare": ["one", "two"], "verify": ["on
 WITH_ALL = {"evaluate": ["--data", "digits"]}
 """Words beside which every flag of a command means something."""
 FIELDS = [(command, name) for command, settings in SETTINGS.items() for name in settings.model_fields]
-BOOLEANS = [(command, name) for command, name in FIELDS if SETTINGS[command].model_fields[name].annotation is bool]
+BOOLEANS = [(command, name) for command, name in FIELDS if is_switch(SETTINGS[command].model_fields[name])]
 
 
 def wrong_value(command: str, name: str) -> str:
@@ -92,7 +93,7 @@ def test_help_shows_every_setting(capsys: pytest.CaptureFixture[str], command: s
     said = sentences(SETTINGS[command])
     for name, field in SETTINGS[command].model_fields.items():
         flag = flag_name(name)
-        if field.annotation is bool:
+        if is_switch(field):
             assert f" {flag}, --no-{flag[2:]} " in words
         elif not field.is_required():  # the others are words without a flag
             assert f" {flag} " in words
@@ -149,7 +150,7 @@ def test_what_is_not_known_takes_two_lines_and_names_the_nearest(
     """Flags and keys of the file; a flag without its value too."""
     needed, settings = NEEDED.get(command, []), SETTINGS[command]
     fields = settings.model_fields.items()
-    valued = [one for one, field in fields if not field.is_required() and not isinstance(field.default, bool)]
+    valued = [one for one, field in fields if not field.is_required() and not is_switch(field)]
     wrong = refusal(capsys, command, *needed, "--jsn")
     without = [refusal(capsys, command, *needed, flag_name(name)) for name in valued]
     Path("vouch.toml").write_text(f"[{settings.table}]\njson_outputs = true\n")

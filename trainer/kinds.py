@@ -2,7 +2,11 @@
 
 from typing import Literal
 
-ModelKind = Literal["linear", "mlp", "cnn"]
-RecipeName = Literal["default", "best"]
+ModelKind = Literal["linear", "mlp", "cnn", "backbone"]
+"""What learns: a network from scratch, or a linear head on the features of a frozen backbone."""
+ModelChoice = Literal["auto", "linear", "mlp", "cnn"]
+PresetName = Literal["digits", "small", "photos", "backbone", "best"]
+PresetChoice = Literal["auto", "digits", "small", "photos", "backbone", "best"]
+FitChoice = Literal["auto", "stretch", "crop", "pad"]
 Quantize = Literal["none", "int8"]
 Device = Literal["auto", "cpu", "cuda"]

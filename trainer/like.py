@@ -1,5 +1,6 @@
 """`--like`: the training of a bundle once more, and whether the same came of it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def base_of(path: Path, asked: TrainSettings) -> dict[str, Any]:
     """
     manifest = open_bundle(path).manifest
     training, recipe = manifest.training, recipe_of(path)
-    base = {name: value for name, value in training.asked.items() if name in TrainSettings.deciding_names()}
+    base = {name: value for name, value in _as_today(training.asked).items() if name in TrainSettings.deciding_names()}
     base |= {"name": manifest.name, "threads": recipe.threads}
     if asked.task:
         base |= {"multi_label": asked.multi_label, "single_label": asked.single_label}
@@ -40,6 +41,11 @@ def base_of(path: Path, asked: TrainSettings) -> dict[str, Any]:
             "that name here: pass DATA too, the path to it"
         )
     return base
+
+
+def _as_today(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of earlier versions by today's names."""
+    return {"preset": "best", **asked} if asked.get("recipe") == "best" else dict(asked)
 
 
 def _is_here(data: str) -> bool:
@@ -66,13 +72,22 @@ def recipe_like(path: Path, settings: TrainSettings, today: Recipe) -> Recipe:
     Args:
         today: the recipe that these settings have in this version.
     """
-    recorded = open_bundle(path).manifest.training.asked
+    recorded = _as_today(open_bundle(path).manifest.training.asked)
     unsaid = TrainSettings.model_construct().deciding()  # of settings that came later than the bundle
     asked = settings.deciding()
     if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
         say(f"the recipe is today's, not that of {path}, because {', '.join(map(flag_name, changed))} differs")
         return today
-    return replace(recipe_of(path), seed=settings.seed, balance=settings.balance, threads=today.threads)
+    of_bundle = recipe_of(path)
+    return replace(
+        of_bundle,
+        seed=settings.seed,
+        balance=settings.balance,
+        threads=today.threads,
+        focus=of_bundle.focus if of_bundle.balance == settings.balance else today.focus,
+        preset=of_bundle.preset or today.preset,
+        model=of_bundle.model or today.model,
+    )
 
 
 def what_came_of_it(path: Path, before: Manifest, after: Manifest) -> str:

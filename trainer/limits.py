@@ -14,11 +14,12 @@ from vouch.sources.examples import check_chosen
 from vouch.sources.labels import one_class
 from vouch.sources.storage import available_memory, plan_room
 from vouch.sources.survey import Survey
+from vouch.trainer.choosing import Chosen, choose, fit_images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Layers
+from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import ALONE, Processes
-from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.settings import TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
@@ -35,11 +36,15 @@ def check_settings(settings: TrainSettings) -> None:
         TrainError: a graph over 2 GiB.
     """
     if settings.image_size:  # of grey images and two classes
-        _check_graph(settings, Survey("", ("", ""), "single_label", {"all": 1}, settings.image_size))
+        survey = Survey("", ("", ""), "single_label", {"all": 1}, settings.image_size)
+        _check_graph(settings, choose(settings, survey), survey)
 
 
-def check_survey(settings: TrainSettings, survey: Survey, processes: Processes = ALONE) -> None:
+def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, processes: Processes = ALONE) -> None:
     """What is known to fail with these images; the same in all processes, which count on the least that one has left.
+
+    Args:
+        chosen: what these settings come to with these images.
 
     Raises:
         SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
@@ -51,14 +56,14 @@ def check_survey(settings: TrainSettings, survey: Survey, processes: Processes =
         check_chosen(survey.name, survey.classes, settings.chosen_classes)
         survey = replace(survey, classes=settings.chosen_classes)
     _check_classes(survey)
-    demand = _check_graph(settings, survey)
+    demand = _check_graph(settings, chosen, survey)
     copied = survey.sizes.get("all", 0) or ("tune" not in survey.sizes and survey.sizes.get("fit", 0))
     left = int(processes.least(available_memory())) // processes.on_machine
     memory = min(settings.memory or left, left)
     images = plan_room(survey.images, survey.shape, memory)
     if images and copied:
         images += copied * demand.input
-    fitting = _bytes_of_fitting(settings, survey, demand)
+    fitting = _bytes_of_fitting(settings, chosen, survey, demand)
     if processes.device.type == "cuda":
         on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
         _check_memory(survey, fitting, 0, on_device, str(processes.device))
@@ -67,20 +72,20 @@ def check_survey(settings: TrainSettings, survey: Survey, processes: Processes =
     _check_memory(survey, fitting, images, memory, where)
 
 
-def demand_for(settings: TrainSettings, survey: Survey) -> Demand:
+def demand_for(settings: TrainSettings, chosen: Chosen, survey: Survey) -> Demand:
     """What the network takes for such images and classes."""
-    width = recipe_for(settings.recipe_choice, (survey.images, *survey.shape)).width
+    recipe = recipe_for(chosen.asked(settings), (survey.images, *survey.shape))
     with torch.device("meta"):
-        classifier = Classifier(settings.model, survey.shape, len(survey.classes), width, survey.task).eval()
+        classifier = Classifier(chosen.model, survey.shape, len(survey.classes), Layers.of(recipe), survey.task).eval()
         return demand_of(classifier, survey.shape)
 
 
-def _check_graph(settings: TrainSettings, survey: Survey) -> Demand:
-    demand = demand_for(settings, survey)
+def _check_graph(settings: TrainSettings, chosen: Chosen, survey: Survey) -> Demand:
+    demand = demand_for(settings, chosen, survey)
     if (size := demand.weights * FLOAT) > MAX_GRAPH_BYTES:
         shape = " x ".join(map(str, survey.shape))
         raise TrainError(
-            f"--model {settings.model} has {demand.weights:,} weights for images of {shape} and "
+            f"--model {chosen.model} has {demand.weights:,} weights for images of {shape} and "
             f"{len(survey.classes):,} classes: {size / 2**30:,.1f} GiB, and an ONNX file ends at 2 GiB; pass a smaller "
             "--size, or --model cnn, whose weights do not grow with the image"
         )
@@ -94,12 +99,11 @@ def _check_classes(survey: Survey) -> None:
         raise TrainError(f"a class's name has at most {MAX_LABEL_LENGTH:,} characters; {long[0][:50]!r}... has more")
 
 
-def _bytes_of_fitting(settings: TrainSettings, survey: Survey, demand: Demand) -> int:
+def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, demand: Demand) -> int:
     """About: of the weights and of a step, or of measuring on tune, whatever is more."""
-    sizes = survey.sizes
-    fit = sizes.get("fit", 0) or int(sizes.get("all", 0) * (1 - settings.validation_share))
-    tune = sizes.get("tune", 0) or int(fit * settings.tune_share)
-    recipe = recipe_for(settings.recipe_choice, (max(1, fit), *survey.shape))
+    fit = fit_images(settings, survey)
+    tune = survey.sizes.get("tune", 0) or int(fit * settings.tune_share)
+    recipe = recipe_for(chosen.asked(settings), (fit, *survey.shape))
     crop = recipe.augment.crop if recipe.augment else 1.0
     inputs = COPIES_OF_INPUT * demand.input
     step = min(recipe.batch_size, fit) * (inputs + crop**2 * demand.activations)

@@ -9,6 +9,7 @@ from vouch.sources.origins import bits_without_effect, decoding_warnings, transp
 from vouch.sources.summary import Summary
 from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
+from vouch.trainer.choosing import Chosen, choose
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.limits import check_survey
 from vouch.trainer.settings import TrainSettings
@@ -16,13 +17,14 @@ from vouch.trainer.splits.small_classes import without_small_classes
 from vouch.trainer.splits.split import Splits, make_splits
 
 
-def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> Splits:
-    """The examples that the settings name, split; says what they are.
+def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[Splits, Chosen]:
+    """The examples that the settings name, split, and what the training is to be; says both.
 
     Raises:
         SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
     """
     source = _read(settings, processes)
+    chosen = choose(settings, Survey.of(source))
     read = Summary.of(source)
     for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
         say(line)
@@ -41,23 +43,19 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> Splits
     say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
     for warning in splits.warnings[len(source.warnings) :]:
         say(f"warning: {warning}")
-    return replace(splits, read=read)
+    say(chosen.sentence())
+    return replace(splits, read=read), chosen
 
 
 def _read(settings: TrainSettings, processes: Processes) -> Source:
     """What is there, with the classes that were asked for, and what is odd about it."""
 
     def decide(survey: Survey) -> Wanted:
-        check_survey(settings, survey.as_wanted(settings.decoding), processes)
-        return settings.decoding
+        chosen = choose(settings, survey)
+        check_survey(settings, chosen, survey.as_wanted(chosen.wanted), processes)
+        return chosen.wanted
 
-    source = load(
-        settings.data,
-        settings.decoding,
-        settings.task,
-        decide,
-        settings.folder_rules,
-    )
+    source = load(settings.data, settings.decoding, settings.task, decide, settings.folder_rules)
     if settings.chosen_classes:
         source = source.with_classes(settings.chosen_classes)
     left_out: tuple[str, ...] = ()

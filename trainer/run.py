@@ -9,24 +9,26 @@ from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import Recipe
 from vouch.cli.console import say
 from vouch.cli.stopping import finishing
+from vouch.trainer.choosing import Chosen
 from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting import fit_and_tell
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
-from vouch.trainer.judge.hindsight import hindsight
+from vouch.trainer.judge.hindsight import features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
-from vouch.trainer.learn.networks import Classifier, weights_digest
+from vouch.trainer.learn.networks import Classifier, Layers, weights_digest
+from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import Processes, joined
-from vouch.trainer.learn.recipes import recipe_for
 from vouch.trainer.like import note_threads, recipe_like, recipe_of
 from vouch.trainer.limits import check_settings
 from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
 from vouch.trainer.publish.fit_digests import fit_digests
 from vouch.trainer.publish.label_errors import LABEL_ERRORS, label_errors
+from vouch.trainer.publish.serving import cost_to_serve
 from vouch.trainer.reading import read_splits
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.next_steps import next_steps
@@ -51,12 +53,12 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         recipe_of(settings.like)  # before an image is read
     check_settings(settings)
 
-    splits = read_splits(settings, processes)
+    splits, chosen = read_splits(settings, processes)
     before = splits.digests()
-    recipe = _recipe(settings, splits.fit.images.shape, int(processes.least(processes.cores())))
+    recipe = _recipe(settings, chosen, splits.fit.images.shape, int(processes.least(processes.cores())))
     torch.manual_seed(settings.seed)
     shape, task = splits.fit.images.shape[1:], task_of(splits.fit.labels)
-    classifier = Classifier(settings.model, shape, len(splits.classes), recipe.width, task)
+    classifier = Classifier(recipe.model or chosen.model, shape, len(splits.classes), Layers.of(recipe), task)
     first_weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
@@ -74,18 +76,18 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
-        seen = hindsight(splits, exam)
+        seen = hindsight(splits, exam, features_learned_from(classifier, splits), fitted.out_of_fold)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights, seen)
-        pixels = PixelSettings.of(
-            splits.validation.images.shape[1:], settings.bits, settings.decoding.ground, settings.decoding.fit
-        )
+        wanted = chosen.wanted
+        pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)
         report = report_html(run, recorder)
         doubts = {LABEL_ERRORS: label_errors(run)} if run.hindsight.doubts else {}
         with finishing():  # a version that is there is told of
             known = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
             published = publish(folder, run, pixels, {REPORT: report, **doubts, **known})
             checkpoint.remove()
-    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences)
+            cost = cost_to_serve(run, pixels)
+    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences, serving=cost)
 
 
 def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -> None:
@@ -93,8 +95,8 @@ def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -
         say(f"removed what trainings that are no more had left unfinished: {', '.join(map(str, left))}")
 
 
-def _recipe(settings: TrainSettings, shape: tuple[int, ...], cores: int) -> Recipe:
-    today = recipe_for(settings.recipe_choice, shape, cores)
+def _recipe(settings: TrainSettings, chosen: Chosen, shape: tuple[int, ...], cores: int) -> Recipe:
+    today = recipe_for(chosen.asked(settings), shape, cores)
     if not settings.like:
         return today
     recipe = recipe_like(settings.like, settings, today)

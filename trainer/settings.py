@@ -4,7 +4,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,14 +12,16 @@ from pydantic import Field, field_validator, model_validator
 from vouch.bundle.manifest import NAME_PATTERN
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
-from vouch.bundle.training import Loss
-from vouch.cli.settings import CommandSettings, Flag
+from vouch.cli.settings import Flag
 from vouch.cli.sizes import bytes_in
 from vouch.sources.folder_rules import FolderRules
 from vouch.sources.label_pattern import check_pattern
 from vouch.sources.wanted import Layout, Wanted
-from vouch.trainer.kinds import Device, ModelKind, Quantize, RecipeName
-from vouch.trainer.learn.recipes import RecipeChoice
+from vouch.trainer.compare.settings import CompareSettings
+from vouch.trainer.kinds import Device, FitChoice, Quantize
+from vouch.trainer.recipe_settings import OF_THE_RECIPE, RecipeSettings
+
+__all__ = ["OF_THE_RECIPE", "CompareSettings", "TrainSettings"]
 
 MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
@@ -29,44 +30,22 @@ NOT_DECIDING = (
     "memory",
 )
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
-OF_THE_RECIPE = ("model", "recipe", "epochs", "batch_size", "learning_rate", "loss")
-"""Settings from which a recipe is made."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
 AFTER_FITTING = ("quantize", "max_drop", "fit_digests")
 """Settings that decide about the bundle, after the weights are found."""
 
 
-class CompareSettings(CommandSettings):
-    """Published models side by side, and whether a difference in accuracy is more than chance (McNemar's test)."""
-
-    table: ClassVar = "compare"
-
-    bundles: Annotated[list[Path], Flag("BUNDLE", positional=True)]
-    """The bundles' folders, such as models/digits/1; two or more, each is held against the first."""
-    allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
-    """Run operators of this domain too, beside ONNX's own; may be passed several times."""
-
-    @model_validator(mode="after")
-    def _at_least_two(self) -> "CompareSettings":
-        if len(self.bundles) < 2:
-            raise ValueError(f"expected two or more bundles to compare, got {len(self.bundles)}")
-        return self
-
-
-class TrainSettings(CommandSettings):
+class TrainSettings(RecipeSettings):
     """Fit a classifier to labelled images, count what it gets right on images it has never seen, and publish both."""
 
     table: ClassVar = "train"
+    removed: ClassVar = {"recipe": "--preset says it now, with auto in place of default"}
 
     data: Annotated[str, Flag("DATA", positional=True)] = "digits"
     """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
     fetched), or a path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any with a labels.csv;
     any with --label-from), a folder of IDX files, an .npz or a .csv file."""
-    model: ModelKind = "cnn"
-    """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions)."""
-    recipe: RecipeName = "default"
-    """How it is trained: default, or best, a wider cnn that takes about twice as long."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
     label_from: Annotated[str, Flag("REGEX")] = ""
@@ -78,7 +57,11 @@ class TrainSettings(CommandSettings):
     """What else is among a folder's images, and images that cannot be read, are an error; else they are left out and
     counted."""
     size: Annotated[str, Flag("HxW")] = ""
-    """Resize a folder's images to this height and width; 64 is 64x64. Needed where they differ in size."""
+    """Resize a folder's images to this height and width; 64 is 64x64. Default: photographs as the preset takes them,
+    224x224; small images keep their size, or take the median where they differ."""
+    fit: FitChoice = "auto"
+    """How pictures of other proportions fill the size: stretch them, crop what is too much at two sides, or pad them
+    with the ground. auto: crop for photographs at the preset's size, else stretch."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
     """What a folder's images become, and what a .csv file's are: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour
     and alpha); 0: grey where all of them are, else colour."""
@@ -93,16 +76,6 @@ class TrainSettings(CommandSettings):
     """An image may have any number of labels, also where every file in labels.csv has one."""
     single_label: bool = False
     """An image has exactly one label; data that gives one several labels, or none, is an error."""
-    epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
-    """How often all images are gone through; 0: as the recipe of the network says."""
-    batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
-    """Images a step; 0: as the recipe says."""
-    learning_rate: Annotated[float, Flag("RATE"), Field(ge=0, le=100)] = 0
-    """The largest step size of the schedule; 0: as the recipe says."""
-    loss: Loss = "cross-entropy"
-    """How far an answer is from the label: cross-entropy, or mse (mean squared error of the probabilities)."""
-    balance: bool = False
-    """Let every class count the same, however many images it has: the rarer, the more an image weighs in the loss."""
     quantize: Quantize = "none"
     """The published graph's numbers: none leaves them float32; int8 makes it smaller, and faster on processors with
     VNNI or AMX."""
@@ -158,7 +131,7 @@ class TrainSettings(CommandSettings):
     def _with_a_unit(cls, value: object) -> object:
         return bytes_in(value) if isinstance(value, str) and value else value
 
-    @field_validator("size", mode="before")
+    @field_validator("size", "backbone_size", mode="before")
     @classmethod
     def _one_number_is_a_square(cls, value: object) -> object:
         if value in ("", None):
@@ -211,18 +184,6 @@ class TrainSettings(CommandSettings):
             raise ValueError("--multi-label and --single-label exclude each other; leave one of them out")
         return self
 
-    @model_validator(mode="after")
-    def _best_is_a_cnn(self) -> "TrainSettings":
-        if self.recipe == "best" and self.model != "cnn":
-            raise ValueError(f"--recipe best is a cnn's; --model {self.model} has its default alone")
-        return self
-
-    @model_validator(mode="after")
-    def _two_images_a_step(self) -> "TrainSettings":
-        if self.batch_size == 1 and self.model != "linear":
-            raise ValueError(f"--batch-size 1 is too small: --model {self.model} needs 2 images in every step, or more")
-        return self
-
     @property
     def chosen_classes(self) -> tuple[str, ...]:
         """The names in `classes`; empty for all."""
@@ -238,8 +199,12 @@ class TrainSettings(CommandSettings):
     @property
     def image_size(self) -> tuple[int, int] | None:
         """`size` as (height, width)."""
-        height, _, width = self.size.partition("x")
-        return (int(height), int(width)) if self.size else None
+        return _sides(self.size)
+
+    @property
+    def backbone_image_size(self) -> tuple[int, int] | None:
+        """`backbone_size` as (height, width)."""
+        return _sides(self.backbone_size)
 
     @classmethod
     def deciding_names(cls) -> set[str]:
@@ -251,15 +216,16 @@ class TrainSettings(CommandSettings):
         return self.model_dump(mode="json", include=self.deciding_names() - set(without))
 
     @property
-    def recipe_choice(self) -> RecipeChoice:
-        """What decides about the recipe, beside the images and the cores."""
-        return RecipeChoice(**{one.name: getattr(self, one.name) for one in fields(RecipeChoice)})
-
-    @property
     def decoding(self) -> Wanted:
-        """What images are to become."""
+        """What images are to become, as far as it is said."""
         return Wanted(
-            self.image_size, self.channels, self.bits, GROUNDS.get(self.ground, self.ground), self.layout, self.memory
+            size=self.image_size,
+            channels=self.channels,
+            bits=self.bits,
+            ground=GROUNDS.get(self.ground, self.ground),
+            layout=self.layout,
+            memory=self.memory,
+            fit="stretch" if self.fit == "auto" else self.fit,
         )
 
     @property
@@ -274,3 +240,8 @@ class TrainSettings(CommandSettings):
             return self.name
         stem = Path(self.data).resolve().stem if self.data not in ("digits", "mnist") else self.data
         return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:63] or "model"
+
+
+def _sides(size: str) -> tuple[int, int] | None:
+    height, _, width = size.partition("x")
+    return (int(height), int(width)) if size else None

@@ -13,12 +13,14 @@ from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
 from vouch.sources.survey import Survey
+from vouch.trainer.choosing import choose
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import train
-from vouch.trainer.kinds import ModelKind, RecipeName
-from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.processes import Processes
-from vouch.trainer.limits import MAX_GRAPH_BYTES, check_survey, demand_for
+from vouch.trainer.kinds import ModelChoice, PresetChoice
+from vouch.trainer.learn.networks import Classifier, Layers
+from vouch.trainer.learn.processes import ALONE, Processes
+from vouch.trainer.limits import MAX_GRAPH_BYTES, demand_for
+from vouch.trainer.limits import check_survey as check_chosen
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
 
@@ -27,18 +29,21 @@ def survey(shape: tuple[int, ...] = (8, 8), classes: int = 3, task: Task = "sing
     return Survey("made up", tuple(map(str, range(classes))), task, {"all": images}, shape)
 
 
-@pytest.mark.parametrize(
-    ("kind", "recipe"), [("linear", "default"), ("mlp", "default"), ("cnn", "default"), ("cnn", "best")]
-)
+def check_survey(settings: TrainSettings, images: Survey, processes: Processes = ALONE) -> None:
+    check_chosen(settings, choose(settings, images), images, processes)
+
+
+@pytest.mark.parametrize(("kind", "preset"), [("linear", "auto"), ("mlp", "auto"), ("cnn", "digits"), ("cnn", "best")])
 @pytest.mark.parametrize(("shape", "classes", "task"), [((9, 7), 2, "single_label"), ((8, 8, 3), 5, "multi_label")])
 def test_weights_are_counted_without_making_them(
-    kind: ModelKind, recipe: RecipeName, shape: tuple[int, ...], classes: int, task: Task
+    kind: ModelChoice, preset: PresetChoice, shape: tuple[int, ...], classes: int, task: Task
 ) -> None:
     """As many as the real network has, buffers too, of every kind and width."""
-    settings = TrainSettings(model=kind, recipe=recipe)
-    real = Classifier(kind, shape, classes, 96 if recipe == "best" else 64, task)
+    settings, images = TrainSettings(model=kind, preset=preset), survey(shape, classes, task)
+    assert kind != "auto"
+    real = Classifier(kind, shape, classes, Layers(96 if preset == "best" else 64), task)
 
-    demand = demand_for(settings, survey(shape, classes, task))
+    demand = demand_for(settings, choose(settings, images), images)
 
     assert demand.weights == sum(value.numel() for value in real.state_dict().values())
 
@@ -52,7 +57,7 @@ def test_weights_are_counted_without_making_them(
         ("linear", (4096, 4096, 3), 1000, "187.5"),
     ],
 )
-def test_a_graph_over_2_gib_is_refused(kind: ModelKind, shape: tuple[int, ...], classes: int, gibibytes: str) -> None:
+def test_a_graph_over_2_gib_is_refused(kind: ModelChoice, shape: tuple[int, ...], classes: int, gibibytes: str) -> None:
     """Whatever the kind, the size or the number of classes makes it so large; the remedy is named."""
     with pytest.raises(
         TrainError, match=rf"--model {kind} has .* weights .*: {gibibytes} GiB, and an ONNX file ends at 2 GiB; pass a"
@@ -159,11 +164,13 @@ def test_a_mistake_in_a_setting_costs_no_decoding(
     assert not list((tmp_path / "models").iterdir())
 
 
-def test_images_that_differ_from_the_first_look_are_judged_by_it(tmp_path: Path) -> None:
-    """The size of the files, where none is asked for."""
+def test_files_are_judged_by_the_size_that_they_are_resized_to(tmp_path: Path) -> None:
+    """Which is the preset's for photographs, and the user's where one is asked for."""
     folder = undecodable(tmp_path, (700, 700))
 
     with pytest.raises(TrainError, match=r"images of 700 x 700 x 3 and 2 classes"):
+        read_splits(TrainSettings(data=str(folder), model="mlp", size="700x700"))
+    with pytest.raises(SourceError, match="cannot be read"):  # cannot be decoded, and would not be too large
         read_splits(TrainSettings(data=str(folder), model="mlp"))
 
 

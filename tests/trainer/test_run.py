@@ -28,7 +28,7 @@ from vouch.trainer.job import Trained
 from vouch.trainer.job import train as train_here
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.networks import Classifier, weights_digest
-from vouch.trainer.learn.recipes import RECIPES
+from vouch.trainer.learn.presets import PRESETS
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
 
@@ -134,7 +134,7 @@ def test_two_classes_are_one_row_of_weights(trained: Trained) -> None:
 def test_the_manifest_tells_how_to_repeat_it(trained: Trained, settings: TrainSettings) -> None:
     """Settings, recipe, seed, data, splits, libraries and the course of the training are recorded."""
     training = trained.bundle.manifest.training
-    splits = read_splits(settings)
+    splits, _ = read_splits(settings)
 
     assert (training.data, training.seed) == ("digits", 5)
     assert training.recipe
@@ -151,7 +151,7 @@ def test_the_manifest_tells_how_to_repeat_it(trained: Trained, settings: TrainSe
 
 def test_the_validation_split_is_the_one_that_was_set_aside(trained: Trained, settings: TrainSettings) -> None:
     """The images in the bundle are the validation split, and none of them was trained on."""
-    splits, validation = read_splits(settings), trained.bundle.read_validation()
+    splits, validation = read_splits(settings)[0], trained.bundle.read_validation()
     seen = {image.tobytes() for part in (splits.fit, splits.tune) for image in part.images}
 
     np.testing.assert_array_equal(validation.images, splits.validation.images)
@@ -360,7 +360,7 @@ def test_a_split_has_a_seed_of_its_own(tmp_path: Path) -> None:
     settings = save(tmp_path / "whole.npz", images=images, labels=labels)
 
     def digest(**values: int) -> str:
-        return read_splits(settings.model_copy(update=values)).digests()["validation"]
+        return read_splits(settings.model_copy(update=values))[0].digests()["validation"]
 
     assert digest(seed=1, split_seed=5) == digest(seed=2, split_seed=5) == digest(seed=5)
     assert digest(seed=1) != digest(seed=2)
@@ -378,7 +378,7 @@ def test_small_classes_are_left_out_where_that_was_asked_for(
     with pytest.raises(TrainError, match="--leave-out-small-classes trains without such classes"):
         read_splits(settings)
 
-    splits = read_splits(settings.model_copy(update={"leave_out_small_classes": True}))
+    splits, _ = read_splits(settings.model_copy(update={"leave_out_small_classes": True}))
 
     assert splits.classes == ("0", "1")
     assert "warning: 1 of 3 classes left out, with 1 image in all: too few to be in every split: 2 (1 image)\n" in (
@@ -394,7 +394,7 @@ def test_seen_validation_images_need_leave(tmp_path: Path, capsys: pytest.Captur
     with pytest.raises(TrainError, match="--allow-duplicates"):
         read_splits(settings)
     capsys.readouterr()
-    splits = read_splits(settings.model_copy(update={"allow_duplicates": True}))
+    splits, _ = read_splits(settings.model_copy(update={"allow_duplicates": True}))
 
     assert len(splits.validation) == 6
     assert "\nwarning: 6 of 6 validation images are also in" in capsys.readouterr().err
@@ -417,8 +417,8 @@ def test_the_recorded_recipe_is_repeated(
     trained: Trained, settings: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where this version's recipes have become others: what was done is what is done again."""
-    other = replace(RECIPES["default", "linear"], learning_rate=1e-6)
-    monkeypatch.setitem(RECIPES, ("default", "linear"), other)
+    other = replace(PRESETS["digits", "linear"], learning_rate=1e-6)
+    monkeypatch.setitem(PRESETS, ("digits", "linear"), other)
     again = train(settings.model_copy(update={"like": trained.bundle.path})).bundle
 
     assert again.read(MODEL) == trained.bundle.read(MODEL)
@@ -435,7 +435,7 @@ def test_a_setting_that_the_bundle_does_not_know_yet_changes_nothing(
     content = json.loads((older / "manifest.json").read_text())
     del content["training"]["asked"]["balance"], content["training"]["recipe"]["balance"]
     (older / "manifest.json").write_text(json.dumps(content))
-    monkeypatch.setitem(RECIPES, ("default", "linear"), replace(RECIPES["default", "linear"], learning_rate=1e-6))
+    monkeypatch.setitem(PRESETS, ("digits", "linear"), replace(PRESETS["digits", "linear"], learning_rate=1e-6))
 
     again = train(settings.model_copy(update={"like": older, "models": tmp_path / "models"})).bundle
 
@@ -458,7 +458,7 @@ def test_like_keeps_the_recorded_recipe_under_another_seed(
     """The recipe changes with what it is made of alone, and then that is said."""
     like = settings.model_copy(update={"like": trained.bundle.path, "seed": 6, "name": "alike"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, ("default", "linear"), replace(RECIPES["default", "linear"], learning_rate=1e-6))
+        patch.setitem(PRESETS, ("digits", "linear"), replace(PRESETS["digits", "linear"], learning_rate=1e-6))
         kept = train(like).bundle.manifest.training.recipe
         before = capsys.readouterr().err
         other = train(like.model_copy(update={"epochs": 3})).bundle.manifest.training.recipe

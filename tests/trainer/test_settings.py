@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from vouch.cli.settings import parse
 from vouch.sources.wanted import Wanted
@@ -25,7 +26,8 @@ def test_defaults_train_on_the_digits() -> None:
     """Without arguments there is data at hand, a network, a place for the model, and no class left out."""
     settings = parsed()
 
-    assert (settings.data, settings.model, settings.models) == ("digits", "cnn", Path("models"))
+    assert (settings.data, settings.models) == ("digits", Path("models"))
+    assert (settings.preset, settings.model, settings.backbone, settings.fit) == ("auto",) * 4
     assert (settings.chosen_classes, settings.image_size, settings.model_name) == ((), None, "digits")
 
 
@@ -194,3 +196,57 @@ def test_memory_is_said_with_a_unit(capsys: pytest.CaptureFixture[str]) -> None:
     assert parsed("--memory", "1.5G").decoding == Wanted(memory=3 << 29)
     assert "memory" in NOT_DECIDING
     assert "such as 500M, 2G" in refusal(capsys, "--memory", "plenty")
+
+
+def test_threads_are_the_flags_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--threads` is over OMP_NUM_THREADS, which is over our own choice; of a list the first counts."""
+    assert parsed().threads == 0
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,1")
+    assert parsed().threads == 3
+    assert parsed("--threads", "1").threads == 1
+
+
+@pytest.mark.parametrize("said", ["two", "0", "-1", "100000", " "])
+def test_a_wrong_number_in_the_environment_is_an_error(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the variable; where `--threads` says otherwise nobody looks at it."""
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+
+    with pytest.raises(ValidationError, match=r"\$OMP_NUM_THREADS"):
+        TrainSettings()
+    assert TrainSettings(threads=2).threads == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--preset best --model linear", "--preset best is a cnn's"),
+        ("--preset backbone --model cnn", "--model cnn learns from scratch and excludes a backbone"),
+        ("--backbone lite0 --model linear", "--model linear learns from scratch and excludes a backbone"),
+        ("--backbone lite0 --preset photos", "--preset photos learns from scratch and excludes --backbone"),
+        ("--backbone none --preset backbone", "--preset backbone and --backbone none exclude each other"),
+        ("--backbone resnet", "expected auto, none, lite0, or the path to an .onnx file, got 'resnet'"),
+        ("--backbone-mean 0.5", "--backbone-mean is said of a file: pass --backbone FILE.onnx too"),
+        (
+            "--backbone a.onnx --backbone-scale 1,2",
+            "--backbone-scale (or VOUCH_TRAIN_BACKBONE_SCALE): expected",
+        ),
+        ("--backbone a.onnx --fine-tune", "--fine-tune is for lite0"),
+        ("--model mlp --crop 0.9", "--crop is for a cnn; leave it out beside --model mlp"),
+        ("--model linear --no-flip", "--flip is for a cnn; leave it out beside --model linear"),
+        ("--width 17", "--width (or VOUCH_TRAIN_WIDTH)"),
+        ("--recipe best", "--recipe was removed: --preset says it now"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
+    """One line says which of the two to leave out."""
+    assert message in refusal(capsys, *words.split())
+
+
+def test_what_goes_together_is_taken() -> None:
+    """A backbone's own settings beside it, a cnn's beside one, and a switch either way or neither."""
+    file = parsed("--backbone", "dir/A.ONNX", "--backbone-mean", "124, 116,104", "--backbone-size", "96")
+
+    assert (file.backbone_file, file.backbone_mean) == ("dir/A.ONNX", "124,116,104")
+    assert (file.backbone_image_size, parsed().backbone_image_size) == ((96, 96), None)
+    assert [parsed(*words).flip for words in ((), ("--flip",), ("--no-flip",))] == [None, True, False]
+    assert parsed("--model", "cnn", "--rotation", "5").rotation == 5

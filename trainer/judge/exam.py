@@ -55,7 +55,7 @@ def examine(classifier: Classifier, splits: Splits, max_drop: float | None = Non
     temperature = chosen_temperature(_scores(classifier, tune), torch.from_numpy(tune.labels))
     graph = export(classifier, tune.images.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tune.images, temperature)
-    quantized = None if max_drop is None else quantize(graph, tune, max_drop)
+    quantized = None if max_drop is None else quantize(graph, splits.fit.images, tune, max_drop)
     graph = quantized.graph if quantized else graph
     tuned = answers(graph, tune.images)
     check_finite("tune", tuned)

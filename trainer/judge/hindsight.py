@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+import torch
 
 from vouch.trainer.judge.curve import Curve, learning_curve
 from vouch.trainer.judge.doubtful import MOST_LISTED, Doubt, doubtful, surest_first
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.kernel import can_judge, left_out, of_features, of_pixels, right_share
+from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.splits.split import Splits
 
 RIGHT_ENOUGH = 0.8
@@ -62,6 +65,15 @@ def hindsight(
     doubts = surest_first(found)
     sure = sum(doubt.sure for doubt in doubts)
     return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve)
+
+
+def features_learned_from(classifier: Classifier, splits: Splits) -> np.ndarray | None:
+    """The features of the fit images as a linear head took them, float32, shape (N, D); None where none did, or where
+    the backbone has been tuned on their labels, so that they are no judge of these.
+    """
+    if not isinstance(classifier, FrozenClassifier) or classifier.backbone.facts.fine_tuned:
+        return None
+    return np.asarray(classifier.scaled(torch.from_numpy(classifier.features_of(splits.fit))).numpy())
 
 
 def _kernel(splits: Splits, features: np.ndarray | None) -> tuple[np.ndarray | None, str | None]:

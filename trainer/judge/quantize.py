@@ -1,11 +1,13 @@
 """The exported graph in 8-bit integers: smaller, and faster where the processor multiplies bytes.
 
-Static and per channel: the range of every layer's inputs is settled once, on tune, and every channel of weights has a
-scale of its own. The graph keeps to ONNX's standard operators, QuantizeLinear and DequantizeLinear around each layer;
-the runtime fuses them. Normalisation, temperature and softmax stay in float32.
+Static and per channel: the range of every layer's inputs is settled once, on images of fit, and every channel of
+weights has a scale of its own. The graph keeps to ONNX's standard operators, QuantizeLinear and DequantizeLinear around
+each layer; the runtime fuses them. Normalisation, temperature and softmax stay in float32, and of a backbone the mean
+over its places and the head behind it: they cost nothing, and all that is told apart goes through them.
 """
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,19 +15,26 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
-from vouch.bundle.accuracy import counting_batch
+from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.multi_label import decide
 from vouch.bundle.quantization import Count, Quantization, points_lost
 from vouch.sources.examples import Examples
-from vouch.sources.images import Images, batches
+from vouch.sources.images import Images, batches, rows_of
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
 from vouch.trainer.judge.export import quiet_libraries
 from vouch.trainer.judge.graph import answers, count_claim
 from vouch.trainer.learn.backbone.origin import forget_origin
 
-QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "ReduceMax", "Reshape")
-"""Operators between which values stay bytes."""
+QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "ReduceMax", "Reshape")
+"""Operators between which values stay bytes. ReLU and ReLU6 (Clip) are in the range of the bytes and cost nothing."""
+CALIBRATION_PIXELS = 64 * 224 * 224
+"""Of all images that settle ranges: 64 photographs, 4,096 digits. Measured on a backbone, 32 photographs gave the same
+answers as 243."""
+FEWEST = 16
+"""Images that settle ranges, however large."""
+BATCH_PIXELS = 224 * 224
+"""Of the images of one run, in which all values of all layers are held: of lite0 160 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +45,23 @@ class Quantized:
     facts: Quantization
     differing: int
     """Tune images that the two graphs answer differently."""
+    float_graph: bytes
+    """As it was trained."""
 
 
-def quantize(graph: bytes, tune: Examples, max_drop: float) -> Quantized:
+def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Quantized:
     """The graph in 8-bit integers, unless that costs too much.
 
     Args:
         graph: the .onnx file's content, as `export` makes it.
-        tune: settles the ranges, and says what is lost.
+        images: of fit; some of them settle the ranges.
+        tune: says what is lost.
         max_drop: percentage points of accuracy on tune that it may lose.
 
     Raises:
         TrainError: it loses more.
     """
-    smaller = in_int8(graph, tune.images)
+    smaller = in_int8(graph, images)
     of_float, said_by_float = _count(graph, tune)
     of_int8, said_by_int8 = _count(smaller, tune)
     lost = points_lost(of_float, of_int8)
@@ -61,7 +73,7 @@ def quantize(graph: bytes, tune: Examples, max_drop: float) -> Quantized:
             "without --quantize, publishes them without fitting again"
         )
     facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
-    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()))
+    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph)
 
 
 def in_int8(graph: bytes, images: Images) -> bytes:
@@ -71,9 +83,10 @@ def in_int8(graph: bytes, images: Images) -> bytes:
     bits, which 8 bits would overflow, and a claim has to be reproduced on any processor.
 
     Args:
-        images: uint8, shape (N, H, W) or (N, H, W, C); they settle the range of each layer's values.
+        images: uint8, shape (N, H, W) or (N, H, W, C); a part, evenly spread, settles the range of each layer's values.
     """
     model = onnx.load_model_from_string(graph)
+    behind = _behind_features(model)
     with TemporaryDirectory() as folder, quiet_libraries():
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
@@ -81,6 +94,7 @@ def in_int8(graph: bytes, images: Images) -> bytes:
             path,
             _Batches(images),
             op_types_to_quantize=list(QUANTIZED),
+            nodes_to_exclude=behind,
             per_channel=True,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
@@ -97,11 +111,26 @@ class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onn
     """Images as the calibration asks for them."""
 
     def __init__(self, images: Images) -> None:
-        self._batches = batches(images, most=counting_batch(images.shape[1:]))
+        pixels = prod(images.shape[1:3])
+        count = min(len(images), max(FEWEST, CALIBRATION_PIXELS // pixels))
+        spread = np.arange(count) * len(images) // count
+        most = max(1, min(COUNTING_BATCH, BATCH_PIXELS // pixels))
+        self._batches = batches(rows_of(images, spread), most=most)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)
         return None if batch is None else {"images": batch}
+
+
+def _behind_features(model: onnx.ModelProto) -> list[str]:
+    """The names of the nodes that compute with a backbone's features; those that have none are given one."""
+    known, names = {"features"}, []
+    for number, node in enumerate(model.graph.node):
+        if known & set(node.input):
+            node.name = node.name or f"behind-{number}"
+            known |= set(node.output)
+            names.append(node.name)
+    return names
 
 
 def _count(graph: bytes, tune: Examples) -> tuple[Count, np.ndarray]:

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from vouch.trainer.kinds import ModelKind
-from vouch.trainer.learn.networks import Classifier, Linear
+from vouch.trainer.learn.backbone.lite0 import Lite0, Same
+from vouch.trainer.learn.networks import Classifier, Layers, Linear
 
 FLOAT = 4
 """Bytes."""
@@ -57,10 +58,10 @@ def demand_of(model: Classifier, image_shape: tuple[int, ...]) -> Demand:
     return Demand(weights, prod(image_shape), sum(sizes), max(sizes), sum(layer.multiply_adds for layer in passed))
 
 
-def multiply_adds(kind: ModelKind, image_shape: tuple[int, ...], width: int) -> int:
+def multiply_adds(kind: ModelKind, image_shape: tuple[int, ...], layers: Layers) -> int:
     """Of a network of this kind, for an image."""
     with torch.device("meta"):
-        return demand_of(Classifier(kind, image_shape, 2, width), image_shape).multiply_adds
+        return demand_of(Classifier(kind, image_shape, 2, layers), image_shape).multiply_adds
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,15 @@ def _through(layer: nn.Module, shape: tuple[int, ...]) -> Iterator[_Passed]:
             for passed in _through(inner, shape):
                 yield passed
                 shape = passed.output
+    elif isinstance(layer, Lite0):
+        *found, last = _through(layer.layers, shape)
+        yield from [*found, last, _Passed(last.output[:1])]
+    elif isinstance(layer, Same):
+        output = (
+            layer.out_channels,
+            *(-(-side // stride) for side, stride in zip(shape[1:], layer.stride, strict=True)),
+        )
+        yield _Passed(output, prod(output) * layer.weight[0].numel())
     elif isinstance(layer, nn.Conv2d):
         output = (layer.out_channels, *map(_slid, shape[1:], layer.kernel_size, layer.stride, _padding(layer)))
         yield _Passed(output, prod(output) * layer.weight[0].numel())

@@ -5,6 +5,7 @@ The images are never changed: a forward pass computes new numbers from them.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -12,8 +13,28 @@ from torch import Tensor, nn
 
 from vouch.bundle.digest import array_digest
 from vouch.bundle.multi_label import Task
-from vouch.bundle.training import CNN_WIDTH
+from vouch.bundle.training import CNN_DEPTH, CNN_WIDTH, Recipe
 from vouch.trainer.kinds import ModelKind
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How large a cnn is; the other networks have one size."""
+
+    width: int = CNN_WIDTH
+    """Channels of the last layers at the usual depth; a multiple of 4."""
+    depth: int = CNN_DEPTH
+    """How often the sides are halved."""
+    dropout: float = 0.0
+    """The share of the last features that a step does without."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Layers":
+        """As a recipe has them."""
+        return cls(recipe.width, recipe.depth, recipe.dropout)
+
+
+USUAL = Layers()
 
 
 class Linear(nn.Module):
@@ -57,14 +78,12 @@ class Residual(nn.Sequential):
         return x + found
 
 
-def cnn(channels: int, outputs: int, width: int = CNN_WIDTH) -> nn.Sequential:
+def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
     """Small templates slid over the image, five layers of them; each finds patterns of what the one before found.
 
     About 98,000 weights for grey images and ten classes at the usual width. Takes images of any size.
-
-    Args:
-        width: channels of the last layers; a multiple of 4.
     """
+    width = layers.width
 
     def layer(before: int, after: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
         convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
@@ -95,20 +114,20 @@ class Classifier(nn.Module):
         kind: ModelKind,
         image_shape: tuple[int, ...],
         classes: int,
-        width: int = CNN_WIDTH,
+        layers: Layers = USUAL,
         task: Task = "single_label",
     ) -> None:
         """
         Args:
             image_shape: (H, W) or (H, W, C).
             classes: K, at least 2.
-            width: of a cnn.
+            layers: of a cnn.
             task: whether an image has one label or any number of them.
         """
         super().__init__()
         self.task = task
         channels = image_shape[2] if len(image_shape) == 3 else 1
-        self.network = network(kind, image_shape, outputs_for(classes, task), width)
+        self.network = network(kind, image_shape, outputs_for(classes, task), layers)
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
@@ -153,6 +172,10 @@ class Classifier(nn.Module):
         found: Tensor = self.network(x)
         return self.as_scores(found)
 
+    def rate_share(self, name: str) -> float:  # of a network from scratch all weights learn alike
+        """Of the recipe's rate, for the weights of this name."""
+        return 1.0
+
     def as_scores(self, logits: Tensor) -> Tensor:
         """The network's outputs as one score a class: a single one stands beside 0."""
         return torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
@@ -171,13 +194,13 @@ def outputs_for(classes: int, task: Task) -> int:
     return 1 if classes == 2 and task == "single_label" else classes
 
 
-def network(kind: ModelKind, image_shape: tuple[int, ...], outputs: int, width: int = CNN_WIDTH) -> nn.Module:
+def network(kind: ModelKind, image_shape: tuple[int, ...], outputs: int, layers: Layers = USUAL) -> nn.Module:
     """The layers of a kind, with random weights; arguments as `Classifier` has them."""
     if kind == "linear":
         return Linear(prod(image_shape), outputs)
     if kind == "mlp":
         return mlp(prod(image_shape), outputs)
-    return cnn(image_shape[2] if len(image_shape) == 3 else 1, outputs, width)
+    return cnn(image_shape[2] if len(image_shape) == 3 else 1, outputs, layers)
 
 
 def weights_digest(classifier: Classifier) -> str:

@@ -62,30 +62,46 @@ def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
     return near
 
 
-def optimizers_for(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def optimizers_for(
+    model: nn.Module, recipe: Recipe, share: Callable[[str], float] = lambda name: 1.0
+) -> list[torch.optim.Optimizer]:
     """The recipe's optimizer; Muon for convolutions and hidden layers has AdamW beside it for all other weights.
 
-    Every group of weights keeps its highest rate under `peak`.
+    Every group of weights keeps its highest rate under `peak`. Weights that need no gradient are left out.
+
+    Args:
+        share: of AdamW's rate, for the weights of a name.
     """
-    matrices = [weights for weights in model.parameters() if weights.ndim > 1]
-    vectors = [weights for weights in model.parameters() if weights.ndim <= 1]
+    learned = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
+    matrices = {name: weights for name, weights in learned.items() if weights.ndim > 1}
+    vectors = {name: weights for name, weights in learned.items() if weights.ndim <= 1}
     made: list[torch.optim.Optimizer] = []
     if recipe.optimizer == "sgd":
-        everything = matrices + vectors
+        everything = [*matrices.values(), *vectors.values()]
         made.append(torch.optim.SGD(everything, recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay))
     else:
         if recipe.optimizer == "muon":
-            hidden, matrices = matrices[:-1], matrices[-1:]  # the last layer's rows are classes, not directions
-            made.append(Muon(hidden, recipe.muon_rate, weight_decay=recipe.weight_decay))
+            *hidden, last = matrices  # the last layer's rows are classes, not directions
+            made.append(Muon([matrices[name] for name in hidden], recipe.muon_rate, weight_decay=recipe.weight_decay))
+            matrices = {last: matrices[last]}
         groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
+            {"params": [weights[name] for name in names], "weight_decay": decay, "lr": recipe.learning_rate * one}
+            for weights, decay in ((matrices, recipe.weight_decay), (vectors, 0.0))
+            for one, names in _by_share(weights, share)
         ]
         made.append(torch.optim.AdamW(groups, recipe.learning_rate, betas=(0.9, 0.99), fused=True))
     for optimizer in made:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
     return made
+
+
+def _by_share(names: Iterable[str], share: Callable[[str], float]) -> list[tuple[float, list[str]]]:
+    """Names with the same share together, the largest share first."""
+    found: dict[float, list[str]] = {}
+    for name in names:
+        found.setdefault(share(name), []).append(name)
+    return sorted(found.items(), reverse=True)
 
 
 def set_rate(optimizers: list[torch.optim.Optimizer], progress: float) -> float:

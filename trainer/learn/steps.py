@@ -41,7 +41,7 @@ class Steps:
         self.an_epoch = ceil(self.order.images / recipe.batch_size)
         _check_batches(model, self.order.images // self.an_epoch // processes.count)
         self.schedule = Schedule(recipe.epochs * self.an_epoch)
-        self._optimizers = optimizers_for(model, recipe)
+        self._optimizers = optimizers_for(model, recipe, model.rate_share)
         self._scores: nn.Module = _Scores(model)
         if processes.count > 1:
             self._scores = DistributedDataParallel(self._scores)

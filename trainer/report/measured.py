@@ -9,7 +9,8 @@ from vouch.bundle.label_sets import enough_for
 from vouch.trainer.report.figures import curves_figure, learning_figure, rate_figure, reliability_figure
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.gallery import choose_images
-from vouch.trainer.report.next_steps import labels_of, next_steps, scores_of
+from vouch.trainer.report.judged import MAX_NAME, doubts_shown, first_shown, mistakes_shown
+from vouch.trainer.report.next_steps import next_steps, scores_of
 from vouch.trainer.report.outcome import (
     ClassScore,
     Pair,
@@ -17,7 +18,7 @@ from vouch.trainer.report.outcome import (
     reliability,
     worst_mistakes,
 )
-from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, image_tile, is_photograph, shown_size
+from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, is_photograph, shown_size
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.wording import short
 
@@ -26,14 +27,11 @@ WHOLE_MATRIX = 20
 PAIRS = 10
 GALLERY_PAIRS = 40
 MISTAKES = 12
-DOUBTS = 24
 LISTED_CLASSES = 60
 PLOTTED_EPOCHS = 400
 HEAT_SIDE = 100
 WINDOW, PHOTO_WINDOW = 56, 88
 """CSS pixels of an image behind a cell of the confusion matrix; of a photograph."""
-MAX_NAME = 200
-"""Characters of a file's path."""
 
 
 def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
@@ -44,9 +42,10 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
     return {
         **_curves(run, recorder),
         "confusion": None if run.several else _confusion(run),
-        "mistakes": _mistakes(run, mistakes[:MISTAKES]),
+        "mistakes": mistakes_shown(run, mistakes[:MISTAKES]),
         "mistakes_in_all": len(mistakes),
-        "doubts": _doubts(run),
+        "doubts": doubts_shown(run),
+        "places": first_shown(run),
         "next_steps": next_steps(run).sentences,
         "learning_figure": _learning(run),
         "classes": _classes(scores_of(run), names),
@@ -177,46 +176,6 @@ def _heat(pairs: list[Pair], classes: int) -> Tile:
             counts[pair.truth * side // classes, pair.answer * side // classes] += pair.count
     width, height = shown_size(side, side, 340)
     return Tile(counts_uri(counts), "how often each class (down) was taken for each other (across)", width, height)
-
-
-def _mistakes(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
-    labels, names = run.splits.validation.labels, run.splits.classes
-    found = []
-    for row in rows.tolist():
-        shares = run.exam.probabilities[row]
-        top = np.argsort(-shares, kind="stable")[:3].tolist()
-        truth = np.flatnonzero(labels[row]).tolist() if run.several else [int(labels[row])]
-        listed = list(dict.fromkeys([*top, *truth[:2]]))
-        found.append(
-            {
-                "image": image_tile(run.splits.validation.images[row], f"validation image {row}", 84),
-                "name": short(run.splits.validation.names[row], MAX_NAME),
-                "truth": ", ".join(names[k] for k in truth) or "none",
-                "bars": [{"name": names[k], "share": float(shares[k]), "true": k in truth} for k in listed],
-            }
-        )
-    return found
-
-
-def _doubts(run: Run) -> list[dict[str, Any]]:
-    """The labels that are most surely contradicted, with their images."""
-    found = []
-    for doubt in run.hindsight.doubts[:DOUBTS]:
-        part = run.splits.by_name[doubt.part]
-        given, answer = labels_of(run, doubt)
-        found.append(
-            {
-                "image": image_tile(part.images[doubt.row], f"{doubt.part} image {doubt.row}", 84),
-                "name": short(part.names[doubt.row], MAX_NAME),
-                "given": given,
-                "bars": [
-                    {"name": answer, "share": doubt.probability, "true": False},
-                    {"name": given, "share": doubt.given, "true": True},
-                ],
-                "sure": doubt.sure,
-            }
-        )
-    return found
 
 
 def _learning(run: Run) -> str | None:

@@ -7,6 +7,7 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.multi_label import decide
 from vouch.sources.examples import images_of_each
 from vouch.trainer.judge.doubtful import Doubt
+from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.report.advice import (
     Ability,
     ClassFound,
@@ -88,6 +89,12 @@ def labels_of(run: Run, doubt: Doubt) -> tuple[str, str]:
 
 def bigger(run: Run) -> str | None:
     """The flags of a bigger model than this one; None where there is none."""
+    if isinstance(run.classifier, FrozenClassifier):
+        return (
+            "--fine-tune or another --backbone"
+            if run.classifier.backbone.facts.name == "lite0"
+            else "another --backbone"
+        )
     if run.training.model in ("linear", "mlp"):
         return "--model cnn"
     return "--preset best" if run.training.model == "cnn" else None

@@ -1,7 +1,6 @@
 """The page: the story and the measurements, put into one HTML file that needs nothing else."""
 
-import itertools
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from math import log
 from pathlib import Path
@@ -11,55 +10,39 @@ import jinja2
 from torch import nn
 
 from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
-from vouch.bundle.training import Circumstances
 from vouch.cli.printable import printable
 from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.networks import Linear as SingleLayer
+from vouch.trainer.report.contents import contents
 from vouch.trainer.report.finished import Run
+from vouch.trainer.report.frozen import learned_frozen
 from vouch.trainer.report.learned import VARIANT, learned
 from vouch.trainer.report.measured import gallery, measured
 from vouch.trainer.report.pictures import image_tile, is_photograph
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story, tell
+from vouch.trainer.report.tables import tables
 from vouch.trainer.report.wording import count, seconds, sentence, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
 """Every picture has a bound of its own; what is left of this is for the images behind the confusion matrix."""
-MAX_CLASS_NAME, MAX_SETTING = 100, 1_000
-"""Characters that are shown of a class's name, and of a setting or a warning."""
+MAX_CLASS_NAME = 100
+"""Characters that are shown of a class's name."""
 GALLERY_SIZES = (1200, 600, 300, 150, 0)
 """Images in the confusion matrix's cells; fewer where the page would be too large."""
 TEMPLATES = Path(__file__).parent / "template"
-KINDS = {"linear": "A single layer of weights", "mlp": "A network with hidden layers", "cnn": "A convolutional network"}
+KINDS = {
+    "backbone": "A linear layer on a frozen backbone",
+    "linear": "A single layer of weights",
+    "mlp": "A network with hidden layers",
+    "cnn": "A convolutional network",
+}
 OPTIMIZERS = {"sgd": "stochastic gradient descent", "adamw": "AdamW", "muon": "Muon and AdamW"}
 CHANNELS = {2: ("grey", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 """Number of channels -> their names; a single one needs none."""
 FEW_CLASSES = 4
 """So few have room for their names in one line above the confusion matrix, on a phone too."""
-LEARNED = {
-    "image": "A thing and its label",
-    "weights": "Random weights",
-    "scores": "Multiply, add up: scores",
-    "loss": "How wrong: the loss",
-    "step": "One step",
-    "epochs": "The same image, epoch after epoch",
-    "layers": "The weights, epoch after epoch",
-    "digests": "What changed, and what did not",
-    "opposite": "The opposite experiment",
-    "variants": "New images from old ones",
-}
-MEASURED = {
-    "curves": "Curves",
-    "validation": "Validation accuracy",
-    "confusion": "What is taken for what",
-    "mistakes": "The worst mistakes",
-    "doubts": "Likely label errors",
-    "classes": "Class by class",
-    "certainty": "Do probabilities mean what they say?",
-    "next": "What to do next",
-    "agreement": "The same answers where it is served",
-    "settings": "Settings and versions",
-}
 
 
 def report_html(run: Run, recorder: Recorder) -> bytes:
@@ -75,8 +58,12 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     run = _with_short_names(run)
     story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
     template = _environment().get_template("page.html.j2")
-    words = _words(run, story)
-    shared = words | {"story": learned(run, recorder, story), "good": measured(run, recorder)}
+    good = measured(run, recorder)
+    words = _words(run, story) | {"contents": contents(story, run, mapped=bool(good["places"]))}
+    frozen = isinstance(run.classifier, FrozenClassifier)
+    told = (learned_frozen if frozen else learned)(run, recorder, story)
+    titles = {section["key"]: section["title"] for _, sections in words["contents"] for section in sections}
+    shared = words | {"story": told, "good": good, "frozen": frozen, "numbered": titles.__getitem__}
     for most_images in GALLERY_SIZES:
         content = printable(template.render(shared, gallery=gallery(run, most_images)), keep="\n\t").encode()
         if len(content) < MAX_BYTES:
@@ -114,8 +101,6 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
     """Small facts that the templates' sentences are made with."""
     single_layer = isinstance(run.classifier.network, SingleLayer)
     image = story.image
-    contents = _contents(story, run)
-    titles = {section["key"]: section["title"] for _, sections in contents for section in sections}
     channels = CHANNELS.get(image.shape[-1], ()) if image.ndim == 3 else ()
     longest = max(map(len, run.splits.classes))
     steps_an_epoch = -(-len(run.splits.fit) // run.recipe.batch_size)
@@ -132,35 +117,16 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "batch_size": -(-len(run.splits.fit) // steps_an_epoch),
         "guess_loss": log(len(run.splits.classes)),
         "original": image_tile(image, "the first image", VARIANT),
-        "contents": contents,
-        "numbered": titles.__getitem__,
+        "one_output": len(run.splits.classes) == 2 and not run.several,
+        "mirrored": run.fitted.epochs[-1].images >= 2 * len(run.splits.fit),
         "interval": _interval(run),
         "long_names": longest > 3,
         "upright_names": longest > 3 and len(run.splits.classes) > FEW_CLASSES,
         "channels": channels,
         "mean_over_channels": " The pictures show the mean over the channels." if channels else "",
-        "tables": _tables(run),
+        "tables": tables(run),
         **_honesty(run),
     }
-
-
-def _contents(story: Story, run: Run) -> list[tuple[str, list[dict[str, str]]]]:
-    """The parts of the page with their sections, numbered through; those that this run has nothing for are left out."""
-    left_out = {
-        key for key, there in (("variants", story.variants is not None), ("confusion", not run.several)) if not there
-    }
-    numbers = itertools.count(1)
-    return [
-        (
-            part,
-            [
-                {"key": key, "title": f"{next(numbers)}. {title}"}
-                for key, title in titles.items()
-                if key not in left_out
-            ],
-        )
-        for part, titles in (("How it learned", LEARNED), ("How good it is", MEASURED))
-    ]
 
 
 def _interval(run: Run) -> dict[str, str]:
@@ -183,33 +149,3 @@ def _honesty(run: Run) -> dict[str, Any]:
         "baseline": baseline_in_words(run.exam.claim, run.splits.classes),
         "calibration": calibration_in_words(run.exam.calibration),
     }
-
-
-def _listed(value: object) -> object:
-    """A setting, in one line where it has parts."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_listed(part)}" for key, part in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else short(str(value), MAX_SETTING)
-
-
-def _circumstances(where: Circumstances) -> list[tuple[str, object]]:
-    """What is recorded of the machine, a line each."""
-    return [
-        (name.replace("_", " "), " ".join(value) if isinstance(value, tuple) else value)
-        for name, value in where
-        if value not in (None, ())
-    ]
-
-
-def _tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
-    training = run.training
-    asked = {key: value for key, value in training.asked.items() if value}
-    versions = {**training.libraries, "source revision": training.source_revision or "unknown"}
-    splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
-    return [
-        ("What was asked for", [(key, _listed(value)) for key, value in asked.items()]),
-        ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
-        ("Where it was fitted", _circumstances(training.circumstances)),
-        ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
-        ("Versions", list(versions.items())),
-    ]

@@ -46,6 +46,29 @@ def weights_tile(weights: np.ndarray, limit: float, alt: str, side: int, caption
     return Tile(weights_uri(weights, limit), alt, width, height, caption, note)
 
 
+@dataclass(frozen=True)
+class MappedTile:
+    """An image with a map of where a score came from laid over it."""
+
+    image: Tile
+    heat: str
+    """The map's URI, stretched over the image by whoever shows it."""
+
+
+def mapped_tile(image: np.ndarray, parts: np.ndarray, limit: float, side: int, words: tuple[str, str]) -> MappedTile:
+    """
+    Args:
+        image: as `image_uri` takes it.
+        parts: how much each place speaks for or against a class, shape (h, w).
+        limit: the absolute value that has full colour.
+        side: about so many CSS pixels.
+        words: caption and note.
+    """
+    width, height = shown_size(image.shape[0], image.shape[1], side)
+    alt = f"where in the image what speaks {words[0]} lies"
+    return MappedTile(Tile(image_uri(image, side), alt, width, height, *words), weights_uri(parts, limit))
+
+
 def image_uri(image: np.ndarray, largest_side: int = LARGEST_SIDE) -> str:
     """An image as it is, made smaller where it is larger than this; a photograph takes at most 16 kB.
 

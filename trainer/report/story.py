@@ -7,6 +7,7 @@ import torch
 
 from vouch.bundle.training import Augmentation
 from vouch.trainer.learn.augment import warp
+from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.networks import Linear as SingleLayer
@@ -41,11 +42,11 @@ class Story:
     truth: tuple[int, ...]
     """Its label; several, or none, where an image may have several."""
     pixels: np.ndarray
-    """The image as the network takes it: float32, shape (C, H, W), about -1 to 1."""
+    """The image as what learns takes it: float32, shape (C, H, W), about -1 to 1; on a backbone its features, (D,)."""
     mean: np.ndarray
-    """Mean pixel of the fit images, a channel; shape (C,)."""
+    """Mean pixel of the fit images, a channel; shape (C,). On a backbone the mean of each feature, (D,)."""
     scale: np.ndarray
-    """Standard deviation likewise."""
+    """What is divided by, likewise."""
     single_layer: bool
     """Whether slopes are the weights themselves."""
     random: Look
@@ -53,7 +54,8 @@ class Story:
     step: PlainStep
     kept: Look
     """With the weights that were kept in the end."""
-    opposite: Opposite
+    opposite: Opposite | None
+    """None on a backbone, which no gradient goes through."""
     variants: np.ndarray | None
     """uint8, shape (V, h, w) or (V, h, w, C): what is made of the image for training; None where nothing is."""
 
@@ -71,11 +73,12 @@ def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmenta
 
 
 def _tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:
-    random = recorder.with_first_weights()
+    random, frozen = recorder.with_first_weights(), isinstance(kept, FrozenClassifier)
+    wanted = wanted_class(splits.classes)
     arguments = (recorder.image, recorder.label, recorder.shown, recorder.loss)
     with torch.no_grad():
         pixels = random.normalised(recorder.image)
-        variants = _variants(random, pixels, augment) if augment else None
+        variants = _variants(random, pixels, augment) if augment and not frozen else None
     first_look = look(random, *arguments)
     return Story(
         image=recorder.image[0].numpy(),
@@ -87,9 +90,9 @@ def _tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augment
         random=first_look,
         step=_plain_step(recorder, first_look),
         kept=look(kept, *arguments),
-        opposite=opposite_experiment(
-            kept, tuple(recorder.image.shape[1:]), wanted_class(splits.classes), recorder.several
-        ),
+        opposite=None
+        if frozen
+        else opposite_experiment(kept, tuple(recorder.image.shape[1:]), wanted, recorder.several),
         variants=variants,
     )
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import vouch.trainer.judge.quantize
+from tests.support.backbones import tiny_backbone, tiny_head
 from vouch.bundle.quantization import Count
 from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
@@ -16,9 +17,10 @@ from vouch.trainer.judge.export import OPSET, export
 from vouch.trainer.judge.graph import answers
 from vouch.trainer.judge.quantize import in_int8, quantize
 from vouch.trainer.kinds import ModelKind
+from vouch.trainer.learn.backbone.joined import joined
 from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.loop import fit
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.splits.split import Splits
 
 
@@ -33,10 +35,10 @@ def pair(request: pytest.FixtureRequest, splits: Splits) -> tuple[bytes, bytes]:
     """A float32 graph that knows the digits a little, and the same in int8."""
     kind: ModelKind = request.param
     torch.manual_seed(0)
-    classifier = Classifier(kind, (8, 8), 10, width=16)
+    classifier = Classifier(kind, (8, 8), 10, layers=Layers(16))
     fit(classifier, splits, Recipe(epochs=3, batch_size=32, learning_rate=3e-3, optimizer="adamw"))
     graph = export(classifier, (8, 8))
-    return graph, in_int8(graph, splits.tune.images)
+    return graph, in_int8(graph, splits.fit.images)
 
 
 def test_int8_answers_nearly_as_float32(pair: tuple[bytes, bytes], splits: Splits) -> None:
@@ -82,15 +84,15 @@ def test_the_graph_keeps_its_contract(pair: tuple[bytes, bytes], splits: Splits)
 
 def test_the_same_images_give_the_same_bytes(graph: bytes, splits: Splits) -> None:
     """And nothing of the machine is in them."""
-    one = in_int8(graph, splits.tune.images)
+    one = in_int8(graph, splits.fit.images)
 
-    assert one == in_int8(graph, splits.tune.images)
+    assert one == in_int8(graph, splits.fit.images)
     assert tempfile.gettempdir().encode() not in one
 
 
 def test_the_cost_is_a_naive_count(graph: bytes, splits: Splits) -> None:
     """What is recorded is what the two graphs answer to tune."""
-    result = quantize(graph, splits.tune, max_drop=5)
+    result = quantize(graph, splits.fit.images, splits.tune, max_drop=5)
     of_float, of_int8 = (answers(one, splits.tune.images).argmax(axis=1) for one in (graph, result.graph))
 
     assert result.facts.float_tune.correct == (of_float == splits.tune.labels).sum()
@@ -110,9 +112,9 @@ def test_a_graph_that_loses_too_much_is_refused(graph: bytes, splits: Splits, mo
     lost = 100 * (of_float - of_int8) / len(splits.tune)
 
     with pytest.raises(TrainError, match=rf"{of_int8} of {len(splits.tune)} .* {of_float}: .* --max-drop") as refused:
-        quantize(graph, splits.tune, max_drop=lost - 0.01)
+        quantize(graph, splits.fit.images, splits.tune, max_drop=lost - 0.01)
     assert "--resume" in str(refused.value)
-    assert quantize(graph, splits.tune, max_drop=lost).facts.tune.correct == of_int8
+    assert quantize(graph, splits.fit.images, splits.tune, max_drop=lost).facts.tune.correct == of_int8
 
 
 @pytest.mark.parametrize(("correct", "lost", "max_drop"), [(2989, 3, 0.1), (997, 3, 0.1), (2900, 15, 0.5)])
@@ -128,7 +130,8 @@ def test_what_is_allowed_to_the_image_is_not_refused(
         vouch.trainer.judge.quantize, "_count", lambda graph, tune: (Count(correct=next(counts), total=total), said)
     )
 
-    facts = quantize(b"", Examples(np.zeros((1, 1, 1), np.uint8), np.zeros(1, np.int64)), max_drop).facts
+    images = np.zeros((1, 1, 1), np.uint8)
+    facts = quantize(b"", images, Examples(images, np.zeros(1, np.int64)), max_drop).facts
     assert facts.points_lost == max_drop
 
 
@@ -164,7 +167,7 @@ def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
     """Colour, one pixel, four channels."""
     torch.manual_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (40, *shape), dtype=np.uint8)
-    classifier = Classifier("cnn", shape, 3, width=8).eval()
+    classifier = Classifier("cnn", shape, 3, layers=Layers(8)).eval()
     classifier.see_statistics([torch.from_numpy(images)])
     smaller = in_int8(export(classifier, shape), images)
 
@@ -172,8 +175,52 @@ def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
     assert np.isfinite(answers(smaller, images)).all()
 
 
-def test_one_tune_image_is_enough(graph: bytes, splits: Splits) -> None:
+def test_one_image_is_enough(graph: bytes, splits: Splits) -> None:
     """However poor the ranges that it settles."""
     part = Examples(splits.tune.images[:1], splits.tune.labels[:1])
 
-    assert quantize(graph, part, max_drop=100).facts.tune.total == 1
+    assert quantize(graph, splits.fit.images[:1], part, max_drop=100).facts.tune.total == 1
+
+
+def with_relu6(graph: bytes) -> bytes:
+    """The graph with ReLU6 for its one ReLU."""
+    model = onnx.load_model_from_string(graph)
+    (node,) = [node for node in model.graph.node if node.op_type == "Relu"]
+    node.op_type = "Clip"
+    node.input.extend(["low", "high"])
+    for name, at in (("low", 0.0), ("high", 6.0)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(at, np.float32), name))
+    return model.SerializeToString()
+
+
+def test_a_backbone_is_quantized_and_its_head_is_not() -> None:
+    """Its layers and their ReLU6 become bytes; the mean over places and all behind it compute as they did."""
+    shape, images = (8, 8, 3), np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    whole = with_relu6(joined(tiny_backbone(shape, factor=0.05), tiny_head(3)))
+
+    smaller = in_int8(whole, images)
+
+    model = onnx.load_model_from_string(smaller)
+    types = [node.op_type for node in model.graph.node]
+    floats = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    assert types[-4:] == ["GlobalAveragePool", "Flatten", "MatMul", "Softmax"]
+    assert types.count("DequantizeLinear") == 3  # pixels, the layer's weight, and what it finds
+    assert "Clip" not in types
+    assert {"head/weight"} <= floats
+    np.testing.assert_allclose(answers(smaller, images), answers(whole, images), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "taken", "at_once"),
+    [((28, 28), 9000, 4096, 64), ((224, 224, 3), 200, 64, 1), ((1024, 1024, 3), 40, 16, 1), ((8, 8), 10, 10, 256)],
+)
+def test_what_settles_ranges_is_bounded(shape: tuple[int, ...], given: int, taken: int, at_once: int) -> None:
+    """By pixels, of all together and of a run, because every layer's values of a run are held; spread over all."""
+    images = np.broadcast_to(np.zeros(1, np.uint8), (given, *shape))
+    reader = vouch.trainer.judge.quantize._Batches(images)
+    read: list[np.ndarray] = []
+    while (batch := reader.get_next()) is not None:
+        read.append(batch["images"])
+
+    assert sum(map(len, read)) == taken
+    assert max(map(len, read)) == min(at_once, taken)

@@ -5,16 +5,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from tests.support.backbones import tiny_backbone
 from vouch.bundle.manifest import Calibration
 from vouch.bundle.training import Circumstances, Recipe, SplitEntry, Training
 from vouch.sources.examples import Examples
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.graph import count_claim
-from vouch.trainer.judge.hindsight import hindsight
+from vouch.trainer.judge.hindsight import features_learned_from, hindsight
 from vouch.trainer.kinds import ModelKind
+from vouch.trainer.learn.course import Fitted
+from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.head import fit_head
 from vouch.trainer.learn.loop import fit
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Linear
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.opposite import wanted_class
 from vouch.trainer.report.recorder import Recorder
@@ -28,7 +33,23 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
     torch.manual_seed(0)
     classifier = Classifier(kind, splits.fit.images.shape[1:], len(splits.classes))
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
-    result = fit(classifier, splits, recipe, on_step=recorder)
+    return _judged(classifier, splits, recipe, fit(classifier, splits, recipe, on_step=recorder)), recorder
+
+
+def on_a_backbone(splits: Splits, places: bool = True) -> tuple[Run, Recorder]:
+    """Likewise of a linear head on a backbone of five features.
+
+    Args:
+        places: whether it says what it found where.
+    """
+    torch.manual_seed(0)
+    backbone = tiny_backbone(splits.fit.images.shape[1:], places=places)
+    classifier = FrozenClassifier(backbone, len(splits.classes), splits.task)
+    recorder = Recorder(classifier, splits, RECIPE.loss, wanted_class(splits.classes))
+    return _judged(classifier, splits, RECIPE, fit_head(classifier, splits, RECIPE, on_step=recorder)), recorder
+
+
+def _judged(classifier: Classifier, splits: Splits, recipe: Recipe, result: Fitted) -> Run:
     labels = splits.validation.labels
     with torch.no_grad():
         scores = classifier(torch.from_numpy(splits.validation.images[:].copy()))
@@ -48,7 +69,7 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         tuned=tuned,
     )
     training = Training(
-        asked={"model": kind, "data": "made up"},
+        asked={"model": _kind(classifier), "data": "made up"},
         recipe=recipe,
         circumstances=Circumstances(processor="a made-up processor", flags=("avx2", "fma"), threads=1),
         seed=0,
@@ -59,7 +80,7 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         libraries={"python": "3.11"},
         source_revision=None,
     )
-    run = Run(
+    return Run(
         name="made-up",
         classifier=classifier,
         splits=splits,
@@ -69,9 +90,17 @@ def finished(splits: Splits, kind: ModelKind = "linear", recipe: Recipe = RECIPE
         exam=exam,
         images=Digests("a" * 64, "a" * 64),
         weights=Digests("b" * 64, "c" * 64),
-        hindsight=hindsight(splits, exam),
+        hindsight=hindsight(splits, exam, features_learned_from(classifier, splits), result.out_of_fold),
     )
-    return run, recorder
+
+
+def _kind(classifier: Classifier) -> str:
+    """As asked for: what the first layer is says it."""
+    if isinstance(classifier, FrozenClassifier):
+        return "backbone"
+    if isinstance(classifier.network, Linear):
+        return "linear"
+    return "cnn" if any(isinstance(layer, nn.Conv2d) for layer in classifier.network.modules()) else "mlp"
 
 
 def with_exam(run: Run, **changes: Any) -> Run:

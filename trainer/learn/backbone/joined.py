@@ -1,7 +1,7 @@
 """A backbone and the head that was fitted on its features, as one graph."""
 
 import onnx
-from onnx import ModelProto, compose, version_converter
+from onnx import ModelProto, compose, helper, version_converter
 
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.backbone import Backbone
@@ -34,6 +34,7 @@ def joined(backbone: Backbone, head: bytes) -> bytes:
     behind = compose.add_prefix(behind, "head/", rename_inputs=False, rename_outputs=False)
     behind.ir_version = front.ir_version
     model = compose.merge_models(front, behind, io_map=[("features", "features")], outputs=OUTPUTS)
+    _say_opset_once(model)
     forget_origin(model)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
@@ -43,6 +44,13 @@ def joined(backbone: Backbone, head: bytes) -> bytes:
 def opset_of(model: ModelProto) -> int:
     """Of ONNX's own operators."""
     return max((found.version for found in model.opset_import if found.domain in ("", "ai.onnx")), default=1)
+
+
+def _say_opset_once(model: ModelProto) -> None:
+    """Merging names it for each of the two, and the quantizer takes a file with two for one with none."""
+    once = {entry.domain: entry.version for entry in model.opset_import}
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in once.items())
 
 
 def _without_places(model: ModelProto) -> ModelProto:

@@ -96,6 +96,19 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+class Same(nn.Conv2d):
+    """A convolution with TensorFlow's padding "same": a side comes out divided by the stride, rounded up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """
+        Args:
+            x: shape (N, C, H, W), of any size.
+        """
+        top, bottom = same_padding(x.shape[2], self.kernel_size[0], self.stride[0])
+        left, right = same_padding(x.shape[3], self.kernel_size[1], self.stride[1])
+        return super().forward(functional.pad(x, (left, right, top, bottom)))
+
+
 class Lite0(nn.Module):
     """The network in PyTorch, with weights that may change."""
 
@@ -107,17 +120,16 @@ class Lite0(nn.Module):
         super().__init__()
         made = []
         for layer in LAYERS:
-            module = nn.Conv2d(
-                *(layer.before, layer.after, layer.kernel, layer.stride),
-                groups=layer.before if layer.depthwise else 1,
-            )
+            groups = layer.before if layer.depthwise else 1
+            module = Same(layer.before, layer.after, layer.kernel, layer.stride, groups=groups)
             weight, bias = convolutions[layer.name]
+            assert module.bias is not None
             with torch.no_grad():
                 module.weight.copy_(torch.from_numpy(weight))
-                module.bias.copy_(torch.from_numpy(bias))  # type: ignore[union-attr]  # it has one
+                module.bias.copy_(torch.from_numpy(bias))
             made.append(module)
         self.layers = nn.Sequential(*made)
-        """In the order of the table; run by `places`, for blocks add their input and padding follows the image."""
+        """In the order of the table; run by `places`, for blocks add their input."""
 
     def places(self, x: Tensor) -> Tensor:
         """What the last layer finds, place by place.
@@ -131,9 +143,7 @@ class Lite0(nn.Module):
         kept = x
         for layer, module in zip(LAYERS, self.layers, strict=True):
             kept = x if layer.opens else kept
-            top, bottom = same_padding(x.shape[2], layer.kernel, layer.stride)
-            left, right = same_padding(x.shape[3], layer.kernel, layer.stride)
-            x = module(functional.pad(x, (left, right, top, bottom)))
+            x = module(x)
             x = functional.relu6(x) if layer.bends else x
             x = x + kept if layer.adds else x
         return x

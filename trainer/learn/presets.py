@@ -1,0 +1,154 @@
+"""How each network is trained unless the user says otherwise: a table of presets, each for one kind of images.
+
+Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
+"""
+
+from dataclasses import dataclass, replace
+from math import ceil, prod, radians
+
+from vouch.bundle.training import Augmentation, Loss, Recipe
+from vouch.trainer.kinds import ModelKind, PresetName
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was chosen of a recipe, by a person or for them. 0, or None where 0 means something: as the preset says."""
+
+    preset: PresetName = "digits"
+    model: ModelKind = "cnn"
+    doubtful: bool = False
+    """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
+    epochs: int = 0
+    batch_size: int = 0
+    learning_rate: float = 0
+    loss: Loss = "cross-entropy"
+    balance: bool = False
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    focus: float | None = None
+    width: int = 0
+    depth: int = 0
+    dropout: float | None = None
+    flip: bool | None = None
+    rotation: float | None = None
+    """Degrees."""
+    scaling: float | None = None
+    shear: float | None = None
+    shift: float | None = None
+    bend: float | None = None
+    crop: float | None = None
+    zoom: float | None = None
+    colour: float | None = None
+    seed: int = 0
+    threads: int = 0
+
+
+NO_VARIANTS = Augmentation(rotation=0.0, scaling=0.0, shear=0.0, shift=0.0)
+_CNN = Recipe(
+    epochs=7,
+    batch_size=128,
+    learning_rate=8e-3,
+    optimizer="muon",
+    muon_rate=0.06,
+    weight_decay=0.05,
+    label_smoothing=0.1,
+    augment=Augmentation(crop=6 / 7, bend=0.05),
+    focus=0.8,
+)
+_SMALL = Augmentation(rotation=0.1, crop=6 / 7, flip=True, colour=0.1)
+_PHOTOS = Augmentation(rotation=0.1, scaling=0.0, shear=0.0, shift=0.0, zoom=0.4, flip=True, colour=0.2)
+_LINEAR = Recipe(epochs=7, batch_size=256, learning_rate=5e-3, optimizer="adamw")
+_MLP = Recipe(
+    epochs=5,
+    batch_size=256,
+    learning_rate=3e-3,
+    optimizer="adamw",
+    weight_decay=0.05,
+    label_smoothing=0.1,
+    focus=0.8,
+)
+_HEAD = Recipe(epochs=100, batch_size=256, learning_rate=1.0, optimizer="adamw")
+_TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
+    "digits": {"cnn": _CNN, "mlp": _MLP, "linear": _LINEAR},
+    "best": {"cnn": replace(_CNN, width=96)},
+    "small": {"cnn": replace(_CNN, augment=_SMALL), "mlp": _MLP, "linear": _LINEAR},
+    "photos": {"cnn": replace(_CNN, augment=_PHOTOS), "mlp": _MLP, "linear": _LINEAR},
+    "backbone": {"backbone": _HEAD},
+}
+PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
+    (preset, model): replace(recipe, preset=preset, model=model)
+    for preset, models in _TABLE.items()
+    for model, recipe in models.items()
+}
+"""As the preset has them, before they are fitted to the images."""
+MIN_STEPS = 800
+"""A small data set is gone through more often, until there were about this many steps."""
+SMALL_BATCH_SHARE = 1 / 40
+"""A batch is at most this share of the fit images, so that a small data set still has steps to make."""
+MIN_BATCH_SIZE = 32
+
+
+MIN_CROP = 16
+"""Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
+PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear": 1_000_000, "backbone": 40_000}
+"""Of a step: with fewer, threads wait for each other longer than they work. The less a network does with a pixel, the
+more it takes."""
+
+
+def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
+    """The preset's recipe, fitted to the images, with what the user asked for in its place.
+
+    Args:
+        shape: of the fit images, (N, H, W) or (N, H, W, C).
+        cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
+    """
+    base = PRESETS[asked.preset, asked.model]
+    count, *image = shape
+    batch_size = asked.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
+    rate = asked.learning_rate or base.learning_rate
+    smoothing = _or(asked.label_smoothing, base.label_smoothing)
+    usual_focus = 0.0 if asked.doubtful or asked.balance else base.focus
+    return replace(
+        base,
+        epochs=asked.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(count / batch_size))),
+        batch_size=batch_size,
+        learning_rate=rate,
+        muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
+        weight_decay=_or(asked.weight_decay, base.weight_decay),
+        label_smoothing=smoothing if asked.loss == "cross-entropy" else 0.0,
+        augment=_augmentation(asked, base.augment, min(image[:2])),
+        focus=_or(asked.focus, usual_focus),
+        width=asked.width or base.width,
+        depth=asked.depth or base.depth,
+        dropout=_or(asked.dropout, base.dropout),
+        loss=asked.loss,
+        balance=asked.balance,
+        seed=asked.seed,
+        threads=asked.threads or threads_for(asked.model, batch_size * prod(image), cores),
+    )
+
+
+def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:
+    """As many threads as have enough to do, and a core each."""
+    return max(1, min(cores, pixels_a_step // PIXELS_A_THREAD[model]))
+
+
+def _augmentation(asked: Asked, usual: Augmentation | None, side: int) -> Augmentation | None:
+    """The preset's, with what was asked for; None where that changes no image."""
+    base = usual or NO_VARIANTS
+    augment = Augmentation(
+        rotation=base.rotation if asked.rotation is None else radians(asked.rotation),
+        scaling=_or(asked.scaling, base.scaling),
+        shear=_or(asked.shear, base.shear),
+        shift=_or(asked.shift, base.shift),
+        bend=_or(asked.bend, base.bend),
+        crop=_or(asked.crop, max(base.crop, min(1.0, MIN_CROP / side))),
+        zoom=_or(asked.zoom, base.zoom),
+        flip=base.flip if asked.flip is None else asked.flip,
+        colour=_or(asked.colour, base.colour),
+    )
+    return None if augment == NO_VARIANTS else augment
+
+
+def _or(asked: float | None, usual: float) -> float:
+    return usual if asked is None else asked
