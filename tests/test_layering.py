@@ -90,14 +90,25 @@ SERVER_ARROWS = {
 """Package of the server -> the packages that it may import."""
 TRAINER = {
     "": (
-        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
-        *("like", "job", "run"),
+        *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "making", "limits"),
+        *("reading", "fitting", "resuming", "like", "job", "run"),
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "device", "augment", "networks", "presets", "demand", "processes", "pixels"),
+        *(
+            "one_thread",
+            "regression",
+            "temperature",
+            "device",
+            "augment",
+            "networks",
+            "presets",
+            "demand",
+            "processes",
+            "pixels",
+        ),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
-        *("regression", "penalty", "folds", "frozen", "head", "fine_tune"),
+        *("penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),

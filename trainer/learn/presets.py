@@ -8,6 +8,7 @@ from math import ceil, prod, radians
 
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.regression import MAX_ITERATIONS
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ _MLP = Recipe(
     label_smoothing=0.1,
     focus=0.8,
 )
-_HEAD = Recipe(epochs=100, batch_size=256, learning_rate=1.0, optimizer="adamw")
+_HEAD = Recipe(
+    epochs=MAX_ITERATIONS, batch_size=1, learning_rate=1.0, optimizer="lbfgs", augment=replace(NO_VARIANTS, flip=True)
+)
+"""Every iteration goes through all images; the penalty on the weights is found, unless somebody names it."""
 _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "digits": {"cnn": _CNN, "mlp": _MLP, "linear": _LINEAR},
     "best": {"cnn": replace(_CNN, width=96)},
@@ -104,6 +108,8 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     """
     base = PRESETS[asked.preset, asked.model]
     count, *image = shape
+    if asked.model == "backbone":
+        asked = replace(asked, epochs=base.epochs, batch_size=count)
     batch_size = asked.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
     rate = asked.learning_rate or base.learning_rate
     smoothing = _or(asked.label_smoothing, base.label_smoothing)
