@@ -334,6 +334,6 @@ def test_training_on_such_names_and_serving_what_comes_of_it(tmp_path: Path) -> 
     for text in (
         shown,
         server.err.text,
-        *((bundle.path / name).read_text("utf-8") for name in ("README.md", "report.html", "label-errors.csv")),
+        *((bundle.path / name).read_text("utf-8") for name in ("README.md", "report.html")),
     ):
         assert set(HIDDEN.findall(text)) <= {"\n", "\t"}
