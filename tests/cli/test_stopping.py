@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import OURS, Program, run_beside, until
-from vouch.cli.stopping import SIGNALS, finishing, stoppable
+from vouch.cli.stopping import SIGNALS, Terminated, finishing, postponing, stoppable
 
 CLEANS_UP = """
 import os, signal, sys
@@ -150,3 +150,18 @@ def test_a_terminals_signal_is_for_the_first_process(tmp_path: Path) -> None:
     assert code == -signal.SIGINT
     assert process.err.text.count("Traceback") == 1
     assert "BrokenProcessPool" not in process.err.text
+
+
+def test_a_postponed_signal_waits_for_a_good_moment() -> None:
+    """The block goes on, sees what waits, and raises it, or it is raised at the block's end."""
+    reached = []
+    with pytest.raises(Terminated), stoppable(), postponing() as interrupt:
+        reached.append(interrupt())
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append(type(interrupt()))
+    with pytest.raises(KeyboardInterrupt), stoppable(), postponing() as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        if wish := interrupt():
+            raise wish
+
+    assert reached == [None, Terminated]
