@@ -152,16 +152,24 @@ def test_a_terminals_signal_is_for_the_first_process(tmp_path: Path) -> None:
     assert "BrokenProcessPool" not in process.err.text
 
 
-def test_a_postponed_signal_waits_for_a_good_moment() -> None:
-    """The block goes on, sees what waits, and raises it, or it is raised at the block's end."""
-    reached = []
-    with pytest.raises(Terminated), stoppable(), postponing() as interrupt:
-        reached.append(interrupt())
-        os.kill(os.getpid(), signal.SIGTERM)
-        reached.append(type(interrupt()))
-    with pytest.raises(KeyboardInterrupt), stoppable(), postponing() as interrupt:
-        os.kill(os.getpid(), signal.SIGINT)
-        if wish := interrupt():
+def postponed(number: int, raise_it: bool) -> None:
+    """A signal to this process waits in a block, which raises it or leaves that to its end."""
+    with stoppable(), postponing() as interrupt:
+        assert interrupt() is None
+        os.kill(os.getpid(), number)
+        wish = interrupt()
+        assert wish is not None
+        if raise_it:
             raise wish
 
-    assert reached == [None, Terminated]
+
+@pytest.mark.parametrize("raise_it", [False, True])
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_postponed_signal_waits_for_a_good_moment(
+    number: int, raised: type[KeyboardInterrupt], raise_it: bool
+) -> None:
+    """The block goes on, sees what waits, and raises it, or it is raised at the block's end."""
+    with pytest.raises(KeyboardInterrupt) as caught:
+        postponed(number, raise_it)
+
+    assert type(caught.value) is raised
