@@ -3,50 +3,16 @@
 Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import prod, radians
 
-from vouch.bundle.training import Augmentation, Loss, Recipe
+from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.demand import multiply_adds
 from vouch.trainer.learn.effort import Effort, effort_for, settled_for
 from vouch.trainer.learn.networks import Layers
 from vouch.trainer.learn.regression import MAX_ITERATIONS
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What was chosen of a recipe, by a person or for them. 0, or None where 0 means something: as the preset says."""
-
-    preset: PresetName = "digits"
-    model: ModelKind = "cnn"
-    doubtful: bool = False
-    """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
-    fine_tune: bool = False
-    epochs: int = 0
-    batch_size: int = 0
-    learning_rate: float = 0
-    loss: Loss = "cross-entropy"
-    balance: bool = False
-    weight_decay: float | None = None
-    label_smoothing: float | None = None
-    focus: float | None = None
-    width: int = 0
-    depth: int = 0
-    dropout: float | None = None
-    flip: bool | None = None
-    rotation: float | None = None
-    """Degrees."""
-    scaling: float | None = None
-    shear: float | None = None
-    shift: float | None = None
-    bend: float | None = None
-    crop: float | None = None
-    zoom: float | None = None
-    colour: float | None = None
-    seed: int = 0
-    threads: int = 0
-
 
 NO_VARIANTS = Augmentation(rotation=0.0, scaling=0.0, shear=0.0, shift=0.0)
 _CNN = Recipe(
