@@ -104,10 +104,10 @@ TRAINER = {
         *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
-        *("graph", "head_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
-        *("kernel", "curve", "doubtful", "hindsight"),
+        *("graph", "head_graph", "network_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("serving_cost", "kernel", "curve", "doubtful", "hindsight"),
     ),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
+    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
     "report": (
         *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
         *("outcome", "story", "advice", "next_steps", "figures", "activation", "judged", "measured"),

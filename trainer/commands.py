@@ -121,6 +121,7 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "digest": trained.bundle.digest,
                 "report": report,
                 "advice": list(trained.advice),
+                "serving": trained.serving.as_json() if trained.serving else None,
                 "read": trained.read.as_json() if trained.read else None,
             }
         )
@@ -130,6 +131,8 @@ def _train(settings: TrainSettings) -> Trained | None:
     print_caveats("warning", [caveat.text for caveat in against])
     for sentence in trained.advice:
         output().print(f"  advice   {sentence}")
+    if trained.serving:
+        output().print(f"  cost     {trained.serving.sentence()}")
     output().print(f"  next     vouch serve {shlex.quote(str(settings.models))}")
     if report:
         output().print("  report  ", end=" ")

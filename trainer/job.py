@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from vouch.bundle.opening import Bundle
 from vouch.bundle.store import ModelsFolder
@@ -10,6 +11,9 @@ from vouch.cli.console import be_quiet
 from vouch.sources.load import look
 from vouch.sources.summary import Summary
 from vouch.trainer.settings import TrainSettings
+
+if TYPE_CHECKING:  # loads onnxruntime
+    from vouch.trainer.judge.serving_cost import ServingCost
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Trained:
     """What it was trained on; None where nothing was read."""
     advice: tuple[str, ...] = ()
     """What to do next, a sentence each; none where nothing was trained."""
+    serving: "ServingCost | None" = None
+    """What an image costs to serve here; likewise."""
 
 
 def train(settings: TrainSettings) -> Trained | None:

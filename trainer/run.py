@@ -28,6 +28,7 @@ from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
 from vouch.trainer.publish.fit_digests import fit_digests
 from vouch.trainer.publish.label_errors import LABEL_ERRORS, label_errors
+from vouch.trainer.publish.serving import cost_to_serve
 from vouch.trainer.reading import read_splits
 from vouch.trainer.report.finished import Digests, Run
 from vouch.trainer.report.next_steps import next_steps
@@ -85,7 +86,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
             known = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
             published = publish(folder, run, pixels, {REPORT: report, **doubts, **known})
             checkpoint.remove()
-    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences)
+            cost = cost_to_serve(run, pixels)
+    return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences, serving=cost)
 
 
 def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -> None:

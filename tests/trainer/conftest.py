@@ -1,12 +1,9 @@
 import os
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from vouch.bundle.training import Recipe
 from vouch.sources.digits import load_digits
@@ -16,15 +13,6 @@ from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.splits.split import Splits, make_splits
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _exporter_reads_its_library_once() -> Iterator[None]:
-    """torch.onnx parses the source of 497 functions at each export: more than half of the second that one takes."""
-    read = cache(ONNXRegistry.from_torchlib)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(read))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,11 @@ each layer; the runtime fuses them. Normalisation, temperature and softmax stay 
 over its places and the head behind it: they cost nothing, and all that is told apart goes through them.
 """
 
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -22,7 +27,6 @@ from vouch.sources.examples import Examples
 from vouch.sources.images import Images, batches, rows_of
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
-from vouch.trainer.judge.export import quiet_libraries
 from vouch.trainer.judge.graph import answers, count_claim
 from vouch.trainer.learn.backbone.origin import forget_origin
 
@@ -45,6 +49,8 @@ class Quantized:
     facts: Quantization
     differing: int
     """Tune images that the two graphs answer differently."""
+    float_graph: bytes
+    """As it was trained."""
 
 
 def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Quantized:
@@ -71,7 +77,7 @@ def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Q
             "without --quantize, publishes them without fitting again"
         )
     facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
-    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()))
+    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph)
 
 
 def in_int8(graph: bytes, images: Images) -> bytes:
@@ -85,7 +91,7 @@ def in_int8(graph: bytes, images: Images) -> bytes:
     """
     model = onnx.load_model_from_string(graph)
     behind = _behind_features(model)
-    with TemporaryDirectory() as folder, quiet_libraries():
+    with TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
             model,
@@ -138,3 +144,16 @@ def _count(graph: bytes, tune: Examples) -> tuple[Count, np.ndarray]:
     said = probabilities.argmax(axis=1)[:, None] if thresholds is None else decide(probabilities, thresholds)
     right = count_claim(probabilities, tune.labels, thresholds).accuracy
     return Count(correct=right.correct, total=right.total), said
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer prints its progress and warns about its own internals."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -80,7 +80,7 @@ def fine_tune(  # as loop.fit
     fitted = fit(tuned, splits, recipe, processes, on_step, checkpoint)
     if fitted.best.number == 0:
         return frozen, fitted
-    return tuned.frozen(splits.fit.images.shape[1:]), fitted
+    return tuned.frozen(frozen, splits.fit.images.shape[1:]), fitted
 
 
 class TunedClassifier(Classifier):
@@ -100,7 +100,6 @@ class TunedClassifier(Classifier):
             self.head.bias.copy_(frozen.head.bias - self.head.weight @ frozen.mean)
         self.register_buffer("mean", torch.full((1, COLOURS, 1, 1), MEAN))
         self.register_buffer("scale", torch.full((1, COLOURS, 1, 1), SCALE))
-        self._begun = frozen
         for name, weight in self.named_parameters():
             weight.requires_grad_(self.rate_share(name) > 0)
 
@@ -131,10 +130,14 @@ class TunedClassifier(Classifier):
             return 0.0
         return float(SHALLOWEST_SHARE ** ((len(LAYERS) - 1 - place) / (len(LAYERS) - 1 - KEPT_LAYERS)))
 
-    def frozen(self, image_shape: tuple[int, ...]) -> FrozenClassifier:
-        """The same as a head on a backbone of its own."""
-        made = deepcopy(self._begun)
-        made.made = Made(lite0_of(self.lite0.convolutions(), image_shape, fine_tuned=True), self._begun.made.threads)
+    def frozen(self, begun: FrozenClassifier, image_shape: tuple[int, ...]) -> FrozenClassifier:
+        """The same as a head on a backbone of its own.
+
+        Args:
+            begun: what this began as; its scaling of features is kept.
+        """
+        made = deepcopy(begun)
+        made.made = Made(lite0_of(self.lite0.convolutions(), image_shape, fine_tuned=True), begun.made.threads)
         with torch.no_grad():
             made.head.weight.copy_(self.head.weight * made.scale)
             made.head.bias.copy_(self.head.bias + self.head.weight @ made.mean)

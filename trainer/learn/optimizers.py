@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from math import cos, pi
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from vouch.bundle.training import Recipe
 
@@ -14,32 +16,110 @@ FIRST_SHARE = 0.04
 """Of the peak, in the first step."""
 
 
-class Muon(torch.optim.Optimizer):
+class Optimizer:
+    """Moves weights by their gradients; those without one stay.
+
+    In place of torch's own base class, which loads torch's compiler as soon as one is made: a second or two.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
+        """
+        Args:
+            groups: each with its weights under `params`, their step size under `lr`, and their `weight_decay`.
+        """
+        self.param_groups = [{**group, "params": list(group["params"]), "peak": group["lr"]} for group in groups]
+        self.state: dict[Tensor, dict[str, Tensor]] = {
+            weights: {} for group in self.param_groups for weights in group["params"]
+        }
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients."""
+        for weights in self.state:
+            weights.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Applies the gradients."""
+        for group in self.param_groups:
+            if moved := [weights for weights in group["params"] if weights.grad is not None]:
+                self._move(moved, group)
+
+    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was kept of earlier steps, by the weights' order."""
+        return {"state": list(self.state.values())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        for weights, kept in zip(self.state, state["state"], strict=True):
+            self.state[weights] = {name: value.to(weights.device) for name, value in kept.items()}
+
+
+class Muon(Optimizer):
     """Momentum whose matrix is made near-orthogonal before it is applied: every direction is learned at one pace.
 
     For weights with two or more axes; the axes behind the first are taken as one. Source: K. Jordan et al., Muon: an
     optimizer for hidden layers in neural networks (2024).
     """
 
-    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
-        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    momentum = 0.95
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # takes no closure
-        """Applies the gradients."""
-        assert closure is None
-        for group in self.param_groups:
-            for weights in group["params"]:
-                if weights.grad is None:
-                    continue
-                state = self.state[weights]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weights)
-                momentum = state["momentum"].lerp_(weights.grad, 1 - group["momentum"])
-                direction = orthogonalised(weights.grad.lerp(momentum, group["momentum"]).flatten(1))
-                rows, columns = direction.shape
-                weights.mul_(1 - group["lr"] * group["weight_decay"])
-                weights.add_(direction.view_as(weights), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        for one in weights:
+            assert one.grad is not None
+            state = self.state[one]
+            if not state:
+                state["momentum"] = torch.zeros_like(one)
+            momentum = state["momentum"].lerp_(one.grad, 1 - self.momentum)
+            direction = orthogonalised(one.grad.lerp(momentum, self.momentum).flatten(1))
+            rows, columns = direction.shape
+            one.mul_(1 - group["lr"] * group["weight_decay"])
+            one.add_(direction.view_as(one), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+
+
+class AdamW(Optimizer):
+    """By torch's own function for a step. Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay (2019)."""
+
+    beta1, beta2 = 0.9, 0.99
+
+    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        for one in weights:
+            if not self.state[one]:
+                step = torch.zeros((), dtype=torch.float32, device=one.device)
+                self.state[one] = {"mean": torch.zeros_like(one), "square": torch.zeros_like(one), "step": step}
+        states = [self.state[one] for one in weights]
+        adamw(
+            weights,
+            [one.grad for one in weights if one.grad is not None],
+            [state["mean"] for state in states],
+            [state["square"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            amsgrad=False,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
+
+
+class Momentum(Optimizer):
+    """Gradient descent with momentum 0.9."""
+
+    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        for one in weights:
+            assert one.grad is not None
+            gradient = one.grad.add(one, alpha=group["weight_decay"]) if group["weight_decay"] else one.grad
+            if not self.state[one]:
+                self.state[one]["momentum"] = gradient.clone()
+            else:
+                self.state[one]["momentum"].mul_(0.9).add_(gradient)
+            one.add_(self.state[one]["momentum"], alpha=-group["lr"])
 
 
 def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
@@ -64,7 +144,7 @@ def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
 
 def optimizers_for(
     model: nn.Module, recipe: Recipe, share: Callable[[str], float] = lambda name: 1.0
-) -> list[torch.optim.Optimizer]:
+) -> list[Optimizer]:
     """The recipe's optimizer; Muon for convolutions and hidden layers has AdamW beside it for all other weights.
 
     Every group of weights keeps its highest rate under `peak`. Weights that need no gradient are left out.
@@ -75,25 +155,24 @@ def optimizers_for(
     learned = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
     matrices = {name: weights for name, weights in learned.items() if weights.ndim > 1}
     vectors = {name: weights for name, weights in learned.items() if weights.ndim <= 1}
-    made: list[torch.optim.Optimizer] = []
+    decay = recipe.weight_decay
     if recipe.optimizer == "sgd":
-        everything = [*matrices.values(), *vectors.values()]
-        made.append(torch.optim.SGD(everything, recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay))
-    else:
-        if recipe.optimizer == "muon":
-            *hidden, last = matrices  # the last layer's rows are classes, not directions
-            made.append(Muon([matrices[name] for name in hidden], recipe.muon_rate, weight_decay=recipe.weight_decay))
-            matrices = {last: matrices[last]}
-        groups = [
-            {"params": [weights[name] for name in names], "weight_decay": decay, "lr": recipe.learning_rate * one}
-            for weights, decay in ((matrices, recipe.weight_decay), (vectors, 0.0))
-            for one, names in _by_share(weights, share)
-        ]
-        made.append(torch.optim.AdamW(groups, recipe.learning_rate, betas=(0.9, 0.99), fused=True))
-    for optimizer in made:
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
-    return made
+        return [Momentum([_group([*matrices.values(), *vectors.values()], recipe.learning_rate, decay)])]
+    made: list[Optimizer] = []
+    if recipe.optimizer == "muon":
+        *hidden, last = matrices  # the last layer's rows are classes, not directions
+        made.append(Muon([_group([matrices[name] for name in hidden], recipe.muon_rate, decay)]))
+        matrices = {last: matrices[last]}
+    groups = [
+        _group([weights[name] for name in names], recipe.learning_rate * one, share_of_decay)
+        for weights, share_of_decay in ((matrices, decay), (vectors, 0.0))
+        for one, names in _by_share(weights, share)
+    ]
+    return [*made, AdamW(groups)]
+
+
+def _group(weights: list[nn.Parameter], rate: float, decay: float) -> dict[str, Any]:
+    return {"params": weights, "lr": rate, "weight_decay": decay}
 
 
 def _by_share(names: Iterable[str], share: Callable[[str], float]) -> list[tuple[float, list[str]]]:
@@ -104,7 +183,7 @@ def _by_share(names: Iterable[str], share: Callable[[str], float]) -> list[tuple
     return sorted(found.items(), reverse=True)
 
 
-def set_rate(optimizers: list[torch.optim.Optimizer], progress: float) -> float:
+def set_rate(optimizers: list[Optimizer], progress: float) -> float:
     """Gives every group its rate at this point of the training.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vouch import __version__
 
-LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
+LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow")
 
 
 def library_versions() -> dict[str, str]:

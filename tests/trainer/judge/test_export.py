@@ -9,7 +9,8 @@ import torch
 
 from vouch.bundle.multi_label import Task
 from vouch.trainer.errors import TrainError
-from vouch.trainer.judge.export import OPSET, check_agreement, export
+from vouch.trainer.judge.export import check_agreement, export
+from vouch.trainer.judge.network_graph import OPSET
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier
 

@@ -13,8 +13,9 @@ from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.exam import examine
-from vouch.trainer.judge.export import OPSET, export
+from vouch.trainer.judge.export import export
 from vouch.trainer.judge.graph import answers
+from vouch.trainer.judge.network_graph import OPSET
 from vouch.trainer.judge.quantize import in_int8, quantize
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.backbone.joined import joined

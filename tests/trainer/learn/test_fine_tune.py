@@ -56,7 +56,7 @@ def test_it_begins_as_what_was_frozen_and_can_be_frozen_again(frozen: FrozenClas
     tuned = TunedClassifier(frozen).eval()
 
     assert torch.allclose(logits(tuned), logits(frozen), atol=1e-4)
-    assert torch.allclose(logits(tuned.frozen(SHAPE)), logits(frozen), atol=1e-4)
+    assert torch.allclose(logits(tuned.frozen(frozen, SHAPE)), logits(frozen), atol=1e-4)
 
 
 def test_deep_layers_and_head_change_the_first_layers_do_not(frozen: FrozenClassifier) -> None:
@@ -88,6 +88,7 @@ def test_rates_grow_with_depth(frozen: FrozenClassifier) -> None:
     """From nothing over a tenth to the whole; the head has the whole too."""
     tuned = TunedClassifier(frozen)
 
+    assert len(list(tuned.parameters())) == 2 * len(LAYERS) + 2
     shares = [tuned.rate_share(f"network.0.layers.{place}.weight") for place in range(len(LAYERS))]
 
     assert shares[:KEPT_LAYERS] == [0.0] * KEPT_LAYERS

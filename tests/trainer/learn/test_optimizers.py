@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -39,7 +41,7 @@ def test_muon_moves_by_a_length_that_does_not_depend_on_the_gradients() -> None:
     for scale in (1.0, 1000.0):
         weights = nn.Parameter(torch.zeros(4, 3, 2, 2))
         weights.grad = torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0)) * scale
-        Muon([weights], lr=0.1).step()
+        Muon([{"params": [weights], "lr": 0.1, "weight_decay": 0.0}]).step()
         moved.append(weights.detach())
 
     assert moved[0].abs().max() > 0.01
@@ -50,7 +52,7 @@ def test_muon_goes_downhill() -> None:
     """It finds the matrix that it is to find."""
     wanted = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     weights = nn.Parameter(torch.zeros(6, 4))
-    optimizer = Muon([weights], lr=0.1)
+    optimizer = Muon([{"params": [weights], "lr": 0.1, "weight_decay": 0.0}])
     for step in range(200):
         optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
         optimizer.zero_grad()
@@ -58,6 +60,28 @@ def test_muon_goes_downhill() -> None:
         optimizer.step()
 
     assert (weights - wanted).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_step_is_that_of_torchs_own_optimizer(name: Literal["sgd", "adamw"], decay: float) -> None:
+    """To the last bit, over several steps, with and without what pulls weights to 0."""
+    random = torch.Generator().manual_seed(0)
+    wanted = torch.randn(6, 4, generator=random)
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.05, optimizer=name, weight_decay=decay)
+    ours, theirs = nn.Linear(4, 6, bias=False), nn.Linear(4, 6, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    made: torch.optim.Optimizer = torch.optim.SGD(theirs.parameters(), 0.05, momentum=0.9, weight_decay=decay)
+    if name == "adamw":
+        made = torch.optim.AdamW(theirs.parameters(), 0.05, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    (own,) = optimizers_for(ours, recipe)
+    for _ in range(5):
+        for model, optimizer in ((ours, own), (theirs, made)):
+            optimizer.zero_grad()
+            ((model.weight - wanted) ** 2).sum().backward()
+            optimizer.step()
+
+    np.testing.assert_array_equal(ours.weight.detach(), theirs.weight.detach())
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])

@@ -177,7 +177,7 @@ def test_the_card_of_several_labels_tells_each() -> None:
 def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
     """Right answers on tune, in int8 and in float32; a model that was not quantized has no such sentence."""
     counts = {"float_tune": Count(correct=98, total=100), "tune": Count(correct=97, total=100)}
-    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), 3)
+    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), 3, b"")
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 1))), quantized=quantized))
 
     assert "computes in int8" in card

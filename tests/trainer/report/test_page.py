@@ -200,7 +200,7 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
     promise = Coverage(promised=0.95, threshold=0.0789, covered=93, total=100, mean_size=1.35)
     calibration = run.exam.calibration.model_copy(update={"coverages": (promise,)})
     counts = {"float_tune": Count(correct=99, total=100), "tune": Count(correct=98, total=100)}
-    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), differing=7)
+    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), differing=7, float_graph=b"")
     with_all = with_exam(run, calibration=calibration, quantized=quantized)
     text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)
     without = re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)

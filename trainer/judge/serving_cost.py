@@ -1,0 +1,87 @@
+"""What an image costs to serve on this machine, for information: processor time of one thread, as it is just now.
+
+It decides nothing and is recorded nowhere: another machine, and another hour, give another number.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from time import thread_time
+from typing import Any
+
+import numpy as np
+
+from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixels import decode
+from vouch.trainer.learn.backbone.features import open_session
+
+RUNS = 5
+"""Of each step, of which the median is taken."""
+ENOUGH_S = 0.1
+"""Of processor time for the runs of a step; one more is finished."""
+
+
+@dataclass(frozen=True)
+class ServingCost:
+    """Milliseconds of one core for one image."""
+
+    decode_ms: float | None
+    """From a file to pixels; None: the images came from arrays."""
+    float32_ms: float
+    """In the graph as it was trained."""
+    int8_ms: float | None
+    """In the graph of 8-bit integers; None: there is none."""
+
+    def sentence(self) -> str:
+        """For people."""
+        graph_ms, kind = (self.float32_ms, "float32") if self.int8_ms is None else (self.int8_ms, "int8")
+        total = f"about {_said(graph_ms + (self.decode_ms or 0))} of one core of this machine"
+        other = "; --quantize int8 may take less" if self.int8_ms is None else f" ({_said(self.float32_ms)} in float32)"
+        if self.decode_ms is None:
+            return f"an image takes {total} in {kind}{other}"
+        return f"a photo takes {total}: {_said(self.decode_ms)} to decode, {_said(graph_ms)} in {kind}{other}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"decode_ms": self.decode_ms, "float32_ms": self.float32_ms, "int8_ms": self.int8_ms}
+
+
+def serving_cost(
+    graphs: Mapping[str, bytes], images: np.ndarray, files: Sequence[bytes], pixels: PixelSettings
+) -> ServingCost:
+    """What one image costs, alone: measured on a few, up to the median.
+
+    Args:
+        graphs: `float32` and, where there is one, `int8`: .onnx files.
+        images: uint8, shape (N, ...), at least one.
+        files: PNG, JPEG or WebP files that decode; none where images come from arrays.
+        pixels: what files become.
+    """
+    decoded = _median_ms(partial(decode, file, pixels) for file in files) if files else None
+    in_graph = {name: _graph_ms(graph, images) for name, graph in graphs.items()}
+    return ServingCost(decoded, in_graph["float32"], in_graph.get("int8"))
+
+
+def _graph_ms(graph: bytes, images: np.ndarray) -> float:
+    session = open_session(graph)
+    runs = [partial(session.run, ["probabilities"], {"images": images[[run % len(images)]]}) for run in range(RUNS)]
+    runs[0]()  # the first finds its memory
+    return _median_ms(runs)
+
+
+def _median_ms(steps: Iterable[Callable[[], object]]) -> float:
+    """Of the steps for which there is time, at least one."""
+    spent: list[float] = []
+    for step in steps:
+        began = thread_time()
+        step()
+        spent.append(thread_time() - began)
+        if sum(spent) > ENOUGH_S:
+            break
+    return 1000 * median(spent)
+
+
+def _said(milliseconds: float) -> str:
+    places = 0 if milliseconds >= 10 else 1 if milliseconds >= 1 else 2
+    return f"{milliseconds:.{places}f} ms"
