@@ -96,7 +96,8 @@ TRAINER = {
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
         *("one_thread", "temperature", "device", "augment", "networks", "demand", "processes", "pixels"),
-        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "presets", "seen", "variants", "steps", "loop"),
+        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "presets", "seen"),
+        *("variants", "steps", "loop"),
         *("regression", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (

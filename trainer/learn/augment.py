@@ -18,7 +18,7 @@ BEND_POINTS = 5
 
 
 def of_strength(by: Augmentation, strength: float) -> Augmentation:
-    """The same with variants nearer to their images: 1 leaves it as it is, with 0 only mirroring and cropping are left."""
+    """The same with variants nearer to their images: 1 leaves it as it is, 0 leaves only mirroring and cropping."""
     if strength == 1:
         return by
     names = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")

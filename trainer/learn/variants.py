@@ -42,7 +42,7 @@ class Variants:
             augment: how far variants may be from their images; None: the images are learned as they are.
         """
         self._augment = augment
-        self._strength = 1.0
+        self._strength, self._whole = 1.0, False
         self._flips = bool(augment and augment.flip and not augment.find_flip)
         self._open = bool(augment and augment.find_flip)
         """Whether it is still open if mirrored images are learned."""
@@ -93,24 +93,31 @@ class Variants:
         return f"mirrored images are learned {'too' if self._flips else 'no more'}: {figures}"
 
     def _try_varied(self, plain: Tensor, varied: Tensor) -> str:
-        """Halves the strength where variants are answered clearly worse than their images."""
+        """Halves the strength where variants are answered clearly worse than their images; shows all of an image where
+        whole ones are answered clearly worse than crops, as where the distance to the border tells the class.
+        """
         worse = plain - varied
         error = float(worse.std()) / len(worse) ** 0.5 if len(worse) > 1 else 1.0
-        if float(worse.mean()) < max(WORSE, SURE * error):
+        if abs(float(worse.mean())) < max(WORSE, SURE * error):
             return ""
-        self._strength /= 2
-        return (
-            f"variants are made half as strong, {self._strength:.3g} of the recipe's: {float(varied.mean()):.0%} of them "
-            f"are answered right, of the images {float(plain.mean()):.0%}"
-        )
+        figures = f"{float(varied.mean()):.0%} of them are answered right, of the images {float(plain.mean()):.0%}"
+        if float(worse.mean()) > 0:
+            self._strength /= 2
+            return f"variants are made half as strong, {self._strength:.3g} of the recipe's: {figures}"
+        assert self._augment is not None
+        if self._whole or self._augment.crop == 1:
+            return ""
+        self._whole = True
+        return f"variants are no longer cropped: {figures}"
 
     def _now(self, augment: Augmentation) -> Augmentation:
-        return replace(of_strength(augment, self._strength), flip=self._flips)
+        crop = 1.0 if self._whole else augment.crop
+        return replace(of_strength(augment, self._strength), flip=self._flips, crop=crop)
 
     def numbers(self) -> list[float]:
         """All that was decided, as processes tell it to each other, and a checkpoint keeps it."""
-        return [self._strength, float(self._flips), float(self._open)]
+        return [self._strength, float(self._whole), float(self._flips), float(self._open)]
 
     def take(self, numbers: Sequence[float]) -> None:
         """Goes on with what was decided elsewhere."""
-        self._strength, self._flips, self._open = numbers[0], bool(numbers[1]), bool(numbers[2])
+        self._strength, (self._whole, self._flips, self._open) = numbers[0], map(bool, numbers[1:])
