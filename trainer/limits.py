@@ -4,6 +4,7 @@ Weights and activations are counted on torch's meta device, which computes shape
 """
 
 from dataclasses import replace
+from math import prod
 
 import torch
 
@@ -14,9 +15,12 @@ from vouch.sources.examples import check_chosen
 from vouch.sources.labels import one_class
 from vouch.sources.storage import available_memory, plan_room
 from vouch.sources.survey import Survey
+from vouch.trainer.backbones import check_images, features_of
 from vouch.trainer.choosing import Chosen, choose, fit_images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
+from vouch.trainer.learn.frozen import bytes_of_features
+from vouch.trainer.learn.head import bytes_of_head
 from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import ALONE, Processes
@@ -64,7 +68,7 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
     if images and copied:
         images += copied * demand.input
     fitting = _bytes_of_fitting(settings, chosen, survey, demand)
-    if processes.device.type == "cuda":
+    if processes.device.type == "cuda" and chosen.model != "backbone":
         on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
         _check_memory(survey, fitting, 0, on_device, str(processes.device))
         fitting = 0
@@ -74,6 +78,10 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
 
 def demand_for(settings: TrainSettings, chosen: Chosen, survey: Survey) -> Demand:
     """What the network takes for such images and classes."""
+    if chosen.model == "backbone":
+        check_images(settings, survey.shape)
+        head = features_of(settings) * len(survey.classes)
+        return Demand(head, prod(survey.shape), features_of(settings), features_of(settings))
     recipe = recipe_for(chosen.asked(settings), (survey.images, *survey.shape))
     with torch.device("meta"):
         classifier = Classifier(chosen.model, survey.shape, len(survey.classes), Layers.of(recipe), survey.task).eval()
@@ -102,6 +110,9 @@ def _check_classes(survey: Survey) -> None:
 def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, demand: Demand) -> int:
     """About: of the weights and of a step, or of measuring on tune, whatever is more."""
     fit = fit_images(settings, survey)
+    if chosen.model == "backbone":
+        features = bytes_of_features(survey.shape[:2], ALONE.cores())
+        return features + bytes_of_head(fit, demand.activations, len(survey.classes))
     tune = survey.sizes.get("tune", 0) or int(fit * settings.tune_share)
     recipe = recipe_for(chosen.asked(settings), (fit, *survey.shape))
     crop = recipe.augment.crop if recipe.augment else 1.0

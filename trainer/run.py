@@ -1,9 +1,6 @@
 """The steps of a training, in order."""
 
-import torch
-
 from vouch.bundle.manifest import REPORT
-from vouch.bundle.multi_label import task_of
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import Recipe
@@ -19,11 +16,12 @@ from vouch.trainer.judge.hindsight import features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
-from vouch.trainer.learn.networks import Classifier, Layers, weights_digest
+from vouch.trainer.learn.networks import weights_digest
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import Processes, joined
 from vouch.trainer.like import note_threads, recipe_like, recipe_of
 from vouch.trainer.limits import check_settings
+from vouch.trainer.making import make_classifier
 from vouch.trainer.publish.bundle import publish
 from vouch.trainer.publish.describe import describe
 from vouch.trainer.publish.fit_digests import fit_digests
@@ -56,9 +54,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
     splits, chosen = read_splits(settings, processes)
     before = splits.digests()
     recipe = _recipe(settings, chosen, splits.fit.images.shape, int(processes.least(processes.cores())))
-    torch.manual_seed(settings.seed)
-    shape, task = splits.fit.images.shape[1:], task_of(splits.fit.labels)
-    classifier = Classifier(recipe.model or chosen.model, shape, len(splits.classes), Layers.of(recipe), task)
+    classifier = make_classifier(settings, recipe.model or chosen.model, recipe, splits, processes.cores())
     first_weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.pixel_settings import Fit, PixelSettings
+from vouch.bundle.pixels import decode
 from vouch.sources import decoding
 from vouch.sources.errors import SourceError
 from vouch.sources.headers import Headers
-from vouch.sources.load import load
+from vouch.sources.load import load, load_as
 from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
 
@@ -115,3 +117,15 @@ def test_arrays_stay_as_they_are(tmp_path: Path) -> None:
     (survey,) = decide.told
     assert (survey.sides, survey.colour, survey.one_size) == ((10, 12), True, True)
     assert survey.as_wanted(Wanted(size=(6, 6))) == survey
+
+
+@pytest.mark.parametrize("fit", get_args(Fit))
+def test_files_are_read_as_a_model_takes_them(tmp_path: Path, fit: Fit) -> None:
+    """Whatever suits them: as the server would decode them."""
+    spec = folder(tmp_path, [(4, 10), (6, 3)], "RGB")
+    pixels = PixelSettings(height=5, width=4, channels=3, fit=fit)
+
+    found = load_as(spec, pixels).splits["all"].images
+
+    for row, path in enumerate(sorted(tmp_path.rglob("*.png"))):
+        np.testing.assert_array_equal(found[row], decode(path.read_bytes(), pixels))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-import vouch.trainer.choosing
+import vouch.trainer.backbones
 from vouch.sources.headers import Headers
 from vouch.sources.survey import Survey
 from vouch.trainer.choosing import FEW, Looks, choose, fit_images, pick
@@ -64,17 +64,35 @@ def test_what_a_flag_says_is_done(
     words: dict[str, object], preset: PresetName, model: ModelKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network by name learns from scratch; a preset by name is taken; a backbone by name is one."""
-    monkeypatch.setattr(vouch.trainer.choosing, "BACKBONES", True)
+    monkeypatch.setattr(vouch.trainer.backbones, "available", lambda: True)
     chosen = choose(TrainSettings.model_validate(words), files((480, 640)))
 
     assert (chosen.preset, chosen.model) == (preset, model)
     assert chosen.sentence().startswith(f"preset: {preset}")
 
 
-def test_small_images_may_have_a_backbone_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one is asked for; by themselves they have none."""
-    monkeypatch.setattr(vouch.trainer.choosing, "BACKBONES", True)
+@pytest.mark.parametrize(
+    ("survey", "words", "why"),
+    [
+        (arrays(96, 60, 3), {}, "a backbone needs sides of 64 pixels"),
+        (arrays(96, 96, 4), {}, "not of 4"),
+        (files((480, 640)), {"channels": 2}, "not of 2"),
+    ],
+)
+def test_what_no_backbone_takes_is_learned_from_scratch(
+    survey: Survey, words: dict[str, object], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless somebody asks for one; files are resized, so their sides are no reason."""
+    monkeypatch.setattr(vouch.trainer.backbones, "available", lambda: True)
+    chosen = choose(TrainSettings.model_validate(words), survey)
 
+    assert chosen.preset == "photos"
+    assert why in chosen.reason
+    assert choose(TrainSettings(), files((480, 60))).preset == "backbone"
+
+
+def test_small_images_may_have_a_backbone_too() -> None:
+    """Where one is asked for; by themselves they have none."""
     assert choose(TrainSettings(), arrays(32, 32, 3)).preset == "small"
     assert choose(TrainSettings(backbone="lite0"), arrays(32, 32, 3)).model == "backbone"
 
@@ -84,7 +102,8 @@ def test_small_images_may_have_a_backbone_too(monkeypatch: pytest.MonkeyPatch) -
     [
         ({}, files((480, 640)), (224, 224)),
         ({}, files((480, 640), (640, 480)), (224, 224)),
-        ({}, files((96, 96)), (96, 96)),
+        ({"backbone": "none"}, files((96, 96)), (96, 96)),
+        ({"backbone": "lite0"}, files((96, 96)), (224, 224)),
         ({}, files((96, 96), (90, 96)), (224, 224)),
         ({}, files((28, 28)), (28, 28)),
         ({}, files((20, 24), (20, 26), (22, 30)), (20, 26)),

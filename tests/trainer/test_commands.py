@@ -77,6 +77,8 @@ def test_the_result_is_one_json_object(first: Ran, models: Path) -> None:
     assert result["digest"] == bundle.digest
     assert result["read"]["classes"]["3"] == 183
     assert (result["read"]["images"], result["read"]["values"]) == (1797, [0, 255])
+    assert result["serving"]["float32_ms"] > 0
+    assert (result["serving"]["decode_ms"], result["serving"]["int8_ms"]) == (None, None)  # arrays, not quantized
     assert "epoch   1: loss " in first.err
 
 
@@ -158,7 +160,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
     for_people = ran(*QUICK, "--models", str(models), "--if-absent")
 
     assert again.code == 0
-    assert again.result == {**first.result, "new": False, "read": None}
+    assert again.result == {**first.result, "new": False, "read": None, "advice": [], "serving": None}
     assert again.err == ""
     assert for_people.out.startswith(f"already there: {models}/digits/1\n  claim    {first.result['correct']} of ")
     assert f"\n  next     vouch serve '{models}'\n" in for_people.out

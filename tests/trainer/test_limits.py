@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+import vouch.trainer.backbones
 import vouch.trainer.limits
 from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.multi_label import Task
@@ -89,13 +90,13 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
     """What fitting takes, what the images take and what is left are named, and what to do."""
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)
 
-    check_survey(TrainSettings(), survey((224, 224, 3), images=1000))
+    check_survey(TrainSettings(model="cnn"), survey((224, 224, 3), images=1000))
     with pytest.raises(
         TrainError,
         match=r"fitting on images of 1000 x 1000 x 3 takes about \d+\.\d GB, and 100 of them take 0\.6 GB; "
         r"this machine, or its container, has 2\.0 GB of memory left: pass a smaller --size, or a smaller --batch-size",
     ):
-        check_survey(TrainSettings(), survey((1000, 1000, 3)))
+        check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)))
 
 
 def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +104,24 @@ def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20_000_000_000, 20_000_000_000))
 
-    check_survey(TrainSettings(), survey((1000, 1000, 3)), Processes(device=torch.device("cuda")))
+    check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)), Processes(device=torch.device("cuda")))
     with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; cuda has 20\.0 GB of memory left"):
-        check_survey(TrainSettings(), survey((4000, 4000, 3), images=9), Processes(device=torch.device("cuda")))
+        check_survey(
+            TrainSettings(model="cnn"), survey((4000, 4000, 3), images=9), Processes(device=torch.device("cuda"))
+        )
+
+
+def test_a_head_takes_memory_for_its_features_and_none_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the images themselves lie in a file: each has 1,280 numbers, several times."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 3_000_000_000)
+    monkeypatch.setattr(vouch.trainer.backbones, "available", lambda: True)
+    settings, cuda = TrainSettings(backbone="lite0"), Processes(device=torch.device("cuda"))
+
+    check_survey(settings, survey((224, 224, 3), images=1_000), cuda)
+    with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; .*has 3\.0 GB of memory left"):
+        check_survey(settings, survey((224, 224, 3), images=50_000), cuda)
+    with pytest.raises(TrainError, match="needs at least 64 x 64"):
+        check_survey(settings, survey((32, 32, 3)))
 
 
 def test_images_that_fit_nowhere_are_refused() -> None:
@@ -184,6 +200,6 @@ def test_processes_of_one_machine_share_its_memory_and_decide_alike(monkeypatch:
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 8_000_000_000)
     images = survey((224, 224, 3), images=1000)
 
-    check_survey(TrainSettings(), images, Two(count=2))
+    check_survey(TrainSettings(model="cnn"), images, Two(count=2))
     with pytest.raises(TrainError, match=r"has 0\.2 GB of memory left"):
-        check_survey(TrainSettings(), images, Two(count=10, on_machine=10))
+        check_survey(TrainSettings(model="cnn"), images, Two(count=10, on_machine=10))

@@ -55,7 +55,7 @@ class Schedule:
         self.steps, self._since, self._from = state["steps"], state["since"], state["from"]
 
 
-def rounds_for(count: int, batch_size: int, epochs: int, multiply_adds: int) -> tuple[int, int]:
+def rounds_for(count: int, batch_size: int, epochs: int, multiply_adds: int, work: int = WORK) -> tuple[int, int]:
     """How many epochs, and how often each goes through the images.
 
     As many rounds as the recipe has epochs; of few images more, until there were enough steps, as far as the work
@@ -65,8 +65,9 @@ def rounds_for(count: int, batch_size: int, epochs: int, multiply_adds: int) -> 
         count: fit images.
         epochs: as the recipe has them for many images.
         multiply_adds: of the network, for an image.
+        work: multiply-adds of all answers, after which few images are not gone through more often.
     """
-    affordable = WORK // multiply_adds
+    affordable = work // multiply_adds
     images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, affordable))
     rounds = max(epochs, ceil(images / count))
     passes = max(1, rounds // MEASURED)

@@ -1,5 +1,6 @@
 """A classifier of which only the last layer learns: what comes before it was trained by others, and stays as it is."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,13 @@ from vouch.bundle.digest import array_digest
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.backbone.backbone import Backbone
-from vouch.trainer.learn.backbone.features import features
+from vouch.trainer.learn.backbone.features import BATCH_PIXELS, features
 from vouch.trainer.learn.networks import Classifier, Linear, outputs_for
 
+MOST_THREADS = 8
+"""That make features; each has a batch of its own."""
+BYTES_A_PIXEL = 400
+"""Of a batch while lite0 runs: its largest layer has 96 channels for each fourth pixel, and three such are there."""
 FEW, KEPT = 4, 64
 """So few images at a time, such as the one that a report follows, have their features kept; of so many calls."""
 
@@ -40,7 +45,7 @@ class FrozenClassifier(Classifier):
         self.network = Linear(width, outputs_for(classes, task))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        self.made = Made(backbone, threads)
+        self.made = Made(backbone, min(threads, MOST_THREADS))
 
     @property
     def head(self) -> Linear:
@@ -108,3 +113,8 @@ class Made:
                 self._few.clear()
             self._few[key] = features(self.backbone, images)
         return self._few[key]
+
+
+def bytes_of_features(sides: tuple[int, ...], threads: int) -> int:
+    """About what a backbone takes while it runs, for images of this height and width."""
+    return min(threads, MOST_THREADS) * max(BATCH_PIXELS, prod(sides)) * BYTES_A_PIXEL

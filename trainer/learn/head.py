@@ -23,7 +23,7 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.losses import Criterion, measured, right_answers
 from vouch.trainer.learn.penalty import Chosen, chosen_penalty, default_penalty
 from vouch.trainer.learn.processes import ALONE, Processes
-from vouch.trainer.learn.regression import Axes, Iteration, Layer, Problem, Wanted, fitted_layer
+from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
@@ -63,7 +63,7 @@ class _HeadFit:
         self.model, self.recipe, self.fit, self.tune = model, recipe, splits.fit, splits.tune
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
-        mirrored = [False, True]
+        mirrored = [False, True] if recipe.augment and recipe.augment.flip else [False]
         made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in mirrored]))
         model.see_features(made)
         self.x = model.scaled(made)
@@ -87,7 +87,7 @@ class _HeadFit:
             on_step(Step(len(epochs) - 1, iteration.length, iteration.loss, epochs[-1]))
             seen, began = self._right(), time.perf_counter()
 
-        head, penalty = self.model.head, chosen.penalty if chosen else default_penalty(self.axes.variances)
+        head, penalty = self.model.head, self._penalty(chosen)
         start = Layer(self.axes.weights_along(head.weight.detach().double().T), head.bias.detach().double())
         fitted_layer(self.problem, penalty, start, TOLERANCE, told)
         self.model.eval()
@@ -102,13 +102,19 @@ class _HeadFit:
         )
 
     def _chosen(self) -> tuple[Chosen | None, int]:
-        """The penalty, and how many folds it was chosen by; None where the recipe names one or there are no two."""
+        """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None without two."""
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
         fold = folds_of(self.fit.labels, alike(self.fit.images), most, self.recipe.seed)
         folds = int(fold.max()) + 1
         if folds < 2:
             return None, 0
-        return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed), folds
+        fixed = self.recipe.weight_decay or None
+        return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed, fixed), folds
+
+    def _penalty(self, chosen: Chosen | None) -> float:
+        if chosen:
+            return chosen.penalty
+        return self.recipe.weight_decay or default_penalty(self.axes.variances)
 
     def _take(self, layer: Layer) -> None:
         with torch.no_grad():
@@ -136,6 +142,16 @@ class _HeadFit:
 
     def _probabilities(self, logits: Tensor) -> np.ndarray:
         return np.asarray(self.model.probabilities(self.model.as_scores(logits)).numpy(), dtype=np.float32)
+
+
+def bytes_of_head(images: int, features: int, classes: int) -> int:
+    """About what fitting takes: features in float32 twice and as doubles three times, scores six times, and the axes.
+
+    Args:
+        images: of fit; their mirror images are counted with them.
+    """
+    rows, axes = 2 * images, min(2 * images, features, MAX_AXES)
+    return rows * features * (2 * 4 + 3 * 8) + rows * classes * 6 * 8 + 4 * 8 * axes**2
 
 
 def wanted_of(labels: Tensor, classes: int, recipe: Recipe) -> Wanted:

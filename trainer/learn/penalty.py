@@ -39,19 +39,22 @@ def default_penalty(variances: Tensor) -> float:
     return float(10**FIRST * variances.sum())
 
 
-def chosen_penalty(problem: Problem, fold: Tensor, seed: int) -> Chosen:
+def chosen_penalty(problem: Problem, fold: Tensor, seed: int, fixed: float | None = None) -> Chosen:
     """The penalty with the smallest cross-validated loss.
 
     Args:
         problem: of N images and V versions of each, in V x N rows; the first N, the images as they are, are answered.
         fold: int64, shape (N,): 0 to F - 1, F at least 2.
         seed: which images are drawn where they are too many.
+        fixed: the penalty, where it is not to be chosen.
     """
-    folds = _Folds(problem, fold, seed)
-    best, power = folds.at(FIRST), FIRST
+    folds, scale = _Folds(problem, fold, seed), float(problem.variances.sum())
+    if fixed is not None:
+        return folds.at(fixed)
+    best, power = folds.at(10**FIRST * scale), FIRST
     for direction in (-STEP, STEP):
         while LEAST <= power + direction <= MOST:
-            found = folds.at(power + direction)
+            found = folds.at(10 ** (power + direction) * scale)
             if found.loss >= best.loss - (WORTH if direction < 0 else 0):
                 break
             best, power = found, power + direction
@@ -74,10 +77,9 @@ class _Folds:
         nothing = Layer(problem.z.new_zeros(width, outputs), problem.z.new_zeros(outputs))
         self._layers = [nothing] * len(self._held)
 
-    def at(self, power: float) -> Chosen:
+    def at(self, penalty: float) -> Chosen:
         """Every image answered at this penalty."""
         whole = self._all
-        penalty = float(10**power * whole.variances.sum())
         logits = torch.zeros_like(whole.wanted.truth[: self._count])
         for number, (held, others) in enumerate(zip(self._held, self._others, strict=True)):
             rows = torch.cat([others + first for first in range(0, len(whole.z), self._count)])

@@ -9,8 +9,9 @@ from math import prod, radians
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import rounds_for
+from vouch.trainer.learn.effort import WORK, rounds_for
 from vouch.trainer.learn.networks import Layers, depth_for
+from vouch.trainer.learn.regression import MAX_ITERATIONS
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ _MLP = Recipe(
     label_smoothing=0.1,
     focus=0.8,
 )
-_HEAD = Recipe(epochs=100, batch_size=256, learning_rate=1.0, optimizer="adamw")
+_HEAD = Recipe(
+    epochs=MAX_ITERATIONS, batch_size=1, learning_rate=1.0, optimizer="lbfgs", augment=replace(NO_VARIANTS, flip=True)
+)
+"""Every iteration goes through all images; the penalty on the weights is found, unless somebody names it."""
 _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "digits": {"cnn": _CNN, "mlp": _MLP, "linear": _LINEAR},
     "best": {"cnn": replace(_CNN, width=96)},
@@ -100,8 +104,8 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
 SMALL_BATCH_SHARE = 1 / 40
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
-
-
+PHOTO_WORK = 20 * WORK
+"""Multiply-adds that few photographs may take: whoever begins from scratch there has minutes to spend, not seconds."""
 MIN_CROP = 16
 """Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
 PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear": 1_000_000, "backbone": 40_000}
@@ -118,6 +122,8 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     """
     base = PRESETS[asked.preset, asked.model]
     count, *image = shape
+    if asked.model == "backbone":
+        asked = replace(asked, epochs=base.epochs, batch_size=count)
     batch_size = asked.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
     rate = asked.learning_rate or base.learning_rate
     smoothing = _or(asked.label_smoothing, base.label_smoothing)
@@ -126,8 +132,10 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     layers = Layers(asked.width or base.width, depth, _or(asked.dropout, base.dropout))
     epochs, passes = asked.epochs, 1
     if not epochs:
-        cost = 1 if asked.model == "backbone" else multiply_adds(asked.model, tuple(image), layers)
-        epochs, passes = rounds_for(count, batch_size, base.epochs, cost)
+        work = PHOTO_WORK if asked.preset == "photos" else WORK
+        epochs, passes = rounds_for(
+            count, batch_size, base.epochs, multiply_adds(asked.model, tuple(image), layers), work
+        )
     return replace(
         base,
         epochs=epochs,

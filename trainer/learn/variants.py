@@ -26,6 +26,11 @@ SURE = 3.0
 AS_WELL, PRESUMED = 0.75, 0.5
 """Of what the images are answered better than by the commonest class, the share that has to be left for mirrored ones:
 where nothing is presumed, and where mirroring is."""
+KNOWN = 0.75
+"""Of what there is to know beyond the commonest class, the share that a network must know before it can say that
+mirrored images mean the same: one that knows little takes everything for the same."""
+WHOLE_WORSE = 0.25
+"""Whole images may be answered worse than crops by this much: the first epochs' statistics are those of crops."""
 WEAKEST = 1 / 8
 """Strength below which nothing is made weaker."""
 
@@ -81,11 +86,12 @@ class Variants:
         _, counts = torch.unique(labels, dim=0, return_counts=True)
         chance = float(counts.max()) / len(labels)
         known, left = float(plain.mean()) - chance, float(mirrored.mean()) - chance
-        if known < SURE * (chance * (1 - chance) / len(labels)) ** 0.5 or known <= 0:
-            return ""
         assert self._augment is not None
-        self._open = False
         presumed = self._augment.flip
+        enough = 0.0 if presumed else KNOWN * (1 - chance)
+        if known <= max(enough, SURE * (chance * (1 - chance) / len(labels)) ** 0.5):
+            return ""
+        self._open = False
         self._flips = left >= (PRESUMED if presumed else AS_WELL) * known
         if self._flips == presumed:
             return ""
@@ -105,7 +111,7 @@ class Variants:
             self._strength /= 2
             return f"variants are made half as strong, {self._strength:.3g} of the recipe's: {figures}"
         assert self._augment is not None
-        if self._whole or self._augment.crop == 1:
+        if self._whole or self._augment.crop == 1 or float(worse.mean()) > -WHOLE_WORSE:
             return ""
         self._whole = True
         return f"variants are no longer cropped: {figures}"

@@ -48,7 +48,8 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 `vouch verify` on this folder. For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
-{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}
+{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}\
+{_backbone(training)}
 Trained on `{_cell(training.data)}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has
 every setting and the digests of the data.
 """
@@ -143,6 +144,23 @@ def _quantization(facts: Quantization) -> str:
     return f"""
 The graph computes in {facts.kind}; that is what was counted above. On {facts.tune.total:,} tune images it is right
 {facts.tune.correct:,} times, the float32 graph that it was made from {facts.float_tune.correct:,} times.
+"""
+
+
+def _backbone(training: Training) -> str:
+    """Whose weights the graph holds, under which licence, and which they are."""
+    facts, head = training.backbone, training.head
+    if facts is None:
+        return ""
+    licence = "a licence that nobody has named" if facts.licence == "unknown" else f"the licence {facts.licence}"
+    changed = ", and were changed in training" if facts.fine_tuned else ""
+    checked = ""
+    if head and head.accuracy is not None:
+        checked = f" By cross-validation in {head.folds} folds it is right for {head.accuracy:.2%} of the fit images."
+    return f"""
+The features are those of `{_cell(facts.name)}`: {facts.features:,} numbers an image, on which a linear head was
+fitted.{checked} The weights that make them lie in `model.onnx`: from {_cell(facts.source)}, under
+{_cell(licence)}{changed}. SHA-256 of their file: `{facts.weights_sha256}`.
 """
 
 

@@ -28,6 +28,8 @@ def describe(
     return Training(
         asked={**asked, "data": data},
         recipe=recipe,
+        backbone=fitted.backbone,
+        head=fitted.head,
         circumstances=circumstances,
         history=History.of([asdict(epoch) for epoch in fitted.epochs], fitted.best.number),
         seed=recipe.seed,

@@ -106,4 +106,4 @@ def _moments_figure(moments: list[Moment], recorder: Recorder, story: Story, nam
         [(short(", ".join(names[k] for k in story.truth)), [moment.truth for moment in moments])] if story.truth else []
     )
     lines += [(short(names[recorder.shown[place]]), shown[:, place].tolist()) for place in rivals]
-    return curves_figure("followed", [moment.epoch for moment in moments], lines, percent=True)
+    return curves_figure([moment.epoch for moment in moments], lines, percent=True)

@@ -175,7 +175,7 @@ def _opposite(experiment: Opposite | None, names: tuple[str, ...]) -> dict[str, 
         "gave_up": last.change >= experiment.most,
         "largest_change": round(experiment.largest),
         "sure": experiment.sure,
-        "figure": course_figure("opposite", experiment.course),
+        "figure": course_figure(experiment.course),
     }
 
 

@@ -56,7 +56,7 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
             if not enough_for(len(run.splits.tune), one.promised)
         ),
         "certainty": certainty,
-        "certainty_figure": reliability_figure("certainty", certainty),
+        "certainty_figure": reliability_figure(certainty),
     }
 
 
@@ -116,10 +116,10 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
     speeds = [epoch.images / epoch.seconds for epoch in timed]
     seconds = sum(epoch.seconds for epoch in run.fitted.epochs)
     return {
-        "loss_figure": curves_figure("loss", numbers, losses, percent=False),
-        "accuracy_figure": curves_figure("accuracy", numbers, shares, percent=True),
-        "rate_figure": rate_figure("rate", list(recorder.steps)),
-        "speed_figure": curves_figure("speed", [epoch.number for epoch in timed], [("images a second", speeds)], False),
+        "loss_figure": curves_figure(numbers, losses, percent=False),
+        "accuracy_figure": curves_figure(numbers, shares, percent=True),
+        "rate_figure": rate_figure(list(recorder.steps)),
+        "speed_figure": curves_figure([epoch.number for epoch in timed], [("images a second", speeds)], False),
         "images": sum(epoch.images for epoch in run.fitted.epochs),
         "speed": sum(epoch.images for epoch in run.fitted.epochs) / seconds if seconds else 0.0,
         "step_seconds": seconds,
@@ -180,7 +180,7 @@ def _heat(pairs: list[Pair], classes: int) -> Tile:
 
 def _learning(run: Run) -> str | None:
     curve = run.hindsight.curve
-    return learning_figure("learning", curve.images, curve.right) if curve else None
+    return learning_figure(curve.images, curve.right) if curve else None
 
 
 def _classes(scores: list[ClassScore], names: tuple[str, ...]) -> list[dict[str, Any]]:

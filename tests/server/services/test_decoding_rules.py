@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import get_args
 
 import grpc
 import numpy as np
@@ -13,7 +14,8 @@ from tests.support.serving import Serving
 from tests.support.tiny import SIDE, publish_tiny
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.opening import open_bundle
-from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
+from vouch.bundle.pixel_settings import FIRST_RULES, Fit, PixelSettings
+from vouch.client.messages import read_pixels
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 
@@ -24,7 +26,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def rows(*values: int, kind: type = np.uint8) -> np.ndarray:
-    """An image of 4 x 4 in which each row has one value."""
+    """An image 4 wide in which each row has one value."""
     return np.repeat(np.array(values, kind)[:, None], SIDE, axis=1)
 
 
@@ -75,3 +77,19 @@ async def test_bits_are_obeyed(serving: Serving) -> None:
     assert unsure.probabilities[0] == pytest.approx(np.exp(3 * 4 / 64) / (np.exp(3 * 4 / 64) + 2))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert details == "file 1: it has a 16-bit sample of 1,024; files of 10 bits (--bits 10) hold at most 1,023"
+
+
+async def test_fit_is_obeyed_and_told(serving: Serving) -> None:
+    """Of a high picture a model sees all rows, or the middle ones alone, as it was trained; a caller learns which."""
+    high = png(Image.fromarray(rows(*[255] * 4, *(0, 200, 0, 0), *[0] * 4)))
+    for fit in get_args(Fit):
+        pixels = PixelSettings(height=SIDE, width=SIDE, fit=fit, ground="#000000")
+        serving.install(publish_tiny(serving.folder, fit, pixels=pixels))
+
+    seen = {fit: await label_of(serving, high, fit) for fit in get_args(Fit)}
+
+    assert seen == {"stretch": "first", "crop": "second", "pad": "first"}
+    for fit in get_args(Fit):
+        about = await serving.classifier.GetModel(pb.GetModelRequest(model=fit))
+        told = read_pixels(about.model.versions[0])
+        assert told == serving.catalog.find(fit).bundle.manifest.input
