@@ -3,13 +3,13 @@
 Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import prod, radians
 
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import WORK, rounds_for
+from vouch.trainer.learn.effort import WORK, Effort, effort_for
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
@@ -130,16 +130,9 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     usual_focus = 0.0 if asked.doubtful or asked.balance else base.focus
     depth = asked.depth or depth_for(min(image[:2]))
     layers = Layers(asked.width or base.width, depth, _or(asked.dropout, base.dropout))
-    epochs, passes = asked.epochs, 1
-    if not epochs:
-        work = PHOTO_WORK if asked.preset == "photos" else WORK
-        epochs, passes = rounds_for(
-            count, batch_size, base.epochs, multiply_adds(asked.model, tuple(image), layers), work
-        )
     return replace(
         base,
-        epochs=epochs,
-        passes=passes,
+        **asdict(_effort(asked, base, shape, batch_size, layers)),
         batch_size=batch_size,
         learning_rate=rate,
         muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
@@ -155,6 +148,13 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         seed=asked.seed,
         threads=asked.threads or threads_for(asked.model, batch_size * prod(image), cores),
     )
+
+
+def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int, layers: Layers) -> Effort:
+    if asked.epochs or asked.model == "backbone":
+        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0)
+    work = PHOTO_WORK if asked.preset == "photos" else WORK
+    return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers), work)
 
 
 def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:

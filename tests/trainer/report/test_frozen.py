@@ -1,7 +1,9 @@
 """The report of a linear head on a frozen backbone: what is multiplied by what, and what never changes."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.trainer.report.page_parts import Page
@@ -74,6 +76,18 @@ def test_several_labels_have_a_map_each() -> None:
 
     assert "every label whose score is high enough is answered" in words(page)
     assert page.alts.count("where in the image what speaks for a lies") >= 1
+
+
+def test_an_image_without_a_label_has_no_probability_of_it() -> None:
+    """Where an image may have several labels, or none, nothing is said of what is not there."""
+    splits = noise_splits(("a", "b"), (12, 10, 3), several=True)
+    labels = splits.fit.labels & (np.arange(len(splits.fit)) > 0)[:, None]
+    run, recorder = on_a_backbone(replace(splits, fit=replace(splits.fit, labels=labels)))
+    text = words(Page(report_html(run, recorder)))
+
+    assert "This image has none of the labels, so every high score is wrong" in text
+    assert "probability of none" not in text
+    assert "counts for a" not in text
 
 
 def test_without_places_there_is_no_map() -> None:
