@@ -9,7 +9,7 @@ from math import prod, radians
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import WORK, Effort, effort_for
+from vouch.trainer.learn.effort import WORK, Effort, effort_for, settled_for
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
@@ -152,7 +152,7 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
 
 def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int, layers: Layers) -> Effort:
     if asked.epochs or asked.model == "backbone":
-        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0)
+        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0, settled=settled_for(shape[0]))
     work = PHOTO_WORK if asked.preset == "photos" else WORK
     return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers), work)
 
