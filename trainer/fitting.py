@@ -7,6 +7,7 @@ from vouch.cli.console import progress_bar, say
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.fine_tune import changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.head import fit_head
 from vouch.trainer.learn.loop import fit
@@ -42,7 +43,9 @@ def fit_and_tell(
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
         if isinstance(classifier, FrozenClassifier):
-            fitted = fit_head(classifier, splits, recipe, processes, on_step, checkpoint)
+            # Where the backbone is to be changed too, the state of that is what is kept.
+            kept = None if changes_the_backbone(recipe) else checkpoint
+            fitted = fit_head(classifier, splits, recipe, processes, on_step, kept)
         else:
             fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
     commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)
@@ -59,4 +62,26 @@ def fit_and_tell(
             "no epoch was better on tune than the random weights before training, so nothing is published: try a lower "
             "--learning-rate, more epochs or more images, and look at the labels"
         )
+    if isinstance(classifier, FrozenClassifier) and changes_the_backbone(recipe):
+        return continued(fitted, _fine_tune_and_tell(classifier, splits, recipe, processes, checkpoint))
+    return fitted
+
+
+def _fine_tune_and_tell(
+    classifier: FrozenClassifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
+) -> Fitted:
+    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
+    with progress_bar(f"fine-tuning for {recipe.epochs} epochs", steps) as show:
+
+        def on_step(step: Step) -> None:
+            show(step.number)
+            if step.epoch:
+                said = f"{step.epoch.tune_loss:.4f}, accuracy {step.epoch.tune_accuracy:.2%}"
+                say(f"fine-tuning, epoch {step.epoch.number}: tune loss {said}")
+
+        fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
+    found = f"epoch {fitted.best.number} is kept"
+    if fitted.best.number == 0:
+        found = "no epoch was better on tune than the head on the backbone as it was, so that is kept"
+    say(f"fine-tuned in {fitted.seconds:.1f} s: {found}")
     return fitted
