@@ -49,12 +49,13 @@ class Clock:
         """That passed since."""
         return time.perf_counter() - self.began
 
-    def others(self) -> float:
-        """Cores that others kept busy on average since: processes that are not ours, and other virtual machines.
+    def processor_seconds(self) -> float:
+        """Spent since by this process and the children that it has waited for."""
+        return _spent_here() - self.ours
 
-        Ours are this process and the children that it has waited for.
-        """
-        spent = _spent_on_machine() - self.all - (_spent_here() - self.ours)
+    def others(self) -> float:
+        """Cores that others kept busy on average since: processes that are not ours, and other virtual machines."""
+        spent = _spent_on_machine() - self.all - self.processor_seconds()
         return max(0.0, spent / max(self.seconds(), 1e-9))
 
 

@@ -80,6 +80,9 @@ class Recipe:
     loss: Loss = "cross-entropy"
     balance: bool = False
     """Whether every class counts the same, however many images it has."""
+    enough: Finite = 0.0
+    """Fitting is brought to its end where this share is left of what there was to learn: of the fit loss above its
+    lowest value, against that of one who knows nothing. 0: never."""
     passes: int = 1
     """How often an epoch goes through the fit images: of a few images several times, as one epoch is measured."""
     seed: int = 0

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from vouch.cli.lines import ProgressLines
 from vouch.cli.printable import json_text, print_error, printable
 
 if TYPE_CHECKING:
@@ -43,13 +44,18 @@ def _console(stderr: bool) -> "Console":
 
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while the block runs, where that is a terminal.
+    """On standard error while the block runs: about how long it takes, then a bar, or without a terminal a line now
+    and then.
 
     Yields:
         a function that is told how many are done so far.
     """
-    if not sys.stderr.isatty() or _console(stderr=True).quiet:
+    if _console(stderr=True).quiet:
         yield lambda done: None
+        return
+    lines = ProgressLines(title, total)
+    if not sys.stderr.isatty():
+        yield lambda done: lines.tell(done, say)
         return
     from rich import progress  # noqa: PLC0415 - see above
 
@@ -59,7 +65,12 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
     )
     with progress.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done)
+            lines.estimate(done, say)
+
+        yield show
 
 
 def say(text: str) -> None:

@@ -43,6 +43,6 @@ def differing_sizes(sizes: Collection[tuple[int, int]]) -> str:
     across = any((width, height) in sizes for height, width in sizes if height != width)
     turned = "; some are as high as others are wide: turn them, or make all of them square" if across else ""
     return (
-        f"differ in size ({found}{more}){turned}; pass --size HxW for all, such as --size {min(side, 224)}: each is "
-        "resized to it, and stretched if its shape is another; crop or pad them before if that does harm"
+        f"differ in size ({found}{more}){turned}; pass --size HxW for all, such as --size {min(side, 224)}, and --fit "
+        "stretch, crop or pad for those of another shape"
     )

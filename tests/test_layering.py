@@ -95,20 +95,9 @@ TRAINER = {
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *(
-            "one_thread",
-            "regression",
-            "temperature",
-            "device",
-            "augment",
-            "networks",
-            "presets",
-            "demand",
-            "processes",
-            "pixels",
-        ),
-        *("circumstances", "losses", "optimizers", "order", "checkpoint", "course", "effort", "seen", "steps", "loop"),
-        *("penalty", "folds", "frozen", "head", "fine_tune"),
+        *("one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort", "presets"),
+        *("processes", "pixels", "circumstances", "losses", "optimizers", "order", "checkpoint", "course", "seen"),
+        *("steps", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),

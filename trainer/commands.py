@@ -27,7 +27,7 @@ examples:
   vouch train                                       1,797 small digits, which come with Vouch
   vouch train mnist --model cnn --name mnist
   vouch train mnist --classes 3,7 --model linear --name threes-and-sevens
-  vouch train photos/ --size 64                     photos/LABEL/*.jpg
+  vouch train photos/                               photos/LABEL/*.jpg
   vouch train --like models/mnist/1                 the same once more
   torchrun --nproc-per-node 2 -m vouch.trainer mnist"""
 

@@ -60,4 +60,8 @@ def parsed() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
+        sys.exit(130)

@@ -79,10 +79,11 @@ def trained(line: Line, seed: int, places: Places, device: str) -> Entry:
         words = ("--device", device, "--models", models, "--name", "measured", "--seed", str(seed))
         clock = Clock.started()
         result = run_vouch("train", data, *words, *line.options)
-        seconds, others = clock.seconds(), clock.others()
+        run = {"correct": result["correct"], "total": result["total"], "fitting_s": round(result["seconds"], 2)}
+        run |= {"seconds": round(clock.seconds(), 2), "processor_s": round(clock.processor_seconds(), 2)}
+        run |= {"others": round(clock.others(), 3)}
         bundle = open_bundle(Path(result["bundle"]))
-        run = {"correct": result["correct"], "total": result["total"], "seconds": round(seconds, 2)}
-        run |= {"others": round(others, 3), "fitting_s": round(result["seconds"], 2)} | course(bundle)
+        run |= course(bundle)
         classics = [name for name in line.beside if name in CLASSICS]
         parts = both_parts(data, bundle) if classics else None
     return run | {"beside": {name: right_answers(name, *parts) for name in classics} if parts else {}}

@@ -71,7 +71,7 @@ def test_output_is_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where standard error is a file or a pipe, a bar writes nothing at all."""
+    """Where standard error is a file or a pipe, a bar writes nothing at all of what is soon done."""
     with progress_bar("fitting", 3) as show:
         for done in range(4):
             show(done)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 
 import torch
@@ -58,6 +59,7 @@ def demand_of(model: Classifier, image_shape: tuple[int, ...]) -> Demand:
     return Demand(weights, prod(image_shape), sum(sizes), max(sizes), sum(layer.multiply_adds for layer in passed))
 
 
+@cache
 def multiply_adds(kind: ModelKind, image_shape: tuple[int, ...], layers: Layers) -> int:
     """Of a network of this kind, for an image."""
     with torch.device("meta"):

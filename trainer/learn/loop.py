@@ -183,7 +183,10 @@ class _Fit:
         self.steps.order.end_epoch(self.processes)
         seconds = time.perf_counter() - now.began
         note = self._look_at_variants(number)
-        measured = self._measured(number, *now.seen.means(), len(now.rows), seconds)
+        loss, accuracy = now.seen.means()
+        measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
+        if self.steps.end_early(loss, number):
+            note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
         self.epochs.append(replace(measured, note=note))
         if self._chooses() and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
@@ -233,7 +236,10 @@ class _Fit:
     def done(self) -> str:
         """How much of it, in words."""
         steps = f" and {self.now.steps:,} of the {self.steps.an_epoch:,} steps of the next" if self.now else ""
-        return f"{len(self.epochs) - 1} of {self.recipe.epochs} epochs{steps}"
+        return f"{len(self.epochs) - 1} of {self._of()} epochs{steps}"
+
+    def _of(self) -> int:
+        return self.steps.schedule.steps // self.steps.an_epoch
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step builds on."""

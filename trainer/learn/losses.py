@@ -1,6 +1,7 @@
 """How far the scores are from the labels: the number that training makes small."""
 
 from dataclasses import dataclass
+from math import log, nan
 
 import torch
 from torch import Tensor
@@ -63,6 +64,21 @@ class Criterion:
         if self.weights is None or labels.ndim == 2:
             return torch.full((), float(labels.numel()), device=labels.device)  # made there: nothing is waited for
         return self.weights[labels].sum()
+
+    def left(self, loss: float, classes: int, several: bool) -> float:
+        """The share of what there was to learn that a mean loss leaves: 1 where every class is as likely, 0 at best.
+
+        NaN where weights make it another one for every batch.
+        """
+        if several and self.weights is not None:
+            return nan
+        sides = 2 if several else classes
+        if self.loss == "mse":
+            return loss / (0.25 if several else (classes - 1) / classes**2)
+        other = self.label_smoothing / sides
+        true = 1 - (sides - 1) * other
+        lowest = -true * log(true) - ((sides - 1) * other * log(other) if other else 0.0)
+        return (loss - lowest) / (log(sides) - lowest)
 
     def _of_presence(self, labels: Tensor) -> Tensor:
         assert self.weights is not None

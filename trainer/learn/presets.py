@@ -3,11 +3,14 @@
 Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
 """
 
-from dataclasses import dataclass, replace
-from math import ceil, prod, radians
+from dataclasses import asdict, dataclass, replace
+from math import prod, radians
 
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.demand import multiply_adds
+from vouch.trainer.learn.effort import Effort, effort_for
+from vouch.trainer.learn.networks import Layers
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
 
@@ -85,8 +88,6 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
     for model, recipe in models.items()
 }
 """As the preset has them, before they are fitted to the images."""
-MIN_STEPS = 800
-"""A small data set is gone through more often, until there were about this many steps."""
 SMALL_BATCH_SHARE = 1 / 40
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
@@ -116,7 +117,7 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     usual_focus = 0.0 if asked.doubtful or asked.balance else base.focus
     return replace(
         base,
-        epochs=asked.epochs or max(base.epochs, ceil(MIN_STEPS / ceil(count / batch_size))),
+        **asdict(_effort(asked, base, shape, batch_size)),
         batch_size=batch_size,
         learning_rate=rate,
         muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
@@ -132,6 +133,13 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         seed=asked.seed,
         threads=asked.threads or threads_for(asked.model, batch_size * prod(image), cores),
     )
+
+
+def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int) -> Effort:
+    if asked.epochs or asked.model == "backbone":
+        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0)
+    layers = Layers(asked.width or base.width, asked.depth or base.depth)
+    return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers))
 
 
 def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:

@@ -11,7 +11,7 @@ from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.augment import Variants
 from vouch.trainer.learn.device import moved
-from vouch.trainer.learn.effort import Schedule
+from vouch.trainer.learn.effort import ENDING, Schedule
 from vouch.trainer.learn.losses import Criterion, answered_right
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.optimizers import optimizers_for, set_rate
@@ -34,7 +34,8 @@ class Steps:
         Raises:
             TrainError: a step has too few images for the network.
         """
-        self._model, self._labels, self._processes = model, labels, processes
+        self._model, self._labels, self._processes, self._recipe = model, labels, processes, recipe
+        self._classes = len(splits.classes)
         self._criterion = _criterion(splits, recipe).to(processes.device)
         self.variants = Variants(recipe.augment)
         self.order = Order(len(labels), recipe.focus, recipe.passes, processes.device)
@@ -76,6 +77,18 @@ class Steps:
             optimizer.step()
         self.order.saw(own, losses.reshape(len(own), -1).mean(dim=1))
         seen.add(Made(done + 1, rate, loss, len(rows)), answered_right(logits, labels))
+
+    def end_early(self, loss: float, epochs: int) -> bool:
+        """Begins to come to rest, once, where an epoch's loss leaves little to learn.
+
+        Args:
+            epochs: that were gone through.
+        """
+        left = self._criterion.left(loss, self._classes, self._labels.ndim == 2)
+        if self.schedule.early or not left < self._recipe.enough:
+            return False
+        self.schedule.end_within(epochs * self.an_epoch, ceil(ENDING * self._recipe.epochs) * self.an_epoch)
+        return self.schedule.steps < self._recipe.epochs * self.an_epoch
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step builds on, the weights aside."""

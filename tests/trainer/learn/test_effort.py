@@ -1,6 +1,6 @@
 import pytest
 
-from vouch.trainer.learn.effort import ENOUGH_STEPS, FEWEST_STEPS, WORK, Schedule, rounds_for
+from vouch.trainer.learn.effort import ENOUGH_STEPS, FEW, FEWEST_STEPS, WORK, Schedule, effort_for
 
 
 @pytest.mark.parametrize(
@@ -8,7 +8,7 @@ from vouch.trainer.learn.effort import ENOUGH_STEPS, FEWEST_STEPS, WORK, Schedul
     [
         (57_000, 128, 5_500_000, (7, 1)),
         (14, 32, 2_560, (17, 114)),
-        (14, 32, 5_500_000, (17, 56)),
+        (14, 32, 5_500_000, (17, 73)),
         (1_365, 34, 450_000, (20, 1)),
         (14, 32, 400_000_000, (17, 14)),
     ],
@@ -17,9 +17,11 @@ def test_a_small_set_is_gone_through_more_often(
     count: int, batch_size: int, multiply_adds: int, expected: tuple[int, int]
 ) -> None:
     """Until there were enough steps, or as many as the work allows, or a few at least; many as the recipe says."""
-    epochs, passes = rounds_for(count, batch_size, 7, multiply_adds)
+    effort = effort_for(count, batch_size, 7, multiply_adds)
+    epochs, passes = effort.epochs, effort.passes
 
     assert (epochs, passes) == expected
+    assert (effort.enough > 0) == (count < FEW)
     steps = count * epochs * passes / batch_size
     assert steps >= FEWEST_STEPS
     assert epochs == 7 or steps <= 1.1 * ENOUGH_STEPS

@@ -216,3 +216,18 @@ def test_one_image_a_step_is_refused(kind: ModelKind) -> None:
     """A network that normalises over a step's images cannot learn from one at a time, and says what to do."""
     with pytest.raises(TrainError, match="at least 2 images in every step: try --batch-size"):
         fit(made(kind), made_up(), replace(QUICK, batch_size=1))
+
+
+def test_fitting_ends_where_the_fit_loss_leaves_little_to_learn() -> None:
+    """Fewer epochs than were planned, the last of them at a rate that has fallen; it is said, and it repeats."""
+    recipe = replace(QUICK, epochs=40, learning_rate=0.05, enough=0.3)
+    told: list[Step] = []
+    result = fit(made("linear"), made_up(), recipe, on_step=told.append)
+    notes = [epoch.note for epoch in result.epochs if epoch.note]
+
+    assert 5 < len(result.epochs) - 1 < 40
+    assert notes == [f"the loss on fit leaves little to learn: {len(result.epochs) - 1} epochs will do"]
+    assert told[-1].rate < 0.1 * max(step.rate for step in told)
+    again = fit(made("linear"), made_up(), recipe)
+    assert [epoch.fit_loss for epoch in again.epochs[1:]] == [epoch.fit_loss for epoch in result.epochs[1:]]
+    assert len(fit(made("linear"), made_up(), replace(recipe, enough=0.0)).epochs) - 1 == 40

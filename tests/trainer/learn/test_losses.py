@@ -176,3 +176,20 @@ def test_an_image_is_right_when_all_its_labels_are() -> None:
 
     assert right_answers(logits, torch.tensor([[True, False], [True, False], [False, False]])) == 2
     assert right_answers(logits, torch.tensor([0, 1, 1])) == 1
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("several", [False, True])
+def test_what_is_left_to_learn_is_a_share(loss: Loss, smoothing: float, several: bool) -> None:
+    """All of it for who knows nothing, none of it for the answer that has the lowest loss there is."""
+    criterion = Criterion(loss, smoothing if loss == "cross-entropy" else 0.0)
+    labels = torch.tensor([[True, False, True]]) if several else torch.tensor([0, 2])
+    wanted = labels.float() if several else nn.functional.one_hot(labels, 3).float()
+    sides = 2 if several else 3
+    wanted = wanted * (1 - criterion.label_smoothing) + criterion.label_smoothing / sides
+    best = torch.logit(wanted, eps=1e-7) if several else wanted.clamp(min=1e-7).log()
+
+    knowing_nothing = criterion(torch.zeros_like(best), labels).item()
+    assert criterion.left(knowing_nothing, 3, several) == pytest.approx(1)
+    assert criterion.left(criterion(best, labels).item(), 3, several) == pytest.approx(0, abs=1e-5)

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
-from vouch.trainer.learn.presets import MIN_BATCH_SIZE, MIN_STEPS, NO_VARIANTS, PRESETS, Asked, recipe_for
+from vouch.trainer.learn.effort import ENOUGH_STEPS, FEW
+from vouch.trainer.learn.presets import MIN_BATCH_SIZE, NO_VARIANTS, PRESETS, Asked, recipe_for
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
 USUAL = PRESETS["digits", "cnn"]
@@ -24,12 +25,13 @@ def test_a_large_set_is_trained_as_the_recipe_says(kind: ModelKind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fit_size", [2, 31, 33, 100, 1_000, 1_365, 5_000])
 def test_a_small_set_still_has_steps_to_make(kind: ModelKind, fit_size: int) -> None:
-    """With few images there are smaller batches and more epochs until enough steps are made, no more."""
-    recipe = recipe_for(Asked(model=kind), (fit_size, 28, 28))
-    steps_an_epoch = ceil(fit_size / recipe.batch_size)
+    """With few images there are smaller batches and more rounds; the smaller the network, the more."""
+    recipe = recipe_for(Asked(model=kind), (fit_size, 8, 8))
+    steps = recipe.epochs * ceil(fit_size * recipe.passes / recipe.batch_size)
 
-    assert recipe.epochs * steps_an_epoch >= MIN_STEPS
-    assert recipe.epochs == PRESETS["digits", kind].epochs or (recipe.epochs - 1) * steps_an_epoch < MIN_STEPS
+    assert steps >= ENOUGH_STEPS
+    assert recipe.epochs == PRESETS["digits", kind].epochs or steps < 1.2 * ENOUGH_STEPS
+    assert (recipe.enough > 0) == (fit_size < FEW)
     assert MIN_BATCH_SIZE <= recipe.batch_size <= PRESETS["digits", kind].batch_size
 
 

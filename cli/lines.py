@@ -1,0 +1,64 @@
+"""Progress in lines: an estimate at the beginning, then how far it is, from time to time.
+
+From what was measured of the work itself; nothing is decided by it.
+"""
+
+import time
+from collections.abc import Callable
+
+ESTIMATED_AFTER_S = 2.0
+"""How long the work is watched before it is said how long it takes."""
+WORTH_SAYING_S = 5.0
+"""Of work that takes less, nothing is said."""
+LINE_EVERY_S = 10.0
+
+
+class ProgressLines:
+    """What is said of one piece of work."""
+
+    def __init__(self, title: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """
+        Args:
+            title: what is done, such as "decoding images".
+            total: how many there are; None: nobody knows.
+        """
+        self._title, self._total, self._clock = title, total, clock
+        self._first: int | None = None
+        """How many were done when it began here: of work that is resumed, not none."""
+        self._began = self._said = clock()
+        self._estimated = False
+
+    def tell(self, done: int, say: Callable[[str], None]) -> None:
+        """Says the estimate, or a line every ten seconds."""
+        self.estimate(done, say)
+        now = self._clock()
+        if now - self._said < LINE_EVERY_S:
+            return
+        self._said = now
+        left = self._left_s(done)
+        of = "" if self._total is None else f" of {self._total:,}"
+        say(f"{self._title}: {done:,}{of}" + ("" if left is None else f", about {duration(left)} left"))
+
+    def estimate(self, done: int, say: Callable[[str], None]) -> None:
+        """Says once how long it takes, as soon as that can be known, where it is worth it."""
+        if self._first is None:
+            self._first, self._began = done, self._clock()
+        if self._estimated or self._clock() - self._began < ESTIMATED_AFTER_S:
+            return
+        if (left := self._left_s(done)) is None:
+            return
+        self._estimated = True
+        if left >= WORTH_SAYING_S:
+            say(f"{self._title}: about {duration(self._clock() - self._began + left)} on this machine")
+
+    def _left_s(self, done: int) -> float | None:
+        if self._total is None or self._first is None or done <= self._first:
+            return None
+        return (self._clock() - self._began) * max(0, self._total - done) / (done - self._first)
+
+
+def duration(seconds: float) -> str:
+    """In the unit that fits: 40 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
