@@ -83,6 +83,9 @@ class Recipe:
     enough: Finite = 0.0
     """Fitting is brought to its end where this share is left of what there was to learn: of the fit loss above its
     lowest value, against that of one who knows nothing. 0: never."""
+    settled: Finite = 0.0
+    """The share of the schedule after which an epoch may be the best one. Few tune images do not tell the epochs apart:
+    chance would choose an early one, whose weights a high rate has left in disorder."""
     passes: int = 1
     """How often an epoch goes through the fit images: of a few images several times, as one epoch is measured."""
     seed: int = 0

@@ -8,6 +8,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting_head import fit_head_and_tell
 from vouch.trainer.learn.checkpoint import Checkpoint, Stateful
 from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.fine_tune import changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
@@ -47,6 +48,28 @@ def fit_and_tell(
             "no epoch was better on tune than the random weights before training, so nothing is published: try a lower "
             "--learning-rate, more epochs or more images, and look at the labels"
         )
+    if isinstance(classifier, FrozenClassifier) and changes_the_backbone(recipe):
+        return continued(fitted, _fine_tune_and_tell(classifier, splits, recipe, processes, checkpoint))
+    return fitted
+
+
+def _fine_tune_and_tell(
+    classifier: FrozenClassifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
+) -> Fitted:
+    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
+    with progress_bar(f"fine-tuning for {recipe.epochs} epochs", steps) as show:
+
+        def on_step(step: Step) -> None:
+            show(step.number)
+            if step.epoch:
+                said = f"{step.epoch.tune_loss:.4f}, accuracy {step.epoch.tune_accuracy:.2%}"
+                say(f"fine-tuning, epoch {step.epoch.number}: tune loss {said}")
+
+        fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
+    found = f"epoch {fitted.best.number} is kept"
+    if fitted.best.number == 0:
+        found = "no epoch was better on tune than the head on the backbone as it was, so that is kept"
+    say(f"fine-tuned in {fitted.seconds:.1f} s: {found}")
     return fitted
 
 

@@ -6,6 +6,7 @@ from vouch.cli.console import say
 from vouch.sources.examples import Source
 from vouch.sources.load import load
 from vouch.sources.origins import bits_without_effect, decoding_warnings, transparency
+from vouch.sources.proportions import other_proportions
 from vouch.sources.summary import Summary
 from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
@@ -26,7 +27,8 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
     source = _read(settings, processes)
     chosen = choose(settings, Survey.of(source))
     read = Summary.of(source)
-    for line in (read.sentence(), *source.notes, *transparency(source, settings.decoding)):
+    fitted = other_proportions(source, chosen.wanted.fit)
+    for line in (read.sentence(), *source.notes, *fitted, *transparency(source, settings.decoding)):
         say(line)
     if not source.splits.keys() & {"validation", "all"}:
         say(f"splits: none for validation, so {settings.validation_share:.0%} of fit is kept aside for it")

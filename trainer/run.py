@@ -9,7 +9,6 @@ from vouch.cli.stopping import finishing
 from vouch.trainer.choosing import Chosen
 from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting import fit_and_tell, kept_parts
-from vouch.trainer.fitting_head import fine_tune_and_tell, tuning_for
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
@@ -17,7 +16,6 @@ from vouch.trainer.judge.hindsight import features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
-from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.networks import weights_digest
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import Processes, joined
@@ -63,9 +61,6 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
     checkpoint = open_checkpoint(settings, recipe, before, processes, kept_parts(classifier, recorder))
     with telling_how_to_go_on(checkpoint):
         fitted = fit_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
-        if settings.fine_tune and isinstance(classifier, FrozenClassifier):
-            tuning = tuning_for(settings, recipe, splits.fit.images.shape)
-            classifier, fitted = fine_tune_and_tell(classifier, fitted, splits, tuning, processes, checkpoint)
         if not processes.leads:
             return None
         images = Digests(data_digest(before), data_digest(splits.digests()))

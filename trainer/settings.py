@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
@@ -212,8 +212,9 @@ class TrainSettings(RecipeSettings):
         return set(cls.model_fields) - set(NOT_DECIDING)
 
     def deciding(self, without: Collection[str] = ()) -> dict[str, Any]:
-        """What was asked for, as far as it decides the result, as JSON has it."""
-        return self.model_dump(mode="json", include=self.deciding_names() - set(without))
+        """What was asked for, as far as it decides the result, as JSON has it; of a backbone's file the name alone."""
+        asked = self.model_dump(mode="json", include=self.deciding_names() - set(without))
+        return asked | {"backbone": PurePath(self.backbone).name}
 
     @property
     def decoding(self) -> Wanted:

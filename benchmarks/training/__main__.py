@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.runs import MEASURED
 from benchmarks.training.data import Places, cache_folder
 from benchmarks.training.lines import LINES, SETS, chosen
-from benchmarks.training.record import writing
+from benchmarks.training.record import Record, writing
 from benchmarks.training.running import run_all
 from benchmarks.training.table import put, text
 
@@ -31,11 +31,12 @@ def main() -> int:
     jobs = chosen(arguments.only, arguments.repeats)
     if not jobs:
         raise SystemExit(f"--only {' '.join(arguments.only)}: there are {', '.join(SETS)}, and the lines of the table")
-    left_out: dict[str, str] = {}
+    if arguments.table:
+        print(text(Record(arguments.record), LINES, arguments.device))
+        return 0
     with writing(arguments.record) as record, tempfile.TemporaryDirectory() as drawn:
-        if not arguments.table:
-            places = Places(arguments.mnist, arguments.photos, cache_folder(), Path(drawn))
-            left_out = run_all(jobs, places, record, arguments.device, arguments.again)
+        places = Places(arguments.mnist, arguments.photos, cache_folder(), Path(drawn))
+        left_out = run_all(jobs, places, record, arguments.device, arguments.again)
         table = text(record, LINES, arguments.device)
     print(table)
     if arguments.record == RECORD and arguments.device == "cpu":

@@ -11,7 +11,7 @@ HEAD = (
     "|---|---|---|---|---|---|---|---|",
 )
 BUSY = 0.1
-"""Cores that others may take on average, for a time to mean something."""
+"""Cores that others may take on average, for a time to mean something. Beyond it the processor's time is shown too."""
 BEGIN, END = "<!-- begin: make training -->", "<!-- end: make training -->"
 
 
@@ -32,17 +32,19 @@ def row(line: Line, runs: list[Entry], wheres: list[str], copied: Entry | None) 
     spread = f" ({stdev(shares) * 100:.2f})" if len(runs) > 1 else ""
     busy = mean(run["others"] for run in runs) > BUSY
     places = "".join(letter(number) for number, at in enumerate(wheres) if at in {where(run) for run in runs})
+    spent = f"{seconds:.1f}" + (f"* ({mean(run['processor_s'] for run in runs):.1f})" if busy else "")
+    within = target(f"{line.within_s:g} s", seconds <= line.within_s, "undecided" if busy else "**missed**")
     cells = [
         *(line.name, f"{right:.2%}{spread}", str(len(runs)), target(f"{line.right:.2%}", right >= line.right)),
-        *(f"{seconds:.1f}{'*' if busy else ''}", target(f"{line.within_s:g} s", seconds <= line.within_s)),
+        *(spent, within),
         *(beside(line, runs, copied) or "-", places),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def target(text: str, met: bool) -> str:
+def target(text: str, met: bool, otherwise: str = "**missed**") -> str:
     """What was to be reached, and whether it was."""
-    return f"{text} {'met' if met else '**missed**'}"
+    return f"{text} {'met' if met else otherwise}"
 
 
 def beside(line: Line, runs: list[Entry], copied: Entry | None) -> str:

@@ -18,7 +18,8 @@ LINE = Line("made up", "digits", 0.9, 10, beside=("svm", "copied"))
 def run(seed: int, correct: int = 95, **other: object) -> Entry:
     """A run of the made-up line."""
     entry: Entry = {"line": "made up", "seed": seed, "options": [], "device": "cpu", "commit": "abc", "machine": "m"}
-    entry |= {"libraries": "l", "correct": correct, "total": 100, "seconds": 8.0, "fitting_s": 4.0, "others": 0.0}
+    entry |= {"libraries": "l", "correct": correct, "total": 100, "seconds": 8.0, "fitting_s": 4.0, "processor_s": 6.0}
+    entry["others"] = 0.0
     return entry | {"beside": {"svm": {"correct": 80, "total": 100}}} | other
 
 
@@ -71,7 +72,7 @@ def test_a_line_says_whether_its_targets_are_met_where_and_beside_what(tmp_path:
     rows = text(record, [LINE, Line("not run", "digits", 0.9, 10)], "cpu").splitlines()
 
     assert rows[2] == (
-        "| made up | 93.00% (2.83) | 2 | 90.00% met | 14.0* | 10 s **missed** "
+        "| made up | 93.00% (2.83) | 2 | 90.00% met | 14.0* (6.0) | 10 s undecided "
         "| svm 80.00%, copied 99.00%, 10.0 x the time | a |"
     )
     assert rows[4:] == ["- a: abc, cpu, m, l", "- copied: 14 epochs in 40 s; 99.0%: 40 s, 99.5%: never"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import OURS, Program, run_beside, until
-from vouch.cli.stopping import SIGNALS, finishing, stoppable
+from vouch.cli.stopping import SIGNALS, Terminated, finishing, postponing, stoppable
 
 CLEANS_UP = """
 import os, signal, sys
@@ -150,3 +150,26 @@ def test_a_terminals_signal_is_for_the_first_process(tmp_path: Path) -> None:
     assert code == -signal.SIGINT
     assert process.err.text.count("Traceback") == 1
     assert "BrokenProcessPool" not in process.err.text
+
+
+def postponed(number: int, raise_it: bool) -> None:
+    """A signal to this process waits in a block, which raises it or leaves that to its end."""
+    with stoppable(), postponing() as interrupt:
+        assert interrupt() is None
+        os.kill(os.getpid(), number)
+        wish = interrupt()
+        assert wish is not None
+        if raise_it:
+            raise wish
+
+
+@pytest.mark.parametrize("raise_it", [False, True])
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_postponed_signal_waits_for_a_good_moment(
+    number: int, raised: type[KeyboardInterrupt], raise_it: bool
+) -> None:
+    """The block goes on, sees what waits, and raises it, or it is raised at the block's end."""
+    with pytest.raises(KeyboardInterrupt) as caught:
+        postponed(number, raise_it)
+
+    assert type(caught.value) is raised

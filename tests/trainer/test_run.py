@@ -29,6 +29,7 @@ from vouch.trainer.job import train as train_here
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.networks import Classifier, weights_digest
 from vouch.trainer.learn.presets import PRESETS
+from vouch.trainer.publish.label_errors import LABEL_ERRORS
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
 
@@ -86,7 +87,7 @@ def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) 
 
     assert trained.new
     assert bundle == ModelsFolder(settings.models).open("sevens", 1)
-    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD, FIT_DIGESTS}
+    assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD, FIT_DIGESTS, LABEL_ERRORS}
     assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
 
 

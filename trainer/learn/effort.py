@@ -14,10 +14,13 @@ FEWEST_STEPS = 100
 WORK = 90_000_000_000
 """Multiply-adds, of answers alone, after which a small data set is not gone through more often: about 16,000 images of
 28 x 28 through the usual cnn, that is 500 steps."""
+ROUNDS = 10
+"""Whatever they cost, as long as there were not enough steps."""
 MEASURED = 16
 """Of a small data set about so many epochs are measured."""
 FEW = 5_000
-"""Images of fit: with fewer, fitting may end early."""
+"""Images of fit: with fewer, fitting may end early, and tune is too small to tell all epochs apart."""
+SETTLED = 0.75
 ENOUGH = 0.01
 """The share of what there was to learn, of the loss above its lowest value, from which on fitting is brought to its
 end."""
@@ -70,6 +73,7 @@ class Effort:
     epochs: int
     passes: int
     enough: float
+    settled: float
 
 
 def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int) -> Effort:
@@ -83,7 +87,12 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int) -> 
         multiply_adds: of the network, for an image.
     """
     affordable = WORK // multiply_adds
-    images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, affordable))
+    images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, max(affordable, ROUNDS * count)))
     rounds = max(epochs, ceil(images / count))
     passes = max(1, rounds // MEASURED)
-    return Effort(ceil(rounds / passes), passes, ENOUGH if count < FEW else 0.0)
+    return Effort(ceil(rounds / passes), passes, ENOUGH if count < FEW else 0.0, settled_for(count))
+
+
+def settled_for(count: int) -> float:
+    """From which share of the schedule on an epoch may be the best one, for so many fit images."""
+    return SETTLED if count < FEW else 0.0

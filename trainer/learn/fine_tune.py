@@ -6,13 +6,12 @@ weights, and small sets cannot move them.
 """
 
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from vouch.bundle.training import Augmentation, Recipe
+from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone import weights
 from vouch.trainer.learn.backbone.backbone import lite0_of
@@ -30,57 +29,52 @@ KEPT_LAYERS = 17
 """Of 49, from the first on: edges and colours, at the largest sides. They stay as they are, and need no gradient."""
 SHALLOWEST_SHARE = 0.1
 """Of the rate, for the first layer that changes; each next one gets more, by one factor."""
-EPOCHS, BATCH_SIZE, RATE = 3, 16, 2e-5
 
 
-def fine_tuning(recipe: Recipe, augment: Augmentation | None, epochs: int = 0, rate: float = 0.0) -> Recipe:
-    """How lite0 is changed.
-
-    Args:
-        recipe: of the head; its loss, smoothing, balance, seed and threads stay.
-        augment: variants of the photographs.
-        epochs, rate: as asked for; 0: the usual ones.
-    """
-    return replace(
-        recipe,
-        epochs=epochs or EPOCHS,
-        batch_size=BATCH_SIZE,
-        learning_rate=rate or RATE,
-        optimizer="adamw",
-        weight_decay=0.01,
-        augment=augment,
-        focus=0.0,
-    )
+def changes_the_backbone(recipe: Recipe) -> bool:
+    """Whether it is a recipe of steps through the backbone, and not of the head alone."""
+    return recipe.model == "backbone" and recipe.optimizer != "lbfgs"
 
 
-def fine_tune(  # as loop.fit
+def fine_tune(
     frozen: FrozenClassifier,
     splits: Splits,
     recipe: Recipe,
     processes: Processes = ALONE,
     on_step: Callable[[Step], None] = lambda step: None,
     checkpoint: Checkpoint | None = None,
-) -> tuple[FrozenClassifier, Fitted]:
-    """A classifier whose backbone was changed for these images; arguments as `loop.fit`.
+) -> Fitted:
+    """Gives the classifier a backbone that was changed for these images, and the head that goes with it.
+
+    Where no epoch is better on tune than the classifier as it was given, it stays so, and epoch 0 is the best.
 
     Args:
-        frozen: on lite0, its head fitted; not changed.
-        recipe: as `fine_tuning` gives it.
-
-    Returns:
-        the classifier, frozen again, and how the fit went; where no epoch was better on tune, the one that was given,
-        and epoch 0 as the best.
+        frozen: on lite0, its head fitted.
+        recipe: one that `changes_the_backbone`.
 
     Raises:
-        TrainError: the backbone is another one; or as `loop.fit`.
+        TrainError: the backbone is another one; or as `loop.fit`, whose the other arguments are.
     """
-    if frozen.backbone.facts.name != "lite0":
-        raise TrainError(f"--fine-tune changes lite0 alone, not {frozen.backbone.facts.name}: leave it out")
+    check_tunable(frozen.backbone.facts.name)
     tuned = TunedClassifier(frozen)
     fitted = fit(tuned, splits, recipe, processes, on_step, checkpoint)
-    if fitted.best.number == 0:
-        return frozen, fitted
-    return tuned.frozen(frozen, splits.fit.images.shape[1:]), fitted
+    if fitted.best.number:
+        tuned.freeze_into(frozen, splits.fit.images.shape[1:])
+    return replace(fitted, backbone=frozen.backbone.facts)
+
+
+def check_tunable(name: str) -> None:
+    """Raises TrainError: the backbone of this name is a graph alone."""
+    if name != "lite0":
+        raise TrainError(f"--fine-tune changes lite0 alone, not {name}: leave it out")
+
+
+def continued(head: Fitted, tuned: Fitted) -> Fitted:
+    """The two as one fit; epoch 0 of the second is where the first has ended."""
+    last = head.epochs[-1].number
+    epochs = (*head.epochs, *(replace(epoch, number=last + epoch.number) for epoch in tuned.epochs[1:]))
+    best = epochs[last + tuned.best.number] if tuned.best.number else head.best
+    return replace(head, epochs=epochs, best=best, seconds=head.seconds + tuned.seconds, backbone=tuned.backbone)
 
 
 class TunedClassifier(Classifier):
@@ -130,15 +124,10 @@ class TunedClassifier(Classifier):
             return 0.0
         return float(SHALLOWEST_SHARE ** ((len(LAYERS) - 1 - place) / (len(LAYERS) - 1 - KEPT_LAYERS)))
 
-    def frozen(self, begun: FrozenClassifier, image_shape: tuple[int, ...]) -> FrozenClassifier:
-        """The same as a head on a backbone of its own.
-
-        Args:
-            begun: what this began as; its scaling of features is kept.
-        """
-        made = deepcopy(begun)
-        made.made = Made(lite0_of(self.lite0.convolutions(), image_shape, fine_tuned=True), begun.made.threads)
+    def freeze_into(self, frozen: FrozenClassifier, image_shape: tuple[int, ...]) -> None:
+        """Gives what this began as its weights: a backbone of its own, and the head on features that are scaled."""
+        backbone = lite0_of(self.lite0.convolutions(), image_shape, fine_tuned=True)
+        frozen.made = Made(backbone, frozen.made.threads)
         with torch.no_grad():
-            made.head.weight.copy_(self.head.weight * made.scale)
-            made.head.bias.copy_(self.head.bias + self.head.weight @ made.mean)
-        return made.eval()
+            frozen.head.weight.copy_(self.head.weight * frozen.scale)
+            frozen.head.bias.copy_(self.head.bias + self.head.weight @ frozen.mean)

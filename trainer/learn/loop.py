@@ -25,8 +25,6 @@ from vouch.trainer.learn.seen import Seen
 from vouch.trainer.learn.steps import Steps
 from vouch.trainer.splits.split import Splits
 
-FEW_TUNE, LATE = 1_000, 0.75
-"""With fewer tune images the best epoch is one of those after this share of the schedule."""
 ANSWERED_TOGETHER = 64
 """Images whose variants are looked at, at once."""
 
@@ -42,8 +40,7 @@ def fit(
     """Changes the model's weights until its answers come near the labels.
 
     Args:
-        splits: fit changes the weights; tune is looked at after each epoch, to choose between them, if it is small
-            between the last ones.
+        splits: fit changes the weights; tune is looked at after each epoch, to choose between them.
         processes: where it runs, and with which others.
         on_step: told of the start, as step 0, and of each finished step; the model then holds the weights after it,
             on a GPU after the first step and at the end of an epoch alone. In the leading process alone.
@@ -188,15 +185,9 @@ class _Fit:
         if self.steps.end_early(loss, number):
             note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
         self.epochs.append(replace(measured, note=note))
-        if self._chooses() and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
+        settled = self.steps.schedule.progress(self._made()) > self.recipe.settled
+        if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
-
-    def _chooses(self) -> bool:
-        """Whether this epoch may be the best. Few tune images do not tell the epochs apart: then chance would choose an
-        early one, of weights that a high rate has left in disorder.
-        """
-        late = self.steps.schedule.progress(self._made()) > LATE
-        return late or len(self.tune[0]) >= FEW_TUNE
 
     def _look_at_variants(self, number: int) -> str:
         """Whether they are as easy as the images; by the leading process for all of them."""

@@ -9,7 +9,7 @@ from math import prod, radians
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import Effort, effort_for
+from vouch.trainer.learn.effort import Effort, effort_for, settled_for
 from vouch.trainer.learn.networks import Layers
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
@@ -22,6 +22,7 @@ class Asked:
     model: ModelKind = "cnn"
     doubtful: bool = False
     """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
+    fine_tune: bool = False
     epochs: int = 0
     batch_size: int = 0
     learning_rate: float = 0
@@ -75,6 +76,16 @@ _HEAD = Recipe(
     epochs=MAX_ITERATIONS, batch_size=1, learning_rate=1.0, optimizer="lbfgs", augment=replace(NO_VARIANTS, flip=True)
 )
 """Every iteration goes through all images; the penalty on the weights is found, unless somebody names it."""
+_FINE_TUNED = Recipe(
+    epochs=3,
+    batch_size=16,
+    learning_rate=2e-5,
+    optimizer="adamw",
+    augment=replace(NO_VARIANTS, zoom=0.3, flip=True),
+    preset="backbone",
+    model="backbone",
+)
+"""After the head, which its smoothing, balance and flips are of too."""
 _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "digits": {"cnn": _CNN, "mlp": _MLP, "linear": _LINEAR},
     "best": {"cnn": replace(_CNN, width=96)},
@@ -107,9 +118,11 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         shape: of the fit images, (N, H, W) or (N, H, W, C).
         cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
     """
-    base = PRESETS[asked.preset, asked.model]
+    base = _FINE_TUNED if asked.fine_tune else PRESETS[asked.preset, asked.model]
     count, *image = shape
-    if asked.model == "backbone":
+    if asked.fine_tune:
+        asked = replace(asked, epochs=asked.epochs or base.epochs, batch_size=asked.batch_size or base.batch_size)
+    elif asked.model == "backbone":
         asked = replace(asked, epochs=base.epochs, batch_size=count)
     batch_size = asked.batch_size or max(MIN_BATCH_SIZE, min(base.batch_size, int(count * SMALL_BATCH_SHARE)))
     rate = asked.learning_rate or base.learning_rate
@@ -137,7 +150,7 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
 
 def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int) -> Effort:
     if asked.epochs or asked.model == "backbone":
-        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0)
+        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0, settled=settled_for(shape[0]))
     layers = Layers(asked.width or base.width, asked.depth or base.depth)
     return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers))
 

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from vouch.cli.printable import printable
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.next_steps import labels_of
 
@@ -22,7 +23,7 @@ def label_errors(run: Run) -> bytes:
         cells = (name, doubt.part, *labels_of(run, doubt))
         sure = "yes" if doubt.sure else "no"
         writer.writerow([*(_harmless(cell) for cell in cells), f"{doubt.probability:.4f}", sure])
-    return file.getvalue().encode()
+    return printable(file.getvalue(), keep="\n").encode()
 
 
 def _harmless(cell: str) -> str:

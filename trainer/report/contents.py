@@ -8,7 +8,7 @@ from vouch.trainer.report.story import Story
 
 FROZEN = {
     "image": "A thing and its label",
-    "backbone": "What never changes: the backbone",
+    "backbone": "The backbone",
     "weights": "Random weights",
     "scores": "Multiply, add up: scores",
     "loss": "How wrong: the loss",

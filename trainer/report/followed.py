@@ -27,6 +27,7 @@ def common(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
     return {
         "image": image_tile(story.image, f"the first training image, labelled {truth}", 168),
         "truth": truth,
+        "labelled": bool(story.truth),
         "followed": names[recorder.shown[place_followed(recorder.shown, story)]],
         "numbers": _numbers(story.image),
         "shown": len(recorder.shown),

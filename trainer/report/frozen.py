@@ -3,14 +3,17 @@
 What a picture of weights says of pixels it cannot say of features; where they come from in the image is said instead.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.report.activation import Places, places_of
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.followed import common, largest, place_followed, truth_probability
+from vouch.trainer.report.looks import Look
 from vouch.trainer.report.pictures import MappedTile, mapped_tile
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story
@@ -32,14 +35,8 @@ def learned_frozen(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]
         **common(run, recorder, story),
         "backbone": classifier.backbone.facts,
         "sums": [
-            {
-                "when": "random weights",
-                **_sum(story, story.random.slopes[place], float(story.random.remainders[place])),
-            },
-            {
-                "when": "weights after training",
-                **_sum(story, story.kept.slopes[place], float(story.kept.remainders[place])),
-            },
+            {"when": "random weights", **_sum(_Features.of(story), story.random, place)},
+            {"when": "weights after training", **_sum(_Features.of(story, classifier), story.kept, place)},
         ],
         "step": _step(story, recorder, names),
         "maps": _maps(classifier, story, recorder, names),
@@ -48,14 +45,37 @@ def learned_frozen(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]
     }
 
 
-def _sum(story: Story, weights: np.ndarray, bias: float) -> dict[str, Any]:
-    """One score as a sum: the products with the largest effect, the rest together, and the bias."""
-    products = weights * story.pixels
+@dataclass(frozen=True, eq=False)
+class _Features:
+    """Those of the first image; all of shape (D,)."""
+
+    x: np.ndarray
+    """On the scale that the weights are for."""
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, story: Story, kept: FrozenClassifier | None = None) -> "_Features":
+        """As they were at first; of the kept classifier they are others where its backbone was tuned."""
+        if kept is None:
+            return cls(story.pixels, story.mean, story.scale)
+        x = kept.normalised(torch.from_numpy(story.image[None]))[0]
+        return cls(x.numpy(), kept.mean.numpy(), kept.scale.numpy())
+
+
+def _sum(features: _Features, seen: Look, place: int) -> dict[str, Any]:
+    """One score as a sum: the products with the largest effect, the rest together, and the bias.
+
+    Args:
+        place: of the class among the shown ones.
+    """
+    weights, bias = seen.slopes[place], float(seen.remainders[place])
+    products = weights * features.x
     terms = [
         {
             "feature": int(d) + 1,
-            "value": float(story.pixels[d] * story.scale[d] + story.mean[d]),
-            "x": float(story.pixels[d]),
+            "value": float(features.x[d] * features.scale[d] + features.mean[d]),
+            "x": float(features.x[d]),
             "weight": float(weights[d]),
             "product": float(products[d]),
         }

@@ -23,6 +23,16 @@ from vouch.trainer.report.wording import share, short
 MAX_FILE = 200
 """Characters of a file's path."""
 
+BIGGER = {
+    ("linear", False): "--model cnn",
+    ("linear", True): "--backbone lite0",
+    ("mlp", False): "--model cnn",
+    ("mlp", True): "--backbone lite0",
+    ("cnn", False): "--preset best",
+    ("cnn", True): "--backbone lite0",
+}
+"""By kind, and whether the images are photographs."""
+
 
 @dataclass(frozen=True)
 class NextSteps:
@@ -90,11 +100,9 @@ def labels_of(run: Run, doubt: Doubt) -> tuple[str, str]:
 def bigger(run: Run) -> str | None:
     """The flags of a bigger model than this one; None where there is none."""
     if isinstance(run.classifier, FrozenClassifier):
-        return (
-            "--fine-tune or another --backbone"
-            if run.classifier.backbone.facts.name == "lite0"
-            else "another --backbone"
-        )
-    if run.training.model in ("linear", "mlp"):
-        return "--model cnn"
-    return "--preset best" if run.training.model == "cnn" else None
+        facts = run.classifier.backbone.facts
+        can_be_tuned = facts.name == "lite0" and not facts.fine_tuned
+        return "--fine-tune or another --backbone" if can_be_tuned else "another --backbone"
+    if run.recipe.preset == "best":
+        return None
+    return BIGGER.get((run.training.model or "", run.recipe.preset == "photos"))

@@ -1,6 +1,7 @@
 """Lite0 changed a little for one's own images, from the head that was fitted on it."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -8,17 +9,18 @@ import pytest
 import torch
 
 from tests.support.backbones import tiny_backbone
-from vouch.bundle.training import Augmentation, Recipe
+from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.backbone import lite0
 from vouch.trainer.learn.backbone.lite0 import LAYERS
-from vouch.trainer.learn.fine_tune import KEPT_LAYERS, TunedClassifier, fine_tune, fine_tuning
+from vouch.trainer.learn.course import Epoch, Fitted
+from vouch.trainer.learn.fine_tune import KEPT_LAYERS, TunedClassifier, changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
-from vouch.trainer.learn.networks import weights_digest
+from vouch.trainer.learn.presets import Asked, recipe_for
 from vouch.trainer.splits.split import Splits
 
-HEAD = Recipe(epochs=100, batch_size=256, learning_rate=1.0, optimizer="adamw")
+RECIPE = Recipe(epochs=1, batch_size=6, learning_rate=2e-5, optimizer="adamw", model="backbone")
 SHAPE = (64, 64)
 
 
@@ -53,32 +55,34 @@ def logits(classifier: FrozenClassifier | TunedClassifier) -> torch.Tensor:
 
 def test_it_begins_as_what_was_frozen_and_can_be_frozen_again(frozen: FrozenClassifier) -> None:
     """Before the first step both answer the same, and so does the graph that is made of the weights."""
-    tuned = TunedClassifier(frozen).eval()
+    before, tuned = logits(frozen), TunedClassifier(frozen).eval()
+    again = deepcopy(frozen)
 
-    assert torch.allclose(logits(tuned), logits(frozen), atol=1e-4)
-    assert torch.allclose(logits(tuned.frozen(frozen, SHAPE)), logits(frozen), atol=1e-4)
+    tuned.freeze_into(again, SHAPE)
+
+    assert torch.allclose(logits(tuned), before, atol=1e-4)
+    assert torch.allclose(logits(again), before, atol=1e-4)
 
 
 def test_deep_layers_and_head_change_the_first_layers_do_not(frozen: FrozenClassifier) -> None:
-    """And what comes out says that it was changed; the given one is as it was."""
-    before, head = weights_digest(frozen), frozen.head.weight.detach().clone()
-    recipe = replace(fine_tuning(HEAD, None, epochs=1, rate=1e-4), batch_size=6)
+    """The classifier gets a backbone of its own, which says that it was changed; the same fit gives the same bytes."""
+    changed, again = deepcopy(frozen), deepcopy(frozen)
 
-    changed, fitted = fine_tune(frozen, splits(), recipe)
+    fitted = fine_tune(changed, splits(), replace(RECIPE, learning_rate=1e-4))
 
     assert [epoch.number for epoch in fitted.epochs] == [0, 1]
     assert fitted.best.number == 1
+    assert fitted.backbone == changed.backbone.facts
     assert changed.backbone.facts.fine_tuned
     assert not frozen.backbone.facts.fine_tuned
-    assert weights_digest(frozen) == before
-    assert not torch.equal(changed.head.weight, head)
-    same = [name in changed.backbone.graph for name in kept_weights(frozen)]
+    assert not torch.equal(changed.head.weight, frozen.head.weight)
+    same = [weight in changed.backbone.graph for weight in weights_of(frozen)]
     assert same == [place < KEPT_LAYERS for place in range(len(LAYERS))]
-    again, _ = fine_tune(frozen, splits(), recipe)
+    fine_tune(again, splits(), replace(RECIPE, learning_rate=1e-4))
     assert again.backbone.graph == changed.backbone.graph
 
 
-def kept_weights(frozen: FrozenClassifier) -> list[bytes]:
+def weights_of(frozen: FrozenClassifier) -> list[bytes]:
     """Of each layer, the bytes of its weight as a graph has them."""
     found = TunedClassifier(frozen).lite0.convolutions()
     return [weight.tobytes() for weight, _ in found.values()]
@@ -97,14 +101,15 @@ def test_rates_grow_with_depth(frozen: FrozenClassifier) -> None:
     assert shares == sorted(shares)
 
 
-def test_where_no_epoch_is_better_the_frozen_one_is_kept(frozen: FrozenClassifier) -> None:
+def test_where_no_epoch_is_better_it_stays_as_it_was(frozen: FrozenClassifier) -> None:
     """A rate that breaks everything costs time alone."""
-    recipe = replace(fine_tuning(HEAD, Augmentation(), epochs=1, rate=50.0), batch_size=6, label_smoothing=0.1)
+    kept = deepcopy(frozen)
 
-    kept, fitted = fine_tune(frozen, splits(), recipe)
+    fitted = fine_tune(kept, splits(), replace(RECIPE, learning_rate=50.0))
 
     assert fitted.best.number == 0
-    assert kept is frozen
+    assert kept.backbone is frozen.backbone
+    assert torch.equal(kept.head.weight, frozen.head.weight)
 
 
 def test_another_backbone_cannot_be_changed() -> None:
@@ -112,4 +117,33 @@ def test_another_backbone_cannot_be_changed() -> None:
     other = FrozenClassifier(tiny_backbone(SHAPE), classes=3)
 
     with pytest.raises(TrainError, match="--fine-tune changes lite0 alone, not tiny"):
-        fine_tune(other, splits(), fine_tuning(HEAD, None))
+        fine_tune(other, splits(), RECIPE)
+
+
+def test_the_head_and_what_follows_are_told_as_one_fit() -> None:
+    """Epochs are numbered on; where none of the later ones was better, the head's last is kept."""
+
+    def fitted(count: int, best: int, fine_tuned: bool) -> Fitted:
+        facts = tiny_backbone(SHAPE).facts.model_copy(update={"fine_tuned": fine_tuned})
+        epochs = tuple(Epoch(number, 1.0, 0.5, 1.0, 1.0, 0.5, 10, 1.0) for number in range(count + 1))
+        return Fitted(epochs, epochs[best], seconds=float(count), backbone=facts)
+
+    better = continued(fitted(4, 4, fine_tuned=False), fitted(2, 1, fine_tuned=True))
+    worse = continued(fitted(4, 4, fine_tuned=False), fitted(2, 0, fine_tuned=False))
+
+    assert [epoch.number for epoch in better.epochs] == list(range(7))
+    assert (better.best.number, worse.best.number) == (5, 4)
+    assert better.seconds == 6
+    assert better.backbone is not None
+    assert better.backbone.fine_tuned
+
+
+def test_its_recipe_has_few_small_steps_and_obeys_flags() -> None:
+    """No more epochs for a small set; the head's penalty is found as ever."""
+    usual = recipe_for(Asked("backbone", "backbone", fine_tune=True), (200, 224, 224, 3))
+    asked = recipe_for(Asked("backbone", "backbone", fine_tune=True, epochs=9, learning_rate=1.0), (200, 64, 64))
+
+    assert changes_the_backbone(usual)
+    assert (usual.epochs, usual.batch_size, usual.weight_decay) == (3, 16, 0)
+    assert (asked.epochs, asked.learning_rate) == (9, 1.0)
+    assert not changes_the_backbone(recipe_for(Asked("backbone", "backbone"), (200, 224, 224, 3)))

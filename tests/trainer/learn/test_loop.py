@@ -12,7 +12,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.loop import fit
-from vouch.trainer.learn.losses import measure
+from vouch.trainer.learn.losses import Measured, measure
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.splits.split import Splits
@@ -231,3 +231,16 @@ def test_fitting_ends_where_the_fit_loss_leaves_little_to_learn() -> None:
     again = fit(made("linear"), made_up(), recipe)
     assert [epoch.fit_loss for epoch in again.epochs[1:]] == [epoch.fit_loss for epoch in result.epochs[1:]]
     assert len(fit(made("linear"), made_up(), replace(recipe, enough=0.0)).epochs) - 1 == 40
+
+
+@pytest.mark.parametrize(("settled", "best"), [(0.0, 1), (0.75, 7)])
+def test_an_early_epoch_is_the_best_only_where_tune_can_tell(
+    settled: float, best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the recipe says so, the best epoch is among those after a share of the schedule, and the best of these."""
+    losses = iter([9.0, *map(float, range(1, 9))])
+    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, next(losses), 0.5))
+
+    result = fit(made("linear"), made_up(), replace(QUICK, epochs=8, settled=settled))
+
+    assert result.best.number == best

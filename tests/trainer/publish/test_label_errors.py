@@ -12,7 +12,7 @@ from vouch.trainer.publish.label_errors import label_errors
 
 def test_each_contradicted_label_is_a_line_that_no_spreadsheet_computes() -> None:
     """With its file, split, label, answer and probability; what begins as a formula does not stay one."""
-    splits = noise_splits(("=1+1", "bees, wild"), (4, 4))
+    splits = noise_splits(("=1+1\u202e", "bees, wild"), (4, 4))
     files = [f"-val/{row}.png" for row in range(len(splits.validation))]
     called = replace(splits, validation=replace(splits.validation, names=Names(folder=Path("data"), files=files)))
     run, _ = finished(called, recipe=replace(RECIPE, epochs=1))
@@ -25,8 +25,8 @@ def test_each_contradicted_label_is_a_line_that_no_spreadsheet_computes() -> Non
 
     assert list(csv.reader(io.StringIO(table))) == [
         ["file", "split", "label", "answer", "probability", "sure"],
-        ["'-val/3.png", "validation", "bees, wild", "'=1+1", "0.9877", "yes"],
-        ["images[7]", "fit", "'=1+1", "bees, wild", "0.6000", "no"],
+        ["'-val/3.png", "validation", "bees, wild", "'=1+1\\u202e", "0.9877", "yes"],
+        ["images[7]", "fit", "'=1+1\\u202e", "bees, wild", "0.6000", "no"],
     ]
     assert label_errors(replace(run, hindsight=Hindsight())).decode().count("\n") == 1
 

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
+from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, on_a_backbone, with_exam
 from vouch.bundle.manifest import Coverage
 from vouch.trainer.judge.graph import count_claim
 from vouch.trainer.report.finished import Run
@@ -93,6 +93,23 @@ def test_axe_finds_nothing_where_two_classes_have_colour(
     assert complaints_of_axe(page) == ""
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.locator(".confusion thead th span").first.evaluate("e => e.offsetWidth > e.offsetHeight")
+    page.close()
+
+
+def test_axe_finds_nothing_where_a_backbone_is_frozen(browser: Browser, tmp_path: Path) -> None:
+    """Every map lies over its image, as large as that, and nothing is wider than a phone."""
+    path = tmp_path / "report.html"
+    path.write_bytes(report_html(*on_a_backbone(noise_splits(("ants", "bees", "flies"), (70, 90, 3)))))
+    page = browser.new_page(viewport={"width": PHONE, "height": 800}, color_scheme="dark")
+    page.goto(path.as_uri())
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.map')].map(m => [...m.children].map(i => [i.clientWidth, i.clientHeight]))"
+    )
+
+    assert complaints_of_axe(page) == ""
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    assert len(sizes) > 8
+    assert all(image == heat and image[0] > 60 for image, heat in sizes)
     page.close()
 
 

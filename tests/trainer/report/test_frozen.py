@@ -1,11 +1,16 @@
 """The report of a linear head on a frozen backbone: what is multiplied by what, and what never changes."""
 
 import re
+from copy import deepcopy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from tests.support.backbones import tiny_backbone
 from tests.trainer.report.page_parts import Page
 from tests.trainer.report.runs import noise_splits, on_a_backbone
+from vouch.trainer.learn.frozen import FrozenClassifier, Made
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.frozen import learned_frozen
 from vouch.trainer.report.page import report_html
@@ -42,6 +47,25 @@ def test_the_score_is_a_sum_of_features_by_weights(pair: tuple[Run, Recorder]) -
     assert story.opposite is None
 
 
+def test_a_tuned_backbone_is_said_to_be_tuned(pair: tuple[Run, Recorder]) -> None:
+    """Its features are others in the end, and the sum is of these; nothing says that it never changed."""
+    run, recorder = pair
+    classifier = deepcopy(run.classifier)
+    assert isinstance(classifier, FrozenClassifier)
+    other = tiny_backbone(run.splits.fit.images.shape[1:], factor=1.5)
+    facts = other.facts.model_copy(update={"fine_tuned": True})
+    classifier.made = Made(replace(other, facts=facts), threads=1)
+    tuned = replace(run, classifier=classifier)
+    told = learned_frozen(tuned, recorder, tell(recorder, classifier, run.splits, None))
+    text = words(Page(report_html(tuned, recorder)))
+
+    assert told["sums"][1]["score"] == pytest.approx(float(told["kept"].scores[1]), abs=1e-4)
+    assert told["map_sum"]["sum"] + told["map_sum"]["bias"] == pytest.approx(told["sums"][1]["score"], abs=1e-4)
+    assert "then all of it was trained further with small rates (fine-tuning)" in text
+    assert "they were tuned too" in text
+    assert "neither does the network" not in text
+
+
 def test_the_page_says_what_never_changes(pair_page: Page) -> None:
     """The backbone with its source and digest; pictures of weights, variants and a changed image are left out."""
     text = words(pair_page)
@@ -74,6 +98,18 @@ def test_several_labels_have_a_map_each() -> None:
 
     assert "every label whose score is high enough is answered" in words(page)
     assert page.alts.count("where in the image what speaks for a lies") >= 1
+
+
+def test_an_image_without_a_label_has_no_probability_of_it() -> None:
+    """Where an image may have several labels, or none, nothing is said of what is not there."""
+    splits = noise_splits(("a", "b"), (12, 10, 3), several=True)
+    labels = splits.fit.labels & (np.arange(len(splits.fit)) > 0)[:, None]
+    run, recorder = on_a_backbone(replace(splits, fit=replace(splits.fit, labels=labels)))
+    text = words(Page(report_html(run, recorder)))
+
+    assert "This image has none of the labels, so every high score is wrong" in text
+    assert "probability of none" not in text
+    assert "counts for a" not in text
 
 
 def test_without_places_there_is_no_map() -> None:
