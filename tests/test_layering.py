@@ -91,7 +91,7 @@ SERVER_ARROWS = {
 TRAINER = {
     "": (
         *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "making", "limits"),
-        *("reading", "fitting", "resuming", "like", "job", "run"),
+        *("reading", "fitting_head", "fitting", "resuming", "like", "job", "run"),
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
