@@ -28,6 +28,7 @@ from vouch.sources.images import Images, batches, rows_of
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
 from vouch.trainer.judge.graph import answers, count_claim
+from vouch.trainer.learn.backbone.features import first_line
 from vouch.trainer.learn.backbone.origin import forget_origin
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "ReduceMax", "Reshape")
@@ -37,6 +38,7 @@ CALIBRATION_PIXELS = 64 * 224 * 224
 answers as 243."""
 FEWEST = 16
 """Images that settle ranges, however large."""
+WITHOUT = "leave out --quantize int8"
 BATCH_PIXELS = 224 * 224
 """Of the images of one run, in which all values of all layers are held: of lite0 160 MB."""
 
@@ -88,9 +90,31 @@ def in_int8(graph: bytes, images: Images) -> bytes:
 
     Args:
         images: uint8, shape (N, H, W) or (N, H, W, C); a part, evenly spread, settles the range of each layer's values.
+
+    Raises:
+        TrainError: no layer of a foreign backbone can be.
     """
     model = onnx.load_model_from_string(graph)
-    behind = _behind_features(model)
+    outputs = list(model.graph.output)
+    del model.graph.value_info[:]  # of a file that was exported for one image they would say so of every batch
+    try:
+        smaller = _quantized(model, images)
+    except Exception as err:  # of the quantizer, on graphs of others; it has no errors of its own
+        raise TrainError(f"the graph cannot be made int8: {first_line(err)}; {WITHOUT}") from err
+    if not any(node.op_type == "QuantizeLinear" for node in smaller.graph.node):
+        raise TrainError(
+            "none of the graph's layers can be made int8: a backbone that was exported for a single image keeps them "
+            f"out of reach; export it with a free batch axis, or {WITHOUT}"
+        )
+    del smaller.graph.value_info[:], smaller.graph.output[:]
+    smaller.graph.output.extend(outputs)
+    forget_origin(smaller)
+    onnx.checker.check_model(smaller, full_check=True)
+    content: bytes = smaller.SerializeToString(deterministic=True)
+    return content
+
+
+def _quantized(model: onnx.ModelProto, images: Images) -> onnx.ModelProto:
     with TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
@@ -98,17 +122,13 @@ def in_int8(graph: bytes, images: Images) -> bytes:
             path,
             _Batches(images),
             op_types_to_quantize=list(QUANTIZED),
-            nodes_to_exclude=behind,
+            nodes_to_exclude=_behind_features(model),
             per_channel=True,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
-        smaller = onnx.load_model(path)
-    forget_origin(smaller)
-    onnx.checker.check_model(smaller, full_check=True)
-    content: bytes = smaller.SerializeToString(deterministic=True)
-    return content
+        return onnx.load_model(path)
 
 
 class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types

@@ -211,6 +211,38 @@ def test_a_backbone_is_quantized_and_its_head_is_not() -> None:
     np.testing.assert_allclose(answers(smaller, images), answers(whole, images), atol=0.02)
 
 
+def test_shapes_that_a_file_claims_of_one_image_are_not_of_every_batch() -> None:
+    """As a backbone's may, that was exported for a batch of 1; outputs are as they were."""
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    model = onnx.load_model_from_string(joined(tiny_backbone((8, 8, 3), factor=0.05), tiny_head(3)))
+    model.graph.value_info.append(onnx.helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, [1, 5]))
+
+    smaller = in_int8(model.SerializeToString(), images)
+
+    assert list(onnx.load_model_from_string(smaller).graph.output) == list(model.graph.output)
+    assert answers(smaller, images).shape == (12, 3)
+
+
+def test_a_graph_of_which_nothing_can_be_int8_is_refused() -> None:
+    """It would be called int8 and be what it was; neither is what the quantizer makes of it a traceback."""
+    make, images = onnx.helper, np.zeros((4, 2, 2), np.uint8)
+    nodes = [
+        make.make_node("Cast", ["images"], ["floats"], to=onnx.TensorProto.FLOAT),
+        make.make_node("Flatten", ["floats"], ["logits"]),
+        make.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    given = make.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["N", 2, 2])
+    made = [make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 4]) for name in ("probabilities", "logits")]
+    opset = [make.make_opsetid("", OPSET)]
+    model = make.make_model(make.make_graph(nodes, "x", [given], made), opset_imports=opset, ir_version=10)
+
+    with pytest.raises(TrainError, match="none of the graph's layers can be made int8.*leave out --quantize int8"):
+        in_int8(model.SerializeToString(), images)
+    model.graph.node[1].op_type = "NoSuchOperator"
+    with pytest.raises(TrainError, match="the graph cannot be made int8: .*; leave out --quantize int8"):
+        in_int8(model.SerializeToString(), images)
+
+
 @pytest.mark.parametrize(
     ("shape", "given", "taken", "at_once"),
     [((28, 28), 9000, 4096, 64), ((224, 224, 3), 200, 64, 1), ((1024, 1024, 3), 40, 16, 1), ((8, 8), 10, 10, 256)],
