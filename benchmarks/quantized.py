@@ -50,13 +50,14 @@ def main() -> int:
     return 0
 
 
-def measured(name: str, *words: str) -> dict[str, Any]:
+def measured(name: str, data: str, *words: str) -> dict[str, Any]:
     """Trains, publishes in both forms, and measures them; prints the rows."""
     with tempfile.TemporaryDirectory() as models:
         where = ("--models", models, "--name", name)
-        of_float = run_vouch("train", *words, *where)
+        of_float = run_vouch("train", data, *words, *where)
         # What int8 loses is to be measured, not to be refused.
-        of_int8 = run_vouch("train", "--like", of_float["bundle"], *where, "--quantize", "int8", "--max-drop", "100")
+        like = ("--like", of_float["bundle"], "--quantize", "int8", "--max-drop", "100")
+        of_int8 = run_vouch("train", data, *like, *where)
         bundles = {"float32": open_bundle(Path(of_float["bundle"])), "int8": open_bundle(Path(of_int8["bundle"]))}
         images = bundles["float32"].read_validation().images[: max(BATCHES)]
         graphs = {form: bundle.read_model() for form, bundle in bundles.items()}
