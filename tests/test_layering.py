@@ -95,7 +95,8 @@ TRAINER = {
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort", "presets"),
+        *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort"),
+        "presets",
         *("processes", "pixels", "circumstances", "losses", "optimizers", "order", "checkpoint", "course", "seen"),
         *("variants", "steps", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),

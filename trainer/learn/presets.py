@@ -3,50 +3,16 @@
 Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import prod, radians
 
-from vouch.bundle.training import Augmentation, Loss, Recipe
+from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.demand import multiply_adds
 from vouch.trainer.learn.effort import WORK, Effort, effort_for, settled_for
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What was chosen of a recipe, by a person or for them. 0, or None where 0 means something: as the preset says."""
-
-    preset: PresetName = "digits"
-    model: ModelKind = "cnn"
-    doubtful: bool = False
-    """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
-    fine_tune: bool = False
-    epochs: int = 0
-    batch_size: int = 0
-    learning_rate: float = 0
-    loss: Loss = "cross-entropy"
-    balance: bool = False
-    weight_decay: float | None = None
-    label_smoothing: float | None = None
-    focus: float | None = None
-    width: int = 0
-    depth: int = 0
-    dropout: float | None = None
-    flip: bool | None = None
-    rotation: float | None = None
-    """Degrees."""
-    scaling: float | None = None
-    shear: float | None = None
-    shift: float | None = None
-    bend: float | None = None
-    crop: float | None = None
-    zoom: float | None = None
-    colour: float | None = None
-    seed: int = 0
-    threads: int = 0
-
 
 VARIED = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
 """Numbers of an augmentation that make variants; those that a flag gives are not made smaller."""
@@ -112,7 +78,7 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
     for model, recipe in models.items()
 }
 """As the preset has them, before they are fitted to the images."""
-SMALL_BATCH_SHARE = 1 / 40
+SMALL_BATCH_SHARE = 1 / 60
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
 PHOTO_WORK = 20 * WORK

@@ -8,8 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.effort import ENOUGH_STEPS, FEW
-from vouch.trainer.learn.presets import MIN_BATCH_SIZE, NO_VARIANTS, PRESETS, Asked, recipe_for
+from vouch.trainer.learn.presets import MIN_BATCH_SIZE, NO_VARIANTS, PRESETS, recipe_for
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
 USUAL = PRESETS["digits", "cnn"]
