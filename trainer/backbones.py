@@ -8,7 +8,7 @@ from vouch.trainer.learn.backbone.backbone import SMALLEST, Backbone, check_lite
 from vouch.trainer.learn.backbone.lite0 import FEATURES, SIZE
 from vouch.trainer.learn.backbone.onnx_file import BackboneFile, open_file
 from vouch.trainer.learn.backbone.pixels import check_channels
-from vouch.trainer.learn.backbone.weights import available
+from vouch.trainer.learn.backbone.weights import FILE_SHA256, available
 from vouch.trainer.learn.backbone.wishes import FileWishes
 from vouch.trainer.settings import TrainSettings
 
@@ -41,6 +41,11 @@ def size_of(settings: TrainSettings) -> tuple[int, int]:
 def features_of(settings: TrainSettings) -> int:
     """About how many numbers it gives for an image."""
     return FEATURES_OF_A_FILE if settings.backbone_file else FEATURES
+
+
+def digest_of(settings: TrainSettings) -> str:
+    """SHA-256 of the file that its weights are in."""
+    return opened(settings).sha256 if settings.backbone_file else FILE_SHA256
 
 
 def check_images(settings: TrainSettings, image_shape: tuple[int, ...]) -> None:

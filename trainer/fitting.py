@@ -5,11 +5,11 @@ import numpy as np
 from vouch.bundle.training import Recipe
 from vouch.cli.console import progress_bar, say
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.checkpoint import Checkpoint
+from vouch.trainer.fitting_head import fit_head_and_tell
+from vouch.trainer.learn.checkpoint import Checkpoint, Stateful
 from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.fine_tune import changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
-from vouch.trainer.learn.head import fit_head
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.processes import Processes
@@ -30,24 +30,10 @@ def fit_and_tell(
     Raises:
         TrainError: as `fit` does, or no epoch was better than the random weights.
     """
-    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
-    with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
-
-        def on_step(step: Step) -> None:
-            show(step.number)
-            recorder(step)
-            epoch = step.epoch
-            if epoch and epoch.note:
-                say(epoch.note)
-            if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
-                say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
-
-        if isinstance(classifier, FrozenClassifier):
-            # Where the backbone is to be changed too, the state of that is what is kept.
-            kept = None if changes_the_backbone(recipe) else checkpoint
-            fitted = fit_head(classifier, splits, recipe, processes, on_step, kept)
-        else:
-            fitted = fit(classifier, splits, recipe, processes, on_step, checkpoint)
+    if isinstance(classifier, FrozenClassifier):
+        fitted = fit_head_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
+    else:
+        fitted = _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
     commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)
     say(
         f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "
@@ -85,3 +71,33 @@ def _fine_tune_and_tell(
         found = "no epoch was better on tune than the head on the backbone as it was, so that is kept"
     say(f"fine-tuned in {fitted.seconds:.1f} s: {found}")
     return fitted
+
+
+def _fit_network(
+    classifier: Classifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    recorder: Recorder,
+    checkpoint: Checkpoint,
+) -> Fitted:
+    """From scratch; arguments as `fit_and_tell`."""
+    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
+    with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
+
+        def on_step(step: Step) -> None:
+            show(step.number)
+            recorder(step)
+            epoch = step.epoch
+            if epoch and epoch.note:
+                say(epoch.note)
+            if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
+                say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
+
+        return fit(classifier, splits, recipe, processes, on_step, checkpoint)
+
+
+def kept_parts(classifier: Classifier, recorder: Recorder) -> dict[str, Stateful]:
+    """What a checkpoint keeps beside the state of the fit."""
+    features: dict[str, Stateful] = {"features": classifier.made} if isinstance(classifier, FrozenClassifier) else {}
+    return {"report": recorder, **features}

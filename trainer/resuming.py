@@ -13,6 +13,7 @@ from vouch.bundle.training import Recipe
 from vouch.cli.console import say
 from vouch.cli.settings import flag_name
 from vouch.sources.split_names import Part
+from vouch.trainer.backbones import digest_of
 from vouch.trainer.compare.differing_settings import flat
 from vouch.trainer.learn.checkpoint import Checkpoint, Stateful, identity_of, remove_expired
 from vouch.trainer.learn.processes import Processes
@@ -43,6 +44,7 @@ def open_checkpoint(
         "torch": torch.__version__,
         "processes": processes.count,
         "device": processes.device.type,
+        **({"backbone": digest_of(settings)} if recipe.model == "backbone" else {}),
     }
     folder = settings.models / settings.model_name
     checkpoint = Checkpoint(folder, json.dumps(identity, sort_keys=True), parts, settings.resume)

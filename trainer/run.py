@@ -8,7 +8,7 @@ from vouch.cli.console import say
 from vouch.cli.stopping import finishing
 from vouch.trainer.choosing import Chosen
 from vouch.trainer.errors import TrainError
-from vouch.trainer.fitting import fit_and_tell
+from vouch.trainer.fitting import fit_and_tell, kept_parts
 from vouch.trainer.job import Trained
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.findings import findings
@@ -58,7 +58,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
     first_weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
-    checkpoint = open_checkpoint(settings, recipe, before, processes, {"report": recorder})
+    checkpoint = open_checkpoint(settings, recipe, before, processes, kept_parts(classifier, recorder))
     with telling_how_to_go_on(checkpoint):
         fitted = fit_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
         if not processes.leads:

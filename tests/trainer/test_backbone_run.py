@@ -8,8 +8,14 @@ import pytest
 
 from tests.support.backbones import tiny_backbone
 from vouch.bundle.manifest import CARD
+from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained, train
+from vouch.trainer.judge.export import CHECKED_PHOTOS
+from vouch.trainer.learn import frozen
+from vouch.trainer.learn.backbone.backbone import Backbone
+from vouch.trainer.learn.backbone.features import features
+from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.settings import TrainSettings
 
 SIDE = 64
@@ -111,3 +117,31 @@ def test_what_a_head_cannot_obey_is_refused(
 
     with pytest.raises(TrainError, match=why):
         train(settings.model_copy(update=words))
+
+
+def test_an_interrupted_training_makes_no_feature_twice(
+    trained: Trained, settings: TrainSettings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while features are made keeps those that are there, and the same graph comes of it."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(frozen, "PIECE", 16)
+    monkeypatch.setattr(Checkpoint, "due", lambda checkpoint: True)
+    made = list[int]()
+
+    def counted(backbone: Backbone, images: Images, flipped: bool = False, threads: int = 1) -> np.ndarray:
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(len(images))
+        return features(backbone, images, flipped, threads)
+
+    monkeypatch.setattr(frozen, "features", counted)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings)
+    made.append(0)  # nothing interrupts from now on
+    again = train(settings.model_copy(update={"resume": True}))
+
+    assert again is not None
+    assert again.bundle.manifest.files["model.onnx"] == trained.bundle.manifest.files["model.onnx"]
+    sizes = again.bundle.manifest.training.splits
+    of_reports = 1  # the image that the report follows
+    assert sum(made) <= 2 * sizes["fit"].size + sizes["tune"].size + of_reports + sum(CHECKED_PHOTOS)

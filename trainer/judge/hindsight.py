@@ -12,6 +12,7 @@ from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.kernel import can_judge, left_out, of_features, of_pixels, right_share
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.one_thread import one_thread
 from vouch.trainer.splits.split import Splits
 
 RIGHT_ENOUGH = 0.8
@@ -49,15 +50,18 @@ def hindsight(
     found = doubtful("tune", splits.tune.labels, exam.tuned)
     found += doubtful("validation", splits.validation.labels, exam.probabilities)
     labels, classes = splits.fit.labels, len(splits.classes)
-    kernel, reason = _kernel(splits, features)
+    tuned = features is None and out_of_fold is not None  # the heads' features are no longer there
+    kernel, reason = (None, None) if tuned else _kernel(splits, features)
     curve, judge = None, None
     if kernel is not None:
-        answers = left_out(kernel, labels, classes)
-        right = right_share(answers, labels, border=0.5)
+        with one_thread():  # the same bits for any number of threads
+            answers = left_out(kernel, labels, classes)
+            right = right_share(answers, labels, border=0.5)
+            tried = learning_curve(kernel, labels, classes, right)
         if features is None and right < RIGHT_ENOUGH:
             reason = f"a judge by their pixels is right for {right:.0%} of them, too few to doubt a label"
         else:
-            curve, judge = learning_curve(kernel, labels, classes, right), PIXELS if features is None else HEAD
+            curve, judge = tried, PIXELS if features is None else HEAD
             out_of_fold = answers if out_of_fold is None else out_of_fold
     if out_of_fold is not None:
         found += doubtful("fit", labels, out_of_fold)

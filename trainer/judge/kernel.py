@@ -6,9 +6,11 @@ MIT-CSAIL-TR-2007-025). One inverse answers for N regressions.
 """
 
 import numpy as np
+import torch
+from torch import Tensor
 
 MOST, MOST_VALUES = 4_000, 40_000_000
-"""Images: their kernel and its inverse take 128 MB each, and 10^11 multiplications. Numbers in all of their pixels."""
+"""Images: their kernel and its inverse take 64 MB each, and 10^11 multiplications. Numbers in all of their pixels."""
 RIDGE = 0.1
 """Lambda. Of 0.03, 0.1, 0.3 and 1, on scikit-learn's digits with 5 % of the labels changed, it found most of these."""
 LINEAR = 0.1
@@ -30,26 +32,25 @@ def of_pixels(images: np.ndarray) -> np.ndarray:
         images: uint8, shape (N, ...).
 
     Returns:
-        float64, shape (N, N), 0 to 1.
+        float32, shape (N, N), 0 to 1: with the ridge, single precision is exact to about 0.001.
     """
     x = images.reshape(len(images), -1).astype(np.float32) / 255
     x -= x.mean(axis=0)
-    squares = np.einsum("nd,nd->n", x, x, dtype=np.float64)
+    squares = np.einsum("nd,nd->n", x, x)
     distances = np.maximum(squares[:, None] + squares[None] - 2 * x @ x.T, 0)
     kernel: np.ndarray = np.exp(-distances / max(float(squares.mean()), 1e-12))
     return kernel
 
 
 def of_features(features: np.ndarray) -> np.ndarray:
-    """Likeness of all pairs of images as a linear head sees it; float64, shape (N, N), of one with itself LINEAR on
+    """Likeness of all pairs of images as a linear head sees it; float32, shape (N, N), of one with itself LINEAR on
     average.
 
     Args:
         features: floats, shape (N, D), standardised.
     """
-    x = features.astype(np.float64)
-    kernel: np.ndarray = x @ x.T
-    return kernel * (LINEAR / max(float(np.diag(kernel).mean()), 1e-12))
+    kernel: np.ndarray = features @ features.T
+    return np.asarray(kernel * (LINEAR / max(float(np.diag(kernel).mean()), 1e-12)), np.float32)
 
 
 def left_out(kernel: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -61,10 +62,10 @@ def left_out(kernel: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray
         classes: K.
 
     Returns:
-        float64, shape (N, K): over all classes 1 together, or for each of several labels 0 to 1.
+        floats, shape (N, K): over all classes 1 together, or for each of several labels 0 to 1.
     """
     wanted = _wanted(labels, classes)
-    inverse = np.linalg.inv(kernel + RIDGE * np.eye(len(kernel)))
+    inverse = torch.cholesky_inverse(_factor(kernel)).numpy()
     scores = wanted - (inverse @ wanted) / np.diag(inverse)[:, None]
     return _probabilities(scores, labels)
 
@@ -76,8 +77,9 @@ def right_of_others(kernel: np.ndarray, labels: np.ndarray, classes: int, rows: 
         rows: positions of those that it has seen, not all.
     """
     others = np.setdiff1d(np.arange(len(labels)), rows)
-    within = kernel[np.ix_(rows, rows)] + RIDGE * np.eye(len(rows))
-    scores = kernel[np.ix_(others, rows)] @ np.linalg.solve(within, _wanted(labels[rows], classes))
+    wanted = torch.from_numpy(_wanted(labels[rows], classes))
+    solved = torch.cholesky_solve(wanted, _factor(kernel[np.ix_(rows, rows)])).numpy()
+    scores = kernel[np.ix_(others, rows)] @ solved
     return right_share(scores, labels[others])
 
 
@@ -93,9 +95,16 @@ def right_share(answers: np.ndarray, labels: np.ndarray, border: float = 0.0) ->
     return float((answers.argmax(axis=1) == labels).mean())
 
 
+def _factor(kernel: np.ndarray) -> Tensor:
+    """The Cholesky factor of kernel and ridge: by torch's library, which takes a quarter of the time of numpy's."""
+    factor: Tensor = torch.linalg.cholesky(torch.from_numpy(kernel + RIDGE * np.eye(len(kernel), dtype=np.float32)))
+    return factor
+
+
 def _wanted(labels: np.ndarray, classes: int) -> np.ndarray:
     """What the regression is to give: for the label above 0, for others below; shape (N, K)."""
-    return np.asarray(labels - 0.5 if labels.ndim == 2 else np.eye(classes)[labels] - 1 / classes)
+    wanted = labels - 0.5 if labels.ndim == 2 else np.eye(classes)[labels] - 1 / classes
+    return np.asarray(wanted, np.float32)
 
 
 def _probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -105,7 +114,7 @@ def _probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _shares(logits: np.ndarray, several: bool) -> np.ndarray:
     if several:
-        return np.asarray(1 / (1 + np.exp(-logits)))
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

@@ -84,6 +84,7 @@ class Checkpoint:
         """Keeps this state; the one before is kept until this one is whole.
 
         Args:
+            fit: empty where it has not begun.
             done: what of the work is in it, in words.
 
         Raises:
@@ -124,11 +125,20 @@ class Checkpoint:
         Raises:
             TrainError: it cannot be read, or is not what was written.
         """
+        return self._load({"fit": fit, **self._parts})
+
+    def resume_part(self, name: str) -> bool:
+        """Gives one part alone its state back, as `resume_into`: of what comes before the fit."""
+        return self._load({name: self._parts[name]})
+
+    def _load(self, parts: Mapping[str, Stateful]) -> bool:
         if not self._resume or not self.exists():
             return False
         try:
             state = self._read()
-            for name, part in {"fit": fit, **self._parts}.items():
+            if "fit" in parts and not state["fit"]:
+                return False
+            for name, part in parts.items():
                 part.load_state_dict(state[name])
         except UNREADABLE as err:
             raise TrainError(

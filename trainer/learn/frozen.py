@@ -1,5 +1,7 @@
 """A classifier of which only the last layer learns: what comes before it was trained by others, and stays as it is."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from vouch.bundle.digest import array_digest
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Examples
+from vouch.sources.images import rows_of
 from vouch.trainer.learn.backbone.backbone import Backbone
 from vouch.trainer.learn.backbone.features import BATCH_PIXELS, features
 from vouch.trainer.learn.networks import Classifier, Linear, outputs_for
@@ -18,6 +21,8 @@ MOST_THREADS = 8
 """That make features; each has a batch of its own."""
 BYTES_A_PIXEL = 400
 """Of a batch while lite0 runs: its largest layer has 96 channels for each fourth pixel, and three such are there."""
+PIECE = 256
+"""Images after which a checkpoint may be written."""
 FEW, KEPT = 4, 64
 """So few images at a time, such as the one that a report follows, have their features kept; of so many calls."""
 
@@ -86,22 +91,62 @@ class FrozenClassifier(Classifier):
         return (made - self.mean) / self.scale
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Images that features are wanted of."""
+
+    name: str
+    """By which they are known in a checkpoint."""
+    examples: Examples
+    flipped: bool = False
+    """Mirrored left to right first."""
+
+
 class Made:
-    """The features that a backbone made; copies of a classifier share them."""
+    """The features that a backbone made; copies of a classifier share them, and a checkpoint keeps them."""
 
     def __init__(self, backbone: Backbone, threads: int) -> None:
         self.backbone, self.threads = backbone, threads
         self._splits: dict[tuple[Examples, bool], np.ndarray] = {}
+        self._kept: dict[str, Tensor] = {}
+        """Name -> float32, shape (N, D), of the first N images."""
         self._few: dict[str, np.ndarray] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Made":
         return self
 
-    def of(self, examples: Examples, flipped: bool) -> np.ndarray:
+    def of(self, examples: Examples, flipped: bool = False) -> np.ndarray:
         """Of a split."""
         if (examples, flipped) not in self._splits:
             self._splits[examples, flipped] = features(self.backbone, examples.images, flipped, self.threads)
         return self._splits[examples, flipped]
+
+    def collect(self, wanted: Sequence[Asked], reached: Callable[[int], None]) -> None:
+        """Makes those that were not made yet, some at a time.
+
+        Args:
+            reached: told how many images are done, of all that are wanted together; what it raises ends it, and what
+                is done so far is in the state.
+        """
+        done = 0
+        for one in wanted:
+            images, kept = one.examples.images, [self._kept[one.name]] if one.name in self._kept else []
+            while (there := sum(map(len, kept))) < len(images):
+                piece = rows_of(images, slice(there, there + PIECE))
+                kept.append(torch.from_numpy(features(self.backbone, piece, one.flipped, self.threads)))
+                self._kept[one.name] = torch.cat(kept)
+                kept = [self._kept[one.name]]
+                reached(done + len(kept[0]))
+            done += len(images)
+            self._splits[one.examples, one.flipped] = self._kept[one.name].numpy()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that were collected."""
+        return dict(self._kept)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._kept = dict(state)
 
     def of_array(self, images: np.ndarray) -> np.ndarray:
         """Of images in memory."""

@@ -6,6 +6,7 @@ on the weights, is chosen by cross-validation on fit; tune decides nothing here.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import nan
 
 import numpy as np
@@ -16,19 +17,21 @@ from torch.nn import functional
 from vouch.bundle.backbone import HeadFacts
 from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.folds import alike, folds_of
-from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.frozen import Asked, FrozenClassifier
 from vouch.trainer.learn.losses import Criterion, measured, right_answers
+from vouch.trainer.learn.one_thread import one_thread
 from vouch.trainer.learn.penalty import Chosen, chosen_penalty, default_penalty
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
-TOLERANCE = 1e-8
+TOLERANCE = 1e-7
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
+SHARED = 4_000_000
+"""Multiplications of a pass: of fewer, threads wait for each other longer than they work."""
 FOLDS, FEWER, FEW_IMAGES = 10, 5, 500
 """Folds of up to so many images, and of more."""
 
@@ -39,21 +42,34 @@ def fit_head(
     recipe: Recipe,
     processes: Processes = ALONE,
     on_step: Callable[[Step], None] = lambda step: None,
-    checkpoint: Checkpoint | None = None,  # noqa: ARG001  # features are not kept yet
 ) -> Fitted:
     """Gives the classifier's layer the weights that its features and labels lead to; arguments as `loop.fit`.
 
-    Every iteration goes through all images once, so it is told as a step that ends an epoch.
+    Features that were not made yet are made first. Every iteration goes through all images once, so it is told as a
+    step that ends an epoch.
 
     Raises:
         TrainError: a feature is not finite, the loss is not one that a head is fitted by, or there are several
             processes.
     """
+    check_can_fit(recipe, processes)
+    work = _HeadFit(model, splits, recipe)
+    with one_thread() if work.small else nullcontext():
+        return work.run(on_step)
+
+
+def check_can_fit(recipe: Recipe, processes: Processes) -> None:
+    """Raises TrainError: the recipe has another loss, or there are several processes."""
     if processes.count > 1:
         raise TrainError("a head on a backbone is fitted by one process: run vouch train without torchrun")
     if recipe.loss != "cross-entropy":
         raise TrainError(f"a head on a backbone is fitted by cross-entropy, not by {recipe.loss}: leave --loss out")
-    return _HeadFit(model, splits, recipe).run(on_step)
+
+
+def wanted_features(splits: Splits, recipe: Recipe) -> tuple[Asked, ...]:
+    """What a head is fitted to: features of fit, mirrored too where the recipe says so, and of tune."""
+    mirrored = [Asked("fit, mirrored", splits.fit, True)] if recipe.augment and recipe.augment.flip else []
+    return (Asked("fit", splits.fit), *mirrored, Asked("tune", splits.tune))
 
 
 class _HeadFit:
@@ -63,15 +79,20 @@ class _HeadFit:
         self.model, self.recipe, self.fit, self.tune = model, recipe, splits.fit, splits.tune
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
-        mirrored = [False, True] if recipe.augment and recipe.augment.flip else [False]
-        made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in mirrored]))
+        versions = [one for one in wanted_features(splits, recipe) if one.examples is self.fit]
+        made = torch.from_numpy(np.concatenate([model.features_of(self.fit, one.flipped) for one in versions]))
         model.see_features(made)
         self.x = model.scaled(made)
         self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
         self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
         self.axes = Axes.of(self.x.double())
-        wanted = wanted_of(self.labels, len(splits.classes), recipe).times(len(mirrored))
+        wanted = wanted_of(self.labels, len(splits.classes), recipe).times(len(versions))
         self.problem = Problem(self.axes.along(self.x.double()), wanted, self.axes.variances)
+
+    @property
+    def small(self) -> bool:
+        """Whether a pass over all features is too little work to be shared."""
+        return self.problem.z.numel() * self.problem.wanted.truth.shape[1] < SHARED
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
         chosen, folds = self._chosen()

@@ -26,7 +26,7 @@ def describe(
     """
     data = data_name(str(asked["data"]))
     return Training(
-        asked={**asked, "data": data},
+        asked={**asked, "data": data, **_without_folder(asked)},
         recipe=recipe,
         backbone=fitted.backbone,
         head=fitted.head,
@@ -40,6 +40,12 @@ def describe(
         libraries=library_versions(),
         source_revision=source_revision(),
     )
+
+
+def _without_folder(asked: Mapping[str, Setting]) -> dict[str, Setting]:
+    """The backbone's name, where it is a file."""
+    backbone = asked.get("backbone")
+    return {"backbone": data_name(backbone)} if isinstance(backbone, str) and backbone.endswith(".onnx") else {}
 
 
 def data_name(path: str) -> str:

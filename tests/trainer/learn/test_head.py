@@ -16,9 +16,10 @@ from vouch.trainer.learn.backbone.features import features
 from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.head import fit_head, wanted_of
+from vouch.trainer.learn.presets import PRESETS
 from vouch.trainer.splits.split import Splits
 
-RECIPE = Recipe(epochs=1, batch_size=1, learning_rate=0.0, optimizer="sgd")
+RECIPE = PRESETS["backbone", "backbone"]
 SHAPE = (8, 8, 3)
 
 
@@ -107,6 +108,22 @@ def test_no_image_goes_through_the_backbone_twice(monkeypatch: pytest.MonkeyPatc
         one(followed)
 
     assert asked == [40, 40, 12, 1]
+
+
+def test_images_that_are_not_mirrored_are_learned_as_they_are() -> None:
+    """Where the recipe says so, each is gone through once."""
+    _, found, _ = fitted(splits_of(3), replace(RECIPE, augment=None))
+
+    assert found.epochs[1].images == 40
+
+
+def test_a_penalty_by_name_is_taken() -> None:
+    """And the folds say what it is worth."""
+    _, found, _ = fitted(splits_of(3), replace(RECIPE, weight_decay=0.5))
+
+    assert found.head is not None
+    assert found.head.penalty == 0.5
+    assert found.head.accuracy is not None
 
 
 def test_two_images_of_two_classes_are_enough() -> None:

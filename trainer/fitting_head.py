@@ -1,0 +1,56 @@
+"""The fit of a head on a backbone, with what a person sees of it: features, which take longest, and then the head."""
+
+import time
+from dataclasses import replace
+
+from vouch.bundle.training import Recipe
+from vouch.cli.console import progress_bar, say
+from vouch.cli.stopping import postponing
+from vouch.trainer.learn.checkpoint import Checkpoint
+from vouch.trainer.learn.course import Fitted
+from vouch.trainer.learn.frozen import Asked, FrozenClassifier
+from vouch.trainer.learn.head import check_can_fit, fit_head, wanted_features
+from vouch.trainer.learn.processes import Processes
+from vouch.trainer.report.recorder import Recorder
+from vouch.trainer.splits.split import Splits
+
+
+def fit_head_and_tell(
+    classifier: FrozenClassifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    recorder: Recorder,
+    checkpoint: Checkpoint,
+) -> Fitted:
+    """Features, then the head; what of the features is done is kept. Raises TrainError as `fit_head` does."""
+    check_can_fit(recipe, processes)
+    began = time.perf_counter()
+    _collect(classifier, wanted_features(splits, recipe), checkpoint)
+    fitted = fit_head(classifier, splits, recipe, processes, recorder)
+    head = fitted.head
+    assert head is not None
+    found = f", by {head.folds} folds, of which {head.accuracy:.2%} are answered right" if head.folds else ""
+    say(f"head: fitted in {len(fitted.epochs) - 1} iterations with a penalty of {head.penalty:.2g}{found}")
+    return replace(fitted, seconds=time.perf_counter() - began)
+
+
+def _collect(classifier: FrozenClassifier, wanted: tuple[Asked, ...], checkpoint: Checkpoint) -> None:
+    """The backbone's part, which takes longest."""
+    facts, total, made = classifier.backbone.facts, sum(len(one.examples) for one in wanted), False
+    with progress_bar(f"features: {facts.features:,} numbers an image, by {facts.name}", total) as show:
+        checkpoint.resume_part("features")
+        with postponing() as interrupt:
+
+            def reached(done: int) -> None:
+                nonlocal made
+                made = True
+                show(done)
+                if interrupt() or checkpoint.due():
+                    checkpoint.save({}, f"the features of {done:,} of {total:,} images")
+                if wish := interrupt():
+                    raise wish
+
+            classifier.made.collect(wanted, reached)
+    if made:
+        checkpoint.save({}, f"the features of all {total:,} images")
