@@ -54,7 +54,12 @@ class Augmentation:
     flip: bool = False
     """Whether every other variant is mirrored, left and right."""
     colour: Finite = 0.0
-    """The share by which brightness, contrast and saturation change."""
+    """The share by which brightness, contrast and saturation change, in standard deviations of the pixels."""
+    find_flip: bool = False
+    """Whether mirroring begins only when mirrored images are answered about as well as the images, or, where `flip`
+    presumes it, not much worse."""
+    find_strength: bool = False
+    """Whether variants that are answered clearly worse than their images are made nearer to them."""
 
 
 @dataclass(frozen=True, config=_CHECKED)

@@ -95,9 +95,10 @@ TRAINER = {
     ),
     "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
     "learn": (
-        *("one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort", "presets"),
+        *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort"),
+        "presets",
         *("processes", "pixels", "circumstances", "losses", "optimizers", "order", "checkpoint", "course", "seen"),
-        *("steps", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
+        *("variants", "steps", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),

@@ -6,7 +6,7 @@ from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
 from vouch.trainer.backbones import cannot_be_had, size_of
 from vouch.trainer.kinds import ModelKind, PresetName
-from vouch.trainer.learn.presets import Asked
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.settings import TrainSettings
 
 SMALL = 64

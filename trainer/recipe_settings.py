@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from vouch.bundle.training import Loss
 from vouch.cli.settings import CommandSettings, Flag
 from vouch.trainer.kinds import ModelChoice, ModelKind, PresetChoice, PresetName
-from vouch.trainer.learn.presets import Asked
+from vouch.trainer.learn.asked import Asked
 
 Share = Annotated[float | None, Flag("SHARE"), Field(ge=0, le=1)]
 OF_A_CNN = (

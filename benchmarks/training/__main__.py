@@ -31,13 +31,12 @@ def main() -> int:
     jobs = chosen(arguments.only, arguments.repeats)
     if not jobs:
         raise SystemExit(f"--only {' '.join(arguments.only)}: there are {', '.join(SETS)}, and the lines of the table")
-    if arguments.table:
-        print(text(Record(arguments.record), LINES, arguments.device))
-        return 0
-    with writing(arguments.record) as record, tempfile.TemporaryDirectory() as drawn:
-        places = Places(arguments.mnist, arguments.photos, cache_folder(), Path(drawn))
-        left_out = run_all(jobs, places, record, arguments.device, arguments.again)
-        table = text(record, LINES, arguments.device)
+    left_out: dict[str, str] = {}
+    if not arguments.table:
+        with writing(arguments.record) as record, tempfile.TemporaryDirectory() as drawn:
+            places = Places(arguments.mnist, arguments.photos, cache_folder(), Path(drawn))
+            left_out = run_all(jobs, places, record, arguments.device, arguments.again)
+    table = text(Record(arguments.record), LINES, arguments.device)
     print(table)
     if arguments.record == RECORD and arguments.device == "cpu":
         PAGE.write_text(put(PAGE.read_text("utf-8"), table), "utf-8")

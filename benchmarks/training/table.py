@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import mean, stdev
+from textwrap import fill
 
 from benchmarks.training.lines import COPIED, Line
 from benchmarks.training.record import Entry, Record
@@ -22,7 +23,8 @@ def text(record: Record, lines: Sequence[Line], device: str) -> str:
     copied = record.copied_on(device)
     rows = [row(line, runs[line.name], wheres, copied) for line in lines if runs[line.name]]
     notes = [f"- {letter(number)}: {at}" for number, at in enumerate(wheres)]
-    return "\n".join([*HEAD, *rows, "", *notes, *([about_copied(copied)] if copied else [])])
+    notes += [about_copied(copied)] if copied else []
+    return "\n".join([*HEAD, *rows, "", *(fill(note, 120, subsequent_indent="  ") for note in notes)])
 
 
 def row(line: Line, runs: list[Entry], wheres: list[str], copied: Entry | None) -> str:

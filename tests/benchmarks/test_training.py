@@ -1,6 +1,7 @@
 """The parts of `make training` that need no training."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,22 @@ def test_a_line_says_whether_its_targets_are_met_where_and_beside_what(tmp_path:
         "| svm 80.00%, copied 99.00%, 10.0 x the time | a |"
     )
     assert rows[4:] == ["- a: abc, cpu, m, l", "- copied: 14 epochs in 40 s; 99.0%: 40 s, 99.5%: never"]
+
+
+def test_the_command_shows_a_record_and_names_the_sets_where_one_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a run; a record of one's own leaves the page as it is."""
+    main = import_module("benchmarks.training.__main__").main
+    record = str(tmp_path / "mine.json")
+
+    monkeypatch.setattr("sys.argv", ["training", "--table", "--record", record])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("| data | right")
+
+    monkeypatch.setattr("sys.argv", ["training", "--only", "moons", "--record", record])
+    with pytest.raises(SystemExit, match="--only moons: there are photographs, digits, few, mnist, fashion"):
+        main()
 
 
 def test_a_page_without_marks_is_not_written_over() -> None:

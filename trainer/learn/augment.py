@@ -1,10 +1,10 @@
-"""New examples from old ones: small random rotations, scalings, shears, shifts and bends of a whole batch at once.
+"""New examples from old ones: small random maps of a whole batch at once, mirroring, and changes of colour.
 
-The only place where an image is changed, on purpose and on a copy.
+The only place where an image is changed, on purpose and on a copy. Lengths and angles are those of the picture: a
+rotation is one at any ratio of its sides.
 """
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,72 +17,71 @@ BEND_POINTS = 5
 """Points a side that are pushed at random where an image is bent; between them the push changes smoothly."""
 
 
-class Variants:
-    """The variants that a fit learns from."""
-
-    def __init__(self, augment: Augmentation | None) -> None:
-        """
-        Args:
-            augment: how far they may be from their images; None: the images are learned as they are.
-        """
-        self._augment = augment
-        self.strength = 1.0
-        """What of it is applied, from 0 to 1."""
-
-    def of(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """A variant of each image; arguments and result as `warp` has them."""
-        return warp(x, self._augment, generator) if self._augment else x
-
-    def end_epoch(
-        self,
-        answers: Callable[[Tensor], Tensor],
-        sample: Callable[[int], tuple[Tensor, Tensor]],
-        generator: torch.Generator,
-    ) -> str:
-        """May change the strength, by what the network answers to images and to their variants.
-
-        Args:
-            answers: logits, shape (n, K), for images as `of` takes them, in evaluation mode.
-            sample: draws n fit images by the generator: images as `of` takes them, and their labels.
-
-        Returns:
-            a sentence to be said where something changed, else nothing.
-        """
-        return ""
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next epoch builds on."""
-        return {"strength": self.strength}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
-        self.strength = state["strength"]
+def of_strength(by: Augmentation, strength: float) -> Augmentation:
+    """The same with variants nearer to their images: 1 leaves it as it is, 0 leaves only mirroring and cropping."""
+    if strength == 1:
+        return by
+    names = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
+    return replace(by, **{name: getattr(by, name) * strength for name in names})
 
 
 def warp(x: Tensor, by: Augmentation, generator: torch.Generator) -> Tensor:
     """A variant of each image under a random map of its own; what comes in from outside repeats the border.
 
     Args:
-        x: float32, shape (N, C, H, W); not changed.
+        x: float32, shape (N, C, H, W), channels of about mean 0 and deviation 1; not changed.
         generator: on the CPU, so that every device gets the same variants.
 
     Returns:
         float32, shape (N, C, h, w) with the sides that `crop` leaves.
     """
     count, channels, height, width = x.shape
-    uniform = moved(torch.rand(count, 6, generator=generator) * 2 - 1, x.device)
-    angle = uniform[:, 0] * by.rotation
-    scale_x, scale_y = 1 + uniform[:, 1] * by.scaling, 1 + uniform[:, 2] * by.scaling
-    shear, shift_x, shift_y = uniform[:, 3] * by.shear, uniform[:, 4] * by.shift, uniform[:, 5] * by.shift
-    rows = [
-        torch.stack([angle.cos() * scale_x, shear - angle.sin() * scale_y, shift_x], dim=1),
-        torch.stack([angle.sin() * scale_x + shear, angle.cos() * scale_y, shift_y], dim=1),
-    ]
     size = [count, channels, max(1, round(height * by.crop)), max(1, round(width * by.crop))]
-    zoom = moved(torch.tensor([size[3] / width, size[2] / height, 1.0]), x.device)
-    grid = functional.affine_grid(torch.stack(rows, dim=1) * zoom, size, align_corners=False)
+    grid = functional.affine_grid(_maps(x, by, (size[2], size[3]), generator), size, align_corners=False)
     if by.bend:
         pushes = torch.rand(count, 2, BEND_POINTS, BEND_POINTS, generator=generator) * 2 - 1
         pushes = moved(pushes, x.device) * by.bend
         grid = grid + functional.interpolate(pushes, size[2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
-    return functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    if by.flip:
+        mirrored = moved(torch.rand(count, generator=generator) < 0.5, x.device)
+        grid = torch.where(mirrored[:, None, None, None], grid.flip(2), grid)
+    variants = functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return _recoloured(variants, by.colour, generator) if by.colour else variants
+
+
+def _maps(x: Tensor, by: Augmentation, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """A map for each image from places of the variant to places of the image, shape (N, 2, 3), as `affine_grid` has it.
+
+    Args:
+        size: of the variants.
+    """
+    count, _, height, width = x.shape
+    uniform = moved(torch.rand(count, 6, generator=generator) * 2 - 1, x.device)
+    angle = uniform[:, 0] * by.rotation
+    scale_x, scale_y = 1 + uniform[:, 1] * by.scaling, 1 + uniform[:, 2] * by.scaling
+    shear, shift_x, shift_y = uniform[:, 3] * by.shear, uniform[:, 4] * by.shift, uniform[:, 5] * by.shift
+    # Places are -1 to 1 along either side, so what goes from one axis to the other is in proportion to the sides.
+    across, down = height / width, width / height
+    rows = [
+        torch.stack([angle.cos() * scale_x, (shear - angle.sin() * scale_y) * across, shift_x], dim=1),
+        torch.stack([(angle.sin() * scale_x + shear) * down, angle.cos() * scale_y, shift_y], dim=1),
+    ]
+    zoom = moved(torch.tensor([size[1] / width, size[0] / height, 1.0]), x.device)
+    maps = torch.stack(rows, dim=1) * zoom
+    if by.zoom:
+        drawn = moved(torch.rand(count, 3, generator=generator), x.device)
+        shown = 1 - by.zoom * drawn[:, :1, None]
+        places = (1 - shown[:, 0]) * (drawn[:, 1:] * 2 - 1)
+        maps = torch.cat([maps[:, :, :2] * shown, maps[:, :, 2:] + places[:, :, None]], dim=2)
+    return maps
+
+
+def _recoloured(x: Tensor, colour: float, generator: torch.Generator) -> Tensor:
+    """Other contrast, brightness and, of three channels, saturation."""
+    drawn = moved((torch.rand(len(x), 3, 1, 1, 1, generator=generator) * 2 - 1) * colour, x.device)
+    middle = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = middle + (x - middle) * (1 + drawn[:, 0]) + drawn[:, 1]
+    if x.shape[1] == 3:
+        grey = x.mean(dim=1, keepdim=True)
+        x = grey + (x - grey) * (1 + drawn[:, 2])
+    return x

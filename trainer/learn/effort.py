@@ -76,7 +76,7 @@ class Effort:
     settled: float
 
 
-def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int) -> Effort:
+def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, work: int = WORK) -> Effort:
     """As many rounds as the recipe has epochs; of few images more, as far as the work allows.
 
     Until there were enough steps. Each epoch is measured, so that many rounds over few images are a few epochs.
@@ -85,8 +85,9 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int) -> 
         count: fit images.
         epochs: as the recipe has them for many images.
         multiply_adds: of the network, for an image.
+        work: of all answers, after which few images are not gone through more often.
     """
-    affordable = WORK // multiply_adds
+    affordable = work // multiply_adds
     images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, max(affordable, ROUNDS * count)))
     rounds = max(epochs, ceil(images / count))
     passes = max(1, rounds // MEASURED)

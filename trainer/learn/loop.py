@@ -207,7 +207,7 @@ class _Fit:
             return ""
         variants = self.steps.variants
         note = variants.end_epoch(answers, sample, generator) if self.processes.leads else ""
-        (variants.strength,) = self.processes.from_leader([variants.strength])
+        variants.take(self.processes.from_leader(variants.numbers()))
         return note
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:

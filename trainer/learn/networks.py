@@ -35,6 +35,10 @@ class Layers:
 
 
 USUAL = Layers()
+DEEP = 4
+"""Halvings from which on the second layer halves too."""
+LEAST_LEFT, MAX_DEPTH = 4, 6
+"""Pixels of a side behind the last halving, and the most halvings."""
 
 
 class Linear(nn.Module):
@@ -79,9 +83,10 @@ class Residual(nn.Sequential):
 
 
 def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
-    """Small templates slid over the image, five layers of them; each finds patterns of what the one before found.
+    """Small templates slid over the image, layer after layer; each finds patterns of what the one before found.
 
-    About 98,000 weights for grey images and ten classes at the usual width. Takes images of any size.
+    At the usual depth five layers, about 98,000 weights for grey images and ten classes. Each halving more adds wider
+    layers for patterns of patterns. Takes images of any size.
     """
     width = layers.width
 
@@ -89,16 +94,31 @@ def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
         convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
         return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
-    return nn.Sequential(
+    early = layers.depth >= DEEP  # the sides are halved twice at once: at full size layers cost most and find least
+    found = [
         *layer(channels, width // 4, kernel=5, stride=2),
-        *layer(width // 4, width // 2),
-        *layer(width // 2, width, stride=2),
-        Residual(*layer(width, width)),
-        Residual(*layer(width, width)),
+        *layer(width // 4, width // 2, stride=2 if early else 1),
+    ]
+    before = width // 2
+    for stage in range(1, layers.depth - early):
+        found += [*layer(before, stage * width, stride=2), Residual(*layer(stage * width, stage * width))]
+        before = stage * width
+    return nn.Sequential(
+        *found,
+        Residual(*layer(before, before)),
         nn.AdaptiveMaxPool2d(1),
         nn.Flatten(),
-        nn.Linear(width, outputs),
+        *([nn.Dropout(layers.dropout)] if layers.dropout else []),
+        nn.Linear(before, outputs),
     )
+
+
+def depth_for(side: int) -> int:
+    """How often the shorter side of an image, in pixels, is halved: until fewer than 8 are left, and at least twice."""
+    depth = CNN_DEPTH
+    while side >> (depth + 1) >= LEAST_LEFT and depth < MAX_DEPTH:
+        depth += 1
+    return depth
 
 
 class Classifier(nn.Module):

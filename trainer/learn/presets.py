@@ -3,51 +3,19 @@
 Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import prod, radians
 
-from vouch.bundle.training import Augmentation, Loss, Recipe
+from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import Effort, effort_for, settled_for
-from vouch.trainer.learn.networks import Layers
+from vouch.trainer.learn.effort import WORK, Effort, effort_for, settled_for
+from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
-
-@dataclass(frozen=True)
-class Asked:
-    """What was chosen of a recipe, by a person or for them. 0, or None where 0 means something: as the preset says."""
-
-    preset: PresetName = "digits"
-    model: ModelKind = "cnn"
-    doubtful: bool = False
-    """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
-    fine_tune: bool = False
-    epochs: int = 0
-    batch_size: int = 0
-    learning_rate: float = 0
-    loss: Loss = "cross-entropy"
-    balance: bool = False
-    weight_decay: float | None = None
-    label_smoothing: float | None = None
-    focus: float | None = None
-    width: int = 0
-    depth: int = 0
-    dropout: float | None = None
-    flip: bool | None = None
-    rotation: float | None = None
-    """Degrees."""
-    scaling: float | None = None
-    shear: float | None = None
-    shift: float | None = None
-    bend: float | None = None
-    crop: float | None = None
-    zoom: float | None = None
-    colour: float | None = None
-    seed: int = 0
-    threads: int = 0
-
-
+VARIED = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
+"""Numbers of an augmentation that make variants; those that a flag gives are not made smaller."""
 NO_VARIANTS = Augmentation(rotation=0.0, scaling=0.0, shear=0.0, shift=0.0)
 _CNN = Recipe(
     epochs=7,
@@ -57,11 +25,22 @@ _CNN = Recipe(
     muon_rate=0.06,
     weight_decay=0.05,
     label_smoothing=0.1,
-    augment=Augmentation(crop=6 / 7, bend=0.05),
+    augment=Augmentation(crop=6 / 7, bend=0.05, find_flip=True, find_strength=True),
     focus=0.8,
 )
-_SMALL = Augmentation(rotation=0.1, crop=6 / 7, flip=True, colour=0.1)
-_PHOTOS = Augmentation(rotation=0.1, scaling=0.0, shear=0.0, shift=0.0, zoom=0.4, flip=True, colour=0.2)
+_SMALL = Augmentation(rotation=0.1, crop=6 / 7, flip=True, colour=0.1, find_flip=True, find_strength=True)
+_PHOTOS = Augmentation(
+    rotation=0.1,
+    scaling=0.1,
+    shear=0.0,
+    shift=0.0,
+    crop=0.75,
+    zoom=0.3,
+    colour=0.2,
+    flip=True,
+    find_flip=True,
+    find_strength=True,
+)
 _LINEAR = Recipe(epochs=7, batch_size=256, learning_rate=5e-3, optimizer="adamw")
 _MLP = Recipe(
     epochs=5,
@@ -90,7 +69,7 @@ _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "digits": {"cnn": _CNN, "mlp": _MLP, "linear": _LINEAR},
     "best": {"cnn": replace(_CNN, width=96)},
     "small": {"cnn": replace(_CNN, augment=_SMALL), "mlp": _MLP, "linear": _LINEAR},
-    "photos": {"cnn": replace(_CNN, augment=_PHOTOS), "mlp": _MLP, "linear": _LINEAR},
+    "photos": {"cnn": replace(_CNN, augment=_PHOTOS, dropout=0.2), "mlp": _MLP, "linear": _LINEAR},
     "backbone": {"backbone": _HEAD},
 }
 PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
@@ -102,8 +81,8 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
 SMALL_BATCH_SHARE = 1 / 40
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
-
-
+PHOTO_WORK = 20 * WORK
+"""Multiply-adds that few photographs may take: whoever begins from scratch there has minutes to spend, not seconds."""
 MIN_CROP = 16
 """Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
 PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear": 1_000_000, "backbone": 40_000}
@@ -128,9 +107,11 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     rate = asked.learning_rate or base.learning_rate
     smoothing = _or(asked.label_smoothing, base.label_smoothing)
     usual_focus = 0.0 if asked.doubtful or asked.balance else base.focus
+    depth = asked.depth or depth_for(min(image[:2]))
+    layers = Layers(asked.width or base.width, depth, _or(asked.dropout, base.dropout))
     return replace(
         base,
-        **asdict(_effort(asked, base, shape, batch_size)),
+        **asdict(_effort(asked, base, shape, batch_size, layers)),
         batch_size=batch_size,
         learning_rate=rate,
         muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
@@ -138,9 +119,9 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         label_smoothing=smoothing if asked.loss == "cross-entropy" else 0.0,
         augment=_augmentation(asked, base.augment, min(image[:2])),
         focus=_or(asked.focus, usual_focus),
-        width=asked.width or base.width,
-        depth=asked.depth or base.depth,
-        dropout=_or(asked.dropout, base.dropout),
+        width=layers.width,
+        depth=layers.depth,
+        dropout=layers.dropout,
         loss=asked.loss,
         balance=asked.balance,
         seed=asked.seed,
@@ -148,11 +129,11 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     )
 
 
-def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int) -> Effort:
+def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int, layers: Layers) -> Effort:
     if asked.epochs or asked.model == "backbone":
         return Effort(asked.epochs or base.epochs, passes=1, enough=0.0, settled=settled_for(shape[0]))
-    layers = Layers(asked.width or base.width, asked.depth or base.depth)
-    return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers))
+    work = PHOTO_WORK if asked.preset == "photos" else WORK
+    return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers), work)
 
 
 def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:
@@ -173,8 +154,10 @@ def _augmentation(asked: Asked, usual: Augmentation | None, side: int) -> Augmen
         zoom=_or(asked.zoom, base.zoom),
         flip=base.flip if asked.flip is None else asked.flip,
         colour=_or(asked.colour, base.colour),
+        find_flip=base.find_flip and asked.flip is None,
+        find_strength=base.find_strength and not any(getattr(asked, name) for name in VARIED),
     )
-    return None if augment == NO_VARIANTS else augment
+    return None if replace(augment, find_strength=False) == NO_VARIANTS else augment
 
 
 def _or(asked: float | None, usual: float) -> float:

@@ -9,7 +9,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.augment import Variants
 from vouch.trainer.learn.device import moved
 from vouch.trainer.learn.effort import ENDING, Schedule
 from vouch.trainer.learn.losses import Criterion, answered_right
@@ -18,6 +17,7 @@ from vouch.trainer.learn.optimizers import optimizers_for, set_rate
 from vouch.trainer.learn.order import Order
 from vouch.trainer.learn.processes import Processes
 from vouch.trainer.learn.seen import Made, Seen
+from vouch.trainer.learn.variants import Variants
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
@@ -95,7 +95,7 @@ class Steps:
         return {
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "order": self.order.state_dict(),
-            "variants": self.variants.state_dict(),
+            "variants": self.variants.numbers(),
             "schedule": self.schedule.state_dict(),
         }
 
@@ -104,7 +104,7 @@ class Steps:
         for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.order.load_state_dict(state["order"])
-        self.variants.load_state_dict(state["variants"])
+        self.variants.take(state["variants"])
         self.schedule.load_state_dict(state["schedule"])
 
 

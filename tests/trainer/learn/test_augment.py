@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import pi
 from typing import Any
 
 import pytest
@@ -6,9 +7,11 @@ import torch
 from torch import Tensor
 
 from vouch.bundle.training import Augmentation
+from vouch.trainer.learn.augment import of_strength
 from vouch.trainer.learn.augment import warp as warp_by
 
 ALL = Augmentation(bend=0.05)
+NONE = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
 
 
 def warp(x: Tensor, random: torch.Generator) -> Tensor:
@@ -104,7 +107,7 @@ def test_a_crop_shows_the_middle_at_the_same_scale() -> None:
     assert warp_by(torch.rand(1, 1, 1, 1), none, generator()).shape == (1, 1, 1, 1)
 
 
-@pytest.mark.parametrize("kind", ["rotation", "scaling", "shear", "shift", "bend"])
+@pytest.mark.parametrize("kind", ["rotation", "scaling", "shear", "shift", "bend", "zoom", "colour"])
 def test_each_limit_does_its_part(kind: str) -> None:
     """Any one of them alone makes variants, further from the image where it is larger."""
     none = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
@@ -115,3 +118,65 @@ def test_each_limit_does_its_part(kind: str) -> None:
     ]
 
     assert 0 < distances[0] < distances[1]
+
+
+def test_a_rotation_is_one_at_any_ratio_of_the_sides() -> None:
+    """In pixels: two dots keep their distance, also where an image is twice as wide as high."""
+    turned = Augmentation(rotation=pi / 4, scaling=0, shear=0, shift=0)
+    x = torch.zeros(40, 1, 60, 120)
+    x[:, 0, 29:31, 49:51] = x[:, 0, 29:31, 69:71] = 1
+    variants = warp_by(x, turned, generator())
+
+    down, across = torch.meshgrid(torch.arange(60.0), torch.arange(120.0), indexing="ij")
+    left, right = ((across < 59.5) * variants[:, 0], (across > 59.5) * variants[:, 0])
+    centres = [
+        torch.stack([(half * axis).sum(dim=(1, 2)) / half.sum(dim=(1, 2)) for axis in (down, across)], dim=1)
+        for half in (left, right)
+    ]
+    torch.testing.assert_close((centres[0] - centres[1]).norm(dim=1), torch.full((40,), 20.0), atol=0.5, rtol=0)
+
+
+def test_every_other_variant_is_mirrored() -> None:
+    """Left and right; the others stay as they are."""
+    x = torch.rand(1, 3, 6, 9, generator=generator()).expand(100, -1, -1, -1)
+    variants = warp_by(x, replace(NONE, flip=True), generator())
+    as_it_was = (variants - x).abs().amax(dim=(1, 2, 3)) < 1e-5
+    mirrored = (variants - x.flip(3)).abs().amax(dim=(1, 2, 3)) < 1e-5
+
+    assert bool((as_it_was ^ mirrored).all())
+    assert 30 < int(mirrored.sum()) < 70
+
+
+def test_a_zoom_shows_a_part_from_somewhere_within_the_image() -> None:
+    """On a ramp the least and largest value say which part: at least 1 - zoom of the sides, never beyond the border."""
+    ramp = torch.linspace(-1, 1, 200).expand(50, 1, 200, 200)
+    variants = warp_by(ramp, replace(NONE, zoom=0.5), generator())
+    shown = (variants.amax(dim=(1, 2, 3)) - variants.amin(dim=(1, 2, 3))) / 2
+    middle = (variants.amax(dim=(1, 2, 3)) + variants.amin(dim=(1, 2, 3))) / 2
+
+    assert 0.49 < float(shown.min()) < 0.6
+    assert 0.9 < float(shown.max()) < 1.01
+    assert float(middle.min()) < -0.1
+    assert float(middle.max()) > 0.1
+
+
+def test_colours_change_and_shapes_do_not() -> None:
+    """Grey images get another contrast and brightness, coloured ones another saturation too."""
+    grey = pictures(50)
+    variants = warp_by(grey, replace(NONE, colour=0.3), generator())
+    still = torch.corrcoef(torch.stack([grey[7].flatten(), variants[7].flatten()]))[0, 1]
+    red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(50, 3, 4, 4)
+    saturation = warp_by(red, replace(NONE, colour=0.3), generator())
+
+    assert float(still) > 0.999
+    assert float((variants - grey).abs().mean()) > 0.05
+    assert float((saturation[:, 0] - saturation[:, 1]).mean(dim=(1, 2)).std()) > 0.1
+
+
+def test_strength_is_how_far_variants_go() -> None:
+    """At 0 nothing but mirroring and cropping is left, and at 1 all is as it was."""
+    everything = Augmentation(bend=0.1, zoom=0.2, colour=0.3, flip=True, crop=0.5)
+
+    assert of_strength(everything, 1) is everything
+    assert of_strength(everything, 0) == replace(NONE, flip=True, crop=0.5)
+    assert of_strength(everything, 0.5).rotation == everything.rotation / 2

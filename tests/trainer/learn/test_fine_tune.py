@@ -12,12 +12,13 @@ from tests.support.backbones import tiny_backbone
 from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.backbone.backbone import lite0
 from vouch.trainer.learn.backbone.lite0 import LAYERS
 from vouch.trainer.learn.course import Epoch, Fitted
 from vouch.trainer.learn.fine_tune import KEPT_LAYERS, TunedClassifier, changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
-from vouch.trainer.learn.presets import Asked, recipe_for
+from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.splits.split import Splits
 
 RECIPE = Recipe(epochs=1, batch_size=6, learning_rate=2e-5, optimizer="adamw", model="backbone")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vouch.bundle.digest import array_digest
 from vouch.trainer.kinds import ModelKind
-from vouch.trainer.learn.networks import Classifier, Linear
+from vouch.trainer.learn.networks import Classifier, Layers, Linear, cnn, depth_for
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
@@ -171,3 +171,24 @@ def test_images_are_flattened_row_by_row() -> None:
 
     assert weight.shape == (1, 3 * 5)
     torch.testing.assert_close(logit, weight[0, 1 * 5 + 2] + bias[0])
+
+
+@pytest.mark.parametrize(
+    ("side", "depth"), [(1, 2), (8, 2), (28, 2), (31, 2), (32, 3), (63, 3), (64, 4), (127, 4), (224, 5), (4096, 6)]
+)
+def test_a_network_is_as_deep_as_the_image_is_large(side: int, depth: int) -> None:
+    """The sides are halved until fewer than 8 pixels are left, 4 at least; of small images twice."""
+    assert depth_for(side) == depth
+    assert depth in (2, 6) or 4 <= side / 2**depth < 8
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
+def test_every_depth_halves_so_often(depth: int) -> None:
+    """All channels are multiples of 16, as processors like them."""
+    network = cnn(3, 5, Layers(64, depth, dropout=0.5)).eval()
+    side = 2 ** max(3, depth + 1)
+    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+
+    assert network[: len(network) - 4](torch.zeros(1, 3, side, side)).shape[2:] == (side >> depth,) * 2
+    assert network(torch.zeros(2, 3, side, 2 * side)).shape == (2, 5)
+    assert all(layer.out_channels % 16 == 0 for layer in layers)

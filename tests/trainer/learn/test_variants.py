@@ -1,0 +1,155 @@
+"""Variants that rub out what tells the classes apart are made less; the network's own answers show which do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from vouch.bundle.training import Augmentation
+from vouch.trainer.learn.variants import Variants
+
+NONE = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
+FOUND = replace(NONE, find_flip=True, find_strength=True)
+SIDE = 16
+
+
+def bright_at(places: Tensor, row: int = 8) -> Tensor:
+    """Images that are dark but for a spot in a column of their own: float, shape (N, 1, H, W)."""
+    x = torch.zeros(len(places), 1, SIDE, SIDE)
+    x[torch.arange(len(places)), 0, row, places] = 1
+    return x
+
+
+def sided(count: int = 200) -> tuple[Tensor, Tensor]:
+    """The class is the side on which the spot is, far from the middle."""
+    labels = torch.arange(count) % 2
+    return bright_at(torch.where(labels == 1, 12, 3)), labels
+
+
+def upright(count: int = 200) -> tuple[Tensor, Tensor]:
+    """The class is whether the spot is above or below; the column is anything."""
+    labels = torch.arange(count) % 2
+    x = torch.zeros(count, 1, SIDE, SIDE)
+    x[torch.arange(count), 0, torch.where(labels == 1, 12, 3), torch.arange(count) % SIDE] = 1
+    return x, labels
+
+
+def by_column(x: Tensor) -> Tensor:
+    """A network that has learned on which side the light is."""
+    half = x.shape[3] // 2
+    return torch.stack([x[..., :half].sum(dim=(1, 2, 3)), x[..., half:].sum(dim=(1, 2, 3))], dim=1)
+
+
+def by_row(x: Tensor) -> Tensor:
+    """And one that has learned whether it is above or below."""
+    return by_column(x.transpose(2, 3))
+
+
+def looked(
+    augment: Augmentation, made: Callable[[int], tuple[Tensor, Tensor]], answers: Callable[[Tensor], Tensor]
+) -> tuple[Variants, str]:
+    """After one look at such images with such a network."""
+    variants = Variants(augment)
+    return variants, variants.end_epoch(answers, made, torch.Generator().manual_seed(0))
+
+
+def mirrors(variants: Variants) -> bool:
+    """Whether it makes mirrored images now."""
+    x = sided()[0]
+    return not torch.allclose(variants.of(x, torch.Generator().manual_seed(0)), x, atol=1e-5)
+
+
+def test_mirrored_images_are_learned_where_they_are_answered_as_well() -> None:
+    """Presumed or not; where nothing was presumed it is said."""
+    for presumed, note in ((True, ""), (False, "mirrored images are learned too: 100% of them are answered right")):
+        variants, said = looked(replace(FOUND, flip=presumed), upright, by_row)
+
+        assert said.startswith(note)
+        assert bool(said) == bool(note)
+        assert mirrors(variants)
+
+
+def test_mirrored_images_are_not_learned_where_they_mean_something_else() -> None:
+    """As arrows to the left and to the right do, presumed or not; against the presumption it is said."""
+    for presumed, note in ((True, "mirrored images are learned no more: 0% of them are answered right"), (False, "")):
+        variants, said = looked(replace(FOUND, flip=presumed), sided, by_column)
+
+        assert said.startswith(note)
+        assert bool(said) == bool(note)
+        assert not mirrors(variants)
+
+
+def test_nothing_is_decided_before_the_network_knows_anything() -> None:
+    """At chance mirrored images are answered as well as the others; until more is known, images are not mirrored."""
+    variants, said = looked(replace(FOUND, flip=True), sided, by_row)
+
+    assert said == ""
+    assert not mirrors(variants)
+    assert variants.end_epoch(by_column, sided, torch.Generator().manual_seed(0)).startswith("mirrored images")
+
+
+def test_a_flag_is_not_tried() -> None:
+    """Where mirroring is asked for, it begins with the first step and stays."""
+    variants, said = looked(replace(NONE, flip=True), sided, by_column)
+
+    assert said == ""
+    assert mirrors(variants)
+
+
+def test_variants_that_rub_out_the_difference_are_made_weaker() -> None:
+    """Halved once a look, as long as they are answered clearly worse than their images."""
+    augment = replace(NONE, shift=1.0, find_strength=True)
+    variants, said = looked(augment, sided, by_column)
+    again = [variants.end_epoch(by_column, sided, torch.Generator().manual_seed(seed)) for seed in range(1, 5)]
+
+    assert said.startswith("variants are made half as strong, 0.5 of the recipe's: ")
+    assert said.endswith("of the images 100%")
+    assert again[-1] == ""
+    assert variants.numbers()[0] < 1
+
+
+def test_variants_that_are_answered_as_well_stay() -> None:
+    """However far they go."""
+    variants, said = looked(replace(NONE, shift=0.3, scaling=0.2, find_strength=True), upright, by_row)
+
+    assert said == ""
+    assert variants.numbers()[0] == 1
+
+
+def test_variants_are_cropped_no_more_where_whole_images_are_answered_worse() -> None:
+    """As where the class is how far something is from the border, which is another distance in a crop."""
+
+    def by_border(x: Tensor) -> Tensor:
+        far = x[..., x.shape[3] // 4 :].sum(dim=(1, 2, 3)) - 0.5
+        return torch.stack([-far, far], dim=1)
+
+    def bordered(count: int) -> tuple[Tensor, Tensor]:
+        labels = torch.arange(count) % 2
+        return bright_at(torch.where(labels == 1, 8, 4)), labels
+
+    augment = replace(NONE, crop=0.5, find_strength=True)
+    variants, said = looked(augment, bordered, by_border)
+    x, _ = bordered(4)
+
+    assert said.startswith("variants are no longer cropped: ")
+    assert variants.of(x, torch.Generator()).shape == x.shape
+
+
+def test_what_was_decided_is_kept() -> None:
+    """By numbers, so that a resumed fit, and other processes, go on with it."""
+    variants, _ = looked(replace(NONE, shift=1.0, find_strength=True, find_flip=True), sided, by_column)
+    other = Variants(replace(NONE, shift=1.0, find_strength=True, find_flip=True))
+    other.take(variants.numbers())
+
+    assert other.numbers() == variants.numbers()
+    assert other.numbers()[0] == 0.5
+
+
+def test_images_without_variants_are_left_alone() -> None:
+    """They are not looked at either."""
+    variants = Variants(None)
+    x, _ = sided(4)
+
+    assert variants.of(x, torch.Generator()) is x
+    assert variants.end_epoch(by_column, sided, torch.Generator()) == ""

@@ -1,0 +1,40 @@
+"""What a person asked of a recipe; without torch, for `vouch train --help` needs the settings too."""
+
+from dataclasses import dataclass
+
+from vouch.bundle.training import Loss
+from vouch.trainer.kinds import ModelKind, PresetName
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was chosen of a recipe, by a person or for them. 0, or None where 0 means something: as the preset says."""
+
+    preset: PresetName = "digits"
+    model: ModelKind = "cnn"
+    doubtful: bool = False
+    """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
+    fine_tune: bool = False
+    epochs: int = 0
+    batch_size: int = 0
+    learning_rate: float = 0
+    loss: Loss = "cross-entropy"
+    balance: bool = False
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    focus: float | None = None
+    width: int = 0
+    depth: int = 0
+    dropout: float | None = None
+    flip: bool | None = None
+    rotation: float | None = None
+    """Degrees."""
+    scaling: float | None = None
+    shear: float | None = None
+    shift: float | None = None
+    bend: float | None = None
+    crop: float | None = None
+    zoom: float | None = None
+    colour: float | None = None
+    seed: int = 0
+    threads: int = 0
