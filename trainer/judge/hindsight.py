@@ -50,7 +50,8 @@ def hindsight(
     found = doubtful("tune", splits.tune.labels, exam.tuned)
     found += doubtful("validation", splits.validation.labels, exam.probabilities)
     labels, classes = splits.fit.labels, len(splits.classes)
-    kernel, reason = _kernel(splits, features)
+    tuned = features is None and out_of_fold is not None  # the heads' features are no longer there
+    kernel, reason = (None, None) if tuned else _kernel(splits, features)
     curve, judge = None, None
     if kernel is not None:
         with one_thread():  # the same bits for any number of threads

@@ -1,7 +1,6 @@
 """A fitted network as an ONNX graph, written layer by layer: in a tenth of a second, where torch.onnx takes several.
 
-Batch norms are folded into the layers before them; the temperature, and the second score of a single one, into the
-last layer.
+Batch norms are folded into the layers before them, the temperature into the last layer.
 """
 
 from typing import Any
@@ -28,15 +27,14 @@ def network_graph(classifier: Classifier, image_shape: tuple[int, ...], temperat
     graph.pixels(classifier, grey=len(image_shape) == 2)
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         graph.through(layer, following)
-    weight, bias = _scores(classifier, layers[-1], temperature)
-    graph.add("Gemm", "weight", "bias", output="logits", transB=1)
-    graph.constants += [_constant(weight, "weight"), _constant(bias, "bias")]
+    graph.scores(classifier, layers[-1], temperature)
     if classifier.task == "single_label":
         graph.add("Softmax", output="probabilities", axis=1)
     else:
         graph.add("Sigmoid", output="probabilities")
+    classes = 2 if _is_single(classifier, layers[-1]) else len(_last(layers[-1]).bias)
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(bias)]) for name in ("probabilities", "logits")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", classes]) for name in ("probabilities", "logits")
     ]
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *image_shape])
     whole = helper.make_graph(graph.nodes, "classifier", [images], outputs, graph.constants)
@@ -99,6 +97,14 @@ class _Graph:
         else:  # folded into the layer before, or nothing where a network answers
             assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout | nn.Linear), layer
 
+    def scores(self, classifier: Classifier, last: nn.Module, temperature: float) -> None:
+        """The last layer by the temperature; before a single output's score one that is always 0."""
+        single = _is_single(classifier, last)
+        parts = (part.detach().double() / temperature for part in (_last(last).weight, _last(last).bias))
+        self.add("Gemm", *map(self.constant, parts), output="" if single else "logits", transB=1)
+        if single:
+            self.add("Pad", self.constant(np.array([0, 1, 0, 0])), output="logits")
+
     def _convolution(self, layer: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
         assert layer.dilation == (1, 1)
         assert not isinstance(layer.padding, str)
@@ -131,13 +137,14 @@ def _folded(layer: nn.Conv2d | nn.Linear, following: nn.Module | None) -> tuple[
     return weight * factor.view(-1, *[1] * (weight.ndim - 1)), bias
 
 
-def _scores(classifier: Classifier, last: nn.Module, temperature: float) -> tuple[Tensor, Tensor]:
-    """The last layer's weights and biases by the temperature, and before a single output's a score that is always 0."""
-    assert isinstance(last, nn.Linear | Linear)
-    weight, bias = (part.detach().double() / temperature for part in (last.weight, last.bias))
-    if len(bias) == 1 and classifier.task == "single_label":
-        weight, bias = torch.cat([torch.zeros_like(weight), weight]), torch.cat([torch.zeros_like(bias), bias])
-    return weight, bias
+def _last(layer: nn.Module) -> nn.Linear | Linear:
+    assert isinstance(layer, nn.Linear | Linear)
+    return layer
+
+
+def _is_single(classifier: Classifier, last: nn.Module) -> bool:
+    """Whether one output tells two classes apart."""
+    return classifier.task == "single_label" and len(_last(last).bias) == 1
 
 
 def _constant(value: Tensor | np.ndarray, name: str) -> TensorProto:

@@ -78,7 +78,7 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
     for model, recipe in models.items()
 }
 """As the preset has them, before they are fitted to the images."""
-SMALL_BATCH_SHARE = 1 / 40
+SMALL_BATCH_SHARE = 1 / 60
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
 PHOTO_WORK = 20 * WORK

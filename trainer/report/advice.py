@@ -107,13 +107,15 @@ def labels_to_look_at(labels: Contradicted) -> str:
 def images_or_model(ability: Ability) -> str:
     """Whether more images or a bigger model would help more."""
     new, curve = ability.on_new, ability.curve
+    if curve and curve.right[-1] < new.low:
+        curve = None  # of who knows less than the model it says nothing of the model
     bigger = f"a bigger model ({ability.bigger})" if ability.bigger else "another model"
     if curve and curve.right[-1] > new.high:
         return (
             f"{bigger[0].upper()}{bigger[1:]} would help: the same images allow {share(curve.right[-1], 1)} right "
             f"answers to new ones, by {ability.judge}"
         )
-    if new.accuracy >= ENOUGH and not (curve and curve.rises):
+    if new.accuracy >= ENOUGH:
         return f"Neither more images nor a bigger model has much left to gain: {share(new.accuracy)} are right"
     if curve:
         before, now = (share(right, 1) for right in curve.right[-2:])

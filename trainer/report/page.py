@@ -10,6 +10,7 @@ import jinja2
 from torch import nn
 
 from vouch.bundle.caveats import baseline_in_words, calibration_in_words, caveats, no_better_than_chance
+from vouch.bundle.training import Augmentation
 from vouch.cli.printable import printable
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.frozen import FrozenClassifier
@@ -23,7 +24,7 @@ from vouch.trainer.report.pictures import image_tile, is_photograph
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story, tell
 from vouch.trainer.report.tables import tables
-from vouch.trainer.report.wording import count, seconds, sentence, share, short, signed, speed
+from vouch.trainer.report.wording import count, listed, seconds, sentence, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
 """Every picture has a bound of its own; what is left of this is for the images behind the confusion matrix."""
@@ -41,6 +42,17 @@ KINDS = {
 OPTIMIZERS = {"sgd": "stochastic gradient descent", "adamw": "AdamW", "muon": "Muon and AdamW"}
 CHANNELS = {2: ("grey", "alpha"), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 """Number of channels -> their names; a single one needs none."""
+VARIATIONS = {
+    "rotation": "turned",
+    "shift": "shifted",
+    "scaling": "stretched",
+    "shear": "slanted",
+    "bend": "bent",
+    "zoom": "seen from nearer",
+    "flip": "mirrored (every other one)",
+    "colour": "changed in brightness, contrast and colour",
+}
+"""A setting of the variants -> what it does."""
 FEW_CLASSES = 4
 """So few have room for their names in one line above the confusion matrix, on a phone too."""
 
@@ -123,10 +135,18 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "long_names": longest > 3,
         "upright_names": longest > 3 and len(run.splits.classes) > FEW_CLASSES,
         "channels": channels,
+        "variations": _variations(run.recipe.augment) if run.recipe.augment else "",
         "mean_over_channels": " The pictures show the mean over the channels." if channels else "",
         "tables": tables(run),
         **_honesty(run),
     }
+
+
+def _variations(by: Augmentation) -> str:
+    """What is done to an image to make a variant of it, in words."""
+    done = [word for name, word in VARIATIONS.items() if getattr(by, name)]
+    done += [f"cut to {share(by.crop, 0)} of its sides"] if by.crop < 1 else []
+    return f"{listed(done) or 'left as it is'}, a little and at random"
 
 
 def _interval(run: Run) -> dict[str, str]:

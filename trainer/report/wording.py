@@ -1,4 +1,6 @@
-"""Numbers as the page writes them."""
+"""Numbers and words as the page writes them."""
+
+from collections.abc import Sequence
 
 
 def share(value: float | None, digits: int = 2) -> str:
@@ -48,3 +50,8 @@ def seconds(value: float) -> str:
 def speed(value: float) -> float:
     """Three digits of a rate: more than that is the weather."""
     return float(f"{value:.3g}")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a sentence lists them."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -68,6 +68,15 @@ def test_answers_of_heads_that_have_not_learned_an_image_are_taken() -> None:
     assert seen.curve.right[-1] == 1.0
 
 
+def test_of_a_tuned_backbone_there_is_no_curve(splits: Splits) -> None:
+    """Labels are judged by the heads before it was tuned, and never by pixels in their stead."""
+    few = replace(splits, fit=splits.fit[:200])
+    seen = hindsight(few, exam_of(few), out_of_fold=np.eye(10)[few.fit.labels])
+
+    assert seen.judge == "a linear head on the same features"
+    assert seen.curve is None
+
+
 def test_several_labels_are_judged_too() -> None:
     """Noise is not enough to doubt one."""
     splits = noise_splits(("a", "b", "c"), (6, 6), several=True)

@@ -85,6 +85,8 @@ FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
     ("ability", "begins"),
     [
         (Ability(1.0, of(995, 1000), "--model cnn", None), "Neither more images nor a bigger model has much left"),
+        (Ability(1.0, of(995, 1000), "--model cnn", RISING, "a judge"), "Neither more images nor a bigger model has"),
+        (Ability(1.0, of(960, 1000), "--model cnn", RISING, "a judge"), "More images are likelier to help than a"),
         (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: the same"),
         (Ability(1.0, of(90), "--model cnn", RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(90), None, FLAT, "a head"), "The last half of the images brought no clear gain (from 100"),

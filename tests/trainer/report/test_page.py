@@ -284,6 +284,7 @@ def test_an_augmented_run_shows_variants(splits: Splits) -> None:
     without = Page(report_html(replace(run, recipe=ONE_EPOCH), recorder))
 
     assert page.alts.count("a variant of it") == 11
+    assert "turned, shifted, stretched, slanted, bent and cut to 86% of its sides, a little and at random." in page.text
     assert "variants" in page.ids
     assert "variants" not in without.ids
 

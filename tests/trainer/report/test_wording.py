@@ -1,4 +1,4 @@
-from vouch.trainer.report.wording import count, seconds, share, signed, speed
+from vouch.trainer.report.wording import count, listed, seconds, share, signed, speed
 
 
 def test_a_share_is_never_rounded_to_all_or_nothing() -> None:
@@ -19,3 +19,8 @@ def test_numbers_are_written_for_people() -> None:
     assert count(10000) == "10,000"
     assert (seconds(2.21), seconds(300), seconds(9000)) == ("2.2 s", "5.0 min", "2.5 h")
     assert speed(88412.0) == 88400.0
+
+
+def test_words_are_listed_as_in_a_sentence() -> None:
+    """With an "and" before the last one."""
+    assert [listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
