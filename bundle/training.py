@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from vouch.bundle.backbone import BackboneFacts, HeadFacts
 from vouch.bundle.part import Part, Sha256
 
-MAX_EPOCHS, MAX_SETTINGS, MAX_LIBRARIES, MAX_FLAGS = 100_000, 200, 200, 64
+MAX_EPOCHS, MAX_SETTINGS, MAX_LIBRARIES, MAX_FLAGS, MAX_NOTES = 100_000, 200, 200, 64, 100
 MAX_TEXT = 1_000_000
 """Characters of a setting: `--classes` may name thousands."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -145,6 +145,8 @@ class History(Part):
     """Of its steps, without measuring."""
     best: int | None = Field(default=None, ge=0)
     """The epoch whose weights were kept."""
+    notes: tuple[Text, ...] = Field(default=(), max_length=MAX_NOTES)
+    """What changed on the way, such as weaker variants: a sentence each, with the epoch."""
 
     @classmethod
     def of(cls, epochs: Any, best: int | None) -> "History":
@@ -154,7 +156,9 @@ class History(Part):
             values = (epoch.get(name) for epoch in epochs)
             return tuple(value if isinstance(value, int | float) and isfinite(value) else None for value in values)
 
-        return cls(best=best, **{name: column(name) for name in COLUMNS})
+        epochs = list(epochs)
+        notes = [f"epoch {number}: {epoch['note']}" for number, epoch in enumerate(epochs) if epoch.get("note")]
+        return cls(best=best, notes=tuple(notes[:MAX_NOTES]), **{name: column(name) for name in COLUMNS})
 
     @property
     def epochs(self) -> int | None:
@@ -175,7 +179,7 @@ class History(Part):
         return self
 
 
-COLUMNS = tuple(name for name in History.model_fields if name != "best")
+COLUMNS = tuple(name for name in History.model_fields if name not in ("best", "notes"))
 _RECORDS = ("epochs_seen", "best_epoch", "recipe_in_full", "name", "processes", "device")
 """Entries of the settings in formats 1 and 2 that nobody has set."""
 

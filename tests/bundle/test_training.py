@@ -120,3 +120,11 @@ def test_a_training_without_a_backbone_is_as_older_versions_wrote_it() -> None:
     training = older({}, {})
 
     assert (training.backbone, training.head) == (None, None)
+
+
+def test_what_changed_on_the_way_is_recorded() -> None:
+    """With the number of the epoch; epochs that say nothing have no entry."""
+    history = History.of([{}, {"note": "variants are made half as strong"}, {"note": ""}], best=1)
+
+    assert history.notes == ("epoch 1: variants are made half as strong",)
+    assert History.of([{}, {}], best=0).notes == ()

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
-from vouch.bundle.training import Augmentation
+from vouch.bundle.training import Augmentation, Recipe
+from vouch.sources.examples import Examples
+from vouch.trainer.learn.loop import fit
+from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.variants import Variants
+from vouch.trainer.splits.split import Splits
 
 NONE = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
 FOUND = replace(NONE, find_flip=True, find_strength=True)
@@ -153,3 +160,26 @@ def test_images_without_variants_are_left_alone() -> None:
 
     assert variants.of(x, torch.Generator()) is x
     assert variants.end_epoch(by_column, sided, torch.Generator()) == ""
+
+
+@pytest.mark.parametrize("changed", [{"colour": 0.9}, {"flip": True, "find_flip": True}])
+def test_a_fit_whose_variants_rub_out_the_classes_ends_right_all_the_same(changed: dict[str, Any]) -> None:
+    """Told apart by brightness, or by the side: it is noticed after an epoch, said, and put right."""
+    random = np.random.default_rng(0)
+    labels = np.arange(160) % 2
+    images = random.integers(0, 20, (160, 12, 12), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[random.integers(3, 8) :][:3, (3 if label else 6) :][:, :3] += np.uint8(120 + 80 * label)
+    if "colour" in changed:
+        images[:, :, :6] = images[:, :, 6:]  # the place says nothing
+    examples = Examples(images, labels)
+    splits = Splits(("left", "right"), examples[:120], examples[120:], examples[120:], ())
+    augment = replace(NONE, find_strength=True, **changed)
+    recipe = Recipe(6, 30, 0.02, "adamw", augment=augment, passes=3, width=16)
+    torch.manual_seed(0)
+    classifier = Classifier("cnn", (12, 12), 2, Layers(16))
+
+    fitted = fit(classifier, splits, recipe)
+
+    assert fitted.epochs[-1].tune_accuracy == 1
+    assert any(epoch.note for epoch in fitted.epochs)
