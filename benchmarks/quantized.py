@@ -7,6 +7,7 @@ thread its processor time. Figures go to docs/measured/quantized.json.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from benchmarks.runs import cpu_flags, keep, machine, run_vouch
+from benchmarks.runs import MEASURED, cpu_flags, keep, machine, run_vouch
 from vouch.bundle.opening import open_bundle
 
 BATCHES = (1, 8, 32)
@@ -34,26 +35,29 @@ def main() -> int:
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
     parser.add_argument("--epochs", type=int, default=0, help="of the cnn; 0: as the recipe has them")
     parser.add_argument("--photos", type=Path, help="a folder of photographs; without one no backbone is measured")
+    parser.add_argument("--only", choices=TARGETS, help="the figures of the other are kept")
     arguments = parser.parse_args()
-    figures: dict[str, Any] = {"machine": machine(), "flags": cpu_flags(FLAGS), "onnxruntime": ort.__version__}
+    figures: dict[str, Any] = json.loads((MEASURED / "quantized.json").read_text())
     print("| model | graph | right answers | bytes | threads | batch | images a second | times float32 |")
     print("|---|---|---|---|---|---|---|---|")
-    figures["cnn"] = measured("cnn", arguments.data, "--epochs", str(arguments.epochs), "--model", "cnn")
-    if arguments.photos:
+    if arguments.only != "backbone":
+        figures["cnn"] = measured("cnn", arguments.data, "--epochs", str(arguments.epochs), "--model", "cnn")
+    if arguments.photos and arguments.only != "cnn":
         figures["backbone"] = measured("backbone", str(arguments.photos), "--preset", "backbone")
-    has = ", ".join(figures["flags"])
+    has = ", ".join(cpu_flags(FLAGS))
     print(f"\n{machine()}; of {', '.join(FLAGS)} it has: {has}; aims with VNNI: {TARGETS}")
     keep("quantized", figures)
     return 0
 
 
-def measured(name: str, *words: str) -> dict[str, Any]:
+def measured(name: str, data: str, *words: str) -> dict[str, Any]:
     """Trains, publishes in both forms, and measures them; prints the rows."""
     with tempfile.TemporaryDirectory() as models:
         where = ("--models", models, "--name", name)
-        of_float = run_vouch("train", *words, *where)
+        of_float = run_vouch("train", data, *words, *where)
         # What int8 loses is to be measured, not to be refused.
-        of_int8 = run_vouch("train", "--like", of_float["bundle"], *where, "--quantize", "int8", "--max-drop", "100")
+        like = ("--like", of_float["bundle"], "--quantize", "int8", "--max-drop", "100")
+        of_int8 = run_vouch("train", data, *like, *where)
         bundles = {"float32": open_bundle(Path(of_float["bundle"])), "int8": open_bundle(Path(of_int8["bundle"]))}
         images = bundles["float32"].read_validation().images[: max(BATCHES)]
         graphs = {form: bundle.read_model() for form, bundle in bundles.items()}
@@ -61,6 +65,7 @@ def measured(name: str, *words: str) -> dict[str, Any]:
     rows: dict[str, Any] = {
         form: {"correct": right[form], "total": of_float["total"], "bytes": len(graphs[form])} for form in graphs
     }
+    rows |= {"machine": machine(), "flags": cpu_flags(FLAGS), "onnxruntime": ort.__version__}
     for threads in (1, 0):
         for batch in BATCHES:
             times = run_in_turns(graphs, images[:batch], threads, RUNS[name])
