@@ -163,7 +163,7 @@ def test_one_changed_bit_is_damage_too(tmp_path: Path) -> None:
         checkpoint.resume_into(Kept())
 
     checkpoint = Checkpoint(tmp_path, "it", {"report": Kept()}, resume=True)
-    Checkpoint(tmp_path, "it", {}).save({}, "nothing")
+    Checkpoint(tmp_path, "it", {}).save({"epoch": 1}, "1 epoch")
     with pytest.raises(TrainError, match="cannot be read"):
         checkpoint.resume_into(Kept())
 
