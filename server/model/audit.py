@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
 from vouch.bundle.signature import SIGNATURE
 from vouch.server.model.recount import Verified
@@ -27,6 +28,7 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
         ("published", f"{created}, by revision {training.source_revision or 'unknown'} of the trainer"),
         ("data", f"{training.data}, SHA-256 {training.data_digest}"),
         ("images", ", ".join(f"{name} {split.size:,}" for name, split in training.splits.items())),
+        *([("backbone", _backbone(training.backbone))] if training.backbone else []),
         ("libraries", ", ".join(f"{name} {version}" for name, version in training.libraries.items()) or "unknown"),
         ("run plan", f"threads {threads or 'of the provider'}, up to {inline} images on the event loop"),
     ]
@@ -55,10 +57,16 @@ def as_json(verified: Verified) -> dict[str, Any]:
             "data": manifest.training.data,
             "data_digest": manifest.training.data_digest,
             "splits": {name: split.model_dump() for name, split in manifest.training.splits.items()},
+            "backbone": manifest.training.backbone.model_dump() if manifest.training.backbone else None,
             "libraries": manifest.training.libraries,
             "circumstances": manifest.training.circumstances.model_dump(),
         },
     }
+
+
+def _backbone(facts: BackboneFacts) -> str:
+    changed = ", fine-tuned" if facts.fine_tuned else ""
+    return f"{facts.name} of {facts.source}{changed}, licence {facts.licence}, SHA-256 {facts.weights_sha256}"
 
 
 def _answers(verified: Verified) -> str:

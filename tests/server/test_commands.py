@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.opening import Bundle
 from vouch.bundle.signature import SIGNATURE, read_public_key
@@ -83,7 +84,33 @@ def test_json_has_all_of_it(bundle: Bundle, key: Path, capsys: pytest.CaptureFix
     assert verified["signed_by"] == signed["fingerprint"]
     assert (verified["model"], verified["version"], verified["digest"]) == ("tiny", 1, bundle.digest)
     assert verified["provenance"]["source_revision"] is None
+    assert verified["provenance"]["backbone"] is None
     assert verified["provenance"]["splits"] == {"validation": {"size": 300, "digest": "0" * 64}}
+
+
+def test_whose_weights_a_graph_holds_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a model on a backbone: its name, where it is from, the licence and the digest, for people and for programs."""
+    facts = BackboneFacts(
+        name="lite0",
+        licence="Apache-2.0",
+        source="a package 0.1.0",
+        weights_sha256="a" * 64,
+        size=(224, 224),
+        mean=(127.0,),
+        scale=(128.0,),
+        features=1280,
+    )
+    path = bundle.path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["training"]["backbone"] = facts.model_dump(mode="json")
+    path.write_text(json.dumps(manifest))
+
+    main(["verify", str(bundle.path)])
+    said = " ".join(capsys.readouterr().out.split())
+    main(["verify", str(bundle.path), "--json"])
+
+    assert f"backbone lite0 of a package 0.1.0, licence Apache-2.0, SHA-256 {'a' * 64}" in said
+    assert json.loads(capsys.readouterr().out)["provenance"]["backbone"]["licence"] == "Apache-2.0"
 
 
 def test_a_bundle_that_does_not_keep_its_word_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

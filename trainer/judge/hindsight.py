@@ -36,6 +36,8 @@ class Hindsight:
     reason: str | None = None
     """Why nothing could."""
     curve: Curve | None = None
+    by_model: bool = True
+    """Whether the model is right often enough to judge the images of tune and validation."""
 
 
 def hindsight(
@@ -47,8 +49,9 @@ def hindsight(
         features: of the fit images, standardised, shape (N, D), where a frozen backbone gives them.
         out_of_fold: probabilities of the fit images, shape (N, K), by heads that have not learned them.
     """
-    found = doubtful("tune", splits.tune.labels, exam.tuned)
-    found += doubtful("validation", splits.validation.labels, exam.probabilities)
+    by_model = right_share(exam.probabilities, splits.validation.labels, border=0.5) >= RIGHT_ENOUGH
+    found = doubtful("tune", splits.tune.labels, exam.tuned) if by_model else []
+    found += doubtful("validation", splits.validation.labels, exam.probabilities) if by_model else []
     labels, classes = splits.fit.labels, len(splits.classes)
     tuned = features is None and out_of_fold is not None  # the heads' features are no longer there
     kernel, reason = (None, None) if tuned else _kernel(splits, features)
@@ -59,16 +62,22 @@ def hindsight(
             right = right_share(answers, labels, border=0.5)
             tried = learning_curve(kernel, labels, classes, right)
         if features is None and right < RIGHT_ENOUGH:
-            reason = f"a judge by their pixels is right for {right:.0%} of them, too few to doubt a label"
+            reason = f"a judge by their pixels is {_too_seldom(right)}"
         else:
             curve, judge = tried, PIXELS if features is None else HEAD
             out_of_fold = answers if out_of_fold is None else out_of_fold
+    if out_of_fold is not None and (right := right_share(out_of_fold, labels, border=0.5)) < RIGHT_ENOUGH:
+        judge, reason, out_of_fold = judge or HEAD, f"a head that has not learned them is {_too_seldom(right)}", None
     if out_of_fold is not None:
         found += doubtful("fit", labels, out_of_fold)
         judge, reason = judge or HEAD, None
     doubts = surest_first(found)
     sure = sum(doubt.sure for doubt in doubts)
-    return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve)
+    return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve, by_model)
+
+
+def _too_seldom(right: float) -> str:
+    return f"right for {right:.0%} of them, too few to doubt a label"
 
 
 def features_learned_from(classifier: Classifier, splits: Splits) -> np.ndarray | None:

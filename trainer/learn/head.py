@@ -28,7 +28,7 @@ from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Pro
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
-TOLERANCE = 1e-7
+TOLERANCE = 1e-6
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
 SHARED = 4_000_000
 """Multiplications of a pass: of fewer, threads wait for each other longer than they work."""

@@ -25,6 +25,8 @@ SMALLEST_AXIS = 1e-12
 """Of the largest variance: along axes with less the features do not vary but for rounding."""
 BIAS_PENALTY = 1e-4
 """Keeps the bias of a class finite that none of the images has."""
+LITTLE = 0.1
+"""Nats an image: what is below is right enough not to be told apart to as many digits."""
 BLOCK = 1 << 22
 """Scores that are computed at once: 32 MB an array of them."""
 
@@ -187,7 +189,7 @@ def fitted_layer(
     Args:
         penalty: of half the squared weights.
         start: where it begins.
-        tolerance: of loss and penalty: an iteration that lowers them by a smaller share is the last.
+        tolerance: of loss and penalty: an iteration that lowers them by a smaller share (of 0.1 at least) is the last.
         told: of each iteration.
     """
     stretched = _Stretched.of(problem, penalty)
@@ -210,7 +212,7 @@ def fitted_layer(
             gone.append((moved, turned, bent))
         told(Iteration(stretched.layer(there), loss, length))
         lowered, now, place, loss, slope = now - then, then, there, loss_there, slope_there
-        if lowered <= tolerance * now:
+        if lowered <= tolerance * max(now, LITTLE):
             break
     return stretched.layer(place)
 

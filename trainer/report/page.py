@@ -130,7 +130,7 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
         "guess_loss": log(len(run.splits.classes)),
         "original": image_tile(image, "the first image", VARIANT),
         "one_output": len(run.splits.classes) == 2 and not run.several,
-        "mirrored": run.fitted.epochs[-1].images >= 2 * len(run.splits.fit),
+        "mirrored": any(epoch.images >= 2 * len(run.splits.fit) for epoch in run.fitted.epochs[:2]),
         "interval": _interval(run),
         "long_names": longest > 3,
         "upright_names": longest > 3 and len(run.splits.classes) > FEW_CLASSES,

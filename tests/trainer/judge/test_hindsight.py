@@ -47,6 +47,18 @@ def test_who_is_often_wrong_may_not_doubt_a_label() -> None:
     assert seen.curve is None
 
 
+def test_heads_and_models_that_are_often_wrong_doubt_nothing_either() -> None:
+    """Where three in four answers are wrong, a contradiction says nothing of the label."""
+    splits = noise_splits(("a", "b"), (6, 6))
+    exam = exam_of(splits)
+    wrong = replace(exam, tuned=exam.tuned[:, ::-1], probabilities=exam.probabilities[:, ::-1])
+    seen = hindsight(splits, wrong, np.eye(2)[splits.fit.labels], np.eye(2)[1 - splits.fit.labels])
+
+    assert seen.doubts == ()
+    assert not seen.by_model
+    assert seen.reason == "a head that has not learned them is right for 0% of them, too few to doubt a label"
+
+
 def test_what_is_too_much_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than taking longer than the training did."""
     monkeypatch.setattr("vouch.trainer.judge.kernel.MOST", 10)
