@@ -10,6 +10,8 @@ import vouch.trainer.run
 from vouch.bundle.claims import MultiLabelClaim
 from vouch.bundle.manifest import CARD, REPORT, Manifest
 from vouch.bundle.opening import Bundle
+from vouch.sources.wanted import Wanted
+from vouch.trainer.choosing import Chosen
 from vouch.trainer.job import train
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.split import Splits
@@ -23,7 +25,8 @@ def bundle(several: Splits, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("several")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(vouch.trainer.run, "read_splits", lambda *_: several)
+        chosen = Chosen("digits", "linear", "of small made-up images", Wanted(), files=False)
+        patch.setattr(vouch.trainer.run, "read_splits", lambda *_: (several, chosen))
         trained = train(TrainSettings(data="digits", model="linear", epochs=4, models=folder / "models", device="cpu"))
     assert trained is not None
     return trained.bundle

@@ -23,7 +23,7 @@ WORSE = 0.08
 """Variants may be answered worse than their images by this much: they are harder, and should be."""
 SURE = 3.0
 """Standard errors: a difference that is less is chance."""
-AS_WELL, PRESUMED = 0.75, 0.5
+AS_WELL, PRESUMED = 0.6, 0.5
 """Of what the images are answered better than by the commonest class, the share that has to be left for mirrored ones:
 where nothing is presumed, and where mirroring is."""
 KNOWN = 0.75

@@ -16,7 +16,7 @@ from vouch.bundle.training import Augmentation, Recipe
 from vouch.cli.stopping import stoppable
 from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import ModelKind
-from vouch.trainer.learn.checkpoint import KEPT_S, Checkpoint, remove_expired, remove_leftovers
+from vouch.trainer.learn.checkpoint import EVERY_S, KEPT_S, Checkpoint, remove_expired, remove_leftovers
 from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier
@@ -163,7 +163,7 @@ def test_one_changed_bit_is_damage_too(tmp_path: Path) -> None:
         checkpoint.resume_into(Kept())
 
     checkpoint = Checkpoint(tmp_path, "it", {"report": Kept()}, resume=True)
-    Checkpoint(tmp_path, "it", {}).save({}, "nothing")
+    Checkpoint(tmp_path, "it", {}).save({"epoch": 1}, "1 epoch")
     with pytest.raises(TrainError, match="cannot be read"):
         checkpoint.resume_into(Kept())
 
@@ -256,3 +256,25 @@ def test_a_checkpoint_is_kept_for_30_days(tmp_path: Path) -> None:
     assert KEPT_S == 30 * 24 * 3600
     assert remove_expired(tmp_path, but=own) == [old.path]
     assert (young.exists(), old.exists(), own.exists()) == (True, False, True)
+
+
+def test_a_state_is_written_when_it_is_due_and_when_fitting_has_ended(splits: Splits, tmp_path: Path) -> None:
+    """Nothing within half a minute but the end; with no time between two, after every step."""
+    written: list[str] = []
+
+    class Counted(Checkpoint):
+        def save(self, fit: dict[str, Any], done: str) -> None:
+            super().save(fit, done)
+            written.append(done)
+
+    fitted("linear", splits, Notes(), Counted(tmp_path, "it", {}))
+    assert EVERY_S == 30
+    assert written == ["4 of 4 epochs"]
+
+    written.clear()
+    hasty = Counted(tmp_path, "it", {}, every_s=0)
+    assert hasty.due()
+    fitted("linear", splits, Notes(), hasty)
+    assert written[0] == "0 of 4 epochs and 1 of the 7 steps of the next"
+    assert written[-1] == "4 of 4 epochs"
+    assert not Checkpoint(tmp_path, "it", {}).due()
