@@ -12,6 +12,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tests.support.backbones import tiny_head
 from vouch.bundle.graph import check_graph
+from vouch.bundle.pixel_settings import PixelSettings
 from vouch.server.model.session import open_session
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone import whole_file
@@ -149,17 +150,22 @@ def test_any_opset_of_the_last_years_is_taken(opset: int, tmp_path: Path) -> Non
     assert session.run([photos(3)]).probabilities.shape == (3, 2)
 
 
+@pytest.mark.parametrize("opset", [13, 20])
 @pytest.mark.parametrize("written_batch", ["in a reshape", "nowhere"])
-def test_a_fixed_batch_of_one_is_made_free(written_batch: str, tmp_path: Path) -> None:
-    """Where the graph has written it somewhere, it is run once an image."""
+def test_a_fixed_batch_of_one_is_made_free(written_batch: str, opset: int, tmp_path: Path) -> None:
+    """Where the graph has written it somewhere, it is run once an image; a server sees a free batch either way, also
+    where bringing a graph to a newer opset has written shapes into it.
+    """
     end = [POOL[0], helper.make_node("Reshape", ["mean", "one"], ["row"])] if written_batch == "in a reshape" else POOL
-    path = written(tmp_path, [CONV, *end], shape=(1, 3, 16, 16), constants={"one": np.array([1, D])})
+    path = written(tmp_path, [CONV, *end], shape=(1, 3, 16, 16), constants={"one": np.array([1, D])}, opset=opset)
     images = photos(5)
 
     backbone = open_file(path, PLAIN).backbone((16, 16, 3))
 
     assert np.allclose(features(backbone, images), expected_grid(images).mean(axis=(2, 3)), atol=1e-4)
-    assert open_session(joined(backbone, tiny_head(2, D)), "cpu", 1).run([images]).logits.shape == (5, 2)
+    session = open_session(joined(backbone, tiny_head(2, D)), "cpu", 1)
+    session.check_signature(PixelSettings.of((16, 16, 3)), classes=2)
+    assert session.run([images]).logits.shape == (5, 2)
 
 
 @pytest.mark.parametrize("shape", [("b", 3, "h", "w"), ("b", "c", "h", "w")])
