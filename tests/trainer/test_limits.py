@@ -107,7 +107,7 @@ def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None
     check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)), Processes(device=torch.device("cuda")))
     with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; cuda has 20\.0 GB of memory left"):
         check_survey(
-            TrainSettings(model="cnn"), survey((4000, 4000, 3), images=9), Processes(device=torch.device("cuda"))
+            TrainSettings(model="cnn"), survey((4000, 4000, 3), images=40), Processes(device=torch.device("cuda"))
         )
 
 
