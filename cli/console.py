@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vouch.cli.lines import ProgressLines
 from vouch.cli.printable import json_text, print_error, printable
@@ -42,20 +42,33 @@ def _console(stderr: bool) -> "Console":
     return Printable(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+class Show(Protocol):
+    """How far a piece of work is."""
+
+    def __call__(self, done: int, of: int | None = None) -> None:
+        """So many are done; of so many in all, where that has changed."""
+
+
 @contextmanager
-def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(title: str, total: int | None) -> Iterator["Show"]:
     """On standard error while the block runs: about how long it takes, then a bar, or without a terminal a line now
     and then.
 
     Yields:
-        a function that is told how many are done so far.
+        a function that is told how many are done so far, and of how many where that has changed.
     """
     if _console(stderr=True).quiet:
-        yield lambda done: None
+        yield lambda done, of=None: None
         return
     lines = ProgressLines(title, total)
     if not sys.stderr.isatty():
-        yield lambda done: lines.tell(done, say)
+
+        def tell(done: int, of: int | None = None) -> None:
+            if of is not None:
+                lines.of(of)
+            lines.tell(done, say)
+
+        yield tell
         return
     from rich import progress  # noqa: PLC0415 - see above
 
@@ -66,8 +79,10 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
     with progress.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
 
-        def show(done: int) -> None:
-            bar.update(task, completed=done)
+        def show(done: int, of: int | None = None) -> None:
+            bar.update(task, completed=done, total=of)  # None leaves it as it is
+            if of is not None:
+                lines.of(of)
             lines.estimate(done, say)
 
         yield show

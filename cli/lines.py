@@ -28,6 +28,10 @@ class ProgressLines:
         self._began = self._said = clock()
         self._estimated = False
 
+    def of(self, total: int) -> None:
+        """From now on there are so many in all: the work has become less, or more, than it was."""
+        self._total = total
+
     def tell(self, done: int, say: Callable[[str], None]) -> None:
         """Says the estimate, or a line every ten seconds."""
         self.estimate(done, say)

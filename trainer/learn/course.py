@@ -41,6 +41,8 @@ class Step:
     """Before the step, as trained. NaN for step 0."""
     epoch: Epoch | None = None
     """Where one has ended with this step; epoch 0 for step 0."""
+    of: int | None = None
+    """Steps of the whole fit, as far as is known by now; None: nothing changed that."""
 
 
 @dataclass(frozen=True, eq=False)

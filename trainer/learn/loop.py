@@ -132,7 +132,7 @@ class _Fit:
 
     def first_step(self) -> Step:
         """Before the first one."""
-        return Step(0, self.steps.rate(0), nan, self.epochs[0])
+        return Step(0, self.steps.rate(0), nan, self.epochs[0], self.steps.schedule.steps)
 
     def more(self) -> bool:
         """Whether there is another epoch."""
@@ -159,13 +159,13 @@ class _Fit:
             now.steps += 1
             if now.steps < self.steps.an_epoch and now.seen.due():
                 for step in now.seen.told():
-                    on_step(step)
+                    on_step(replace(step, of=self.steps.schedule.steps))
                 reached()
         *others, last = now.seen.told()
         for step in others:
             on_step(step)
         self._end(number, now)
-        on_step(replace(last, epoch=self.epochs[-1]))
+        on_step(replace(last, epoch=self.epochs[-1], of=self.steps.schedule.steps))
 
     def _begin(self, number: int) -> _UnderWay:
         """With the order of the images, the same in all processes, and the seeds of their variants and of dropout."""

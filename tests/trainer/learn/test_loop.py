@@ -185,6 +185,7 @@ def test_steps_are_told_as_they_are_made(fit_size: int, batch_size: int, steps: 
         (steps * epoch.number, epoch) for epoch in result.epochs
     ]
     assert all(step.rate > 0 and isfinite(step.loss) for step in told[1:])
+    assert {step.of for step in told} == {2 * steps}
 
 
 def test_an_epoch_tells_how_the_fit_images_were_answered(splits: Splits) -> None:
