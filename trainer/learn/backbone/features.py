@@ -27,7 +27,6 @@ def features(
     images: Images,
     flipped: bool = False,
     threads: int = 1,
-    told: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
     """What the backbone makes of each image.
 
@@ -35,7 +34,6 @@ def features(
         images: uint8, shape (N, H, W) or (N, H, W, C).
         flipped: mirrored left to right first.
         threads: batches that run at once; they decide nothing.
-        told: how many images are done, after each batch.
 
     Returns:
         float32, shape (N, D).
@@ -43,18 +41,16 @@ def features(
     Raises:
         TrainError: a feature is not finite, or the graph does not run.
     """
-    return _computed(backbone, images, "features", flipped, threads, told)
+    return _computed(backbone, images, "features", flipped, threads)
 
 
 def places(backbone: Backbone, images: Images, threads: int = 1) -> np.ndarray:
     """What the backbone finds place by place, float32, shape (N, D, h, w): of a few images, for it is large."""
     assert backbone.has_places, "asked of a backbone that has none"
-    return _computed(backbone, images, "places", False, threads, lambda done: None)
+    return _computed(backbone, images, "places", False, threads)
 
 
-def _computed(
-    backbone: Backbone, images: Images, output: str, flipped: bool, threads: int, told: Callable[[int], None]
-) -> np.ndarray:
+def _computed(backbone: Backbone, images: Images, output: str, flipped: bool, threads: int) -> np.ndarray:
     session = open_session(backbone.graph)
     (shape,) = (found.shape[1:] for found in session.get_outputs() if found.name == output)
     made, done = np.empty((len(images), *shape), np.float32), 0
@@ -67,7 +63,6 @@ def _computed(
     most = max(1, BATCH_PIXELS // prod(images.shape[1:3]))
     for part in _in_turn(run, batches(images, most=most), threads):
         made[done : (done := done + len(part))] = part
-        told(done)
     if not np.isfinite(made).all():
         raise TrainError(f"the backbone {backbone.facts.name} makes features that are not finite numbers")
     return made

@@ -21,7 +21,6 @@ MEAN, SCALE = 127.0, 128.0
 """`MEAN_RGB` and `STDDEV_RGB` of efficientnet_lite_builder.py, the same for the three colours."""
 STEM, FEATURES = 32, 1280
 """Channels of the first layer and of the last: `fix_head_stem`."""
-TOTAL_STRIDE = 32
 BLOCKS = (
     (1, 3, 1, 1, 32, 16),
     (2, 3, 2, 6, 16, 24),

@@ -51,15 +51,6 @@ def test_features_are_the_mean_over_places() -> None:
     assert np.allclose(found.mean(axis=(2, 3)), features(backbone, images), atol=1e-5)
 
 
-def test_progress_is_told_in_images() -> None:
-    """After each batch, up to all of them."""
-    told: list[int] = []
-
-    features(tiny_backbone((16, 12, 3)), photos(10), threads=2, told=told.append)
-
-    assert told == [4, 8, 10]
-
-
 def test_features_that_are_no_numbers_are_refused() -> None:
     """They would end as NaN in every weight of the head."""
     with pytest.raises(TrainError, match="tiny makes features that are not finite"):
