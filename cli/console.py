@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vouch.cli.lines import ProgressLines
 from vouch.cli.printable import json_text, print_error, printable
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 AGAINST = "bold red"
 """How a line looks that speaks against a result, where colours are shown; its words say it too."""
+
+
+class Show(Protocol):
+    """What a piece of work is told of its progress by."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """So many are done, of so many in all; None: as it was."""
 
 
 def output() -> "Console":
@@ -43,19 +50,19 @@ def _console(stderr: bool) -> "Console":
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(title: str, total: int | None) -> Iterator[Show]:
     """On standard error while the block runs: about how long it takes, then a bar, or without a terminal a line now
     and then.
 
     Yields:
-        a function that is told how many are done so far.
+        a function that is told how many are done so far, and how many there are in all where that has changed.
     """
     if _console(stderr=True).quiet:
-        yield lambda done: None
+        yield lambda done, total=None: None
         return
     lines = ProgressLines(title, total)
     if not sys.stderr.isatty():
-        yield lambda done: lines.tell(done, say)
+        yield lambda done, total=None: lines.tell(done, say, total)
         return
     from rich import progress  # noqa: PLC0415 - see above
 
@@ -66,8 +73,8 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
     with progress.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
 
-        def show(done: int) -> None:
-            bar.update(task, completed=done)
+        def show(done: int, total: int | None = None) -> None:
+            bar.update(task, completed=done, total=total)  # None: as it was
             lines.estimate(done, say)
 
         yield show

@@ -28,8 +28,13 @@ class ProgressLines:
         self._began = self._said = clock()
         self._estimated = False
 
-    def tell(self, done: int, say: Callable[[str], None]) -> None:
-        """Says the estimate, or a line every ten seconds."""
+    def tell(self, done: int, say: Callable[[str], None], total: int | None = None) -> None:
+        """Says the estimate, or a line every ten seconds.
+
+        Args:
+            total: where it is another one from now on.
+        """
+        self._total = self._total if total is None else total
         self.estimate(done, say)
         now = self._clock()
         if now - self._said < LINE_EVERY_S:

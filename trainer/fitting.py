@@ -86,9 +86,9 @@ def _fit_network(
     with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
 
         def on_step(step: Step) -> None:
-            show(step.number)
-            recorder(step)
             epoch = step.epoch
+            show(step.number, epoch.of * (steps // recipe.epochs) if epoch and epoch.of else None)
+            recorder(step)
             if epoch and epoch.note:
                 say(epoch.note)
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):

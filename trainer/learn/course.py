@@ -27,6 +27,8 @@ class Epoch:
     """Its steps alone, without measuring."""
     note: str = ""
     """What changed with it, as a sentence; nothing where all is as it was."""
+    of: int = 0
+    """So many in all, as it was planned after it; 0: nobody has said."""
 
 
 @dataclass(frozen=True)
