@@ -28,7 +28,7 @@ ENDING = 0.2
 """The share of all epochs in which it then comes to rest."""
 LOOKED_AT = 0.4
 """The share of the epochs after which it is seen whether the images are hard."""
-HARD = 0.93
+HARD = 0.9
 """They are, where less is known of what there is to know beyond the commonest class."""
 HARD_WORK = 16_000_000_000_000
 """Multiply-adds, of answers alone, that hard images may take: about 24 minutes of a core, steps included."""

@@ -27,7 +27,7 @@ _CNN = Recipe(
     label_smoothing=0.1,
     augment=Augmentation(crop=6 / 7, bend=0.05, find_flip=True, find_strength=True),
     focus=0.8,
-    hard_epochs=21,
+    hard_epochs=16,
 )
 _SMALL = Augmentation(rotation=0.1, crop=6 / 7, flip=True, colour=0.1, find_flip=True, find_strength=True)
 _PHOTOS = Augmentation(

@@ -95,6 +95,7 @@ class Steps:
         """Begins to come to rest later, once, where too little is known for the images to be easy ones.
 
         From then on hard images are not learned more often: of so many some cannot be told apart, or are mislabelled.
+        And variants show all of an image, as answers will see it: cropping them saved time.
 
         Args:
             known: as `effort.known` has it.
@@ -105,6 +106,7 @@ class Steps:
             return False
         self.schedule.end_after(epochs * self.an_epoch, (longer - epochs) * self.an_epoch)
         self.order.focus = 0.0
+        self.variants.show_all()
         return True
 
     def state_dict(self) -> dict[str, Any]:
