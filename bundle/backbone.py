@@ -23,7 +23,7 @@ class BackboneFacts(Part):
     source: Text
     """Where the weights are from: a package and its version, or a file's name without its folder."""
     weights_sha256: Sha256
-    """Of the file that the weights were read from."""
+    """Of the file that the weights were read from; of several one behind the other, in the order of `source`."""
     size: tuple[Side, Side]
     """Height and width that it was made for."""
     mean: Channels

@@ -57,7 +57,7 @@ class Augmentation:
     """The share by which brightness, contrast and saturation change, in standard deviations of the pixels."""
     find_flip: bool = False
     """Whether mirroring begins only when mirrored images are answered about as well as the images, or, where `flip`
-    presumes it, not much worse."""
+    presumes it, not much worse. A head on a backbone learns them unless cross-validation is clearly against it."""
     find_strength: bool = False
     """Whether variants that are answered clearly worse than their images are made nearer to them."""
 

@@ -22,13 +22,6 @@ AGAINST = "bold red"
 """How a line looks that speaks against a result, where colours are shown; its words say it too."""
 
 
-class Show(Protocol):
-    """What a piece of work is told of its progress by."""
-
-    def __call__(self, done: int, total: int | None = None) -> None:
-        """So many are done, of so many in all; None: as it was."""
-
-
 def output() -> "Console":
     """Standard output, for results."""
     return _console(stderr=False)
@@ -49,20 +42,33 @@ def _console(stderr: bool) -> "Console":
     return Printable(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+class Show(Protocol):
+    """How far a piece of work is."""
+
+    def __call__(self, done: int, of: int | None = None) -> None:
+        """So many are done; of so many in all, where that has changed."""
+
+
 @contextmanager
-def progress_bar(title: str, total: int | None) -> Iterator[Show]:
+def progress_bar(title: str, total: int | None) -> Iterator["Show"]:
     """On standard error while the block runs: about how long it takes, then a bar, or without a terminal a line now
     and then.
 
     Yields:
-        a function that is told how many are done so far, and how many there are in all where that has changed.
+        a function that is told how many are done so far, and of how many where that has changed.
     """
     if _console(stderr=True).quiet:
-        yield lambda done, total=None: None
+        yield lambda done, of=None: None
         return
     lines = ProgressLines(title, total)
     if not sys.stderr.isatty():
-        yield lambda done, total=None: lines.tell(done, say, total)
+
+        def tell(done: int, of: int | None = None) -> None:
+            if of is not None:
+                lines.of(of)
+            lines.tell(done, say)
+
+        yield tell
         return
     from rich import progress  # noqa: PLC0415 - see above
 
@@ -73,8 +79,10 @@ def progress_bar(title: str, total: int | None) -> Iterator[Show]:
     with progress.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
 
-        def show(done: int, total: int | None = None) -> None:
-            bar.update(task, completed=done, total=total)  # None: as it was
+        def show(done: int, of: int | None = None) -> None:
+            bar.update(task, completed=done, total=of)  # None leaves it as it is
+            if of is not None:
+                lines.of(of)
             lines.estimate(done, say)
 
         yield show

@@ -28,13 +28,12 @@ class ProgressLines:
         self._began = self._said = clock()
         self._estimated = False
 
-    def tell(self, done: int, say: Callable[[str], None], total: int | None = None) -> None:
-        """Says the estimate, or a line every ten seconds.
+    def of(self, total: int) -> None:
+        """From now on there are so many in all: the work has become less, or more, than it was."""
+        self._total = total
 
-        Args:
-            total: where it is another one from now on.
-        """
-        self._total = self._total if total is None else total
+    def tell(self, done: int, say: Callable[[str], None]) -> None:
+        """Says the estimate, or a line every ten seconds."""
         self.estimate(done, say)
         now = self._clock()
         if now - self._said < LINE_EVERY_S:

@@ -6,7 +6,7 @@ from vouch.sources.examples import Source
 
 DONE: dict[Fit, str] = {
     "stretch": "they are stretched (--fit crop for their middle alone, --fit pad for all of it on the ground)",
-    "crop": "their middle is taken (--fit pad for all of it on the ground, --fit stretch)",
+    "crop": "their middle is taken{kept} (--fit pad for all of it on the ground, --fit stretch)",
     "pad": "they lie whole on the ground (--fit crop for their middle alone, --fit stretch)",
 }
 
@@ -21,5 +21,7 @@ def other_proportions(source: Source, fit: Fit) -> tuple[str, ...]:
     count = sum(files for (h, w), files in sizes.items() if placement(w, h, cropped).part_size != (w, h))
     if not count:
         return ()
+    kept = f", {source.headers.kept_by_crop((height, width)):.0%} of a typical one"
     has = "has" if count == 1 else "have"
-    return (f"{count:,} of {sum(sizes.values()):,} files {has} other proportions than {height} x {width}: {DONE[fit]}",)
+    done = DONE[fit].format(kept=kept)
+    return (f"{count:,} of {sum(sizes.values()):,} files {has} other proportions than {height} x {width}: {done}",)

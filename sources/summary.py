@@ -121,7 +121,8 @@ def in_words(task: Task, classes: Sequence[tuple[str, int]], unlabelled: int = 0
         shown = ", ".join(map(_counted, classes))
     else:
         fewest, most = (pick(classes, key=lambda one: one[1]) for pick in (min, max))
-        shown = f"from {_counted(fewest)} to {_counted(most)}"
+        each = f"{fewest[1]:,} each, such as {_name(fewest[0])}"
+        shown = each if fewest[1] == most[1] else f"from {_counted(fewest)} to {_counted(most)}"
     bare = f"; {unlabelled:,} {'image has' if unlabelled == 1 else 'images have'} none" if unlabelled else ""
     return f"{len(classes):,} {one if len(classes) == 1 else several} ({shown}{bare})"
 
@@ -138,8 +139,12 @@ def _deep(origins: Sequence[np.ndarray]) -> tuple[int, int, int] | None:
 def _counted(one: tuple[str, int]) -> str:
     """`cat 120`; `3: 120` where the name ends in a digit."""
     name, count = one
-    shown = name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}..."
+    shown = _name(name)
     return f"{shown}{':' * shown[-1].isdigit()} {count:,}"
+
+
+def _name(name: str) -> str:
+    return name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}..."
 
 
 def _extremes(parts: Sequence[Images]) -> tuple[int, int]:

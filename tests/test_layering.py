@@ -102,7 +102,7 @@ TRAINER = {
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),
-        *("wishes", "reading", "pooled", "one_by_one", "onnx_file"),
+        *("wishes", "whole_file", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
         *("graph", "head_graph", "network_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),

@@ -13,6 +13,8 @@ SMALL = 64
 """Pixels: images whose sides are at most this are small."""
 FEW = 5_000
 """Below so many images of fit, what a backbone has learned elsewhere is worth more than what can be learned here."""
+KEPT = 0.5
+"""The share of a typical picture that its middle must be, to be taken for all of it: of 16:9 it is 0.56."""
 PHOTO_SIDE = 224
 """Height and width of photographs: what networks for ImageNet take."""
 
@@ -62,9 +64,7 @@ def choose(settings: TrainSettings, survey: Survey) -> Chosen:
     wanted = settings.decoding
     if files and wanted.size is None:
         size = _size(settings, preset, survey)
-        # Small images are cut out by somebody already, and what a flag says is done to the whole picture.
-        fit = "crop" if settings.fit == "auto" and size and max(survey.sides) > SMALL else wanted.fit
-        wanted = replace(wanted, size=size, fit=fit)
+        wanted = replace(wanted, size=size, fit="crop" if size and _to_crop(settings, survey, size) else wanted.fit)
     return Chosen(preset, model, reason, wanted, files)
 
 
@@ -102,6 +102,15 @@ def _from_scratch(settings: TrainSettings, survey: Survey) -> str:
     if settings.backbone == "none":
         return "--backbone none"
     return cannot_be_had(settings, survey.files, survey.shape)
+
+
+def _to_crop(settings: TrainSettings, survey: Survey, size: tuple[int, int]) -> bool:
+    """Small images are cut out by somebody already, what a flag says is done to the whole picture, and of panoramas
+    the middle is not most of it.
+    """
+    if settings.fit != "auto" or survey.headers is None or max(survey.sides) <= SMALL:
+        return False
+    return survey.headers.kept_by_crop(size) >= KEPT
 
 
 def _size(settings: TrainSettings, preset: PresetName, survey: Survey) -> tuple[int, int] | None:

@@ -38,7 +38,7 @@ def fit_and_tell(
     say(
         f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "
         f"{commonest:.2%} by always answering the commonest, "
-        f"{fitted.best.tune_accuracy:.2%} after epoch {fitted.best.number}, "
+        f"{fitted.best.tune_accuracy:.2%} {_after(classifier, fitted)}, "
         f"in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} thread{'s' * (recipe.threads > 1)}"
     )
     if fitted.best.number == 0:
@@ -53,14 +53,19 @@ def fit_and_tell(
     return fitted
 
 
+def _after(classifier: Classifier, fitted: Fitted) -> str:
+    if isinstance(classifier, FrozenClassifier):
+        return "with the head on the backbone"  # whose iterations are no epochs
+    return f"after epoch {fitted.best.number}"
+
+
 def _fine_tune_and_tell(
     classifier: FrozenClassifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
 ) -> Fitted:
-    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
-    with progress_bar(f"fine-tuning for {recipe.epochs} epochs", steps) as show:
+    with progress_bar(f"fine-tuning for {_epochs(recipe)}", None) as show:
 
         def on_step(step: Step) -> None:
-            show(step.number)
+            show(step.number, step.of)
             if step.epoch:
                 said = f"{step.epoch.tune_loss:.4f}, accuracy {step.epoch.tune_accuracy:.2%}"
                 say(f"fine-tuning, epoch {step.epoch.number}: tune loss {said}")
@@ -82,19 +87,23 @@ def _fit_network(
     checkpoint: Checkpoint,
 ) -> Fitted:
     """From scratch; arguments as `fit_and_tell`."""
-    steps = recipe.epochs * -(-len(splits.fit) * recipe.passes // recipe.batch_size)
-    with progress_bar(f"fitting for {recipe.epochs} epochs", steps) as show:
+    most = "at most " if recipe.enough else ""
+    with progress_bar(f"fitting for {most}{_epochs(recipe)}", None) as show:
 
         def on_step(step: Step) -> None:
-            epoch = step.epoch
-            show(step.number, epoch.of * (steps // recipe.epochs) if epoch and epoch.of else None)
+            show(step.number, step.of)
             recorder(step)
+            epoch = step.epoch
             if epoch and epoch.note:
                 say(epoch.note)
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
         return fit(classifier, splits, recipe, processes, on_step, checkpoint)
+
+
+def _epochs(recipe: Recipe) -> str:
+    return f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
 
 
 def kept_parts(classifier: Classifier, recorder: Recorder) -> dict[str, Stateful]:

@@ -28,10 +28,12 @@ def fit_head_and_tell(
     began = time.perf_counter()
     _collect(classifier, wanted_features(splits, recipe), checkpoint)
     fitted = fit_head(classifier, splits, recipe, processes, recorder)
-    head = fitted.head
+    head, note = fitted.head, fitted.epochs[0].note
     assert head is not None
-    found = f", by {head.folds} folds, of which {head.accuracy:.2%} are answered right" if head.folds else ""
-    say(f"head: fitted in {len(fitted.epochs) - 1} iterations with a penalty of {head.penalty:.2g}{found}")
+    right = f"{head.accuracy:.2%} of fit right in cross-validation ({head.folds} folds), " if head.folds else ""
+    say(f"head: {right}fitted in {len(fitted.epochs) - 1} iterations with a penalty of {head.penalty:.2g}")
+    if note:
+        say(note)
     return replace(fitted, seconds=time.perf_counter() - began)
 
 

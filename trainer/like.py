@@ -40,6 +40,12 @@ def base_of(path: Path, asked: TrainSettings) -> dict[str, Any]:
             f"{path} was trained on {training.data!r}, of which the name alone is recorded, and there is nothing of "
             "that name here: pass DATA too, the path to it"
         )
+    file = str(base.get("backbone", ""))
+    if file.endswith(".onnx") and "backbone" not in asked.model_fields_set and not Path(file).exists():
+        raise TrainError(
+            f"{path} has the backbone {file}, of which the name alone is recorded, and there is no file of that name "
+            "here: pass --backbone too, the path to it"
+        )
     return base
 
 

@@ -70,10 +70,10 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
     fitting = _bytes_of_fitting(settings, chosen, survey, demand)
     if processes.device.type == "cuda" and chosen.model != "backbone":
         on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
-        _check_memory(survey, fitting, 0, on_device, str(processes.device))
+        _check_memory(survey, (fitting, 0), on_device, str(processes.device), _smaller(survey, chosen))
         fitting = 0
     where = "--memory" if memory == settings.memory else "this machine, or its container,"
-    _check_memory(survey, fitting, images, memory, where)
+    _check_memory(survey, (fitting, images), memory, where, _smaller(survey, chosen))
 
 
 def demand_for(settings: TrainSettings, chosen: Chosen, survey: Survey) -> Demand:
@@ -122,15 +122,24 @@ def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, d
     return int(max(FLOAT * step, measuring) + FLOAT * COPIES_OF_WEIGHTS * demand.weights)
 
 
-def _check_memory(survey: Survey, fitting: int, images: int, available: int, where: str) -> None:
+def _check_memory(survey: Survey, needed: tuple[int, int], available: int, where: str, smaller: str) -> None:
+    fitting, images = needed
     if fitting + images <= available:
         return
     shape = " x ".join(map(str, survey.shape))
     others = f", and {survey.images:,} of them take {_gigabytes(images)}" if images else ""
     raise TrainError(
         f"fitting on images of {shape} takes about {_gigabytes(fitting)}{others}; {where} has {_gigabytes(available)} "
-        "of memory left: pass a smaller --size, or a smaller --batch-size"
+        f"of memory left: {smaller}"
     )
+
+
+def _smaller(survey: Survey, chosen: Chosen) -> str:
+    """What takes less: arrays keep their size, and a head on a backbone has no steps."""
+    size, batch = "pass a smaller --size" if survey.files else "", "a smaller --batch-size"
+    if chosen.model == "backbone":
+        return size or "pass fewer images, or smaller ones"
+    return f"{size}, or {batch}" if size else f"pass {batch}"
 
 
 def _gigabytes(size: int) -> str:

@@ -62,3 +62,13 @@ def test_work_without_an_end_has_no_estimate() -> None:
 def test_durations_have_the_unit_that_fits(seconds: float, words: str) -> None:
     """Seconds, minutes or hours."""
     assert duration(seconds) == words
+
+
+def test_work_that_has_become_less_is_sooner_done() -> None:
+    """What is left is reckoned from how many there are now."""
+    work = Work(1000)
+    work.done(0.0, 0)
+    work.done(2.0, 50)
+    work.lines.of(500)
+
+    assert work.done(10.0, 250) == ["counting sheep: 250 of 500, about 10 s left"]

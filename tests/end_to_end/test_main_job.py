@@ -124,7 +124,7 @@ def test_compare_says_whether_more_training_was_worth_it(trained: tuple[Path, di
     assert [one["counted"]["correct"] for one in result["bundles"]] == [shorter["correct"], longer["correct"]]
     assert difference["only_this"] - difference["only_first"] == longer["correct"] - shorter["correct"]
     assert difference["more_than_chance"] is True
-    assert set(result["settings"]) == {"epochs"}
+    assert set(result["settings"]) == {"epochs", "recipe.enough"}  # epochs that are named are gone through
 
 
 def test_serve_evaluate_predict_status_and_stop(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

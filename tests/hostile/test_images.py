@@ -25,6 +25,8 @@ DEAREST = {
 SMALL = png(4, 4, bits=8)
 TRIES = 3
 """A machine with other work may be slow at any moment; what a file does it does each time."""
+DRAINED_S = 4.0
+"""The ten files that are being decoded would take far longer, one after the other; a busy machine needs two."""
 
 
 def request(file: bytes) -> pb.PredictRequest:
@@ -112,4 +114,4 @@ def test_the_dearest_files_that_are_taken_keep_nobody_waiting(
 
     assert peak_mb(server) - memory < 1100
     assert server.workers == workers
-    assert server.drained() < 2
+    assert server.drained() < DRAINED_S

@@ -10,7 +10,7 @@ from vouch.sources.examples import Examples, Source
 from vouch.sources.left_out import LeftOut
 from vouch.sources.load import load
 from vouch.sources.split_names import SplitName
-from vouch.sources.summary import Summary
+from vouch.sources.summary import Summary, in_words
 from vouch.sources.wanted import Wanted
 
 
@@ -125,3 +125,11 @@ def test_images_that_were_left_out_are_counted() -> None:
 
     assert summary.sentence().startswith("read 3 images and left out 1: 2 classes (a 1, b 2)")
     assert summary.as_json()["left_out"]["images"] == 1
+
+
+def test_many_classes_of_one_count_are_not_told_as_a_range() -> None:
+    """Of others, the smallest and the largest."""
+    even = [(f"class {k}", 6) for k in range(30)]
+
+    assert in_words("single_label", even) == "30 classes (6 each, such as class 0)"
+    assert in_words("single_label", [*even, ("odd", 7)]) == "31 classes (from class 0: 6 to odd 7)"

@@ -125,6 +125,10 @@ def test_files_become_what_the_preset_takes(words: dict[str, object], survey: Su
     ("words", "survey", "fit"),
     [
         ({}, files((480, 640)), "crop"),
+        ({}, files((360, 640)), "crop"),
+        ({}, files((300, 640)), "stretch"),
+        ({}, files((80, 1600), (80, 1200), (480, 640)), "stretch"),
+        ({"fit": "crop"}, files((80, 1600)), "crop"),
         ({}, files((20, 24), (20, 26)), "stretch"),
         ({"size": "224"}, files((480, 640)), "stretch"),
         ({"fit": "pad"}, files((480, 640)), "pad"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.tiny import publish_tiny
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.opening import open_bundle
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import Circumstances, Recipe, Setting, Training
@@ -14,6 +15,9 @@ from vouch.trainer.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 RECIPE: dict[str, Any] = {"epochs": 7, "batch_size": 32, "learning_rate": 0.1, "optimizer": "adamw", "threads": 3}
+BACKBONE = BackboneFacts(
+    name="net.onnx", source="a file", weights_sha256="a" * 64, size=(8, 8), mean=(0.0,), scale=(1.0,), features=2
+)
 
 
 def training(asked: dict[str, Setting] | None = None, **others: Any) -> Training:
@@ -66,6 +70,18 @@ def test_data_that_is_not_here_must_be_passed(bundle: Path) -> None:
     assert "data" not in base_of(bundle, TrainSettings(data="elsewhere/pets"))
 
 
+def test_a_backbones_file_that_is_not_here_must_be_passed(bundle: Path, tmp_path: Path) -> None:
+    """Its name alone is recorded too."""
+    content = json.loads((bundle / "manifest.json").read_text())
+    content["training"]["asked"]["backbone"] = "dino.onnx"
+    (bundle / "manifest.json").write_text(json.dumps(content))
+
+    with pytest.raises(TrainError, match=r"has the backbone dino.onnx, .* pass --backbone too"):
+        base_of(bundle, TrainSettings(data=str(tmp_path)))
+
+    base_of(bundle, TrainSettings(data=str(tmp_path), backbone="elsewhere/dino.onnx"))
+
+
 def test_the_recorded_recipe_holds_unless_a_flag_changes_it(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Seed, balance and threads are no part of what makes it another recipe."""
     today = Recipe(**RECIPE | {"epochs": 99, "threads": 2, "seed": 6})
@@ -87,15 +103,19 @@ def test_more_threads_than_cores_are_said(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_what_was_otherwise_is_named() -> None:
-    """Settings, recipe, processor, torch, threads and libraries; what nobody recorded is no difference."""
+    """Settings, recipe, backbone, processor, torch, threads and libraries; what nobody recorded is no difference."""
     there = Circumstances(processor="one", flags=("avx2",), threads=2, torch="2.12", device="cpu", processes=1)
     here = Circumstances(processor="two", flags=(), threads=1, torch="2.13", device="cpu", processes=1, precision="x")
 
-    before = training(circumstances=there, recipe=Recipe(**RECIPE | {"seed": 1}))
-    after = training(circumstances=here, recipe=Recipe(**RECIPE | {"seed": 2}), libraries={"numpy": "2.2"})
+    one, other = (BACKBONE.model_copy(update={"weights_sha256": letter * 64}) for letter in "ab")
+    before = training(circumstances=there, recipe=Recipe(**RECIPE | {"seed": 1}), backbone=one)
+    after = training(
+        circumstances=here, recipe=Recipe(**RECIPE | {"seed": 2}), libraries={"numpy": "2.2"}, backbone=other
+    )
 
     assert differences(before, after) == [
-        *("recipe.seed 1 there, 2 here", "processor one there, two here", "flags avx2 there, none here"),
+        *("recipe.seed 1 there, 2 here", "backbone.sha256 aaaaaaaa there, bbbbbbbb here"),
+        *("processor one there, two here", "flags avx2 there, none here"),
         *("threads 2 there, 1 here", "torch 2.12 there, 2.13 here", "numpy 2.1 there, 2.2 here"),
     ]
 

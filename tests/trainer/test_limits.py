@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import vouch.trainer.limits
 from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.multi_label import Task
 from vouch.sources.errors import SourceError
+from vouch.sources.headers import Headers
 from vouch.sources.survey import Survey
 from vouch.trainer.choosing import choose
 from vouch.trainer.errors import TrainError
@@ -94,9 +96,25 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(
         TrainError,
         match=r"fitting on images of 1000 x 1000 x 3 takes about \d+\.\d GB, and 100 of them take 0\.6 GB; "
-        r"this machine, or its container, has 2\.0 GB of memory left: pass a smaller --size, or a smaller --batch-size",
+        r"this machine, or its container, has 2\.0 GB of memory left: pass a smaller --batch-size",
     ):
         check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)))
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [({}, "pass a smaller --size$"), ({"model": "cnn"}, "pass a smaller --size, or a smaller --batch-size$")],
+)
+def test_what_takes_less_memory_is_what_there_is(
+    words: dict[str, object], advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files have a size that can be smaller, which arrays have not; a head on a backbone has no batches."""
+    monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(vouch.trainer.backbones, "available", lambda: True)
+    photos = replace(survey((300, 300, 3)), headers=Headers({(300, 300): 100}, colour=True))
+
+    with pytest.raises(TrainError, match=advice):
+        check_survey(TrainSettings.model_validate(words), photos)
 
 
 def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +125,7 @@ def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None
     check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)), Processes(device=torch.device("cuda")))
     with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; cuda has 20\.0 GB of memory left"):
         check_survey(
-            TrainSettings(model="cnn"), survey((4000, 4000, 3), images=9), Processes(device=torch.device("cuda"))
+            TrainSettings(model="cnn"), survey((4000, 4000, 3), images=40), Processes(device=torch.device("cuda"))
         )
 
 

@@ -22,7 +22,8 @@ def _settings(training: Training) -> dict[str, Any]:
     came_to = {name if name in asked else f"recipe.{name}": value for name, value in recipe.items()}
     fit = training.splits.get("fit")
     learned = {"fit.images": fit.size, "fit.digest": fit.digest[:8]} if fit else {}
-    return asked | came_to | learned
+    backbone = {"backbone.sha256": training.backbone.weights_sha256[:8]} if training.backbone else {}
+    return asked | came_to | learned | backbone
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -20,7 +20,8 @@ def findings(exam: Exam, tuned_on: int) -> Iterator[str]:
             f"{facts.float_tune.correct:,}; {exam.quantized.differing:,} are answered differently"
         )
     if exam.thresholds:
-        yield f"a label is answered from its own threshold on, {min(exam.thresholds):.2f} to {max(exam.thresholds):.2f}"
+        low, high = f"{min(exam.thresholds):.2f}", f"{max(exam.thresholds):.2f}"
+        yield f"a label is answered from its own threshold on, {low if low == high else f'{low} to {high}'}"
     for coverage in exam.calibration.coverages:
         promise = f"label sets for {promise_in_words(coverage)}"
         if enough_for(tuned_on, coverage.promised):

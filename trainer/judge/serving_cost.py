@@ -40,7 +40,7 @@ class ServingCost:
         other = "; --quantize int8 may take less" if self.int8_ms is None else f" ({_said(self.float32_ms)} in float32)"
         if self.decode_ms is None:
             return f"an image takes {total} in {kind}{other}"
-        return f"a photo takes {total}: {_said(self.decode_ms)} to decode, {_said(graph_ms)} in {kind}{other}"
+        return f"an image takes {total}: {_said(self.decode_ms)} to decode, {_said(graph_ms)} in {kind}{other}"
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""

@@ -27,8 +27,6 @@ class Epoch:
     """Its steps alone, without measuring."""
     note: str = ""
     """What changed with it, as a sentence; nothing where all is as it was."""
-    of: int = 0
-    """So many in all, as it was planned after it; 0: nobody has said."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Step:
     """Before the step, as trained. NaN for step 0."""
     epoch: Epoch | None = None
     """Where one has ended with this step; epoch 0 for step 0."""
+    of: int | None = None
+    """Steps of the whole fit, as far as is known by now; None: nothing changed that."""
 
 
 @dataclass(frozen=True, eq=False)

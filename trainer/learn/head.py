@@ -7,6 +7,7 @@ on the weights, is chosen by cross-validation on fit; tune decides nothing here.
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -22,7 +23,7 @@ from vouch.trainer.learn.folds import alike, folds_of
 from vouch.trainer.learn.frozen import Asked, FrozenClassifier
 from vouch.trainer.learn.losses import Criterion, measured, right_answers
 from vouch.trainer.learn.one_thread import one_thread
-from vouch.trainer.learn.penalty import Chosen, chosen_penalty, default_penalty
+from vouch.trainer.learn.penalty import Chosen, chosen_penalty, clearly_less, default_penalty
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
@@ -32,6 +33,8 @@ TOLERANCE = 1e-6
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
 SHARED = 4_000_000
 """Multiplications of a pass: of fewer, threads wait for each other longer than they work."""
+RIGHT_ENOUGH = 0.95
+"""Where so many are answered right with mirror images, it is not tried without them."""
 FOLDS, FEWER, FEW_IMAGES = 10, 5, 500
 """Folds of up to so many images, and of more."""
 
@@ -79,15 +82,22 @@ class _HeadFit:
         self.model, self.recipe, self.fit, self.tune = model, recipe, splits.fit, splits.tune
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
-        versions = [one for one in wanted_features(splits, recipe) if one.examples is self.fit]
-        made = torch.from_numpy(np.concatenate([model.features_of(self.fit, one.flipped) for one in versions]))
+        self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
+        self.wanted = wanted_of(self.labels, len(splits.classes), recipe)
+        self.mirrored = bool(recipe.augment and recipe.augment.flip)
+        self._learn_from(self.mirrored)
+
+    def _learn_from(self, mirrored: bool) -> None:
+        """The features that the head is fitted to: of the images, and of their mirror images or not."""
+        model, versions = self.model, (False, True) if mirrored else (False,)
+        made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in versions]))
         model.see_features(made)
         self.x = model.scaled(made)
         self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
-        self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
         self.axes = Axes.of(self.x.double())
-        wanted = wanted_of(self.labels, len(splits.classes), recipe).times(len(versions))
-        self.problem = Problem(self.axes.along(self.x.double()), wanted, self.axes.variances)
+        along = self.axes.along(self.x.double())
+        self.problem = Problem(along, self.wanted.times(len(versions)), self.axes.variances)
+        self.mirrored = mirrored
 
     @property
     def small(self) -> bool:
@@ -95,8 +105,8 @@ class _HeadFit:
         return self.problem.z.numel() * self.problem.wanted.truth.shape[1] < SHARED
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
-        chosen, folds = self._chosen()
-        epochs = [self._measured(0, nan, nan, 0, 0.0)]
+        chosen, folds, note = self._chosen()
+        epochs = [replace(self._measured(0, nan, nan, 0, 0.0), note=note)]
         on_step(Step(0, 1.0, nan, epochs[0]))
         seen, began = self._right(), time.perf_counter()
 
@@ -122,15 +132,34 @@ class _HeadFit:
             out_of_fold=self._probabilities(chosen.logits) if chosen else None,
         )
 
-    def _chosen(self) -> tuple[Chosen | None, int]:
-        """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None without two."""
+    def _chosen(self) -> tuple[Chosen | None, int, str]:
+        """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None without two.
+
+        Also whether mirror images are learned, where that is open and they are not answered right anyway; the last is
+        a sentence where they are not.
+        """
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
         fold = folds_of(self.fit.labels, alike(self.fit.images), most, self.recipe.seed)
         folds = int(fold.max()) + 1
         if folds < 2:
-            return None, 0
+            return None, 0, ""
         fixed = self.recipe.weight_decay or None
-        return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed, fixed), folds
+
+        def tried() -> Chosen:
+            return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed, fixed)
+
+        usual, augment = tried(), self.recipe.augment
+        right = self._found(usual.logits)["accuracy"]
+        if not (augment and augment.find_flip and self.mirrored) or right >= RIGHT_ENOUGH:
+            return usual, folds, ""
+        self._learn_from(mirrored=False)
+        plain = tried()
+        if clearly_less(self._losses(plain.logits), self._losses(usual.logits)):
+            now = self._found(plain.logits)["accuracy"]
+            figures = f"with them {right:.0%} of fit are answered right in cross-validation, without them {now:.0%}"
+            return plain, folds, f"mirrored images are not learned: {figures}"
+        self._learn_from(mirrored=True)
+        return usual, folds, ""
 
     def _penalty(self, chosen: Chosen | None) -> float:
         if chosen:
@@ -152,6 +181,11 @@ class _HeadFit:
     def _right(self) -> float:
         """Share of the fit images, as they are, that are answered right."""
         return right_answers(self.model.scores(self.x[: len(self.labels)]), self.labels) / len(self.labels)
+
+    def _losses(self, logits: Tensor) -> Tensor:
+        """Of each fit image, shape (N,)."""
+        each = Criterion().each(self.model.as_scores(logits), self.labels)
+        return each.reshape(len(self.labels), -1).mean(dim=1)
 
     def _found(self, logits: Tensor) -> dict[str, float]:
         """What cross-validation found, as `HeadFacts` has it."""

@@ -136,7 +136,7 @@ class _Fit:
 
     def first_step(self) -> Step:
         """Before the first one."""
-        return Step(0, self.steps.rate(0), nan, self.epochs[0])
+        return Step(0, self.steps.rate(0), nan, self.epochs[0], self.steps.schedule.steps)
 
     def more(self) -> bool:
         """Whether there is another epoch."""
@@ -163,13 +163,13 @@ class _Fit:
             now.steps += 1
             if now.steps < self.steps.an_epoch and now.seen.due():
                 for step in now.seen.told():
-                    on_step(step)
+                    on_step(replace(step, of=self.steps.schedule.steps))
                 reached()
         *others, last = now.seen.told()
         for step in others:
             on_step(step)
         self._end(number, now)
-        on_step(replace(last, epoch=self.epochs[-1]))
+        on_step(replace(last, epoch=self.epochs[-1], of=self.steps.schedule.steps))
 
     def _begin(self, number: int) -> _UnderWay:
         """With the order of the images, the same in all processes, and the seeds of their variants and of dropout."""
@@ -191,7 +191,7 @@ class _Fit:
         if self.steps.go_on_longer(known(measured.tune_accuracy, self._chance), number):
             found = f"only {measured.tune_accuracy:.1%} of tune are right after epoch {number}"
             note += "; " * bool(note) + f"these images are hard: {found}, so there are {self._of()} epochs"
-        self.epochs.append(replace(measured, note=note, of=self._of()))
+        self.epochs.append(replace(measured, note=note))
         settled = self.steps.schedule.progress(self._made()) > self.recipe.settled
         if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)

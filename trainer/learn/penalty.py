@@ -34,6 +34,16 @@ class Chosen:
     """float64, shape (N, M)."""
 
 
+def clearly_less(first: Tensor, second: Tensor) -> bool:
+    """Whether these losses are less than those of the same images, by more than twice what chance makes of a mean.
+
+    Args:
+        first, second: shape (N,), N at least 2.
+    """
+    gain = second.double() - first.double()
+    return bool(gain.mean() > 2 * gain.std() / len(gain) ** 0.5)
+
+
 def default_penalty(variances: Tensor) -> float:
     """Where nothing can be tried."""
     return float(10**FIRST * variances.sum())

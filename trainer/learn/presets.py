@@ -53,7 +53,11 @@ _MLP = Recipe(
     focus=0.8,
 )
 _HEAD = Recipe(
-    epochs=MAX_ITERATIONS, batch_size=1, learning_rate=1.0, optimizer="lbfgs", augment=replace(NO_VARIANTS, flip=True)
+    epochs=MAX_ITERATIONS,
+    batch_size=1,
+    learning_rate=1.0,
+    optimizer="lbfgs",
+    augment=replace(NO_VARIANTS, flip=True, find_flip=True),
 )
 """Every iteration goes through all images; the penalty on the weights is found, unless somebody names it."""
 _FINE_TUNED = Recipe(
@@ -61,7 +65,7 @@ _FINE_TUNED = Recipe(
     batch_size=16,
     learning_rate=2e-5,
     optimizer="adamw",
-    augment=replace(NO_VARIANTS, zoom=0.3, flip=True),
+    augment=replace(NO_VARIANTS, zoom=0.3, flip=True, find_flip=True),
     preset="backbone",
     model="backbone",
 )

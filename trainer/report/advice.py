@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log
+from math import exp, lgamma
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.trainer.judge.curve import Curve
@@ -77,7 +77,7 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     correct = sum(one.found.correct for one in counted) - worst.found.correct
     total = sum(one.found.total for one in counted) - worst.found.total
     others = correct / total if total else 1.0
-    if _chance(worst.found, others) * len(counted) < CHANCE:
+    if _chance(worst.found, Accuracy(correct=correct, total=total)) * len(counted) < CHANCE:
         return (
             f"Add images of {name} first: {said}, of the others {share(others, 1)}; it has {count(worst.learned)} "
             "images to learn from"
@@ -144,18 +144,19 @@ def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
     )
 
 
-def _chance(found: Accuracy, usual: float) -> float:
-    """How likely it is to find as few as this, or fewer, where each is found with the usual probability."""
-    if usual >= 1:
-        return float(found.correct == found.total)
-    if usual <= 0:
-        return 1.0
-    n = found.total
-    each = (
-        exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(usual) + (n - k) * log(1 - usual))
-        for k in range(found.correct + 1)
-    )
-    return sum(each)
+def _chance(found: Accuracy, others: Accuracy) -> float:
+    """How likely it is to find as few as this, or fewer, if this class is found no less often than the others.
+
+    Fisher's exact test: of all ways to deal the images that were found, those in which this class got so few.
+    """
+    total, correct = found.total + others.total, found.correct + others.correct
+    fewest = max(0, correct - others.total)
+    ways = (_log_ways(found.total, k) + _log_ways(others.total, correct - k) for k in range(fewest, found.correct + 1))
+    return sum(exp(way - _log_ways(total, correct)) for way in ways)
+
+
+def _log_ways(total: int, chosen: int) -> float:
+    return lgamma(total + 1) - lgamma(chosen + 1) - lgamma(total - chosen + 1)
 
 
 def _interval(found: Accuracy) -> str:

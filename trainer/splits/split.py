@@ -198,8 +198,15 @@ def _check_classes(source: Source, equal: EqualFiles | None, split: str, labels:
     together = f"; equal images stay together, and {why}" if why else ""
     raise TrainError(
         f"class {source.classes[k]}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
-        f"{needs}{together}; --leave-out-small-classes trains without such classes"
+        f"{needs}{together}; {_without(counts >= at_least)}"
     )
+
+
+def _without(enough: np.ndarray) -> str:
+    """What to do about classes that have too few; bool, shape (K,)."""
+    if enough.sum() < 2:
+        return "without such classes fewer than two would be left"
+    return "--leave-out-small-classes trains without such classes"
 
 
 def _repeats(source: Source, k: int) -> str:

@@ -17,12 +17,12 @@ PIXELS = PixelSettings(height=8, width=8)
     [
         (
             ServingCost(4.26, 9.8, None),
-            "a photo takes about 14 ms of one core of this machine: 4.3 ms to decode, 9.8 ms in float32; "
+            "an image takes about 14 ms of one core of this machine: 4.3 ms to decode, 9.8 ms in float32; "
             "--quantize int8 may take less",
         ),
         (
             ServingCost(4.2, 9.8, 4.9),
-            "a photo takes about 9.1 ms of one core of this machine: 4.2 ms to decode, 4.9 ms in int8 "
+            "an image takes about 9.1 ms of one core of this machine: 4.2 ms to decode, 4.9 ms in int8 "
             "(9.8 ms in float32)",
         ),
         (

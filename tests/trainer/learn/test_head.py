@@ -11,12 +11,13 @@ from vouch.sources.examples import Examples
 from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn import frozen
+from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.backbone.backbone import Backbone
 from vouch.trainer.learn.backbone.features import features
 from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.head import fit_head, wanted_of
-from vouch.trainer.learn.presets import PRESETS
+from vouch.trainer.learn.presets import PRESETS, recipe_for
 from vouch.trainer.splits.split import Splits
 
 RECIPE = PRESETS["backbone", "backbone"]
@@ -168,3 +169,25 @@ def test_another_loss_is_refused() -> None:
     """With what to do."""
     with pytest.raises(TrainError, match="leave --loss out"):
         fitted(splits_of(2), replace(RECIPE, loss="mse"))
+
+
+@pytest.mark.parametrize(("flip", "mirrored"), [(None, False), (True, True)])
+def test_mirror_images_that_belong_to_another_class_are_not_learned(flip: bool | None, mirrored: bool) -> None:
+    """Where a side tells the class, cross-validation finds it, and a sentence says so; a flag is obeyed as it is."""
+    fit, tune, validation = (bright_on_one_side(count, seed) for seed, count in enumerate((40, 12, 12)))
+    recipe = recipe_for(Asked("backbone", "backbone", flip=flip), (40, *SHAPE))
+    model, found, _ = fitted(Splits(("left", "right"), fit, tune, validation, warnings=()), recipe)
+
+    right = model.scores_of(validation).numpy().argmax(axis=1) == validation.labels
+    assert (found.epochs[1].images == 80) == mirrored
+    assert found.epochs[0].note[:31] == ("" if mirrored else "mirrored images are not learned")
+    assert mirrored or right.all()
+
+
+def bright_on_one_side(count: int, seed: int) -> Examples:
+    """Grey that rises to the left or to the right, with some noise."""
+    random, labels = np.random.default_rng(seed), np.arange(count) % 2
+    images = random.integers(0, 40, (count, *SHAPE), dtype=np.uint8)
+    images += (30 * np.arange(8, dtype=np.uint8))[None, None, :, None]
+    images[labels == 0] = images[labels == 0, :, ::-1]
+    return Examples(images, labels)

@@ -185,6 +185,7 @@ def test_steps_are_told_as_they_are_made(fit_size: int, batch_size: int, steps: 
         (steps * epoch.number, epoch) for epoch in result.epochs
     ]
     assert all(step.rate > 0 and isfinite(step.loss) for step in told[1:])
+    assert {step.of for step in told} == {2 * steps}
 
 
 def test_an_epoch_tells_how_the_fit_images_were_answered(splits: Splits) -> None:
@@ -260,4 +261,4 @@ def test_hard_images_are_learned_for_longer(accuracy: float, epochs: int, monkey
     notes = {epoch.number: epoch.note for epoch in result.epochs if epoch.note}
     found = "these images are hard: only 90.0% of tune are right after epoch 2, so there are 12 epochs"
     assert notes == ({2: found} if epochs == 12 else {})
-    assert [epoch.of for epoch in result.epochs[1:]] == [5] + (epochs - 1) * [epochs]
+    assert told[-1].of == told[-1].number

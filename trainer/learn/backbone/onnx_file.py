@@ -8,7 +8,6 @@ import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto, compose, helper
 
 from vouch.bundle.backbone import BackboneFacts
-from vouch.bundle.digest import bytes_digest
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.backbone import Backbone
 from vouch.trainer.learn.backbone.features import first_line, open_session
@@ -17,7 +16,8 @@ from vouch.trainer.learn.backbone.lite0 import SIZE
 from vouch.trainer.learn.backbone.one_by_one import one_by_one
 from vouch.trainer.learn.backbone.pixels import COLOURS, check_channels, images_input, pixel_nodes
 from vouch.trainer.learn.backbone.pooled import Pooled, pooled
-from vouch.trainer.learn.backbone.reading import feature_part, parsed, read_file
+from vouch.trainer.learn.backbone.reading import feature_part
+from vouch.trainer.learn.backbone.whole_file import read_whole
 from vouch.trainer.learn.backbone.wishes import FileWishes, Taken, taken
 
 PREFIX = "backbone/"
@@ -43,7 +43,10 @@ class BackboneFile:
     batch: int | None
     """Images a run, where only so many are taken."""
     licence: str
+    files: tuple[str, ...]
+    """Names of those that it came in: its own, and of weights beside it."""
     sha256: str
+    """Of their contents, one behind the other."""
 
     def backbone(self, image_shape: tuple[int, ...]) -> Backbone:
         """The backbone for images of this shape, tried on a few made-up ones.
@@ -95,7 +98,7 @@ class BackboneFile:
         return BackboneFacts(
             name=self.name[:200],
             licence=self.licence[:1000],
-            source=f"the file {self.name}"[:1000],
+            source=f"the file {' with '.join(self.files)}"[:1000],
             weights_sha256=self.sha256,
             size=self.size,
             mean=self.pixels.mean,
@@ -115,10 +118,9 @@ def open_file(path: Path, wishes: FileWishes) -> BackboneFile:
     Raises:
         TrainError: it is no network that makes features of images, or not one that a server would take.
     """
-    content, name = read_file(path), path.name
-    model = parsed(content, name)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    part = feature_part(model, wishes.output, name)
+    whole, name = read_whole(path), path.name
+    metadata = {entry.key: entry.value for entry in whole.model.metadata_props}
+    part = feature_part(whole.model, wishes.output, name)
     value, last = _image_input(part, name)
     fixed = _fixed_sides(value, last)
     size = wishes.size or _size_of(metadata, name) or (fixed[0] or SIZE[0], fixed[1] or SIZE[1])
@@ -127,7 +129,7 @@ def open_file(path: Path, wishes: FileWishes) -> BackboneFile:
     licence = wishes.licence or metadata.get("vouch.licence") or "unknown"
     batch = value.type.tensor_type.shape.dim[0].dim_value or None
     pixels = taken(wishes, metadata, name)
-    return BackboneFile(name, part, last, pixels, size, fixed, batch, licence, bytes_digest(content))
+    return BackboneFile(name, part, last, pixels, size, fixed, batch, licence, whole.names, whole.sha256)
 
 
 def _image_input(part: ModelProto, name: str) -> tuple[ValueInfoProto, bool]:
@@ -170,6 +172,7 @@ def _with_sides(model: ModelProto, image_shape: tuple[int, ...], last: bool) -> 
     body = ModelProto()
     body.CopyFrom(model)
     body = compose.add_prefix(body, PREFIX)
+    del body.graph.value_info[:]  # shapes as they were with the file's own batch, which a runtime believes
     dims = body.graph.input[0].type.tensor_type.shape.dim
     sides = (*image_shape[:2], COLOURS) if last else (COLOURS, *image_shape[:2])
     dims[0].dim_param = "N"
@@ -204,6 +207,8 @@ def _runs(graph: bytes, image_shape: tuple[int, ...], sizes: tuple[int, ...]) ->
     """Its first output for batches of these sizes, of the same made-up images from the first on."""
     images = np.random.default_rng(0).integers(0, 256, (max(sizes), *image_shape), dtype=np.uint8)
     session = open_session(graph)
+    if fixed := [value for value in session.get_outputs() if value.shape and isinstance(value.shape[0], int)]:
+        raise _NotByItself(f"for any number of images it gives the shape {fixed[0].shape}")  # no server takes that
     (name, *_) = (value.name for value in session.get_outputs())
     try:
         found = [session.run([name], {"images": images[:size]})[0] for size in sizes]

@@ -1,48 +1,18 @@
-"""A backbone's file, read and cut down to the part that makes features; nothing of it is run here."""
+"""A backbone's graph, cut down to the part that makes features; nothing of it is run here."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, inliner, version_converter
 
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.graph import check_graph
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.graph import IR_VERSION, OPSET
-from vouch.trainer.learn.backbone.joined import MAX_BYTES, opset_of
+from vouch.trainer.learn.backbone.joined import opset_of
 from vouch.trainer.learn.backbone.origin import forget_origin
 
 POOLED = ("features", "pooler_output", "image_embeds", "image_features", "embeddings", "embedding")
 """What others call the output with one row an image, the likeliest first."""
-
-
-def read_file(path: Path) -> bytes:
-    """The content of a backbone's file.
-
-    Raises:
-        TrainError: it cannot be read, or is larger than an ONNX file can be.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as err:
-        raise TrainError(f"the backbone {path} cannot be read: {err.strerror}") from err
-    if len(content) > MAX_BYTES:
-        raise TrainError(f"the backbone {path} has more than {MAX_BYTES:,} bytes; an ONNX file has fewer")
-    return content
-
-
-def parsed(content: bytes, name: str) -> ModelProto:
-    """The file's graph, of which nothing is known yet; data outside the file is not followed.
-
-    Raises:
-        TrainError: it is no ONNX file.
-    """
-    try:
-        return onnx.load_model_from_string(content)
-    except Exception as err:  # protobuf's own
-        raise TrainError(f"{name} is no ONNX file") from err
 
 
 def feature_part(model: ModelProto, output: str | None, name: str) -> ModelProto:
@@ -105,6 +75,8 @@ def _chosen(outputs: Sequence[ValueInfoProto], name: str) -> str:
     rows = [value.name for value in outputs if len(value.type.tensor_type.shape.dim) == 2]
     if len(rows) == 1:
         return rows[0]
+    if not by_name:
+        raise TrainError(f"{name} has no outputs, so it is no network: look at how it was made")
     raise TrainError(
         f"{name} has the outputs {', '.join(by_name)}; which of them has the features? Pass --backbone-output NAME"
     )

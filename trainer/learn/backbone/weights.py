@@ -16,7 +16,9 @@ import safetensors.numpy
 import torch
 from safetensors import SafetensorError
 
+from vouch.bundle import plain_files
 from vouch.bundle.digest import array_digest, bytes_digest
+from vouch.bundle.errors import InvalidBundle
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.lite0 import LAYERS, Convolutions
 
@@ -119,13 +121,11 @@ def _from_cache() -> Tensors | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """A file's content; None where it cannot be read, or is longer than any that could be meant."""
+    """A file's content; None where it cannot be read, is no file, or is longer than any that could be meant."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError:
+        return plain_files.read_file(Path(os.path.realpath(path)), MAX_BYTES)  # of a link what it leads to
+    except (OSError, InvalidBundle):
         return None
-    return content if len(content) <= MAX_BYTES else None
 
 
 def _cached() -> Path:

@@ -1,5 +1,6 @@
 """Backbones from files, as people have them: every form of input and output, and what no server would take."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from tests.support.backbones import tiny_head
 from vouch.bundle.graph import check_graph
+from vouch.bundle.pixel_settings import PixelSettings
 from vouch.server.model.session import open_session
 from vouch.trainer.errors import TrainError
-from vouch.trainer.learn.backbone import reading
+from vouch.trainer.learn.backbone import whole_file
 from vouch.trainer.learn.backbone.features import features, places
 from vouch.trainer.learn.backbone.joined import joined
 from vouch.trainer.learn.backbone.onnx_file import BackboneFile, open_file
@@ -148,17 +150,22 @@ def test_any_opset_of_the_last_years_is_taken(opset: int, tmp_path: Path) -> Non
     assert session.run([photos(3)]).probabilities.shape == (3, 2)
 
 
+@pytest.mark.parametrize("opset", [13, 20])
 @pytest.mark.parametrize("written_batch", ["in a reshape", "nowhere"])
-def test_a_fixed_batch_of_one_is_made_free(written_batch: str, tmp_path: Path) -> None:
-    """Where the graph has written it somewhere, it is run once an image."""
+def test_a_fixed_batch_of_one_is_made_free(written_batch: str, opset: int, tmp_path: Path) -> None:
+    """Where the graph has written it somewhere, it is run once an image; a server sees a free batch either way, also
+    where bringing a graph to a newer opset has written shapes into it.
+    """
     end = [POOL[0], helper.make_node("Reshape", ["mean", "one"], ["row"])] if written_batch == "in a reshape" else POOL
-    path = written(tmp_path, [CONV, *end], shape=(1, 3, 16, 16), constants={"one": np.array([1, D])})
+    path = written(tmp_path, [CONV, *end], shape=(1, 3, 16, 16), constants={"one": np.array([1, D])}, opset=opset)
     images = photos(5)
 
     backbone = open_file(path, PLAIN).backbone((16, 16, 3))
 
     assert np.allclose(features(backbone, images), expected_grid(images).mean(axis=(2, 3)), atol=1e-4)
-    assert open_session(joined(backbone, tiny_head(2, D)), "cpu", 1).run([images]).logits.shape == (5, 2)
+    session = open_session(joined(backbone, tiny_head(2, D)), "cpu", 1)
+    session.check_signature(PixelSettings.of((16, 16, 3)), classes=2)
+    assert session.run([images]).logits.shape == (5, 2)
 
 
 @pytest.mark.parametrize("shape", [("b", 3, "h", "w"), ("b", "c", "h", "w")])
@@ -277,6 +284,15 @@ def outside(path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def no_outputs(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def junk(path: Path) -> None:
     path.write_bytes(b"\x00no graph")
 
@@ -305,8 +321,10 @@ def two_rows(path: Path) -> None:
     ("change", "said"),
     [
         (foreign, "net.onnx has operators of the domain 'com.microsoft'"),
-        (outside, "net.onnx has data outside the file"),
+        (outside, r"net.onnx has data outside the file, in 'passwd'; .* external_data=False"),
         (junk, "is no ONNX file"),
+        (no_outputs, "net.onnx has no outputs"),
+        (pipe, "cannot be read: expected a file"),
         (two_inputs, r"needs 2 inputs for its features \(x, mask\)"),
         (bytes_in, "of the type UINT8; expected FLOAT"),
         (two_rows, "has the outputs row, mean; which of them .* --backbone-output NAME"),
@@ -337,9 +355,9 @@ def test_a_domain_that_only_another_output_needs_does_no_harm(tmp_path: Path) ->
 
 def test_a_file_too_large_is_refused_before_it_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is read than an ONNX file can have."""
-    monkeypatch.setattr(reading, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(whole_file, "MAX_BYTES", 500)
 
-    with pytest.raises(TrainError, match="more than 1,000 bytes"):
+    with pytest.raises(TrainError, match="at most 500 bytes"):
         open_file(written(tmp_path, [CONV, *POOL]), PLAIN)
 
 

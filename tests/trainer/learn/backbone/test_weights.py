@@ -1,5 +1,6 @@
 """The published weights: found without importing their package, checked, and kept."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_a_damaged_cache_is_made_again(damage: str, cache: Path) -> None:
 def test_where_the_cache_cannot_be_written_they_are_read_each_time(cache: Path) -> None:
     """A read-only home is no reason to fail."""
     cache.parent.parent.write_text("a file where the folder should be")
+
+    assert len(weights.convolutions()) == 49
+
+
+def test_a_pipe_in_the_cache_is_not_waited_for(cache: Path) -> None:
+    """What is no file is as good as none."""
+    cache.parent.mkdir(parents=True)
+    os.mkfifo(cache)
 
     assert len(weights.convolutions()) == 49
 
