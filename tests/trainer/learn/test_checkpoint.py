@@ -277,12 +277,12 @@ def test_a_state_is_written_when_it_is_due_and_when_fitting_has_ended(splits: Sp
 
     fitted("linear", splits, Notes(), Counted(tmp_path, "it", {}))
     assert EVERY_S == 30
-    assert written == ["4 of 4 epochs"]
+    assert written == ["5 of 5 epochs"]
 
     written.clear()
     hasty = Counted(tmp_path, "it", {}, every_s=0)
     assert hasty.due()
     fitted("linear", splits, Notes(), hasty)
     assert written[0] == "0 of 4 epochs and 1 of the 7 steps of the next"
-    assert written[-1] == "4 of 4 epochs"
+    assert written[-1] == "5 of 5 epochs"
     assert not Checkpoint(tmp_path, "it", {}).due()
