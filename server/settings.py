@@ -32,7 +32,7 @@ class RuntimeSettings(CommandSettings):
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
     """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
-    """Images in one run of the model; a larger request is answered in several runs."""
+    """Images in one run of the model, fewer where they are large; a larger request is answered in several runs."""
     max_differing: Annotated[float, Flag("SHARE"), Field(ge=0, le=1)] = 0.001
     """Share of the validation images, at least one, that may be answered otherwise than claimed where the model hardly
     prefers one answer to the other: for hardware that rounds differently. 0: none may."""

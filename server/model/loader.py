@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from vouch.bundle.accuracy import counting_batch
 from vouch.bundle.graph import check_graph
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle
@@ -36,7 +37,16 @@ def load(
     if settings.provider != "cpu":
         bound = BoundSession(session, settings.provider, settings.max_batch_size)
         return _warm(bound, bound.sizes, manifest, on_run)
-    return _warm(session, [1, settings.max_batch_size], manifest, on_run)
+    return _warm(session, [1, most_images_a_run(settings, manifest.input.shape)], manifest, on_run)
+
+
+def most_images_a_run(settings: RuntimeSettings, image_shape: tuple[int, ...]) -> int:
+    """Images of this shape, (H, W) or (H, W, C), in one run: on a processor no more than a claim is counted by, for the
+    layers of a photograph take megabytes, and a core is no faster with many of them. On a GPU as the settings say.
+    """
+    if settings.provider != "cpu":
+        return settings.max_batch_size
+    return min(settings.max_batch_size, counting_batch(image_shape))
 
 
 def _warm(session: Warmed, sizes: list[int], manifest: Manifest, on_run: OnRun) -> Warmed:

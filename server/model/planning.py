@@ -6,7 +6,7 @@ Measured once, by whoever verifies the version; workers obey it.
 from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.cuda import BoundSession
-from vouch.server.model.loader import OnRun, load
+from vouch.server.model.loader import OnRun, load, most_images_a_run
 from vouch.server.model.session import Session
 from vouch.server.model.tuning import inline_images, on_threads_that_pay
 from vouch.server.settings import RuntimeSettings
@@ -25,7 +25,8 @@ def load_and_plan(
     """
     if settings.provider != "cpu":
         return load(bundle, settings, RunPlan(), on_run), RunPlan()
-    shape, largest = bundle.manifest.input.shape, settings.max_batch_size
+    shape = bundle.manifest.input.shape
+    largest = most_images_a_run(settings, shape)
 
     def opened(threads: int) -> Session | BoundSession:
         session = load(bundle, settings, RunPlan(threads=threads), on_run)

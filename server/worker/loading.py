@@ -15,7 +15,7 @@ from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import Version
 from vouch.server.logs import event
 from vouch.server.model.batcher import Limits, start_batcher
-from vouch.server.model.loader import load
+from vouch.server.model.loader import load, most_images_a_run
 from vouch.server.model.request import Model
 from vouch.server.model.time_limits import load_within_s
 from vouch.server.model.usable import unusable_in
@@ -87,7 +87,7 @@ class Loader:
         batcher = start_batcher(
             run,
             Limits(
-                settings.max_batch_size,
+                most_images_a_run(settings, bundle.manifest.input.shape),
                 settings.max_queue_images,
                 version.plan.inline_images,
                 settings.max_delay_ms / 1000,
