@@ -31,9 +31,13 @@ def tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     asked = {key: value for key, value in training.asked.items() if value}
     versions = {**training.libraries, "source revision": training.source_revision or "unknown"}
     splits = {name: f"{split.size:,} examples, SHA-256 {split.digest}" for name, split in training.splits.items()}
+    changed: list[tuple[str, object]] = [
+        (f"epoch {epoch.number}", epoch.note) for epoch in run.fitted.epochs if epoch.note
+    ]
     return [
         ("What was asked for", [(key, _listed(value)) for key, value in asked.items()]),
         ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
+        *([("What changed on the way", changed)] if changed else []),
         ("Where it was fitted", _circumstances(training.circumstances)),
         ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
         ("Versions", list(versions.items())),

@@ -91,7 +91,7 @@ class NearDuplicates:
         examples = "; ".join(f"{names[0][a]} like {names[1][b]}" for a, b in self.pairs[at[:3]].tolist())
         more = "; ..." if len(different) > 3 else ""
         found = f"{'' if self.complete else 'at least '}{len(different):,} of {total:,} {first} images"
-        return f"{found} are nearly the same as one in {second} ({examples}{more})"
+        return f"{found} {'is' if len(different) == 1 else 'are'} nearly the same as one in {second} ({examples}{more})"
 
 
 def near_duplicates(
