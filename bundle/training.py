@@ -67,7 +67,7 @@ class Recipe:
     """What a fit needs to know beside the data."""
 
     epochs: int
-    """At most: fitting may end earlier."""
+    """At most, unless the images turn out to be hard: fitting may end earlier."""
     batch_size: int
     learning_rate: Finite
     """The peak of the one-cycle schedule."""
@@ -104,6 +104,8 @@ class Recipe:
     """How often a cnn halves the sides of the image."""
     dropout: Finite = 0.0
     """The share of a cnn's last features that a step does without."""
+    hard_epochs: int = 0
+    """So many in all, instead of `epochs`, where the images turn out to be hard; 0: whatever they turn out to be."""
 
 
 class Circumstances(Part):

@@ -26,12 +26,18 @@ ENOUGH = 0.01
 end."""
 ENDING = 0.2
 """The share of all epochs in which it then comes to rest."""
+LOOKED_AT = 0.4
+"""The share of the epochs after which it is seen whether the images are hard."""
+HARD = 0.9
+"""They are, where less is known of what there is to know beyond the commonest class."""
+HARD_WORK = 16_000_000_000_000
+"""Multiply-adds, of answers alone, that hard images may take: about 24 minutes of a core, steps included."""
 
 
 class Schedule:
-    """The share of the training that is done, step by step: evenly, until it is told to end early.
+    """The share of the training that is done, step by step: evenly, until it is told to end earlier or later.
 
-    An early end still needs the falling part of the rate's cycle, so the rest of it is gone through in fewer steps.
+    Either end needs the falling part of the rate's cycle, so the rest of it is gone through in fewer or more steps.
     """
 
     def __init__(self, steps: int) -> None:
@@ -44,17 +50,17 @@ class Schedule:
 
     def progress(self, done: int) -> float:
         """From 0 to 1, after so many steps."""
-        if not self._since:
+        if not self._since or done == self.steps:
             return done / self.steps
         return self._from + (1 - self._from) * (done - self._since) / (self.steps - self._since)
 
-    def end_within(self, done: int, more: int) -> None:
-        """After these steps so many more are made, instead of all that were planned."""
-        self._from, self._since, self.steps = self.progress(done), done, min(self.steps, done + more)
+    def end_after(self, done: int, more: int) -> None:
+        """After these steps so many more are made, instead of those that were planned."""
+        self._from, self._since, self.steps = self.progress(done), done, done + more
 
     @property
-    def early(self) -> bool:
-        """Whether it was told to end early."""
+    def changed(self) -> bool:
+        """Whether it was told to end earlier or later."""
         return self._since > 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -74,6 +80,7 @@ class Effort:
     passes: int
     enough: float
     settled: float
+    hard_epochs: int = 0
 
 
 def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, work: int = WORK) -> Effort:
@@ -97,3 +104,22 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, wor
 def settled_for(count: int) -> float:
     """From which share of the schedule on an epoch may be the best one, for so many fit images."""
     return SETTLED if count < FEW else 0.0
+
+
+def hard_epochs_for(count: int, epochs: int, hard_epochs: int, multiply_adds: int) -> int:
+    """How many epochs hard images get: as the recipe has them, as far as the work allows, and 0 where that is no more.
+
+    Few images get none: what they lack is images, and they are gone through often already.
+
+    Args:
+        epochs: that the others get.
+        hard_epochs: as the recipe has them.
+        multiply_adds: of the network, for an image.
+    """
+    affordable = min(hard_epochs, HARD_WORK // (count * multiply_adds))
+    return affordable if affordable > epochs and count >= FEW else 0
+
+
+def known(accuracy: float, chance: float) -> float:
+    """The share that is known of what there is to know beyond the commonest class, of this share: 1 is all."""
+    return (accuracy - chance) / (1 - chance) if chance < 1 else 1.0

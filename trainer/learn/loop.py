@@ -17,6 +17,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.device import moved
+from vouch.trainer.learn.effort import known
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.pixels import Pixels
@@ -129,6 +130,9 @@ class _Fit:
         self.epochs = [self._measured(0, nan, nan, images=0, seconds=0.0)]
         self.best, self.best_weights = self.epochs[0], _weights(model)
         self.now: _UnderWay | None = None
+        counts = np.unique(splits.tune.labels, axis=0, return_counts=True)[1]
+        self._chance = float(counts.max()) / len(splits.tune)
+        """The share of the commonest answer."""
 
     def first_step(self) -> Step:
         """Before the first one."""
@@ -184,6 +188,9 @@ class _Fit:
         measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
         if self.steps.end_early(loss, number):
             note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
+        if self.steps.go_on_longer(known(measured.tune_accuracy, self._chance), number):
+            found = f"only {measured.tune_accuracy:.1%} of tune are right after epoch {number}"
+            note += "; " * bool(note) + f"these images are hard: {found}, so there are {self._of()} epochs"
         self.epochs.append(replace(measured, note=note))
         settled = self.steps.schedule.progress(self._made()) > self.recipe.settled
         if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:

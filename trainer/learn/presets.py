@@ -10,7 +10,7 @@ from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import WORK, Effort, effort_for, settled_for
+from vouch.trainer.learn.effort import WORK, Effort, effort_for, hard_epochs_for, settled_for
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
@@ -27,6 +27,7 @@ _CNN = Recipe(
     label_smoothing=0.1,
     augment=Augmentation(crop=6 / 7, bend=0.05, find_flip=True, find_strength=True),
     focus=0.8,
+    hard_epochs=16,
 )
 _SMALL = Augmentation(rotation=0.1, crop=6 / 7, flip=True, colour=0.1, find_flip=True, find_strength=True)
 _PHOTOS = Augmentation(
@@ -137,7 +138,9 @@ def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int,
     if asked.epochs or asked.model == "backbone":
         return Effort(asked.epochs or base.epochs, passes=1, enough=0.0, settled=settled_for(shape[0]))
     work = PHOTO_WORK if asked.preset == "photos" else WORK
-    return effort_for(shape[0], batch_size, base.epochs, multiply_adds(asked.model, shape[1:], layers), work)
+    cost = multiply_adds(asked.model, shape[1:], layers)
+    effort = effort_for(shape[0], batch_size, base.epochs, cost, work)
+    return replace(effort, hard_epochs=hard_epochs_for(shape[0], effort.epochs, base.hard_epochs, cost))
 
 
 def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:

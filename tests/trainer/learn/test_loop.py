@@ -245,3 +245,20 @@ def test_an_early_epoch_is_the_best_only_where_tune_can_tell(
     result = fit(made("linear"), made_up(), replace(QUICK, epochs=8, settled=settled))
 
     assert result.best.number == best
+
+
+@pytest.mark.parametrize(("accuracy", "epochs"), [(0.9, 12), (0.95, 5)])
+def test_hard_images_are_learned_for_longer(accuracy: float, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of the cycle is stretched where little of tune is right after two fifths, and it is said once."""
+    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, accuracy))
+    told: list[Step] = []
+    recipe = replace(QUICK, epochs=5, hard_epochs=12, focus=0.8)
+
+    result = fit(made("linear"), made_up(), recipe, on_step=told.append)
+
+    assert len(result.epochs) - 1 == epochs
+    assert told[-1].rate < 0.1 * max(step.rate for step in told)
+    notes = {epoch.number: epoch.note for epoch in result.epochs if epoch.note}
+    found = "these images are hard: only 90.0% of tune are right after epoch 2, so there are 12 epochs"
+    assert notes == ({2: found} if epochs == 12 else {})
+    assert told[-1].of == told[-1].number

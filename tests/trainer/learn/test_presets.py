@@ -44,7 +44,7 @@ def test_what_the_user_asks_for_is_done(kind: ModelKind, shape: tuple[int, ...])
     recipe = recipe_for(asked, shape)
 
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (3, 7, 0.125)
-    assert (recipe.loss, recipe.seed) == ("mse", 5)
+    assert (recipe.loss, recipe.seed, recipe.hard_epochs) == ("mse", 5, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
