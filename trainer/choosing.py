@@ -62,8 +62,8 @@ def choose(settings: TrainSettings, survey: Survey) -> Chosen:
     model: ModelKind = "backbone" if preset == "backbone" else "cnn" if settings.model == "auto" else settings.model
     files = survey.files
     wanted = settings.decoding
-    if files and wanted.size is None:
-        size = _size(settings, preset, survey)
+    if files:
+        size = wanted.size or _size(settings, preset, survey)
         wanted = replace(wanted, size=size, fit="crop" if size and _to_crop(settings, survey, size) else wanted.fit)
     return Chosen(preset, model, reason, wanted, files)
 

@@ -61,7 +61,7 @@ class TrainSettings(RecipeSettings):
     224x224; small images keep their size, or take the median where they differ."""
     fit: FitChoice = "auto"
     """How pictures of other proportions fill the size: stretch them, crop what is too much at two sides, or pad them
-    with the ground. auto: crop for photographs at the preset's size of which at least half is left, else stretch."""
+    with the ground. auto: crop for photographs of which at least half is left, else stretch."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
     """What a folder's images become, and what a .csv file's are: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour
     and alpha); 0: grey where all of them are, else colour."""

@@ -130,15 +130,15 @@ def test_files_become_what_the_preset_takes(words: dict[str, object], survey: Su
         ({}, files((80, 1600), (80, 1200), (480, 640)), "stretch"),
         ({"fit": "crop"}, files((80, 1600)), "crop"),
         ({}, files((20, 24), (20, 26)), "stretch"),
-        ({"size": "224"}, files((480, 640)), "stretch"),
+        ({"size": "160"}, files((480, 640)), "crop"),
         ({"fit": "pad"}, files((480, 640)), "pad"),
         ({"fit": "crop", "size": "96"}, files((480, 640)), "crop"),
     ],
 )
-def test_photographs_are_cropped_unless_somebody_says_how_large_they_are(
+def test_photographs_are_cropped_unless_little_would_be_left(
     words: dict[str, object], survey: Survey, fit: str
 ) -> None:
-    """A size from a flag is filled by stretching, as ever, unless the flag for it says otherwise."""
+    """Photographs are cropped, at a size from a flag too, unless the flag for it says otherwise."""
     assert choose(TrainSettings.model_validate(words), survey).wanted.fit == fit
 
 

@@ -55,6 +55,7 @@ def test_settings_that_decide_are_taken_over(bundle: Path, tmp_path: Path) -> No
     assert base == {
         "model": "linear",
         "seed": 5,
+        "fit": "stretch",
         "data": "pets",
         "name": "tiny",
         "threads": 3,
