@@ -87,8 +87,7 @@ def _fit_network(
     checkpoint: Checkpoint,
 ) -> Fitted:
     """From scratch; arguments as `fit_and_tell`."""
-    most = "at most " if recipe.enough else ""
-    with progress_bar(f"fitting for {most}{_epochs(recipe)}", None) as show:
+    with progress_bar(f"fitting for {_about_epochs(recipe)}", None) as show:
 
         def on_step(step: Step) -> None:
             show(step.number, step.of)
@@ -100,6 +99,13 @@ def _fit_network(
                 say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
 
         return fit(classifier, splits, recipe, processes, on_step, checkpoint)
+
+
+def _about_epochs(recipe: Recipe) -> str:
+    """How many there may be: a fit ends early where little is left to learn, and late where the images are hard."""
+    if recipe.hard_epochs > recipe.epochs:
+        return f"{recipe.epochs} epochs, or {recipe.hard_epochs} if the images are hard"
+    return f"at most {_epochs(recipe)}" if recipe.enough else _epochs(recipe)
 
 
 def _epochs(recipe: Recipe) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.facts import LITE0
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
-from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.opening import Bundle
 from vouch.bundle.signature import SIGNATURE, read_public_key
@@ -90,19 +90,9 @@ def test_json_has_all_of_it(bundle: Bundle, key: Path, capsys: pytest.CaptureFix
 
 def test_whose_weights_a_graph_holds_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a model on a backbone: its name, where it is from, the licence and the digest, for people and for programs."""
-    facts = BackboneFacts(
-        name="lite0",
-        licence="Apache-2.0",
-        source="a package 0.1.0",
-        weights_sha256="a" * 64,
-        size=(224, 224),
-        mean=(127.0,),
-        scale=(128.0,),
-        features=1280,
-    )
     path = bundle.path / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["training"]["backbone"] = facts.model_dump(mode="json")
+    manifest["training"]["backbone"] = LITE0.model_dump(mode="json")
     path.write_text(json.dumps(manifest))
 
     main(["verify", str(bundle.path)])

@@ -10,12 +10,12 @@ from typing import Any
 ENOUGH_STEPS = 800
 """A small data set is gone through more often, until there were about this many."""
 FEWEST_STEPS = 100
-"""Made whatever they cost."""
+"""So many are made however much work they are."""
 WORK = 90_000_000_000
 """Multiply-adds, of answers alone, after which a small data set is not gone through more often: about 16,000 images of
 28 x 28 through the usual cnn, that is 500 steps."""
 ROUNDS = 10
-"""Whatever they cost, as long as there were not enough steps."""
+"""A small data set is gone through so often however much work that is, but for no more than ENOUGH_STEPS."""
 MEASURED = 16
 """Of a small data set about so many epochs are measured."""
 FEW = 5_000

@@ -163,13 +163,17 @@ class _Fit:
             now.steps += 1
             if now.steps < self.steps.an_epoch and now.seen.due():
                 for step in now.seen.told():
-                    on_step(replace(step, of=self.steps.schedule.steps))
+                    on_step(self._placed(step))
                 reached()
         *others, last = now.seen.told()
         for step in others:
-            on_step(step)
+            on_step(self._placed(step))
         self._end(number, now)
-        on_step(replace(last, epoch=self.epochs[-1], of=self.steps.schedule.steps))
+        on_step(replace(self._placed(last), epoch=self.epochs[-1]))
+
+    def _placed(self, step: Step) -> Step:
+        """With how many steps there are, as far as is known."""
+        return replace(step, of=self.steps.schedule.steps)
 
     def _begin(self, number: int) -> _UnderWay:
         """With the order of the images, the same in all processes, and the seeds of their variants and of dropout."""

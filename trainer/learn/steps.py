@@ -94,8 +94,8 @@ class Steps:
     def go_on_longer(self, known: float, epochs: int) -> bool:
         """Begins to come to rest later, once, where too little is known for the images to be easy ones.
 
-        From then on hard images are not learned more often: of so many some cannot be told apart, or are mislabelled.
-        And variants show all of an image, as answers will see it: cropping them saved time.
+        From then on hard images are not learned more often, because some of them cannot be told apart or have a wrong
+        label. Variants show the whole image, as answers will see it: crops only save time.
 
         Args:
             known: as `effort.known` has it.

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.facts import LITE0
 from vouch.bundle.accuracy import wilson_interval
-from vouch.bundle.backbone import BackboneFacts, HeadFacts
+from vouch.bundle.backbone import HeadFacts
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.confusion import Confusion
 from vouch.bundle.manifest import Calibration, Coverage
@@ -206,18 +207,8 @@ def test_of_very_many_classes_the_least_accurate_are_listed(monkeypatch: pytest.
 
 def test_the_card_names_the_licence_and_the_digest_of_a_backbone() -> None:
     """Whoever gets the bundle gets its weights too; of a network of our own there is nothing to say."""
-    facts = BackboneFacts(
-        name="lite0",
-        licence="Apache-2.0",
-        source="a package 0.1.0",
-        weights_sha256="a" * 64,
-        size=(224, 224),
-        mean=(127.0,),
-        scale=(128.0,),
-        features=1280,
-    )
     head = HeadFacts(penalty=0.1, folds=10, loss=0.2, accuracy=0.95)
-    on_backbone = training().model_copy(update={"backbone": facts, "head": head})
+    on_backbone = training().model_copy(update={"backbone": LITE0, "head": head})
     found, without = (
         model_card("m", ("a", "b"), one, exam(claim(((5, 0), (0, 5))))) for one in (on_backbone, training())
     )
