@@ -105,7 +105,8 @@ class Recipe:
     dropout: Finite = 0.0
     """The share of a cnn's last features that a step does without."""
     hard_epochs: int = 0
-    """So many in all, instead of `epochs`, where the images turn out to be hard; 0: whatever they turn out to be."""
+    """For so many fitting begins again, with a deeper network and lighter variants, where the images turn out to be
+    hard; 0: whatever they turn out to be."""
 
 
 class Circumstances(Part):

@@ -147,11 +147,17 @@ class Classifier(nn.Module):
         super().__init__()
         self.task = task
         channels = image_shape[2] if len(image_shape) == 3 else 1
-        self.network = network(kind, image_shape, outputs_for(classes, task), layers)
+        self._of = kind, image_shape, outputs_for(classes, task)
+        self.network = network(*self._of, layers)
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("scale", torch.ones(1, channels, 1, 1))
+
+    def begin_again(self, layers: Layers, seed: int) -> None:
+        """Takes other layers with random weights: those of a new classifier that is made with this seed."""
+        torch.manual_seed(seed)
+        self.network = network(*self._of, layers)
 
     def see_statistics(self, batches: Iterable[Tensor]) -> None:
         """Takes mean and standard deviation a channel from these images, so that the network's inputs are about +-1.

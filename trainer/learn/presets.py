@@ -140,6 +140,8 @@ def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int,
     work = PHOTO_WORK if asked.preset == "photos" else WORK
     cost = multiply_adds(asked.model, shape[1:], layers)
     effort = effort_for(shape[0], batch_size, base.epochs, cost, work)
+    if any(value not in (None, 0) for value in (asked.width, asked.depth, asked.crop, asked.focus)):
+        return effort  # what was asked for is obeyed; hard images would need other values
     return replace(effort, hard_epochs=hard_epochs_for(shape[0], effort.epochs, base.hard_epochs, cost))
 
 
