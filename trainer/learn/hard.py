@@ -50,6 +50,7 @@ def for_hard_images(recipe: Recipe) -> Recipe:
         augment=augment,
         focus=0.0,
         depth=deeper,
+        pool="mean",
         width=recipe.width if deeper == recipe.depth else round(recipe.width * NARROWER / 4) * 4,
     )
 

@@ -18,7 +18,7 @@ def test_hard_images_are_learned_whole_and_equally_often() -> None:
 
     recipe = for_hard_images(replace(CNN, augment=augment, depth=5))
 
-    changed = {"epochs": 16, "hard_epochs": 0, "focus": 0.0, "augment": light}
+    changed = {"epochs": 16, "hard_epochs": 0, "focus": 0.0, "pool": "mean", "augment": light}
     assert recipe == replace(CNN, depth=5, **changed)
     assert for_hard_images(CNN).augment == replace(light, shift=0.08, zoom=0.0, colour=0.0)
 

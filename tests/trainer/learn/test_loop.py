@@ -252,7 +252,7 @@ def test_an_early_epoch_is_the_best_only_where_tune_can_tell(
 def test_a_fit_of_hard_images_is_one_by_their_recipe(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the last bit, so that the recorded recipe repeats it; it is said why it began again."""
     monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, 0.9))
-    augment, told = Augmentation(crop=0.75, bend=0.1, find_flip=True), list[Step]()
+    augment, told = Augmentation(crop=0.75, bend=0.1), list[Step]()
     recipe = replace(QUICK, epochs=3, hard_epochs=4, focus=0.8, augment=augment, seed=seed)
     expected = for_hard_images(recipe)
     begun, splits = made("cnn", (8, 8), seed=seed), made_up(shape=(8, 8))
