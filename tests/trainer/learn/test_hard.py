@@ -18,8 +18,8 @@ def test_hard_images_are_learned_whole_and_equally_often() -> None:
 
     recipe = for_hard_images(replace(CNN, augment=augment, depth=5))
 
-    changed = {"epochs": 16, "hard_epochs": 0, "focus": 0.0, "pool": "mean", "augment": light}
-    assert recipe == replace(CNN, depth=5, **changed)
+    longer = replace(CNN, epochs=16, hard_epochs=0)
+    assert recipe == replace(longer, focus=0.0, pool="mean", augment=light, depth=5)
     assert for_hard_images(CNN).augment == replace(light, shift=0.08, zoom=0.0, colour=0.0)
 
 
