@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
 from vouch.bundle.manifest import Calibration
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -66,7 +67,13 @@ def _version(served: Served) -> pb.ModelVersion:
         plan=pb.RunPlan(**served.plan.model_dump()),
         recount=recount_message(served.recount),
         balanced=pb.Balanced(**asdict(balanced)) if balanced else None,
+        backbone=_backbone(manifest.training.backbone) if manifest.training.backbone else None,
     )
+
+
+def _backbone(facts: BackboneFacts) -> pb.Backbone:
+    told = {"name", "licence", "source", "weights_sha256", "fine_tuned"}
+    return pb.Backbone(**facts.model_dump(include=told))
 
 
 def _calibration(calibration: Calibration) -> pb.Calibration:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
@@ -31,9 +32,8 @@ def model_metadata(served: Served, versions: Iterable[int]) -> pb.ModelMetadataR
 
 
 def facts(served: Served) -> dict[str, str]:
-    """Labels, one a line; the digest; how files are decoded; the claim, its balanced accuracy
-    and baseline, what serving made of it; caveats,
-    one a line.
+    """Labels, one a line; the digest; how files are decoded; the claim, its balanced accuracy and baseline, what
+    serving made of it; caveats, one a line; and the backbone, where there is one.
     """
     manifest = served.bundle.manifest
     claim, recount, balanced = manifest.claim.accuracy, served.served, manifest.claim.balanced
@@ -47,10 +47,21 @@ def facts(served: Served) -> dict[str, str]:
         "claim.correct": str(claim.correct),
         "claim.total": str(claim.total),
         "claim.accuracy": f"{claim.accuracy:.6f}",
-        "claim.balanced": f"{balanced.accuracy:.6f}" if balanced else "",
+        **({"claim.balanced": f"{balanced.accuracy:.6f}"} if balanced else {}),
         "claim.baseline": f"{manifest.claim.baseline.accuracy:.6f}",
         "served.correct": str(recount.correct),
         "served.total": str(recount.total),
         "served.accuracy": f"{recount.accuracy:.6f}",
         "caveats": "\n".join(caveat.text for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)),
+        **(_backbone(manifest.training.backbone) if manifest.training.backbone else {}),
+    }
+
+
+def _backbone(facts: BackboneFacts) -> dict[str, str]:
+    return {
+        "backbone.name": facts.name,
+        "backbone.licence": facts.licence,
+        "backbone.source": facts.source,
+        "backbone.weights_sha256": facts.weights_sha256,
+        "backbone.fine_tuned": str(facts.fine_tuned).lower(),
     }
