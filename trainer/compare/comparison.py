@@ -84,6 +84,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
                 "counted": counted.model_dump(),
                 "calibration_error": bundle.manifest.calibration and bundle.manifest.calibration.error_after,
+                "calibration_interval": bundle.manifest.calibration and bundle.manifest.calibration.error_interval,
                 "graph_bytes": bundle.manifest.files[MODEL].size,
                 "epochs": _epochs(bundle.manifest.training),
                 "seconds": bundle.manifest.training.seconds,
