@@ -6,7 +6,7 @@ from typing import Any
 
 from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.manifest import MODEL, Manifest
+from vouch.bundle.manifest import MODEL, Calibration, Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
 from vouch.bundle.training import Training
 from vouch.cli.printable import printable
@@ -84,7 +84,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
                 "counted": counted.model_dump(),
                 "calibration_error": bundle.manifest.calibration and bundle.manifest.calibration.error_after,
-                "calibration_interval": bundle.manifest.calibration and bundle.manifest.calibration.error_interval,
+                "calibration_interval": _interval_of(bundle.manifest.calibration),
                 "graph_bytes": bundle.manifest.files[MODEL].size,
                 "epochs": _epochs(bundle.manifest.training),
                 "seconds": bundle.manifest.training.seconds,
@@ -109,6 +109,10 @@ def name_of(number: int) -> str:
 
 def _share_of(balanced: Balanced | None) -> str | None:
     return f"{balanced.accuracy:.2%}" if balanced else None
+
+
+def _interval_of(calibration: Calibration | None) -> list[float] | None:
+    return list(calibration.error_interval) if calibration and calibration.error_interval else None
 
 
 def _epochs(training: Training) -> int | None:
