@@ -36,7 +36,8 @@ def main() -> None:
     for seed in range(asked.draws):
         without, balanced = (_right(splits["fit"], splits["validation"], seed, flag) for flag in (WITHOUT, WITH))
         draws.append({"seed": seed, WITHOUT: without, WITH: balanced})
-        print(f"| {seed} | {without['right']}, {balanced['right']} | {without['rare']}, {balanced['rare']} |", flush=True)
+        right, rare = (f"{without[key]}, {balanced[key]}" for key in ("right", "rare"))
+        print(f"| {seed} | {right} | {rare} |", flush=True)
     keep("uneven", {"machine": machine(), "commit": commit(CODE), "judged": 2 * JUDGED, "draws": draws})
 
 
