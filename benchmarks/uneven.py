@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.runs import commit, keep, machine, run_vouch
 from benchmarks.training.running import CODE
+from vouch.bundle.claims import Claim
 from vouch.bundle.opening import open_bundle
 from vouch.sources.examples import Examples
 from vouch.sources.load import load
@@ -50,9 +51,10 @@ def _right(fit: Examples, validation: Examples, seed: int, flag: str) -> dict[st
         data = Path(folder, "uneven.npz")
         arrays = {"fit_images": fit.images[learned], "fit_labels": fit.labels[learned]}
         held = {"validation_images": validation.images[judged], "validation_labels": validation.labels[judged]}
-        np.savez(data, **arrays, **held)  # type: ignore[arg-type]  # numpy's stub takes them for a flag
+        np.savez(data, **arrays, **held)
         result = run_vouch("train", str(data), "--models", folder, "--seed", str(seed), "--device", "cpu", flag)
         manifest = open_bundle(Path(result["bundle"])).manifest
+    assert isinstance(manifest.claim, Claim), "every image has one label"
     of_classes = dict(zip(manifest.labels, manifest.claim.per_class(2), strict=True))
     return {"right": manifest.claim.correct, "rare": of_classes[str(RARE)].correct}
 
