@@ -14,6 +14,12 @@ Channels = Annotated[tuple[Finite, ...], Field(min_length=1, max_length=4)]
 """A number for all channels, or one each."""
 
 
+def backbone_in_words(name: str, source: str, licence: str, weights_sha256: str, fine_tuned: bool) -> str:
+    """In one line for people, as `vouch status` and `vouch verify` show it; arguments as in `BackboneFacts`."""
+    changed = ", fine-tuned" if fine_tuned else ""
+    return f"{name} of {source}{changed}, licence {licence}, SHA-256 {weights_sha256}"
+
+
 class BackboneFacts(Part):
     """The pretrained network that gave the features; its weights lie in the graph, so its licence goes with them."""
 
@@ -36,6 +42,10 @@ class BackboneFacts(Part):
     """In words, what of it the features are."""
     fine_tuned: bool = False
     """Whether its weights were changed too, from those that the digest names."""
+
+    def __str__(self) -> str:
+        """In one line for people."""
+        return backbone_in_words(self.name, self.source, self.licence, self.weights_sha256, self.fine_tuned)
 
 
 class HeadFacts(Part):

@@ -9,7 +9,8 @@ with Client("localhost:8081") as client:
 
 from vouch.client.client import AsyncClient, Client
 from vouch.client.errors import CallFailed, UnusableCertificate
-from vouch.client.messages import Evaluation, Model, ModelVersion, Prediction, Predictions
+from vouch.client.messages import Evaluation, Prediction, Predictions
+from vouch.client.models import Model, ModelVersion
 from vouch.client.tls import Tls
 
 __all__ = [

@@ -19,14 +19,13 @@ from vouch.client.errors import CallFailed, explained
 from vouch.client.images import Content, Images, take
 from vouch.client.messages import (
     Evaluation,
-    Model,
     Predictions,
     predict_request,
     read_answer,
     read_evaluation,
-    read_model,
     read_predictions,
 )
+from vouch.client.models import Model, read_model
 from vouch.client.tls import Tls, async_channels, channels
 from vouch.client.turns import UNSENDABLE, Turns
 from vouch.protos.vouch.v1 import classifier_pb2 as pb

@@ -21,7 +21,8 @@ from vouch.client.bench.report import as_json, notes, tables
 from vouch.client.client import Client
 from vouch.client.errors import BenchFailed, CallFailed, UnusableCertificate
 from vouch.client.labelled import find_labelled
-from vouch.client.messages import Evaluation, Model, ModelVersion
+from vouch.client.messages import Evaluation
+from vouch.client.models import Model, ModelVersion
 from vouch.client.predicting import predict_files
 from vouch.client.recount import Recounted, recount
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
@@ -196,6 +197,8 @@ def _print_version(version: ModelVersion) -> None:
     output().print(f"  input    {' x '.join(map(str, version.input_shape))} pixels of one byte")
     if version.pixels is not None:
         output().print(f"  files    {version.pixels}")
+    if version.backbone is not None:
+        output().print(f"  backbone {version.backbone}", markup=False)
     output().print(f"  labels   {', '.join(version.labels)}", markup=False)
     if version.thresholds:
         lowest, highest = min(version.thresholds), max(version.thresholds)

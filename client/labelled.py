@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vouch.bundle.multi_label import Task
-from vouch.client.messages import Model
+from vouch.client.models import Model
 from vouch.sources.errors import SourceError
 from vouch.sources.examples import Examples, Source, check_chosen
 from vouch.sources.folder_rules import AS_IT_IS, FolderRules

@@ -1,20 +1,16 @@
 """Between what a caller has and what goes over the wire. Pure: no channel, no clock."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import cast
 
 import grpc
 import numpy as np
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.caveats import Caveat
-from vouch.bundle.manifest import Calibration, Coverage
-from vouch.bundle.multi_label import Task
-from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, Fit, PixelSettings
 from vouch.client.errors import CallFailed
 from vouch.client.images import Content
+from vouch.client.models import read_accuracy
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 STATUS_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
@@ -50,95 +46,6 @@ class Predictions:
 
     def __getitem__(self, row: int) -> Prediction:
         return self.items[row]
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """How a version is run, as it was measured when it was verified."""
-
-    threads: int
-    """Of a run on the CPU; 0 where the provider has its own."""
-    inline_images: int
-    """The largest batch that is run on the server's event loop; 0: none is."""
-
-
-@dataclass(frozen=True)
-class Recount:
-    """How a server's answers to a claim's images went with the claimed ones, when it verified the version."""
-
-    differing: int
-    """Images that it answers otherwise."""
-    moved: int
-    """Images whose claimed answer has a probability that differs by more than 0.01."""
-    allowed: int
-    """As many of either are allowed."""
-    first: tuple[int, ...]
-    """The first images that it answers otherwise, numbered from 0 as they lie in the bundle."""
-
-    def __str__(self) -> str:
-        """In one line for people."""
-        named = f" (images {', '.join(map(str, self.first))})" if self.first else ""
-        moved = f"{self.moved:,} in probability"
-        return f"{self.differing:,} differ from the claimed ones{named}, {moved}; {self.allowed:,} may"
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """What a server says of a version that it serves."""
-
-    name: str
-    """Its model's."""
-    version: int
-    role: str
-    """What it is served for: `live` answers where no version is named."""
-    digest: str
-    labels: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    """H, W or H, W, C."""
-    claim: Accuracy
-    served: Accuracy
-    baseline: Accuracy | None = None
-    """What always answering the commonest class, or set of labels, gets right; None where the server does not say."""
-    task: Task = "single_label"
-    """Whether an image has exactly one of the labels, or any number of them."""
-    thresholds: tuple[float, ...] = ()
-    """Multi-label: for each label the probability from which on it is answered."""
-    calibration: Calibration | None = None
-    """None where the bundle has none."""
-    caveats: tuple[Caveat, ...] = ()
-    """What the figures say against the model; none of a good one."""
-    pixels: PixelSettings | None = None
-    """What an image file becomes; None where its rules are not known here."""
-    plan: RunPlan = RunPlan(0, 0)
-    recount: Recount | None = None
-    """None where the server does not say."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a server says of a model."""
-
-    name: str
-    state: str
-    """`serving`, `loading`, `verifying` or `refused`."""
-    versions: tuple[ModelVersion, ...] = ()
-    """Those that are served, ascending."""
-    refusals: tuple[tuple[int, str], ...] = ()
-    """Versions that are not served, with the reasons."""
-    held_back: tuple[int, ...] = ()
-    """Of these, versions that vouched for themselves and are worse than an older one, ascending."""
-    verifying: tuple[int, ...] = ()
-    """Versions that are being verified or wait for it, ascending."""
-
-    @property
-    def live(self) -> ModelVersion | None:
-        """The version that answers where none is named; None while none does."""
-        return next((one for one in self.versions if one.role == "live"), None)
-
-    @property
-    def version(self) -> int:
-        """Of the one that answers; 0 while none does."""
-        return self.live.version if self.live is not None else 0
 
 
 @dataclass(frozen=True)
@@ -185,93 +92,6 @@ def read_answer(answer: pb.PredictStreamResponse, server: str) -> Predictions | 
     return read_predictions(answer.response)
 
 
-def read_model(model: pb.Model) -> Model:
-    """A model's message as values."""
-    return Model(
-        name=model.name,
-        state=_word(pb.State.Name, model.state),
-        versions=tuple(_read_version(model.name, version) for version in model.versions),
-        refusals=tuple((refusal.version, refusal.reason) for refusal in model.refusals),
-        held_back=tuple(refusal.version for refusal in model.refusals if refusal.held_back),
-        verifying=tuple(model.verifying),
-    )
-
-
-def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
-    return ModelVersion(
-        name=name,
-        version=said.version,
-        role=_word(pb.Role.Name, said.role),
-        digest=said.digest,
-        labels=tuple(said.labels),
-        input_shape=tuple(said.input_shape),
-        claim=read_accuracy(said.claim),
-        served=read_accuracy(said.served),
-        baseline=read_accuracy(said.baseline) if said.HasField("baseline") else None,
-        task="multi_label" if said.task == pb.TASK_MULTI_LABEL else "single_label",
-        thresholds=tuple(said.thresholds),
-        calibration=read_calibration(said.calibration) if said.HasField("calibration") else None,
-        caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in said.caveats),
-        pixels=read_pixels(said),
-        plan=RunPlan(said.plan.threads, said.plan.inline_images),
-        recount=read_recount(said.recount) if said.HasField("recount") else None,
-    )
-
-
-def _word(name_of: Callable[[int], str], number: int) -> str:
-    """A value's name without its type's in front; of a later server it may be one that is not known here."""
-    try:
-        return name_of(number).split("_", 1)[1].lower()
-    except ValueError:
-        return f"unknown {number}"
-
-
-def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
-    """What files become; None where the rules are not known here."""
-    rules, said = version.decoding.rules, version.decoding
-    if not 0 < rules <= RULES:
-        return None
-    height, width, *channels = version.input_shape
-    return PixelSettings(
-        rules=rules,
-        height=height,
-        width=width,
-        channels=channels[0] if channels else None,
-        bits=said.bits or ALL_BITS,
-        ground=said.ground or WHITE,
-        fit=cast(Fit, said.fit or "stretch"),
-    )
-
-
-def read_calibration(message: pb.Calibration) -> Calibration:
-    """How far the probabilities can be relied on, as the bundle has it."""
-    return Calibration(
-        temperature=message.temperature,
-        error_before=message.error_before,
-        error_after=message.error_after,
-        coverages=tuple(
-            Coverage(
-                promised=one.promised,
-                threshold=one.threshold,
-                covered=one.covered,
-                total=one.total,
-                mean_size=one.mean_size,
-            )
-            for one in message.coverages
-        ),
-    )
-
-
-def read_recount(message: pb.Recount) -> Recount:
-    """How answers went with the claimed ones."""
-    return Recount(message.differing, message.moved, message.allowed, tuple(message.first))
-
-
 def read_evaluation(response: pb.EvaluateResponse) -> Evaluation:
     """A recount so far."""
     return Evaluation(response.model, response.version, read_accuracy(response.claim), read_accuracy(response.served))
-
-
-def read_accuracy(message: pb.Accuracy) -> Accuracy:
-    """A count; its interval follows from it."""
-    return Accuracy(correct=message.correct, total=message.total)

@@ -15,7 +15,8 @@ from vouch.client.client import Client
 from vouch.client.errors import CallFailed
 from vouch.client.images import UnusableFile, read_file
 from vouch.client.labelled import PIXELS, Labelled
-from vouch.client.messages import Evaluation, ModelVersion, Predictions
+from vouch.client.messages import Evaluation, Predictions
+from vouch.client.models import ModelVersion
 from vouch.client.streaming import Asked, FitImages, Streams
 from vouch.sources.errors import SourceError
 from vouch.sources.images import Images, batches

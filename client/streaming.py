@@ -17,7 +17,8 @@ import grpc
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed, explained
 from vouch.client.images import Content
-from vouch.client.messages import ModelVersion, Predictions, predict_request, read_answer, read_predictions
+from vouch.client.messages import Predictions, predict_request, read_answer, read_predictions
+from vouch.client.models import ModelVersion
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 MAX_REQUESTS = 32

@@ -210,6 +210,7 @@ MODEL = pb.Model(
             served=COUNT,
             baseline=COUNT,
             caveats=[pb.Caveat(kind=HOSTILE, text=HOSTILE)],
+            backbone=pb.Backbone(name=HOSTILE, licence=HOSTILE, source=HOSTILE, weights_sha256=HOSTILE),
         )
     ],
     refusals=[pb.Refusal(version=2, reason=HOSTILE)],

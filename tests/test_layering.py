@@ -137,6 +137,7 @@ CLIENT_ORDER = (
     "errors",
     "images",
     "files",
+    "models",
     "messages",
     "tls",
     "turns",

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import REPORT
 from vouch.bundle.opening import open_bundle
+from vouch.bundle.training import Training
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
 from vouch.cli.stopping import TERMINATED, Terminated, stoppable
@@ -95,6 +97,15 @@ def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> N
         say(what_came_of_it(path, before, trained.bundle.manifest))
 
 
+def _what_was_fitted(training: Training) -> dict[str, Any]:
+    """Preset, model and backbone; None where a bundle that was there already does not say."""
+    return {
+        "preset": training.recipe.preset if training.recipe else None,
+        "model": training.model,
+        "backbone": training.backbone.model_dump() if training.backbone else None,
+    }
+
+
 def _train(settings: TrainSettings) -> Trained | None:
     trained = run_job(settings)
     if trained is None:  # torchrun started several processes; the leading one tells
@@ -108,6 +119,7 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "bundle": str(trained.bundle.path),
                 "name": manifest.name,
                 "version": manifest.version,
+                **_what_was_fitted(manifest.training),
                 "correct": claim.correct,
                 "total": claim.total,
                 "accuracy": claim.accuracy,

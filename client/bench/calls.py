@@ -15,7 +15,8 @@ from vouch.client.bench.images import Reference, answer_of
 from vouch.client.bench.load import RIGHT, WRONG, Send
 from vouch.client.channel_options import CHANNEL_OPTIONS
 from vouch.client.errors import CallFailed, call_failed
-from vouch.client.messages import ModelVersion, predict_request, read_predictions
+from vouch.client.messages import predict_request, read_predictions
+from vouch.client.models import ModelVersion
 from vouch.client.tls import Options, Tls, async_channels
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 

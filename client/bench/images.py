@@ -7,7 +7,8 @@ import numpy as np
 from vouch.cli.console import say
 from vouch.client.client import Client
 from vouch.client.labelled import examples_to_count
-from vouch.client.messages import ModelVersion, Prediction
+from vouch.client.messages import Prediction
+from vouch.client.models import ModelVersion
 from vouch.sources.load import load_as
 
 COUNT = 64

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from vouch.client.bench.load import Load
-from vouch.client.messages import ModelVersion
+from vouch.client.models import ModelVersion
 
 
 @dataclass(frozen=True)

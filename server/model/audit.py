@@ -7,7 +7,6 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
 from vouch.bundle.signature import SIGNATURE
 from vouch.server.model.recount import Verified
@@ -28,7 +27,7 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
         ("published", f"{created}, by revision {training.source_revision or 'unknown'} of the trainer"),
         ("data", f"{training.data}, SHA-256 {training.data_digest}"),
         ("images", ", ".join(f"{name} {split.size:,}" for name, split in training.splits.items())),
-        *([("backbone", _backbone(training.backbone))] if training.backbone else []),
+        *([("backbone", str(training.backbone))] if training.backbone else []),
         ("libraries", ", ".join(f"{name} {version}" for name, version in training.libraries.items()) or "unknown"),
         ("run plan", f"threads {threads or 'of the provider'}, up to {inline} images on the event loop"),
     ]
@@ -62,11 +61,6 @@ def as_json(verified: Verified) -> dict[str, Any]:
             "circumstances": manifest.training.circumstances.model_dump(),
         },
     }
-
-
-def _backbone(facts: BackboneFacts) -> str:
-    changed = ", fine-tuned" if facts.fine_tuned else ""
-    return f"{facts.name} of {facts.source}{changed}, licence {facts.licence}, SHA-256 {facts.weights_sha256}"
 
 
 def _answers(verified: Verified) -> str:

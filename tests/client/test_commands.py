@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import vouch.client.waiting
+from tests.support.facts import LITE0, on_lite0
 from tests.support.programs import VOUCH, run_beside
 from tests.support.serving import Serving
 from tests.support.tiny import (
@@ -333,6 +334,22 @@ async def test_status_shows_how_a_multi_label_model_answers(
     assert (tiny["task"], tiny["thresholds"]) == ("single_label", [])
     sets = np.unique(several_validation().labels, axis=0, return_counts=True)[1]
     assert several["baseline"]["correct"] == sets.max()
+
+
+async def test_status_names_the_backbone(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the auditor reads it, and as JSON; nothing of a model from scratch."""
+    serving.install(on_lite0(publish_tiny(serving.folder, "photos")))
+
+    await asyncio.to_thread(status, ["--server", serving.address])
+    shown = capsys.readouterr().out
+    await asyncio.to_thread(status, ["--server", serving.address, "--json"])
+    photos, tiny = (one["versions"][0] for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"])
+
+    line = f"  backbone lite0 of a package 0.1.0, licence Apache-2.0, SHA-256 {'a' * 64}"
+    assert shown.replace("\n", "").count(line) == 1
+    assert str(LITE0) in line
+    assert (photos["backbone"]["licence"], photos["backbone"]["weights_sha256"]) == ("Apache-2.0", "a" * 64)
+    assert tiny["backbone"] is None
 
 
 async def test_health_is_an_exit_code(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:

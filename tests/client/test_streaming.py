@@ -12,7 +12,8 @@ import pytest
 from tests.support.tiny import LABELS
 from vouch.bundle.accuracy import Accuracy
 from vouch.client.errors import CallFailed
-from vouch.client.messages import ModelVersion, Predictions
+from vouch.client.messages import Predictions
+from vouch.client.models import ModelVersion
 from vouch.client.streaming import MAX_IMAGES, MAX_REQUESTS, Asked, Streams
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 

@@ -11,7 +11,7 @@ from vouch.client import AsyncClient, CallFailed, Client, Tls, UnusableCertifica
 from vouch.client.bench.calls import Calls
 from vouch.client.bench.images import Reference, take_reference
 from vouch.client.commands import status
-from vouch.client.messages import ModelVersion
+from vouch.client.models import ModelVersion
 from vouch.client.settings import StatusSettings
 from vouch.server.transport.grpcio import start_grpcio
 from vouch.server.transport.limits import Listening

@@ -3,12 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
+import pytest
 
 from tests.support.programs import OURS, Program, serving_beside, until
 from tests.support.tiny import publish_tiny, tiny_images
@@ -20,6 +21,10 @@ from vouch.server.supervisor.watchdog import TICKS_A_SECOND, vitals
 
 PAUSE_S = 0.001
 MOST_TIMES = 8
+TRIES = 5
+"""A machine with other work may be slow at any moment; what is done to a server does the same each time."""
+MOST_OTHERS = 0.6
+"""The share of the machine that other work may take for a time to say something."""
 CORES = len(os.sched_getaffinity(0))
 CALL_S = 10.0
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -152,6 +157,24 @@ class Taken:
 
     def __str__(self) -> str:
         return f"p99 {self.p99 * 1e3:.0f} ms of {len(self.rising)} calls, {self.others:.0%} of the machine were others'"
+
+
+def tried(once: Callable[[], Taken], promised_s: float, tries: int = TRIES) -> list[Taken]:
+    """What calls took, again and again until they keep to what is promised."""
+    taken: list[Taken] = []
+    while len(taken) < tries and not (taken and taken[-1].kept(promised_s)):
+        taken.append(once())
+    return taken
+
+
+def expect_kept(taken: Sequence[Taken], promised_s: float) -> None:
+    """Fails if no try kept to what is promised; skips where other work took most of the machine. For a test's end."""
+    if any(one.kept(promised_s) for one in taken):
+        return
+    said = ", ".join(map(str, taken))
+    if sum(one.others for one in taken) / len(taken) > MOST_OTHERS:
+        pytest.skip(f"nothing can be timed on this machine now: {said}")
+    pytest.fail(f"others had to wait each time: {said}")
 
 
 def status(pid: int) -> str:

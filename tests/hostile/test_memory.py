@@ -15,7 +15,7 @@ import pytest
 
 from tests.hostile.heavy import HEAVY, LARGE, WIDE
 from tests.hostile.models import publish_constant
-from tests.hostile.served import Bystander, Server, Taken, served
+from tests.hostile.served import Bystander, Server, Taken, expect_kept, served, tried
 from tests.support.programs import OURS, Program, run_beside, until
 from tests.support.tiny import publish_tiny
 from vouch.bundle.pixel_settings import PixelSettings
@@ -32,8 +32,6 @@ GROWN_BYTES = int((1024 - 160) * MIB * SCALE) if SECONDS else 100 * MIB
 """At most, at any moment: a container of 1 GiB has the worker, its supervisor and this."""
 LEFT_BYTES = 64 * MIB
 PROMISED_S = 0.1
-TRIES = 3
-"""A machine with other work may be slow at any moment; what a caller does it does each time."""
 HELD = {"unfinished": (20, MESSAGE_BYTES), "wide": (4, int(8_000_000 * SCALE))}
 """What callers keep who never end: how many they are, and the bytes of each message or answer."""
 GRPCIO_DOES_NOT_BEAR = {"unfinished", "many files"}
@@ -99,20 +97,19 @@ def test_what_callers_make_a_worker_hold_is_bounded(server: Server, name: str) -
 
     assert server.workers == workers
     assert grown < GROWN_BYTES
-    assert any(one.kept(PROMISED_S) for one in taken), [*map(str, taken)]
     until(
         lambda: server.resident_bytes - before < LEFT_BYTES,
         lambda: f"{server.resident_bytes - before:,} bytes are left",
     )
     assert server.workers == workers
+    expect_kept(taken, PROMISED_S)
 
 
 def all_taken(name: str, server: Server) -> list[Taken]:
     """What another's small calls took, until they kept to what is promised."""
-    bystander, taken = Bystander(server), list[Taken]()
+    bystander = Bystander(server)
     with callers(name, server) as program:
-        while len(taken) < TRIES and not (taken and taken[-1].kept(PROMISED_S)):
-            taken.append(bystander.calls(LASTS_S, 100, program.pid))
+        taken = tried(lambda: bystander.calls(LASTS_S, 100, program.pid), PROMISED_S, tries=3)
         print(program.out.text[-400:])
     bystander.close()
     return taken

@@ -1,6 +1,9 @@
 """What a manifest says of a backbone."""
 
+from dataclasses import replace
+
 from vouch.bundle.backbone import BackboneFacts
+from vouch.bundle.opening import Bundle
 
 LITE0 = BackboneFacts(
     name="lite0",
@@ -12,3 +15,9 @@ LITE0 = BackboneFacts(
     scale=(128.0,),
     features=1280,
 )
+
+
+def on_lite0(bundle: Bundle) -> Bundle:
+    """The bundle, as if it had been trained on this backbone."""
+    training = bundle.manifest.training.model_copy(update={"backbone": LITE0})
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"training": training}))

@@ -12,7 +12,7 @@ from tests.support.lineups import Published
 from tests.support.tiny import publish_tiny
 from vouch.bundle.opening import Bundle
 from vouch.bundle.store import ModelsFolder
-from vouch.client.messages import Model, ModelVersion
+from vouch.client.models import Model, ModelVersion
 from vouch.protos.inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 from vouch.server.counting.statistics import Statistics

@@ -75,6 +75,7 @@ def test_the_result_is_one_json_object(first: Ran, models: Path) -> None:
     assert result["low"] < result["accuracy"] < result["high"]
     assert result["seconds"] > 0
     assert result["digest"] == bundle.digest
+    assert (result["preset"], result["model"], result["backbone"]) == ("digits", "linear", None)
     assert result["read"]["classes"]["3"] == 183
     assert (result["read"]["images"], result["read"]["values"]) == (1797, [0, 255])
     assert result["serving"]["float32_ms"] > 0

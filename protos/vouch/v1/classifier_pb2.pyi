@@ -147,7 +147,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., verifying: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan", "recount")
+    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan", "recount", "backbone")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -163,6 +163,7 @@ class ModelVersion(_message.Message):
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     RECOUNT_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
     version: int
     role: Role
     digest: str
@@ -178,7 +179,22 @@ class ModelVersion(_message.Message):
     caveats: _containers.RepeatedCompositeFieldContainer[Caveat]
     plan: RunPlan
     recount: Recount
-    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ..., recount: _Optional[_Union[Recount, _Mapping]] = ...) -> None: ...
+    backbone: Backbone
+    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ..., recount: _Optional[_Union[Recount, _Mapping]] = ..., backbone: _Optional[_Union[Backbone, _Mapping]] = ...) -> None: ...
+
+class Backbone(_message.Message):
+    __slots__ = ("name", "licence", "source", "weights_sha256", "fine_tuned")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FINE_TUNED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    licence: str
+    source: str
+    weights_sha256: str
+    fine_tuned: bool
+    def __init__(self, name: _Optional[str] = ..., licence: _Optional[str] = ..., source: _Optional[str] = ..., weights_sha256: _Optional[str] = ..., fine_tuned: _Optional[bool] = ...) -> None: ...
 
 class Recount(_message.Message):
     __slots__ = ("differing", "moved", "allowed", "first")

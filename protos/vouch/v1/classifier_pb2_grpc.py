@@ -102,7 +102,8 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """One model: its state, and of each served version the labels, input shape, digest, claim and served accuracy.
+        """One model: its state, and of each served version the labels, input shape, digest, claim, served accuracy and
+        backbone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,6 +1,7 @@
 """What is known of a model as a message: its state, its served versions with their claims, and why others are not."""
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
 from vouch.bundle.manifest import Calibration
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -62,7 +63,13 @@ def _version(served: Served) -> pb.ModelVersion:
         ],
         plan=pb.RunPlan(**served.plan.model_dump()),
         recount=recount_message(served.recount),
+        backbone=_backbone(manifest.training.backbone) if manifest.training.backbone else None,
     )
+
+
+def _backbone(facts: BackboneFacts) -> pb.Backbone:
+    told = {"name", "licence", "source", "weights_sha256", "fine_tuned"}
+    return pb.Backbone(**facts.model_dump(include=told))
 
 
 def _calibration(calibration: Calibration) -> pb.Calibration:

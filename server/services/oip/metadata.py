@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
@@ -32,7 +33,7 @@ def model_metadata(served: Served, versions: Iterable[int]) -> pb.ModelMetadataR
 
 def facts(served: Served) -> dict[str, str]:
     """Labels, one a line; the digest; how files are decoded; the claim, its baseline, what serving made of it; caveats,
-    one a line.
+    one a line; and the backbone, where there is one.
     """
     manifest = served.bundle.manifest
     claim, recount = manifest.claim.accuracy, served.served
@@ -51,4 +52,15 @@ def facts(served: Served) -> dict[str, str]:
         "served.total": str(recount.total),
         "served.accuracy": f"{recount.accuracy:.6f}",
         "caveats": "\n".join(caveat.text for caveat in caveats(manifest.claim, manifest.calibration, manifest.labels)),
+        **(_backbone(manifest.training.backbone) if manifest.training.backbone else {}),
+    }
+
+
+def _backbone(facts: BackboneFacts) -> dict[str, str]:
+    return {
+        "backbone.name": facts.name,
+        "backbone.licence": facts.licence,
+        "backbone.source": facts.source,
+        "backbone.weights_sha256": facts.weights_sha256,
+        "backbone.fine_tuned": str(facts.fine_tuned).lower(),
     }

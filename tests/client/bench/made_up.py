@@ -6,7 +6,7 @@ from tests.support.tiny import LABELS, SIDE
 from vouch.bundle.accuracy import Accuracy
 from vouch.client.bench.load import Load
 from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
-from vouch.client.messages import ModelVersion
+from vouch.client.models import ModelVersion
 
 TINY = ModelVersion(
     *("tiny", 1, "live", "0" * 64, LABELS, (SIDE, SIDE)), Accuracy(correct=9, total=10), Accuracy(correct=9, total=10)

@@ -14,7 +14,7 @@ from vouch.client import AsyncClient, CallFailed
 from vouch.client.bench.calls import CONNECTIONS, Calls, requests_of
 from vouch.client.bench.images import Reference
 from vouch.client.bench.load import RIGHT, WRONG
-from vouch.client.messages import ModelVersion
+from vouch.client.models import ModelVersion
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.errors import DomainError, InvalidRequest, ModelFailed, NotReady, Overloaded
 from vouch.server.rpc.context import CallContext

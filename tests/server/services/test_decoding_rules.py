@@ -15,7 +15,7 @@ from tests.support.tiny import SIDE, publish_tiny
 from vouch.bundle.manifest import MANIFEST
 from vouch.bundle.opening import open_bundle
 from vouch.bundle.pixel_settings import FIRST_RULES, Fit, PixelSettings
-from vouch.client.messages import read_pixels
+from vouch.client.models import read_pixels
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 

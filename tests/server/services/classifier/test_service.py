@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.server.services.classifier.calls import png, raw, refusal
+from tests.support.facts import on_lite0
 from tests.support.serving import Serving
 from tests.support.tiny import LABELS, publish_tiny, tiny_images
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -218,6 +219,19 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
         (2, "it claims 9 of 10 right and reproduces 3")
     ]
     assert list((await serving.classifier.ListModels(pb.ListModelsRequest())).models) == [model]
+
+
+async def test_a_model_on_a_backbone_names_it(serving: Serving) -> None:
+    """With licence and digest, since its weights are served too; a model from scratch names none."""
+    serving.install(on_lite0(publish_tiny(serving.folder, "photos")))
+
+    models = (await serving.classifier.ListModels(pb.ListModelsRequest())).models
+    photos, tiny = (model.versions[0] for model in models)
+
+    assert photos.backbone == pb.Backbone(
+        name="lite0", licence="Apache-2.0", source="a package 0.1.0", weights_sha256="a" * 64
+    )
+    assert not tiny.HasField("backbone")
 
 
 async def test_a_refused_model_says_so_and_cannot_be_asked(serving: Serving) -> None:

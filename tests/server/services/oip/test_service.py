@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.server.services.oip.calls import raw_request, typed_request
+from tests.support.facts import on_lite0
 from tests.support.serving import Serving
 from tests.support.tiny import LABELS, publish_tiny, random_validation, tiny_images
 from vouch.protos.inference import inference_pb2 as pb
@@ -181,6 +182,21 @@ async def test_metadata_says_what_speaks_against_a_model(serving: Serving) -> No
         "the promised coverage of 99% was ",
     ]
     assert properties["claim.baseline"] == "0.346667"
+
+
+async def test_metadata_names_the_backbone(serving: Serving) -> None:
+    """Where there is one, with licence and digest."""
+    serving.install(on_lite0(publish_tiny(serving.folder, "photos")))
+
+    properties = (await serving.inference.ModelMetadata(pb.ModelMetadataRequest(name="photos"))).properties
+
+    assert {name: value for name, value in properties.items() if name.startswith("backbone.")} == {
+        "backbone.name": "lite0",
+        "backbone.licence": "Apache-2.0",
+        "backbone.source": "a package 0.1.0",
+        "backbone.weights_sha256": "a" * 64,
+        "backbone.fine_tuned": "false",
+    }
 
 
 async def test_health_calls_tell_live_ready_and_which_model(serving: Serving) -> None:
