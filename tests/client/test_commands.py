@@ -334,6 +334,9 @@ async def test_status_shows_how_a_multi_label_model_answers(
     assert (tiny["task"], tiny["thresholds"]) == ("single_label", [])
     sets = np.unique(several_validation().labels, axis=0, return_counts=True)[1]
     assert several["baseline"]["correct"] == sets.max()
+    assert several["balanced"].keys() == tiny["balanced"].keys() == {"accuracy", "low", "high", "classes"}
+    assert several["balanced"]["classes"] == len(THRESHOLDS)
+    assert shown.count(f"  balanced {tiny['balanced']['accuracy']:.2%} (95 % interval ") == 1
 
 
 async def test_status_names_the_backbone(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
