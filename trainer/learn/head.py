@@ -19,7 +19,7 @@ from vouch.bundle.backbone import HeadFacts
 from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.course import Epoch, Fitted, Step
-from vouch.trainer.learn.folds import alike, folds_of
+from vouch.trainer.learn.folds import folds_of
 from vouch.trainer.learn.frozen import Asked, FrozenClassifier
 from vouch.trainer.learn.losses import Criterion, measured, right_answers
 from vouch.trainer.learn.one_thread import one_thread
@@ -27,6 +27,7 @@ from vouch.trainer.learn.penalty import Chosen, chosen_penalty, clearly_less, de
 from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
+from vouch.trainer.splits.together import together
 
 TOLERANCE = 1e-6
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
@@ -134,7 +135,7 @@ class _HeadFit:
         a sentence where they are not.
         """
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
-        fold = folds_of(self.fit.labels, alike(self.fit.images), most, self.recipe.seed)
+        fold = folds_of(self.fit.labels, together(self.fit), most, self.recipe.seed)
         folds = int(fold.max()) + 1
         if folds < 2:
             return None, 0, ""
