@@ -1,15 +1,17 @@
 """What a bundle claims: how many right answers, and which ones were right and wrong.
 
 For either task one count an image, so that claim, interval and recount mean the same. Beside each claim its baseline:
-what would be right by one and the same answer to every image.
+what would be right by one and the same answer to every image, and its balanced accuracy. Both follow from the counts.
 """
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import AfterValidator, Discriminator, FailFast, Field, RootModel, Tag, model_validator
 
 from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.balanced import Balanced, balanced, balanced_over_labels
 from vouch.bundle.confusion import MAX_CLASSES, Confusion
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
@@ -84,6 +86,11 @@ class Claim(_Counted):
         return [Accuracy(correct=correct, total=total) for correct, total in counts]
 
     @cached_property
+    def balanced(self) -> Balanced:
+        """The mean over the classes of the share of each one's images that is answered rightly."""
+        return balanced(self.confusion.right_of_each(self.classes), self.confusion.of_each(self.classes))
+
+    @cached_property
     def commonest_class(self) -> int:
         """The class that most images are of, the first of equals."""
         return int(self.confusion.of_each(self.classes).argmax())
@@ -114,6 +121,13 @@ class MultiLabelClaim(_Counted):
     def classes(self) -> int:
         """K."""
         return len(self.per_label)
+
+    @cached_property
+    def balanced(self) -> Balanced | None:
+        """The mean over the labels of how well each is told from its absence; None where none is on a part of the
+        images.
+        """
+        return balanced_over_labels(np.array(self.per_label))
 
     @cached_property
     def baseline(self) -> Accuracy:

@@ -190,6 +190,8 @@ def _print_model(model: Model) -> None:
 
 def _print_version(version: ModelVersion) -> None:
     output().print(f"  claim    {version.claim}")
+    if version.balanced is not None:
+        output().print(f"  balanced {version.balanced}")
     print_caveats("warning", [caveat.text for caveat in version.caveats])
     output().print(f"  served   {version.served}")
     if version.recount is not None:

@@ -6,6 +6,7 @@ from typing import cast
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.backbone import backbone_in_words
+from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.bundle.multi_label import Task
@@ -92,6 +93,8 @@ class ModelVersion:
     plan: RunPlan = RunPlan(0, 0)
     recount: Recount | None = None
     """None where the server does not say."""
+    balanced: Balanced | None = None
+    """Of the claim, every class counting the same; None where the server does not say, or it is of no label."""
     backbone: Backbone | None = None
     """None where the model was learned from its images alone, or the server does not say."""
 
@@ -153,6 +156,7 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
         pixels=read_pixels(said),
         plan=RunPlan(said.plan.threads, said.plan.inline_images),
         recount=read_recount(said.recount) if said.HasField("recount") else None,
+        balanced=read_balanced(said.balanced) if said.HasField("balanced") else None,
         backbone=read_backbone(said.backbone) if said.HasField("backbone") else None,
     )
 
@@ -184,10 +188,12 @@ def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
 
 def read_calibration(message: pb.Calibration) -> Calibration:
     """How far the probabilities can be relied on, as the bundle has it."""
+    said = message.error_interval
     return Calibration(
         temperature=message.temperature,
         error_before=message.error_before,
         error_after=message.error_after,
+        error_interval=(said.low, said.high) if message.HasField("error_interval") else None,
         coverages=tuple(
             Coverage(
                 promised=one.promised,
@@ -199,6 +205,11 @@ def read_calibration(message: pb.Calibration) -> Calibration:
             for one in message.coverages
         ),
     )
+
+
+def read_balanced(message: pb.Balanced) -> Balanced:
+    """Balanced accuracy, as the server counts it."""
+    return Balanced(message.accuracy, message.low, message.high, message.classes)
 
 
 def read_recount(message: pb.Recount) -> Recount:

@@ -112,6 +112,7 @@ def _train(settings: TrainSettings) -> Trained | None:
         return None
     manifest = trained.bundle.manifest
     claim, against = manifest.claim.accuracy, caveats(manifest.claim, manifest.calibration, manifest.labels)
+    balanced = manifest.claim.balanced
     report = (trained.bundle.path.resolve() / REPORT).as_uri() if REPORT in manifest.files else None
     if settings.json_output:
         print_json(
@@ -125,6 +126,7 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "accuracy": claim.accuracy,
                 "low": claim.low,
                 "high": claim.high,
+                "balanced": asdict(balanced) if balanced else None,
                 "baseline": manifest.claim.baseline.accuracy,
                 "no_better_than_chance": no_better_than_chance(manifest.claim),
                 "caveats": [asdict(caveat) for caveat in against],
@@ -140,6 +142,8 @@ def _train(settings: TrainSettings) -> Trained | None:
         return trained
     output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
     output().print(f"  claim    {claim}")
+    if balanced:
+        output().print(f"  balanced {balanced}")
     print_caveats("warning", [caveat.text for caveat in against])
     for sentence in trained.advice:
         output().print(f"  advice   {sentence}")

@@ -17,9 +17,11 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
     bundle, training = verified.bundle, verified.bundle.manifest.training
     threads, inline = verified.plan.threads, verified.plan.inline_images
     created = bundle.manifest.created.isoformat(" ", "seconds")
+    balanced = bundle.manifest.claim.balanced
     return [
         *([] if _in_place(verified) else [("place", _misplaced(verified))]),
         ("claim", str(bundle.manifest.claim.accuracy)),
+        *([("balanced", str(balanced))] if balanced else []),
         ("recounted", str(verified.served)),
         ("answers", _answers(verified)),
         ("digest", f"SHA-256 {bundle.digest} of manifest.json"),
@@ -43,6 +45,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "digest": bundle.digest,
         "format_version": manifest.format_version,
         "claim": manifest.claim.accuracy.model_dump(),
+        "balanced": asdict(balanced) if (balanced := manifest.claim.balanced) else None,
         "served": verified.served.model_dump(),
         "recount": verified.recount.model_dump(),
         "signed_by": bundle.signed_by or None,

@@ -115,6 +115,7 @@ def test_a_good_model_has_nothing_against_it(first: Ran, models: Path) -> None:
 
     assert (first.result["caveats"], first.result["no_better_than_chance"]) == ([], False)
     assert 0.09 < first.result["baseline"] < 0.12
+    assert f"every class counts the same: {first.result['balanced']['accuracy']:.2%} (" in card
     assert "than chance" not in first.err + card + report
     assert "WARNING" not in card
 

@@ -1,10 +1,12 @@
 """A comparison as people read it, and as programs do."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.manifest import MODEL, Manifest
+from vouch.bundle.manifest import MODEL, Calibration, Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
 from vouch.bundle.training import Training
 from vouch.cli.printable import printable
@@ -17,6 +19,7 @@ FACTS: dict[str, Callable[[Manifest], object]] = {
     "to": lambda manifest: f"{manifest.claim.accuracy.high:.2%}",
     "right answers": lambda manifest: f"{manifest.claim.correct:,}",
     "of": lambda manifest: f"{manifest.claim.total:,}",
+    "balanced accuracy": lambda manifest: _share_of(manifest.claim.balanced),
     "better than chance": lambda manifest: "no" if no_better_than_chance(manifest.claim) else "yes",
     "calibration error": lambda manifest: f"{manifest.calibration.error_after:.2%}" if manifest.calibration else None,
     "graph, kB": lambda manifest: f"{manifest.files[MODEL].size / 1000:,.0f}",
@@ -77,9 +80,11 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "digest": bundle.digest,
                 "model": bundle.manifest.training.model,
                 "claim": bundle.manifest.claim.accuracy.model_dump(),
+                "balanced": asdict(bundle.manifest.claim.balanced) if bundle.manifest.claim.balanced else None,
                 "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
                 "counted": counted.model_dump(),
                 "calibration_error": bundle.manifest.calibration and bundle.manifest.calibration.error_after,
+                "calibration_interval": _interval_of(bundle.manifest.calibration),
                 "graph_bytes": bundle.manifest.files[MODEL].size,
                 "epochs": _epochs(bundle.manifest.training),
                 "seconds": bundle.manifest.training.seconds,
@@ -100,6 +105,14 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 def name_of(number: int) -> str:
     """A, B ... Z, then 27, 28 ..."""
     return chr(ord("A") + number) if number < 26 else str(number + 1)
+
+
+def _share_of(balanced: Balanced | None) -> str | None:
+    return f"{balanced.accuracy:.2%}" if balanced else None
+
+
+def _interval_of(calibration: Calibration | None) -> list[float] | None:
+    return list(calibration.error_interval) if calibration and calibration.error_interval else None
 
 
 def _epochs(training: Training) -> int | None:

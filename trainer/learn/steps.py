@@ -37,8 +37,8 @@ class Steps:
         self._model, self._labels, self._processes, self._recipe = model, labels, processes, recipe
         self._classes = len(splits.classes)
         self._criterion = _criterion(splits, recipe).to(processes.device)
-        self.variants = Variants(recipe.augment)
         self.order = Order(len(labels), recipe.focus, recipe.passes, processes.device)
+        self.variants = Variants(recipe.augment, self.order.images)
         self.an_epoch = ceil(self.order.images / recipe.batch_size)
         _check_batches(model, self.order.images // self.an_epoch // processes.count)
         self.schedule = Schedule(recipe.epochs * self.an_epoch)

@@ -15,8 +15,10 @@ from vouch.bundle.training import Augmentation
 from vouch.trainer.learn.augment import of_strength, warp
 from vouch.trainer.learn.losses import answered_right
 
-SAMPLE = 512
-"""Fit images that are answered."""
+SAMPLE, SMALLEST = 512, 128
+"""Fit images that are answered, at most; and at least, where there are so many."""
+SHARE = 1 / 16
+"""Of the images of an epoch: more would cost more than they tell. Of few images each epoch is looked at too."""
 ROUNDS = 2
 """Variants of each."""
 WORSE = 0.08
@@ -41,12 +43,14 @@ Answers = Callable[[Tensor], Tensor]
 class Variants:
     """What is made of images before a step."""
 
-    def __init__(self, augment: Augmentation | None) -> None:
+    def __init__(self, augment: Augmentation | None, images: int) -> None:
         """
         Args:
             augment: how far variants may be from their images; None: the images are learned as they are.
+            images: of an epoch.
         """
         self._augment = augment
+        self._sample = max(SMALLEST, min(SAMPLE, int(images * SHARE)))
         self._strength, self._whole = 1.0, False
         self._flips = bool(augment and augment.flip and not augment.find_flip)
         self._open = bool(augment and augment.find_flip)
@@ -70,7 +74,7 @@ class Variants:
         augment = self._augment
         if augment is None or not (augment.find_strength or self._open):
             return ""
-        x, labels = sample(SAMPLE)
+        x, labels = sample(self._sample)
         plain = answered_right(answers(x), labels).double()
         notes = []
         if self._open:

@@ -31,6 +31,7 @@ def model_card(
         pixels: what files become; None where it is not told.
     """
     claim, count = exam.claim, exam.claim.accuracy
+    each = f"Balanced accuracy, in which every class counts the same: {claim.balanced}.\n" if claim.balanced else ""
     if isinstance(claim, MultiLabelClaim):
         kind = f"of {len(labels)} labels, any number of them an image"
         table = _table_of_labels(labels, claim, exam.thresholds or ())
@@ -38,14 +39,15 @@ def model_card(
         kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
     card = f"""---
-{_front_matter(name, count, training)}
+{_front_matter(name, claim, training)}
 ---
 # {name}
 
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
 **{count}** on images that were {_seen(known)}; the bundle holds them, so that anybody can recount:
-`vouch verify` on this folder. For comparison: {_cell(baseline_in_words(claim, labels))}.
+`vouch verify` on this folder.
+{each}For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
 {_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}\
@@ -86,10 +88,10 @@ def _table_of_classes(labels: tuple[str, ...], claim: Claim) -> str:
     per_class = claim.per_class(len(labels))
     listed, said = _listed([part.accuracy for part in per_class], "classes")
     rows = [
-        f"| {_cell(labels[k])} | {part.correct:,} | {part.total:,} | {part.accuracy:.2%} |"
+        f"| {_cell(labels[k])} | {part.correct:,} | {part.total:,} | {_recall(part)} |"
         for k, part in ((k, per_class[k]) for k in listed)
     ]
-    return "\n".join([*said, "| class | correct | images | accuracy |", "|---|---|---|---|", *rows])
+    return "\n".join([*said, "| class | correct | images | recall | 95 % interval |", "|---|---|---|---|---|", *rows])
 
 
 def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds: tuple[float, ...]) -> str:
@@ -98,7 +100,8 @@ def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds
     for k in listed:
         (_, false_positives), (false_negatives, true_positives) = claim.per_label[k]
         present, answered = false_negatives + true_positives, false_positives + true_positives
-        precision, recall = (f"{true_positives / n:.2%}" if n else "-" for n in (answered, present))
+        precision = f"{true_positives / answered:.2%}" if answered else "-"
+        recall = _recall(Accuracy(correct=true_positives, total=present))
         rows.append(f"| {_cell(labels[k])} | {thresholds[k]:.2f} | {present:,} | {precision} | {recall} |")
     return "\n".join(
         [
@@ -106,11 +109,16 @@ def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds
             "its threshold on:",
             "",
             *said,
-            "| label | threshold | images | precision | recall |",
-            "|---|---|---|---|---|",
+            "| label | threshold | images | precision | recall | its 95 % interval |",
+            "|---|---|---|---|---|---|",
             *rows,
         ]
     )
+
+
+def _recall(count: Accuracy) -> str:
+    """Two cells of a table: the share that was found, and its 95 % interval."""
+    return f"{count.accuracy:.2%} | {count.low:.2%} to {count.high:.2%}" if count.total else "- | -"
 
 
 def _listed(shares: Sequence[float], what: str) -> tuple[list[int], list[str]]:
@@ -164,14 +172,19 @@ fitted.{checked} The weights that make them lie in `model.onnx`: from {_cell(fac
 """
 
 
-def _front_matter(name: str, count: Accuracy, training: Training) -> str:
+def _front_matter(name: str, claim: Claim | MultiLabelClaim, training: Training) -> str:
+    metrics = {"accuracy": claim.accuracy.accuracy}
+    if claim.balanced:
+        metrics["balanced_accuracy"] = claim.balanced.accuracy
     index = {
         "name": name,
         "results": [
             {
                 "task": {"type": "image-classification"},
                 "dataset": {"name": training.data, "type": training.data, "split": "validation"},
-                "metrics": [{"type": "accuracy", "value": round(count.accuracy, 6), "verified": False}],
+                "metrics": [
+                    {"type": metric, "value": round(value, 6), "verified": False} for metric, value in metrics.items()
+                ],
             }
         ],
     }

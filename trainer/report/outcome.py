@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.calibration import BINS, bins_of, calibration_error, confidence_and_right
 from vouch.bundle.multi_label import decide
 
@@ -41,6 +42,11 @@ class ClassScore:
     def recall(self) -> float | None:
         """Of those that are of it, the share that was found; None where there are none."""
         return self.right / self.images if self.images else None
+
+    @property
+    def found(self) -> Accuracy:
+        """The count of the recall, with its interval."""
+        return Accuracy(correct=self.right, total=self.images)
 
     @property
     def f1(self) -> float | None:
@@ -119,7 +125,7 @@ def worst_mistakes(
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
     """How often answers of which probability are right. Arguments as for `certainty`."""
-    confidence, right = confidence_and_right(probabilities, labels)
+    confidence, right = (some.ravel() for some in confidence_and_right(probabilities, labels))
     bins = bins_of(confidence)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):

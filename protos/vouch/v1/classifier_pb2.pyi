@@ -147,7 +147,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., verifying: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan", "recount", "backbone")
+    __slots__ = ("version", "role", "digest", "task", "labels", "input_shape", "decoding", "thresholds", "claim", "served", "baseline", "calibration", "caveats", "plan", "recount", "backbone", "balanced")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +164,7 @@ class ModelVersion(_message.Message):
     PLAN_FIELD_NUMBER: _ClassVar[int]
     RECOUNT_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    BALANCED_FIELD_NUMBER: _ClassVar[int]
     version: int
     role: Role
     digest: str
@@ -180,7 +181,20 @@ class ModelVersion(_message.Message):
     plan: RunPlan
     recount: Recount
     backbone: Backbone
-    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ..., recount: _Optional[_Union[Recount, _Mapping]] = ..., backbone: _Optional[_Union[Backbone, _Mapping]] = ...) -> None: ...
+    balanced: Balanced
+    def __init__(self, version: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., digest: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., labels: _Optional[_Iterable[str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., decoding: _Optional[_Union[Decoding, _Mapping]] = ..., thresholds: _Optional[_Iterable[float]] = ..., claim: _Optional[_Union[Accuracy, _Mapping]] = ..., served: _Optional[_Union[Accuracy, _Mapping]] = ..., baseline: _Optional[_Union[Accuracy, _Mapping]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., caveats: _Optional[_Iterable[_Union[Caveat, _Mapping]]] = ..., plan: _Optional[_Union[RunPlan, _Mapping]] = ..., recount: _Optional[_Union[Recount, _Mapping]] = ..., backbone: _Optional[_Union[Backbone, _Mapping]] = ..., balanced: _Optional[_Union[Balanced, _Mapping]] = ...) -> None: ...
+
+class Balanced(_message.Message):
+    __slots__ = ("accuracy", "low", "high", "classes")
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    accuracy: float
+    low: float
+    high: float
+    classes: int
+    def __init__(self, accuracy: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., classes: _Optional[int] = ...) -> None: ...
 
 class Backbone(_message.Message):
     __slots__ = ("name", "licence", "source", "weights_sha256", "fine_tuned")
@@ -237,16 +251,26 @@ class Decoding(_message.Message):
     def __init__(self, rules: _Optional[int] = ..., bits: _Optional[int] = ..., ground: _Optional[str] = ..., fit: _Optional[str] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("temperature", "error_before", "error_after", "coverages")
+    __slots__ = ("temperature", "error_before", "error_after", "coverages", "error_interval")
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     ERROR_BEFORE_FIELD_NUMBER: _ClassVar[int]
     ERROR_AFTER_FIELD_NUMBER: _ClassVar[int]
     COVERAGES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     temperature: float
     error_before: float
     error_after: float
     coverages: _containers.RepeatedCompositeFieldContainer[Coverage]
-    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ...) -> None: ...
+    error_interval: Interval
+    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., error_interval: _Optional[_Union[Interval, _Mapping]] = ...) -> None: ...
+
+class Interval(_message.Message):
+    __slots__ = ("low", "high")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    low: float
+    high: float
+    def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("promised", "threshold", "covered", "total", "mean_size")

@@ -1,5 +1,7 @@
 """What is known of a model as a message: its state, its served versions with their claims, and why others are not."""
 
+from dataclasses import asdict
+
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
@@ -44,6 +46,7 @@ def _state(entry: Entry) -> pb.State:
 
 def _version(served: Served) -> pb.ModelVersion:
     manifest = served.bundle.manifest
+    balanced = manifest.claim.balanced
     return pb.ModelVersion(
         version=manifest.version,
         role=f"ROLE_{served.role.upper()}",
@@ -63,6 +66,7 @@ def _version(served: Served) -> pb.ModelVersion:
         ],
         plan=pb.RunPlan(**served.plan.model_dump()),
         recount=recount_message(served.recount),
+        balanced=pb.Balanced(**asdict(balanced)) if balanced else None,
         backbone=_backbone(manifest.training.backbone) if manifest.training.backbone else None,
     )
 
@@ -74,4 +78,6 @@ def _backbone(facts: BackboneFacts) -> pb.Backbone:
 
 def _calibration(calibration: Calibration) -> pb.Calibration:
     values = calibration.model_dump()
-    return pb.Calibration(**values | {"coverages": [pb.Coverage(**coverage) for coverage in values["coverages"]]})
+    coverages, interval = [pb.Coverage(**coverage) for coverage in values["coverages"]], calibration.error_interval
+    told = pb.Interval(low=interval[0], high=interval[1]) if interval else None
+    return pb.Calibration(**values | {"coverages": coverages, "error_interval": told})

@@ -32,11 +32,11 @@ def model_metadata(served: Served, versions: Iterable[int]) -> pb.ModelMetadataR
 
 
 def facts(served: Served) -> dict[str, str]:
-    """Labels, one a line; the digest; how files are decoded; the claim, its baseline, what serving made of it; caveats,
-    one a line; and the backbone, where there is one.
+    """Labels, one a line; the digest; how files are decoded; the claim, its balanced accuracy and baseline, what
+    serving made of it; caveats, one a line; and the backbone, where there is one.
     """
     manifest = served.bundle.manifest
-    claim, recount = manifest.claim.accuracy, served.served
+    claim, recount, balanced = manifest.claim.accuracy, served.served, manifest.claim.balanced
     return {
         "labels": "\n".join(manifest.labels),
         "digest": served.bundle.digest,
@@ -47,6 +47,7 @@ def facts(served: Served) -> dict[str, str]:
         "claim.correct": str(claim.correct),
         "claim.total": str(claim.total),
         "claim.accuracy": f"{claim.accuracy:.6f}",
+        **({"claim.balanced": f"{balanced.accuracy:.6f}"} if balanced else {}),
         "claim.baseline": f"{manifest.claim.baseline.accuracy:.6f}",
         "served.correct": str(recount.correct),
         "served.total": str(recount.total),

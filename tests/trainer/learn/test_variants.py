@@ -57,7 +57,7 @@ def looked(
     augment: Augmentation, made: Callable[[int], tuple[Tensor, Tensor]], answers: Callable[[Tensor], Tensor]
 ) -> tuple[Variants, str]:
     """After one look at such images with such a network."""
-    variants = Variants(augment)
+    variants = Variants(augment, images=60_000)
     return variants, variants.end_epoch(answers, made, torch.Generator().manual_seed(0))
 
 
@@ -143,10 +143,24 @@ def test_variants_are_cropped_no_more_where_whole_images_are_answered_worse() ->
     assert variants.of(x, torch.Generator()).shape == x.shape
 
 
+@pytest.mark.parametrize(("images", "sample"), [(57_000, 512), (3_200, 200), (40, 128)])
+def test_few_images_are_looked_at_in_proportion(images: int, sample: int) -> None:
+    """A look costs a share of its epoch, of however few images, and never more than of many."""
+    asked: list[int] = []
+
+    def drawn(count: int) -> tuple[Tensor, Tensor]:
+        asked.append(count)
+        return sided(count)
+
+    Variants(FOUND, images).end_epoch(by_column, drawn, torch.Generator())
+
+    assert asked == [sample]
+
+
 def test_what_was_decided_is_kept() -> None:
     """By numbers, so that a resumed fit, and other processes, go on with it."""
     variants, _ = looked(replace(NONE, shift=1.0, find_strength=True, find_flip=True), sided, by_column)
-    other = Variants(replace(NONE, shift=1.0, find_strength=True, find_flip=True))
+    other = Variants(replace(NONE, shift=1.0, find_strength=True, find_flip=True), images=60_000)
     other.take(variants.numbers())
 
     assert other.numbers() == variants.numbers()
@@ -155,7 +169,7 @@ def test_what_was_decided_is_kept() -> None:
 
 def test_images_without_variants_are_left_alone() -> None:
     """They are not looked at either."""
-    variants = Variants(None)
+    variants = Variants(None, images=4)
     x, _ = sided(4)
 
     assert variants.of(x, torch.Generator()) is x

@@ -65,9 +65,9 @@ CARD = model_card("pets", ("cat", "dog"), training(), exam(claim(((990, 10), (40
 
 
 def test_the_card_counts() -> None:
-    """People read how many answers were right, with the interval, for all images and for each class."""
+    """People read how many answers were right, with the interval, for all images, for each class and for their mean."""
     assert "**1,950 of 2,000 = 97.50% (95 % interval 96.72% to 98.10%)**" in CARD
-    assert "\n| cat | 990 | 1,000 | 99.00% |\n| dog | 960 | 1,000 | 96.00% |\n" in CARD
+    assert "\n| cat | 990 | 1,000 | 99.00% | 98.17% to 99.46% |\n| dog | 960 | 1,000 | 96.00% | " in CARD
 
 
 def test_the_card_tells_how_the_model_came_about() -> None:
@@ -84,7 +84,10 @@ def test_tools_read_the_front_matter() -> None:
     assert model["name"] == "pets"
     assert result["task"] == {"type": "image-classification"}
     assert result["dataset"]["split"] == "validation"
-    assert result["metrics"] == [{"type": "accuracy", "value": 0.975, "verified": False}]
+    assert result["metrics"] == [
+        {"type": "accuracy", "value": 0.975, "verified": False},
+        {"type": "balanced_accuracy", "value": 0.975, "verified": False},
+    ]
     assert front_matter(CARD)["pipeline_tag"] == "image-classification"
 
 
@@ -100,14 +103,15 @@ def test_labels_do_not_break_the_table() -> None:
     """A label with a bar or a line break stays in its cell."""
     card = model_card("pets", ("cat|dog", "a\nb"), training(), exam(claim(((1, 0), (0, 1)))))
 
-    assert "\n| cat\\|dog | 1 | 1 | 100.00% |\n| a b | 1 | 1 | 100.00% |\n" in card
+    assert "\n| cat\\|dog | 1 | 1 | 100.00% | 20.65% to 100.00% |\n| a b | 1 | 1 | 100.00% | " in card
 
 
 def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
     """A class that the validation split lacks is listed with 0 of 0."""
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 0)))))
 
-    assert "| dog | 0 | 0 | 0.00% |" in card
+    assert "| dog | 0 | 0 | - | - |" in card
+    assert "every class counts the same: 100.00% (95 % interval 5.46% to 100.00%), the mean of 1 class.\n" in card
 
 
 def test_the_card_tells_how_far_to_rely_on_it() -> None:
@@ -124,10 +128,10 @@ def test_the_card_tells_how_far_to_rely_on_it() -> None:
 def test_the_card_of_a_model_no_better_than_chance_says_so() -> None:
     """In a box of its own below the claim, which GitHub and Hugging Face colour."""
     card = model_card("pets", ("cat", "dog|s"), training(), exam(claim(((10, 90), (100, 800)))))
-    _, below = card.split("`vouch verify` on this folder.")
+    _, below = card.split("the mean of 2 classes.\n")
 
     assert below.startswith(
-        " For comparison: always answering dog\\|s is right for 900 of 1,000 = 90.00%.\n\n> [!WARNING]\n"
+        "For comparison: always answering dog\\|s is right for 900 of 1,000 = 90.00%.\n\n> [!WARNING]\n"
     )
     assert "> - **Warning:** no better than chance: its 95 % interval begins at 78.45%, and" in card
     assert "no better than chance" not in CARD

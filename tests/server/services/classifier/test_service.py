@@ -2,6 +2,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 
 import grpc
 import numpy as np
@@ -214,6 +215,10 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
     assert version.claim.low < 0.9 < version.claim.high
     assert version.served == version.claim
     assert (version.baseline.correct, version.baseline.total, list(version.caveats)) == (106, 300, [])
+    balanced = bundle.manifest.claim.balanced
+    assert balanced is not None
+    assert version.balanced == pb.Balanced(**asdict(balanced))
+    assert (version.balanced.classes, version.balanced.low < version.balanced.accuracy) == (3, True)
     assert version.decoding == pb.Decoding(rules=3, bits=16, ground="#ffffff", fit="stretch")
     assert [(refused.version, refused.reason) for refused in model.refusals] == [
         (2, "it claims 9 of 10 right and reproduces 3")

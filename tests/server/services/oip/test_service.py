@@ -161,6 +161,7 @@ async def test_metadata_describes_tensors_and_carries_claim_and_served_accuracy(
         "claim.correct": "270",
         "claim.total": "300",
         "claim.accuracy": "0.900000",
+        "claim.balanced": "0.899241",
         "claim.baseline": "0.353333",
         "served.correct": "270",
         "served.total": "300",
