@@ -98,6 +98,7 @@ class _Fit:
         model.to(processes.device)
         model.see_statistics(self.images.batches())
         self._start(recipe)
+        self._first_epoch = self.steps.an_epoch
         counts = np.unique(splits.tune.labels, axis=0, return_counts=True)[1]
         self._chance = float(counts.max()) / len(splits.tune)
         """The share of the commonest answer."""
@@ -117,7 +118,7 @@ class _Fit:
 
     def _start_again(self, note: str) -> None:
         """By the recipe for hard images: the fit of one who had begun with it."""
-        recipe = for_hard_images(self._first)
+        recipe = for_hard_images(self._first, self._first_epoch)
         self.model.begin_again(Layers.of(recipe), recipe.seed)
         self._start(recipe, note)
 

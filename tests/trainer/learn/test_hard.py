@@ -16,18 +16,24 @@ def test_hard_images_are_learned_whole_and_equally_often() -> None:
     augment = Augmentation(crop=0.75, bend=0.1, zoom=0.3, colour=0.2, shift=0.0, find_flip=True, find_strength=True)
     light = replace(augment, crop=1.0, bend=0.0, rotation=0.0, scaling=0.0, shear=0.0)
 
-    recipe = for_hard_images(replace(CNN, augment=augment, depth=5))
+    recipe = for_hard_images(replace(CNN, augment=augment, depth=5), an_epoch=446)
 
-    longer = replace(CNN, epochs=16, hard_epochs=0)
+    longer = replace(CNN, epochs=13, hard_epochs=0)
     assert recipe == replace(longer, focus=0.0, pool="mean", augment=light, depth=5)
-    assert for_hard_images(CNN).augment == replace(light, shift=0.08, zoom=0.0, colour=0.0)
+    assert for_hard_images(CNN, an_epoch=446).augment == replace(light, shift=0.08, zoom=0.0, colour=0.0)
+
+
+@pytest.mark.parametrize(("an_epoch", "batch_size"), [(446, 256), (60, 128)])
+def test_many_images_are_learned_in_larger_batches(an_epoch: int, batch_size: int) -> None:
+    """Of few images it is steps that count."""
+    assert for_hard_images(CNN, an_epoch).batch_size == batch_size
 
 
 @pytest.mark.parametrize("width", [64, 96])
 def test_a_deeper_network_for_hard_images_costs_no_more(width: int) -> None:
     """Answers come as fast as before."""
     shallow = replace(CNN, width=width)
-    layers = Layers.of(for_hard_images(shallow))
+    layers = Layers.of(for_hard_images(shallow, an_epoch=446))
 
     assert layers.depth == 3
     assert multiply_adds("cnn", (28, 28), layers) <= multiply_adds("cnn", (28, 28), Layers.of(shallow))

@@ -254,7 +254,7 @@ def test_a_fit_of_hard_images_is_one_by_their_recipe(seed: int, monkeypatch: pyt
     monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, 0.9))
     augment, told = Augmentation(crop=0.75, bend=0.1), list[Step]()
     recipe = replace(QUICK, epochs=3, hard_epochs=4, focus=0.8, augment=augment, seed=seed)
-    expected = for_hard_images(recipe)
+    expected = for_hard_images(recipe, an_epoch=4)
     begun, splits = made("cnn", (8, 8), seed=seed), made_up(shape=(8, 8))
     torch.manual_seed(seed)
     straight = Classifier("cnn", (8, 8), 3, Layers.of(expected))
