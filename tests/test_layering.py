@@ -117,7 +117,7 @@ TRAINER = {
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
         *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
-    "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
+    "compare": ("settings", "differing_settings", "right_answers", "selection", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {

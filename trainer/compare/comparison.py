@@ -10,7 +10,9 @@ from vouch.bundle.manifest import MODEL, Calibration, Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
 from vouch.bundle.training import Training
 from vouch.cli.printable import printable
+from vouch.trainer.compare import selection as choosing
 from vouch.trainer.compare.compare import Comparison, Difference
+from vouch.trainer.compare.selection import Selection
 
 FACTS: dict[str, Callable[[Manifest], object]] = {
     "model": lambda manifest: manifest.training.model,
@@ -99,7 +101,16 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             else vars(difference) | {"more_than_chance": difference.p_value < SIGNIFICANT}
             for difference in comparison.differences
         ],
+        "selection": _selection_as_json(comparison.selection),
     }
+
+
+def _selection_as_json(selection: Selection | None) -> dict[str, Any] | None:
+    """The winner by its position among the bundles."""
+    if selection is None:
+        return None
+    sentence = choosing.in_words(selection, name_of(selection.winner))
+    return asdict(selection) | {"counted": selection.counted.model_dump(), "sentence": sentence}
 
 
 def name_of(number: int) -> str:
@@ -129,6 +140,8 @@ def _verdicts(comparison: Comparison, names: Sequence[str]) -> list[str]:
     tests = sum(isinstance(difference, Difference) for difference in comparison.differences)
     if tests > 1:
         lines.append(f"The p-values are corrected for {tests} comparisons (Holm).")
+    if (chosen := comparison.selection) is not None:
+        lines.append(choosing.in_words(chosen, names[chosen.winner]))
     if tests and comparison.settings:
         lines.append(ABOUT_THE_MODELS)
     return lines

@@ -137,10 +137,11 @@ class _Making:
             self.notes += _of_clusters(whole)
         self.parts["fit"], self.parts[made] = divide(whole, share, keep, self._random)
         got, wanted = len(self.parts[made].labels), max(1, share * len(whole.labels))
-        if self._source.groups and not wanted / FAR <= got <= wanted * FAR:
+        why = "groups stay whole" if self._source.groups else "near duplicates stay on one side (--no-keep-alike)"
+        if (self._source.groups or whole.in_clusters) and not wanted / FAR <= got <= wanted * FAR:
             self.warnings.append(
                 f"{made} has {got:,} of {len(whole.labels):,} images, {got / len(whole.labels):.0%} instead of "
-                f"{share:.0%}, because groups stay whole"
+                f"{share:.0%}, because {why}"
             )
 
 

@@ -142,6 +142,27 @@ def test_near_duplicates_are_parted_where_a_class_would_be_missing() -> None:
     assert all(said.startswith("1 of") for said in near)
 
 
+def test_near_duplicates_that_are_most_of_a_class_are_parted() -> None:
+    """A camera that never moves: nearly all of two classes is one cluster, and the splits have their shares anyway."""
+    scene, random = np.random.default_rng(0).integers(60, 190, (16, 16)), np.random.default_rng(1)
+    images = np.clip(scene + random.normal(0, 1, (120, 16, 16)), 0, 255).astype(np.uint8)
+    images[::10] = random.integers(0, 255, (12, 16, 16))
+    made = split(Source("line", ("good", "bad"), {"all": Examples(images, np.arange(120) // 10 % 2)}))
+
+    assert [len(part) for part in made.by_name.values()] == [86, 10, 24]
+    assert made.notes[0].startswith("near duplicates: 108 of 120 images")
+    assert any("24 validation images are nearly the same as one in fit" in said for said in made.warnings)
+
+
+def test_a_share_that_near_duplicates_do_not_allow_is_said() -> None:
+    """Bursts of eight, and a tune split of one image of each class."""
+    made = split(of(all=bursts(4, of_each=8)), tune=0.03)
+
+    assert made.warnings == (
+        "tune has 24 of 72 images, 33% instead of 3%, because near duplicates stay on one side (--no-keep-alike)",
+    )
+
+
 def test_groups_are_whole_where_near_duplicates_are_not() -> None:
     """Clusters join groups, and where they are parted the groups stay."""
     parts = bursts(3, of_each=2)  # 18 images, 3 photographs of each class; a group holds both of one
