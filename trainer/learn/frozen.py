@@ -26,6 +26,9 @@ PIECE = 256
 FEW, KEPT = 4, 64
 """So few images at a time, such as the one that a report follows, have their features kept; of so many calls."""
 
+LEFT_OUT = 1e6
+"""Scale of features that a head has no weights for: none of them counts for whoever compares images by features."""
+
 LEAST_SPREAD, TINY = 1e-3, 1e-12
 """Of the mean spread: a feature that varies less is not blown up by more than if it varied so much."""
 
@@ -71,11 +74,26 @@ class FrozenClassifier(Classifier):
         """
         return self.made.of(examples, flipped)
 
-    def see_features(self, made: Tensor) -> None:
-        """Takes mean and spread from these features, float32, shape (N, D)."""
-        spread = made.double().std(dim=0, unbiased=False)
+    @property
+    def deepest(self) -> int:
+        """How many of the features, the first, are of the backbone's last layer."""
+        return self.backbone.facts.features - self.backbone.earlier
+
+    def see_features(self, made: Tensor, earlier: bool = False) -> None:
+        """Takes mean and spread from these features, float32, shape (N, D).
+
+        Args:
+            earlier: whether those of earlier layers count as much, all together, as those of the last, or nothing.
+        """
+        spread, last = made.double().std(dim=0, unbiased=False), self.deepest
+        scale = spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt()
+        varying = (spread / scale).square()
+        if earlier:
+            scale[last:] *= (varying[last:].sum() / varying[:last].sum().clamp(min=TINY)).sqrt()
+        else:
+            scale[last:] = LEFT_OUT
         self.mean.copy_(made.double().mean(dim=0))
-        self.scale.copy_(spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt())
+        self.scale.copy_(scale)
 
     @torch.no_grad()
     def scores_of(self, examples: Examples) -> Tensor:
