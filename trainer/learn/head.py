@@ -95,7 +95,7 @@ class _HeadFit:
         self.wanted = wanted_of(self.labels, len(splits.classes), recipe)
         self._learn_from(_Source(mirrored=bool(recipe.augment and recipe.augment.flip)))
 
-    def _learn_from(self, source: "_Source") -> None:
+    def _learn_from(self, source: _Source) -> None:
         """The features that the head is fitted to."""
         model, versions = self.model, (False, True) if source.mirrored else (False,)
         made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in versions]))
@@ -115,6 +115,8 @@ class _HeadFit:
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
         chosen, folds, note = self._chosen()
+        with torch.no_grad():
+            self.model.head.weight[:, self.used :] = 0
         epochs = [replace(self._measured(0, nan, nan, 0, 0.0), note=note)]
         on_step(Step(0, 1.0, nan, epochs[0]))
         seen, began = self._right(), time.perf_counter()
@@ -128,9 +130,8 @@ class _HeadFit:
             seen, began = self._right(), time.perf_counter()
 
         head, penalty = self.model.head, self._penalty(chosen)
-        start = Layer(
-            self.axes.weights_along(head.weight.detach()[:, : self.used].double().T), head.bias.detach().double()
-        )
+        weights, bias = head.weight.detach()[:, : self.used].double(), head.bias.detach().double()
+        start = Layer(self.axes.weights_along(weights.T), bias)
         fitted_layer(self.problem, penalty, start, TOLERANCE, told)
         self.model.eval()
         facts = HeadFacts(penalty=penalty, folds=folds, **(self._found(chosen.logits) if chosen else {}))
@@ -179,7 +180,7 @@ class _HeadFit:
         work = self.x[: len(self.labels)].numel() * self.wanted.truth.shape[1]
         return self.model.backbone.earlier > 0 and len(self.x) <= MAX_AXES and work <= EARLIER_WORK
 
-    def _clearly_better(self, usual: Chosen, fold: np.ndarray, source: "_Source") -> Chosen | None:
+    def _clearly_better(self, usual: Chosen, fold: np.ndarray, source: _Source) -> Chosen | None:
         """What is found from other features, which are kept only if they clearly do better."""
         before = self.source
         self._learn_from(source)
@@ -202,7 +203,6 @@ class _HeadFit:
     def _take(self, layer: Layer) -> None:
         with torch.no_grad():
             self.model.head.weight[:, : self.used] = self.axes.back(layer.weights).T.float()
-            self.model.head.weight[:, self.used :] = 0
             self.model.head.bias.copy_(layer.bias)
 
     @torch.no_grad()
