@@ -95,7 +95,8 @@ class TunedClassifier(Classifier):
         self.register_buffer("mean", torch.full((1, COLOURS, 1, 1), MEAN))
         self.register_buffer("scale", torch.full((1, COLOURS, 1, 1), SCALE))
         used = (frozen.head.weight != 0).any(dim=0).float()
-        self.head.weight.register_hook(lambda slope: slope * used)  # what the head left out stays out
+        hook: Callable[..., object] = self.head.weight.register_hook
+        hook(lambda slope: slope * used)  # what the head left out stays out
         for name, weight in self.named_parameters():
             weight.requires_grad_(self.rate_share(name) > 0)
 

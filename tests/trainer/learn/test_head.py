@@ -191,7 +191,8 @@ def test_earlier_layers_count_only_where_cross_validation_is_clearly_for_them(
     """Red, which the last layer sees, tells two classes apart, but not three; what is left out has no weight at all."""
 
     def colours(_: Backbone, images: Images, *__: object, **___: object) -> np.ndarray:
-        return np.asarray(images).mean(axis=(1, 2), dtype=np.float32)
+        found: np.ndarray = np.asarray(images).mean(axis=(1, 2), dtype=np.float32)
+        return found
 
     monkeypatch.setattr(frozen, "features", colours)
     splits, backbone = splits_of(classes), tiny_backbone(SHAPE)
