@@ -45,7 +45,7 @@ def model_card(
 
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
-**{count}** on images that were {_seen(known, bool(training.asked.get("groups")))}; the bundle holds them, so that anybody can recount:
+**{count}** on images that were {_seen(known, training)}; the bundle holds them, so that anybody can recount:
 `vouch verify` on this folder.
 {each}For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
@@ -73,16 +73,10 @@ PNG, JPEG and WebP files become {shape} pixels by {pixels}.
 """
 
 
-def _seen(known: int, grouped: bool) -> str:
-    """
-    Args:
-        grouped: whether it was said which images belong together.
-    """
-    if grouped:
-        others = (
-            f"{known:,} of them, or others of their group, excepted" if known else "nor was another of their groups"
-        )
-        return f"never seen in training, {others}"
+def _seen(known: int, training: Training) -> str:
+    if training.asked.get("groups"):
+        except_these = f"{known:,} of them, or others of their group, excepted"
+        return f"never seen in training, {except_these if known else 'nor was another of their groups'}"
     return f"never seen in training, {known:,} of them excepted" if known else "never seen in training"
 
 
