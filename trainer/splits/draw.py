@@ -48,7 +48,7 @@ def _drawn(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, random
             if deal.can_go(number) and deal.brings_nearer(number):
                 deal.take(number)
     for label, numbers in turns:
-        if deal.wanted[label] and not deal.got[label] and (able := [one for one in numbers if deal.can_go(one)]):
+        while 2 * deal.got[label] < deal.wanted[label] and (able := [one for one in numbers if deal.can_go(one)]):
             deal.take(min(able, key=deal.size))
     return deal
 

@@ -11,7 +11,7 @@ from vouch.trainer.splits.digests import digests_of
 from vouch.trainer.splits.draw import draw
 from vouch.trainer.splits.near_duplicates import Hashed
 from vouch.trainer.splits.stratify import stratify
-from vouch.trainer.splits.together import joined, units_of_each
+from vouch.trainer.splits.together import joined, parted, units_of_each, with_clusters
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,8 @@ class Rows:
 def divide(part: Rows, share: float, keep: int, random: np.random.Generator) -> tuple[Rows, Rows]:
     """Two parts, the second with about this share of every class, at least one image. What belongs together stays so.
 
-    Images that are only nearly the same are parted where a class would be missing otherwise in one of the parts.
+    Images that are only nearly the same are parted where they are most of a class, or where a class would be missing
+    otherwise in one of the parts.
 
     Args:
         keep: different images of a class that stay in the first part, also where the share is large; or groups, or
@@ -104,19 +105,19 @@ def divide(part: Rows, share: float, keep: int, random: np.random.Generator) -> 
     _, first, image = np.unique(part.image_digests, return_index=True, return_inverse=True)
     labels = part.labels[first]  # of equal images with different labels, the first one's
     unit = part.units[first]
-    loose = unit if part.near is None else joined(unit, part.near[part.rows][first])
+    loose = unit if part.near is None else with_clusters(labels, unit, part.near[part.rows][first])
     drawn = stratify if labels.ndim == 2 else draw
     while True:
         in_second = drawn(labels, loose, share, keep, random)
-        parted = _parted(labels, unit, loose, in_second, keep)
-        if not len(parted):
+        if not len(numbers := _to_be_parted(labels, unit, loose, in_second, keep)):
             break
-        alone = np.isin(loose, parted)
-        loose = np.where(alone, unit + loose.max() + 1, loose)
+        loose = parted(unit, loose, numbers)
     return part.those(~in_second[image]), part.those(in_second[image])
 
 
-def _parted(labels: np.ndarray, unit: np.ndarray, loose: np.ndarray, in_second: np.ndarray, keep: int) -> np.ndarray:
+def _to_be_parted(
+    labels: np.ndarray, unit: np.ndarray, loose: np.ndarray, in_second: np.ndarray, keep: int
+) -> np.ndarray:
     """Clusters that have to be parted, so that no class is missing that need not be: their numbers in `loose`.
 
     Args:

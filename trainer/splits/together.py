@@ -12,6 +12,9 @@ from vouch.trainer.splits.digests import digests_of
 from vouch.trainer.splits.forest import Forest
 from vouch.trainer.splits.near_duplicates import Hashed
 
+GIANT = 20
+"""Images of a class in one cluster: of more, which are over half of the class, it is how the class looks, no burst."""
+
 
 def joined(*partitions: np.ndarray) -> np.ndarray:
     """Whatever is together in one of these partitions, and all that follows from it: int64, shape (N,).
@@ -31,9 +34,30 @@ def joined(*partitions: np.ndarray) -> np.ndarray:
 
 def together(examples: Examples) -> np.ndarray:
     """The same number for images that belong together, by whatever is known: int64, shape (N,)."""
-    digests = digests_of(examples.images)
     known = [] if examples.groups is None else [examples.groups]
-    return joined(digests, *known, clusters(Hashed.of(examples.images)).numbers)
+    unit = joined(digests_of(examples.images), *known)
+    return with_clusters(examples.labels, unit, clusters(Hashed.of(examples.images)).numbers)
+
+
+def with_clusters(labels: np.ndarray, unit: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """What must stay together, joined with what is nearly the same, but for clusters that are most of a class.
+
+    Where a camera never moves, all that is photographed is nearly the same, and could not be divided at all.
+
+    Args:
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        unit, near: shape (N,), the same number for what must, and for what should stay together.
+    """
+    whole = joined(unit, near)
+    rows, of = np.nonzero(labels) if labels.ndim == 2 else (np.arange(len(labels)), labels)
+    (numbers, label), counts = np.unique(np.stack([whole[rows], of]), axis=1, return_counts=True)
+    images = np.bincount(of)
+    return parted(unit, whole, numbers[counts > np.maximum(GIANT, images[label] / 2)])
+
+
+def parted(unit: np.ndarray, whole: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """With these numbers of `whole` divided into the units that they hold."""
+    return np.where(np.isin(whole, numbers), unit + whole.max(initial=-1) + 1, whole)
 
 
 def units_of_each(labels: np.ndarray, unit: np.ndarray, classes: int) -> np.ndarray:

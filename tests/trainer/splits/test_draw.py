@@ -74,3 +74,10 @@ def test_the_smallest_unit_goes_where_none_fits() -> None:
     labels, unit = np.zeros(27, dtype=np.int64), np.repeat([5, 6, 7], [10, 8, 9])
 
     assert unit[draw(labels, unit, 0.05, 1, np.random.default_rng(0))].tolist() == [6] * 8
+
+
+def test_a_whole_unit_goes_rather_than_hardly_any_row() -> None:
+    """One image alone beside bursts of thirty: with it alone, the second part would have 1 of 9."""
+    labels, unit = np.zeros(91, dtype=np.int64), np.append(np.arange(90) // 30, 9)
+
+    assert unit[draw(labels, unit, 0.1, 1, np.random.default_rng(0))].size in (30, 31)

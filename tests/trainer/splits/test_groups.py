@@ -70,18 +70,19 @@ def given(part: str, other: str) -> Source:
 @pytest.mark.parametrize("other", ["fit", "tune"])
 def test_a_group_on_both_sides_of_a_claim_is_an_error(other: str) -> None:
     """It is named, with an image of each side; who allows duplicates has it as a warning."""
-    said = rf"1 of 3 validation images are of groups that {other} has too, by column patient \(p\d: validation\[0\] and"
+    said = rf"1 of 3 validation images is of a group that {other} has too, by column patient \(p\d: validation\[0\] and"
 
     with pytest.raises(TrainError, match=said + rf" {other}\[0\]\); keep each group in one split.*--allow-duplicates"):
         split(given("validation", other))
     warnings = split(given("validation", other), allow_duplicates=True).warnings
     assert "the claim is partly about groups that were trained on" in warnings[0]
+    assert split(given("validation", other), allow_duplicates=True).known == 1
 
 
 def test_a_group_in_fit_and_tune_is_a_warning() -> None:
     """It makes what is chosen by tune worse, and the claim no better."""
     assert split(given("tune", "fit")).warnings == (
-        "1 of 3 tune images are of groups that fit has too, by column patient (p0: tune[0] and fit[0])",
+        "1 of 3 tune images is of a group that fit has too, by column patient (p0: tune[0] and fit[0])",
     )
 
 
@@ -140,6 +141,27 @@ def test_near_duplicates_are_parted_where_a_class_would_be_missing() -> None:
     near = [said for said in made.warnings if "nearly the same" in said]
     assert len(near) == 3
     assert all(said.startswith("1 of") for said in near)
+
+
+def test_near_duplicates_that_are_most_of_a_class_are_parted() -> None:
+    """A camera that never moves: nearly all of two classes is one cluster, and the splits have their shares anyway."""
+    scene, random = np.random.default_rng(0).integers(60, 190, (16, 16)), np.random.default_rng(1)
+    images = np.clip(scene + random.normal(0, 1, (120, 16, 16)), 0, 255).astype(np.uint8)
+    images[::10] = random.integers(0, 255, (12, 16, 16))
+    made = split(Source("line", ("good", "bad"), {"all": Examples(images, np.arange(120) // 10 % 2)}))
+
+    assert [len(part) for part in made.by_name.values()] == [86, 10, 24]
+    assert made.notes[0].startswith("near duplicates: 108 of 120 images")
+    assert any("24 validation images are nearly the same as one in fit" in said for said in made.warnings)
+
+
+def test_a_share_that_near_duplicates_do_not_allow_is_said() -> None:
+    """Bursts of eight, and a tune split of one image of each class."""
+    made = split(of(all=bursts(4, of_each=8)), tune=0.03)
+
+    assert made.warnings == (
+        "tune has 24 of 72 images, 33% instead of 3%, because near duplicates stay on one side (--no-keep-alike)",
+    )
 
 
 def test_groups_are_whole_where_near_duplicates_are_not() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from vouch.sources.examples import Examples
-from vouch.trainer.splits.together import joined, together, units_of_each
+from vouch.trainer.splits.together import GIANT, joined, together, units_of_each, with_clusters
 
 
 def test_partitions_are_joined_with_all_that_follows() -> None:
@@ -26,6 +26,18 @@ def test_equal_images_nearly_equal_ones_and_groups_are_together() -> None:
     assert alike[1] == alike[3] == alike[5]
     assert len(np.unique(alike)) == 5
     assert grouped[0] == grouped[1] == grouped[2] == grouped[3] == grouped[4] == grouped[5] != grouped[6]
+
+
+def test_clusters_that_are_most_of_a_class_are_left_out() -> None:
+    """Of more than twenty images; what must stay together still does."""
+    labels, unit = np.zeros(60, dtype=np.int64), np.arange(60) // 2
+    small, large = (np.where(np.arange(60) < count, 0, np.arange(60)) for count in (GIANT, 40))
+    several = np.stack([labels == 0, np.arange(60) % 2 == 0], axis=1)
+
+    assert len(np.unique(with_clusters(labels, unit, small))) == 21
+    assert len(np.unique(with_clusters(labels, unit, large))) == 30
+    assert len(np.unique(with_clusters(several, unit, large))) == 30
+    assert len(np.unique(with_clusters(labels[:GIANT], unit[:GIANT], small[:GIANT]))) == 1
 
 
 def test_units_of_a_class_are_counted_once() -> None:
