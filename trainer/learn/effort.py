@@ -15,7 +15,7 @@ MEASURED = 16
 """Of a small data set at most so many epochs are measured."""
 FEW = 5_000
 """Images of fit: with fewer, fitting may end early, and tune is too small to tell all epochs apart."""
-SETTLED = 0.75
+SETTLED = 0.9
 ENOUGH = 0.01
 """The share of what there was to learn, of the loss above its lowest value, from which on fitting is brought to its
 end."""
