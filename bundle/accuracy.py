@@ -25,16 +25,16 @@ def counting_batch(image_shape: tuple[int, ...]) -> int:
     return max(1, min(COUNTING_BATCH, COUNTING_BYTES // max(1, prod(image_shape))))
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy, from 0 to 1.
+def wilson_interval(correct: int, total: int, z: float = Z_95) -> tuple[float, float]:
+    """The interval of an accuracy, from 0 to 1: of 95 %, or of what the two-sided quantile z of the normal says.
 
     Source: E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927).
     """
     if total == 0:
         return 0.0, 1.0
-    share, z2 = correct / total, Z_95**2
+    share, z2 = correct / total, z**2
     centre = share + z2 / (2 * total)
-    spread = Z_95 * sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    spread = z * sqrt(share * (1 - share) / total + z2 / (4 * total**2))
     scale = 1 + z2 / total
     low = (centre - spread) / scale if correct else 0.0
     high = (centre + spread) / scale if correct < total else 1.0

@@ -56,20 +56,24 @@ def baseline_in_words(claim: Claim | MultiLabelClaim, labels: Sequence[str]) -> 
 
 def calibration_in_words(calibration: Calibration) -> str:
     """What the temperature did to the probabilities, as it was measured on validation."""
-    before, after = (f"{error:.2%}" for error in (calibration.error_before, calibration.error_after))
+    before, after = f"{calibration.error_before:.2%}", f"{calibration.error_after:.2%}"
+    known = ""
+    if calibration.error_interval is not None:
+        low, high = calibration.error_interval
+        known = f" (95 % interval {low:.2%} to {high:.2%})"
     if calibration.temperature == 1:
         return (
             "no temperature is applied, because none lowered the cross-validated log loss on tune: on validation "
-            f"the probabilities are off by {after} on average"
+            f"the probabilities are off by {after} on average{known}"
         )
     if calibration.error_after > calibration.error_before:
         return (
             f"temperature {calibration.temperature:.2f} made it worse on validation: the probabilities are off by "
-            f"{after} on average, without it by {before}"
+            f"{after} on average{known}, without it by {before}"
         )
     return (
-        f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by {after} on average, "
-        f"without it by {before}"
+        f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by {after} on average"
+        f"{known}, without it by {before}"
     )
 
 

@@ -113,6 +113,8 @@ class Calibration(Part):
     """Expected calibration error on validation without the temperature."""
     error_after: float = Field(ge=0, le=1)
     """And with it, as served."""
+    error_interval: tuple[float, float] | None = None
+    """Its 95 % interval; None in bundles from before it was counted."""
     coverages: tuple[Coverage, ...] = Field(max_length=100)
     """In rising order of the promise; none for a multi-label model."""
 
@@ -121,6 +123,13 @@ class Calibration(Part):
         promised = [coverage.promised for coverage in self.coverages]
         if sorted(set(promised)) != promised:
             raise ValueError("the promised coverages do not rise")
+        return self
+
+    @model_validator(mode="after")
+    def _interval_has_the_error(self) -> "Calibration":
+        low, high = self.error_interval or (0.0, 1.0)
+        if not 0 <= low <= self.error_after <= high <= 1:  # NaN is not within
+            raise ValueError("the calibration error does not lie within its interval")
         return self
 
 

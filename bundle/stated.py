@@ -7,7 +7,7 @@ from vouch.bundle.answers import Answers
 from vouch.bundle.calibration import CalibrationTally
 from vouch.bundle.claims import claim_from
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.manifest import Manifest
+from vouch.bundle.manifest import Calibration, Manifest
 from vouch.bundle.multi_label import MultiLabelTally
 
 ROUNDING = 1e-9
@@ -31,7 +31,8 @@ class Stated:
     def check(self) -> None:
         """
         Raises:
-            InvalidBundle: the manifest states another claim, or another calibration error of a single-label model.
+            InvalidBundle: the manifest states another claim, or of a single-label model another calibration error or
+                interval of it.
         """
         manifest, place = self._manifest, f"the answers in {self._manifest.validation_file}"
         counted, stated = claim_from(self._tally), manifest.claim
@@ -43,8 +44,18 @@ class Stated:
         if counted != stated:
             what = "another confusion matrix" if manifest.thresholds is None else "other counts of the labels"
             raise InvalidBundle(f"the manifest states {what} than {place} have")
-        error = manifest.calibration.error_after if manifest.calibration else None
-        if error is not None and manifest.thresholds is None and abs(error - self._calibration.error) > ROUNDING:
+        if manifest.calibration is not None and manifest.thresholds is None:
+            self._check_calibration(manifest.calibration, place)
+
+    def _check_calibration(self, stated: Calibration, place: str) -> None:
+        error, counted = stated.error_after, self._calibration.interval
+        if abs(error - self._calibration.error) > ROUNDING:
             raise InvalidBundle(
                 f"the calibration error is stated as {error:.4%}, but {place} have one of {self._calibration.error:.4%}"
+            )
+        low, high = stated.error_interval or counted
+        if abs(low - counted[0]) > ROUNDING or abs(high - counted[1]) > ROUNDING:
+            raise InvalidBundle(
+                f"the interval of the calibration error is stated as {low:.4%} to {high:.4%}, but {place} have one of "
+                f"{counted[0]:.4%} to {counted[1]:.4%}"
             )

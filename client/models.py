@@ -188,10 +188,12 @@ def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
 
 def read_calibration(message: pb.Calibration) -> Calibration:
     """How far the probabilities can be relied on, as the bundle has it."""
+    said = message.error_interval
     return Calibration(
         temperature=message.temperature,
         error_before=message.error_before,
         error_after=message.error_after,
+        error_interval=(said.low, said.high) if message.HasField("error_interval") else None,
         coverages=tuple(
             Coverage(
                 promised=one.promised,

@@ -8,6 +8,7 @@ import numpy as np
 from vouch.bundle.multi_label import Task, task_of
 from vouch.cli.nearest import nearest
 from vouch.sources.errors import SourceError
+from vouch.sources.groups import Groups
 from vouch.sources.headers import Headers
 from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
@@ -31,6 +32,8 @@ class Examples:
     """Of images from files, shape (N,): what they were before they became pixels, as `origins.ORIGIN` has it."""
     names: Names = field(default_factory=Names)
     """What each is called: its file, or its place in an array."""
+    groups: np.ndarray | None = None
+    """int64, shape (N,): the number of each image's group, as in `Source.groups`. None: nobody has said any."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -49,7 +52,8 @@ class Examples:
     def __getitem__(self, rows: np.ndarray | slice) -> "Examples":
         origins = None if self.origins is None else self.origins[rows]
         names = self.names.those(rows, len(self))
-        return Examples(rows_of(self.images, rows), self.labels[rows], origins, names)
+        groups = None if self.groups is None else self.groups[rows]
+        return Examples(rows_of(self.images, rows), self.labels[rows], origins, names, groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,8 @@ class Source:
     """What those of the image files tell; None: the images come from arrays."""
     left_out: LeftOut = ALL_READ
     """What is among the files and was not read."""
+    groups: Groups | None = None
+    """What the images of each split are grouped by, where that was asked for."""
 
     @property
     def task(self) -> Task:

@@ -49,8 +49,11 @@ class FoundLists:
     """Tables beside them that are not read."""
 
 
-def find_lists(folder: Path) -> FoundLists:
+def find_lists(folder: Path, group: str = "") -> FoundLists:
     """The lists of a folder.
+
+    Args:
+        group: what a column of groups is called, if there is one.
 
     Raises:
         SourceError: a list at the top and in a split as well, in some splits and not in others, several that could be
@@ -63,9 +66,9 @@ def find_lists(folder: Path) -> FoundLists:
             raise SourceError(
                 f"{folder} has a {LIST} and {twice[0]} has one too; expected one at the top or one a split"
             )
-        return FoundLists({"all": _read(top, FilesOnDisk(folder))}, {})
-    in_splits = {name: found for name, path in below.items() if (found := _list_in(path))}
-    return _one_a_split(folder, in_splits) if in_splits else _at_the_top(folder)
+        return FoundLists({"all": _read(top, FilesOnDisk(folder), group)}, {})
+    in_splits = {name: found for name, path in below.items() if (found := _list_in(path, group))}
+    return _one_a_split(folder, in_splits) if in_splits else _at_the_top(folder, group)
 
 
 def _one_a_split(folder: Path, lists: Mapping[str, FoundList]) -> FoundLists:
@@ -80,19 +83,19 @@ def _one_a_split(folder: Path, lists: Mapping[str, FoundList]) -> FoundLists:
     return FoundLists({split: lists[name] for name, split in names.items()}, names)
 
 
-def _list_in(folder: Path) -> FoundList | None:
+def _list_in(folder: Path, group: str) -> FoundList | None:
     """The list in a split's folder: `labels.csv`, or the only table that lists its files."""
     if path := _called_labels(folder):
-        return _read(path, FilesOnDisk(folder))
-    found = _tables_that_list(folder)
+        return _read(path, FilesOnDisk(folder), group)
+    found = _tables_that_list(folder, group)
     if len(found) > 1:
         raise _several(folder, found)
     return found[0] if found else None
 
 
-def _at_the_top(folder: Path) -> FoundLists:
+def _at_the_top(folder: Path, group: str) -> FoundLists:
     """One table for each split, such as train.csv and val.csv, or the only one that lists files."""
-    found = _tables_that_list(folder)
+    found = _tables_that_list(folder, group)
     by_word: dict[str, list[FoundList]] = {}
     for one in found:
         by_word.setdefault(split_in(one.path.stem), []).append(one)
@@ -116,7 +119,7 @@ def _several(folder: Path, found: Sequence[FoundList]) -> SourceError:
     )
 
 
-def _tables_that_list(folder: Path) -> list[FoundList]:
+def _tables_that_list(folder: Path, group: str) -> list[FoundList]:
     """Of any name.
 
     Raises:
@@ -132,7 +135,7 @@ def _tables_that_list(folder: Path) -> list[FoundList]:
     unclear: list[str] = []
     for path in tables[:MOST_TABLES]:
         try:
-            one = _read(path, disk)
+            one = _read(path, disk, group)
         except UnreadableText:
             continue
         except SourceError as err:
@@ -177,8 +180,8 @@ def _tables(folder: Path) -> list[Path]:
     )
 
 
-def _read(path: Path, disk: FilesOnDisk) -> FoundList:
+def _read(path: Path, disk: FilesOnDisk, group: str) -> FoundList:
     try:
-        return FoundList(path, disk, *read_list_text(path, disk))
+        return FoundList(path, disk, *read_list_text(path, disk, group))
     except NoColumns as err:
         raise SourceError(f"{path}: {err}") from err

@@ -15,6 +15,8 @@ class FolderRules:
     """The classes that are wanted; empty for all. One that is named like a split is the folder of that name."""
     strict: bool = False
     """Whether it is an error that something is left out."""
+    groups: str = ""
+    """What images belong together: a column of the list, or a pattern that is looked for as that of `label_from`."""
 
 
 AS_IT_IS = FolderRules()

@@ -1,5 +1,6 @@
 """Folders of image files: a folder a class, or a `labels.csv` that gives each file its labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from vouch.sources.errors import SourceError
 from vouch.sources.examples import Source
 from vouch.sources.finding_lists import FoundLists, find_lists
 from vouch.sources.folder_rules import AS_IT_IS, FolderRules
+from vouch.sources.groups import GroupedFiles, check_several, grouped_by_names
 from vouch.sources.headers import Headers
 from vouch.sources.images import rows_of
 from vouch.sources.label_lists import read_lists
@@ -41,6 +43,13 @@ class ListedFiles:
     """How labels and splits were taken, a sentence each."""
     left_out: LeftOut = ALL_READ
     """What is among them and is not listed."""
+    groups: GroupedFiles | None = None
+    """Which of them belong together, where that was asked for."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """Of all splits, one after the other."""
+        return [path for part in self.files.values() for path, _ in part]
 
 
 def list_image_folder(folder: Path, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> ListedFiles:
@@ -61,15 +70,26 @@ def list_image_folder(folder: Path, task: Task | None = None, rules: FolderRules
 
 
 def _list(folder: Path, task: Task | None, rules: FolderRules) -> ListedFiles:
-    if not rules.label_from and (found := find_lists(folder)).lists:
-        return _of_lists(folder, found, task)
+    if not rules.label_from and (found := find_lists(folder, rules.groups)).lists:
+        columns = dict.fromkeys(name for one in found.lists.values() for name in one.columns.names)
+        return _grouped(_of_lists(folder, found, task), rules.groups, list(columns))
     if task == "multi_label":
         raise one_label_alone(str(folder))
     listing = list_files(folder, rules)
     files: dict[SplitName, list[tuple[Path, tuple[str, ...]]]] = {
         split: [(path, (label,)) for path, label in part] for split, part in listing.files.items()
     }
-    return ListedFiles(folder, files, "single_label", notes=listing.notes, left_out=listing.left_out)
+    listed = ListedFiles(folder, files, "single_label", notes=listing.notes, left_out=listing.left_out)
+    return _grouped(listed, rules.groups)
+
+
+def _grouped(listed: ListedFiles, groups: str, columns: Sequence[str] = ()) -> ListedFiles:
+    """With the groups that were asked for, unless a list has said them; arguments as `grouped_by_names`."""
+    if groups and listed.groups is None:
+        listed = replace(listed, groups=grouped_by_names(groups, listed.folder, listed.paths, columns))
+    if listed.groups:
+        check_several(str(listed.folder), listed.groups)
+    return listed
 
 
 def read_image_folder(
@@ -99,8 +119,7 @@ def read_image_folder(
         decided = decide(Survey(name, classes, listed.task, sizes, headers.shape, headers)) if decide else wanted
         return common_settings(listed.folder, headers, decided)
 
-    paths = [path for part in files.values() for path, _ in part]
-    read = read_images(listed.folder, paths, settings_for, wanted.memory)
+    read = read_images(listed.folder, listed.paths, settings_for, wanted.memory)
     files = {split: [one for one in part if one[0] not in read.broken] for split, part in files.items()}
     source = _source_of(name, replace(listed, files=files), read)
     broken = [f"{path.relative_to(listed.folder)}: {reason}" for path, reason in sorted(read.broken.items())]
@@ -135,20 +154,25 @@ def _source_of(name: str, listed: ListedFiles, read: ReadImages) -> Source:
         }
         source = make_source(name, one, names)
     splits = {split: replace(part, origins=read.origins[rows[split]]) for split, part in source.splits.items()}
-    return replace(source, splits=splits)
+    if not listed.groups:
+        return replace(source, splits=splits)
+    groups, numbers = listed.groups.numbered([[path for path, _ in part] for part in files.values()])
+    number_of = dict(zip(files, numbers, strict=True))
+    grouped = {split: replace(part, groups=number_of[split]) for split, part in splits.items()}
+    return replace(source, splits=grouped, groups=groups)
 
 
 def _of_lists(folder: Path, found: FoundLists, task: Task | None) -> ListedFiles:
     listed = read_lists(folder, found)
     notes = tuple(listed.notes)
-    warnings = tuple(listed.warnings)
+    warnings, groups = tuple(listed.warnings), listed.groups
     if listed.not_one and task == "single_label":
         raise SourceError(f"expected exactly one label for every file, but {listed.not_one}")
     if task == "multi_label" or listed.not_one:
         reason = f"because {listed.not_one}" if listed.not_one else "as was asked for"
         note = f"labels: an image may have any number of them, {reason}"
-        return ListedFiles(folder, listed.splits, "multi_label", warnings, (note, *notes), listed.left_out)
+        return ListedFiles(folder, listed.splits, "multi_label", warnings, (note, *notes), listed.left_out, groups)
     paths = [one.path for one in found.lists.values()]
     where = str(paths[0]) if len(paths) == 1 else f"each {paths[0].name}"
     note = f"labels: one an image, as {where} has it for every file"
-    return ListedFiles(folder, listed.splits, "single_label", warnings, (note, *notes), listed.left_out)
+    return ListedFiles(folder, listed.splits, "single_label", warnings, (note, *notes), listed.left_out, groups)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from vouch.sources.errors import SourceError
 from vouch.sources.finding_lists import LIST, FoundList, FoundLists
+from vouch.sources.groups import GroupedFiles
 from vouch.sources.left_out import ALL_READ, LeftOut
-from vouch.sources.list_columns import label_parser
+from vouch.sources.list_columns import group_of, label_parser
 from vouch.sources.listed_files import How
 from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, split_in, splits_of
 
@@ -32,6 +33,8 @@ class _Entry:
     labels: tuple[str, ...]
     split: str = ""
     """As the line calls it."""
+    group: str = ""
+    """What it belongs to, where a column says so."""
 
 
 @dataclass
@@ -48,6 +51,8 @@ class LabelledFiles:
     """How splits and columns were taken, a sentence each."""
     not_one: str = ""
     """The first file that has several labels or none, in words; empty where every file has exactly one."""
+    groups: GroupedFiles | None = None
+    """Where a column says which files belong together."""
 
 
 @dataclass
@@ -74,6 +79,7 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
     listed = LabelledFiles()
     wrong: list[str] = []
     used: dict[Path, set[str]] = {}
+    keys: dict[Path, str] = {}
     for split, one in found.lists.items():
         gone_through = _go_through(one, splits=split == "all" and one.columns.split is not None)
         wrong += _complaints(one, gone_through)
@@ -92,12 +98,14 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
         for file, labels in labels_of.items():
             part = listed.splits.setdefault(meaning.get(splits[file], split), [])
             part.append((one.disk.folder / file, labels))
+        keys |= {one.disk.folder / entry.file: entry.group for entry in entries if entry.group}
     if wrong:
         raise SourceError("; ".join(wrong))
     if names := {name: split for name, split in found.names.items() if split in listed.splits}:
         listed.notes.insert(0, how_taken(names))
     listed.left_out += _left_out(folder, found, used)
     listed.warnings += _not_taken(found)
+    listed.groups = GroupedFiles(keys, _column_of_groups(found)) if keys else None
     return listed
 
 
@@ -108,7 +116,7 @@ def _go_through(one: FoundList, splits: bool) -> _List:
     """
     result = _List()
     labels_in = label_parser(one.columns)
-    split_of: dict[str, str] = {}
+    place: dict[str, tuple[str, str]] = {}
     for line, row in one.rows[bool(one.columns.names) :]:
         try:
             if len(row) != one.columns.count:
@@ -120,13 +128,14 @@ def _go_through(one: FoundList, splits: bool) -> _List:
                 raise ValueError(f"{name.strip()[:99]!r} is no path from the list's folder on")
             if how == "ambiguous":
                 raise ValueError(f"{name.strip()[:99]!r} may be {file}; write the path")
-            if split_of.setdefault(file, split) != split:
-                raise ValueError(f"{file} is in {split_of[file]} and in {split}")
+            group = group_of(one.columns, row)
+            if place.setdefault(file, (split, group)) != (split, group):
+                raise ValueError(f"{file} is in {_both(place[file], (split, group))}")
         except ValueError as err:
             result.malformed.append(f"line {line}: {err}")
             continue
         result.by_how[how] += 1
-        result.entries.append(_Entry(line, file, labels, split))
+        result.entries.append(_Entry(line, file, labels, split, group))
         if how == "missing":
             result.missing.append(file)
     return result
@@ -160,6 +169,27 @@ def _split_of(row: list[str], one: FoundList) -> str:
     if not is_split(split):
         raise ValueError(f"{split[:30]!r} in column {one.columns.split_name} names no split")
     return split
+
+
+def _both(first: tuple[str, str], second: tuple[str, str]) -> str:
+    """What differs between two splits with their groups: `train and in val`."""
+    before, after = next(pair for pair in zip(first, second, strict=True) if pair[0] != pair[1])
+    return f"{before} and in {after}"
+
+
+def _column_of_groups(found: FoundLists) -> str:
+    """In words, which column says what belongs together.
+
+    Raises:
+        SourceError: a list has it, and another has none.
+    """
+    lists = list(found.lists.values())
+    columns = {one.path: one.columns for one in lists}
+    has = [path for path, one in columns.items() if one.group is not None]
+    column = columns[has[0]].names[columns[has[0]].group or 0]
+    if without := [str(path) for path in columns if path not in has]:
+        raise SourceError(f"{has[0]} has a column {column} and {without[0]} has none; expected it in every list")
+    return f"column {column} of {has[0] if len(has) == 1 else f'each {has[0].name}'}"
 
 
 def _complaints(one: FoundList, found: _List) -> list[str]:

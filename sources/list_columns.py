@@ -36,6 +36,8 @@ class Columns:
     names: tuple[str, ...] = ()
     """What the header calls each; none without a header."""
     split: int | None = None
+    group: int | None = None
+    """What says which images belong together, where that was asked for."""
 
     @property
     def one_hot(self) -> bool:
@@ -65,13 +67,16 @@ class Columns:
         ]
         if self.split is not None:
             words.append(f"splits from column {called[self.split]}")
-        used = {self.file, self.split, *self.labels}
+        used = {self.file, self.split, self.group, *self.labels}
         aside = [name for column, name in enumerate(called) if column not in used]
         return words + [f"left aside: {listed(aside)}"] * bool(aside)
 
 
-def columns_of(rows: Rows, disk: FilesOnDisk) -> Columns:
+def columns_of(rows: Rows, disk: FilesOnDisk, group: str = "") -> Columns:
     """The columns of a list, by its first row and, where that leaves a question, by the others.
+
+    Args:
+        group: what the column of groups is called, if there is one.
 
     Raises:
         NoColumns: a header does not say which are the files and their labels, or says it twice.
@@ -86,8 +91,17 @@ def columns_of(rows: Rows, disk: FilesOnDisk) -> Columns:
     rest = [column for column in range(len(names)) if column != file]
     split = next((column for column in rest if _is_split(names[column], whole, column)), None)
     _check_no_other_split(names, rest, split, whole)
-    rest = [column for column in rest if column != split]
-    return Columns(file, len(names), _label_columns(names, rest, whole), names, split)
+    groups = _column_called(group, names)
+    sure = groups is not None and plain(names[groups]) not in column_names.LABEL
+    rest = [column for column in rest if column != split and not (sure and column == groups)]
+    return Columns(file, len(names), _label_columns(names, rest, whole), names, split, groups)
+
+
+def _column_called(wanted: str, names: tuple[str, ...]) -> int | None:
+    """Its place: called the very same, or the same but for case, blanks and such."""
+    same = [column for column, name in enumerate(names) if name and name == tidy(wanted)]
+    like = [column for column, name in enumerate(names) if plain(name) and plain(name) == plain(wanted)]
+    return next(iter(same or like), None)
 
 
 def _is_header(names: tuple[str, ...], disk: FilesOnDisk) -> bool:
@@ -207,3 +221,12 @@ def _split_labels(value: str) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"a label twice in {value[:99]!r}")
     return tuple(names)
+
+
+def group_of(columns: Columns, row: list[str]) -> str:
+    """What a row's file belongs to; empty where no column says it. Raises ValueError where the column does not."""
+    if columns.group is None:
+        return ""
+    if not (group := row[columns.group].strip()):
+        raise ValueError(f"nothing in column {columns.names[columns.group]}, by which images are grouped")
+    return group

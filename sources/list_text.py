@@ -33,8 +33,11 @@ class UnreadableText(SourceError):
     """A list is no text that can be read, or no table."""
 
 
-def read_list_text(path: Path, disk: FilesOnDisk) -> tuple[Rows, Columns, Writing]:
+def read_list_text(path: Path, disk: FilesOnDisk, group: str = "") -> tuple[Rows, Columns, Writing]:
     """The rows of a list, what its columns mean and how it is written.
+
+    Args:
+        group: as `columns_of`.
 
     Raises:
         UnreadableText: it is too long, or no CSV file in a known encoding.
@@ -46,15 +49,15 @@ def read_list_text(path: Path, disk: FilesOnDisk) -> tuple[Rows, Columns, Writin
     check_lines(path, MAX_LINE_BYTES)
     content, encoding = path.read_bytes(), encoding_of(path)
     try:
-        return _read(path, content.decode(encoding), encoding, disk)
+        return _read(path, content.decode(encoding), encoding, disk, group)
     except UnicodeDecodeError as err:
-        if encoding == UTF8 and (read := _read_as_western(path, content, disk)):
+        if encoding == UTF8 and (read := _read_as_western(path, content, disk, group)):
             return read
         found = "UTF-8" if encoding == UTF8 else "UTF-16"
         raise UnreadableText(f"{path} is not a text file in {found} ({err.reason}); save it as CSV in UTF-8") from err
 
 
-def _read(path: Path, text: str, encoding: str, disk: FilesOnDisk) -> tuple[Rows, Columns, Writing]:
+def _read(path: Path, text: str, encoding: str, disk: FilesOnDisk, group: str) -> tuple[Rows, Columns, Writing]:
     first_line = text[:MAX_LINE_BYTES].lstrip("\r\n").partition("\n")[0]
     if said := said_separator(first_line):
         blank = len(text) - len(text.lstrip("\r\n"))
@@ -68,7 +71,7 @@ def _read(path: Path, text: str, encoding: str, disk: FilesOnDisk) -> tuple[Rows
         rows = [(line, row) for line, row in read if any(map(str.strip, row))]  # spreadsheets end with `;;`
     except csv.Error as err:
         raise UnreadableText(f"{path} is not a CSV file: {_line_of(text, writing)}: {err}") from err
-    return rows, columns_of(rows, disk) if rows else Columns(0, 2, (1,)), writing
+    return rows, columns_of(rows, disk, group) if rows else Columns(0, 2, (1,)), writing
 
 
 def _fits(text: str, writing: Writing, disk: FilesOnDisk) -> tuple[int, int, int]:
@@ -105,7 +108,7 @@ def _line_of(text: str, writing: Writing) -> str:
     return f"line {reader.line_num}"
 
 
-def _read_as_western(path: Path, content: bytes, disk: FilesOnDisk) -> tuple[Rows, Columns, Writing] | None:
+def _read_as_western(path: Path, content: bytes, disk: FilesOnDisk, group: str) -> tuple[Rows, Columns, Writing] | None:
     """The list as Windows-1252 text, where that is borne out; None where it is not.
 
     File names with such letters are on the disk; or where there are none, no word consists mostly of such letters, as
@@ -113,7 +116,7 @@ def _read_as_western(path: Path, content: bytes, disk: FilesOnDisk) -> tuple[Row
     """
     try:
         text = content.decode("cp1252")
-        rows, columns, writing = _read(path, text, "cp1252", disk)
+        rows, columns, writing = _read(path, text, "cp1252", disk, group)
     except (UnicodeDecodeError, UnreadableText, NoColumns):
         return None
     files = [row[columns.file] for _, row in rows if len(row) == columns.count and not row[columns.file].isascii()]

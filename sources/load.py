@@ -201,7 +201,8 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
 
 
 def _check_folder_rules(spec: str, rules: FolderRules) -> None:
-    for flag, given in ((f"--label-from {rules.label_from}", rules.label_from), ("--no-splits", not rules.splits)):
+    said = {f"--label-from {rules.label_from}": rules.label_from, f"--groups {rules.groups}": rules.groups}
+    for flag, given in {**said, "--no-splits": not rules.splits}.items():
         if given:
             raise SourceError(f"{flag} does not apply to {spec}: it is for folders of images; leave it out")
 

@@ -93,7 +93,10 @@ TRAINER = {
         *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "making", "limits"),
         *("reading", "fitting_head", "fitting", "resuming", "like", "job", "run"),
     ),
-    "splits": ("balance", "digests", "stratify", "near_duplicates", "small_classes", "split"),
+    "splits": (
+        *("balance", "digests", "stratify", "draw", "near_duplicates", "forest", "clusters", "together"),
+        *("small_classes", "rows", "presence", "overlaps", "split"),
+    ),
     "learn": (
         *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort"),
         "presets",
@@ -114,7 +117,7 @@ TRAINER = {
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
         *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
-    "compare": ("settings", "differing_settings", "right_answers", "compare", "comparison"),
+    "compare": ("settings", "differing_settings", "right_answers", "selection", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {

@@ -31,7 +31,7 @@ def fit_and_tell(
         TrainError: as `fit` does, or no epoch was better than the random weights.
     """
     if isinstance(classifier, FrozenClassifier):
-        fitted = fit_head_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
+        fitted = fit_head_and_tell(classifier, splits, recipe, recorder, checkpoint)
     else:
         fitted = _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
     commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)

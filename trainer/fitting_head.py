@@ -10,7 +10,6 @@ from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.frozen import Asked, FrozenClassifier
 from vouch.trainer.learn.head import check_can_fit, fit_head, wanted_features
-from vouch.trainer.learn.processes import Processes
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits.split import Splits
 
@@ -19,15 +18,14 @@ def fit_head_and_tell(
     classifier: FrozenClassifier,
     splits: Splits,
     recipe: Recipe,
-    processes: Processes,
     recorder: Recorder,
     checkpoint: Checkpoint,
 ) -> Fitted:
     """Features, then the head; what of the features is done is kept. Raises TrainError as `fit_head` does."""
-    check_can_fit(recipe, processes)
+    check_can_fit(recipe)
     began = time.perf_counter()
     _collect(classifier, wanted_features(splits, recipe), checkpoint)
-    fitted = fit_head(classifier, splits, recipe, processes, recorder)
+    fitted = fit_head(classifier, splits, recipe, recorder)
     head, note = fitted.head, fitted.epochs[0].note
     assert head is not None
     right = f"{head.accuracy:.2%} of fit right in cross-validation ({head.folds} folds), " if head.folds else ""

@@ -50,9 +50,9 @@ def base_of(path: Path, asked: TrainSettings) -> dict[str, Any]:
 
 
 def _as_today(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of earlier versions by today's names; those before `fit` stretched."""
+    """Settings of earlier versions by today's names; those before `fit` stretched, and parted near duplicates."""
     named = {"preset": "best", **asked} if asked.get("recipe") == "best" else dict(asked)
-    return {"fit": "stretch", **named}
+    return {"fit": "stretch", "keep_alike": False, **named}
 
 
 def _is_here(data: str) -> bool:

@@ -52,8 +52,14 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
 
     Raises:
         SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
-        TrainError: a graph over 2 GiB, more classes than a manifest holds, or less memory than fitting takes.
+        TrainError: a graph over 2 GiB, more classes than a manifest holds, less memory than fitting takes, or several
+            processes where one fits.
     """
+    if chosen.model == "backbone" and processes.count > 1:
+        raise TrainError(
+            "these images get a head on a frozen backbone, which one process fits with all cores: run vouch train "
+            "without torchrun, or pass --backbone none to fit a network from scratch in several processes"
+        )
     if len(survey.classes) < 2:
         raise SourceError(one_class(survey.name, survey.classes))
     if settings.chosen_classes:

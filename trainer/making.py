@@ -6,6 +6,7 @@ from vouch.bundle.training import Recipe
 from vouch.cli.settings import flag_name
 from vouch.trainer.backbones import backbone_for
 from vouch.trainer.errors import TrainError
+from vouch.trainer.judge.quantize import check_backbone
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.networks import Classifier, Layers
@@ -26,7 +27,8 @@ def make_classifier(settings: TrainSettings, kind: ModelKind, recipe: Recipe, sp
         cores: that may make features.
 
     Raises:
-        TrainError: there is no such backbone here, it takes no such images, or a setting is of no use with it.
+        TrainError: there is no such backbone here, it takes no such images, it cannot be made int8 where that is asked
+            for, or a setting is of no use with it.
     """
     torch.manual_seed(recipe.seed)
     shape, classes, task = splits.fit.images.shape[1:], len(splits.classes), splits.task
@@ -34,7 +36,10 @@ def make_classifier(settings: TrainSettings, kind: ModelKind, recipe: Recipe, sp
         return Classifier(kind, shape, classes, Layers.of(recipe), task)
     if not settings.fine_tune:
         check_head(settings)
-    return FrozenClassifier(backbone_for(settings, shape), classes, task, cores)
+    backbone = backbone_for(settings, shape)
+    if settings.quantize == "int8" and settings.backbone_file:
+        check_backbone(backbone, shape)
+    return FrozenClassifier(backbone, classes, task, cores)
 
 
 def check_head(settings: TrainSettings) -> None:

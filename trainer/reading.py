@@ -14,6 +14,7 @@ from vouch.trainer.choosing import Chosen, choose
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.limits import check_survey
 from vouch.trainer.settings import TrainSettings
+from vouch.trainer.splits.balance import uneven_classes
 from vouch.trainer.splits.small_classes import without_small_classes
 from vouch.trainer.splits.split import Splits, make_splits
 
@@ -28,7 +29,8 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
     chosen = choose(settings, Survey.of(source))
     read = Summary.of(source)
     fitted = other_proportions(source, chosen.wanted.fit)
-    for line in (read.sentence(), *source.notes, *fitted, *transparency(source, settings.decoding)):
+    grouped = [source.groups.sentence(part.groups for part in source.splits.values())] if source.groups else []
+    for line in (read.sentence(), *source.notes, *grouped, *fitted, *transparency(source, settings.decoding)):
         say(line)
     if not source.splits.keys() & {"validation", "all"}:
         say(f"splits: none for validation, so {settings.validation_share:.0%} of fit is kept aside for it")
@@ -40,8 +42,12 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
         settings.validation_share,
         settings.seed if settings.split_seed is None else settings.split_seed,
         settings.allow_duplicates,
-        settings.balance,
+        settings.keep_alike,
     )
+    uneven = uneven_classes(splits.fit.labels, source.classes, settings.balance)
+    splits = replace(splits, warnings=splits.warnings + uneven)
+    for line in splits.notes:
+        say(line)
     say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
     for warning in splits.warnings[len(source.warnings) :]:
         say(f"warning: {warning}")

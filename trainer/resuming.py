@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -90,25 +90,64 @@ def _hours(seconds: float) -> str:
 
 
 def _differences(there: str | None, here: dict[str, Any]) -> str:
-    """In which settings, recipe and circumstances a checkpoint differs; of two names for one thing the recipe's."""
+    """What a checkpoint differs in: settings as they were asked for, circumstances, and the images.
+
+    The numbers that the recipe made of these are named only where nothing else differs: then another version of vouch
+    made something else of the same settings.
+    """
     try:
-        known = json.loads(there or "")
-        theirs, ours = _as_one(known), _as_one(here)
+        theirs = _parts(json.loads(there or ""))
     except (ValueError, TypeError, KeyError, AttributeError):
         return "of another version of vouch"
-    differ = [name for name in ours | theirs if theirs.get(name) != ours.get(name)]
-    words = [
-        f"{flag_name(name) if name in TrainSettings.model_fields else name} {theirs.get(name)} there, "
-        f"{ours.get(name)} here"
-        for name in differ
-        if name != "data"
+    ours = _parts(here)
+    said = [
+        *_flags(theirs.settings, ours.settings),
+        *(f"{name} {one} there, {other} here" for name, one, other in _unequal(theirs.others, ours.others)),
+        *(["other images"] if theirs.data != ours.data else []),
     ]
-    return "; ".join(words + ["other images"] * ("data" in differ))[:1000] or "nothing differs"
+    said = said or [f"{name} {one} there, {other} here" for name, one, other in _unequal(theirs.recipe, ours.recipe)]
+    return "; ".join(said)[:1000] or "nothing differs"
 
 
-def _as_one(identity: Mapping[str, Any]) -> dict[str, Any]:
-    others = {name: value for name, value in identity.items() if name not in ("settings", "recipe")}
-    return {**identity["settings"], **flat(identity["recipe"]), **others}
+@dataclass(frozen=True)
+class _Parts:
+    """Of an identity."""
+
+    settings: dict[str, Any]
+    """As they were asked for."""
+    others: dict[str, Any]
+    recipe: dict[str, Any]
+    """What the settings came to with these images."""
+    data: str
+
+
+def _parts(identity: Mapping[str, Any]) -> _Parts:
+    others, recipe = dict(identity), flat(identity["recipe"])
+    settings, data = dict(others.pop("settings")), others.pop("data")
+    others["threads"] = recipe.pop("threads", None)
+    others["the backbone's SHA-256"] = others.pop("backbone", None)
+    del others["recipe"]
+    return _Parts(settings, others, recipe, data)
+
+
+def _unequal(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Names with what they are there and here."""
+    both = ((name, theirs.get(name), ours.get(name)) for name in {**ours, **theirs})
+    return [(name, one, other) for name, one, other in both if one != other]
+
+
+def _flags(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{flag_name(name)} {_asked(name, one)} there, {_asked(name, other)} here"
+        for name, one, other in _unequal(theirs, ours)
+    ]
+
+
+def _asked(name: str, value: Any) -> Any:
+    """A value as a flag gives it; of one that nobody gave, the default, unless that says nothing."""
+    field = TrainSettings.model_fields.get(name)
+    unsaid = value is None or (field and value == field.default and not isinstance(value, bool) and not value)
+    return "not given" if unsaid else value
 
 
 @contextmanager

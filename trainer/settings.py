@@ -16,6 +16,7 @@ from vouch.cli.settings import Flag
 from vouch.cli.sizes import bytes_in
 from vouch.sources.folder_rules import FolderRules
 from vouch.sources.label_pattern import check_pattern
+from vouch.sources.name_pattern import MOST_LETTERS
 from vouch.sources.wanted import Layout, Wanted
 from vouch.trainer.compare.settings import CompareSettings
 from vouch.trainer.kinds import Device, FitChoice, Quantize
@@ -51,6 +52,14 @@ class TrainSettings(RecipeSettings):
     label_from: Annotated[str, Flag("REGEX")] = ""
     """Labels come from the names of a folder's files: what the group of this expression finds, such as '^([a-z]+)'
     for cat.0.png; with a slash in it, it is looked for in the path."""
+    groups: Annotated[str, Flag("COLUMN|REGEX"), Field(max_length=MOST_LETTERS)] = ""
+    """Images that belong together (of one patient, burst or video) stay on one side of every split, and of every fold:
+    those with the same value in this column of labels.csv, or, where no column is called so, with the same find of
+    this expression in their files' names (its first group, or all); with a slash in it, it is looked for in the
+    path."""
+    keep_alike: bool = True
+    """Images that are nearly the same (brightened, compressed again, the next of a burst) stay on one side of a split
+    that Vouch makes, unless a class would be missing otherwise."""
     splits: bool = True
     """Folders named like splits (train, val, test, ...) are splits; --no-splits: they are classes."""
     strict: bool = False
@@ -232,7 +241,7 @@ class TrainSettings(RecipeSettings):
     @property
     def folder_rules(self) -> FolderRules:
         """How a folder of images is read."""
-        return FolderRules(self.label_from, self.splits, self.chosen_classes, self.strict)
+        return FolderRules(self.label_from, self.splits, self.chosen_classes, self.strict, self.groups)
 
     @property
     def model_name(self) -> str:

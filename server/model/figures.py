@@ -15,6 +15,8 @@ BORDER = 0.05
 """Of a threshold: a probability within this part of it may lie on its other side on another processor."""
 OTHERS_DRIFT = 10
 """Times that of the claimed answers, by which the probabilities of the other labels may have drifted."""
+INTERVAL_TIMES = 7
+"""How many times as far as the error the ends of its interval may have moved: by what chance adds to bins and sum."""
 BANDS = (1e-5, 1e-4, 1e-3, 1e-2)
 """How far probabilities may have drifted; the first is what another order of adding up does."""
 
@@ -31,8 +33,10 @@ class Figures:
         calibration = manifest.calibration
         self._several = manifest.task == "multi_label"
         self._classes = len(manifest.labels)
-        self._after = _Error("with the temperature", calibration.error_after) if calibration else None
-        self._before = _Error("without the temperature", calibration.error_before) if calibration else None
+        self._after = self._before = None
+        if calibration:
+            self._after = _Error("with the temperature", calibration.error_after, calibration.error_interval)
+            self._before = _Error("without the temperature", calibration.error_before)
         self._temperature = calibration.temperature if calibration else 1.0
         self._coverages = [_Covered(coverage) for coverage in calibration.coverages] if calibration else []
 
@@ -68,9 +72,10 @@ class Figures:
 class _Error:
     """The expected calibration error."""
 
-    def __init__(self, what: str, stated: float) -> None:
+    def __init__(self, what: str, stated: float, interval: tuple[float, float] | None = None) -> None:
         self._what = what
         self._stated = stated
+        self._interval = interval
         self._tally = CalibrationTally()
         self._images = 0
         self._near = np.zeros(len(BANDS), np.int64)
@@ -89,11 +94,18 @@ class _Error:
         answers = max(1, self._tally.answers)
         moved = other * answers // max(1, self._images)
         tolerance = BANDS[band] + 2 * (int(self._near[band]) + moved) / answers
-        if abs(self._tally.error - self._stated) <= tolerance:
+        if abs(self._tally.error - self._stated) > tolerance:
+            return (
+                f"the calibration error {self._what} is stated as {self._stated:.4%} and is {self._tally.error:.4%} "
+                f"here; at most {tolerance:.4%} of difference is explained by rounding"
+            )
+        here = self._tally.interval
+        low, high = self._interval or here
+        if max(abs(low - here[0]), abs(high - here[1])) <= INTERVAL_TIMES * tolerance:
             return ""
         return (
-            f"the calibration error {self._what} is stated as {self._stated:.4%} and is {self._tally.error:.4%} here; "
-            f"at most {tolerance:.4%} of difference is explained by rounding"
+            f"the interval of the calibration error is stated as {low:.4%} to {high:.4%} and is {here[0]:.4%} to "
+            f"{here[1]:.4%} here; at most {INTERVAL_TIMES * tolerance:.4%} of difference is explained by rounding"
         )
 
 

@@ -182,6 +182,12 @@ def test_all_that_is_to_be_said_is_said() -> None:
     ],
     ids=["better", "worse", "none"],
 )
-def test_what_the_temperature_did_is_said_as_it_was_measured(changes: dict[str, Any], said: str) -> None:
-    """Nothing is called calibrated: both errors are there, and which way it went."""
-    assert calibration_in_words(calibration(**changes)) == said
+@pytest.mark.parametrize("interval", [None, (0.0, 0.25)], ids=["older", "with interval"])
+def test_what_the_temperature_did_is_said_as_it_was_measured(
+    changes: dict[str, Any], said: str, interval: tuple[float, float] | None
+) -> None:
+    """Nothing is called calibrated: both errors are there, which way it went, and the interval where it was counted."""
+    if interval:
+        said = said.replace("on average", "on average (95 % interval 0.00% to 25.00%)")
+
+    assert calibration_in_words(calibration(**changes, error_interval=interval)) == said

@@ -295,6 +295,16 @@ def test_a_temperature_that_nobody_fits_is_refused(temperature: float) -> None:
         read_manifest(edited("calibration", calibrated() | {"temperature": temperature}))
 
 
+@pytest.mark.parametrize("interval", [(0.02, 0.03), (0.0, 0.005), (-0.1, 0.1), (0.0, 1.1), (float("nan"), 0.1)])
+def test_an_interval_holds_the_error(interval: tuple[float, float]) -> None:
+    """And lies within 0 to 1; where none is stated, as in older bundles, there is none."""
+    with pytest.raises(InvalidBundle, match="the calibration error does not lie within its interval"):
+        read_manifest(edited("calibration", calibrated() | {"error_interval": interval}))
+    older = read_manifest(edited("calibration", calibrated())).calibration
+    assert older is not None
+    assert older.error_interval is None
+
+
 def test_calibration_is_read_back() -> None:
     """What is promised, and what was kept of it, says the same after it was written and read."""
     manifest = read_manifest(edited("calibration", calibrated()))

@@ -240,6 +240,7 @@ async def test_status_shows_what_is_served_and_what_was_refused(
     await asyncio.to_thread(status, ["--server", serving.address, "--json"])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
 
+    low, high = result["models"][0]["versions"][0]["calibration"]["error_interval"]
     assert code == 0
     for part in (
         "is ready",
@@ -248,7 +249,8 @@ async def test_status_shows_what_is_served_and_what_was_refused(
         "first, second, third",
         "refused  version 2: its hash is [w",
         "held back version 3: worse than version 1",
-        "scores   temperature 1.50: on validation the probabilities are off by 9.97% on average, without it by 10.00%",
+        "scores   temperature 1.50: on validation the probabilities are off by 9.97% on average "
+        f"(95 % interval {low:.2%} to {high:.2%}), without it by 10.00%",
         "sets     99% promised, kept",
     ):
         assert part in shown

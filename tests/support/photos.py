@@ -14,7 +14,7 @@ from PIL import Image
 
 from vouch.bundle.accuracy import Tally
 from vouch.bundle.answers import answers_of
-from vouch.bundle.calibration import calibration_error, uncalibrated
+from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right, uncalibrated
 from vouch.bundle.claims import claim_from
 from vouch.bundle.label_sets import label_sets
 from vouch.bundle.manifest import MODEL, Calibration, Coverage, FileEntry, Manifest
@@ -130,10 +130,13 @@ def publish_photos(
         total=len(sets),
         mean_size=float(sets.sum(axis=1).mean()),
     )
+    errors = CalibrationTally()
+    errors.add(*confidence_and_right(probabilities, labels))
     calibration = Calibration(
         temperature=TEMPERATURE,
         error_before=calibration_error(uncalibrated(logits, TEMPERATURE), labels),
-        error_after=calibration_error(probabilities, labels),
+        error_after=errors.error,
+        error_interval=errors.interval,
         coverages=(coverage,),
     )
     split = from_files(files or own, answers_of(labels, probabilities, None), LABELS)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.older import older_split, written_before
 from vouch.bundle.accuracy import Accuracy, Tally
 from vouch.bundle.answers import answers_of
-from vouch.bundle.calibration import calibration_error, uncalibrated
+from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right, uncalibrated
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
@@ -233,10 +233,13 @@ def calibration_of(validation: Validation) -> Calibration:
                 mean_size=float(members.sum(axis=1).mean()),
             )
         )
+    errors = CalibrationTally()
+    errors.add(*confidence_and_right(probabilities, validation.labels))
     return Calibration(
         temperature=TEMPERATURE,
         error_before=calibration_error(uncalibrated(logits, TEMPERATURE, several), validation.labels),
-        error_after=calibration_error(probabilities, validation.labels),
+        error_after=errors.error,
+        error_interval=errors.interval,
         coverages=tuple(coverages),
     )
 

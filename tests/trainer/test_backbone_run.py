@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.support.backbones import tiny_backbone
+from tests.support.backbones import FEATURES, tiny_backbone
 from vouch.bundle.manifest import CARD
 from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
@@ -117,6 +117,29 @@ def test_what_a_head_cannot_obey_is_refused(
 
     with pytest.raises(TrainError, match=why):
         train(settings.model_copy(update=words))
+
+
+def for_one_image(graph: bytes) -> bytes:
+    """The graph as an exporter writes it that was given one image and no free axis."""
+    model = onnx.load_model_from_string(graph)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    model.graph.node[-1].op_type = "Reshape"
+    model.graph.node[-1].input.append("row")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, FEATURES]), "row"))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_a_backbone_that_cannot_be_int8_is_refused_before_it_is_used(
+    settings: TrainSettings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file for one image no layer can be: with what to do, and before features are made, which may take hours."""
+    monkeypatch.chdir(folder)
+    Path("one.onnx").write_bytes(for_one_image(float_graph()))
+    monkeypatch.setattr(frozen, "features", lambda *arguments: pytest.fail("features were made"))
+
+    with pytest.raises(TrainError, match="with a free batch axis, or leave out --quantize int8"):
+        train(settings.model_copy(update={"backbone": str(folder / "one.onnx"), "quantize": "int8"}))
 
 
 def test_an_interrupted_training_makes_no_feature_twice(

@@ -56,11 +56,24 @@ def test_settings_that_decide_are_taken_over(bundle: Path, tmp_path: Path) -> No
         "model": "linear",
         "seed": 5,
         "fit": "stretch",
+        "keep_alike": False,
         "data": "pets",
         "name": "tiny",
         "threads": 3,
         "multi_label": False,
     }
+
+
+def test_groups_are_taken_over(bundle: Path, tmp_path: Path) -> None:
+    """And whether near duplicates were kept on one side, which older versions did not do."""
+    (tmp_path / "pets").mkdir()
+    content = json.loads((bundle / "manifest.json").read_text())
+    content["training"]["asked"] |= {"groups": "patient", "keep_alike": True}
+    (bundle / "manifest.json").write_text(json.dumps(content))
+
+    base = base_of(bundle, TrainSettings())
+
+    assert (base["groups"], base["keep_alike"]) == ("patient", True)
 
 
 def test_data_that_is_not_here_must_be_passed(bundle: Path) -> None:

@@ -208,16 +208,27 @@ def test_files_are_judged_by_the_size_that_they_are_resized_to(tmp_path: Path) -
         read_splits(TrainSettings(data=str(folder), model="mlp"))
 
 
+class Two(Processes):
+    """As if there were another, on a machine with 2 GB left."""
+
+    def least(self, value: float) -> float:
+        return min(value, 2_000_000_000)
+
+
 def test_processes_of_one_machine_share_its_memory_and_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """The least that one of them has left, divided by their number: none ends the others because it looked later."""
-
-    class Two(Processes):
-        def least(self, value: float) -> float:
-            return min(value, 2_000_000_000)
-
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 8_000_000_000)
     images = survey((224, 224, 3), images=1000)
 
     check_survey(TrainSettings(model="cnn"), images, Two(count=2))
     with pytest.raises(TrainError, match=r"has 0\.2 GB of memory left"):
         check_survey(TrainSettings(model="cnn"), images, Two(count=10, on_machine=10))
+
+
+def test_several_processes_are_refused_a_head_on_a_backbone() -> None:
+    """Before a photograph is decoded, with what to do instead, which is then taken."""
+    photographs = survey((224, 224, 3), images=1000)
+
+    with pytest.raises(TrainError, match=r"without torchrun, or pass --backbone none to fit a network from scratch"):
+        check_survey(TrainSettings(backbone="lite0"), photographs, Two(count=2))
+    check_survey(TrainSettings(backbone="none"), photographs, Two(count=2))

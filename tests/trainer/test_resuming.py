@@ -23,7 +23,7 @@ def opened(recipe: Recipe = RECIPE, digests: dict[Part, str] = DIGESTS, **settin
 
 def test_a_checkpoint_of_other_settings_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """T27: `--resume --epochs 305` after an interrupted training of 300 says which is kept, and how it differs."""
-    kept = opened()
+    kept = opened(epochs=300)
     kept.save({}, "1 epoch")
     capsys.readouterr()
 
@@ -35,6 +35,28 @@ def test_a_checkpoint_of_other_settings_is_named(capsys: pytest.CaptureFixture[s
     assert ": --epochs 300 there, 305 here\n" in said
     assert "--remove-checkpoints removes these\n" in said
     assert "is kept: beginning from the start\n" in said
+
+
+def test_only_what_was_asked_for_is_called_by_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a recipe made of it, and of the images, is no flag that anybody has given."""
+    kept = opened(seed=7)
+    kept.save({}, "1 epoch")
+    capsys.readouterr()
+
+    opened(Recipe(**{**vars(RECIPE), "epochs": 96, "batch_size": 64, "threads": 4}), label_smoothing=0.2)
+
+    said = capsys.readouterr().err
+    differences = "--label-smoothing not given there, 0.2 here; --seed 7 there, not given here; threads 1 there, 4 here"
+    assert f": {differences}\n" in said
+
+
+def test_another_recipe_of_the_same_settings_is_named_by_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """As another version of vouch may make of them."""
+    opened().save({}, "1 epoch")
+
+    opened(Recipe(**{**vars(RECIPE), "epochs": 96, "augment": Augmentation(zoom=0.5)}))
+
+    assert ": epochs 300 there, 96 here; augment.zoom 0.0 there, 0.5 here\n" in capsys.readouterr().err
 
 
 def test_other_images_and_another_torch_are_differences_too(

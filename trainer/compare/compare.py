@@ -14,6 +14,7 @@ from vouch.bundle.opening import Bundle, open_bundle
 from vouch.cli.console import progress_bar
 from vouch.trainer.compare.differing_settings import differing_settings
 from vouch.trainer.compare.right_answers import RightAnswers, right_answers
+from vouch.trainer.compare.selection import Selection, select
 
 QUESTIONS: dict[Task, str] = {"single_label": "for the one label of an image", "multi_label": "for all its labels"}
 
@@ -40,6 +41,8 @@ class Comparison:
     """What each graph came to here and now, on its own validation split: what the differences are made of."""
     differences: tuple[Difference | str, ...]
     """Of each but the first from the first; words where they cannot be compared."""
+    selection: Selection | None
+    """What a choice by these counts does to the claim; None where no two can be compared."""
     settings: dict[str, tuple[Any, ...]]
     """Those that are not the same everywhere: name -> a value for each bundle; None where one has no such setting."""
 
@@ -68,10 +71,14 @@ def compare(paths: Sequence[Path], allowed_domains: Collection[str] = ()) -> Com
         for bundle in bundles:
             rights.append(right_answers(bundle))
             show(len(rights))
+    counted = tuple(right.counted for right in rights)
+    differences = _differences([bundle.manifest for bundle in bundles], rights)
+    tested = [number for number, one in enumerate(differences, start=1) if isinstance(one, Difference)]
     return Comparison(
         bundles,
-        tuple(right.counted for right in rights),
-        _differences([bundle.manifest for bundle in bundles], rights),
+        counted,
+        differences,
+        select(counted, [0, *tested]),
         differing_settings([bundle.manifest.training for bundle in bundles]),
     )
 

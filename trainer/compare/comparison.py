@@ -6,11 +6,13 @@ from typing import Any
 
 from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.manifest import MODEL, Manifest
+from vouch.bundle.manifest import MODEL, Calibration, Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
 from vouch.bundle.training import Training
 from vouch.cli.printable import printable
+from vouch.trainer.compare import selection as choosing
 from vouch.trainer.compare.compare import Comparison, Difference
+from vouch.trainer.compare.selection import Selection
 
 FACTS: dict[str, Callable[[Manifest], object]] = {
     "model": lambda manifest: manifest.training.model,
@@ -84,6 +86,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "no_better_than_chance": no_better_than_chance(bundle.manifest.claim),
                 "counted": counted.model_dump(),
                 "calibration_error": bundle.manifest.calibration and bundle.manifest.calibration.error_after,
+                "calibration_interval": _interval_of(bundle.manifest.calibration),
                 "graph_bytes": bundle.manifest.files[MODEL].size,
                 "epochs": _epochs(bundle.manifest.training),
                 "seconds": bundle.manifest.training.seconds,
@@ -98,7 +101,16 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             else vars(difference) | {"more_than_chance": difference.p_value < SIGNIFICANT}
             for difference in comparison.differences
         ],
+        "selection": _selection_as_json(comparison.selection),
     }
+
+
+def _selection_as_json(selection: Selection | None) -> dict[str, Any] | None:
+    """The winner by its position among the bundles."""
+    if selection is None:
+        return None
+    sentence = choosing.in_words(selection, name_of(selection.winner))
+    return asdict(selection) | {"counted": selection.counted.model_dump(), "sentence": sentence}
 
 
 def name_of(number: int) -> str:
@@ -108,6 +120,10 @@ def name_of(number: int) -> str:
 
 def _share_of(balanced: Balanced | None) -> str | None:
     return f"{balanced.accuracy:.2%}" if balanced else None
+
+
+def _interval_of(calibration: Calibration | None) -> list[float] | None:
+    return list(calibration.error_interval) if calibration and calibration.error_interval else None
 
 
 def _epochs(training: Training) -> int | None:
@@ -124,6 +140,8 @@ def _verdicts(comparison: Comparison, names: Sequence[str]) -> list[str]:
     tests = sum(isinstance(difference, Difference) for difference in comparison.differences)
     if tests > 1:
         lines.append(f"The p-values are corrected for {tests} comparisons (Holm).")
+    if (chosen := comparison.selection) is not None:
+        lines.append(choosing.in_words(chosen, names[chosen.winner]))
     if tests and comparison.settings:
         lines.append(ABOUT_THE_MODELS)
     return lines

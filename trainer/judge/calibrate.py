@@ -1,10 +1,11 @@
 """How far a model's probabilities are off, and its label sets' promises: chosen on tune, counted on validation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right, uncalibrated
+from vouch.bundle.calibration import CalibrationTally, confidence_and_right, uncalibrated
 from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
 from vouch.bundle.manifest import Calibration, Coverage
 from vouch.trainer.judge.thresholds import chosen_thresholds
@@ -24,7 +25,7 @@ class Settled:
 
 
 def settle(probabilities: np.ndarray, labels: np.ndarray) -> Settled:
-    """From the exported graph's answers to tune; arguments as `calibration_error`."""
+    """From the exported graph's answers to tune; arguments as `confidence_and_right`."""
     if labels.ndim == 2:
         return Settled({}, chosen_thresholds(probabilities, labels))
     return Settled({coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}, None)
@@ -45,22 +46,25 @@ def assess(
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
         promises: coverage -> threshold.
     """
-    after = calibration_error(probabilities, labels)
+    several, classes = labels.ndim == 2, probabilities.shape[1]
+    after = before = _counted(labels, lambda rows: probabilities[rows], classes)
+    if temperature != 1:
+        before = _counted(labels, lambda rows: uncalibrated(logits[rows], temperature, several), classes)
     return Calibration(
         temperature=temperature,
-        error_before=after if temperature == 1 else _error_before(logits, labels, temperature),
-        error_after=after,
+        error_before=before.error,
+        error_after=after.error,
+        error_interval=after.interval,
         coverages=tuple(_kept(probabilities, labels, coverage, threshold) for coverage, threshold in promises.items()),
     )
 
 
-def _error_before(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+def _counted(labels: np.ndarray, probabilities: Callable[[slice], np.ndarray], classes: int) -> CalibrationTally:
     """In blocks: as doubles, the probabilities of thousands of classes would take several times what they take here."""
-    tally, rows = CalibrationTally(), max(1, BLOCK // logits.shape[1])
+    tally, rows = CalibrationTally(), max(1, BLOCK // classes)
     for block in (slice(start, start + rows) for start in range(0, len(labels), rows)):
-        without = uncalibrated(logits[block], temperature, several=labels.ndim == 2)
-        tally.add(*confidence_and_right(without, labels[block]))
-    return tally.error
+        tally.add(*confidence_and_right(probabilities(block), labels[block]))
+    return tally
 
 
 def _kept(probabilities: np.ndarray, labels: np.ndarray, coverage: float, threshold: float) -> Coverage:

@@ -19,6 +19,7 @@ RIGHT_ENOUGH = 0.8
 """Share of right answers below which a judge may not doubt a label."""
 HEAD = "a linear head on the same features"
 PIXELS = "kernel ridge regression on the pixels"
+TUNED = "the features that the heads had learned from were changed by fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Hindsight:
     reason: str | None = None
     """Why nothing could."""
     curve: Curve | None = None
+    no_curve: str | None = None
+    """Why there is none."""
     by_model: bool = True
     """Whether the model is right often enough to judge the images of tune and validation."""
 
@@ -53,9 +56,9 @@ def hindsight(
     found = doubtful("tune", splits.tune.labels, exam.tuned) if by_model else []
     found += doubtful("validation", splits.validation.labels, exam.probabilities) if by_model else []
     labels, classes = splits.fit.labels, len(splits.classes)
-    tuned = features is None and out_of_fold is not None  # the heads' features are no longer there
+    tuned = features is None and out_of_fold is not None
     kernel, reason = (None, None) if tuned else _kernel(splits, features)
-    curve, judge = None, None
+    curve, judge, no_curve = None, None, TUNED if tuned else reason
     if kernel is not None:
         with one_thread():  # the same bits for any number of threads
             answers = left_out(kernel, labels, classes)
@@ -63,8 +66,10 @@ def hindsight(
             tried = learning_curve(kernel, labels, classes, right)
         if features is None and right < RIGHT_ENOUGH:
             reason = f"a judge by their pixels is {_too_seldom(right)}"
+            no_curve = f"{PIXELS}, which would draw it, is right for {right:.0%} of the fit images"
         else:
             curve, judge = tried, PIXELS if features is None else HEAD
+            no_curve = None if tried else f"{len(labels):,} images of {classes:,} classes are too few for one"
             out_of_fold = answers if out_of_fold is None else out_of_fold
     if out_of_fold is not None and (right := right_share(out_of_fold, labels, border=0.5)) < RIGHT_ENOUGH:
         judge, reason, out_of_fold = judge or HEAD, f"a head that has not learned them is {_too_seldom(right)}", None
@@ -73,7 +78,7 @@ def hindsight(
         judge, reason = judge or HEAD, None
     doubts = surest_first(found)
     sure = sum(doubt.sure for doubt in doubts)
-    return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve, by_model)
+    return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve, no_curve, by_model)
 
 
 def _too_seldom(right: float) -> str:

@@ -28,6 +28,7 @@ from vouch.sources.images import Images, batches, rows_of
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
 from vouch.trainer.judge.graph import answers, count_claim
+from vouch.trainer.learn.backbone.backbone import Backbone
 from vouch.trainer.learn.backbone.features import first_line
 from vouch.trainer.learn.backbone.origin import forget_origin
 
@@ -80,6 +81,19 @@ def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Q
         )
     facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
     return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph)
+
+
+def check_backbone(backbone: Backbone, image_shape: tuple[int, ...]) -> None:
+    """Tries whether a foreign backbone's layers can be made int8, before features are made with it.
+
+    Args:
+        image_shape: (H, W) or (H, W, C).
+
+    Raises:
+        TrainError: none of them can be.
+    """
+    made_up = np.random.default_rng(0).integers(0, 256, (1, *image_shape), dtype=np.uint8)
+    in_int8(backbone.graph, made_up)
 
 
 def in_int8(graph: bytes, images: Images) -> bytes:

@@ -3,20 +3,34 @@
 import numpy as np
 
 NEUTRAL = 0.5
+AS_MANY = 2
+"""Images with the label, which 0.5 counts as much as: a label on two images gets half of what is best for these two."""
+WITHIN = 1e-6, 1 - 1e-6
+"""Best thresholds beyond have no log odds to reckon with."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
 """As for the temperature: up to so many images each is held out by itself; more are cut into so many folds."""
 
 
 def chosen_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """For each label its best threshold where that has a higher cross-validated F1 than 0.5 has, else 0.5.
+    """For each label its best threshold, shrunk to 0.5 as far as few images have the label, where that has a higher
+    cross-validated F1 than 0.5 has; else 0.5.
 
     The best of a few images is fitted to their accidents. Arguments and result as of `best_thresholds`.
     """
-    best = best_thresholds(probabilities, labels)
-    return tuple(
-        threshold if _is_better_unseen(probabilities[:, k], labels[:, k]) else NEUTRAL
-        for k, threshold in enumerate(best)
-    )
+    columns = [(probabilities[:, k], labels[:, k]) for k in range(labels.shape[1])]
+    return tuple(_shrunk(*one) if _is_better_unseen(*one) else NEUTRAL for one in columns)
+
+
+def _shrunk(probabilities: np.ndarray, present: np.ndarray) -> float:
+    """For one label the threshold that lies between 0.5 and the best one in log odds, in parts as the images with the
+    label are to AS_MANY; of those that are tried the nearest.
+    """
+    best, images = _best(probabilities, present), int(present.sum())
+    odds = np.clip(best, *WITHIN)
+    wanted = 1 / (1 + (1 / odds - 1) ** (images / (images + AS_MANY)))
+    tried = _candidates(probabilities)
+    between = tried[(tried >= np.float32(min(best, NEUTRAL))) & (tried <= np.float32(max(best, NEUTRAL)))]
+    return float(between[np.abs(between - wanted).argmin()])
 
 
 def _is_better_unseen(probabilities: np.ndarray, present: np.ndarray) -> bool:
@@ -25,7 +39,7 @@ def _is_better_unseen(probabilities: np.ndarray, present: np.ndarray) -> bool:
     fold = np.arange(count) % (count if count <= LEAVE_ONE_OUT else FOLDS)
     answered = np.empty(count, np.bool_)
     for held in (fold == number for number in range(fold.max() + 1)):
-        answered[held] = probabilities[held] >= np.float32(_best(probabilities[~held], present[~held]))
+        answered[held] = probabilities[held] >= np.float32(_shrunk(probabilities[~held], present[~held]))
     return _f1(answered, present) > _f1(probabilities >= np.float32(NEUTRAL), present)
 
 

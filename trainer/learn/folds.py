@@ -2,10 +2,6 @@
 
 import numpy as np
 
-from vouch.sources.images import Images
-from vouch.trainer.splits.digests import digests_of
-from vouch.trainer.splits.near_duplicates import Hashed, near_duplicates
-
 
 def folds_of(labels: np.ndarray, groups: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Which fold each image is in: int64, shape (N,), from 0. Each class is spread evenly; groups stay together.
@@ -23,20 +19,3 @@ def folds_of(labels: np.ndarray, groups: np.ndarray, most: int, seed: int) -> np
     fold = np.empty(len(first), dtype=np.int64)
     fold[by_kind] = np.arange(len(first)) % min(most, len(first))
     return np.asarray(fold[group.ravel()])
-
-
-def alike(images: Images) -> np.ndarray:
-    """The same number for images that are the same, or nearly: int64, shape (N,)."""
-    group = np.unique(digests_of(images), return_inverse=True)[1].ravel()
-    hashed = Hashed.of(images)
-    leader = np.arange(group.max() + 1)
-    for first, second in near_duplicates(hashed, hashed).pairs.tolist():
-        one, other = _leader(leader, int(group[first])), _leader(leader, int(group[second]))
-        leader[max(one, other)] = min(one, other)
-    return np.array([_leader(leader, number) for number in group.tolist()])
-
-
-def _leader(leader: np.ndarray, number: int) -> int:
-    while leader[number] != number:
-        number = int(leader[number])
-    return number

@@ -19,15 +19,15 @@ from vouch.bundle.backbone import HeadFacts
 from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.course import Epoch, Fitted, Step
-from vouch.trainer.learn.folds import alike, folds_of
+from vouch.trainer.learn.folds import folds_of
 from vouch.trainer.learn.frozen import Asked, FrozenClassifier
 from vouch.trainer.learn.losses import Criterion, measured, right_answers
 from vouch.trainer.learn.one_thread import one_thread
 from vouch.trainer.learn.penalty import Chosen, chosen_penalty, clearly_less, default_penalty
-from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
+from vouch.trainer.splits.together import together
 
 TOLERANCE = 1e-6
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
@@ -43,7 +43,6 @@ def fit_head(
     model: FrozenClassifier,
     splits: Splits,
     recipe: Recipe,
-    processes: Processes = ALONE,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> Fitted:
     """Gives the classifier's layer the weights that its features and labels lead to; arguments as `loop.fit`.
@@ -52,19 +51,16 @@ def fit_head(
     step that ends an epoch.
 
     Raises:
-        TrainError: a feature is not finite, the loss is not one that a head is fitted by, or there are several
-            processes.
+        TrainError: a feature is not finite, or the loss is not one that a head is fitted by.
     """
-    check_can_fit(recipe, processes)
+    check_can_fit(recipe)
     work = _HeadFit(model, splits, recipe)
     with one_thread() if work.small else nullcontext():
         return work.run(on_step)
 
 
-def check_can_fit(recipe: Recipe, processes: Processes) -> None:
-    """Raises TrainError: the recipe has another loss, or there are several processes."""
-    if processes.count > 1:
-        raise TrainError("a head on a backbone is fitted by one process: run vouch train without torchrun")
+def check_can_fit(recipe: Recipe) -> None:
+    """Raises TrainError: the recipe has another loss."""
     if recipe.loss != "cross-entropy":
         raise TrainError(f"a head on a backbone is fitted by cross-entropy, not by {recipe.loss}: leave --loss out")
 
@@ -139,7 +135,7 @@ class _HeadFit:
         a sentence where they are not.
         """
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
-        fold = folds_of(self.fit.labels, alike(self.fit.images), most, self.recipe.seed)
+        fold = folds_of(self.fit.labels, together(self.fit), most, self.recipe.seed)
         folds = int(fold.max()) + 1
         if folds < 2:
             return None, 0, ""

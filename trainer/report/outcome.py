@@ -125,7 +125,7 @@ def worst_mistakes(
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
     """How often answers of which probability are right. Arguments as for `certainty`."""
-    confidence, right = confidence_and_right(probabilities, labels)
+    confidence, right = (some.ravel() for some in confidence_and_right(probabilities, labels))
     bins = bins_of(confidence)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):

@@ -112,7 +112,7 @@ def near_duplicates(
     step = batch_rows(first.images.shape[1:], CHUNK_PIXELS)
     for part in (slice(start, start + step) for start in range(0, len(candidates), step)):
         a, b = candidates[part].T
-        same[part] = _are_nearly_same(first.images[a], second.images[b])
+        same[part] = _are_nearly_same(first.images, a, second.images, b)
     pairs = candidates[same]
     return NearDuplicates(pairs[np.lexsort(pairs.T[::-1])], complete)
 
@@ -137,7 +137,7 @@ def _cosines(pixels: int) -> np.ndarray:
 
 def _sampled(images: np.ndarray) -> np.ndarray:
     """At most 64 x 64 pixels of each image, float32, shape (N, H, W) or (N, H, W, C)."""
-    rows, columns = (-(-length // MAX_SIDE) for length in images.shape[1:3])
+    rows, columns = _steps(images.shape[1:])
     return images[:, ::rows, ::columns].astype(np.float32)
 
 
@@ -169,18 +169,42 @@ def _with_equal_quarter(
     return a, order[np.repeat(starts[sought], counts) + within], bool(fits.all())
 
 
-def _are_nearly_same(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether each image correlates with its partner, in every colour, and is not the very same; bool, shape (P,)."""
-    x, y = (_centred(images) for images in (first, second))
-    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    correlation = (x * y).sum(axis=1) / np.maximum(lengths, 1e-9)
-    equal = (first == second).all(axis=tuple(range(1, first.ndim)))
-    near: np.ndarray = (correlation >= SAME) & ~equal
+def _are_nearly_same(first: Images, a: np.ndarray, second: Images, b: np.ndarray) -> np.ndarray:
+    """Whether each image correlates with its partner and is not the very same: bool; arguments as `correlation`."""
+    equal = (first[a] == second[b]).all(axis=tuple(range(1, first.ndim)))
+    near: np.ndarray = (correlation(first, a, second, b) >= SAME) & ~equal
     return near
 
 
-def _centred(images: np.ndarray) -> np.ndarray:
-    """Sampled pixels without the mean of their image and channel, shape (P, pixels)."""
-    sampled = _sampled(images)
+def correlation(first: Images, a: np.ndarray, second: Images, b: np.ndarray) -> np.ndarray:
+    """How alike the pixels of each pair are, in every colour: float32, shape (P,), up to 1.
+
+    Args:
+        a, b: positions in first and in second, shape (P,).
+    """
+    x, y = _centred(first, a), _centred(second, b)
+    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    alike: np.ndarray = (x * y).sum(axis=1) / np.maximum(lengths, 1e-9)
+    return alike
+
+
+def _centred(images: Images, rows: np.ndarray) -> np.ndarray:
+    """Sampled pixels of these images without the mean of their image and channel, shape (P, pixels)."""
+    if isinstance(images, np.ndarray):
+        down, across = _steps(images.shape[1:])
+        sampled = images[:, ::down, ::across][rows].astype(np.float32)
+    else:
+        sampled = _sampled(images[rows])
     sampled -= sampled.mean(axis=(1, 2), keepdims=True)
-    return sampled.reshape(len(images), -1)
+    return np.asarray(sampled.reshape(len(rows), -1))
+
+
+def sampled_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of an image of this shape, of what is looked at of it."""
+    down, across = _steps(shape)
+    return (-(-shape[0] // down), -(-shape[1] // across), *shape[2:])
+
+
+def _steps(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Every how many rows and columns are looked at."""
+    return -(-shape[0] // MAX_SIDE), -(-shape[1] // MAX_SIDE)

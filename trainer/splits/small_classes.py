@@ -6,6 +6,7 @@ from vouch.sources.examples import Examples, Source, images_of_each
 from vouch.sources.split_names import SplitName
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits.digests import digests_of
+from vouch.trainer.splits.together import joined, units_of_each
 
 SHOWN = 5
 """Classes that a sentence names."""
@@ -54,6 +55,11 @@ def without_small_classes(source: Source) -> tuple[Source, tuple[str, ...]]:
 
 
 def _different(part: Examples, classes: int) -> np.ndarray:
-    """Different images of each class, shape (K,); equal ones with several labels count for that of the first."""
-    _, first = np.unique(digests_of(part.images), return_index=True)
-    return images_of_each(part.labels[first], classes)
+    """Different images of each class, shape (K,), or groups where there are any; equal images with several labels
+    count for that of the first.
+    """
+    digests = digests_of(part.images)
+    _, first = np.unique(digests, return_index=True)
+    if part.groups is None:
+        return images_of_each(part.labels[first], classes)
+    return units_of_each(part.labels[first], joined(digests, part.groups)[first], classes)

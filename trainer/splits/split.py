@@ -1,11 +1,11 @@
 """Who may change the weights, who may choose between them, and who must never be seen: fit, tune and validation.
 
-A seeded split keeps each class's share and never parts exact duplicates; splits that come with the data are held
-against each other, because a validation image that was trained on vouches for nothing; of images that are only nearly
-the same there is a warning. Images are looked at in rows of the source; those in memory are copied once, at the end.
+A seeded split keeps each class's share and never parts exact duplicates or groups, and near duplicates only where a
+class would be missing; splits that come with the data are held against each other, because a validation image that was
+trained on vouches for nothing. Images are looked at in rows of the source; those in memory are copied once, at the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,19 +13,17 @@ import numpy as np
 from vouch.bundle.digest import InParts, array_digest, bytes_digest
 from vouch.bundle.multi_label import Task
 from vouch.sources.equal_files import EqualFiles
-from vouch.sources.examples import Examples, Source, images_of_each
-from vouch.sources.images import batches, rows_of
-from vouch.sources.names import Names
-from vouch.sources.split_names import Part
+from vouch.sources.examples import Examples, Source
+from vouch.sources.images import batches
+from vouch.sources.split_names import Part, SplitName
 from vouch.sources.summary import Summary
 from vouch.trainer.errors import TrainError
-from vouch.trainer.splits.balance import uneven_classes
-from vouch.trainer.splits.digests import digests_of
-from vouch.trainer.splits.near_duplicates import Hashed, near_duplicates
-from vouch.trainer.splits.stratify import stratify
+from vouch.trainer.splits.overlaps import check_duplicates, check_groups, check_near_duplicates, contradictions
+from vouch.trainer.splits.presence import check_classes
+from vouch.trainer.splits.rows import Rows, divide
 
-SHOWN = 3
-"""Images that a message names."""
+FAR = 2.0
+"""So many times more, or fewer, images than a split was to have are worth a warning, where groups are the reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +43,8 @@ class Splits:
     """Validation images that are among those of fit or tune too, where the user allowed it."""
     read: Summary | None = None
     """All of them before they were split; None where nobody looked."""
+    notes: tuple[str, ...] = ()
+    """How they were split, a sentence each."""
 
     @property
     def task(self) -> Task:
@@ -67,45 +67,93 @@ def make_splits(
     validation_share: float,
     seed: int,
     allow_duplicates: bool,
-    balanced: bool = False,
+    keep_alike: bool = True,
 ) -> Splits:
     """Fit, tune and validation from whatever splits the source has.
 
     Args:
         tune_share: share of the images that are not validation's.
         validation_share: share of all images, or of fit's, where the source has no validation split.
-        balanced: whether classes will count the same, so that nobody has to be told how to make them.
+        allow_duplicates: whether validation may have images that are trained on, or groups.
+        keep_alike: whether images that are nearly the same stay on one side of a split that is made here.
 
     Raises:
-        TrainError: nothing to fit; a class with no example in a split; or a validation image
-            among those trained on, unless `allow_duplicates`.
+        TrainError: nothing to fit; a class with no example in a split, or in too few groups; or a validation image
+            among those trained on, or of a group of theirs, unless that is allowed.
     """
-    random = np.random.default_rng(seed)
-    parts = {name: _Rows.of(part) for name, part in source.splits.items()}
     equal = EqualFiles.of(source)
-    if "all" in parts:
-        _check_classes(source, equal, "the data", parts["all"].labels, at_least=3)
-        parts["fit"], parts["validation"] = _divide(parts.pop("all"), validation_share, 2, random)
-    elif "fit" in parts and "validation" not in parts:
-        kept = 1 if "tune" in parts else 2
-        _check_classes(source, equal, "fit", parts["fit"].labels, at_least=kept + 1)
-        parts["fit"], parts["validation"] = _divide(parts["fit"], validation_share, kept, random)
-    if missing := [name for name in ("fit", "validation") if name not in parts]:
-        raise TrainError(
-            f"{source.name} has no {' and no '.join(missing)} split; it has {', '.join(parts) or 'none'}. Call what is "
-            "to be trained on train; or give images without splits, which Vouch makes"
-        )
-    if "tune" not in parts:
-        _check_classes(source, equal, "fit", parts["fit"].labels, at_least=2)
-        parts["fit"], parts["tune"] = _divide(parts["fit"], tune_share, 1, random)
-    for name, part in parts.items():
-        _check_classes(source, equal, name, part.labels, at_least=1)
-    fit, tune, validation = parts["fit"], parts["tune"], parts["validation"]
-    warnings = source.warnings + _check_duplicates(fit, tune, validation, equal, allow_duplicates)
-    warnings += _contradictions([fit, tune, validation])
-    warnings += _near_duplicates(fit, tune, validation) + uneven_classes(fit.labels, source.classes, balanced)
+    making = _Making(source, equal, np.random.default_rng(seed), keep_alike)
+    making.validation(validation_share)
+    making.tune(tune_share)
+    for name, part in making.parts.items():
+        check_classes(source, equal, name, part, at_least=1)
+    fit, tune, validation = (making.parts[name] for name in ("fit", "tune", "validation"))
+    warnings = source.warnings + check_duplicates(fit, tune, validation, equal, allow_duplicates)
+    warnings += check_groups(fit, tune, validation, source.groups, allow_duplicates)
+    warnings += (*making.warnings, *contradictions([fit, tune, validation]))
+    warnings += check_near_duplicates(fit, tune, validation)
     known = int(np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests])).sum())
-    return Splits(source.classes, fit.examples(), tune.examples(), validation.examples(), warnings, known)
+    three = fit.examples(), tune.examples(), validation.examples()
+    return Splits(source.classes, *three, warnings, known, notes=tuple(making.notes))
+
+
+class _Making:
+    """The splits that there are, and those that are made of them."""
+
+    def __init__(self, source: Source, equal: EqualFiles | None, random: np.random.Generator, keep_alike: bool) -> None:
+        self._source, self._equal, self._random, self._keep_alike = source, equal, random, keep_alike
+        self.parts = {name: Rows.of(part) for name, part in source.splits.items()}
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def validation(self, share: float) -> None:
+        """Makes it, where there is none. Raises TrainError: of what there is it cannot be made."""
+        if "all" in self.parts:
+            self._split_off("validation", "all", share, 2)
+        elif "fit" in self.parts and "validation" not in self.parts:
+            self._split_off("validation", "fit", share, 1 if "tune" in self.parts else 2)
+        if missing := [name for name in ("fit", "validation") if name not in self.parts]:
+            raise TrainError(
+                f"{self._source.name} has no {' and no '.join(missing)} split; it has "
+                f"{', '.join(self.parts) or 'none'}. Call what is to be trained on train; or give images without "
+                "splits, which Vouch makes"
+            )
+
+    def tune(self, share: float) -> None:
+        """Likewise."""
+        if "tune" not in self.parts:
+            self._split_off("tune", "fit", share, 1)
+
+    def _split_off(self, made: SplitName, of: SplitName, share: float, keep: int) -> None:
+        """Makes a split of another one, the rest of which is fit.
+
+        Args:
+            share, keep: as `divide`.
+        """
+        whole = self.parts.pop(of)
+        check_classes(self._source, self._equal, "the data" if of == "all" else of, whole, keep + 1)
+        if self._keep_alike and whole.near is None:
+            whole = whole.with_clusters()
+            self.notes += _of_clusters(whole)
+        self.parts["fit"], self.parts[made] = divide(whole, share, keep, self._random)
+        got, wanted = len(self.parts[made].labels), max(1, share * len(whole.labels))
+        why = "groups stay whole" if self._source.groups else "near duplicates stay on one side (--no-keep-alike)"
+        if (self._source.groups or whole.in_clusters) and not wanted / FAR <= got <= wanted * FAR:
+            self.warnings.append(
+                f"{made} has {got:,} of {len(whole.labels):,} images, {got / len(whole.labels):.0%} instead of "
+                f"{share:.0%}, because {why}"
+            )
+
+
+def _of_clusters(whole: Rows) -> list[str]:
+    """A sentence, where images are nearly the same."""
+    if not (count := whole.in_clusters):
+        return []
+    least = "" if whole.complete else "at least "
+    return [
+        f"near duplicates: {least}{count:,} of {len(whole.labels):,} images are nearly the same as another one; they "
+        "stay on one side of a split"
+    ]
 
 
 def _digest(part: Examples) -> str:
@@ -116,181 +164,3 @@ def _digest(part: Examples) -> str:
 def data_digest(split_digests: Mapping[Part, str]) -> str:
     """One digest for all the data of a training."""
     return bytes_digest("".join(f"{name} {digest}\n" for name, digest in sorted(split_digests.items())).encode())
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Some examples of a source's split, not copied yet."""
-
-    source: Examples
-    digests: np.ndarray
-    """Of all the source's images."""
-    hashed: Hashed
-    """Likewise."""
-    rows: np.ndarray | slice
-
-    @classmethod
-    def of(cls, source: Examples) -> "_Rows":
-        """All of them."""
-        return cls(source, digests_of(source.images), Hashed.of(source.images), slice(None))
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self.source.labels[self.rows]
-
-    @property
-    def origins(self) -> np.ndarray | None:
-        return None if self.source.origins is None else self.source.origins[self.rows]
-
-    @property
-    def names(self) -> Names:
-        return self.source.names.those(self.rows, len(self.source))
-
-    @property
-    def image_digests(self) -> np.ndarray:
-        return self.digests[self.rows]
-
-    def those(self, chosen: np.ndarray) -> "_Rows":
-        """Some of these rows.
-
-        Args:
-            chosen: bool, one a row.
-        """
-        return _Rows(self.source, self.digests, self.hashed, np.arange(len(self.source))[self.rows][chosen])
-
-    def examples(self) -> Examples:
-        """The examples themselves; of images in memory a copy, unless these are all."""
-        return self.source[self.rows]
-
-
-def _divide(part: _Rows, share: float, keep: int, random: np.random.Generator) -> tuple[_Rows, _Rows]:
-    """Two parts, the second with about this share of every class, at least one image; duplicates stay together.
-
-    Args:
-        keep: different images of a class that stay in the first part, also where the share is large.
-    """
-    _, first, group = np.unique(part.image_digests, return_index=True, return_inverse=True)
-    labels = part.labels[first]  # of equal images with different labels, the first one's
-    in_second = stratify(labels, share, keep, random) if labels.ndim == 2 else _draw(labels, share, keep, random)
-    return part.those(~in_second[group]), part.those(in_second[group])
-
-
-def _draw(labels: np.ndarray, share: float, keep: int, random: np.random.Generator) -> np.ndarray:
-    """Which rows the second part gets, bool of shape (N,), where each has one label."""
-    in_second = np.zeros(len(labels), dtype=np.bool_)
-    by_label = np.argsort(labels, kind="stable")
-    ends = np.flatnonzero(np.diff(labels[by_label])) + 1
-    for rows in np.split(by_label, ends):
-        count = max(0, min(max(1, round(share * len(rows))), len(rows) - keep))
-        in_second[random.permutation(rows)[:count]] = True
-    return in_second
-
-
-def _check_classes(source: Source, equal: EqualFiles | None, split: str, labels: np.ndarray, at_least: int) -> None:
-    counts = images_of_each(labels, len(source.classes))
-    short = np.flatnonzero(counts < at_least)
-    if not len(short):
-        return
-    k, count = int(short[0]), int(counts[short[0]])
-    others = f" (and {len(short) - 1:,} more)" if len(short) > 1 else ""
-    needs = "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
-    why = (equal.of_class(k) if equal else "") or _repeats(source, k)
-    together = f"; equal images stay together, and {why}" if why else ""
-    raise TrainError(
-        f"class {source.classes[k]}{others} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
-        f"{needs}{together}; {_without(counts >= at_least)}"
-    )
-
-
-def _without(enough: np.ndarray) -> str:
-    """What to do about classes that have too few; bool, shape (K,)."""
-    if enough.sum() < 2:
-        return "without such classes fewer than two would be left"
-    return "--leave-out-small-classes trains without such classes"
-
-
-def _repeats(source: Source, k: int) -> str:
-    """In words, where a class has fewer different images than images."""
-    images = different = 0
-    for part in source.splits.values():
-        rows = part.labels[:, k] if part.labels.ndim == 2 else part.labels == k
-        images += int(rows.sum())
-        different += len(np.unique(digests_of(rows_of(part.images, rows)))) if rows.any() else 0
-    return (
-        f"its {images:,} images are {different:,} different one{'s' * (different != 1)}" if different < images else ""
-    )
-
-
-def _check_duplicates(
-    fit: _Rows, tune: _Rows, validation: _Rows, equal: EqualFiles | None, allowed: bool
-) -> tuple[str, ...]:
-    parts = {"fit": fit, "tune": tune}
-    unseen = validation.image_digests
-    warnings: list[str] = []
-    for name, trained_on in parts.items():
-        rows = np.flatnonzero(np.isin(unseen, trained_on.image_digests))
-        if len(rows) == 0:
-            continue
-        same = "; ".join(_same(validation, row, trained_on) for row in rows[:SHOWN].tolist())
-        more = "; ..." if len(rows) > SHOWN else ""
-        found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({same}{more})"
-        found += _of_other_files(validation, rows, trained_on, equal)
-        if not allowed:
-            raise TrainError(f"{found}; remove them there, or pass --allow-duplicates to claim on them all the same")
-        warnings.append(f"{found}: the claim is partly about images that were trained on")
-    digests = {name: part.image_digests for name, part in parts.items()}
-    shared = int(np.isin(digests["tune"], digests["fit"]).sum())
-    if shared:
-        warnings.append(f"{shared:,} of {len(digests['tune']):,} tune images are also in fit")
-    for name, images in (("fit", digests["fit"]), ("validation", unseen)):
-        if twice := len(images) - len(np.unique(images)):
-            says = ", so the claim rests on fewer" if name == "validation" else ""
-            warnings.append(f"{twice:,} of {len(images):,} {name} images repeat an earlier one exactly{says}")
-    return tuple(warnings)
-
-
-def _of_other_files(part: _Rows, rows: np.ndarray, other: _Rows, equal: EqualFiles | None) -> str:
-    """How many of these rows are other files than those that they equal, and why they became equal; or nothing."""
-    if equal is None or part.origins is None or other.origins is None:
-        return ""
-    origins = part.origins[rows]
-    differ = ~np.isin(origins["file"], other.origins["file"])
-    why = equal.reason(origins[differ]) if differ.any() else ""
-    return f", {int(differ.sum()):,} of them different files that became equal through decoding: {why}" if why else ""
-
-
-def _same(part: _Rows, row: int, other: _Rows) -> str:
-    """`val/cat/1.png is train/cat/7.png`."""
-    equal = np.flatnonzero(other.image_digests == part.image_digests[row])
-    return f"{part.names[row]} is {other.names[int(equal[0])]}"
-
-
-def _contradictions(parts: Sequence[_Rows]) -> tuple[str, ...]:
-    """A warning where equal images have different labels."""
-    digests = np.concatenate([part.image_digests for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
-    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
-    differs = labels != labels[first][group]
-    found = int((differs.any(axis=1) if differs.ndim == 2 else differs).sum())
-    if not found:
-        return ()
-    have = "image has another label" if found == 1 else "images have another label"
-    return (f"{found:,} {have} than an earlier one that is exactly the same",)
-
-
-def _near_duplicates(fit: _Rows, tune: _Rows, validation: _Rows) -> tuple[str, ...]:
-    """A warning for each two splits that share images that are nearly the same, with their names.
-
-    Never an error: which images are near is a matter of degree, and real ones may well be so alike.
-    """
-    warnings: list[str] = []
-    for (name, part), (other, trained_on) in (
-        (("validation", validation), ("fit", fit)),
-        (("validation", validation), ("tune", tune)),
-        (("tune", tune), ("fit", fit)),
-    ):
-        found = near_duplicates(part.hashed.only(part.rows), trained_on.hashed.only(trained_on.rows))
-        if len(found.pairs):
-            names = part.source.names, trained_on.source.names
-            warnings.append(found.sentence(name, len(part.labels), other, names))
-    return tuple(warnings)

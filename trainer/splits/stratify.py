@@ -1,23 +1,29 @@
 """Which examples of several labels go to the second of two parts, so that both have their share of every label.
 
 Iterative stratification: K. Sechidis, G. Tsoumakas, I. Vlahavas, On the Stratification of Multi-Label Data (ECML PKDD
-2011). The rarest label is dealt out first, because later there would be nothing left to choose from.
+2011). The rarest label is dealt out first, because later there would be nothing left to choose from. What belongs
+together is dealt as a whole.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
 
-def stratify(labels: np.ndarray, share: float, keep: int, random: np.random.Generator) -> np.ndarray:
+def stratify(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, random: np.random.Generator) -> np.ndarray:
     """Which rows the second part gets.
 
     Args:
         labels: bool, shape (N, K).
+        unit: shape (N,), the same number for rows that stay together.
         share: of the rows, and of each label's, that the second part is to have; of a label at least one.
-        keep: rows of a label that stay in the first part, where it has more, also where the share is large.
+        keep: units of a label that stay in the first part, where it has more, also where the share is large.
 
     Returns:
-        bool, shape (N,). A label with more than `keep` rows is in both parts, unless other labels stand against it.
+        bool, shape (N,). A label of more than `keep` units is in both parts, unless other labels stand against it.
     """
+    number = np.unique(unit, return_inverse=True)[1].ravel()
+    members = _members(number)
     columns = np.ascontiguousarray(labels.T)
     counts = columns.sum(axis=1)
     second = np.clip(share * counts, np.minimum(1, counts), np.maximum(0, counts - keep))
@@ -27,18 +33,34 @@ def stratify(labels: np.ndarray, share: float, keep: int, random: np.random.Gene
     remaining = counts.copy()
     while (remaining > 0).any():
         label = int(np.where(remaining > 0, remaining, len(labels) + 1).argmin())
-        for row in random.permutation(np.flatnonzero(columns[label] & (place < 0))):
-            place[row] = part = _hungriest(wanted[:, label], wanted_rows)
-            wanted[part, labels[row]] -= 1
-            wanted_rows[part] -= 1
-            remaining[labels[row]] -= 1
+        for drawn in random.permutation(np.flatnonzero(columns[label] & (place < 0))):
+            if place[drawn] >= 0:  # with another row of its unit
+                continue
+            part = _hungriest(wanted[:, label], wanted_rows)
+            for row in members[number[drawn]]:
+                place[row] = part
+                wanted[part, labels[row]] -= 1
+                wanted_rows[part] -= 1
+                remaining[labels[row]] -= 1
     unlabelled = random.permutation(np.flatnonzero(place < 0))
     count = int(np.clip(round(wanted_rows[1]), 0, len(unlabelled)))
-    place[unlabelled] = 0
-    place[unlabelled[:count]] = 1
-    in_second: np.ndarray = place == 1
-    _mend(labels, in_second, keep)
-    return in_second
+    for drawn in unlabelled:
+        if place[drawn] < 0:
+            rows = members[number[drawn]]
+            place[rows] = part = int(len(rows) <= 2 * count)
+            count -= part * len(rows)
+    first = np.array([rows[0] for rows in members], dtype=np.int64)
+    has = np.stack([labels[rows].any(axis=0) for rows in members]) if len(members) < len(labels) else labels[first]
+    chosen: np.ndarray = place[first] == 1
+    _mend(has, chosen, np.array([len(rows) for rows in members]), keep)
+    return np.asarray(chosen[number])
+
+
+def _members(number: np.ndarray) -> list[np.ndarray]:
+    """The rows of each unit, from 0 on, rising."""
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(np.bincount(number)).tolist()
+    return [order[start:end] for start, end in pairwise([0, *ends])]
 
 
 def _hungriest(wanted: np.ndarray, wanted_rows: np.ndarray) -> int:
@@ -48,15 +70,21 @@ def _hungriest(wanted: np.ndarray, wanted_rows: np.ndarray) -> int:
     return int(wanted_rows[1] > wanted_rows[0])
 
 
-def _mend(labels: np.ndarray, in_second: np.ndarray, keep: int) -> None:
-    """Moves single rows, so that no label that could be in both parts is missing in one of them."""
+def _mend(labels: np.ndarray, in_second: np.ndarray, sizes: np.ndarray, keep: int) -> None:
+    """Moves single units, small ones first, so that no label that could be in both parts is missing in one of them.
+
+    Args:
+        labels: bool, shape (U, K), which of them each unit has.
+        in_second: bool, shape (U,).
+        sizes: rows of each unit.
+    """
     for part, least, left in ((True, 1, keep), (False, keep, 1)):
         short = (labels.sum(axis=0) > keep) & (labels[in_second == part].sum(axis=0) < least)
         for label in np.flatnonzero(short):
             while labels[in_second == part, label].sum() < least:
                 spare = labels[in_second != part].sum(axis=0) > left  # labels of which the other part can give one
-                rows = np.flatnonzero((in_second != part) & labels[:, label])
-                movable = rows[(~labels[rows] | spare).all(axis=1)]
+                units = np.flatnonzero((in_second != part) & labels[:, label])
+                movable = units[(~labels[units] | spare).all(axis=1)]
                 if len(movable) == 0:
                     break
-                in_second[movable[0]] = part
+                in_second[movable[sizes[movable].argmin()]] = part

@@ -251,16 +251,26 @@ class Decoding(_message.Message):
     def __init__(self, rules: _Optional[int] = ..., bits: _Optional[int] = ..., ground: _Optional[str] = ..., fit: _Optional[str] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("temperature", "error_before", "error_after", "coverages")
+    __slots__ = ("temperature", "error_before", "error_after", "coverages", "error_interval")
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     ERROR_BEFORE_FIELD_NUMBER: _ClassVar[int]
     ERROR_AFTER_FIELD_NUMBER: _ClassVar[int]
     COVERAGES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     temperature: float
     error_before: float
     error_after: float
     coverages: _containers.RepeatedCompositeFieldContainer[Coverage]
-    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ...) -> None: ...
+    error_interval: Interval
+    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., error_interval: _Optional[_Union[Interval, _Mapping]] = ...) -> None: ...
+
+class Interval(_message.Message):
+    __slots__ = ("low", "high")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    low: float
+    high: float
+    def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("promised", "threshold", "covered", "total", "mean_size")

@@ -78,4 +78,6 @@ def _backbone(facts: BackboneFacts) -> pb.Backbone:
 
 def _calibration(calibration: Calibration) -> pb.Calibration:
     values = calibration.model_dump()
-    return pb.Calibration(**values | {"coverages": [pb.Coverage(**coverage) for coverage in values["coverages"]]})
+    coverages, interval = [pb.Coverage(**coverage) for coverage in values["coverages"]], calibration.error_interval
+    told = pb.Interval(low=interval[0], high=interval[1]) if interval else None
+    return pb.Calibration(**values | {"coverages": coverages, "error_interval": told})

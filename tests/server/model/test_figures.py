@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.bundle.made_up import made_up_manifest
-from vouch.bundle.calibration import calibration_error
+from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right
 from vouch.bundle.manifest import Calibration, Coverage, Manifest
 from vouch.server.model.figures import Figures
 from vouch.server.model.session import Outputs
@@ -32,6 +32,28 @@ def test_a_coverage_is_explained_by_no_more_than_has_drifted(drift: float) -> No
     """Where the probabilities are the stored ones, labels near the threshold are on the side where they were."""
     assert refusal(stating(), drift) == ""
     assert bool(refusal(stating(covered=20), drift)) is (drift == 0.0)
+
+
+def test_the_interval_of_several_labels_is_counted_again() -> None:
+    """Their probabilities are not all among the answers, so no other check holds it against anything."""
+    labels = np.random.default_rng(0).random((40, 3)) < 0.4
+    probabilities = np.where(labels, 0.7, 0.23).astype(np.float32)
+    errors = CalibrationTally()
+    errors.add(*confidence_and_right(probabilities, labels))
+
+    def refused(interval: tuple[float, float]) -> str:
+        stated = Calibration(
+            temperature=1, error_before=errors.error, error_after=errors.error, error_interval=interval, coverages=()
+        )
+        manifest = made_up_manifest().model_copy(update={"calibration": stated, "task": "multi_label"})
+        figures = Figures(manifest)
+        figures.add(labels, Outputs(probabilities, np.log(probabilities / (1 - probabilities))))
+        return figures.refusal(0.0, 0)
+
+    low, high = errors.interval
+    assert refused((low, high)) == refused((low + 1e-5, high - 1e-5)) == ""
+    assert "the interval of the calibration error is stated as" in refused((errors.error, high))
+    assert "the interval of the calibration error is stated as" in refused((low, errors.error))
 
 
 def test_an_error_without_the_temperature_is_counted_however_large_the_drift() -> None:

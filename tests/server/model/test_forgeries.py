@@ -193,6 +193,17 @@ async def test_a_forged_calibration(bundle: Bundle, error: str, reason: str) -> 
     assert reason in await reason_of(rewritten(bundle, forge))
 
 
+@pytest.mark.parametrize("end", [0, 1])
+async def test_a_forged_interval_of_the_calibration(bundle: Bundle, end: int) -> None:
+    """Either end of it; a bundle that states none, as older ones do, is taken as it is."""
+
+    def forge(content: dict[str, Any]) -> None:
+        interval = content["calibration"]["error_interval"]
+        interval[end] = (interval[end] + content["calibration"]["error_after"]) / 2
+
+    assert "the interval of the calibration error is stated as" in await reason_of(rewritten(bundle, forge))
+
+
 async def test_a_forged_temperature(bundle: Bundle) -> None:
     """It is in the graph; another one makes other probabilities without it."""
     forged = rewritten(bundle, lambda content: content["calibration"].update(temperature=3.0))

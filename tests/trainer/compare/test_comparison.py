@@ -133,6 +133,9 @@ def test_as_json_holds_what_the_text_holds(two: Comparison) -> None:
     assert result["differences"] == [
         {"images": 300, "only_first": 0, "only_this": 0, "p_value": 1.0, "more_than_chance": False}
     ]
+    assert result["selection"]["winner"] == 0
+    assert result["selection"]["sentence"] in text(two)
+    assert as_json(replace(two, selection=None))["selection"] is None
     assert as_json(replace(two, differences=("for this reason",)))["differences"] == [{"reason": "for this reason"}]
 
 

@@ -45,6 +45,7 @@ def test_who_is_often_wrong_may_not_doubt_a_label() -> None:
     assert "too few to doubt a label" in seen.reason
     assert seen.doubts == ()
     assert seen.curve is None
+    assert str(seen.no_curve).startswith("kernel ridge regression on the pixels, which would draw it, is right for ")
 
 
 def test_heads_and_models_that_are_often_wrong_doubt_nothing_either() -> None:
@@ -64,7 +65,10 @@ def test_what_is_too_much_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vouch.trainer.judge.kernel.MOST", 10)
     splits = noise_splits(("a", "b", "c"), (6, 6))
 
-    assert "40 images are too many" in str(hindsight(splits, exam_of(splits)).reason)
+    seen = hindsight(splits, exam_of(splits))
+
+    assert seen.reason == seen.no_curve
+    assert "40 images are too many" in str(seen.reason)
 
 
 def test_answers_of_heads_that_have_not_learned_an_image_are_taken() -> None:
@@ -87,6 +91,7 @@ def test_of_a_tuned_backbone_there_is_no_curve(splits: Splits) -> None:
 
     assert seen.judge == "a linear head on the same features"
     assert seen.curve is None
+    assert "changed by fine-tuning" in str(seen.no_curve)
 
 
 def test_several_labels_are_judged_too() -> None:
@@ -103,6 +108,10 @@ def test_a_curve_needs_images() -> None:
     labels = np.arange(30) % 2
 
     assert learning_curve(of_features(np.eye(2)[labels]), labels, 2, 1.0) is None
+    splits = noise_splits(("a", "b"), (6, 6))
+    few = replace(splits, fit=splits.fit[:30])
+    seen = hindsight(few, exam_of(few), features=2.0 * np.eye(2)[few.fit.labels])
+    assert (seen.curve, seen.no_curve) == (None, "30 images of 2 classes are too few for one")
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,21 @@ def test_a_threshold_fitted_to_twelve_accidents_is_not_chosen() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 12, 200])
-def test_what_is_chosen_is_the_best_or_one_half(count: int) -> None:
+def test_what_is_chosen_lies_between_the_best_and_one_half(count: int) -> None:
     """Whichever folds there are."""
     random = np.random.default_rng(count)
     probabilities, labels = random.random((count, 5), np.float32), random.random((count, 5)) < 0.3
 
     best, chosen = best_thresholds(probabilities, labels), chosen_thresholds(probabilities, labels)
 
-    assert all(one in (0.5, other) for one, other in zip(chosen, best, strict=True))
+    assert all(min(0.5, other) <= one <= max(0.5, other) for one, other in zip(chosen, best, strict=True))
+
+
+@pytest.mark.parametrize(("images", "threshold"), [(2, 0.5), (6, 0.156), (18, 0.1306), (198, 0.1)])
+def test_the_threshold_of_a_rare_label_shrinks_to_one_half(images: int, threshold: float) -> None:
+    """The best is 0.1 for all of them: of few images with the label some of that is believed, of many all."""
+    probabilities = np.concatenate([np.linspace(0.12, 0.48, images), np.linspace(0, 0.08, 300)])[:, None]
+    labels = np.arange(len(probabilities))[:, None] < images
+
+    assert best_thresholds(probabilities.astype(np.float32), labels) == pytest.approx((0.1,))
+    assert chosen_thresholds(probabilities.astype(np.float32), labels) == pytest.approx((threshold,), abs=1e-4)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vouch.trainer.learn.folds import alike, folds_of
+from vouch.trainer.learn.folds import folds_of
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -28,14 +28,3 @@ def test_there_are_no_more_folds_than_groups() -> None:
     """Three images make three folds, and one image makes one."""
     assert sorted(folds_of(np.array([0, 1, 0]), np.arange(3), 5, seed=0)) == [0, 1, 2]
     assert folds_of(np.array([0, 1]), np.zeros(2), 5, seed=0).tolist() == [0, 0]
-
-
-def test_equal_images_and_nearly_equal_ones_are_alike() -> None:
-    """Brightened by a grey level, or the very same; others are by themselves."""
-    images = np.random.default_rng(0).integers(0, 250, (6, 16, 16), dtype=np.uint8)
-    images[3], images[5] = images[1], images[1] + 3
-
-    groups = alike(images)
-
-    assert groups[1] == groups[3] == groups[5]
-    assert len(np.unique(groups)) == 4

@@ -191,3 +191,14 @@ def bright_on_one_side(count: int, seed: int) -> Examples:
     images += (30 * np.arange(8, dtype=np.uint8))[None, None, :, None]
     images[labels == 0] = images[labels == 0, :, ::-1]
     return Examples(images, labels)
+
+
+def test_groups_are_in_one_fold() -> None:
+    """Three patients make three folds, however many images there are."""
+    splits = splits_of(2)
+    patients = replace(splits, fit=replace(splits.fit, groups=np.arange(40) % 3))
+
+    head = fitted(patients)[1].head
+
+    assert head is not None
+    assert head.folds == 3

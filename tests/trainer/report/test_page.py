@@ -150,7 +150,7 @@ def test_likely_label_errors_and_advice_stand_in_the_page(
     run, recorder = learned_digits
     seen = run.hindsight
     text = " ".join(Page(digits_page).text.split())
-    none = text_of(replace(run, hindsight=Hindsight(reason="nobody had the time")), recorder)
+    none = text_of(replace(run, hindsight=Hindsight(reason="nobody had the time", no_curve="the ink is out")), recorder)
 
     assert f"{seen.contradicted} labels are contradicted, {seen.sure} of them surely" in text
     doubt = seen.doubts[0]
@@ -160,6 +160,7 @@ def test_likely_label_errors_and_advice_stand_in_the_page(
     assert "those of fit could not be looked at, because nobody had the time" in none
     assert "None is contradicted." in none
     assert "Learning curve" not in none
+    assert "There is no learning curve, because the ink is out." in none
 
 
 def test_long_names_do_not_make_a_page_too_large() -> None:

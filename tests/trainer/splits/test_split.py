@@ -218,10 +218,10 @@ def test_images_that_are_nearly_the_same_are_reported() -> None:
 
 
 def test_near_ones_in_a_seeded_split_are_told_by_their_place_in_the_data() -> None:
-    """Numbers of a split that Vouch drew itself would mean nothing to the user."""
+    """Where they may be parted. Numbers of a split that Vouch drew itself would mean nothing to the user."""
     everything = noise([0, 1, 2] * 20, 0)
     everything.images[30:] = everything.images[:30] + np.uint8(5)
-    warnings = split(of(all=everything)).warnings
+    warnings = make_splits(of(all=everything), 0.1, 0.2, 0, allow_duplicates=False, keep_alike=False).warnings
     numbers = [(int(a), int(b)) for text in warnings for a, b in re.findall(r"all\[(\d+)\] like all\[(\d+)\]", text)]
 
     assert any(" nearly the same as one in fit" in text for text in warnings)
@@ -246,7 +246,8 @@ def test_files_are_called_by_their_names() -> None:
     everything.images[1::2] += np.uint8(3)
 
     found = split(Source("x", CLASSES, named), allow_duplicates=True).warnings
-    drawn = split(Source("x", CLASSES, {"all": everything})).warnings
+    whole = Source("x", CLASSES, {"all": everything})
+    drawn = make_splits(whole, 0.1, 0.2, 0, allow_duplicates=False, keep_alike=False).warnings
 
     assert "validation/cat/2.png is fit/cat/8.png" in found[0]
     assert "validation/cat/1.png like fit/cat/7.png" in found[1]

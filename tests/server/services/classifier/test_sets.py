@@ -79,6 +79,7 @@ async def test_a_model_tells_what_it_promises(serving: Serving) -> None:
     assert (said.temperature, said.error_before, said.error_after) == (
         *(known.temperature, known.error_before, known.error_after),
     )
+    assert (said.error_interval.low, said.error_interval.high) == known.error_interval
     assert [(one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in said.coverages] == [
         (one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in known.coverages
     ]

@@ -1,0 +1,56 @@
+"""What becomes of a claim when its model is chosen by it, among others.
+
+The best of several counts is too high on average, even where all models are equally good: chance chooses too. So its
+interval is made for as many models at once (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961)): with 95 %
+confidence none of them leaves out its model's accuracy, whichever is chosen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from vouch.bundle.accuracy import Accuracy, wilson_interval
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The candidate with the most right answers, and what its count is worth once it was chosen for it."""
+
+    candidates: int
+    """How many models there are to choose from, two or more."""
+    winner: int
+    """Its position among the bundles; of equals the first."""
+    counted: Accuracy
+    """Of the winner."""
+    low: float
+    """Lower end of its 95 % interval, corrected for the number of candidates."""
+    high: float
+
+
+def select(counted: Sequence[Accuracy], candidates: Sequence[int]) -> Selection | None:
+    """The choice that the counts suggest; None where there is none to be made.
+
+    Args:
+        counted: of each bundle on its validation split.
+        candidates: positions of the bundles that can be compared with each other.
+    """
+    if len(candidates) < 2:
+        return None
+    winner = max(candidates, key=lambda number: (counted[number].accuracy, -number))
+    count = counted[winner]
+    z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(candidates)))
+    return Selection(len(candidates), winner, count, *wilson_interval(count.correct, count.total, z))
+
+
+def in_words(selection: Selection, name: str) -> str:
+    """
+    Args:
+        name: of the winner.
+    """
+    count = selection.counted
+    return (
+        f"Choosing among these {selection.candidates} models by their counts spends the claim of the one that is "
+        f"chosen: the best of several counts is too high on average. If you choose {name} for its {count.correct:,} of "
+        f"{count.total:,}, rely on {selection.low:.2%} to {selection.high:.2%}, its 95 % interval corrected for "
+        f"{selection.candidates} candidates, or count it on images that chose nothing: vouch evaluate --data."
+    )

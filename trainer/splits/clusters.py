@@ -1,0 +1,106 @@
+"""Clusters of images that are nearly the same: chains in which each is nearly the same as another one.
+
+One cluster is as good as one image, so images of it on two sides of a split make a claim too good. Pairs are found as
+between two splits, by perceptual hashes, and only those are compared whose images are not in one cluster already.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vouch.sources.images import batch_rows
+from vouch.trainer.splits.forest import Forest
+from vouch.trainer.splits.near_duplicates import (
+    CHUNK_PIXELS,
+    MAX_CHECKED_PIXELS,
+    MAX_DISTANCE,
+    MAX_PAIRS,
+    QUARTERS,
+    SAME,
+    Hashed,
+    correlation,
+    sampled_shape,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Which images are nearly the same."""
+
+    numbers: np.ndarray
+    """int64, shape (N,): the same for images of one cluster, the position of its first image."""
+    complete: bool
+    """False where there were too many pairs to look at all."""
+
+
+def clusters(hashed: Hashed, max_pairs: int = MAX_PAIRS, max_checked_pixels: int = MAX_CHECKED_PIXELS) -> Clusters:
+    """Clusters by all pairs of which pixels correlate by 0.99 or more and hashes differ in at most 3 bits.
+
+    Args:
+        max_pairs: with an equal quarter of the hash, a quarter; further ones are not looked at.
+        max_checked_pixels: of pairs, as they are looked at; likewise.
+    """
+    alike = _Alike(hashed, max_checked_pixels)
+    order = np.lexsort((hashed.rows, hashed.hashes))
+    equal = np.flatnonzero(hashed.hashes[order[1:]] == hashed.hashes[order[:-1]])
+    alike.join(hashed.rows[order[equal]], hashed.rows[order[equal + 1]])  # all frames of a still scene, in one go
+    pairs, complete = _candidates(hashed, max_pairs)
+    left = alike.join(*pairs)
+    return Clusters(alike.forest.leaders(), complete & left)
+
+
+class _Alike:
+    """Images that were found to be alike so far."""
+
+    def __init__(self, hashed: Hashed, max_checked_pixels: int) -> None:
+        self._images, self.forest = hashed.images, Forest(len(hashed.images))
+        shape = hashed.images.shape[1:]
+        if isinstance(hashed.images, np.ndarray):  # of which only what is compared has to be read
+            shape = sampled_shape(shape)
+        self._left = max(1, max_checked_pixels // math.prod(shape))
+        self._step = batch_rows(sampled_shape(hashed.images.shape[1:]), CHUNK_PIXELS // 8)
+
+    def join(self, first: np.ndarray, second: np.ndarray) -> bool:
+        """Joins those of these pairs that are nearly the same; whether all could be looked at."""
+        leader = self.forest.leader
+        for start in range(0, len(first), self._step):
+            a, b = first[start : start + self._step], second[start : start + self._step]
+            apart = np.array([leader(x) != leader(y) for x, y in zip(a.tolist(), b.tolist(), strict=True)])
+            if apart.sum() > self._left:
+                return False
+            if not apart.any():
+                continue
+            a, b = a[apart], b[apart]
+            self._left -= len(a)
+            near = correlation(self._images, a, self._images, b) >= SAME
+            for x, y in zip(a[near].tolist(), b[near].tolist(), strict=True):
+                self.forest.join(x, y)
+        return True
+
+
+def _candidates(hashed: Hashed, max_pairs: int) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
+    """Positions of pairs whose hashes are near, the nearest first; and whether these are all."""
+    count, complete = max(1, len(hashed.hashes)), True
+    found: list[np.ndarray] = []
+    for quarter in range(QUARTERS):
+        a, b, all_of_them = _with_equal_quarter(hashed.hashes, quarter, max_pairs)
+        distance = np.bitwise_count(hashed.hashes[a] ^ hashed.hashes[b])
+        near = distance <= MAX_DISTANCE
+        found.append((distance[near].astype(np.int64) * count + a[near]) * count + b[near])
+        complete &= all_of_them
+    pairs = np.unique(np.concatenate(found)) % (count * count)
+    return (hashed.rows[pairs // count], hashed.rows[pairs % count]), complete
+
+
+def _with_equal_quarter(hashes: np.ndarray, quarter: int, max_pairs: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Places of pairs whose hashes have the same bits there, the smaller first; and whether these are all."""
+    keys = hashes.view(np.uint16).reshape(-1, QUARTERS)[:, quarter]
+    order = np.argsort(keys, kind="stable")
+    ends = np.searchsorted(keys[order], keys[order], side="right")
+    counts = ends - np.arange(len(order)) - 1  # behind each, in its run of equal bits
+    fits = np.cumsum(counts) <= max_pairs
+    counts = np.where(fits, counts, 0)
+    first = np.repeat(np.arange(len(order)), counts)
+    within = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[first], order[first + 1 + within], bool(fits.all())

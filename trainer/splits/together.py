@@ -1,0 +1,84 @@
+"""Which images stay on one side: equal ones, those of one group, and those that are nearly the same.
+
+The first two always do. The last are a matter of degree, so a split may part them where a class would be missing
+otherwise. Folds of a cross-validation are dealt by the same units.
+"""
+
+import numpy as np
+
+from vouch.sources.examples import Examples
+from vouch.trainer.splits.clusters import clusters
+from vouch.trainer.splits.digests import digests_of
+from vouch.trainer.splits.forest import Forest
+from vouch.trainer.splits.near_duplicates import Hashed
+
+GIANT = 20
+"""Images of a class in one cluster: of more, which are over half of the class, it is how the class looks, no burst."""
+
+
+def joined(*partitions: np.ndarray) -> np.ndarray:
+    """Whatever is together in one of these partitions, and all that follows from it: int64, shape (N,).
+
+    Args:
+        partitions: each of shape (N,), the same value for what is together.
+
+    Returns:
+        Numbers from 0, in the order of the values of the first partition.
+    """
+    numbers = [np.unique(one, return_inverse=True)[1].ravel() for one in partitions]
+    unit = numbers[0]
+    for other in numbers[1:]:
+        unit = _with(unit, other)
+    return unit
+
+
+def together(examples: Examples) -> np.ndarray:
+    """The same number for images that belong together, by whatever is known: int64, shape (N,)."""
+    known = [] if examples.groups is None else [examples.groups]
+    unit = joined(digests_of(examples.images), *known)
+    return with_clusters(examples.labels, unit, clusters(Hashed.of(examples.images)).numbers)
+
+
+def with_clusters(labels: np.ndarray, unit: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """What must stay together, joined with what is nearly the same, but for clusters that are most of a class.
+
+    Where a camera never moves, all that is photographed is nearly the same, and could not be divided at all.
+
+    Args:
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        unit, near: shape (N,), the same number for what must, and for what should stay together.
+    """
+    whole = joined(unit, near)
+    rows, of = np.nonzero(labels) if labels.ndim == 2 else (np.arange(len(labels)), labels)
+    (numbers, label), counts = np.unique(np.stack([whole[rows], of]), axis=1, return_counts=True)
+    images = np.bincount(of)
+    return parted(unit, whole, numbers[counts > np.maximum(GIANT, images[label] / 2)])
+
+
+def parted(unit: np.ndarray, whole: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """With these numbers of `whole` divided into the units that they hold."""
+    return np.where(np.isin(whole, numbers), unit + whole.max(initial=-1) + 1, whole)
+
+
+def units_of_each(labels: np.ndarray, unit: np.ndarray, classes: int) -> np.ndarray:
+    """In how many units each class is: int64, shape (K,).
+
+    Args:
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        unit: shape (N,).
+        classes: K.
+    """
+    if labels.ndim == 2:
+        return np.array([len(np.unique(unit[labels[:, k]])) for k in range(classes)], dtype=np.int64)
+    pairs = np.unique(np.stack([labels, unit]), axis=1)
+    return np.bincount(pairs[0], minlength=classes)
+
+
+def _with(unit: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Units, and numbers from 0, joined; the smaller number is that of both."""
+    forest = Forest(int(unit.max(initial=-1)) + 1)
+    order = np.argsort(other, kind="stable")
+    same = np.flatnonzero(other[order[1:]] == other[order[:-1]])
+    for first, second in zip(unit[order[same]].tolist(), unit[order[same + 1]].tolist(), strict=True):
+        forest.join(first, second)
+    return np.unique(forest.leaders()[unit], return_inverse=True)[1].ravel()
