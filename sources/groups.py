@@ -32,7 +32,7 @@ class Groups:
         """
         together = np.concatenate([one for one in numbers if one is not None])
         count = len(np.unique(together))
-        return f"groups: {count:,} of {len(together):,} images, by {self.how}; each stays on one side of a split"
+        return f"groups: {count:,} of {len(together):,} images, by {self.how}"
 
 
 @dataclass(frozen=True)

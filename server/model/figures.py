@@ -79,14 +79,17 @@ class _Error:
         self._tally = CalibrationTally()
         self._images = 0
         self._near = np.zeros(len(BANDS), np.int64)
-        """Answers at the border of two bins, by how near."""
+        """Answers at the border of two bins, or of yes and no to a label, by how near."""
 
     def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         confidence, right = confidence_and_right(probabilities, labels)
         self._tally.add(confidence, right)
         self._images += len(labels)
         border = np.clip(np.rint(confidence * BINS), 1, BINS - 1) / BINS
-        self._near += [np.count_nonzero(np.abs(confidence - border) <= band) for band in BANDS]
+        distance = np.abs(confidence - border)
+        if labels.ndim == 2:
+            distance = np.minimum(distance, confidence - 0.5)
+        self._near += [np.count_nonzero(distance <= band) for band in BANDS]
 
     def refusal(self, drift: float, other: int) -> str:
         """An answer that is in another bin changes the sum by twice its confidence, one that drifts by its drift."""

@@ -45,9 +45,7 @@ def test_a_column_of_the_list_groups_its_files(tmp_path: Path, groups: str) -> N
     source = read(put(tmp_path, ["a.png", "b.png", "c.png"], labels=table), groups)
 
     assert keys(source) == {"all": ["p1", "p2", "p1"]}
-    assert sentence(source) == (
-        f"groups: 2 of 3 images, by column patient id of {tmp_path}/labels.csv; each stays on one side of a split"
-    )
+    assert sentence(source) == (f"groups: 2 of 3 images, by column patient id of {tmp_path}/labels.csv")
     assert not any("left aside" in note for note in source.notes)
 
 

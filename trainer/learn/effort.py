@@ -12,7 +12,7 @@ ENOUGH_STEPS = 800
 FEWEST_STEPS = 100
 """So many are made however much work they are."""
 MEASURED = 16
-"""Of a small data set at most so many epochs are measured."""
+"""Of a small data set about so many epochs are measured."""
 FEW = 5_000
 """Images of fit: with fewer, fitting may end early, and tune is too small to tell all epochs apart."""
 SETTLED = 0.9
@@ -105,7 +105,7 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, mos
     affordable = max(most.work // multiply_adds, most.rounds * count)
     images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, affordable))
     rounds = max(epochs, ceil(images / count))
-    passes = ceil(rounds / MEASURED)
+    passes = max(1, round(rounds / MEASURED))
     return Effort(ceil(rounds / passes), passes, ENOUGH if count < FEW else 0.0, settled_for(count))
 
 

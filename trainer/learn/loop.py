@@ -188,8 +188,8 @@ class _Fit:
         self.now = None
         self.steps.order.end_epoch(self.processes)
         seconds = time.perf_counter() - now.began
-        note = self._look_at_variants(number)
         loss, accuracy = now.seen.means()
+        note = self._look_at_variants(number, accuracy)
         measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
         if self.steps.end_early(loss, number):
             note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
@@ -201,8 +201,12 @@ class _Fit:
         if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
 
-    def _look_at_variants(self, number: int) -> str:
-        """Whether they are as easy as the images; by the leading process for all of them."""
+    def _look_at_variants(self, number: int, learned: float) -> str:
+        """Whether they are as easy as the images; by the leading process for all of them.
+
+        Args:
+            learned: the share of them that was answered right in this epoch.
+        """
         generator = torch.Generator().manual_seed(_mixed(self.recipe.seed, number, 3))
 
         def sample(count: int) -> tuple[Tensor, Tensor]:
@@ -218,7 +222,7 @@ class _Fit:
         if self.recipe.augment is None or self._too_early(number):
             return ""
         variants = self.steps.variants
-        note = variants.end_epoch(answers, sample, generator) if self.processes.leads else ""
+        note = variants.end_epoch(answers, sample, generator, learned) if self.processes.leads else ""
         variants.take(self.processes.from_leader(variants.numbers()))
         return note
 

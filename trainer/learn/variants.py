@@ -6,7 +6,7 @@ a fit repeats.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ KNOWN = 0.75
 mirrored images mean the same: one that knows little takes everything for the same."""
 WHOLE_WORSE = 0.25
 """Whole images may be answered worse than crops by this much: the first epochs' statistics are those of crops."""
+PATIENCE = 3
+"""Epochs in a row in which nothing is learned, until variants are held to be the reason."""
 WEAKEST = 1 / 8
 """Strength below which nothing is made weaker."""
 
@@ -52,6 +54,7 @@ class Variants:
         self._augment = augment
         self._sample = max(SMALLEST, min(SAMPLE, int(images * SHARE)))
         self._strength, self._whole = 1.0, False
+        self._evidence, self._blank = Evidence(), 0
         self._flips = bool(augment and augment.flip and not augment.find_flip)
         self._open = bool(augment and augment.find_flip)
         """Whether it is still open if mirrored images are learned."""
@@ -61,12 +64,17 @@ class Variants:
         return warp(x, self._now(self._augment), generator) if self._augment else x
 
     def end_epoch(
-        self, answers: Answers, sample: Callable[[int], tuple[Tensor, Tensor]], generator: torch.Generator
+        self,
+        answers: Answers,
+        sample: Callable[[int], tuple[Tensor, Tensor]],
+        generator: torch.Generator,
+        learned: float,
     ) -> str:
         """May change what is made, by what the network answers to images and to their variants.
 
         Args:
             sample: draws n fit images by the generator: images as `of` takes them, and their labels.
+            learned: the share of the epoch's variants that was answered right as they were learned.
 
         Returns:
             a sentence to be said where something changed, else nothing.
@@ -82,18 +90,19 @@ class Variants:
         if augment.find_strength and self._strength > WEAKEST:
             still = replace(self._now(augment), flip=False)
             varied = [answered_right(answers(warp(x, still, generator)), labels).double() for _ in range(ROUNDS)]
-            notes.append(self._try_varied(plain, torch.stack(varied).mean(dim=0)))
+            seen = torch.stack(varied).mean(dim=0)
+            best = max(learned, float(plain.mean()), float(seen.mean()))
+            notes.append(self._try_varied(plain, seen) or self._try_weaker(best, labels))
         return "; ".join(filter(None, notes))
 
     def _try_mirrored(self, plain: Tensor, mirrored: Tensor, labels: Tensor) -> str:
         """Decides about mirroring as soon as the network knows anything."""
-        _, counts = torch.unique(labels, dim=0, return_counts=True)
-        chance = float(counts.max()) / len(labels)
+        chance = _chance(labels)
         known, left = float(plain.mean()) - chance, float(mirrored.mean()) - chance
         assert self._augment is not None
         presumed = self._augment.flip
         enough = 0.0 if presumed else KNOWN * (1 - chance)
-        if known <= max(enough, SURE * (chance * (1 - chance) / len(labels)) ** 0.5):
+        if known <= max(enough, _by_chance(chance, len(labels))):
             return ""
         self._open = False
         self._flips = left >= (PRESUMED if presumed else AS_WELL) * known
@@ -103,22 +112,40 @@ class Variants:
         return f"mirrored images are learned {'too' if self._flips else 'no more'}: {figures}"
 
     def _try_varied(self, plain: Tensor, varied: Tensor) -> str:
-        """Halves the strength where variants are answered clearly worse than their images; shows all of an image where
-        whole ones are answered clearly worse than crops, as where the distance to the border tells the class.
+        """Halves the strength where variants are answered clearly worse than their images, or far better; but where
+        crops are answered far better, as where the distance to the border tells the class, all of an image is shown.
+
+        Args:
+            plain: whether each image was answered rightly, 0 or 1, shape (n,).
+            varied: the same of its variants, in the mean.
         """
-        worse = plain - varied
-        error = float(worse.std()) / len(worse) ** 0.5 if len(worse) > 1 else 1.0
-        if abs(float(worse.mean())) < max(WORSE, SURE * error):
-            return ""
         figures = f"{float(varied.mean()):.0%} of them are answered right, of the images {float(plain.mean()):.0%}"
-        if float(worse.mean()) > 0:
-            self._strength /= 2
-            return f"variants are made half as strong, {self._strength:.3g} of the recipe's: {figures}"
-        assert self._augment is not None
-        if self._whole or self._augment.crop == 1 or float(worse.mean()) > -WHOLE_WORSE:
+        worse = self._evidence.with_look(plain - varied)
+        if worse > 0:
+            return self._weaken(figures)
+        if worse > -WHOLE_WORSE:
             return ""
-        self._whole = True
+        assert self._augment is not None
+        if self._whole or self._augment.crop == 1:
+            return self._weaken(figures)
+        self._whole, self._evidence = True, Evidence()
         return f"variants are no longer cropped: {figures}"
+
+    def _try_weaker(self, best: float, labels: Tensor) -> str:
+        """Halves the strength where epoch after epoch nothing is learned, so that there is nothing to compare.
+
+        Args:
+            best: the largest share that is right, of images, of variants, or of those that were learned.
+        """
+        chance = _chance(labels)
+        self._blank = self._blank + 1 if best <= chance + _by_chance(chance, len(labels)) else 0
+        if self._blank < PATIENCE:
+            return ""
+        return self._weaken(f"nothing is learned from them, {best:.0%} are answered right")
+
+    def _weaken(self, figures: str) -> str:
+        self._strength, self._evidence = self._strength / 2, Evidence()
+        return f"variants are made half as strong, {self._strength:.3g} of the recipe's: {figures}"
 
     def _now(self, augment: Augmentation) -> Augmentation:
         crop = 1.0 if self._whole else augment.crop
@@ -130,8 +157,52 @@ class Variants:
 
     def numbers(self) -> list[float]:
         """All that was decided, as processes tell it to each other, and a checkpoint keeps it."""
-        return [self._strength, float(self._whole), float(self._flips), float(self._open)]
+        decided = [self._strength, float(self._whole), float(self._flips), float(self._open)]
+        return [*decided, float(self._blank), *astuple(self._evidence)]
 
     def take(self, numbers: Sequence[float]) -> None:
         """Goes on with what was decided elsewhere."""
-        self._strength, (self._whole, self._flips, self._open) = numbers[0], map(bool, numbers[1:])
+        self._strength, (self._whole, self._flips, self._open) = numbers[0], map(bool, numbers[1:4])
+        self._blank, self._evidence = int(numbers[4]), Evidence(*numbers[5:])
+
+
+@dataclass
+class Evidence:
+    """How much worse variants were answered than their images, by looks in a row that say the same.
+
+    One look at few images cannot tell 10 points from chance; several together can.
+    """
+
+    looks: float = 0.0
+    worse: float = 0.0
+    """Summed over the looks, each at least WORSE, or each at most -WORSE."""
+    variance: float = 0.0
+    """Of that sum."""
+
+    def with_look(self, worse: Tensor) -> float:
+        """The mean difference, with this look; 0 where it may be chance, or is no more than variants may be worse.
+
+        Args:
+            worse: by how much each image's variants were answered worse, -1 to 1, shape (n,).
+        """
+        mean, count = float(worse.mean()), len(worse)
+        if abs(mean) < WORSE or mean * self.worse < 0:
+            self.looks, self.worse, self.variance = 0.0, 0.0, 0.0
+        if abs(mean) < WORSE:
+            return 0.0
+        self.looks += 1
+        self.worse += mean
+        self.variance += float(worse.var()) / count if count > 1 else 1.0
+        found = self.worse / self.looks
+        return found if abs(found) >= SURE * self.variance**0.5 / self.looks else 0.0
+
+
+def _chance(labels: Tensor) -> float:
+    """The share that is right by always answering the commonest class, or set of labels."""
+    _, counts = torch.unique(labels, dim=0, return_counts=True)
+    return float(counts.max()) / len(labels)
+
+
+def _by_chance(chance: float, count: int) -> float:
+    """By how much more than this share of so many answers may be right although nothing is known."""
+    return float(SURE * (chance * (1 - chance) / count) ** 0.5)

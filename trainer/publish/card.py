@@ -27,7 +27,7 @@ def model_card(
     """What the model is, what it was trained on and how often it is right, for people and for tools.
 
     Args:
-        known: validation images that are among those of fit or tune too.
+        known: validation images that are among those of fit or tune too, or of a group of theirs.
         pixels: what files become; None where it is not told.
     """
     claim, count = exam.claim, exam.claim.accuracy
@@ -45,7 +45,7 @@ def model_card(
 
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
-**{count}** on images that were {_seen(known)}; the bundle holds them, so that anybody can recount:
+**{count}** on images that were {_seen(known, training)}; the bundle holds them, so that anybody can recount:
 `vouch verify` on this folder.
 {each}For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
@@ -73,7 +73,10 @@ PNG, JPEG and WebP files become {shape} pixels by {pixels}.
 """
 
 
-def _seen(known: int) -> str:
+def _seen(known: int, training: Training) -> str:
+    if training.asked.get("groups"):
+        except_these = f"{known:,} of them, or others of their group, excepted"
+        return f"never seen in training, {except_these if known else 'nor was another of their groups'}"
     return f"never seen in training, {known:,} of them excepted" if known else "never seen in training"
 
 

@@ -109,8 +109,8 @@ def check_groups(fit: Rows, tune: Rows, validation: Rows, groups: Groups | None,
         more = "; ..." if len(rows) > SHOWN else ""
         said = "; ".join(_of_one_group(part, row, trained_on, groups) for row in rows[:SHOWN].tolist())
         found = (
-            f"{len(shared):,} of {len(part.groups):,} {name} images are of groups that {other} has too, by "
-            f"{groups.how} ({said}{more})"
+            f"{len(shared):,} of {len(part.groups):,} {name} images {'is' if len(shared) == 1 else 'are'} of a group "
+            f"that {other} has too, by {groups.how} ({said}{more})"
         )
         if name == "validation" and not allowed:
             raise TrainError(
@@ -120,6 +120,15 @@ def check_groups(fit: Rows, tune: Rows, validation: Rows, groups: Groups | None,
         partly = ": the claim is partly about groups that were trained on" if name == "validation" else ""
         warnings.append(found + partly)
     return tuple(warnings)
+
+
+def known_images(fit: Rows, tune: Rows, validation: Rows) -> int:
+    """How many validation images are in fit or tune too, or are of a group of theirs."""
+    known = np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests]))
+    for trained_on in (fit.groups, tune.groups):
+        if validation.groups is not None and trained_on is not None:
+            known |= np.isin(validation.groups, trained_on)
+    return int(known.sum())
 
 
 def _of_one_group(part: Rows, row: int, other: Rows, groups: Groups) -> str:

@@ -18,7 +18,13 @@ from vouch.sources.images import batches
 from vouch.sources.split_names import Part, SplitName
 from vouch.sources.summary import Summary
 from vouch.trainer.errors import TrainError
-from vouch.trainer.splits.overlaps import check_duplicates, check_groups, check_near_duplicates, contradictions
+from vouch.trainer.splits.overlaps import (
+    check_duplicates,
+    check_groups,
+    check_near_duplicates,
+    contradictions,
+    known_images,
+)
 from vouch.trainer.splits.presence import check_classes
 from vouch.trainer.splits.rows import Rows, divide
 
@@ -40,7 +46,7 @@ class Splits:
     warnings: tuple[str, ...]
     """What is odd about the data, a sentence each."""
     known: int = 0
-    """Validation images that are among those of fit or tune too, where the user allowed it."""
+    """Validation images that are in fit or tune too, or others of their group, where the user allowed it."""
     read: Summary | None = None
     """All of them before they were split; None where nobody looked."""
     notes: tuple[str, ...] = ()
@@ -92,9 +98,8 @@ def make_splits(
     warnings += check_groups(fit, tune, validation, source.groups, allow_duplicates)
     warnings += (*making.warnings, *contradictions([fit, tune, validation]))
     warnings += check_near_duplicates(fit, tune, validation)
-    known = int(np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests])).sum())
     three = fit.examples(), tune.examples(), validation.examples()
-    return Splits(source.classes, *three, warnings, known, notes=tuple(making.notes))
+    return Splits(source.classes, *three, warnings, known_images(fit, tune, validation), notes=tuple(making.notes))
 
 
 class _Making:

@@ -56,6 +56,31 @@ def test_the_interval_of_several_labels_is_counted_again() -> None:
     assert "the interval of the calibration error is stated as" in refused((low, errors.error))
 
 
+def test_a_label_at_one_half_may_be_answered_otherwise() -> None:
+    """Rounding makes a yes of a no there, which changes the error by as much as one answer."""
+    labels = np.zeros((20, 3), np.bool_)
+    stated = np.full((20, 3), 0.3, np.float32)
+    stated[1, 0] = 0.48
+    here = stated.copy()
+    stated[0, 0], here[0, 0] = 0.500001, 0.499999
+    manifest = made_up_manifest().model_copy(
+        update={
+            "task": "multi_label",
+            "calibration": Calibration(
+                temperature=1,
+                error_before=calibration_error(stated, labels),
+                error_after=calibration_error(stated, labels),
+                coverages=(),
+            ),
+        }
+    )
+    figures = Figures(manifest)
+    figures.add(labels, Outputs(here, np.log(here / (1 - here))))
+
+    assert abs(calibration_error(stated, labels) - calibration_error(here, labels)) > 0.01
+    assert figures.refusal(1e-5, 0) == ""
+
+
 def test_an_error_without_the_temperature_is_counted_however_large_the_drift() -> None:
     """A drift beyond all bands, as a large temperature makes of a small one, leaves the widest of them."""
     assert "error without the temperature is stated as 90.0000%" in refusal(stating(error_before=0.9), drift=0.5)

@@ -199,6 +199,16 @@ def test_images_that_were_trained_on_are_not_called_unseen() -> None:
     assert "excepted" not in CARD
 
 
+def test_the_card_says_that_groups_were_kept_apart() -> None:
+    """That is more than no image twice; and it says how many were not, where that was allowed."""
+    asked = training().model_copy(update={"asked": {"groups": "patient"}})
+    counted = exam(claim(((1, 0), (0, 1))))
+
+    assert "never seen in training, nor was another of their groups;" in model_card("m", ("a", "b"), asked, counted)
+    excepted = model_card("m", ("a", "b"), asked, counted, known=7)
+    assert "never seen in training, 7 of them, or others of their group, excepted;" in excepted
+
+
 def test_of_very_many_classes_the_least_accurate_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """In their order, with their number and that of all; the card of 10,000 classes stays one that can be read."""
     monkeypatch.setattr(card_module, "MOST_ROWS", 2)

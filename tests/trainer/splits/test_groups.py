@@ -70,18 +70,19 @@ def given(part: str, other: str) -> Source:
 @pytest.mark.parametrize("other", ["fit", "tune"])
 def test_a_group_on_both_sides_of_a_claim_is_an_error(other: str) -> None:
     """It is named, with an image of each side; who allows duplicates has it as a warning."""
-    said = rf"1 of 3 validation images are of groups that {other} has too, by column patient \(p\d: validation\[0\] and"
+    said = rf"1 of 3 validation images is of a group that {other} has too, by column patient \(p\d: validation\[0\] and"
 
     with pytest.raises(TrainError, match=said + rf" {other}\[0\]\); keep each group in one split.*--allow-duplicates"):
         split(given("validation", other))
     warnings = split(given("validation", other), allow_duplicates=True).warnings
     assert "the claim is partly about groups that were trained on" in warnings[0]
+    assert split(given("validation", other), allow_duplicates=True).known == 1
 
 
 def test_a_group_in_fit_and_tune_is_a_warning() -> None:
     """It makes what is chosen by tune worse, and the claim no better."""
     assert split(given("tune", "fit")).warnings == (
-        "1 of 3 tune images are of groups that fit has too, by column patient (p0: tune[0] and fit[0])",
+        "1 of 3 tune images is of a group that fit has too, by column patient (p0: tune[0] and fit[0])",
     )
 
 
