@@ -44,7 +44,7 @@ def test_weights_are_counted_without_making_them(
     """As many as the real network has, buffers too, of every kind and width."""
     settings, images = TrainSettings(model=kind, preset=preset), survey(shape, classes, task)
     assert kind != "auto"
-    real = Classifier(kind, shape, classes, Layers(96 if preset == "best" else 48), task)
+    real = Classifier(kind, shape, classes, Layers(96 if preset == "best" else 64), task)
 
     demand = demand_for(settings, choose(settings, images), images)
 

@@ -10,7 +10,16 @@ from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import FEW, USUAL, Bounds, Effort, effort_for, hard_epochs_for, settled_for
+from vouch.trainer.learn.effort import (
+    ENOUGH_STEPS,
+    FEW,
+    USUAL,
+    Bounds,
+    Effort,
+    effort_for,
+    hard_epochs_for,
+    settled_for,
+)
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
@@ -85,11 +94,12 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
 }
 """As the preset has them, before they are fitted to the images."""
 _OF_FEW: dict[PresetName, Recipe] = {
-    "digits": replace(_CNN, width=48, augment=replace(_AUGMENT, crop=1.0)),
+    "digits": replace(_CNN, augment=replace(_AUGMENT, crop=1.0)),
     "small": replace(_CNN, augment=replace(_SMALL, crop=1.0)),
 }
-"""The cnn below FEW images: whole ones, as answers see them, for there is time to; of the narrower network more steps
-can be made."""
+"""The cnn below FEW images: whole ones, as answers see them, for there is time to."""
+_NARROW: dict[PresetName, int] = {"digits": 48}
+"""Channels of few images, where the usual ones would take more work than there is for ENOUGH_STEPS."""
 SMALL_BATCH_SHARE = 1 / 60
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
@@ -124,7 +134,8 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     smoothing = _or(asked.label_smoothing, base.label_smoothing)
     usual_focus = 0.0 if asked.doubtful or asked.balance else base.focus
     depth = asked.depth or depth_for(min(image[:2]))
-    layers = Layers(asked.width or base.width, depth, _or(asked.dropout, base.dropout))
+    layers = Layers(base.width, depth, _or(asked.dropout, base.dropout))
+    layers = replace(layers, width=asked.width or _width(asked, shape, batch_size, layers))
     return replace(
         base,
         **asdict(_effort(asked, base, shape, batch_size, layers)),
@@ -153,6 +164,14 @@ def _base(asked: Asked, count: int) -> Recipe:
     if asked.model == "cnn" and count < FEW and asked.preset in _OF_FEW:
         return replace(_OF_FEW[asked.preset], preset=usual.preset, model=usual.model)
     return usual
+
+
+def _width(asked: Asked, shape: tuple[int, ...], batch_size: int, usual: Layers) -> int:
+    """Channels, where nobody asked for a number."""
+    if asked.model != "cnn" or asked.preset not in _NARROW or shape[0] >= FEW:
+        return usual.width
+    work = ENOUGH_STEPS * batch_size * multiply_adds(asked.model, shape[1:], usual)
+    return _NARROW[asked.preset] if work > _BOUNDS[asked.preset].work else usual.width
 
 
 def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int, layers: Layers) -> Effort:

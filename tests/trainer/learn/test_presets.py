@@ -94,13 +94,14 @@ def test_no_variant_is_cropped_to_less_than_16_pixels(shape: tuple[int, ...], cr
 
 @pytest.mark.parametrize("preset", ["digits", "small"])
 def test_few_images_are_seen_whole(preset: PresetName) -> None:
-    """As answers see them; digits by a narrower network; flags overrule."""
+    """As answers see them; digits by a narrower network, unless they are tiny; flags overrule."""
     many, few = (recipe_for(Asked(preset), (count, 28, 28)) for count in (FEW, FEW - 1))
 
     assert many.augment
     assert few.augment == replace(many.augment, crop=1.0)
     assert (few.preset, few.model) == (preset, "cnn")
     assert (few.width < many.width) == (preset == "digits")
+    assert recipe_for(Asked(preset), (FEW - 1, 8, 8)).width == many.width  # of which there are steps enough
     asked = recipe_for(Asked(preset, width=64, crop=0.75), (100, 28, 28))
     assert asked.augment
     assert (asked.width, asked.augment.crop) == (64, 0.75)
