@@ -1,6 +1,6 @@
 """The second half of the page, how good the model is, as values that the template puts between its words."""
 
-from math import isnan, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,6 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
         "step_seconds": seconds,
         "last": run.fitted.epochs[-1],
         "before": run.fitted.epochs[0],
-        "fit_was_measured": not isnan(run.fitted.epochs[-1].fit_loss),
     }
 
 
