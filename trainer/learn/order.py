@@ -1,7 +1,8 @@
 """Which images an epoch goes through, and in what order.
 
-Without focus all of them, equally often. With it, images that were answered easily the last time may be skipped, for
-others to take their place: an epoch has as many images as ever, but the hard ones come several times, each time as another variant.
+Without focus all of them, equally often. With it, some images that were answered easily the last time are skipped, and
+others take their place: an epoch has as many images as ever, but the hard ones come several times, each time as another
+variant.
 """
 
 from typing import Any
