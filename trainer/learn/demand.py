@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vouch.trainer.kinds import ModelKind
-from vouch.trainer.learn.backbone.lite0 import Lite0, Same
+from vouch.trainer.learn.backbone.lite0 import FEATURES, Lite0, Same
 from vouch.trainer.learn.networks import Classifier, Layers, Linear
 
 FLOAT = 4
@@ -84,7 +84,7 @@ def _through(layer: nn.Module, shape: tuple[int, ...]) -> Iterator[_Passed]:
                 shape = passed.output
     elif isinstance(layer, Lite0):
         *found, last = _through(layer.layers, shape)
-        yield from [*found, last, _Passed(last.output[:1])]
+        yield from [*found, last, _Passed((FEATURES,))]
     elif isinstance(layer, Same):
         output = (
             layer.out_channels,

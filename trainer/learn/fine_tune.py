@@ -94,6 +94,9 @@ class TunedClassifier(Classifier):
             self.head.bias.copy_(frozen.head.bias - self.head.weight @ frozen.mean)
         self.register_buffer("mean", torch.full((1, COLOURS, 1, 1), MEAN))
         self.register_buffer("scale", torch.full((1, COLOURS, 1, 1), SCALE))
+        used = (frozen.head.weight != 0).any(dim=0).float()
+        hook: Callable[..., object] = self.head.weight.register_hook
+        hook(lambda slope: slope * used)  # what the head left out stays out
         for name, weight in self.named_parameters():
             weight.requires_grad_(self.rate_share(name) > 0)
 

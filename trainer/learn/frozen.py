@@ -21,10 +21,14 @@ MOST_THREADS = 8
 """That make features; each has a batch of its own."""
 BYTES_A_PIXEL = 400
 """Of a batch while lite0 runs: its largest layer has 96 channels for each fourth pixel, and three such are there."""
-PIECE = 256
-"""Images after which a checkpoint may be written."""
+PIECE = 64
+"""Images a thread after which a checkpoint may be written, and Ctrl-C is obeyed: of lite0, 0.7 s. Each opens a session,
+which takes 0.02 s."""
 FEW, KEPT = 4, 64
 """So few images at a time, such as the one that a report follows, have their features kept; of so many calls."""
+
+LEFT_OUT = 1e6
+"""Scale of features that a head has no weights for: none of them counts for whoever compares images by features."""
 
 LEAST_SPREAD, TINY = 1e-3, 1e-12
 """Of the mean spread: a feature that varies less is not blown up by more than if it varied so much."""
@@ -71,11 +75,26 @@ class FrozenClassifier(Classifier):
         """
         return self.made.of(examples, flipped)
 
-    def see_features(self, made: Tensor) -> None:
-        """Takes mean and spread from these features, float32, shape (N, D)."""
-        spread = made.double().std(dim=0, unbiased=False)
+    @property
+    def deepest(self) -> int:
+        """How many of the features, the first, are of the backbone's last layer."""
+        return self.backbone.facts.features - self.backbone.earlier
+
+    def see_features(self, made: Tensor, earlier: bool = False) -> None:
+        """Takes mean and spread from these features, float32, shape (N, D).
+
+        Args:
+            earlier: whether those of earlier layers count as much, all together, as those of the last, or nothing.
+        """
+        spread, last = made.double().std(dim=0, unbiased=False), self.deepest
+        scale = spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt()
+        varying = (spread / scale).square()
+        if earlier:
+            scale[last:] *= (varying[last:].sum() / varying[:last].sum().clamp(min=TINY)).sqrt()
+        else:
+            scale[last:] = LEFT_OUT
         self.mean.copy_(made.double().mean(dim=0))
-        self.scale.copy_(spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt())
+        self.scale.copy_(scale)
 
     @torch.no_grad()
     def scores_of(self, examples: Examples) -> Tensor:
@@ -132,7 +151,7 @@ class Made:
         for one in wanted:
             images, kept = one.examples.images, [self._kept[one.name]] if one.name in self._kept else []
             while (there := sum(map(len, kept))) < len(images):
-                piece = rows_of(images, slice(there, there + PIECE))
+                piece = rows_of(images, slice(there, there + PIECE * self.threads))
                 kept.append(torch.from_numpy(features(self.backbone, piece, one.flipped, self.threads)))
                 self._kept[one.name] = torch.cat(kept)
                 kept = [self._kept[one.name]]
@@ -145,8 +164,8 @@ class Made:
         return dict(self._kept)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
-        self._kept = dict(state)
+        """Goes on from there; features of an older lite0, which gave fewer, are made again."""
+        self._kept = {name: kept for name, kept in state.items() if kept.shape[1] == self.backbone.facts.features}
 
     def of_array(self, images: np.ndarray) -> np.ndarray:
         """Of images in memory."""

@@ -7,7 +7,7 @@ on the weights, is chosen by cross-validation on fit; tune decides nothing here.
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import nan
 
 import numpy as np
@@ -35,6 +35,9 @@ SHARED = 4_000_000
 """Multiplications of a pass: of fewer, threads wait for each other longer than they work."""
 RIGHT_ENOUGH = 0.95
 """Where so many are answered right with mirror images, it is not tried without them."""
+EARLIER_WORK = 5e7
+"""Images times features times scores up to which earlier layers' features are tried, where they also are few enough
+for axes: some seconds of a core."""
 FOLDS, FEWER, FEW_IMAGES = 10, 5, 500
 """Folds of up to so many images, and of more."""
 
@@ -71,6 +74,16 @@ def wanted_features(splits: Splits, recipe: Recipe) -> tuple[Asked, ...]:
     return (Asked("fit", splits.fit), *mirrored, Asked("tune", splits.tune))
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Which features a head is fitted to."""
+
+    mirrored: bool
+    """Of the mirror images too."""
+    earlier: bool = False
+    """Of layers before the last too."""
+
+
 class _HeadFit:
     """A fit under way."""
 
@@ -80,20 +93,20 @@ class _HeadFit:
         torch.set_num_threads(recipe.threads)
         self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
         self.wanted = wanted_of(self.labels, len(splits.classes), recipe)
-        self.mirrored = bool(recipe.augment and recipe.augment.flip)
-        self._learn_from(self.mirrored)
+        self._learn_from(_Source(mirrored=bool(recipe.augment and recipe.augment.flip)))
 
-    def _learn_from(self, mirrored: bool) -> None:
-        """The features that the head is fitted to: of the images, and of their mirror images or not."""
-        model, versions = self.model, (False, True) if mirrored else (False,)
+    def _learn_from(self, source: _Source) -> None:
+        """The features that the head is fitted to."""
+        model, versions = self.model, (False, True) if source.mirrored else (False,)
         made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in versions]))
-        model.see_features(made)
+        model.see_features(made, source.earlier)
         self.x = model.scaled(made)
         self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
-        self.axes = Axes.of(self.x.double())
-        along = self.axes.along(self.x.double())
-        self.problem = Problem(along, self.wanted.times(len(versions)), self.axes.variances)
-        self.mirrored = mirrored
+        self.used = self.x.shape[1] if source.earlier else model.deepest
+        used = self.x[:, : self.used].double()
+        self.axes = Axes.of(used)
+        self.problem = Problem(self.axes.along(used), self.wanted.times(len(versions)), self.axes.variances)
+        self.source = source
 
     @property
     def small(self) -> bool:
@@ -102,6 +115,8 @@ class _HeadFit:
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
         chosen, folds, note = self._chosen()
+        with torch.no_grad():
+            self.model.head.weight[:, self.used :] = 0
         epochs = [replace(self._measured(0, nan, nan, 0, 0.0), note=note)]
         on_step(Step(0, 1.0, nan, epochs[0]))
         seen, began = self._right(), time.perf_counter()
@@ -115,7 +130,8 @@ class _HeadFit:
             seen, began = self._right(), time.perf_counter()
 
         head, penalty = self.model.head, self._penalty(chosen)
-        start = Layer(self.axes.weights_along(head.weight.detach().double().T), head.bias.detach().double())
+        weights, bias = head.weight.detach()[:, : self.used].double(), head.bias.detach().double()
+        start = Layer(self.axes.weights_along(weights.T), bias)
         fitted_layer(self.problem, penalty, start, TOLERANCE, told)
         self.model.eval()
         facts = HeadFacts(penalty=penalty, folds=folds, **(self._found(chosen.logits) if chosen else {}))
@@ -131,31 +147,53 @@ class _HeadFit:
     def _chosen(self) -> tuple[Chosen | None, int, str]:
         """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None without two.
 
-        Also whether mirror images are learned, where that is open and they are not answered right anyway; the last is
-        a sentence where they are not.
+        Also whether mirror images are learned, where that is open and they are not answered right anyway, and whether
+        features of earlier layers are; the last is a sentence on each that is not as usual.
         """
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
         fold = folds_of(self.fit.labels, together(self.fit), most, self.recipe.seed)
         folds = int(fold.max()) + 1
         if folds < 2:
             return None, 0, ""
-        fixed = self.recipe.weight_decay or None
+        best, notes = self._tried(fold), []
+        if self._may_be_turned(best) and (
+            plain := self._clearly_better(best, fold, replace(self.source, mirrored=False))
+        ):
+            notes.append(f"mirrored images are not learned: {self._figures('them', best, plain)}")
+            best = plain
+        if self._may_look_earlier and (more := self._clearly_better(best, fold, replace(self.source, earlier=True))):
+            notes.append(f"earlier layers count as much as the last: {self._figures('the last alone', best, more)}")
+            best = more
+        return best, folds, "; ".join(notes)
 
-        def tried() -> Chosen:
-            return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed, fixed)
+    def _tried(self, fold: np.ndarray) -> Chosen:
+        return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed, self.recipe.weight_decay or None)
 
-        usual, augment = tried(), self.recipe.augment
-        right = self._found(usual.logits)["accuracy"]
-        if not (augment and augment.find_flip and self.mirrored) or right >= RIGHT_ENOUGH:
-            return usual, folds, ""
-        self._learn_from(mirrored=False)
-        plain = tried()
-        if clearly_less(self._losses(plain.logits), self._losses(usual.logits)):
-            now = self._found(plain.logits)["accuracy"]
-            figures = f"with them {right:.0%} of fit are answered right in cross-validation, without them {now:.0%}"
-            return plain, folds, f"mirrored images are not learned: {figures}"
-        self._learn_from(mirrored=True)
-        return usual, folds, ""
+    def _may_be_turned(self, usual: Chosen) -> bool:
+        augment = self.recipe.augment
+        if not (augment and augment.find_flip and self.source.mirrored):
+            return False
+        return self._found(usual.logits)["accuracy"] < RIGHT_ENOUGH
+
+    @property
+    def _may_look_earlier(self) -> bool:
+        work = self.x[: len(self.labels)].numel() * self.wanted.truth.shape[1]
+        return self.model.backbone.earlier > 0 and len(self.x) <= MAX_AXES and work <= EARLIER_WORK
+
+    def _clearly_better(self, usual: Chosen, fold: np.ndarray, source: _Source) -> Chosen | None:
+        """What is found from other features, which are kept only if they clearly do better."""
+        before = self.source
+        self._learn_from(source)
+        found = self._tried(fold)
+        if clearly_less(self._losses(found.logits), self._losses(usual.logits)):
+            return found
+        self._learn_from(before)
+        return None
+
+    def _figures(self, usually: str, usual: Chosen, found: Chosen) -> str:
+        """Of cross-validation, for people."""
+        before, after = (self._found(chosen.logits)["accuracy"] for chosen in (usual, found))
+        return f"with {usually} {before:.1%} of fit are answered right in cross-validation, now {after:.1%}"
 
     def _penalty(self, chosen: Chosen | None) -> float:
         if chosen:
@@ -164,7 +202,7 @@ class _HeadFit:
 
     def _take(self, layer: Layer) -> None:
         with torch.no_grad():
-            self.model.head.weight.copy_(self.axes.back(layer.weights).T)
+            self.model.head.weight[:, : self.used] = self.axes.back(layer.weights).T.float()
             self.model.head.bias.copy_(layer.bias)
 
     @torch.no_grad()

@@ -83,6 +83,18 @@ def test_deep_layers_and_head_change_the_first_layers_do_not(frozen: FrozenClass
     assert again.backbone.graph == changed.backbone.graph
 
 
+def test_what_the_head_left_out_stays_out(frozen: FrozenClassifier) -> None:
+    """Weights of features that cross-validation was not for are still zero after a step."""
+    changed, last = deepcopy(frozen), frozen.deepest
+    with torch.no_grad():
+        changed.head.weight[:, last:] = 0
+
+    assert fine_tune(changed, splits(), replace(RECIPE, learning_rate=1e-4)).best.number == 1
+
+    assert not changed.head.weight[:, last:].any()
+    assert not torch.equal(changed.head.weight[:, :last], frozen.head.weight[:, :last])
+
+
 def weights_of(frozen: FrozenClassifier) -> list[bytes]:
     """Of each layer, the bytes of its weight as a graph has them."""
     found = TunedClassifier(frozen).lite0.convolutions()

@@ -184,6 +184,32 @@ def test_mirror_images_that_belong_to_another_class_are_not_learned(flip: bool |
     assert mirrored or right.all()
 
 
+@pytest.mark.parametrize(("classes", "needed"), [(2, False), (3, True)])
+def test_earlier_layers_count_only_where_cross_validation_is_clearly_for_them(
+    monkeypatch: pytest.MonkeyPatch, classes: int, needed: bool
+) -> None:
+    """Red, which the last layer sees, tells two classes apart, but not three; what is left out has no weight at all."""
+
+    def colours(_: Backbone, images: Images, *__: object, **___: object) -> np.ndarray:
+        found: np.ndarray = np.asarray(images).mean(axis=(1, 2), dtype=np.float32)
+        return found
+
+    monkeypatch.setattr(frozen, "features", colours)
+    splits, backbone = splits_of(classes), tiny_backbone(SHAPE)
+    facts = backbone.facts.model_copy(update={"features": 3})
+    model = FrozenClassifier(replace(backbone, facts=facts, earlier=2), classes)
+
+    found = fit_head(model, splits, RECIPE)
+
+    right = model.scores_of(splits.validation).numpy().argmax(axis=1) == splits.validation.labels
+    assert right.all()
+    assert bool((model.head.weight[:, 1:] != 0).any()) == needed
+    assert found.epochs[0].note[:28] == ("earlier layers count as much" if needed else "")
+    varying = model.scaled(torch.from_numpy(model.features_of(splits.fit))).std(dim=0)
+    share = float(varying[1:].norm() / varying[0])
+    assert share == (pytest.approx(1, abs=0.1) if needed else pytest.approx(0, abs=1e-3))
+
+
 def bright_on_one_side(count: int, seed: int) -> Examples:
     """Grey that rises to the left or to the right, with some noise."""
     random, labels = np.random.default_rng(seed), np.arange(count) % 2

@@ -6,7 +6,7 @@ from vouch.bundle.backbone import BackboneFacts
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone import weights
 from vouch.trainer.learn.backbone.graph import lite0_graph
-from vouch.trainer.learn.backbone.lite0 import FEATURES, MEAN, SCALE, SIZE, Convolutions
+from vouch.trainer.learn.backbone.lite0 import EARLIER, FEATURES, MEAN, SCALE, SIZE, Convolutions
 from vouch.trainer.learn.backbone.pixels import check_channels
 
 SMALLEST = 64
@@ -23,6 +23,8 @@ class Backbone:
     places to `places`, float32 (N, D, h, w)."""
     has_places: bool
     """Whether the features are the mean over places of the image."""
+    earlier: int = 0
+    """So many features, the last of all, are not of the last layer."""
 
 
 def lite0(image_shape: tuple[int, ...]) -> Backbone:
@@ -64,7 +66,7 @@ def lite0_of(convolutions: Convolutions, image_shape: tuple[int, ...], fine_tune
         mean=(MEAN,),
         scale=(SCALE,),
         features=FEATURES,
-        output="the mean over all places of the last layer",
+        output="the mean over all places of the last layer, and of the ends of the five blocks before it",
         fine_tuned=fine_tuned,
     )
-    return Backbone(facts, lite0_graph(convolutions, image_shape), has_places=True)
+    return Backbone(facts, lite0_graph(convolutions, image_shape), has_places=True, earlier=EARLIER)

@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from vouch.trainer.learn.backbone.lite0 import FEATURES, LAYERS, MEAN, SCALE, Convolutions, Layer, same_padding
+from vouch.trainer.learn.backbone.lite0 import FEATURES, GIVEN, LAYERS, MEAN, SCALE, Convolutions, Layer, same_padding
 from vouch.trainer.learn.backbone.pixels import Nodes, images_input, pixel_nodes
 
 OPSET, IR_VERSION = 20, 10
 
 
 def lite0_graph(convolutions: Convolutions, image_shape: tuple[int, ...]) -> bytes:
-    """The .onnx file's content: `images` to `features` (N, 1280), and `places` (N, 1280, h, w).
+    """The .onnx file's content: `images` to `features` (N, 2368), and `places` (N, 2368, h, w).
 
     Args:
         convolutions: of every layer, batch norms folded in.
@@ -23,17 +23,16 @@ def lite0_graph(convolutions: Convolutions, image_shape: tuple[int, ...]) -> byt
     nodes, sides = list(pixels.nodes), list(image_shape[:2])
     constants = [*pixels.constants, _constant("clip/low", 0.0), _constant("clip/high", 6.0)]
     now = kept = "x"
-    for layer in LAYERS:
+    found = {}
+    for row, layer in enumerate(LAYERS):
         kept = now if layer.opens else kept
         nodes += _layer(layer, now, kept, sides)
-        now = nodes[-1].output[0]
+        now = found[row] = nodes[-1].output[0]
         weight, bias = convolutions[layer.name]
         constants += [numpy_helper.from_array(weight, f"{layer.name}/weight")]
         constants += [numpy_helper.from_array(bias, f"{layer.name}/bias")]
         sides = [-(-side // layer.stride) for side in sides]
-    nodes[-1].output[0] = "places"
-    nodes.append(helper.make_node("GlobalAveragePool", ["places"], ["pool/mean"], "pool"))
-    nodes.append(helper.make_node("Flatten", ["pool/mean"], ["features"], "flatten"))
+    nodes += _pooled([found[row] for row in GIVEN])
     outputs = [features_output(FEATURES), places_output(FEATURES, sides)]
     return as_file(Nodes(tuple(nodes), tuple(constants)), [images_input(image_shape)], outputs)
 
@@ -76,6 +75,16 @@ def _layer(layer: Layer, now: str, kept: str, sides: Sequence[int]) -> Iterator[
         yield helper.make_node("Clip", [output, "clip/low", "clip/high"], [clipped], clipped)
     if layer.adds:
         yield helper.make_node("Add", [output, kept], [f"{layer.name}/sum"], f"{layer.name}/sum")
+
+
+def _pooled(given: Sequence[str]) -> Iterator[NodeProto]:
+    """Each is pooled by itself: in int8 they have ranges of their own, and without `places` nothing is put together."""
+    yield helper.make_node("Concat", given, ["places"], "places", axis=1)
+    means = [f"pool/{number}" for number in range(len(given))]
+    for value, mean in zip(given, means, strict=True):
+        yield helper.make_node("GlobalAveragePool", [value], [mean], mean)
+    yield helper.make_node("Concat", means, ["pool/means"], "pool/means", axis=1)
+    yield helper.make_node("Flatten", ["pool/means"], ["features"], "flatten")
 
 
 def _constant(name: str, value: float) -> TensorProto:

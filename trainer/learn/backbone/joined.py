@@ -57,4 +57,8 @@ def _without_places(model: ModelProto) -> ModelProto:
     kept = [output for output in model.graph.output if output.name == "features"]
     del model.graph.output[:]
     model.graph.output.extend(kept)
+    read = {"features", *(name for node in model.graph.node for name in node.input)}
+    nodes = [node for node in model.graph.node if read & set(node.output)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model

@@ -19,7 +19,7 @@ SIZE = (224, 224)
 """`efficientnet_lite_params`: the resolution of lite0."""
 MEAN, SCALE = 127.0, 128.0
 """`MEAN_RGB` and `STDDEV_RGB` of efficientnet_lite_builder.py, the same for the three colours."""
-STEM, FEATURES = 32, 1280
+STEM, LAST = 32, 1280
 """Channels of the first layer and of the last: `fix_head_stem`."""
 BLOCKS = (
     (1, 3, 1, 1, 32, 16),
@@ -69,7 +69,7 @@ def _layers() -> Iterator[Layer]:
             before = after if repeat else first
             yield from _block(f"_blocks.{number}.", before, after, kernel, stride if repeat == 0 else 1, expansion)
             number += 1
-    yield Layer("_conv_head", "_bn1", BLOCKS[-1][-1], FEATURES, kernel=1)
+    yield Layer("_conv_head", "_bn1", BLOCKS[-1][-1], LAST, kernel=1)
 
 
 def _block(name: str, before: int, after: int, kernel: int, stride: int, expansion: int) -> Iterator[Layer]:
@@ -83,6 +83,20 @@ def _block(name: str, before: int, after: int, kernel: int, stride: int, expansi
 
 
 LAYERS = tuple(_layers())
+
+
+def _given() -> Iterator[int]:
+    """The last layer, and those before it that end a block and have as many places."""
+    halved = max(row for row, layer in enumerate(LAYERS) if layer.stride > 1)
+    yield len(LAYERS) - 1
+    yield from (row for row in range(halved, len(LAYERS)) if not LAYERS[row].bends)
+
+
+GIVEN = tuple(_given())
+"""Rows of the table whose means over all places are the features, the last layer's first."""
+EARLIER = sum(LAYERS[row].after for row in GIVEN[1:])
+"""Features that are not of the last layer: 1,088."""
+FEATURES = LAST + EARLIER
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -131,24 +145,26 @@ class Lite0(nn.Module):
         """In the order of the table; run by `places`, for blocks add their input."""
 
     def places(self, x: Tensor) -> Tensor:
-        """What the last layer finds, place by place.
+        """What the last layer finds, place by place, and behind it what earlier ones do.
 
         Args:
             x: pixels less `MEAN`, by `SCALE`: float32, shape (N, 3, H, W).
 
         Returns:
-            shape (N, 1280, H / 32, W / 32), rounded up.
+            shape (N, 2368, H / 32, W / 32), rounded up.
         """
-        kept = x
-        for layer, module in zip(LAYERS, self.layers, strict=True):
+        kept, given = x, []
+        for row, (layer, module) in enumerate(zip(LAYERS, self.layers, strict=True)):
             kept = x if layer.opens else kept
             x = module(x)
             x = functional.relu6(x) if layer.bends else x
             x = x + kept if layer.adds else x
-        return x
+            if row in GIVEN:
+                given.append(x)
+        return torch.cat([given[-1], *given[:-1]], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features, shape (N, 1280): the mean over all places; argument as `places`."""
+        """Features, shape (N, 2368): the mean over all places; argument as `places`."""
         return self.places(x).mean(dim=(2, 3))
 
     def convolutions(self) -> Convolutions:

@@ -1,8 +1,11 @@
 """Backbone and head as one graph, which is what a server loads."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from tests.support.backbones import tiny_backbone, tiny_head
 from vouch.bundle.graph import check_graph
@@ -41,6 +44,19 @@ def test_places_are_left_out_of_what_is_served() -> None:
     served = onnx.load_from_string(joined(tiny_backbone(SHAPE), tiny_head(2)))
 
     assert [output.name for output in served.graph.output] == ["probabilities", "logits"]
+
+
+def test_what_makes_places_alone_is_left_out_too() -> None:
+    """Every node leads to an answer."""
+    backbone = tiny_backbone(SHAPE)
+    model = onnx.load_from_string(backbone.graph)
+    model.graph.node[-3].output[0] = "seen"  # places are now a copy that no feature is made of
+    model.graph.node[-2].input[0] = "seen"
+    model.graph.node.append(helper.make_node("Identity", ["seen"], ["places"], "copy"))
+
+    served = onnx.load_from_string(joined(replace(backbone, graph=model.SerializeToString()), tiny_head(2)))
+
+    assert "copy" not in [node.name for node in served.graph.node]
 
 
 def test_more_than_a_file_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

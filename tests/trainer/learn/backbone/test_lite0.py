@@ -11,7 +11,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone import weights
 from vouch.trainer.learn.backbone.backbone import Backbone, lite0, lite0_of
 from vouch.trainer.learn.backbone.features import features, places
-from vouch.trainer.learn.backbone.lite0 import LAYERS, Convolutions, Lite0, same_padding
+from vouch.trainer.learn.backbone.lite0 import EARLIER, FEATURES, GIVEN, LAST, LAYERS, Convolutions, Lite0, same_padding
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,25 @@ def test_the_graph_computes_what_the_network_in_pytorch_does(published: Convolut
     assert np.abs(expected).max() > 1
 
 
+def test_features_are_of_the_last_layer_first_and_of_earlier_ones_with_as_many_places(published: Convolutions) -> None:
+    """Five blocks end behind the last halving of the sides; so one map of places serves all features."""
+    network, pixels = Lite0(published), torch.from_numpy(photos(1, 3, 64, 64)).float() / 128 - 1
+    found, x, kept = list[torch.Tensor](), pixels, pixels
+    with torch.no_grad():
+        for layer, module in zip(LAYERS, network.layers, strict=True):
+            kept = x if layer.opens else kept
+            x = functional.relu6(module(x)) if layer.bends else module(x)
+            x = x + kept if layer.adds else x
+            found.append(x)
+        given = network.places(pixels)
+
+    assert [LAYERS[row].name for row in GIVEN] == [
+        "_conv_head",
+        *(f"_blocks.{number}._project_conv" for number in range(11, 16)),
+    ]
+    assert torch.equal(given, torch.cat([found[row] for row in GIVEN], dim=1))
+
+
 def test_the_network_gives_back_the_weights_that_it_has(published: Convolutions) -> None:
     """What was fine-tuned goes into the graph by the same names."""
     network = Lite0(published)
@@ -109,4 +128,5 @@ def test_its_facts_say_where_the_weights_are_from(published: Convolutions) -> No
 
     assert backbone.facts.licence == "Apache-2.0"
     assert backbone.facts.weights_sha256 == weights.FILE_SHA256
-    assert backbone.facts.features == 1280
+    assert backbone.facts.features == FEATURES == 1280 + 4 * 192 + 320
+    assert backbone.earlier == EARLIER == FEATURES - LAST
