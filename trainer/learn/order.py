@@ -1,8 +1,7 @@
 """Which images an epoch goes through, and in what order.
 
-Without focus all of them, equally often. With it, some images that were answered easily the last time are skipped, and
-others take their place: an epoch has as many images as ever, but the hard ones come several times, each time as another
-variant.
+Without focus all of them, equally often. With it, images that were answered easily the last time are skipped for the
+others: an epoch has as many images as ever, but the hard ones come several times, each time as another variant.
 """
 
 from typing import Any
@@ -41,8 +40,8 @@ class Order:
         while sum(map(len, passes)) < self.images:
             rows = torch.randperm(self.count, generator=generator)
             if self.focus:
-                skipped = easy[rows] & (torch.rand(self.count, generator=generator) < self.focus)
-                rows = rows[~skipped]
+                stands_back = easy[rows] & (torch.rand(self.count, generator=generator) < self.focus)
+                rows = rows[~stands_back]
             passes.append(rows)
         return torch.cat(passes)[: self.images]
 
