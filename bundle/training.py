@@ -30,6 +30,7 @@ Setting = (
 Column = Annotated[tuple[StrictInt | Finite | None, ...], Field(max_length=MAX_EPOCHS + 1)]
 """A number for each epoch; None where there was none, or none that is finite."""
 Loss = Literal["cross-entropy", "mse"]
+Pool = Literal["max", "mean"]
 CNN_WIDTH, CNN_DEPTH = 64, 2
 _CHECKED = ConfigDict(extra="forbid")
 
@@ -104,8 +105,11 @@ class Recipe:
     """How often a cnn halves the sides of the image."""
     dropout: Finite = 0.0
     """The share of a cnn's last features that a step does without."""
+    pool: Pool = "max"
+    """What a cnn keeps of a feature: its largest value over all places, or its mean."""
     hard_epochs: int = 0
-    """So many in all, instead of `epochs`, where the images turn out to be hard; 0: whatever they turn out to be."""
+    """For so many fitting begins again, with a deeper network and lighter variants, where the images turn out to be
+    hard; 0: whatever they turn out to be."""
 
 
 class Circumstances(Part):

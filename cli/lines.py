@@ -27,6 +27,7 @@ class ProgressLines:
         """How many were done when it began here: of work that is resumed, not none."""
         self._began = self._said = clock()
         self._estimated = False
+        self._done = 0
 
     def of(self, total: int) -> None:
         """From now on there are so many in all: the work has become less, or more, than it was."""
@@ -45,8 +46,9 @@ class ProgressLines:
 
     def estimate(self, done: int, say: Callable[[str], None]) -> None:
         """Says once how long it takes, as soon as that can be known, where it is worth it."""
-        if self._first is None:
-            self._first, self._began = done, self._clock()
+        if self._first is None or done < self._done:  # work may begin again
+            self._first, self._began, self._estimated = done, self._clock(), False
+        self._done = done
         if self._estimated or self._clock() - self._began < ESTIMATED_AFTER_S:
             return
         if (left := self._left_s(done)) is None:

@@ -98,10 +98,10 @@ TRAINER = {
         *("small_classes", "rows", "presence", "overlaps", "split"),
     ),
     "learn": (
-        *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand", "effort"),
-        "presets",
+        *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand"),
+        *("effort", "hard", "presets"),
         *("processes", "pixels", "circumstances", "losses", "optimizers", "order", "checkpoint", "course", "seen"),
-        *("variants", "steps", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
+        *("variants", "steps", "under_way", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),

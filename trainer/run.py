@@ -55,7 +55,6 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
     before = splits.digests()
     recipe = _recipe(settings, chosen, splits.fit.images.shape, int(processes.least(processes.cores())))
     classifier = make_classifier(settings, recipe.model or chosen.model, recipe, splits, processes.cores())
-    first_weights = weights_digest(classifier)
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
     checkpoint = open_checkpoint(settings, recipe, before, processes, kept_parts(classifier, recorder))
@@ -63,8 +62,9 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         fitted = fit_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
         if not processes.leads:
             return None
+        recipe = fitted.recipe or recipe
         images = Digests(data_digest(before), data_digest(splits.digests()))
-        weights = Digests(first_weights, weights_digest(classifier))
+        weights = Digests(weights_digest(recorder.with_first_weights()), weights_digest(classifier))
         _check_unchanged(images, weights)
 
         exam = examine(classifier, splits, settings.max_drop if settings.quantize == "int8" else None)

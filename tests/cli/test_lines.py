@@ -45,6 +45,16 @@ def test_resumed_work_is_measured_from_where_it_began_here() -> None:
     assert work.done(5.0, 550) == ["counting sheep: about 50 s on this machine"]
 
 
+def test_work_that_begins_again_is_measured_from_there() -> None:
+    """What was done before says nothing of how much is left."""
+    work = Work(1000)
+    work.done(0.0, 0)
+    work.done(30.0, 900)
+
+    assert work.done(31.0, 0) == []
+    assert work.done(36.0, 50) == ["counting sheep: about 2 min on this machine"]
+
+
 def test_work_without_an_end_has_no_estimate() -> None:
     """Only how much is done; and where nothing is done yet, how much there is."""
     assert [Work(None).done(second, 7) for second in (0.0, 5.0)] == [[], []]

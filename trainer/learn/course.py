@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.bundle.backbone import BackboneFacts, HeadFacts
+from vouch.bundle.training import Recipe
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Fitted:
     """The one with the lowest calibrated loss on tune; of a head on a backbone the last, where its loss is lowest."""
     seconds: float
     """All of it, with measuring; of a resumed fit, all its parts together."""
+    recipe: Recipe | None = None
+    """By which, where it is not the one that the fit began with: the images turned out to be hard."""
     backbone: BackboneFacts | None = None
     """What gave the features, where the network is not our own."""
     head: HeadFacts | None = None

@@ -26,18 +26,14 @@ ENOUGH = 0.01
 end."""
 ENDING = 0.2
 """The share of all epochs in which it then comes to rest."""
-LOOKED_AT = 0.4
-"""The share of the epochs after which it is seen whether the images are hard."""
-HARD = 0.9
-"""They are, where less is known of what there is to know beyond the commonest class."""
 HARD_WORK = 16_000_000_000_000
 """Multiply-adds, of answers alone, that hard images may take: about 24 minutes of a core, steps included."""
 
 
 class Schedule:
-    """The share of the training that is done, step by step: evenly, until it is told to end earlier or later.
+    """The share of the training that is done, step by step: evenly, until it is told to end early.
 
-    Either end needs the falling part of the rate's cycle, so the rest of it is gone through in fewer or more steps.
+    An early end still needs the falling part of the rate's cycle, so the rest of it is gone through in fewer steps.
     """
 
     def __init__(self, steps: int) -> None:
@@ -60,7 +56,7 @@ class Schedule:
 
     @property
     def changed(self) -> bool:
-        """Whether it was told to end earlier or later."""
+        """Whether it was told to end early."""
         return self._since > 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -118,8 +114,3 @@ def hard_epochs_for(count: int, epochs: int, hard_epochs: int, multiply_adds: in
     """
     affordable = min(hard_epochs, HARD_WORK // (count * multiply_adds))
     return affordable if affordable > epochs and count >= FEW else 0
-
-
-def known(accuracy: float, chance: float) -> float:
-    """The share that is known of what there is to know beyond the commonest class, of this share: 1 is all."""
-    return (accuracy - chance) / (1 - chance) if chance < 1 else 1.0

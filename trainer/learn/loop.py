@@ -17,13 +17,13 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.device import moved
-from vouch.trainer.learn.effort import known
+from vouch.trainer.learn.hard import HARD, for_hard_images, known, looked_at
 from vouch.trainer.learn.losses import measure
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.processes import ALONE, CPU, Processes
-from vouch.trainer.learn.seen import Seen
 from vouch.trainer.learn.steps import Steps
+from vouch.trainer.learn.under_way import UnderWay
 from vouch.trainer.splits.split import Splits
 
 ANSWERED_TOGETHER = 64
@@ -83,35 +83,6 @@ def _go_through(work: "_Fit", on_step: Callable[[Step], None], checkpoint: Check
         checkpoint.save(work.state_dict(), work.done())  # whatever fails from now on, nothing is fitted again
 
 
-class _UnderWay:
-    """An epoch under way, and the randomness by which it goes on."""
-
-    def __init__(self, rows: Tensor, variants: torch.Generator, processes: Processes) -> None:
-        self.rows, self.variants = rows, variants
-        self.seen = Seen(processes)
-        self.steps = 0
-        """Made in it."""
-        self.began = time.perf_counter()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where it is; dropout's randomness is torch's own."""
-        return {
-            "steps": self.steps,
-            "seen": self.seen.state_dict(),
-            "variants": self.variants.get_state(),
-            "torch": torch.get_rng_state(),
-            "seconds": time.perf_counter() - self.began,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
-        self.steps = state["steps"]
-        self.seen.load_state_dict(state["seen"])
-        self.variants.set_state(state["variants"])
-        torch.set_rng_state(state["torch"])
-        self.began -= state["seconds"]
-
-
 class _Fit:
     """A fit under way.
 
@@ -119,20 +90,48 @@ class _Fit:
     """
 
     def __init__(self, model: Classifier, splits: Splits, recipe: Recipe, processes: Processes) -> None:
-        self.model, self.recipe, self.processes = model, recipe, processes
+        self.model, self.processes, self._splits, self._first = model, processes, splits, recipe
         self.images, self.labels = as_tensors(splits.fit, processes.device)
         self.tune = as_tensors(splits.tune, processes.device)
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
-        _lay_out(model.to(processes.device), torch.channels_last)  # the faster layout for convolutions
-        self.steps = Steps(model, splits, self.labels, recipe, processes)
+        model.to(processes.device)
         model.see_statistics(self.images.batches())
-        self.epochs = [self._measured(0, nan, nan, images=0, seconds=0.0)]
-        self.best, self.best_weights = self.epochs[0], _weights(model)
-        self.now: _UnderWay | None = None
+        self._start(recipe)
+        self._first_epoch = self.steps.an_epoch
         counts = np.unique(splits.tune.labels, axis=0, return_counts=True)[1]
         self._chance = float(counts.max()) / len(splits.tune)
         """The share of the commonest answer."""
+
+    def _start(self, recipe: Recipe, note: str = "") -> None:
+        """From the weights that the model has.
+
+        Args:
+            note: of the epoch before training.
+        """
+        self.recipe, self._note = recipe, note
+        _lay_out(self.model.to(self.processes.device), torch.channels_last)  # the faster layout for convolutions
+        self.steps = Steps(self.model, self._splits, self.labels, recipe, self.processes)
+        self.epochs = [replace(self._measured(0, nan, nan, images=0, seconds=0.0), note=note)]
+        self.best, self.best_weights = self.epochs[0], _weights(self.model)
+        self.now: UnderWay | None = None
+
+    def _start_again(self, note: str) -> None:
+        """By the recipe for hard images: the fit of one who had begun with it."""
+        recipe = for_hard_images(self._first, self._first_epoch)
+        self.model.begin_again(Layers.of(recipe), recipe.seed)
+        self._start(recipe, note)
+
+    def _hard(self) -> str:
+        """Whether the images have just turned out to be hard, as a sentence."""
+        last = self.epochs[-1]
+        if (
+            last.number != looked_at(self.recipe, self.steps.an_epoch)
+            or known(last.tune_accuracy, self._chance) >= HARD
+        ):
+            return ""
+        found = f"only {last.tune_accuracy:.1%} of tune are right after epoch {last.number}"
+        return f"these images are hard: {found}, so fitting begins again, for {self.recipe.hard_epochs} epochs"
 
     def first_step(self) -> Step:
         """Before the first one."""
@@ -170,20 +169,23 @@ class _Fit:
             on_step(self._placed(step))
         self._end(number, now)
         on_step(replace(self._placed(last), epoch=self.epochs[-1]))
+        if note := self._hard():
+            self._start_again(note)
+            on_step(self.first_step())
 
     def _placed(self, step: Step) -> Step:
         """With how many steps there are, as far as is known."""
         return replace(step, of=self.steps.schedule.steps)
 
-    def _begin(self, number: int) -> _UnderWay:
+    def _begin(self, number: int) -> UnderWay:
         """With the order of the images, the same in all processes, and the seeds of their variants and of dropout."""
         seed, rank = self.recipe.seed, self.processes.rank
         rows = self.steps.order.rows(torch.Generator().manual_seed(_mixed(seed, number, 0)))
         variants = torch.Generator().manual_seed(_mixed(seed, number, 1, rank))
         torch.manual_seed(_mixed(seed, number, 2, rank))
-        return _UnderWay(rows, variants, self.processes)
+        return UnderWay(rows, variants, self.processes)
 
-    def _end(self, number: int, now: _UnderWay) -> None:
+    def _end(self, number: int, now: UnderWay) -> None:
         self.now = None
         self.steps.order.end_epoch(self.processes)
         seconds = time.perf_counter() - now.began
@@ -192,9 +194,6 @@ class _Fit:
         measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
         if self.steps.end_early(loss, number):
             note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
-        if self.steps.go_on_longer(known(measured.tune_accuracy, self._chance), number):
-            found = f"only {measured.tune_accuracy:.1%} of tune are right after epoch {number}"
-            note += "; " * bool(note) + f"these images are hard: {found}, so there are {self._of()} epochs"
         self.epochs.append(replace(measured, note=note))
         settled = self.steps.schedule.progress(self._made()) > self.recipe.settled
         if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
@@ -237,7 +236,8 @@ class _Fit:
         self.model.load_state_dict(self.best_weights)
         _lay_out(self.model.to("cpu"), torch.contiguous_format)
         self.model.eval()
-        return Fitted(tuple(self.epochs), self.best, time.perf_counter() - self.started)
+        seconds = time.perf_counter() - self.started
+        return Fitted(tuple(self.epochs), self.best, seconds, self.recipe if self._note else None)
 
     def done(self) -> str:
         """How much of it, in words."""
@@ -250,6 +250,7 @@ class _Fit:
     def state_dict(self) -> dict[str, Any]:
         """All that the next step builds on."""
         return {
+            "again": self._note,
             "weights": _weights(self.model),
             "steps": self.steps.state_dict(),
             "epochs": [asdict(epoch) for epoch in self.epochs],
@@ -261,6 +262,8 @@ class _Fit:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from there."""
+        if state["again"]:
+            self._start_again(state["again"])
         self.model.load_state_dict(state["weights"])
         self.steps.load_state_dict(state["steps"])
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vouch.bundle.digest import array_digest
 from vouch.bundle.multi_label import Task
-from vouch.bundle.training import CNN_DEPTH, CNN_WIDTH, Recipe
+from vouch.bundle.training import CNN_DEPTH, CNN_WIDTH, Pool, Recipe
 from vouch.trainer.kinds import ModelKind
 
 
@@ -27,11 +27,13 @@ class Layers:
     """How often the sides are halved."""
     dropout: float = 0.0
     """The share of the last features that a step does without."""
+    pool: Pool = "max"
+    """What is kept of a feature: its largest value over all places, or its mean."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Layers":
         """As a recipe has them."""
-        return cls(recipe.width, recipe.depth, recipe.dropout)
+        return cls(recipe.width, recipe.depth, recipe.dropout, recipe.pool)
 
 
 USUAL = Layers()
@@ -106,7 +108,7 @@ def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
     return nn.Sequential(
         *found,
         Residual(*layer(before, before)),
-        nn.AdaptiveMaxPool2d(1),
+        nn.AdaptiveMaxPool2d(1) if layers.pool == "max" else nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         *([nn.Dropout(layers.dropout)] if layers.dropout else []),
         nn.Linear(before, outputs),
@@ -147,11 +149,17 @@ class Classifier(nn.Module):
         super().__init__()
         self.task = task
         channels = image_shape[2] if len(image_shape) == 3 else 1
-        self.network = network(kind, image_shape, outputs_for(classes, task), layers)
+        self._of = kind, image_shape, outputs_for(classes, task)
+        self.network = network(*self._of, layers)
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("scale", torch.ones(1, channels, 1, 1))
+
+    def begin_again(self, layers: Layers, seed: int) -> None:
+        """Takes other layers with random weights: those of a new classifier that is made with this seed."""
+        torch.manual_seed(seed)
+        self.network = network(*self._of, layers)
 
     def see_statistics(self, batches: Iterable[Tensor]) -> None:
         """Takes mean and standard deviation a channel from these images, so that the network's inputs are about +-1.

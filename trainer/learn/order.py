@@ -60,9 +60,9 @@ class Order:
 
     def state_dict(self) -> dict[str, Any]:
         """What is known of the images."""
-        return {"focus": self.focus, "losses": self.losses, "sums": self._sums, "times": self._times}
+        return {"losses": self.losses, "sums": self._sums, "times": self._times}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from there."""
-        self.focus, self.losses = state["focus"], state["losses"]
+        self.losses = state["losses"]
         self._sums, self._times = (state[name].to(self._device) for name in ("sums", "times"))

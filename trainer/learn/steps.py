@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vouch.bundle.training import Recipe
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.device import moved
-from vouch.trainer.learn.effort import ENDING, HARD, LOOKED_AT, Schedule
+from vouch.trainer.learn.effort import ENDING, Schedule
 from vouch.trainer.learn.losses import Criterion, answered_right
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.optimizers import optimizers_for, set_rate
@@ -90,24 +90,6 @@ class Steps:
         more = min(ceil(ENDING * self._recipe.epochs), self._recipe.epochs - epochs)
         self.schedule.end_after(epochs * self.an_epoch, more * self.an_epoch)
         return epochs + more < self._recipe.epochs
-
-    def go_on_longer(self, known: float, epochs: int) -> bool:
-        """Begins to come to rest later, once, where too little is known for the images to be easy ones.
-
-        From then on hard images are not learned more often, because some of them cannot be told apart or have a wrong
-        label. Variants show the whole image, as answers will see it: crops only save time.
-
-        Args:
-            known: as `effort.known` has it.
-            epochs: that were gone through.
-        """
-        planned, longer = self._recipe.epochs, self._recipe.hard_epochs
-        if self.schedule.changed or longer <= planned or epochs != ceil(LOOKED_AT * planned) or known >= HARD:
-            return False
-        self.schedule.end_after(epochs * self.an_epoch, (longer - epochs) * self.an_epoch)
-        self.order.focus = 0.0
-        self.variants.show_all()
-        return True
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step builds on, the weights aside."""

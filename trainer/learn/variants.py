@@ -151,10 +151,6 @@ class Variants:
         crop = 1.0 if self._whole else augment.crop
         return replace(of_strength(augment, self._strength), flip=self._flips, crop=crop)
 
-    def show_all(self) -> None:
-        """From now on variants are not cropped."""
-        self._whole = True
-
     def numbers(self) -> list[float]:
         """All that was decided, as processes tell it to each other, and a checkpoint keeps it."""
         decided = [self._strength, float(self._whole), float(self._flips), float(self._open)]

@@ -72,6 +72,12 @@ class Recorder:
         self.loss = loss
         self.shown = shown_classes(len(splits.classes), (*true_classes(self.label)[:3], target), self.several)
         """Classes that have pictures."""
+        self._model = classifier
+        self._copy = deepcopy(classifier)  # answers in its stead: on the CPU, uncompiled, always in evaluation mode
+        self._begin()
+
+    def _begin(self) -> None:
+        """With nothing noted: a fit may begin again."""
         self.first_weights: dict[str, Tensor] = {}
         """All of the model's state before the first step, on the CPU."""
         self.first_step: FirstStep | None = None
@@ -80,8 +86,6 @@ class Recorder:
         self.moments: Thinned[Moment] = Thinned(MAX_MOMENTS)
         self.pictured: Thinned[tuple[int, Tensor]] = Thinned(MAX_PICTURED)
         """Epochs, with their first layer as pictures: float32, shape (M, h, w)."""
-        self._model = classifier
-        self._copy = deepcopy(classifier)  # answers in its stead: on the CPU, uncompiled, always in evaluation mode
 
     @property
     def several(self) -> bool:
@@ -91,6 +95,7 @@ class Recorder:
     def __call__(self, step: Step) -> None:
         """Takes note of a step; dear only for the first one and where an epoch ends."""
         if step.number == 0:
+            self._begin()
             self._read_weights()
             self.first_weights = {name: value.clone() for name, value in self._copy.state_dict().items()}
         else:
@@ -121,7 +126,8 @@ class Recorder:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Goes on from there; the model has its state already."""
+        self._read_weights()
         self.first_weights = state["first_weights"]
         self.first_step = FirstStep(**state["first_step"]) if state["first_step"] else None
         self.steps = Thinned.restored(*state["steps"])
@@ -130,6 +136,8 @@ class Recorder:
         self.pictured = Thinned.restored(*state["pictured"])
 
     def _read_weights(self) -> None:
+        if _shapes(self._copy) != _shapes(self._model):  # it began again with other layers
+            self._copy.network = deepcopy(self._model.network).to("cpu")
         self._copy.load_state_dict({name: value.detach().cpu() for name, value in self._model.state_dict().items()})
 
     @torch.no_grad()
@@ -150,6 +158,10 @@ class Recorder:
         moved = sum(float(((after.detach() - before) ** 2).sum()) for before, after in pairs) ** 0.5
         length = sum(float((before**2).sum()) for before, _ in pairs) ** 0.5
         return moved / length if length else 0.0
+
+
+def _shapes(classifier: Classifier) -> dict[str, torch.Size]:
+    return {name: weights.shape for name, weights in classifier.named_parameters()}
 
 
 def true_classes(label: Tensor) -> list[int]:

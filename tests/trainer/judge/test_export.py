@@ -12,7 +12,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.export import check_agreement, export
 from vouch.trainer.judge.network_graph import OPSET
 from vouch.trainer.kinds import ModelKind
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import USUAL, Classifier, Layers
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,16 @@ class Exported:
 
 
 def made(
-    kind: ModelKind, shape: tuple[int, ...], classes: int, seed: int = 0, task: Task = "single_label"
+    kind: ModelKind,
+    shape: tuple[int, ...],
+    classes: int,
+    seed: int = 0,
+    task: Task = "single_label",
+    layers: Layers = USUAL,
 ) -> tuple[Classifier, np.ndarray]:
     """A classifier with random weights that has seen these images, as training leaves it."""
     torch.manual_seed(seed)
-    classifier = Classifier(kind, shape, classes, task=task)
+    classifier = Classifier(kind, shape, classes, layers, task)
     images = np.random.default_rng(0).integers(0, 256, (70, *shape), dtype=np.uint8)
     classifier.see_statistics([torch.from_numpy(images)])
     with torch.no_grad():
@@ -45,12 +50,17 @@ def made(
 
 @pytest.fixture(
     scope="module",
-    params=[("linear", (8, 8), 2), ("mlp", (6, 5), 10), ("cnn", (9, 7, 3), 3)],
-    ids=["linear of two", "mlp of ten", "cnn in colour"],
+    params=[
+        ("linear", (8, 8), 2, USUAL),
+        ("mlp", (6, 5), 10, USUAL),
+        ("cnn", (9, 7, 3), 3, USUAL),
+        ("cnn", (16, 18), 4, Layers(16, depth=3, pool="mean")),
+    ],
+    ids=["linear of two", "mlp of ten", "cnn in colour", "deeper cnn"],
 )
 def exported(request: pytest.FixtureRequest) -> Exported:
-    kind, shape, classes = request.param
-    classifier, images = made(kind, shape, classes)
+    kind, shape, classes, layers = request.param
+    classifier, images = made(kind, shape, classes, layers=layers)
     return Exported(classifier, export(classifier, shape), images, classes)
 
 

@@ -8,7 +8,6 @@ from vouch.trainer.learn.effort import (
     Schedule,
     effort_for,
     hard_epochs_for,
-    known,
 )
 
 
@@ -72,10 +71,3 @@ def test_hard_images_get_more_epochs_as_far_as_the_work_allows(
 ) -> None:
     """As many as the recipe has; fewer of a costly network, none where that is no more than the others, or few."""
     assert hard_epochs_for(count, epochs, 21, multiply_adds) == expected
-
-
-def test_what_is_known_begins_at_the_commonest_class() -> None:
-    """Always answering that is to know nothing; where there is one class, there is nothing to know."""
-    assert known(0.9, 0.9) == 0
-    assert known(0.95, 0.9) == pytest.approx(0.5)
-    assert known(1.0, 1.0) == 1

@@ -11,9 +11,10 @@ from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.hard import for_hard_images
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import Measured, measure
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.splits.split import Splits
 
@@ -247,18 +248,32 @@ def test_an_early_epoch_is_the_best_only_where_tune_can_tell(
     assert result.best.number == best
 
 
-@pytest.mark.parametrize(("accuracy", "epochs"), [(0.9, 12), (0.95, 5)])
-def test_hard_images_are_learned_for_longer(accuracy: float, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left of the cycle is stretched where little of tune is right after two fifths, and it is said once."""
-    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, accuracy))
-    told: list[Step] = []
-    recipe = replace(QUICK, epochs=5, hard_epochs=12, focus=0.8)
+@pytest.mark.parametrize("seed", [0, 4])
+def test_a_fit_of_hard_images_is_one_by_their_recipe(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, so that the recorded recipe repeats it; it is said why it began again."""
+    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, 0.9))
+    augment, told = Augmentation(crop=0.75, bend=0.1), list[Step]()
+    recipe = replace(QUICK, epochs=3, hard_epochs=4, focus=0.8, augment=augment, seed=seed)
+    expected = for_hard_images(recipe, an_epoch=4)
+    begun, splits = made("cnn", (8, 8), seed=seed), made_up(shape=(8, 8))
+    torch.manual_seed(seed)
+    straight = Classifier("cnn", (8, 8), 3, Layers.of(expected))
 
-    result = fit(made("linear"), made_up(), recipe, on_step=told.append)
+    result, same = fit(begun, splits, recipe, on_step=told.append), fit(straight, splits, expected)
 
-    assert len(result.epochs) - 1 == epochs
-    assert told[-1].rate < 0.1 * max(step.rate for step in told)
-    notes = {epoch.number: epoch.note for epoch in result.epochs if epoch.note}
-    found = "these images are hard: only 90.0% of tune are right after epoch 2, so there are 12 epochs"
-    assert notes == ({2: found} if epochs == 12 else {})
-    assert told[-1].of == told[-1].number
+    assert digest(begun) == digest(straight)
+    assert (result.recipe, same.recipe) == (expected, None)
+    assert len(result.epochs) == len(same.epochs) == 5
+    found = "these images are hard: only 90.0% of tune are right after epoch 2, so fitting begins again, for 4 epochs"
+    assert [epoch.note for epoch in result.epochs] == [found, "", "", "", ""]
+    assert [step.number for step in told] == [*range(9), *range(17)]
+    assert told[-1].of == 16
+
+
+def test_easy_images_are_fitted_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where enough of tune is right, nothing begins again."""
+    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, 0.95))
+
+    result = fit(made("linear"), made_up(), replace(QUICK, epochs=5, hard_epochs=12))
+
+    assert (len(result.epochs) - 1, result.recipe) == (5, None)

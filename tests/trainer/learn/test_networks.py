@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from vouch.bundle.digest import array_digest
+from vouch.bundle.training import Pool
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier, Layers, Linear, cnn, depth_for
 
@@ -192,3 +193,14 @@ def test_every_depth_halves_so_often(depth: int) -> None:
     assert network[: len(network) - 4](torch.zeros(1, 3, side, side)).shape[2:] == (side >> depth,) * 2
     assert network(torch.zeros(2, 3, side, 2 * side)).shape == (2, 5)
     assert all(layer.out_channels % 16 == 0 for layer in layers)
+
+
+@pytest.mark.parametrize("pool", ["max", "mean"])
+def test_a_feature_is_its_largest_value_or_its_mean(pool: Pool) -> None:
+    """Over all places, so that images of any size have as many features."""
+    *layers, last, _flat, _linear = cnn(1, 3, Layers(16, pool=pool)).eval()
+    places = torch.nn.Sequential(*layers)(torch.rand(2, 1, 12, 16))
+
+    pooled = last(places)[:, :, 0, 0]
+
+    torch.testing.assert_close(pooled, places.amax((2, 3)) if pool == "max" else places.mean((2, 3)))

@@ -47,6 +47,13 @@ def test_what_the_user_asks_for_is_done(kind: ModelKind, shape: tuple[int, ...])
     assert (recipe.loss, recipe.seed, recipe.hard_epochs) == ("mse", 5, 0)
 
 
+@pytest.mark.parametrize("asked", [{"batch_size": 128}, {"width": 64}, {"depth": 2}, {"crop": 1.0}, {"focus": 0.5}])
+def test_what_hard_images_would_change_is_as_asked(asked: dict[str, Any]) -> None:
+    """Whoever names the network, the crop or the focus gets it, however hard the images are."""
+    assert recipe_for(Asked(), LARGE).hard_epochs > 0
+    assert recipe_for(Asked(**asked), LARGE).hard_epochs == 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_squared_error_has_no_smoothing(kind: ModelKind) -> None:
     """Label smoothing belongs to cross-entropy; with squared error none is recorded, because none is done."""

@@ -1,23 +1,25 @@
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from math import log
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.trainer.report.runs import RECIPE, noise_splits
 from vouch.trainer.learn.course import Epoch, Step
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import Criterion
-from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.recorder import MAX_MOMENTS, MAX_PICTURED, MAX_STEPS, Recorder
 from vouch.trainer.splits.split import Splits
 
 
-def weights(model: Classifier) -> dict[str, np.ndarray]:
+def weights(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}
 
 
@@ -116,3 +118,21 @@ def test_a_long_run_is_thinned_out() -> None:
     assert 100 < len(recorder.moments) <= MAX_MOMENTS + 1
     assert len(recorder.pictured) <= MAX_PICTURED + 1
     assert list(recorder.moments)[-1].epoch == 600
+
+
+def test_a_fit_that_begins_again_is_told_from_there(splits: Splits) -> None:
+    """With the first weights of the network that was kept; of the one before nothing is left, resumed or not."""
+    torch.manual_seed(0)
+    classifier = Classifier("cnn", (8, 8), classes=10, layers=Layers(16))
+    recorder = Recorder(classifier, splits, "cross-entropy", target=3)
+    recipe = replace(RECIPE, epochs=1, hard_epochs=2, augment=None, width=16)
+    result = fit(classifier, splits, recipe, on_step=recorder)
+    resumed = Recorder(classifier, splits, "cross-entropy", target=3)
+    resumed.load_state_dict(recorder.state_dict())
+
+    assert result.recipe is not None
+    torch.manual_seed(recipe.seed)
+    first = weights(Classifier("cnn", (8, 8), 10, Layers.of(result.recipe)).network)
+    for one in (recorder, resumed):
+        assert same(weights(one.with_first_weights().network), first)
+        assert [moment.epoch for moment in one.moments] == [0, 1, 2]

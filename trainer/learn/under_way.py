@@ -1,0 +1,39 @@
+"""An epoch under way: which images it goes through, where it is, and the randomness by which it goes on."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vouch.trainer.learn.processes import Processes
+from vouch.trainer.learn.seen import Seen
+
+
+class UnderWay:
+    """Begun, and not ended."""
+
+    def __init__(self, rows: Tensor, variants: torch.Generator, processes: Processes) -> None:
+        self.rows, self.variants = rows, variants
+        self.seen = Seen(processes)
+        self.steps = 0
+        """Made in it."""
+        self.began = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is; dropout's randomness is torch's own."""
+        return {
+            "steps": self.steps,
+            "seen": self.seen.state_dict(),
+            "variants": self.variants.get_state(),
+            "torch": torch.get_rng_state(),
+            "seconds": time.perf_counter() - self.began,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.steps = state["steps"]
+        self.seen.load_state_dict(state["seen"])
+        self.variants.set_state(state["variants"])
+        torch.set_rng_state(state["torch"])
+        self.began -= state["seconds"]
