@@ -19,10 +19,9 @@ WORTH = 1e-3
 """What a weaker penalty has to gain an image: where all is answered right, boldness alone would grow without end."""
 TOLERANCE = 1e-4
 """Of a fold's fit: losses that are compared differ by more."""
-SEARCH_WORK, MAX_WORK = 1e8, 4e8
-"""Images times axes times scores; of more images some are drawn to fit the folds' heads on, which all are held against:
-while the penalty is looked for, and once it is found. With 5,000 images of 100 classes the search alone takes 9 s of a
-core, where it took 34 with as many images as are answered from in the end."""
+MAX_WORK = 4e8
+"""Images times axes times scores; of more images some are drawn to fit the folds' heads on, which all are held against.
+About half a minute on two cores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +58,9 @@ def chosen_penalty(problem: Problem, fold: Tensor, seed: int, fixed: float | Non
         seed: which images are drawn where they are too many.
         fixed: the penalty, where it is not to be chosen.
     """
-    scale = float(problem.variances.sum())
+    folds, scale = _Folds(problem, fold, seed), float(problem.variances.sum())
     if fixed is not None:
-        return _Folds(problem, fold, seed, MAX_WORK).at(fixed)
-    folds = _Folds(problem, fold, seed, SEARCH_WORK)
+        return folds.at(fixed)
     best, power = folds.at(10**FIRST * scale), FIRST
     for direction in (-STEP, STEP):
         while LEAST <= power + direction <= MOST:
@@ -72,21 +70,17 @@ def chosen_penalty(problem: Problem, fold: Tensor, seed: int, fixed: float | Non
             best, power = found, power + direction
         if power != FIRST:
             break
-    if folds.whole or SEARCH_WORK >= MAX_WORK:
-        return best
-    return _Folds(problem, fold, seed, MAX_WORK).at(best.penalty)
+    return best
 
 
 class _Folds:
     """A head for each fold, fitted to the images of the others."""
 
-    def __init__(self, problem: Problem, fold: Tensor, seed: int, most_work: float) -> None:
+    def __init__(self, problem: Problem, fold: Tensor, seed: int) -> None:
         self._all, self._count = problem, len(fold)
         width, outputs = problem.z.shape[1], problem.wanted.truth.shape[1]
         drawn = torch.ones(self._count, dtype=torch.bool)
-        most = max(1, int(most_work // (width * outputs)))
-        self.whole = self._count <= most
-        """Whether no image is left out."""
+        most = max(1, int(MAX_WORK // (width * outputs)))
         drawn[torch.randperm(self._count, generator=torch.Generator().manual_seed(seed))[most:]] = False
         self._held = [torch.nonzero(fold == number)[:, 0] for number in range(int(fold.max()) + 1)]
         self._others = [torch.nonzero((fold != number) & drawn)[:, 0] for number in range(len(self._held))]

@@ -43,24 +43,12 @@ def test_each_image_is_answered_by_what_was_fitted_without_it() -> None:
 
 def test_of_too_many_images_some_are_drawn_and_all_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same ones for the same seed."""
-    monkeypatch.setattr(penalty, "SEARCH_WORK", COUNT / 4 * WIDTH)
     monkeypatch.setattr(penalty, "MAX_WORK", COUNT / 2 * WIDTH)
     first, again = (chosen_penalty(problem(3.0), FOLD, 1) for _ in range(2))
 
     right = (first.logits[:, 0] > 0) == (torch.arange(COUNT) % 2 > 0)
     assert right.double().mean() > 0.9
     assert torch.equal(first.logits, again.logits)
-
-
-def test_the_penalty_is_looked_for_with_fewer_images_than_it_is_answered_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same one is found, and answers are those of heads that have seen all others."""
-    whole = chosen_penalty(problem(1.0), FOLD, 1)
-    monkeypatch.setattr(penalty, "SEARCH_WORK", COUNT / 2 * WIDTH)
-
-    found = chosen_penalty(problem(1.0), FOLD, 1)
-
-    assert found.penalty == whole.penalty
-    assert torch.equal(found.logits, chosen_penalty(problem(1.0), FOLD, 1, fixed=found.penalty).logits)
 
 
 def test_without_folds_the_penalty_follows_the_features() -> None:
