@@ -67,6 +67,8 @@ def _fine_tune_and_tell(
         def on_step(step: Step) -> None:
             show(step.number, step.of)
             if step.epoch:
+                if step.epoch.note:
+                    say(step.epoch.note)
                 said = f"{step.epoch.tune_loss:.4f}, accuracy {step.epoch.tune_accuracy:.2%}"
                 say(f"fine-tuning, epoch {step.epoch.number}: tune loss {said}")
 

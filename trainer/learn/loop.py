@@ -190,11 +190,11 @@ class _Fit:
         self.steps.order.end_epoch(self.processes)
         seconds = time.perf_counter() - now.began
         loss, accuracy = now.seen.means()
-        note = self._look_at_variants(number, accuracy)
+        notes = [self._look_at_variants(number, accuracy)]
         measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
         if self.steps.end_early(loss, number):
-            note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
-        self.epochs.append(replace(measured, note=note))
+            notes.append(f"the loss on fit leaves little to learn: {self._of()} epochs will do")
+        self.epochs.append(replace(measured, note="; ".join(filter(None, notes))))
         settled = self.steps.schedule.progress(self._made()) > self.recipe.settled
         if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
