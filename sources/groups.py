@@ -32,7 +32,7 @@ class Groups:
         """
         together = np.concatenate([one for one in numbers if one is not None])
         count = len(np.unique(together))
-        return f"groups: {count:,} of {len(together):,} images, by {self.how}"
+        return f"groups: {len(together):,} images in {count:,} groups, by {self.how}"
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,10 @@ def _fine_tune_and_tell(
         def on_step(step: Step) -> None:
             show(step.number, step.of)
             if step.epoch:
-                said = f"{step.epoch.tune_loss:.4f}, accuracy {step.epoch.tune_accuracy:.2%}"
-                say(f"fine-tuning, epoch {step.epoch.number}: tune loss {said}")
+                said = f"{step.epoch.tune_loss_calibrated:.4f} at its best temperature"  # by which epochs are chosen
+                say(
+                    f"fine-tuning, epoch {step.epoch.number}: tune loss {said}, accuracy {step.epoch.tune_accuracy:.2%}"
+                )
 
         fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
     found = f"epoch {fitted.best.number} is kept"

@@ -45,7 +45,7 @@ def test_a_column_of_the_list_groups_its_files(tmp_path: Path, groups: str) -> N
     source = read(put(tmp_path, ["a.png", "b.png", "c.png"], labels=table), groups)
 
     assert keys(source) == {"all": ["p1", "p2", "p1"]}
-    assert sentence(source) == (f"groups: 2 of 3 images, by column patient id of {tmp_path}/labels.csv")
+    assert sentence(source) == (f"groups: 3 images in 2 groups, by column patient id of {tmp_path}/labels.csv")
     assert not any("left aside" in note for note in source.notes)
 
 
@@ -74,7 +74,8 @@ def test_an_expression_groups_by_names(tmp_path: Path, groups: str, wanted: list
     source = read(put(tmp_path, ["ant/v1_001.png", "bee/v1_002.png", "bee/v2_001.png"]), groups)
 
     assert keys(source) == {"all": wanted}
-    assert sentence(source).startswith(f"groups: {len(set(wanted))} of 3 images, by what '{groups}' finds in their ")
+    said = f"groups: 3 images in {len(set(wanted))} groups, by what '{groups}' finds in their "
+    assert sentence(source).startswith(said)
 
 
 def test_groups_are_the_same_in_all_splits(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_groups_are_the_same_in_all_splits(tmp_path: Path) -> None:
     assert keys(source) == {"fit": ["a", "b", "c"], "validation": ["c", "a"]}
     chosen = source.with_classes(("bee", "ant"))
     assert keys(chosen) == {"fit": ["a", "b"], "validation": ["c", "a"]}
-    assert sentence(chosen).startswith("groups: 3 of 4 images")
+    assert sentence(chosen).startswith("groups: 4 images in 3 groups")
 
 
 def test_files_without_a_group_are_counted_and_named(tmp_path: Path) -> None:
