@@ -51,9 +51,10 @@ def no_class(folder: Path, images: Sequence[Path], others: Iterable[str], rules:
         )
     hint = suggestion(names) if images else ""
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    there = f"{', '.join(names[:3])}{more} and no folder of a class's images" if names else "no image"
     return SourceError(
-        f"{folder} holds {', '.join(names[:3]) or 'nothing'}{more} and no folder of a class's images; expected "
-        f"{EXPECTED}, a labels.csv, or --label-from where names say labels" + (f": {hint}" if hint else "")
+        f"{folder} holds {there}; expected {EXPECTED}, a labels.csv, or --label-from where names say labels"
+        + (f": {hint}" if hint else "")
     )
 
 

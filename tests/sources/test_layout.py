@@ -168,7 +168,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], r"holds nothing and no folder of a class's images; expected a folder for each class \(LABEL/\*\.png\)"),
+        ([], r"holds no image; expected a folder for each class \(LABEL/\*\.png\)"),
         (["1.png", "2.png"], "holds 1.png, 2.png and no folder .*or --label-from where names say labels$"),
         (
             ["cat.0.png", "cat.1.png", "dog.0.png", "dog.1.png"],

@@ -115,7 +115,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """A folder with nothing in it is neither of the two kinds."""
-    with pytest.raises(SourceError, match="holds nothing"):
+    with pytest.raises(SourceError, match="holds no image; expected a folder for each class"):
         load(str(tmp_path))
 
 

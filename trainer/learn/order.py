@@ -1,6 +1,6 @@
 """Which images an epoch goes through, and in what order.
 
-Without focus all of them, equally often. With it, images that were answered easily the last time stand back for the
+Without focus all of them, equally often. With it, images that were answered easily the last time are skipped for the
 others: an epoch has as many images as ever, but the hard ones come several times, each time as another variant.
 """
 
@@ -19,7 +19,7 @@ class Order:
         """
         Args:
             count: N, the number of fit images.
-            focus: the chance, from 0 to below 1, that an image whose loss was below the mean stands back.
+            focus: the chance, from 0 to below 1, that an image whose loss was below the mean is skipped.
             passes: how often an epoch goes through them.
             device: where losses come from; they are added up there, so that no step waits for it.
         """
@@ -27,7 +27,7 @@ class Order:
         self.images = count * passes
         """Of an epoch."""
         self.losses = torch.zeros(count)
-        """The last known loss of each image; all the same until they are known, so that none stands back."""
+        """The last known loss of each image; all the same until they are known, so that none is skipped."""
         self._sums, self._times = self._none_seen()
 
     def _none_seen(self) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """The second half of the page, how good the model is, as values that the template puts between its words."""
 
-from math import isnan, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from vouch.trainer.report.outcome import (
 )
 from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, is_photograph, shown_size
 from vouch.trainer.report.recorder import Recorder
-from vouch.trainer.report.wording import short
+from vouch.trainer.report.wording import listed, short
 
 WHOLE_MATRIX = 20
 """Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""
@@ -50,10 +50,12 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
         "learning_figure": _learning(run),
         "classes": _classes(scores_of(run), names),
         "classes_in_all": len(names),
-        "too_few": ", ".join(
-            f"{one.promised:.0%}"
-            for one in run.exam.calibration.coverages
-            if not enough_for(len(run.splits.tune), one.promised)
+        "too_few": listed(
+            [
+                f"{one.promised:.0%}"
+                for one in run.exam.calibration.coverages
+                if not enough_for(len(run.splits.tune), one.promised)
+            ]
         ),
         "certainty": certainty,
         "certainty_figure": reliability_figure(certainty),
@@ -125,7 +127,6 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
         "step_seconds": seconds,
         "last": run.fitted.epochs[-1],
         "before": run.fitted.epochs[0],
-        "fit_was_measured": not isnan(run.fitted.epochs[-1].fit_loss),
     }
 
 

@@ -44,8 +44,6 @@ class FirstStep:
     """What the run's own first step did."""
 
     rate: float
-    batch_loss: float
-    """Before the step, as trained."""
     loss: float
     """Of the first image, after it."""
     truth: float
@@ -103,7 +101,7 @@ class Recorder:
         if step.number == 1:
             self._read_weights()
             after = self._moment(0)
-            self.first_step = FirstStep(step.rate, step.loss, after.loss, after.truth, self._relative_change())
+            self.first_step = FirstStep(step.rate, after.loss, after.truth, self._relative_change())
         if step.epoch:
             self._read_weights()
             self.moments.append(self._moment(step.epoch.number))

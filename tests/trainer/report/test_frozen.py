@@ -64,6 +64,7 @@ def test_a_tuned_backbone_is_said_to_be_tuned(pair: tuple[Run, Recorder]) -> Non
     assert "then all of it was trained further with small rates (fine-tuning)" in text
     assert "they were tuned too" in text
     assert "neither does the network" not in text
+    assert "images a second over the steps" in text
 
 
 def test_fine_tuning_that_was_not_kept_is_said(pair: tuple[Run, Recorder]) -> None:
@@ -90,6 +91,7 @@ def test_the_page_says_what_never_changes(pair_page: Page) -> None:
     assert not {"layers", "opposite", "variants"} & set(pair_page.ids)
     assert {link[1:] for link in pair_page.links if link.startswith("#")} <= set(pair_page.ids)
     assert "tune did not choose it" in text
+    assert "images a second" not in text.lower()
     assert "nan" not in text.lower().split()
 
 
