@@ -6,9 +6,9 @@ from math import isnan
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.multi_label import decide
 from vouch.sources.examples import images_of_each
-from vouch.trainer.choosing import FEW
 from vouch.trainer.judge.doubtful import Doubt
 from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.presets import FEW_PHOTOS
 from vouch.trainer.report.advice import (
     Ability,
     ClassFound,
@@ -116,5 +116,5 @@ def bigger(run: Run) -> str | None:
 
 def backbone(run: Run) -> str | None:
     """The flag of a backbone, where it would be what Vouch chooses for so few photographs and was not taken."""
-    few = len(run.splits.fit) < FEW and run.recipe.preset == "photos"
+    few = len(run.splits.fit) < FEW_PHOTOS and run.recipe.preset == "photos"
     return "--backbone lite0" if few and not isinstance(run.classifier, FrozenClassifier) else None
