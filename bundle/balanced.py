@@ -1,4 +1,4 @@
-"""Balanced accuracy: every class counts the same, however many images it has; with an interval that few images keep.
+"""Balanced accuracy: every class counts the same, however many images it has; its interval holds for few images too.
 
 The interval holds every value from which the counted one, less half an image of the smallest class, is no farther than
 chance takes it, at those rates of the classes with this mean that leave most to chance. Where all classes have equally

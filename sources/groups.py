@@ -12,7 +12,7 @@ import numpy as np
 from vouch.sources.column_names import listed
 from vouch.sources.errors import SourceError
 from vouch.sources.left_out import some
-from vouch.sources.name_pattern import groups_in, matches_in
+from vouch.sources.name_pattern import Match, groups_in, matches_in
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Groups:
         """
         together = np.concatenate([one for one in numbers if one is not None])
         count = len(np.unique(together))
-        return f"groups: {len(together):,} images in {count:,} groups, by {self.how}"
+        return f"groups: {count:,} in {len(together):,} images, by {self.how}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class GroupedFiles:
 
 
 def grouped_by_names(pattern: str, folder: Path, paths: Sequence[Path], columns: Sequence[str] = ()) -> GroupedFiles:
-    """Groups by what is found in the names of files: by the first group of the expression that took part, else by all.
+    """Groups by what is found in the names of files: by the first group of the expression that took part, else by all;
+    a file whose whole name is found so is a group of its own.
 
     Args:
         pattern: looked for in a file's name, or in its path from the folder on where it has a slash itself.
@@ -70,17 +71,31 @@ def grouped_by_names(pattern: str, folder: Path, paths: Sequence[Path], columns:
         groups_in(pattern)
     except ValueError as err:
         raise SourceError(f"{said} is none: {err}") from err
-    found = matches_in("--groups", pattern, [path.relative_to(folder).as_posix() for path in paths])
-    keys: dict[Path, str] = {}
-    for path, match in zip(paths, found, strict=True):
-        if match and (key := next((one for one in match[1:] if one is not None), match[0] or "").strip()):
-            keys[path] = key
-    if without := [path.relative_to(folder).as_posix() for path in paths if path not in keys]:
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    found = matches_in("--groups", pattern, names)
+    keys = {path: key for path, name, match in zip(paths, names, found, strict=True) if (key := _key(match, name))}
+    if without := [name for path, name in zip(paths, names, strict=True) if path not in keys]:
         others = f"; '{pattern}|.*' makes each of the others a group of its own" if len(without) < len(paths) else ""
         raise SourceError(
             f"{said} finds nothing in {len(without):,} of {len(paths):,} files' names ({some(without)}){others}"
         )
     return GroupedFiles(keys, f"what '{pattern}' finds in their {'paths' if '/' in pattern else 'names'}")
+
+
+def _key(match: Match | None, path: str) -> str:
+    """Of a file's group; empty where nothing is found.
+
+    Args:
+        path: from the folder on. It is the key where no group took part and the whole name is found, which files in
+            other folders may have too.
+    """
+    if match is None:
+        return ""
+    whole, *groups = match
+    key = next((one for one in groups if one is not None), None)
+    if key is None:
+        key = path if whole == path.rpartition("/")[2] else whole or ""
+    return key.strip()
 
 
 def check_several(name: str, grouped: GroupedFiles) -> None:

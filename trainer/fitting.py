@@ -67,6 +67,8 @@ def _fine_tune_and_tell(
         def on_step(step: Step) -> None:
             show(step.number, step.of)
             if step.epoch:
+                if step.epoch.note:
+                    say(step.epoch.note)
                 said = f"{step.epoch.tune_loss_calibrated:.4f} at its best temperature"  # by which epochs are chosen
                 say(
                     f"fine-tuning, epoch {step.epoch.number}: tune loss {said}, accuracy {step.epoch.tune_accuracy:.2%}"

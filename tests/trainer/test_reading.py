@@ -25,7 +25,7 @@ def test_groups_are_said_and_kept_whole(tmp_path: Path, capsys: pytest.CaptureFi
     splits, _ = read_splits(TrainSettings(data=str(folder), groups="patient"))
     said = capsys.readouterr()
 
-    line = f"groups: 48 images in 12 groups, by column patient of {folder}/labels.csv"
+    line = f"groups: 12 in 48 images, by column patient of {folder}/labels.csv"
     assert line in (said.out + said.err).splitlines()
     of_each = [set(part.groups.tolist()) for part in splits.by_name.values() if part.groups is not None]
     assert sum(map(len, of_each)) == 12

@@ -42,7 +42,7 @@ class Comparison:
     differences: tuple[Difference | str, ...]
     """Of each but the first from the first; words where they cannot be compared."""
     selection: Selection | None
-    """What a choice by these counts does to the claim; None where no two can be compared."""
+    """What a choice by these counts does to the claim; None where none can be compared with the first."""
     settings: dict[str, tuple[Any, ...]]
     """Those that are not the same everywhere: name -> a value for each bundle; None where one has no such setting."""
 

@@ -4,15 +4,16 @@ import numpy as np
 
 NEUTRAL = 0.5
 AS_MANY = 2
-"""Images with the label, which 0.5 counts as much as: a label on two images gets half of what is best for these two."""
+"""0.5 counts as much as this many images with the label: a label on two images gets half the log odds of its best
+threshold."""
 WITHIN = 1e-6, 1 - 1e-6
-"""Best thresholds beyond have no log odds to reckon with."""
+"""Best thresholds are taken to lie within: at 0 and 1 log odds are infinite."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
 """As for the temperature: up to so many images each is held out by itself; more are cut into so many folds."""
 
 
 def chosen_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """For each label its best threshold, shrunk to 0.5 as far as few images have the label, where that has a higher
+    """For each label its best threshold, the nearer to 0.5 the fewer images have the label, where that has a higher
     cross-validated F1 than 0.5 has; else 0.5.
 
     The best of a few images is fitted to their accidents. Arguments and result as of `best_thresholds`.
@@ -22,12 +23,11 @@ def chosen_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[fl
 
 
 def _shrunk(probabilities: np.ndarray, present: np.ndarray) -> float:
-    """For one label the threshold that lies between 0.5 and the best one in log odds, in parts as the images with the
-    label are to AS_MANY; of those that are tried the nearest.
+    """For one label the threshold whose log odds are images / (images + AS_MANY) of those of the best one, where as
+    many images have the label; of the thresholds that are tried, the nearest between 0.5 and the best.
     """
     best, images = _best(probabilities, present), int(present.sum())
-    odds = np.clip(best, *WITHIN)
-    wanted = 1 / (1 + (1 / odds - 1) ** (images / (images + AS_MANY)))
+    wanted = 1 / (1 + (1 / np.clip(best, *WITHIN) - 1) ** (images / (images + AS_MANY)))
     tried = _candidates(probabilities)
     between = tried[(tried >= np.float32(min(best, NEUTRAL))) & (tried <= np.float32(max(best, NEUTRAL)))]
     return float(between[np.abs(between - wanted).argmin()])

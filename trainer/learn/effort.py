@@ -11,16 +11,11 @@ ENOUGH_STEPS = 800
 """A small data set is gone through more often, until there were about this many."""
 FEWEST_STEPS = 100
 """So many are made however much work they are."""
-WORK = 90_000_000_000
-"""Multiply-adds, of answers alone, after which a small data set is not gone through more often: about 16,000 images of
-28 x 28 through the usual cnn, that is 500 steps."""
-ROUNDS = 10
-"""A small data set is gone through so often however much work that is, but for no more than ENOUGH_STEPS."""
 MEASURED = 16
 """Of a small data set about so many epochs are measured."""
 FEW = 5_000
 """Images of fit: with fewer, fitting may end early, and tune is too small to tell all epochs apart."""
-SETTLED = 0.75
+SETTLED = 0.9
 ENOUGH = 0.01
 """The share of what there was to learn, of the loss above its lowest value, from which on fitting is brought to its
 end."""
@@ -79,7 +74,20 @@ class Effort:
     hard_epochs: int = 0
 
 
-def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, work: int = WORK) -> Effort:
+@dataclass(frozen=True)
+class Bounds:
+    """Within which few images are gone through more often."""
+
+    work: int = 90_000_000_000
+    """Multiply-adds, of answers alone, after which they are not: 32 x 32 in colour through the usual cnn, 390 steps."""
+    rounds: int = 10
+    """So often however much work that is, but for no more than ENOUGH_STEPS."""
+
+
+USUAL = Bounds()
+
+
+def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, most: Bounds = USUAL) -> Effort:
     """As many rounds as the recipe has epochs; of few images more, as far as the work allows.
 
     Until there were enough steps. Each epoch is measured, so that many rounds over few images are a few epochs.
@@ -88,12 +96,12 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, wor
         count: fit images.
         epochs: as the recipe has them for many images.
         multiply_adds: of the network, for an image.
-        work: of all answers, after which few images are not gone through more often.
+        most: of few images.
     """
-    affordable = work // multiply_adds
-    images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, max(affordable, ROUNDS * count)))
+    affordable = max(most.work // multiply_adds, most.rounds * count)
+    images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, affordable))
     rounds = max(epochs, ceil(images / count))
-    passes = max(1, rounds // MEASURED)
+    passes = max(1, round(rounds / MEASURED))
     return Effort(ceil(rounds / passes), passes, ENOUGH if count < FEW else 0.0, settled_for(count))
 
 

@@ -17,9 +17,11 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.device import moved
+from vouch.trainer.learn.effort import FEW
 from vouch.trainer.learn.hard import HARD, for_hard_images, known, looked_at
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier, Layers
+from vouch.trainer.learn.optimizers import WARM_UP
 from vouch.trainer.learn.pixels import Pixels
 from vouch.trainer.learn.processes import ALONE, CPU, Processes
 from vouch.trainer.learn.steps import Steps
@@ -190,11 +192,11 @@ class _Fit:
         self.steps.order.end_epoch(self.processes)
         seconds = time.perf_counter() - now.began
         loss, accuracy = now.seen.means()
-        note = self._look_at_variants(number, accuracy)
+        notes = [self._look_at_variants(number, accuracy)]
         measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
         if self.steps.end_early(loss, number):
-            note += f"the loss on fit leaves little to learn: {self._of()} epochs will do"
-        self.epochs.append(replace(measured, note=note))
+            notes.append(f"the loss on fit leaves little to learn: {self._of()} epochs will do")
+        self.epochs.append(replace(measured, note="; ".join(filter(None, notes))))
         settled = self.steps.schedule.progress(self._made()) > self.recipe.settled
         if settled and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated:
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
@@ -217,12 +219,18 @@ class _Fit:
             self.model.eval()
             return torch.cat([self.model.scores(part) for part in torch.split(x, ANSWERED_TOGETHER)])
 
-        if self.recipe.augment is None:
+        if self.recipe.augment is None or self._too_early(number):
             return ""
         variants = self.steps.variants
         note = variants.end_epoch(answers, sample, generator, learned) if self.processes.leads else ""
         variants.take(self.processes.from_leader(variants.numbers()))
         return note
+
+    def _too_early(self, number: int) -> bool:
+        """Whether a network knows too little to be asked: an epoch of few images is a few steps, after which it answers
+        any variant worse than its image.
+        """
+        return len(self.labels) < FEW and self.steps.schedule.progress(number * self.steps.an_epoch) < WARM_UP
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
         # By the leading process for all of them: each has its own running means of what it saw, and two opinions about

@@ -10,7 +10,16 @@ from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.asked import Asked
 from vouch.trainer.learn.demand import multiply_adds
-from vouch.trainer.learn.effort import WORK, Effort, effort_for, hard_epochs_for, settled_for
+from vouch.trainer.learn.effort import (
+    ENOUGH_STEPS,
+    FEW,
+    USUAL,
+    Bounds,
+    Effort,
+    effort_for,
+    hard_epochs_for,
+    settled_for,
+)
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
@@ -19,6 +28,7 @@ FEW_PHOTOS = 5_000
 VARIED = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
 """Numbers of an augmentation that make variants; those that a flag gives are not made smaller."""
 NO_VARIANTS = Augmentation(rotation=0.0, scaling=0.0, shear=0.0, shift=0.0)
+_AUGMENT = Augmentation(crop=6 / 7, bend=0.05, find_flip=True, find_strength=True)
 _CNN = Recipe(
     epochs=7,
     batch_size=128,
@@ -27,7 +37,7 @@ _CNN = Recipe(
     muon_rate=0.06,
     weight_decay=0.05,
     label_smoothing=0.1,
-    augment=Augmentation(crop=6 / 7, bend=0.05, find_flip=True, find_strength=True),
+    augment=_AUGMENT,
     focus=0.8,
     hard_epochs=13,
 )
@@ -85,11 +95,22 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
     for model, recipe in models.items()
 }
 """As the preset has them, before they are fitted to the images."""
+_OF_FEW: dict[PresetName, Recipe] = {
+    "digits": replace(_CNN, augment=replace(_AUGMENT, crop=1.0)),
+    "small": replace(_CNN, augment=replace(_SMALL, crop=1.0)),
+}
+"""The cnn below FEW images: whole ones, as answers see them, for there is time to."""
+_NARROW: dict[PresetName, int] = {"digits": 48}
+"""Channels of few images, where the usual ones would take more work than there is for ENOUGH_STEPS."""
 SMALL_BATCH_SHARE = 1 / 60
 """A batch is at most this share of the fit images, so that a small data set still has steps to make."""
 MIN_BATCH_SIZE = 32
-PHOTO_WORK = 20 * WORK
-"""Multiply-adds that few photographs may take: whoever begins from scratch there has minutes to spend, not seconds."""
+_BOUNDS: dict[PresetName, Bounds] = {
+    "digits": Bounds(work=40_000_000_000, rounds=7),
+    "photos": replace(USUAL, work=20 * USUAL.work),
+}
+"""Of few images. Digits are learned in 400 steps of 28 x 28; whoever begins from scratch with photographs has minutes
+to spend, not seconds."""
 MIN_CROP = 16
 """Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
 PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear": 1_000_000, "backbone": 40_000}
@@ -104,8 +125,8 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         shape: of the fit images, (N, H, W) or (N, H, W, C).
         cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
     """
-    base = _FINE_TUNED if asked.fine_tune else PRESETS[asked.preset, asked.model]
     count, *image = shape
+    base = _base(asked, count)
     if asked.fine_tune:
         asked = replace(asked, epochs=asked.epochs or base.epochs, batch_size=asked.batch_size or base.batch_size)
     elif asked.model == "backbone":
@@ -115,7 +136,8 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     smoothing = _or(asked.label_smoothing, base.label_smoothing)
     usual_focus = 0.0 if asked.doubtful or asked.balance else base.focus
     depth = asked.depth or depth_for(min(image[:2]))
-    layers = Layers(asked.width or base.width, depth, _or(asked.dropout, base.dropout))
+    layers = Layers(base.width, depth, _or(asked.dropout, base.dropout))
+    layers = replace(layers, width=asked.width or _width(asked, shape, batch_size, layers))
     return replace(
         base,
         **asdict(_effort(asked, base, shape, batch_size, layers)),
@@ -136,12 +158,29 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
     )
 
 
+def _base(asked: Asked, count: int) -> Recipe:
+    """The preset's recipe for so many fit images."""
+    if asked.fine_tune:
+        return _FINE_TUNED
+    usual = PRESETS[asked.preset, asked.model]
+    if asked.model == "cnn" and count < FEW and asked.preset in _OF_FEW:
+        return replace(_OF_FEW[asked.preset], preset=usual.preset, model=usual.model)
+    return usual
+
+
+def _width(asked: Asked, shape: tuple[int, ...], batch_size: int, usual: Layers) -> int:
+    """Channels, where nobody asked for a number."""
+    if asked.model != "cnn" or asked.preset not in _NARROW or shape[0] >= FEW:
+        return usual.width
+    work = ENOUGH_STEPS * batch_size * multiply_adds(asked.model, shape[1:], usual)
+    return _NARROW[asked.preset] if work > _BOUNDS[asked.preset].work else usual.width
+
+
 def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int, layers: Layers) -> Effort:
     if asked.epochs or asked.model == "backbone":
         return Effort(asked.epochs or base.epochs, passes=1, enough=0.0, settled=settled_for(shape[0]))
-    work = PHOTO_WORK if asked.preset == "photos" else WORK
     cost = multiply_adds(asked.model, shape[1:], layers)
-    effort = effort_for(shape[0], batch_size, base.epochs, cost, work)
+    effort = effort_for(shape[0], batch_size, base.epochs, cost, _BOUNDS.get(asked.preset, USUAL))
     if any(value not in (None, 0) for value in (asked.width, asked.depth, asked.crop, asked.focus, asked.batch_size)):
         return effort  # what was asked for is obeyed; hard images would need other values
     return replace(effort, hard_epochs=hard_epochs_for(shape[0], effort.epochs, base.hard_epochs, cost))

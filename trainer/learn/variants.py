@@ -35,6 +35,8 @@ WHOLE_WORSE = 0.25
 """Whole images may be answered worse than crops by this much: the first epochs' statistics are those of crops."""
 PATIENCE = 3
 """Epochs in a row in which nothing is learned, until variants are held to be the reason."""
+LEARNED = 0.5
+"""Of what there is to know, the share above which something is learned, however few images were answered."""
 WEAKEST = 1 / 8
 """Strength below which nothing is made weaker."""
 
@@ -91,8 +93,7 @@ class Variants:
             still = replace(self._now(augment), flip=False)
             varied = [answered_right(answers(warp(x, still, generator)), labels).double() for _ in range(ROUNDS)]
             seen = torch.stack(varied).mean(dim=0)
-            best = max(learned, float(plain.mean()), float(seen.mean()))
-            notes.append(self._try_varied(plain, seen) or self._try_weaker(best, labels))
+            notes.append(self._try_varied(plain, seen) or self._try_weaker(learned, (plain, seen), labels))
         return "; ".join(filter(None, notes))
 
     def _try_mirrored(self, plain: Tensor, mirrored: Tensor, labels: Tensor) -> str:
@@ -131,14 +132,16 @@ class Variants:
         self._whole, self._evidence = True, Evidence()
         return f"variants are no longer cropped: {figures}"
 
-    def _try_weaker(self, best: float, labels: Tensor) -> str:
+    def _try_weaker(self, learned: float, answered: Sequence[Tensor], labels: Tensor) -> str:
         """Halves the strength where epoch after epoch nothing is learned, so that there is nothing to compare.
 
         Args:
-            best: the largest share that is right, of images, of variants, or of those that were learned.
+            learned: as in `end_epoch`.
+            answered: how rightly each image was answered, and each one's variants: 0 to 1, shape (n,).
         """
-        chance = _chance(labels)
-        self._blank = self._blank + 1 if best <= chance + _by_chance(chance, len(labels)) else 0
+        chance, best = _chance(labels), max(learned, *(float(right.mean()) for right in answered))
+        knows = _knows(best, chance, len(labels)) or any(_knows_classes(right, labels) for right in answered)
+        self._blank = 0 if knows else self._blank + 1
         if self._blank < PATIENCE:
             return ""
         return self._weaken(f"nothing is learned from them, {best:.0%} are answered right")
@@ -199,6 +202,23 @@ def _chance(labels: Tensor) -> float:
     return float(counts.max()) / len(labels)
 
 
-def _by_chance(chance: float, count: int) -> float:
+def _by_chance(chance: float, count: float) -> float:
     """By how much more than this share of so many answers may be right although nothing is known."""
     return float(SURE * (chance * (1 - chance) / count) ** 0.5)
+
+
+def _knows(right: float, chance: float, count: float) -> bool:
+    """Whether this share of so many right answers shows that something is known."""
+    if chance == 1:  # all are of one class, so nothing can be seen
+        return True
+    return right - chance > min(_by_chance(chance, count), LEARNED * (1 - chance))
+
+
+def _knows_classes(right: Tensor, labels: Tensor) -> bool:
+    """The same, every class counting the same: where one has nearly all images, little is left to be right beyond it,
+    and a balanced fit may be right less often than by always answering it.
+    """
+    _, of, counts = torch.unique(labels, dim=0, return_inverse=True, return_counts=True)
+    classes = len(counts)
+    share = float((right / counts[of]).sum() / classes)
+    return _knows(share, 1 / classes, classes**2 / float((1 / counts).sum()))

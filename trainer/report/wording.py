@@ -48,7 +48,7 @@ def seconds(value: float) -> str:
 
 
 def speed(value: float) -> float:
-    """Three digits of a rate: more than that is the weather."""
+    """Three digits of a rate: the others change from run to run."""
     return float(f"{value:.3g}")
 
 

@@ -141,9 +141,10 @@ class _Making:
             whole = whole.with_clusters()
             self.notes += _of_clusters(whole)
         self.parts["fit"], self.parts[made] = divide(whole, share, keep, self._random)
-        got, wanted = len(self.parts[made].labels), max(1, share * len(whole.labels))
+        got, wanted = len(self.parts[made].labels), share * len(whole.labels)
+        most = FAR * max(wanted, len(self._source.classes))  # of each class at least one, whatever is asked for
         why = "groups stay whole" if self._source.groups else "near duplicates stay on one side (--no-keep-alike)"
-        if (self._source.groups or whole.in_clusters) and not wanted / FAR <= got <= wanted * FAR:
+        if (self._source.groups or whole.in_clusters) and not wanted / FAR <= got <= most:
             self.warnings.append(
                 f"{made} has {got:,} of {len(whole.labels):,} images, {got / len(whole.labels):.0%} instead of "
                 f"{share:.0%}, because {why}"
@@ -157,7 +158,7 @@ def _of_clusters(whole: Rows) -> list[str]:
     least = "" if whole.complete else "at least "
     return [
         f"near duplicates: {least}{count:,} of {len(whole.labels):,} images are nearly the same as another one; they "
-        "stay on one side of a split"
+        "stay on one side of a split, unless a warning names them"
     ]
 
 

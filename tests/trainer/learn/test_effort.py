@@ -4,7 +4,7 @@ from vouch.trainer.learn.effort import (
     ENOUGH_STEPS,
     FEW,
     FEWEST_STEPS,
-    WORK,
+    USUAL,
     Schedule,
     effort_for,
     hard_epochs_for,
@@ -33,7 +33,7 @@ def test_a_small_set_is_gone_through_more_often(
     steps = count * epochs * passes / batch_size
     assert steps >= FEWEST_STEPS
     assert epochs == 7 or steps <= 1.1 * ENOUGH_STEPS
-    assert epochs == 7 or steps <= 1.2 * FEWEST_STEPS or steps * batch_size * multiply_adds <= 1.1 * WORK
+    assert epochs == 7 or steps <= 1.2 * FEWEST_STEPS or steps * batch_size * multiply_adds <= 1.1 * USUAL.work
 
 
 def test_a_schedule_goes_evenly_until_it_is_told_to_end_elsewhere() -> None:

@@ -16,6 +16,7 @@ from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import Measured, measure
 from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.pixels import Pixels
+from vouch.trainer.learn.variants import Variants
 from vouch.trainer.splits.split import Splits
 
 QUICK = Recipe(epochs=2, batch_size=8, learning_rate=0.02, optimizer="sgd")
@@ -233,6 +234,15 @@ def test_fitting_ends_where_the_fit_loss_leaves_little_to_learn() -> None:
     again = fit(made("linear"), made_up(), recipe)
     assert [epoch.fit_loss for epoch in again.epochs[1:]] == [epoch.fit_loss for epoch in result.epochs[1:]]
     assert len(fit(made("linear"), made_up(), replace(recipe, enough=0.0)).epochs) - 1 == 40
+
+
+def test_all_that_an_epoch_changes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found of variants and that it ends early are two sentences."""
+    monkeypatch.setattr(Variants, "end_epoch", lambda *_: "variants are weaker")
+    turned = Augmentation(rotation=0.1, scaling=0, shear=0, shift=0)
+    fitted = fit(made("cnn"), made_up(), replace(QUICK, epochs=4, enough=10.0, augment=turned))
+
+    assert fitted.epochs[1].note == "variants are weaker; the loss on fit leaves little to learn: 2 epochs will do"
 
 
 @pytest.mark.parametrize(("settled", "best"), [(0.0, 1), (0.75, 7)])

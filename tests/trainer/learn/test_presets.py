@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.asked import Asked
-from vouch.trainer.learn.effort import ENOUGH_STEPS, FEW
+from vouch.trainer.learn.effort import ENOUGH_STEPS, FEW, MEASURED
 from vouch.trainer.learn.presets import MIN_BATCH_SIZE, NO_VARIANTS, PRESETS, recipe_for
 
 KINDS: tuple[ModelKind, ...] = ("linear", "mlp", "cnn")
@@ -80,12 +80,12 @@ def test_both_rates_follow_the_users() -> None:
 @pytest.mark.parametrize(
     ("shape", "crop"),
     [
-        ((1000, 28, 28), 6 / 7),
-        ((1000, 19, 200, 3), 6 / 7),
-        ((1000, 18, 30), 16 / 18),
-        ((1000, 40, 16), 1),
-        ((1000, 8, 8), 1),
-        ((1000, 1, 1, 3), 1),
+        ((9000, 28, 28), 6 / 7),
+        ((9000, 19, 200, 3), 6 / 7),
+        ((9000, 18, 30), 16 / 18),
+        ((9000, 40, 16), 1),
+        ((9000, 8, 8), 1),
+        ((9000, 1, 1, 3), 1),
     ],
 )
 def test_no_variant_is_cropped_to_less_than_16_pixels(shape: tuple[int, ...], crop: float) -> None:
@@ -97,6 +97,30 @@ def test_no_variant_is_cropped_to_less_than_16_pixels(shape: tuple[int, ...], cr
     assert recipe.augment
     assert recipe.augment.crop == pytest.approx(crop)
     assert replace(recipe.augment, crop=usual.crop) == usual
+
+
+@pytest.mark.parametrize("preset", ["digits", "small"])
+def test_few_images_are_seen_whole(preset: PresetName) -> None:
+    """As answers see them; digits by a narrower network, unless they are tiny; flags overrule."""
+    many, few = (recipe_for(Asked(preset), (count, 28, 28)) for count in (FEW, FEW - 1))
+
+    assert many.augment
+    assert few.augment == replace(many.augment, crop=1.0)
+    assert (few.preset, few.model) == (preset, "cnn")
+    assert (few.width < many.width) == (preset == "digits")
+    assert recipe_for(Asked(preset), (FEW - 1, 8, 8)).width == many.width  # of which there are steps enough
+    asked = recipe_for(Asked(preset, width=64, crop=0.75), (100, 28, 28))
+    assert asked.augment
+    assert (asked.width, asked.augment.crop) == (64, 0.75)
+
+
+@pytest.mark.parametrize("count", [40, 190, 475, 1_900])
+def test_few_digits_cost_the_same(count: int) -> None:
+    """However few they are: 400 to 450 steps of 32, and about 16 epochs are measured at most."""
+    recipe = recipe_for(Asked(), (count, 28, 28))
+
+    assert 400 <= recipe.epochs * ceil(count * recipe.passes / recipe.batch_size) <= 450
+    assert recipe.epochs <= 1.1 * MEASURED
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,25 @@ def test_variants_from_which_nothing_is_learned_are_made_weaker() -> None:
     assert others == [""] * 4
 
 
+def test_of_uneven_classes_what_is_known_of_the_rare_one_is_learned() -> None:
+    """Where one class has 97 of 100 images, even all right answers are hardly more than those that always name it."""
+    labels = (torch.arange(200) >= 194).long()
+    augment = replace(NONE, rotation=1.5, find_strength=True)
+
+    def told(right: Tensor) -> list[str]:
+        """Of four looks at images of which these are answered right, the variants too."""
+        answers = torch.eye(2)[torch.where(right, labels, 1 - labels)]
+        variants, x = Variants(augment, images=60_000), bright_at(torch.full((200,), 8))
+        share = float(right.float().mean())
+        return [look(variants, lambda _: answers, lambda count: (x, labels), learned=share) for _ in range(4)]
+
+    balanced = torch.arange(200) % 5 > 0  # four of five of either class
+
+    assert told(torch.ones(200, dtype=torch.bool)) == [""] * 4
+    assert told(balanced) == [""] * 4
+    assert "nothing is learned from them, 97% are" in told(labels == 0)[2]
+
+
 def test_what_was_decided_is_kept() -> None:
     """By numbers, so that a resumed fit, and other processes, go on with it."""
     variants, _ = looked(replace(NONE, shift=1.0, find_strength=True, find_flip=True), sided, by_column)

@@ -123,7 +123,8 @@ def test_near_duplicates_are_kept_on_one_side() -> None:
     made = split(of(all=bursts(12)))
 
     assert made.notes == (
-        "near duplicates: 108 of 108 images are nearly the same as another one; they stay on one side of a split",
+        "near duplicates: 108 of 108 images are nearly the same as another one; they stay on one side of a split, "
+        "unless a warning names them",
     )
     assert made.warnings == ()
     assert any("nearly the same" in said for said in split(of(all=bursts(12)), keep_alike=False).warnings)
@@ -162,6 +163,19 @@ def test_a_share_that_near_duplicates_do_not_allow_is_said() -> None:
     assert made.warnings == (
         "tune has 24 of 72 images, 33% instead of 3%, because near duplicates stay on one side (--no-keep-alike)",
     )
+
+
+def test_a_share_that_small_classes_do_not_allow_has_no_other_reason() -> None:
+    """Ten classes of three images each: every split has one of each, whatever is nearly the same."""
+    single = noise(list(range(10)) * 3, 0)
+    images = np.asarray(single.images).copy()
+    images[10] = images[0] + np.uint8(5)
+    source = Source("ten", tuple("abcdefghij"), {"all": Examples(images, single.labels)})
+    made = make_splits(source, 0.05, 0.1, 0, allow_duplicates=False)
+
+    assert [len(part) for part in made.by_name.values()] == [10, 10, 10]
+    assert made.notes
+    assert not any("instead of" in said for said in made.warnings)
 
 
 def test_groups_are_whole_where_near_duplicates_are_not() -> None:

@@ -53,6 +53,6 @@
   }));
 
   const mistakes = [...document.querySelectorAll(".confusion .wrong button")];
-  const first = mistakes.sort((x, y) => Number(y.textContent) - Number(x.textContent))[0] ?? document.querySelector("button.link");
+  const first = mistakes.sort((x, y) => Number(y.textContent) - Number(x.textContent))[0] ?? document.querySelector("[data-cell]");
   if (first) show(first);
 })();
