@@ -105,10 +105,9 @@ def labels_to_look_at(labels: Contradicted) -> str:
     if labels.first is None:
         return f"No answer contradicts a label{beside}"
     if labels.sure == 0:
-        return (
-            f"{count(labels.contradicted)} label{_s(labels.contradicted)} {_is(labels.contradicted)} contradicted, "
-            f"none of them surely; begin with {labels.first}{beside}"
-        )
+        many = f"{count(labels.contradicted)} labels are contradicted, none of them surely; begin with that of"
+        said = "One label is contradicted, but not surely: that of" if labels.contradicted == 1 else many
+        return f"{said} {labels.first}{beside}"
     if labels.sure == 1:
         return f"Look at the one label that is surely contradicted, of {labels.first}{beside}"
     return f"Look at the {count(labels.sure)} labels that are surely contradicted, first that of {labels.first}{beside}"
@@ -186,11 +185,3 @@ def _log_ways(total: int, chosen: int) -> float:
 
 def _interval(found: Accuracy) -> str:
     return f"{share(found.low, 0)} to {share(found.high, 0)}"
-
-
-def _s(number: int) -> str:
-    return "" if number == 1 else "s"
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"

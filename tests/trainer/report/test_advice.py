@@ -62,7 +62,11 @@ def test_one_mistake_is_no_reason_where_all_others_are_found() -> None:
         ),
         (
             Contradicted(0, 1, "3.jpg (x)", None),
-            "1 label is contradicted, none of them surely; begin with 3.jpg (x)",
+            "One label is contradicted, but not surely: that of 3.jpg (x)",
+        ),
+        (
+            Contradicted(0, 3, "3.jpg (x)", None),
+            "3 labels are contradicted, none of them surely; begin with that of 3.jpg (x)",
         ),
         (
             Contradicted(1, 5, "3.jpg (x)", None),
