@@ -80,6 +80,8 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
             f"No {noun} needs more images before the others: every validation image of each was found; "
             f"{short(fewest.name, NAME)} has the fewest to learn from, {count(fewest.learned)}"
         )
+    if len(counted) > 2 and sum(one.found.correct > 0 for one in counted) == 1:
+        return _one_alone(counted, noun)
     correct = sum(one.found.correct for one in counted) - worst.found.correct
     total = sum(one.found.total for one in counted) - worst.found.total
     others = correct / total if total else 1.0
@@ -91,6 +93,16 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     return (
         f"No {noun} clearly needs more images than the others: {name} is found least ({said}), which may be chance "
         f"with so few validation images"
+    )
+
+
+def _one_alone(counted: Sequence[ClassFound], noun: str) -> str:
+    """What is said where one of three classes or more is found, and nothing of the others."""
+    (only,) = (one for one in counted if one.found.correct)
+    missed = sum(one.found.total for one in counted if one is not only)
+    return (
+        f"Only {short(only.name, NAME)} is found, and of the others 0 of {count(missed)}: the model does not tell them "
+        f"apart, which more images of one {noun} do not mend"
     )
 
 

@@ -25,6 +25,10 @@ def of(correct: int, total: int = 100) -> Accuracy:
         ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants is"),
         ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images before the others: every"),
         ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
+        (
+            {"ants": (0, 4, 9), "bees": (9, 9, 60), "flies": (0, 6, 9)},
+            "Only bees is found, and of the others 0 of",
+        ),
         ({"a" * 99: (1, 90, 2), "bees": (80, 90, 2)}, "Add images of aaaa"),
     ],
 )
