@@ -33,10 +33,18 @@ def joined(*partitions: np.ndarray) -> np.ndarray:
 
 
 def together(examples: Examples) -> np.ndarray:
-    """The same number for images that belong together, by whatever is known: int64, shape (N,)."""
-    known = [] if examples.groups is None else [examples.groups]
+    """The same number for images that belong together in the folds of a cross-validation: int64, shape (N,).
+
+    Clusters are parted that are over half of all images, or all of a class: what is fitted without them knows nothing.
+    """
+    labels, known = examples.labels, [] if examples.groups is None else [examples.groups]
     unit = joined(digests_of(examples.images), *known)
-    return with_clusters(examples.labels, unit, clusters(Hashed.of(examples.images)).numbers)
+    loose = with_clusters(labels, unit, clusters(Hashed.of(examples.images)).numbers)
+    classes = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
+    alone = (units_of_each(labels, loose, classes) == 1) & (units_of_each(labels, unit, classes) > 1)
+    of_alone = labels[:, alone].any(axis=1) if labels.ndim == 2 else alone[labels]
+    large = np.bincount(loose, minlength=1)[loose] > len(loose) / 2
+    return parted(unit, loose, np.unique(loose[of_alone | large]))
 
 
 def with_clusters(labels: np.ndarray, unit: np.ndarray, near: np.ndarray) -> np.ndarray:

@@ -17,15 +17,28 @@ def test_partitions_are_joined_with_all_that_follows() -> None:
 
 def test_equal_images_nearly_equal_ones_and_groups_are_together() -> None:
     """Brightened by a grey level, the very same, or said to be; others are by themselves."""
-    images = np.random.default_rng(0).integers(0, 250, (7, 16, 16), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 250, (14, 16, 16), dtype=np.uint8)
     images[3], images[5] = images[1], images[1] + 3
-    labels = np.zeros(7, dtype=np.int64)
+    labels = np.zeros(14, dtype=np.int64)
 
-    alike, grouped = together(Examples(images, labels)), together(Examples(images, labels, groups=np.arange(7) // 2))
+    alike, grouped = together(Examples(images, labels)), together(Examples(images, labels, groups=np.arange(14) // 2))
 
     assert alike[1] == alike[3] == alike[5]
-    assert len(np.unique(alike)) == 5
+    assert len(np.unique(alike)) == 12
     assert grouped[0] == grouped[1] == grouped[2] == grouped[3] == grouped[4] == grouped[5] != grouped[6]
+
+
+def test_folds_can_be_answered_by_what_was_fitted_without_them() -> None:
+    """Where a stand shows every image of a class alike, or most of all images, they are by themselves."""
+    scenes = np.random.default_rng(0).integers(0, 200, (6, 16, 16), dtype=np.uint8)
+    brighter = np.arange(10, dtype=np.uint8)[:, None, None]
+    good, bad = scenes[0] + brighter, scenes[1] + brighter
+    labels = np.arange(20) // 10
+
+    assert len(np.unique(together(Examples(np.concatenate([good, bad]), labels)))) == 20
+    assert len(np.unique(together(Examples(np.concatenate([good, bad]), np.eye(2, dtype=np.bool_)[labels])))) == 20
+    mixed = np.concatenate([good, bad[:4], scenes[2:]])
+    assert len(np.unique(together(Examples(mixed, np.arange(18) % 2)))) == 10 + 1 + 4
 
 
 def test_clusters_that_are_most_of_a_class_are_left_out() -> None:
