@@ -52,6 +52,7 @@ def check_images(settings: TrainSettings, image_shape: tuple[int, ...]) -> None:
     """Raises TrainError: the backbone takes no images of this shape, (H, W) or (H, W, C)."""
     if settings.backbone_file:
         check_channels(image_shape)
+        opened(settings).check_sides(image_shape)
     else:
         check_lite0(image_shape)
 

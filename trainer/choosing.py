@@ -7,12 +7,11 @@ from vouch.sources.wanted import Wanted
 from vouch.trainer.backbones import cannot_be_had, size_of
 from vouch.trainer.kinds import ModelKind, PresetName
 from vouch.trainer.learn.asked import Asked
+from vouch.trainer.learn.presets import FEW_PHOTOS
 from vouch.trainer.settings import TrainSettings
 
 SMALL = 64
 """Pixels: images whose sides are at most this are small."""
-FEW = 5_000
-"""Below so many images of fit, what a backbone has learned elsewhere is worth more than what can be learned here."""
 KEPT = 0.5
 """The share of a typical picture that its middle must be, to be taken for all of it: of 16:9 it is 0.56."""
 PHOTO_SIDE = 224
@@ -73,11 +72,11 @@ def pick(looks: Looks) -> tuple[PresetName, str]:
     kind = f"{'colour' if looks.colour else 'grey'} images of {looks.sides[0]} x {looks.sides[1]}"
     if max(looks.sides) <= SMALL:
         return "small" if looks.colour else "digits", f"small {kind}"
-    if looks.fit >= FEW:
+    if looks.fit >= FEW_PHOTOS:
         return "photos", f"{kind}, {looks.fit:,} of them to learn from, which is enough to begin from scratch"
     if looks.from_scratch:
         return "photos", f"{kind}; from scratch: {looks.from_scratch}"
-    return "backbone", f"{kind}, fewer than {FEW:,} of them to learn from"
+    return "backbone", f"{kind}, fewer than {FEW_PHOTOS:,} of them to learn from"
 
 
 def fit_images(settings: TrainSettings, survey: Survey) -> int:

@@ -69,8 +69,10 @@ def _fine_tune_and_tell(
             if step.epoch:
                 if step.epoch.note:
                     say(step.epoch.note)
-                said = f"{step.epoch.tune_loss:.4f}, accuracy {step.epoch.tune_accuracy:.2%}"
-                say(f"fine-tuning, epoch {step.epoch.number}: tune loss {said}")
+                said = f"{step.epoch.tune_loss_calibrated:.4f} at its best temperature"  # by which epochs are chosen
+                say(
+                    f"fine-tuning, epoch {step.epoch.number}: tune loss {said}, accuracy {step.epoch.tune_accuracy:.2%}"
+                )
 
         fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
     found = f"epoch {fitted.best.number} is kept"

@@ -83,7 +83,8 @@ def recipe_like(path: Path, settings: TrainSettings, today: Recipe) -> Recipe:
     unsaid = TrainSettings.model_construct().deciding()  # of settings that came later than the bundle
     asked = settings.deciding()
     if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
-        say(f"the recipe is today's, not that of {path}, because {', '.join(map(flag_name, changed))} differs")
+        differ = f"{', '.join(map(flag_name, changed))} differ{'s' * (len(changed) == 1)}"
+        say(f"the recipe is today's, not that of {path}, because {differ}")
         return today
     of_bundle = recipe_of(path)
     return replace(

@@ -24,6 +24,7 @@ from vouch.trainer.learn.head import bytes_of_head
 from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import ALONE, Processes
+from vouch.trainer.making import check_head
 from vouch.trainer.settings import TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
@@ -52,14 +53,16 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
 
     Raises:
         SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
-        TrainError: a graph over 2 GiB, more classes than a manifest holds, less memory than fitting takes, or several
-            processes where one fits.
+        TrainError: a graph over 2 GiB, more classes than a manifest holds, less memory than fitting takes, several
+            processes where one fits, or a setting that a head has no use for.
     """
     if chosen.model == "backbone" and processes.count > 1:
         raise TrainError(
             "these images get a head on a frozen backbone, which one process fits with all cores: run vouch train "
             "without torchrun, or pass --backbone none to fit a network from scratch in several processes"
         )
+    if chosen.model == "backbone" and not settings.fine_tune:
+        check_head(settings)
     if len(survey.classes) < 2:
         raise SourceError(one_class(survey.name, survey.classes))
     if settings.chosen_classes:

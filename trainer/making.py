@@ -27,15 +27,13 @@ def make_classifier(settings: TrainSettings, kind: ModelKind, recipe: Recipe, sp
         cores: that may make features.
 
     Raises:
-        TrainError: there is no such backbone here, it takes no such images, it cannot be made int8 where that is asked
-            for, or a setting is of no use with it.
+        TrainError: there is no such backbone here, it takes no such images, or it cannot be made int8 where that is
+            asked for.
     """
     torch.manual_seed(recipe.seed)
     shape, classes, task = splits.fit.images.shape[1:], len(splits.classes), splits.task
     if kind != "backbone":
         return Classifier(kind, shape, classes, Layers.of(recipe), task)
-    if not settings.fine_tune:
-        check_head(settings)
     backbone = backbone_for(settings, shape)
     if settings.quantize == "int8" and settings.backbone_file:
         check_backbone(backbone, shape)

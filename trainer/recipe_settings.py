@@ -129,10 +129,9 @@ class RecipeSettings(CommandSettings):
     def _goes_with_the_backbone(self) -> "RecipeSettings":
         if self.preset == "backbone" and self.backbone == "none":
             raise ValueError("--preset backbone and --backbone none exclude each other; leave one of them out")
-        if self.backbone not in ("auto", "none") and self.preset not in ("auto", "backbone"):
-            raise ValueError(
-                f"--preset {self.preset} learns from scratch and excludes --backbone; leave one of them out"
-            )
+        wants = "--fine-tune" if self.fine_tune else "--backbone" if self.backbone not in ("auto", "none") else ""
+        if wants and self.preset not in ("auto", "backbone"):
+            raise ValueError(f"--preset {self.preset} learns from scratch and excludes {wants}; leave one of them out")
         if (given := [name for name in OF_A_BACKBONE_FILE if getattr(self, name)]) and not self.backbone_file:
             raise ValueError(f"--{given[0].replace('_', '-')} is said of a file: pass --backbone FILE.onnx too")
         if self.fine_tune and (self.model != "auto" or self.backbone not in ("auto", "lite0")):

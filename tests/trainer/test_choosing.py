@@ -7,8 +7,9 @@ import pytest
 import vouch.trainer.backbones
 from vouch.sources.headers import Headers
 from vouch.sources.survey import Survey
-from vouch.trainer.choosing import FEW, Looks, choose, fit_images, pick
+from vouch.trainer.choosing import Looks, choose, fit_images, pick
 from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.learn.presets import FEW_PHOTOS
 from vouch.trainer.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -30,11 +31,15 @@ def arrays(*shape: int, count: int = 100) -> Survey:
         (Looks((28, 28), False, 60_000), "digits", "small grey images of 28 x 28"),
         (Looks((8, 64), False, 5), "digits", "small grey images of 8 x 64"),
         (Looks((32, 32), True, 50_000), "small", "small colour images of 32 x 32"),
-        (Looks((64, 64), True, FEW), "small", "small colour images of 64 x 64"),
+        (Looks((64, 64), True, FEW_PHOTOS), "small", "small colour images of 64 x 64"),
         (Looks((65, 20), True, 300), "backbone", "colour images of 65 x 20, fewer than 5,000 of them"),
         (Looks((1024, 1024), False, 300), "backbone", "grey images of 1024 x 1024, fewer than 5,000 of them"),
-        (Looks((480, 640), True, FEW), "photos", "5,000 of them to learn from, which is enough to begin from scratch"),
-        (Looks((480, 640), True, FEW - 1), "backbone", "fewer than 5,000 of them"),
+        (
+            Looks((480, 640), True, FEW_PHOTOS),
+            "photos",
+            "5,000 of them to learn from, which is enough to begin from scratch",
+        ),
+        (Looks((480, 640), True, FEW_PHOTOS - 1), "backbone", "fewer than 5,000 of them"),
         (Looks((480, 640), True, 300, "--backbone none"), "photos", "from scratch: --backbone none"),
     ],
 )

@@ -107,6 +107,9 @@ def test_the_recorded_recipe_holds_unless_a_flag_changes_it(bundle: Path, capsys
     assert other == today
     assert "because --epochs differs" in capsys.readouterr().err
 
+    recipe_like(bundle, TrainSettings(model="linear", epochs=99, learning_rate=0.1), today)
+    assert "because --epochs, --learning-rate differ\n" in capsys.readouterr().err
+
 
 def test_more_threads_than_cores_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     """They are taken all the same, because the weights depend on their number."""

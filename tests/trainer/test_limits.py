@@ -181,6 +181,7 @@ def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
         ({"size": "4096x4096", "model": "cnn"}, "of memory left: pass a smaller --size"),
         ({"classes": "cat,owl"}, "has no class owl; it has cat, dog"),
         ({"single_label": True, "multi_label": True}, "not which others it has not"),
+        ({"preset": "backbone", "epochs": 3}, "--epochs: of no use here"),
     ],
 )
 def test_a_mistake_in_a_setting_costs_no_decoding(

@@ -223,6 +223,7 @@ def test_a_wrong_number_in_the_environment_is_an_error(said: str, monkeypatch: p
         ("--preset backbone --model cnn", "--model cnn learns from scratch and excludes a backbone"),
         ("--backbone lite0 --model linear", "--model linear learns from scratch and excludes a backbone"),
         ("--backbone lite0 --preset photos", "--preset photos learns from scratch and excludes --backbone"),
+        ("--fine-tune --preset digits", "--preset digits learns from scratch and excludes --fine-tune"),
         ("--backbone none --preset backbone", "--preset backbone and --backbone none exclude each other"),
         ("--backbone resnet", "expected auto, none, lite0, or the path to an .onnx file, got 'resnet'"),
         ("--backbone-mean 0.5", "--backbone-mean is said of a file: pass --backbone FILE.onnx too"),

@@ -43,14 +43,18 @@ def of_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def of_features(features: np.ndarray) -> np.ndarray:
-    """Likeness of all pairs of images as a linear head sees it; float32, shape (N, N), of one with itself LINEAR on
-    average.
+    """Likeness of all pairs of images as a linear head sees it; float32, shape (N, N).
+
+    That of one with itself is about LINEAR on average, that of two 0: less their mean, features of N images are alike
+    by -1 / (N - 1), so that an image would be called what the others are called less often, which is its own label.
 
     Args:
         features: floats, shape (N, D), standardised.
     """
-    kernel: np.ndarray = features @ features.T
-    return np.asarray(kernel * (LINEAR / max(float(np.diag(kernel).mean()), 1e-12)), np.float32)
+    count, x = len(features), features - features.mean(axis=0)
+    kernel: np.ndarray = x @ x.T
+    mean = float(np.diag(kernel).mean())
+    return np.asarray((kernel + mean / max(1, count - 1)) * (LINEAR / max(mean, 1e-12)), np.float32)
 
 
 def left_out(kernel: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from vouch.trainer.learn.penalty import Chosen, chosen_penalty, clearly_less, de
 from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
 from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
-from vouch.trainer.splits.together import together
+from vouch.trainer.splits.together import together, units_of_each
 
 TOLERANCE = 1e-6
 """Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
@@ -92,7 +92,8 @@ class _HeadFit:
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
         self.labels, self.tune_labels = torch.from_numpy(self.fit.labels), torch.from_numpy(self.tune.labels)
-        self.wanted = wanted_of(self.labels, len(splits.classes), recipe)
+        self.classes = len(splits.classes)
+        self.wanted = wanted_of(self.labels, self.classes, recipe)
         self._learn_from(_Source(mirrored=bool(recipe.augment and recipe.augment.flip)))
 
     def _learn_from(self, source: _Source) -> None:
@@ -145,16 +146,18 @@ class _HeadFit:
         )
 
     def _chosen(self) -> tuple[Chosen | None, int, str]:
-        """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None without two.
+        """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None and 0 where each
+        class is one image, or several that belong together.
 
         Also whether mirror images are learned, where that is open and they are not answered right anyway, and whether
         features of earlier layers are; the last is a sentence on each that is not as usual.
         """
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
-        fold = folds_of(self.fit.labels, together(self.fit), most, self.recipe.seed)
-        folds = int(fold.max()) + 1
-        if folds < 2:
+        unit = together(self.fit)
+        if units_of_each(self.fit.labels, unit, self.classes).max() < 2:  # whatever is held out is of an unknown class
             return None, 0, ""
+        fold = folds_of(self.fit.labels, unit, most, self.recipe.seed)
+        folds = int(fold.max()) + 1
         best, notes = self._tried(fold), []
         if self._may_be_turned(best) and (
             plain := self._clearly_better(best, fold, replace(self.source, mirrored=False))

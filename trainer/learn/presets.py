@@ -23,6 +23,8 @@ from vouch.trainer.learn.effort import (
 from vouch.trainer.learn.networks import Layers, depth_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
+FEW_PHOTOS = 5_000
+"""Below so many images of fit, what a backbone has learned elsewhere is worth more than what can be learned here."""
 VARIED = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
 """Numbers of an augmentation that make variants; those that a flag gives are not made smaller."""
 NO_VARIANTS = Augmentation(rotation=0.0, scaling=0.0, shear=0.0, shift=0.0)

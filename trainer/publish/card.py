@@ -170,8 +170,8 @@ def _backbone(training: Training) -> str:
         checked = f" By cross-validation in {head.folds} folds it is right for {head.accuracy:.2%} of the fit images."
     return f"""
 The features are those of `{_cell(facts.name)}`: {facts.features:,} numbers an image, on which a linear head was
-fitted.{checked} The weights that make them lie in `model.onnx`: from {_cell(facts.source)}, under
-{_cell(licence)}{changed}. SHA-256 of their file: `{facts.weights_sha256}`.
+fitted.{checked} The weights that make these numbers lie in `model.onnx` too. They are
+from {_cell(facts.source)}, under {_cell(licence)}{changed}. SHA-256 of their file: `{facts.weights_sha256}`.
 """
 
 

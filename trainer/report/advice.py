@@ -14,6 +14,8 @@ NAME = 40
 """Characters of a class's name or a file's."""
 ENOUGH = 0.99
 """Right answers from which on little is left to gain."""
+NEARLY = 0.96
+"""Where the interval begins lower, validation alone is too small to say that little is left to gain."""
 GAP = 0.03
 """By so much more right on the images that were learned from than on new ones, a model knows them by heart."""
 
@@ -40,6 +42,8 @@ class Contradicted:
     """The surest of them, in words; None where there is none."""
     reason: str | None
     """Why the labels of fit were not looked at; None where they were."""
+    by_model: bool = True
+    """Whether those of tune and validation were."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Ability:
     curve: Curve | None
     judge: str | None = None
     """Whose curve it is, in words."""
+    backbone: str | None = None
+    """The flag of a backbone, where few photographs were learned from without one."""
 
 
 def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
@@ -71,9 +77,11 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     said = f"{count(worst.found.correct)} of {count(worst.found.total)} found, 95 % interval {_interval(worst.found)}"
     if worst.found.correct == worst.found.total:
         return (
-            f"No {noun} needs more images before the others: all of each were found; {short(fewest.name, NAME)} has "
-            f"the fewest to learn from, {count(fewest.learned)}"
+            f"No {noun} needs more images before the others: every validation image of each was found; "
+            f"{short(fewest.name, NAME)} has the fewest to learn from, {count(fewest.learned)}"
         )
+    if len(counted) > 2 and sum(one.found.correct > 0 for one in counted) == 1:
+        return _one_alone(counted, noun)
     correct = sum(one.found.correct for one in counted) - worst.found.correct
     total = sum(one.found.total for one in counted) - worst.found.total
     others = correct / total if total else 1.0
@@ -88,25 +96,43 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     )
 
 
+def _one_alone(counted: Sequence[ClassFound], noun: str) -> str:
+    """What is said where one of three classes or more is found, and nothing of the others."""
+    (only,) = (one for one in counted if one.found.correct)
+    missed = sum(one.found.total for one in counted if one is not only)
+    return (
+        f"Only {short(only.name, NAME)} is found, and of the others 0 of {count(missed)}: the model does not tell them "
+        f"apart, which more images of one {noun} do not mend"
+    )
+
+
 def labels_to_look_at(labels: Contradicted) -> str:
     """Which labels to look at."""
+    model = "the model is right for too few of them"
+    if labels.reason and not labels.by_model:
+        return f"No labels were looked at: of fit, because {labels.reason}; of tune and validation, because {model}"
     beside = f"; the labels of fit were not looked at, because {labels.reason}" if labels.reason else ""
+    if not labels.by_model:
+        beside = f"; those of tune and validation were not looked at, because {model}"
     if labels.first is None:
         return f"No answer contradicts a label{beside}"
     if labels.sure == 0:
-        return (
-            f"{count(labels.contradicted)} label{_s(labels.contradicted)} {_is(labels.contradicted)} contradicted, "
-            f"none of them surely; begin with {labels.first}{beside}"
-        )
-    return (
-        f"Look at the label{_s(labels.sure)} of {count(labels.sure)} image{_s(labels.sure)} that {_is(labels.sure)} "
-        f"surely contradicted, first of {labels.first}{beside}"
-    )
+        many = f"{count(labels.contradicted)} labels are contradicted, none of them surely; begin with that of"
+        said = "One label is contradicted, but not surely: that of" if labels.contradicted == 1 else many
+        return f"{said} {labels.first}{beside}"
+    if labels.sure == 1:
+        return f"Look at the one label that is surely contradicted, of {labels.first}{beside}"
+    return f"Look at the {count(labels.sure)} labels that are surely contradicted, first that of {labels.first}{beside}"
 
 
 def images_or_model(ability: Ability) -> str:
     """Whether more images or a bigger model would help more."""
     new, curve = ability.on_new, ability.curve
+    if ability.backbone and new.accuracy < ENOUGH:
+        return (
+            f"A backbone ({ability.backbone}) is likeliest to help: it has learned to see from many other photographs, "
+            f"and this network from few; {share(new.accuracy, 1)} of new ones are right"
+        )
     if curve and curve.right[-1] < new.low:
         curve = None  # of who knows less than the model it says nothing of the model
     bigger = f"a bigger model ({ability.bigger})" if ability.bigger else "another model"
@@ -115,18 +141,28 @@ def images_or_model(ability: Ability) -> str:
             f"{bigger[0].upper()}{bigger[1:]} would help: the same images allow {share(curve.right[-1], 1)} right "
             f"answers to new ones, by {ability.judge}"
         )
-    if new.accuracy >= ENOUGH:
+    if new.accuracy >= ENOUGH and (new.low >= NEARLY or (curve and curve.right[-1] >= ENOUGH)):
         return f"Neither more images nor a bigger model has much left to gain: {share(new.accuracy)} are right"
     if curve:
-        before, now = (share(right, 1) for right in curve.right[-2:])
-        tried = (
-            f"from {count(curve.images[-2])} images {before} right, from {count(curve.images[-1])} images {now}, tried "
-            f"with {ability.judge}"
+        return _by_the_curve(curve, ability.judge, bigger)
+    if new.accuracy >= ENOUGH:
+        return (
+            f"{count(new.total)} validation images are too few to say whether more images or {bigger} would help: "
+            f"{share(new.accuracy, 1)} are right, 95 % interval {_interval(new)}"
         )
-        if curve.rises:
-            return f"More images would help: {tried}"
-        return f"The last half of the images brought no clear gain ({tried}); {bigger} may help more than more of them"
     return _by_the_gap(ability.on_fit, new, bigger)
+
+
+def _by_the_curve(curve: Curve, judge: str | None, bigger: str) -> str:
+    """What learning from fewer images says."""
+    before, now = (share(right, 1) for right in curve.right[-2:])
+    tried = (
+        f"from {count(curve.images[-2])} images {before} right, from {count(curve.images[-1])} images {now}, tried "
+        f"with {judge}"
+    )
+    if curve.rises:
+        return f"More images would help: {tried}"
+    return f"The last half of the images brought no clear gain ({tried}); {bigger} may help more than more of them"
 
 
 def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
@@ -161,11 +197,3 @@ def _log_ways(total: int, chosen: int) -> float:
 
 def _interval(found: Accuracy) -> str:
     return f"{share(found.low, 0)} to {share(found.high, 0)}"
-
-
-def _s(number: int) -> str:
-    return "" if number == 1 else "s"
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"

@@ -8,6 +8,7 @@ from vouch.bundle.multi_label import decide
 from vouch.sources.examples import images_of_each
 from vouch.trainer.judge.doubtful import Doubt
 from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.presets import FEW_PHOTOS
 from vouch.trainer.report.advice import (
     Ability,
     ClassFound,
@@ -64,10 +65,15 @@ def next_steps(run: Run) -> NextSteps:
     kept = run.fitted.best
     return NextSteps(
         more_images(found, "label" if run.several else "class"),
-        labels_to_look_at(Contradicted(seen.sure, seen.contradicted, first, seen.reason)),
+        labels_to_look_at(Contradicted(seen.sure, seen.contradicted, first, seen.reason, seen.by_model)),
         images_or_model(
             Ability(
-                None if isnan(kept.fit_accuracy) else kept.fit_accuracy, run.claim, bigger(run), seen.curve, seen.judge
+                None if isnan(kept.fit_accuracy) else kept.fit_accuracy,
+                run.claim,
+                bigger(run),
+                seen.curve,
+                seen.judge,
+                backbone(run),
             )
         ),
     )
@@ -106,3 +112,9 @@ def bigger(run: Run) -> str | None:
     if run.recipe.preset == "best":
         return None
     return BIGGER.get((run.training.model or "", run.recipe.preset == "photos"))
+
+
+def backbone(run: Run) -> str | None:
+    """The flag of a backbone, where it would be what Vouch chooses for so few photographs and was not taken."""
+    few = len(run.splits.fit) < FEW_PHOTOS and run.recipe.preset == "photos"
+    return "--backbone lite0" if few and not isinstance(run.classifier, FrozenClassifier) else None

@@ -61,6 +61,17 @@ def test_other_images_are_answered_by_what_was_learned(noise: tuple[np.ndarray, 
     assert right_of_others(of_features(np.ones((FEW, 2))), labels, 3, np.arange(9)) < 0.5
 
 
+def test_features_that_tell_nothing_are_right_by_chance() -> None:
+    """Also of a few images of as many in each class, whose features are known less their mean; over forty draws."""
+    random, labels = np.random.default_rng(0), np.arange(20) % 2
+    right = []
+    for _ in range(40):
+        features = random.normal(size=(20, 500))
+        right.append(right_share(left_out(of_features(features - features.mean(axis=0)), labels, 2), labels))
+
+    assert 0.35 < np.mean(right) < 0.65
+
+
 def test_it_takes_no_more_than_there_is_memory_for() -> None:
     """Many images are too many, and so are few of a great size."""
     assert can_judge(4_000, 28 * 28)

@@ -128,13 +128,13 @@ def test_a_penalty_by_name_is_taken() -> None:
 
 
 def test_two_images_of_two_classes_are_enough() -> None:
-    """The heads of the folds see one class each; what is published is fitted to both."""
+    """A head of a fold would see one class alone, so there are none, and the usual penalty is taken."""
     splits = splits_of(2, count=2)
     model, found, _ = fitted(splits)
 
     assert model.scores_of(splits.fit).argmax(dim=1).tolist() == [0, 1]
     assert found.head is not None
-    assert found.head.folds == 2
+    assert (found.head.folds, found.out_of_fold) == (0, None)
 
 
 def test_images_that_are_all_the_same_leave_nothing_to_choose_by() -> None:

@@ -23,8 +23,12 @@ def of(correct: int, total: int = 100) -> Accuracy:
     [
         ({"ants": (98, 100, 500), "bees": (70, 100, 60)}, "Add images of bees first: 70 of 100 found, 95 % interval"),
         ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants is"),
-        ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images before the others: all of each"),
+        ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images before the others: every"),
         ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
+        (
+            {"ants": (0, 4, 9), "bees": (9, 9, 60), "flies": (0, 6, 9)},
+            "Only bees is found, and of the others 0 of",
+        ),
         ({"a" * 99: (1, 90, 2), "bees": (80, 90, 2)}, "Add images of aaaa"),
     ],
 )
@@ -62,15 +66,29 @@ def test_one_mistake_is_no_reason_where_all_others_are_found() -> None:
         ),
         (
             Contradicted(0, 1, "3.jpg (x)", None),
-            "1 label is contradicted, none of them surely; begin with 3.jpg (x)",
+            "One label is contradicted, but not surely: that of 3.jpg (x)",
+        ),
+        (
+            Contradicted(0, 3, "3.jpg (x)", None),
+            "3 labels are contradicted, none of them surely; begin with that of 3.jpg (x)",
         ),
         (
             Contradicted(1, 5, "3.jpg (x)", None),
-            "Look at the label of 1 image that is surely contradicted, first of 3.jpg (x)",
+            "Look at the one label that is surely contradicted, of 3.jpg (x)",
         ),
         (
             Contradicted(12, 50, "3.jpg (x)", None),
-            "Look at the labels of 12 images that are surely contradicted, first of 3.jpg (x)",
+            "Look at the 12 labels that are surely contradicted, first that of 3.jpg (x)",
+        ),
+        (
+            Contradicted(0, 0, None, "9 are too many", by_model=False),
+            "No labels were looked at: of fit, because 9 are too many; of tune and validation, because the model is "
+            "right for too few of them",
+        ),
+        (
+            Contradicted(0, 0, None, None, by_model=False),
+            "No answer contradicts a label; those of tune and validation were not looked at, because the model is "
+            "right for too few of them",
         ),
     ],
 )
@@ -88,6 +106,10 @@ FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
         (Ability(1.0, of(995, 1000), "--model cnn", None), "Neither more images nor a bigger model has much left"),
         (Ability(1.0, of(995, 1000), "--model cnn", RISING, "a judge"), "Neither more images nor a bigger model has"),
         (Ability(1.0, of(960, 1000), "--model cnn", RISING, "a judge"), "More images are likelier to help than a"),
+        (Ability(1.0, of(20, 20), "--model cnn", None), "20 validation images are too few to say"),
+        (Ability(1.0, of(20, 20), None, RISING, "a head"), "More images would help: from 100 images 80.0% right"),
+        (Ability(1.0, of(20, 20), None, Curve((9, 18), (0.98, 0.995)), "a head"), "Neither more images nor a bigger"),
+        (Ability(1.0, of(60), "--backbone lite0", None, backbone="--backbone lite0"), "A backbone (--backbone"),
         (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: the same"),
         (Ability(1.0, of(90), "--model cnn", RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(90), None, FLAT, "a head"), "The last half of the images brought no clear gain (from 100"),

@@ -67,6 +67,18 @@ def test_a_tuned_backbone_is_said_to_be_tuned(pair: tuple[Run, Recorder]) -> Non
     assert "images a second over the steps" in text
 
 
+def test_fine_tuning_that_was_not_kept_is_said(pair: tuple[Run, Recorder]) -> None:
+    """The epoch that is kept is then not the last; without fine-tuning it is."""
+    run, recorder = pair
+    fitted, last = run.fitted, run.fitted.epochs[-1]
+    tried = replace(fitted, epochs=(*fitted.epochs, replace(last, number=last.number + 1)))
+    text = words(Page(report_html(replace(run, fitted=tried), recorder)))
+
+    assert f"Epoch {last.number}, the last of the layer alone, is kept" in text
+    assert "fine-tuning, which is what came after it, was no better on tune" in text
+    assert f"The last epoch, {last.number}, is kept" in words(Page(report_html(run, recorder)))
+
+
 def test_the_page_says_what_never_changes(pair_page: Page) -> None:
     """The backbone with its source and digest; pictures of weights, variants and a changed image are left out."""
     text = words(pair_page)

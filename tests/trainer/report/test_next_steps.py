@@ -4,7 +4,7 @@ import pytest
 
 from tests.trainer.report.runs import noise_splits, on_a_backbone
 from vouch.trainer.report.finished import Run
-from vouch.trainer.report.next_steps import bigger, next_steps
+from vouch.trainer.report.next_steps import backbone, bigger, next_steps
 from vouch.trainer.report.recorder import Recorder
 
 
@@ -18,6 +18,20 @@ def test_a_bigger_model_is_named_by_its_flags(
     run, _ = learned_digits
 
     assert bigger(replace(run, recipe=replace(run.recipe, preset=preset))) == flags
+
+
+def test_a_backbone_is_named_where_few_photographs_were_learned_from_without_one(
+    learned_digits: tuple[Run, Recorder],
+) -> None:
+    """By the rule by which Vouch chooses; not for digits, and not beside a backbone."""
+    run, _ = learned_digits
+    frozen, _ = on_a_backbone(noise_splits(("ants", "bees"), (12, 10, 3)))
+    photos = replace(run, recipe=replace(run.recipe, preset="photos"))
+
+    assert backbone(photos) == "--backbone lite0"
+    assert "A backbone (--backbone lite0) is likeliest to help" in next_steps(photos).model
+    assert backbone(run) is None
+    assert backbone(replace(frozen, recipe=photos.recipe)) is None
 
 
 def test_the_sentences_are_of_the_run(learned_digits: tuple[Run, Recorder]) -> None:

@@ -159,6 +159,8 @@ def test_likely_label_errors_and_advice_stand_in_the_page(
     assert "Learning curve" in text
     assert "those of fit could not be looked at, because nobody had the time" in none
     assert "None is contradicted." in none
+    nobody = Hindsight(reason="nobody had the time", by_model=False)
+    assert "None is contradicted" not in text_of(replace(run, hindsight=nobody), recorder)
     assert "Learning curve" not in none
     assert "There is no learning curve, because the ink is out." in none
 

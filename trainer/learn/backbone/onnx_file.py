@@ -48,6 +48,14 @@ class BackboneFile:
     sha256: str
     """Of their contents, one behind the other."""
 
+    def check_sides(self, image_shape: tuple[int, ...]) -> None:
+        """Raises TrainError: the file takes no images of this height and width."""
+        if any(side not in (None, given) for side, given in zip(self.fixed, image_shape, strict=False)):
+            raise TrainError(
+                f"the images have {image_shape[0]} x {image_shape[1]} pixels, and {self.name} takes "
+                f"{self.size[0]} x {self.size[1]}: pass --size {self.size[0]}x{self.size[1]}"
+            )
+
     def backbone(self, image_shape: tuple[int, ...]) -> Backbone:
         """The backbone for images of this shape, tried on a few made-up ones.
 
@@ -58,11 +66,7 @@ class BackboneFile:
             TrainError: it takes no such images, or does not treat every image of a batch by itself.
         """
         check_channels(image_shape)
-        if any(side not in (None, given) for side, given in zip(self.fixed, image_shape, strict=False)):
-            raise TrainError(
-                f"the images have {image_shape[0]} x {image_shape[1]} pixels, and {self.name} takes "
-                f"{self.size[0]} x {self.size[1]}: pass --size {self.size[0]}x{self.size[1]}"
-            )
+        self.check_sides(image_shape)
         body = _with_sides(self.part, image_shape, self.last)
         try:
             return self._built(body, image_shape)

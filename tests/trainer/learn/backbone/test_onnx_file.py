@@ -14,12 +14,14 @@ from tests.support.backbones import tiny_head
 from vouch.bundle.graph import check_graph
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.server.model.session import open_session
+from vouch.trainer.backbones import check_images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone import whole_file
 from vouch.trainer.learn.backbone.features import features, places
 from vouch.trainer.learn.backbone.joined import joined
 from vouch.trainer.learn.backbone.onnx_file import BackboneFile, open_file
 from vouch.trainer.learn.backbone.wishes import FileWishes
+from vouch.trainer.settings import TrainSettings
 
 D = 6
 WEIGHT = np.random.default_rng(5).normal(size=(D, 3, 4, 4)).astype(np.float32)
@@ -378,6 +380,15 @@ def test_images_of_another_form_are_refused(shape: tuple[int, ...], said: str, t
     """With the size that it takes."""
     with pytest.raises(TrainError, match=said):
         open_file(written(tmp_path, [CONV, *POOL]), PLAIN).backbone(shape)
+
+
+def test_a_size_that_a_file_does_not_take_is_found_before_images_are_decoded(tmp_path: Path) -> None:
+    """The check of the survey knows it."""
+    settings = TrainSettings(backbone=str(written(tmp_path, [CONV, *POOL])))
+
+    check_images(settings, (16, 16, 3))
+    with pytest.raises(TrainError, match="takes 16 x 16: pass --size 16x16"):
+        check_images(settings, (24, 16, 3))
 
 
 def test_another_size_than_it_takes_is_refused_before_images_are_read(tmp_path: Path) -> None:
