@@ -11,7 +11,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.judge import exam as exam_module
 from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.graph import answers, answers_and_logits
-from vouch.trainer.learn.loop import as_tensors
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.learn.losses import logits_of
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.temperature import best_temperature

@@ -52,7 +52,7 @@ def test_heads_and_models_that_are_often_wrong_doubt_nothing_either() -> None:
     """Where three in four answers are wrong, a contradiction says nothing of the label."""
     splits = noise_splits(("a", "b"), (6, 6))
     exam = exam_of(splits)
-    wrong = replace(exam, tuned=exam.tuned[:, ::-1], probabilities=exam.probabilities[:, ::-1])
+    wrong = replace(exam, judged=exam.judged[:, ::-1], probabilities=exam.probabilities[:, ::-1])
     seen = hindsight(splits, wrong, np.eye(2)[splits.fit.labels], np.eye(2)[1 - splits.fit.labels])
 
     assert seen.doubts == ()
@@ -97,7 +97,7 @@ def test_of_a_tuned_backbone_there_is_no_curve(splits: Splits) -> None:
 def test_several_labels_are_judged_too() -> None:
     """Noise is not enough to doubt one."""
     splits = noise_splits(("a", "b", "c"), (6, 6), several=True)
-    exam = replace(exam_of(noise_splits(("a", "b", "c"), (6, 6))), tuned=splits.tune.labels * 1.0)
+    exam = replace(exam_of(noise_splits(("a", "b", "c"), (6, 6))), judged=splits.tune.labels * 1.0)
     exam = replace(exam, probabilities=splits.validation.labels * 1.0)
 
     assert hindsight(splits, exam).judge is None
