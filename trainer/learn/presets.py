@@ -90,7 +90,7 @@ _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "backbone": {"backbone": _HEAD},
 }
 PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
-    (preset, model): replace(recipe, preset=preset, model=model)
+    (preset, model): replace(recipe, preset=preset, model=model, settled=1.0)
     for preset, models in _TABLE.items()
     for model, recipe in models.items()
 }

@@ -11,9 +11,9 @@ from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.loop import fit
-from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.splits.balance import class_weights, uneven_classes
 from vouch.trainer.splits.split import Splits
 
