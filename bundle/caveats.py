@@ -63,7 +63,7 @@ def calibration_in_words(calibration: Calibration) -> str:
         known = f" (95 % interval {low:.2%} to {high:.2%})"
     if calibration.temperature == 1:
         return (
-            "no temperature is applied, because none lowered the cross-validated log loss on tune: on validation "
+            "no temperature is applied, because none lowered the cross-validated log loss: on validation "
             f"the probabilities are off by {after} on average{known}"
         )
     if calibration.error_after > calibration.error_before:

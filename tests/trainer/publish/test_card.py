@@ -160,7 +160,7 @@ def test_nothing_is_called_calibrated() -> None:
     assert (
         "made it worse on validation: the probabilities are off by 15.00% on average, without it by 9.00%" in cards[1]
     )
-    assert "no temperature is applied, because none lowered the cross-validated log loss on tune" in cards[2]
+    assert "no temperature is applied, because none lowered the cross-validated log loss" in cards[2]
     assert not any("calibrated" in card for card in cards)
 
 

@@ -275,7 +275,7 @@ def test_the_page_says_what_the_temperature_did(learned_digits: tuple[Run, Recor
         "Temperature 1.23: on validation the probabilities are off by 1.23% on average, without it by 4.56%." in better
     )
     assert "Temperature 1.23 made it worse on validation: the probabilities are off by 7.89% on average" in made_worse
-    assert "No temperature is applied, because none lowered the cross-validated log loss on tune" in none
+    assert "No temperature is applied, because none lowered the cross-validated log loss" in none
     assert "scores are divided" in better
     assert "scores are divided" not in none
 
