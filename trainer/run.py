@@ -68,7 +68,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         _check_unchanged(images, weights)
 
         exam = examine(classifier, splits, settings.max_drop if settings.quantize == "int8" else None)
-        for finding in findings(exam, len(splits.tune)):
+        for finding in findings(exam):
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)

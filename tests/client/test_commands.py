@@ -20,6 +20,7 @@ from tests.support.tiny import (
     LABELS,
     SIDE,
     THRESHOLDS,
+    calibration_of,
     publish_tiny,
     random_validation,
     several_validation,
@@ -281,6 +282,8 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
         "is right for 104 of 300 = 34.67%",
         "  warning  the promised coverage of 90% was not kept: ",
         "  sets     99% promised, not kept: 290 of 300",
+        "  sets     no promise of 95%: it needs 45 images that judge, and there are 40",
+        "  sets     rest on 40 tune images (split): with 90 % confidence",
     ):
         assert shown.count(part) == 1, part
     assert tossed["no_better_than_chance"] is True
@@ -291,6 +294,7 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
         "coverage_not_kept",
     ]
     assert [one["kept"] for one in tossed["calibration"]["coverages"]] == [False, False]
+    assert tossed["calibration"] == json.loads(json.dumps(calibration_of(random_validation()).as_json()))
 
 
 async def test_status_says_that_there_is_no_model_where_none_was_published_and_none_refused(
