@@ -62,6 +62,8 @@ def calibration_in_words(calibration: Calibration) -> str:
     if calibration.error_interval is not None:
         low, high = calibration.error_interval
         known = f" (95 % interval {low:.2%} to {high:.2%})"
+    if calibration.judged == 0:
+        return f"no temperature is applied, because no image judges: on validation the probabilities are off by {after} on average{known}"
     if calibration.temperature == 1:
         return (
             f"no temperature is applied, because none lowered the cross-validated log loss {_where(calibration)}: on "

@@ -69,9 +69,9 @@ class Calibration(Part):
     """Its 95 % interval; None in bundles from before it was counted."""
     method: Method | None = None
     """Whose answers temperature and thresholds were chosen by; None in bundles from before it was recorded."""
-    judged: int | None = Field(default=None, ge=1)
+    judged: int | None = Field(default=None, ge=0)
     """To so many images; likewise."""
-    folds: int | None = Field(default=None, ge=2)
+    folds: int | None = Field(default=None, ge=1)
     """How many models answered them; None where it was the published one."""
     coverages: tuple[Coverage, ...] = Field(max_length=MAX_COVERAGES)
     """In rising order of the promise; none for a multi-label model."""

@@ -323,8 +323,9 @@ WITHHELD = {"coverage": 0.95, "needed": 45, "judged": 30}
     [
         {"method": "split", "judged": 30, "withheld": [WITHHELD]},
         {"method": "cross", "judged": 30, "folds": 5},
+        {"method": "cross", "judged": 0, "folds": 1},
     ],
-    ids=["split", "cross"],
+    ids=["split", "cross", "nobody"],
 )
 def test_what_promises_rest_on_is_read_back(basis: dict[str, Any]) -> None:
     """The method, the number of images, and what they were too few for; older bundles have none of it."""
@@ -334,7 +335,7 @@ def test_what_promises_rest_on_is_read_back(basis: dict[str, Any]) -> None:
     assert older is not None
 
     assert read_manifest(manifest.to_json()) == manifest
-    assert manifest.calibration.as_json()["judged"] == 30
+    assert manifest.calibration.as_json()["judged"] == basis["judged"]
     assert (older.method, older.judged, older.folds, older.withheld) == (None, None, None, ())
 
 
