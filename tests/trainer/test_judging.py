@@ -1,6 +1,6 @@
 """Who judges which training, as a table."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("no_settings")
 def source(**sizes: int) -> Source:
     """Noise of two classes, in splits of these sizes."""
     random = np.random.default_rng(0)
-    splits: dict[SplitName, Examples] = {
-        name: Examples(random.integers(0, 256, (count, 4, 4), dtype=np.uint8), np.arange(count) % 2)
-        for name, count in sizes.items()  # type: ignore[misc]
+    splits = {
+        cast(SplitName, name): Examples(random.integers(0, 256, (count, 4, 4), dtype=np.uint8), np.arange(count) % 2)
+        for name, count in sizes.items()
     }
     return Source("made", ("cat", "dog"), splits)
 
@@ -37,6 +37,8 @@ def chosen(preset: Any = "digits", model: Any = "cnn") -> Chosen:
         ({}, chosen("backbone", "backbone"), {"fit": 243, "validation": 153}, 1, ""),
         ({}, chosen("photos", "mlp"), {"all": 100}, 1, ""),
         ({}, chosen(), {"all": 6_250}, 1, "5,000 images are enough"),
+        ({}, chosen(model="linear"), {"all": 6_250}, 1, ""),
+        ({}, chosen("backbone", "backbone"), {"all": 25_000}, 1, "20,000 images are enough"),
         ({}, chosen(), {"fit": 90, "tune": 5, "validation": 9}, 1, "the data came with one"),
         ({"tune_share": 0.1}, chosen(), {"all": 100}, 1, "--tune-share"),
         ({"best_epoch": True}, chosen(), {"all": 100}, 1, "--best-epoch"),

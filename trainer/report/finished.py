@@ -53,7 +53,7 @@ class Run:
         if not folds:
             return "nothing: there are too few images, or too few that differ, to hold some out"
         return (
-            f"{len(folds)} folds of the {len(splits.fit):,} fit images: those of each fold were answered by a model that "
+            f"{len(folds)} folds of the {len(splits.fit):,} fit images: those of each were answered by a model that "
             f"had learned the others alone ({splits.judged_by})"
         )
 

@@ -80,7 +80,7 @@ def test_layers_that_are_fitted_at_once_are_fitted_as_one_is(monkeypatch: pytest
 
 
 def test_an_image_does_not_touch_the_layer_of_its_own_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another image in its place, with the same pixels elsewhere, changes what the other folds learn, and never its own."""
+    """Another image in its place, of the same pixels, changes what the other folds learn, and never its own."""
     monkeypatch.setattr(out_of_fold, "folds_of", lambda labels, *_: np.arange(len(labels)) % 10)
     splits = made_up()
     before = fit_folds(made("linear"), splits, QUICK, ALONE)
