@@ -86,6 +86,7 @@ def _evaluate(settings: EvaluateSettings) -> None:
 
 def _recounted_as_json(result: Recounted) -> dict[str, Any]:
     return {
+        "balanced": asdict(result.balanced) if result.balanced else None,
         "by_class": {name: count.model_dump() for name, count in result.by_class.items()},
         "left_out": result.left_out.as_json(),
         "fit_images": asdict(result.fit_images),
@@ -93,6 +94,8 @@ def _recounted_as_json(result: Recounted) -> dict[str, Any]:
 
 
 def _print_recounted(result: Recounted) -> None:
+    if result.balanced:
+        output().print(f"  balanced {result.balanced}")
     counted = [(name, count) for name, count in result.by_class.items() if count.total]
     lowest = sorted(counted, key=lambda one: one[1].accuracy)[:LOWEST]
     if len(counted) > 1:
