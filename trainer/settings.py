@@ -99,7 +99,8 @@ class TrainSettings(RecipeSettings):
     (default: the seed)."""
     tune_share: Annotated[float | None, Flag("SHARE"), Field(gt=0, lt=0.5)] = None
     """Share of the training images kept aside to choose temperature, thresholds and label sets by. Default: none below
-    5,000 images, where folds of them judge instead and all are learned; else 5 %, or 400 images."""
+    5,000 images (20,000 where a single layer learns), where folds of them judge and all are learned; else 5 %, or 400
+    images."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of the images kept aside to count the claim on, where the data has no validation split of its own."""
     leave_out_small_classes: bool = False

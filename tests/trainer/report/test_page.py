@@ -7,8 +7,8 @@ import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
-from vouch.bundle.manifest import Coverage
 from vouch.bundle.quantization import Count, Quantization
+from vouch.bundle.reliability import Coverage, Withheld
 from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
 from vouch.trainer.errors import TrainError
@@ -201,7 +201,8 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
     """Temperature, coverage against promise, ONNX and int8 agreement appear with their numbers."""
     run, recorder = learned_digits
     promise = Coverage(promised=0.95, threshold=0.0789, covered=93, total=100, mean_size=1.35)
-    calibration = run.exam.calibration.model_copy(update={"coverages": (promise,)})
+    basis = {"method": "cross", "judged": 60, "folds": 5, "withheld": (Withheld(coverage=0.99, needed=230, judged=60),)}
+    calibration = run.exam.calibration.model_copy(update={"coverages": (promise,), **basis})
     counts = {"float_tune": Count(correct=99, total=100), "tune": Count(correct=98, total=100)}
     facts = Quantization(kind="int8", max_drop=1, only_float=2, only_int8=1, **counts)
     quantized = Quantized(b"", facts, 7, b"", np.empty((0, 10)))
@@ -217,6 +218,8 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
         "93 of 100",
         "1.35",
         "0.0789",
+        "Label sets rest on out-of-fold answers to 60 images (cross, 5 folds): ",
+        "No promise of 99%: it needs 230 images that judge, and there are 60.",
         "3.2e-07",
         "7 of 100 judged images differently. 2 are right in float32 alone, 1 in int8 alone; chance alone loses as many "
         "with probability 0.5",
@@ -279,7 +282,7 @@ def test_the_page_says_what_the_temperature_did(learned_digits: tuple[Run, Recor
         "Temperature 1.23: on validation the probabilities are off by 1.23% on average, without it by 4.56%." in better
     )
     assert "Temperature 1.23 made it worse on validation: the probabilities are off by 7.89% on average" in made_worse
-    assert "No temperature is applied, because none lowered the cross-validated log loss on tune" in none
+    assert "No temperature is applied, because none lowered the cross-validated log loss" in none
     assert "scores are divided" in better
     assert "scores are divided" not in none
 
