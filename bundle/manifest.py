@@ -89,6 +89,8 @@ class Manifest(Part):
     """None in bundles of format 1, or where nobody has settled any."""
     quantization: Quantization | None = None
     """None where the graph computes as it was trained, and in format 1."""
+    quantization_refused: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    """Why it computes as it was trained although smaller numbers were asked for, as the end of a sentence."""
     validation_digest: Sha256 | None = None
     """Of the validation images as they are stored and their labels, as `validation` makes it; None before format 3."""
     training: Training
@@ -154,7 +156,10 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _format_agrees(self) -> "Manifest":
-        newer = [name for name in ("calibration", "quantization", "thresholds") if getattr(self, name) is not None]
+        if self.quantization and self.quantization_refused:
+            raise ValueError("quantization cannot be both there and refused")
+        names = ("calibration", "quantization", "quantization_refused", "thresholds")
+        newer = [name for name in names if getattr(self, name) is not None]
         if newer and self.format_version == 1:
             raise ValueError(f"format 1 has no {newer[0]}")
         if (self.validation_digest is not None) != self.has_answers:

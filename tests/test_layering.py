@@ -120,7 +120,8 @@ TRAINER = {
         *("wishes", "whole_file", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
-        *("graph", "head_graph", "network_graph", "export", "thresholds", "calibrate", "quantize", "exam", "findings"),
+        *("graph", "head_graph", "network_graph", "export", "thresholds", "calibrate", "quantize", "acceptance"),
+        *("exam", "findings"),
         *("serving_cost", "kernel", "curve", "doubtful", "hindsight"),
     ),
     "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),

@@ -88,8 +88,10 @@ class TrainSettings(RecipeSettings):
     quantize: Quantize = "none"
     """The published graph's numbers: none leaves them float32; int8 makes it smaller, and faster on processors with
     VNNI or AMX."""
-    max_drop: Annotated[float, Flag("POINTS"), Field(ge=0, le=100)] = 0.1
-    """Percentage points of accuracy on tune that int8 may lose; where it loses more, nothing is published."""
+    max_drop: Annotated[float | None, Flag("POINTS"), Field(ge=0, le=100)] = None
+    """Percentage points of accuracy on the judged images that int8 may lose (default: 1, or two images). float32 is
+    published where it loses more, or more than chance (McNemar's test), or where fewer than 100 images are judged. 100:
+    int8 whatever it loses."""
     seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
     """What all randomness begins from: the split, the first weights, the order of the images."""
     split_seed: Annotated[int | None, Flag("N"), Field(ge=0, lt=2**32)] = None

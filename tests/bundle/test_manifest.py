@@ -398,7 +398,27 @@ def test_a_smaller_graph_says_what_it_cost() -> None:
 
     assert read_manifest(found.to_json()) == found
     assert found.quantization.tune.accuracy.accuracy == 0.989
+    assert found.quantization.p_value is None  # of a bundle from before pairs were counted
     assert made_up_manifest().quantization is None
+
+
+def test_a_smaller_graph_says_how_likely_chance_explains_its_loss() -> None:
+    """From the judged images that only one of the two answers rightly."""
+    found = read_manifest(edited("quantization", quantized(only_float=2, only_int8=1))).quantization
+    assert found
+
+    assert found.p_value == pytest.approx(0.5)
+
+
+def test_why_there_is_no_smaller_graph_is_kept() -> None:
+    """Where it was asked for and refused; it cannot be there as well."""
+    refused = edited("quantization_refused", "too few images")
+    both = json.dumps(json.loads(refused) | {"quantization": quantized()}).encode()
+
+    assert read_manifest(refused).quantization_refused == "too few images"
+    assert made_up_manifest().quantization_refused is None
+    with pytest.raises(InvalidBundle, match="both there and refused"):
+        read_manifest(both)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +426,11 @@ def test_a_smaller_graph_says_what_it_cost() -> None:
     [
         ({"kind": "int4"}, "int8"),
         ({"max_drop": 0.05}, "lost 0.10 percentage points"),
-        ({"tune": {"correct": 989, "total": 999}}, "same tune images"),
+        ({"tune": {"correct": 989, "total": 999}}, "same judged images"),
+        ({"only_float": 3}, "both only_float and only_int8, or neither"),
+        ({"only_float": 3, "only_int8": 3}, "do not fit their counts"),
+        ({"only_float": 991, "only_int8": 990}, "do not fit their counts"),
+        ({"only_float": 21, "only_int8": 20}, "by either graph than were judged"),
         ({"tune": {"correct": 1001, "total": 1000}}, "1001 correct of 1000"),
         ({"float_tune": {"correct": 0, "total": 0}}, "greater than"),
         ({"max_drop": float("nan")}, "quantization"),
@@ -418,10 +442,10 @@ def test_a_smaller_graph_that_lost_more_than_allowed_is_refused(changes: dict[st
         read_manifest(edited("quantization", quantized(**changes)))
 
 
-@pytest.mark.parametrize("place", ["calibration", "quantization"])
+@pytest.mark.parametrize("place", ["calibration", "quantization", "quantization_refused"])
 def test_the_first_format_has_neither(place: str) -> None:
     """A file that says it is of format 1 and has parts of format 2 is not what it says."""
-    value = calibrated() if place == "calibration" else quantized()
+    value = {"calibration": calibrated(), "quantization": quantized(), "quantization_refused": "too few"}[place]
     content = json.loads(older_manifest(made_up_manifest())) | {"format_version": 1, place: value}
 
     with pytest.raises(InvalidBundle, match=f"format 1 has no {place}"):

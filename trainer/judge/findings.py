@@ -12,9 +12,11 @@ def findings(exam: Exam) -> Iterator[str]:
     if exam.quantized:
         facts = exam.quantized.facts
         yield (
-            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} tune images right, in float32 "
+            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} judged images right, in float32 "
             f"{facts.float_tune.correct:,}; {exam.quantized.differing:,} are answered differently"
         )
+    if exam.int8_refused:
+        yield f"float32 is published, not int8: {exam.int8_refused} (--max-drop 100 takes int8 whatever it loses)"
     if exam.thresholds:
         low, high = f"{min(exam.thresholds):.2f}", f"{max(exam.thresholds):.2f}"
         yield f"a label is answered from its own threshold on, {low if low == high else f'{low} to {high}'}"
