@@ -52,12 +52,16 @@ def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) 
     return Judges(folds or (nobody,), "cross")
 
 
-def examine(classifier: Classifier, splits: Splits, judges: Judges, max_drop: float | None = None) -> Exam:
+def examine(
+    classifier: Classifier, splits: Splits, judges: Judges, max_drop: float | None = None, by_class: bool = False
+) -> Exam:
     """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
 
     Args:
         judges: as `judges_of` gives them.
         max_drop: percentage points of accuracy for which the graph may be made int8; None leaves it float32.
+
+        by_class: whether label sets are conditional on the class; one label an image.
 
     Raises:
         TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or int8
@@ -71,7 +75,8 @@ def examine(classifier: Classifier, splits: Splits, judges: Judges, max_drop: fl
     graph = quantized.graph if quantized else graph
     judged = quantized.judged if quantized else _judged(graph, splits, judges, temperature)
     check_finite("judged", judged)
-    settled = settle(judged, judges.labels, len(judges.parts) if judges.method == "cross" else None)
+    folds = len(judges.parts) if judges.method == "cross" else None
+    settled = settle(judged, judges.labels, folds, splits.classes if by_class else ())
 
     probabilities, logits = answers_and_logits(graph, validation.images)
     check_finite("validation", probabilities, logits)
