@@ -185,7 +185,7 @@ def test_all_that_is_to_be_said_is_said() -> None:
         ),
         (
             {"temperature": 1.0, "error_after": 0.09, "error_before": 0.09},
-            "no temperature is applied, because none lowered the cross-validated log loss: on validation the "
+            "no temperature is applied, because none lowered the cross-validated log loss on tune: on validation the "
             "probabilities are off by 9.00% on average",
         ),
     ],
