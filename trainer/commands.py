@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -108,6 +108,16 @@ def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _sentences(trained: Trained) -> Iterator[tuple[str, str]]:
+    """What is said of a model beside its claim, each with the word that it begins with."""
+    if refused := trained.bundle.manifest.quantization_refused:
+        yield "numbers", f"float32, not int8: {refused}"
+    for sentence in trained.advice:
+        yield "advice", sentence
+    if trained.serving:
+        yield "cost", trained.serving.sentence()
+
+
 def _train(settings: TrainSettings) -> Trained | None:
     trained = run_job(settings)
     if trained is None:  # torchrun started several processes; the leading one tells
@@ -122,12 +132,8 @@ def _train(settings: TrainSettings) -> Trained | None:
     if manifest.claim.balanced:
         output().print(f"  balanced {manifest.claim.balanced}")
     print_caveats("warning", [caveat.text for caveat in _caveats(manifest)])
-    if manifest.quantization_refused:
-        output().print(f"  numbers  float32, not int8: {manifest.quantization_refused}")
-    for sentence in trained.advice:
-        output().print(f"  advice   {sentence}")
-    if trained.serving:
-        output().print(f"  cost     {trained.serving.sentence()}")
+    for what, sentence in _sentences(trained):
+        output().print(f"  {what:8} {sentence}")
     output().print(f"  next     vouch serve {shlex.quote(str(settings.models))}")
     if report:
         output().print("  report  ", end=" ")
