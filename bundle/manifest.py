@@ -173,6 +173,13 @@ class Manifest(Part):
         for coverage in self.calibration.coverages if self.calibration else ():
             if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
                 raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")
+            if coverage.by_class and coverage.by_class.total != self._images_of_each():
+                raise ValueError(
+                    f"the coverage of {coverage.promised:.0%} by class was not counted on the claim's images"
+                )
+        for withheld in self.calibration.withheld if self.calibration else ():
+            if withheld.smallest is not None and withheld.smallest not in self.labels:
+                raise ValueError(f"the coverage of {withheld.coverage:.0%} is withheld for a class that is not there")
         for name in (MODEL, self.validation_file):
             if name not in self.files:
                 raise ValueError(f"files does not list {name}")
@@ -181,6 +188,12 @@ class Manifest(Part):
         if any("/" in name or name.startswith(".") or name in (MANIFEST, SIGNATURE) for name in self.files):
             raise ValueError("files may only name visible files of the bundle's own folder")
         return self
+
+    def _images_of_each(self) -> tuple[int, ...]:
+        """Of the claim's images, those of each class."""
+        if isinstance(self.claim, MultiLabelClaim):
+            return ()
+        return tuple(self.claim.confusion.of_each(len(self.labels)).tolist())
 
     def to_json(self) -> bytes:
         """The file's content: UTF-8, indented, one line feed at the end."""

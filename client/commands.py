@@ -214,7 +214,7 @@ def _print_calibration(calibration: Calibration) -> None:
     output().print(f"  scores   {calibration_in_words(calibration)}")
     for one in calibration.coverages:
         kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
-        promise = f"{promise_in_words(one.promised)} promised"
+        promise = f"{promise_in_words(one)} promised"
         output().print(f"  sets     {promise}, {kept}", style=None if one.kept else AGAINST)
     for withheld in calibration.withheld:
         output().print(f"  sets     {withheld_in_words(withheld)}")

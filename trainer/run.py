@@ -70,7 +70,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         _check_unchanged(images, weights)
 
         judges = judges_of(classifier, splits, fitted.folds)
-        exam = examine(classifier, splits, judges, Terms(settings.max_drop) if settings.quantize == "int8" else None)
+        terms = Terms(settings.max_drop) if settings.quantize == "int8" else None
+        exam = examine(classifier, splits, judges, terms, settings.coverage_by_class)
         for finding in findings(exam):
             say(finding)
         where = circumstances(processes, recipe.threads)

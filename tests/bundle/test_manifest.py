@@ -2,6 +2,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -314,6 +315,54 @@ def test_calibration_is_read_back() -> None:
     assert read_manifest(manifest.to_json()) == manifest
     assert [one.promised for one in manifest.calibration.coverages] == [0.9, 0.99]
     assert manifest.calibration.coverages[0].counted.accuracy == 1
+
+
+def by_class(**changes: Any) -> dict[str, Any]:
+    """A calibration by class that fits the made-up manifest, with other values in what concerns the classes."""
+    claim = made_up_manifest().claim
+    assert isinstance(claim, Claim)
+    total = [one.total for one in claim.per_class(len(LABELS))]
+    each = {"thresholds": [0.1, 0.2, 0.3], "judged": [30, 40, 50], "covered": total, "total": total} | changes
+    settled = calibrated(threshold=0.1, by_class=each)
+    return settled | {"coverages": settled["coverages"][:1], "method": "split", "judged": 120}
+
+
+def test_a_coverage_by_class_is_read_back() -> None:
+    """Thresholds and counts of each class; as JSON too."""
+    manifest = read_manifest(edited("calibration", by_class()))
+    assert manifest.calibration is not None
+    (coverage,) = manifest.calibration.coverages
+
+    assert read_manifest(manifest.to_json()) == manifest
+    assert coverage.kept
+    assert list(np.atleast_1d(coverage.thresholds)) == [0.1, 0.2, 0.3]
+    assert manifest.calibration.as_json()["coverages"][0]["by_class"]["judged"] == (30, 40, 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"thresholds": [0.1, 0.2]}, "expected thresholds and counts of each class"),
+        ({"thresholds": [0.1, 0.2, 1.5]}, "less than or equal to 1"),
+        ({"thresholds": [0.2, 0.2, 0.3]}, "the threshold is not the lowest"),
+        ({"judged": [30]}, "expected thresholds and counts of each class"),
+        ({"covered": [3, 1, 2]}, "no more covered images than there are"),
+        ({"covered": [1, 2, 1]}, "do not add up"),
+        ({"total": [3, 3, 2]}, "do not add up"),
+        ({"total": [3, 1, 2], "covered": [3, 1, 2]}, "by class was not counted on the claim's images"),
+    ],
+)
+def test_a_coverage_by_class_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+    """Columns of equal length that add up to all images, which are those of the claim."""
+    with pytest.raises(InvalidBundle, match=message):
+        read_manifest(edited("calibration", by_class(**changes)))
+
+
+def test_a_coverage_withheld_for_an_unknown_class_is_refused() -> None:
+    """Its name would be shown to people."""
+    settled = by_class() | {"withheld": [WITHHELD | {"smallest": "nobody"}]}
+    with pytest.raises(InvalidBundle, match="a class that is not there"):
+        read_manifest(edited("calibration", settled))
 
 
 WITHHELD = {"coverage": 0.95, "needed": 45, "judged": 30}

@@ -54,12 +54,15 @@ def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) 
     return Judges(folds or (nobody,), "cross")
 
 
-def examine(classifier: Classifier, splits: Splits, judges: Judges, int8: Terms | None = None) -> Exam:
+def examine(
+    classifier: Classifier, splits: Splits, judges: Judges, int8: Terms | None = None, by_class: bool = False
+) -> Exam:
     """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
 
     Args:
         judges: as `judges_of` gives them.
         int8: under which the graph is made int8; None leaves it float32, as do terms that it does not meet.
+        by_class: whether label sets are conditional on the class; one label an image.
 
     Raises:
         TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or it cannot
@@ -76,7 +79,8 @@ def examine(classifier: Classifier, splits: Splits, judges: Judges, int8: Terms 
     if quantized:
         graph, judged = quantized.graph, quantized.judged
     check_finite("judged", judged)
-    settled = settle(judged, judges.labels, len(judges.parts) if judges.method == "cross" else None)
+    folds = len(judges.parts) if judges.method == "cross" else None
+    settled = settle(judged, judges.labels, folds, splits.classes if by_class else ())
 
     probabilities, logits = answers_and_logits(graph, validation.images)
     check_finite("validation", probabilities, logits)

@@ -19,7 +19,7 @@ def findings(exam: Exam) -> Iterator[str]:
     for coverage in exam.calibration.coverages:
         found = f"{coverage.covered / coverage.total:.2%} contain the truth, {coverage.mean_size:.2f} labels a set"
         kept = "" if coverage.kept else "; the promise was not kept"
-        yield f"label sets for {promise_in_words(coverage.promised)}: {found}{kept}"
+        yield f"label sets for {promise_in_words(coverage)}: {found}{kept}"
     yield from map(withheld_in_words, exam.calibration.withheld)
     if exam.calibration.coverages:
         yield guarantee_in_words(exam.calibration)

@@ -149,7 +149,7 @@ Probabilities (expected calibration error): {calibration_in_words(calibration)}.
     if not calibration.coverages:
         return said + withheld
     rows = "\n".join(
-        f"| {promise_in_words(one.promised)} | {one.counted} | {_yes(one.kept)} | {one.mean_size:.2f} |"
+        f"| {promise_in_words(one)} | {one.counted} | {_yes(one.kept)} | {one.mean_size:.2f} |"
         for one in calibration.coverages
     )
     rests = guarantee_in_words(calibration).removeprefix("label sets ")
