@@ -138,7 +138,7 @@ def test_answers_that_are_no_numbers_refuse(
 
 def test_each_networks_fold_is_judged_in_int8(splits: Splits) -> None:
     """By the classifier that has not learned its images, as it is, with ranges of what it has."""
-    splits = without_tune(splits)
+    splits = replace(without_tune(splits), fit=splits.fit[:300])
     torch.manual_seed(0)
     classifier = Classifier("linear", (8, 8), 10)
     folds = fit_folds(classifier, splits, RECIPE, ALONE)
