@@ -79,7 +79,7 @@ def where_both(row: Figures) -> Figures:
     """Sizes of our sets and of plain split conformal's with the same images, where both promise."""
     found: Figures = {}
     for coverage in COVERAGES:
-        sizes = {whose: row.get(f"{whose} {coverage:.0%} size") for whose in (OURS, PLAIN)}
+        sizes = {whose: row.get(f"{whose} {coverage:.0%} size") for whose in (BESIDE, PLAIN)}
         if None not in sizes.values():
             found |= {f"both {coverage:.0%} {whose}": size for whose, size in sizes.items() if size is not None}
     return found

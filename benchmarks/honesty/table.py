@@ -98,7 +98,7 @@ def beside_row(cell: Cell, found: CellRecord, coverage: float) -> str:
 
 def larger(found: CellRecord, coverage: float) -> str:
     """Our sets by plain split conformal's, of resamplings where both promise; bold where they are too large."""
-    ours, plain = (found.figures.get(f"both {coverage:.0%} {whose}") for whose in (OURS, PLAIN))
+    ours, plain = (found.figures.get(f"both {coverage:.0%} {whose}") for whose in (BESIDE, PLAIN))
     if ours is None or plain is None:
         return "-"
     times = ours.mean / plain.mean
