@@ -28,9 +28,10 @@ from vouch.bundle.training import Augmentation, Recipe
 from vouch.sources.load import load
 from vouch.trainer.learn.augment import warp
 from vouch.trainer.learn.course import Step
-from vouch.trainer.learn.loop import as_tensors, fit
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier, Layers
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.learn.presets import PRESETS
 from vouch.trainer.splits.split import Splits
 

@@ -26,6 +26,7 @@ from vouch.trainer.judge.kernel import left_out, of_features, of_pixels
 from vouch.trainer.learn.backbone.backbone import lite0
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.head import fit_head
+from vouch.trainer.learn.judges import in_order_of_fit
 from vouch.trainer.splits.split import Splits, make_splits
 
 SHARE = 0.05
@@ -90,7 +91,7 @@ def _by_pixels(splits: Splits) -> np.ndarray:
 
 def _by_heads(model: FrozenClassifier, splits: Splits) -> np.ndarray:
     recipe = Recipe(epochs=1, batch_size=1, learning_rate=1, optimizer="sgd", threads=2)
-    out_of_fold = fit_head(model, splits, recipe).out_of_fold
+    out_of_fold = in_order_of_fit(fit_head(model, splits, recipe).folds, temperature=1.0)
     assert out_of_fold is not None, "there are too few images for cross-validation"
     return out_of_fold
 

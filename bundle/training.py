@@ -90,8 +90,8 @@ class Recipe:
     """Fitting is brought to its end where this share is left of what there was to learn: of the fit loss above its
     lowest value, against that of one who knows nothing. 0: never."""
     settled: Finite = 0.0
-    """The share of the schedule after which an epoch may be the best one. Few tune images do not tell the epochs apart:
-    chance would choose an early one, whose weights a high rate has left in disorder."""
+    """The share of the schedule after which an epoch may be the one whose weights are kept, by its loss on tune. 1: the
+    last one is kept, whatever its loss."""
     passes: int = 1
     """How often an epoch goes through the fit images: of a few images several times, as one epoch is measured."""
     seed: int = 0
@@ -142,7 +142,7 @@ class History(Part):
     fit_accuracy: Column = ()
     tune_loss: Column = ()
     tune_loss_calibrated: Column = ()
-    """At the best temperature; the epoch where it is lowest is the one that is kept."""
+    """At the best temperature. None, as the two beside it, where no split was set aside for tune."""
     tune_accuracy: Column = ()
     """0 to 1."""
     images: Column = ()
@@ -150,7 +150,7 @@ class History(Part):
     seconds: Column = ()
     """Of its steps, without measuring."""
     best: int | None = Field(default=None, ge=0)
-    """The epoch whose weights were kept."""
+    """The epoch whose weights were kept: the last, or the one that tune chose."""
     notes: tuple[Text, ...] = Field(default=(), max_length=MAX_NOTES)
     """What changed on the way, such as weaker variants: a sentence each, with the epoch."""
 

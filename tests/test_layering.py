@@ -90,7 +90,7 @@ SERVER_ARROWS = {
 """Package of the server -> the packages that it may import."""
 TRAINER = {
     "": (
-        *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "making", "limits"),
+        *("errors", "kinds", "recipe_settings", "settings", "backbones", "choosing", "judging", "making", "limits"),
         *("reading", "fitting_head", "fitting", "resuming", "like", "job", "run"),
     ),
     "splits": (
@@ -100,8 +100,9 @@ TRAINER = {
     "learn": (
         *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand"),
         *("effort", "hard", "presets"),
-        *("processes", "pixels", "circumstances", "losses", "optimizers", "order", "checkpoint", "course", "seen"),
-        *("variants", "steps", "under_way", "loop", "penalty", "folds", "frozen", "head", "fine_tune"),
+        *("processes", "pixels", "circumstances", "losses", "optimizers", "order", "checkpoint", "judges", "course"),
+        *("seen", "variants", "steps", "under_way", "epochs", "loop", "folds", "out_of_fold"),
+        *("penalty", "frozen", "head", "fine_tune"),
     ),
     "learn/backbone": (
         *("origin", "lite0", "weights", "pixels", "graph", "backbone", "features", "joined"),

@@ -83,7 +83,7 @@ def fit_images(settings: TrainSettings, survey: Survey) -> int:
     """About how many images will be in the fit split; 1 at least."""
     sizes = survey.sizes
     fit = sizes.get("fit", 0) or sizes.get("all", 0) * (1 - settings.validation_share)
-    return max(1, int(fit if "tune" in sizes else fit * (1 - settings.tune_share)))
+    return max(1, int(fit if "tune" in sizes else fit * (1 - (settings.tune_share or 0))))
 
 
 def _asked_for(settings: TrainSettings) -> tuple[PresetName, str] | None:

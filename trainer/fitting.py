@@ -1,17 +1,24 @@
 """The fit with what a person sees of it: a progress bar, a line for some epochs, and what came of it."""
 
-import numpy as np
+from copy import deepcopy
+from dataclasses import replace
+from math import isnan
+
+import torch
 
 from vouch.bundle.training import Recipe
 from vouch.cli.console import progress_bar, say
-from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting_head import fit_head_and_tell
 from vouch.trainer.learn.checkpoint import Checkpoint, Stateful
-from vouch.trainer.learn.course import Fitted, Step
+from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.fine_tune import changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
+from vouch.trainer.learn.hard import commonest_share
+from vouch.trainer.learn.judges import Judge
 from vouch.trainer.learn.loop import fit
+from vouch.trainer.learn.losses import right_answers
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.out_of_fold import fit_folds
 from vouch.trainer.learn.processes import Processes
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits.split import Splits
@@ -28,35 +35,40 @@ def fit_and_tell(
     """Fits the classifier; the recorder is told of every step.
 
     Raises:
-        TrainError: as `fit` does, or no epoch was better than the random weights.
+        TrainError: as `fit` does.
     """
     if isinstance(classifier, FrozenClassifier):
         fitted = fit_head_and_tell(classifier, splits, recipe, recorder, checkpoint)
     else:
+        first = deepcopy(classifier)
         fitted = _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
-    commonest = np.unique(splits.tune.labels, axis=0, return_counts=True)[1].max() / len(splits.tune)
+        if not len(splits.tune):
+            fitted = replace(fitted, folds=_fit_folds(first, splits, recipe, processes))
     say(
-        f"tune accuracy: {fitted.epochs[0].tune_accuracy:.2%} with random weights, "
-        f"{commonest:.2%} by always answering the commonest, "
-        f"{fitted.best.tune_accuracy:.2%} {_after(classifier, fitted)}, "
-        f"in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} thread{'s' * (recipe.threads > 1)}"
+        f"fitted in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} "
+        f"thread{'s' * (recipe.threads > 1)}: {_right(splits, fitted)}"
     )
-    if fitted.best.number == 0:
-        if processes.leads:
-            checkpoint.remove()
-        raise TrainError(
-            "no epoch was better on tune than the random weights before training, so nothing is published: try a lower "
-            "--learning-rate, more epochs or more images, and look at the labels"
-        )
     if isinstance(classifier, FrozenClassifier) and changes_the_backbone(recipe):
         return continued(fitted, _fine_tune_and_tell(classifier, splits, recipe, processes, checkpoint))
     return fitted
 
 
-def _after(classifier: Classifier, fitted: Fitted) -> str:
-    if isinstance(classifier, FrozenClassifier):
-        return "with the head on the backbone"  # whose iterations are no epochs
-    return f"after epoch {fitted.best.number}"
+def _right(splits: Splits, fitted: Fitted) -> str:
+    """How good the answers are to images that were not learned, beside what knows nothing."""
+    if len(splits.tune):
+        commonest = commonest_share(splits.tune.labels)
+        return (
+            f"{fitted.best.tune_accuracy:.2%} of tune are right, {fitted.epochs[0].tune_accuracy:.2%} with random "
+            f"weights, {commonest:.2%} by always answering the commonest"
+        )
+    if not fitted.folds:
+        return "nothing judged it, because there are too few images, or too few that differ, to hold some out"
+    right = sum(right_answers(fold.logits, torch.from_numpy(fold.labels)) for fold in fitted.folds)
+    commonest = commonest_share(splits.fit.labels)
+    return (
+        f"in {len(fitted.folds)} folds, {right / len(splits.fit):.2%} of {len(splits.fit):,} images are right where "
+        f"they were not learned, {commonest:.2%} by always answering the commonest"
+    )
 
 
 def _fine_tune_and_tell(
@@ -69,14 +81,14 @@ def _fine_tune_and_tell(
             if step.epoch:
                 if step.epoch.note:
                     say(step.epoch.note)
-                said = f"{step.epoch.tune_loss_calibrated:.4f} at its best temperature"  # by which epochs are chosen
+                said = f"{step.epoch.tune_loss_calibrated:.4f} at its best temperature"
                 say(
                     f"fine-tuning, epoch {step.epoch.number}: tune loss {said}, accuracy {step.epoch.tune_accuracy:.2%}"
                 )
 
         fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
     found = f"epoch {fitted.best.number} is kept"
-    if fitted.best.number == 0:
+    if fitted.best.number == 0:  # with --best-epoch
         found = "no epoch was better on tune than the head on the backbone as it was, so that is kept"
     say(f"fine-tuned in {fitted.seconds:.1f} s: {found}")
     return fitted
@@ -100,9 +112,20 @@ def _fit_network(
             if epoch and epoch.note:
                 say(epoch.note)
             if epoch and epoch.number and (epoch.number % -(-recipe.epochs // 10) == 0 or epoch.number == 1):
-                say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, tune accuracy {epoch.tune_accuracy:.2%}")
+                say(f"epoch {epoch.number:>3}: loss {epoch.fit_loss:.4f}, {_share_right(epoch)}")
 
         return fit(classifier, splits, recipe, processes, on_step, checkpoint)
+
+
+def _share_right(epoch: Epoch) -> str:
+    if isnan(epoch.tune_accuracy):
+        return f"{epoch.fit_accuracy:.2%} of fit right"
+    return f"tune accuracy {epoch.tune_accuracy:.2%}"
+
+
+def _fit_folds(first: Classifier, splits: Splits, recipe: Recipe, processes: Processes) -> tuple[Judge, ...]:
+    with progress_bar("fitting without each fold, to judge it", None) as show:
+        return fit_folds(first, splits, recipe, processes, show)
 
 
 def _about_epochs(recipe: Recipe) -> str:

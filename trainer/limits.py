@@ -18,6 +18,7 @@ from vouch.sources.survey import Survey
 from vouch.trainer.backbones import check_images, features_of
 from vouch.trainer.choosing import Chosen, choose, fit_images
 from vouch.trainer.errors import TrainError
+from vouch.trainer.judging import sensible_share
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
 from vouch.trainer.learn.frozen import bytes_of_features
 from vouch.trainer.learn.head import bytes_of_head
@@ -122,7 +123,7 @@ def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, d
     if chosen.model == "backbone":
         features = bytes_of_features(survey.shape[:2], ALONE.cores())
         return features + bytes_of_head(fit, demand.activations, len(survey.classes))
-    tune = survey.sizes.get("tune", 0) or int(fit * settings.tune_share)
+    tune = survey.sizes.get("tune", 0) or int(fit * (settings.tune_share or sensible_share(fit)))
     recipe = recipe_for(chosen.asked(settings), (fit, *survey.shape))
     crop = recipe.augment.crop if recipe.augment else 1.0
     inputs = COPIES_OF_INPUT * demand.input

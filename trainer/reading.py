@@ -11,6 +11,7 @@ from vouch.sources.summary import Summary
 from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
 from vouch.trainer.choosing import Chosen, choose
+from vouch.trainer.judging import judging
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.limits import check_survey
 from vouch.trainer.settings import TrainSettings
@@ -36,9 +37,10 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
         say(f"splits: none for validation, so {settings.validation_share:.0%} of fit is kept aside for it")
     for warning in source.warnings:  # before what may be wrong because of them
         say(f"warning: {warning}")
+    judged = judging(settings, chosen, source, processes.count)
     splits = make_splits(
         source,
-        settings.tune_share,
+        judged.tune_share,
         settings.validation_share,
         settings.seed if settings.split_seed is None else settings.split_seed,
         settings.allow_duplicates,
@@ -51,8 +53,9 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
     say("splits: " + ", ".join(f"{len(part):,} {name}" for name, part in splits.by_name.items()))
     for warning in splits.warnings[len(source.warnings) :]:
         say(f"warning: {warning}")
+    say(judged.sentence)
     say(chosen.sentence())
-    return replace(splits, read=read), chosen
+    return replace(splits, read=read, judged_by=judged.reason), chosen
 
 
 def _read(settings: TrainSettings, processes: Processes) -> Source:

@@ -57,6 +57,8 @@ class RecipeSettings(CommandSettings):
     """Go on from the head and change the weights of lite0 too, in small steps."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
     """How often all images are gone through; 0: as the preset says."""
+    best_epoch: bool = False
+    """Keep the weights of the epoch with the smallest loss on tune, instead of those of the last one."""
     batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
     """Images a step; 0: as the preset says."""
     learning_rate: Annotated[float, Flag("RATE"), Field(ge=0, le=100)] = 0

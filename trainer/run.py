@@ -10,12 +10,13 @@ from vouch.trainer.choosing import Chosen
 from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting import fit_and_tell, kept_parts
 from vouch.trainer.job import Trained
-from vouch.trainer.judge.exam import examine
+from vouch.trainer.judge.exam import examine, judges_of
 from vouch.trainer.judge.findings import findings
-from vouch.trainer.judge.hindsight import features_learned_from, hindsight
+from vouch.trainer.judge.hindsight import answers_of_folds, features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
 from vouch.trainer.learn.circumstances import circumstances
 from vouch.trainer.learn.device import choose_device, explained_memory
+from vouch.trainer.learn.judges import in_order_of_fit
 from vouch.trainer.learn.networks import weights_digest
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import Processes, joined
@@ -67,12 +68,15 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         weights = Digests(weights_digest(recorder.with_first_weights()), weights_digest(classifier))
         _check_unchanged(images, weights)
 
-        exam = examine(classifier, splits, settings.max_drop if settings.quantize == "int8" else None)
-        for finding in findings(exam, len(splits.tune)):
+        judges = judges_of(classifier, splits, fitted.folds)
+        exam = examine(classifier, splits, judges, settings.max_drop if settings.quantize == "int8" else None)
+        for finding in findings(exam, judges.images):
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
-        seen = hindsight(splits, exam, features_learned_from(classifier, splits), fitted.out_of_fold)
+        of_fit = in_order_of_fit(fitted.folds, exam.calibration.temperature)
+        out_of_fold = answers_of_folds(classifier, of_fit)
+        seen = hindsight(splits, exam, features_learned_from(classifier, splits), out_of_fold)
         run = Run(settings.model_name, classifier, splits, recipe, fitted, training, exam, images, weights, seen)
         wanted = chosen.wanted
         pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)

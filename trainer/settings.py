@@ -95,8 +95,9 @@ class TrainSettings(RecipeSettings):
     split_seed: Annotated[int | None, Flag("N"), Field(ge=0, lt=2**32)] = None
     """What the split begins from, so that two trainings with other seeds are compared on the same validation images
     (default: the seed)."""
-    tune_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.5)] = 0.05
-    """Share of the training images kept aside to choose the epoch by."""
+    tune_share: Annotated[float | None, Flag("SHARE"), Field(gt=0, lt=0.5)] = None
+    """Share of the training images kept aside to choose temperature, thresholds and label sets by. Default: none below
+    5,000 images, where folds of them judge instead and all are learned; else 5 %, or 400 images."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of the images kept aside to count the claim on, where the data has no validation split of its own."""
     leave_out_small_classes: bool = False

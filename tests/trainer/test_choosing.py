@@ -160,6 +160,7 @@ def test_the_number_of_fit_images_is_known_before_the_split() -> None:
     settings = TrainSettings()
     whole, split = arrays(9, 9, count=1000), replace(arrays(9, 9), sizes={"fit": 900, "tune": 50, "validation": 9})
 
-    assert fit_images(settings, whole) == 950
-    assert fit_images(settings, replace(whole, sizes={"all": 1000})) == 760
+    assert fit_images(settings, whole) == 1000
+    assert fit_images(settings, replace(whole, sizes={"all": 1000})) == 800
+    assert fit_images(settings.model_copy(update={"tune_share": 0.1}), whole) == 900
     assert fit_images(settings, split) == 900

@@ -15,9 +15,9 @@ from vouch.sources.summary import Summary
 from vouch.trainer.job import train
 from vouch.trainer.judge.export import check_agreement, export
 from vouch.trainer.judge.graph import answers
-from vouch.trainer.learn.loop import as_tensors
 from vouch.trainer.learn.losses import logits_of
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.split import make_splits
 

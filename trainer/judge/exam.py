@@ -1,4 +1,4 @@
-"""The exported graph, and all that is known of how good it is: settled on tune, counted once on validation."""
+"""The exported graph, and all that is known of how good it is: settled by its judges, counted once on validation."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,10 @@ from vouch.trainer.judge.export import check_agreement, export
 from vouch.trainer.judge.graph import answers, answers_and_logits, check_finite, count_claim
 from vouch.trainer.judge.quantize import Quantized, quantize
 from vouch.trainer.learn.frozen import FrozenClassifier
-from vouch.trainer.learn.loop import as_tensors
+from vouch.trainer.learn.judges import Judge, Judges
 from vouch.trainer.learn.losses import logits_of
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.learn.temperature import chosen_temperature
 from vouch.trainer.splits.split import Splits
 
@@ -37,35 +38,52 @@ class Exam:
     """With several labels an image: from which probability on each of the K labels is answered."""
     quantized: Quantized | None
     """What it cost that the graph is in int8; its claim, calibration and thresholds are its own. None: it is not."""
-    tuned: np.ndarray
-    """float32, shape (N, K): the graph's answers to tune, whose images it has not learned either."""
+    judged: np.ndarray
+    """float32, shape (N, K): what the judges answered to the images that they had not learned, in their order, at the
+    temperature; of a tune split the graph itself."""
 
 
-def examine(classifier: Classifier, splits: Splits, max_drop: float | None = None) -> Exam:
+def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) -> Judges:
+    """The classifier itself with the tune split, where there is one; else the folds'."""
+    if len(splits.tune):
+        tuned = _scores(classifier, splits.tune)
+        return Judges((Judge(classifier, splits.tune, np.arange(len(splits.tune)), tuned),), "split")
+    nobody = Judge(classifier, splits.fit, np.arange(0), torch.zeros(0, len(splits.classes)))
+    return Judges(folds or (nobody,), "cross")
+
+
+def examine(classifier: Classifier, splits: Splits, judges: Judges, max_drop: float | None = None) -> Exam:
     """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
 
     Args:
-        max_drop: percentage points of tune accuracy for which the graph may be made int8; None leaves it float32.
+        judges: as `judges_of` gives them.
+        max_drop: percentage points of accuracy for which the graph may be made int8; None leaves it float32.
 
     Raises:
         TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or int8
             loses more.
     """
-    tune, validation = splits.tune, splits.validation
-    temperature = chosen_temperature(_scores(classifier, tune), torch.from_numpy(tune.labels))
-    graph = export(classifier, tune.images.shape[1:], temperature)
-    difference = check_agreement(classifier, graph, tune.images, temperature)
-    quantized = None if max_drop is None else quantize(graph, splits.fit.images, tune, max_drop)
+    validation, tried = splits.validation, splits.tune.images if len(splits.tune) else splits.fit.images
+    temperature = chosen_temperature(judges.logits, torch.from_numpy(judges.labels))
+    graph = export(classifier, tried.shape[1:], temperature)
+    difference = check_agreement(classifier, graph, tried, temperature)
+    quantized = None if max_drop is None else quantize(graph, splits.fit.images, judges, temperature, max_drop)
     graph = quantized.graph if quantized else graph
-    tuned = answers(graph, tune.images)
-    check_finite("tune", tuned)
-    settled = settle(tuned, tune.labels)
+    judged = quantized.judged if quantized else _judged(graph, splits, judges, temperature)
+    check_finite("judged", judged)
+    settled = settle(judged, judges.labels)
 
     probabilities, logits = answers_and_logits(graph, validation.images)
     check_finite("validation", probabilities, logits)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, logits, validation.labels, temperature, settled.promises)
-    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, tuned)
+    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, judged)
+
+
+def _judged(graph: bytes, splits: Splits, judges: Judges, temperature: float) -> np.ndarray:
+    if judges.method == "split":
+        return answers(graph, splits.tune.images)
+    return judges.probabilities(temperature)
 
 
 def _scores(classifier: Classifier, examples: Examples) -> Tensor:

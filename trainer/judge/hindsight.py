@@ -19,6 +19,7 @@ RIGHT_ENOUGH = 0.8
 """Share of right answers below which a judge may not doubt a label."""
 HEAD = "a linear head on the same features"
 PIXELS = "kernel ridge regression on the pixels"
+NETWORKS = "a network of the same kind"
 TUNED = "the features that the heads had learned from were changed by fine-tuning"
 
 
@@ -43,46 +44,72 @@ class Hindsight:
     """Whether the model is right often enough to judge the images of tune and validation."""
 
 
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Answers to the fit images by models of the training's own kind that have not learned them."""
+
+    judge: str
+    """HEAD or NETWORKS."""
+    probabilities: np.ndarray
+    """float32, shape (N, K)."""
+
+
 def hindsight(
-    splits: Splits, exam: Exam, features: np.ndarray | None = None, out_of_fold: np.ndarray | None = None
+    splits: Splits, exam: Exam, features: np.ndarray | None = None, out_of_fold: OutOfFold | None = None
 ) -> Hindsight:
     """
     Args:
-        exam: its answers to tune and validation are of a model that has learned neither.
+        exam: its answers to validation, and to tune where there is one, are of a model that has learned neither.
         features: of the fit images, standardised, shape (N, D), where a frozen backbone gives them.
-        out_of_fold: probabilities of the fit images, shape (N, K), by heads that have not learned them.
+        out_of_fold: None where there were no folds.
     """
     by_model = right_share(exam.probabilities, splits.validation.labels, border=0.5) >= RIGHT_ENOUGH
-    found = doubtful("tune", splits.tune.labels, exam.tuned) if by_model else []
-    found += doubtful("validation", splits.validation.labels, exam.probabilities) if by_model else []
-    labels, classes = splits.fit.labels, len(splits.classes)
-    tuned = features is None and out_of_fold is not None
-    kernel, reason = (None, None) if tuned else _kernel(splits, features)
-    curve, judge, no_curve = None, None, TUNED if tuned else reason
+    found = doubtful("validation", splits.validation.labels, exam.probabilities) if by_model else []
+    if by_model and len(splits.tune):
+        found += doubtful("tune", splits.tune.labels, exam.judged)
+    labels = splits.fit.labels
+    tuned = features is None and out_of_fold is not None and out_of_fold.judge == HEAD
+    kernel, reason = (None, TUNED) if tuned else _kernel(splits, features)
+    curve, no_curve, by_kernel = None, reason, None
     if kernel is not None:
-        with one_thread():  # the same bits for any number of threads
-            answers = left_out(kernel, labels, classes)
-            right = right_share(answers, labels, border=0.5)
-            tried = learning_curve(kernel, labels, classes, right)
-        if features is None and right < RIGHT_ENOUGH:
-            reason = f"a judge by their pixels is {_too_seldom(right)}"
-            no_curve = f"{PIXELS}, which would draw it, is right for {right:.0%} of the fit images"
-        else:
-            curve, judge = tried, PIXELS if features is None else HEAD
-            no_curve = None if tried else f"{len(labels):,} images of {classes:,} classes are too few for one"
-            out_of_fold = answers if out_of_fold is None else out_of_fold
-    if out_of_fold is not None and (right := right_share(out_of_fold, labels, border=0.5)) < RIGHT_ENOUGH:
-        judge, reason, out_of_fold = judge or HEAD, f"a head that has not learned them is {_too_seldom(right)}", None
-    if out_of_fold is not None:
-        found += doubtful("fit", labels, out_of_fold)
-        judge, reason = judge or HEAD, None
+        curve, no_curve, by_kernel = _by_kernel(splits, kernel, features is not None)
+    answers = [one for one in (out_of_fold, by_kernel) if one is not None]
+    judge = None
+    if answers:
+        best = max(answers[: 1 if features is not None else 2], key=lambda one: _right(one, labels))
+        judge = best.judge
+        reason = _too_seldom(best, labels)
+        found += [] if reason else doubtful("fit", labels, best.probabilities)
     doubts = surest_first(found)
     sure = sum(doubt.sure for doubt in doubts)
-    return Hindsight(tuple(doubts[:MOST_LISTED]), len(doubts), sure, judge, reason, curve, no_curve, by_model)
+    seen = tuple(doubts[:MOST_LISTED])
+    return Hindsight(seen, len(doubts), sure, judge, reason, curve, no_curve, by_model)
 
 
-def _too_seldom(right: float) -> str:
-    return f"right for {right:.0%} of them, too few to doubt a label"
+def _by_kernel(splits: Splits, kernel: np.ndarray, on_features: bool) -> tuple[Curve | None, str | None, OutOfFold]:
+    """The learning curve, or why there is none, and each fit image answered after learning from all others."""
+    labels, classes = splits.fit.labels, len(splits.classes)
+    with one_thread():  # the same bits for any number of threads
+        answers = left_out(kernel, labels, classes)
+        right = right_share(answers, labels, border=0.5)
+        curve = learning_curve(kernel, labels, classes, right)
+    by_kernel = OutOfFold(HEAD if on_features else PIXELS, answers)
+    if not on_features and right < RIGHT_ENOUGH:
+        return None, f"{PIXELS}, which would draw it, is right for {right:.0%} of the fit images", by_kernel
+    return curve, None if curve else f"{len(labels):,} images of {classes:,} classes are too few for one", by_kernel
+
+
+def _right(one: OutOfFold, labels: np.ndarray) -> float:
+    return right_share(one.probabilities, labels, border=0.5)
+
+
+def _too_seldom(one: OutOfFold, labels: np.ndarray) -> str | None:
+    """Why it may not doubt labels; None: it may."""
+    right = _right(one, labels)
+    if right >= RIGHT_ENOUGH:
+        return None
+    who = {HEAD: "a head that has not learned them", PIXELS: "a judge by their pixels"}.get(one.judge, one.judge)
+    return f"{who} is right for {right:.0%} of them, too few to doubt a label"
 
 
 def features_learned_from(classifier: Classifier, splits: Splits) -> np.ndarray | None:
@@ -92,6 +119,17 @@ def features_learned_from(classifier: Classifier, splits: Splits) -> np.ndarray 
     if not isinstance(classifier, FrozenClassifier) or classifier.backbone.facts.fine_tuned:
         return None
     return np.asarray(classifier.scaled(torch.from_numpy(classifier.features_of(splits.fit))).numpy())
+
+
+def answers_of_folds(classifier: Classifier, probabilities: np.ndarray | None) -> OutOfFold | None:
+    """With the judge's name.
+
+    Args:
+        probabilities: of the fit images in their order, shape (N, K); None where there were no folds.
+    """
+    if probabilities is None:
+        return None
+    return OutOfFold(HEAD if isinstance(classifier, FrozenClassifier) else NETWORKS, probabilities)
 
 
 def _kernel(splits: Splits, features: np.ndarray | None) -> tuple[np.ndarray | None, str | None]:

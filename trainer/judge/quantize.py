@@ -23,14 +23,15 @@ from onnxruntime import quantization
 from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.multi_label import decide
 from vouch.bundle.quantization import Count, Quantization, points_lost
-from vouch.sources.examples import Examples
 from vouch.sources.images import Images, batches, rows_of
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.calibrate import settle
+from vouch.trainer.judge.export import export
 from vouch.trainer.judge.graph import answers, count_claim
 from vouch.trainer.learn.backbone.backbone import Backbone
 from vouch.trainer.learn.backbone.features import first_line
 from vouch.trainer.learn.backbone.origin import forget_origin
+from vouch.trainer.learn.judges import Judge, Judges, Method
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "ReduceMax", "Reshape")
 """Operators between which values stay bytes. ReLU and ReLU6 (Clip) are in the range of the bytes and cost nothing."""
@@ -51,26 +52,31 @@ class Quantized:
     graph: bytes
     facts: Quantization
     differing: int
-    """Tune images that the two graphs answer differently."""
+    """Judged images that the two graphs answer differently."""
     float_graph: bytes
     """As it was trained."""
+    judged: np.ndarray
+    """float32, shape (N, K): the judges' answers in int8, in their order."""
 
 
-def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Quantized:
+def quantize(graph: bytes, images: Images, judges: Judges, temperature: float, max_drop: float) -> Quantized:
     """The graph in 8-bit integers, unless that costs too much.
 
     Args:
         graph: the .onnx file's content, as `export` makes it.
         images: of fit; some of them settle the ranges.
-        tune: says what is lost.
-        max_drop: percentage points of accuracy on tune that it may lose.
+        judges: say what is lost.
+        temperature: of the graph.
+        max_drop: percentage points of accuracy that it may lose.
 
     Raises:
         TrainError: it loses more.
     """
     smaller = in_int8(graph, images)
-    of_float, said_by_float = _count(graph, tune)
-    of_int8, said_by_int8 = _count(smaller, tune)
+    in_both = [_answers(graph, smaller, images, part, judges.method, temperature) for part in judges.parts]
+    before, after = (np.concatenate(parts) for parts in zip(*in_both, strict=True))
+    of_float, said_by_float = _count(before, judges.labels)
+    of_int8, said_by_int8 = _count(after, judges.labels)
     lost = points_lost(of_float, of_int8)
     if lost > max_drop:
         raise TrainError(
@@ -80,7 +86,18 @@ def quantize(graph: bytes, images: Images, tune: Examples, max_drop: float) -> Q
             "without --quantize, publishes them without fitting again"
         )
     facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
-    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph)
+    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph, after)
+
+
+def _answers(
+    graph: bytes, smaller: bytes, images: Images, part: Judge, method: Method, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A judge's answers in float32 and in int8."""
+    judged = part.examples.images
+    if method == "split":
+        return answers(graph, judged), answers(smaller, judged)
+    own = export(part.classifier, judged.shape[1:], temperature)
+    return answers(own, judged), answers(in_int8(own, images), judged)
 
 
 def check_backbone(backbone: Backbone, image_shape: tuple[int, ...]) -> None:
@@ -171,12 +188,11 @@ def _behind_features(model: onnx.ModelProto) -> list[str]:
     return names
 
 
-def _count(graph: bytes, tune: Examples) -> tuple[Count, np.ndarray]:
-    """Right answers to tune, and the answers themselves, shape (N, 1), or with several labels an image bool (N, K)."""
-    probabilities = answers(graph, tune.images)
-    thresholds = settle(probabilities, tune.labels).thresholds
+def _count(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Count, np.ndarray]:
+    """Right answers, and the answers themselves, shape (N, 1), or with several labels an image bool (N, K)."""
+    thresholds = settle(probabilities, labels).thresholds
     said = probabilities.argmax(axis=1)[:, None] if thresholds is None else decide(probabilities, thresholds)
-    right = count_claim(probabilities, tune.labels, thresholds).accuracy
+    right = count_claim(probabilities, labels, thresholds).accuracy
     return Count(correct=right.correct, total=right.total), said
 
 

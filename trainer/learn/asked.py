@@ -16,6 +16,7 @@ class Asked:
     """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
     fine_tune: bool = False
     epochs: int = 0
+    best_epoch: bool = False
     batch_size: int = 0
     learning_rate: float = 0
     loss: Loss = "cross-entropy"

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vouch.bundle.backbone import BackboneFacts, HeadFacts
 from vouch.bundle.training import Recipe
+from vouch.trainer.learn.judges import Judge
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,9 @@ class Epoch:
     fit_accuracy: float
     """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
     tune_loss: float
+    """NaN, as the two below, where there is no tune split."""
     tune_loss_calibrated: float
-    """At the best temperature, which is what will be exported; the best epoch is the one where it is lowest."""
+    """At the best temperature."""
     tune_accuracy: float
     """0 to 1."""
     images: int
@@ -52,7 +52,7 @@ class Fitted:
 
     epochs: tuple[Epoch, ...]
     best: Epoch
-    """The one with the lowest calibrated loss on tune; of a head on a backbone the last, where its loss is lowest."""
+    """The one whose weights were kept: the last, unless tune chose another."""
     seconds: float
     """All of it, with measuring; of a resumed fit, all its parts together."""
     recipe: Recipe | None = None
@@ -61,6 +61,5 @@ class Fitted:
     """What gave the features, where the network is not our own."""
     head: HeadFacts | None = None
     """How the head on it was chosen, where the backbone stayed as it was."""
-    out_of_fold: np.ndarray | None = None
-    """float32, shape (N, K): the probabilities of the fit images by models that were fitted without them; None where
-    there are no such."""
+    folds: tuple[Judge, ...] = ()
+    """Models that were fitted to all but a fold of fit, each with that fold; none where nobody asked for them."""

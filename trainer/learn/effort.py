@@ -16,6 +16,7 @@ MEASURED = 16
 FEW = 5_000
 """Images of fit: with fewer, fitting may end early, and tune is too small to tell all epochs apart."""
 SETTLED = 0.9
+"""The share of the schedule from which on an epoch may be chosen, where tune is that small."""
 ENOUGH = 0.01
 """The share of what there was to learn, of the loss above its lowest value, from which on fitting is brought to its
 end."""
@@ -70,7 +71,6 @@ class Effort:
     epochs: int
     passes: int
     enough: float
-    settled: float
     hard_epochs: int = 0
 
 
@@ -102,11 +102,18 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, mos
     images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, affordable))
     rounds = max(epochs, ceil(images / count))
     passes = max(1, round(rounds / MEASURED))
-    return Effort(ceil(rounds / passes), passes, ENOUGH if count < FEW else 0.0, settled_for(count))
+    return Effort(ceil(rounds / passes), passes, ENOUGH if count < FEW else 0.0)
 
 
-def settled_for(count: int) -> float:
-    """From which share of the schedule on an epoch may be the best one, for so many fit images."""
+def settled_for(count: int, best_epoch: bool) -> float:
+    """From which share of the schedule on an epoch may be the one that is kept; 1: it is the last one.
+
+    Args:
+        count: fit images.
+        best_epoch: whether tune chooses it.
+    """
+    if not best_epoch:
+        return 1.0
     return SETTLED if count < FEW else 0.0
 
 

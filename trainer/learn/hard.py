@@ -3,6 +3,8 @@
 from dataclasses import replace
 from math import ceil
 
+import numpy as np
+
 from vouch.bundle.training import Augmentation, Recipe
 
 LOOK_STEPS = 400
@@ -31,6 +33,11 @@ def looked_at(recipe: Recipe, an_epoch: int) -> int:
     if recipe.hard_epochs <= recipe.epochs:
         return 0
     return min(ceil(LOOK_SHARE * recipe.epochs), ceil(LOOK_STEPS / an_epoch))
+
+
+def commonest_share(labels: np.ndarray) -> float:
+    """What always giving the commonest answer gets right of these labels, shape (N,) or (N, K)."""
+    return float(np.unique(labels, axis=0, return_counts=True)[1].max()) / len(labels)
 
 
 def known(accuracy: float, chance: float) -> float:

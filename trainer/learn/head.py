@@ -1,12 +1,14 @@
 """A linear head on what a frozen backbone makes of images: fitted in seconds, for its loss has one lowest point.
 
 Features are made once, of mirrored images too where the recipe mirrors them. The only number to be chosen, the penalty
-on the weights, is chosen by cross-validation on fit; tune decides nothing here.
+on the weights, is chosen by cross-validation on fit; tune decides nothing here, and the folds' heads may judge in its
+stead.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import nan
 
@@ -21,7 +23,8 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.folds import folds_of
 from vouch.trainer.learn.frozen import Asked, FrozenClassifier
-from vouch.trainer.learn.losses import Criterion, measured, right_answers
+from vouch.trainer.learn.judges import Judge
+from vouch.trainer.learn.losses import Criterion, Measured, measured, right_answers
 from vouch.trainer.learn.one_thread import one_thread
 from vouch.trainer.learn.penalty import Chosen, chosen_penalty, clearly_less, default_penalty
 from vouch.trainer.learn.regression import MAX_AXES, Axes, Iteration, Layer, Problem, Wanted, fitted_layer
@@ -69,9 +72,9 @@ def check_can_fit(recipe: Recipe) -> None:
 
 
 def wanted_features(splits: Splits, recipe: Recipe) -> tuple[Asked, ...]:
-    """What a head is fitted to: features of fit, mirrored too where the recipe says so, and of tune."""
+    """What a head is fitted to: features of fit, mirrored too where the recipe says so, and of tune if there is one."""
     mirrored = [Asked("fit, mirrored", splits.fit, True)] if recipe.augment and recipe.augment.flip else []
-    return (Asked("fit", splits.fit), *mirrored, Asked("tune", splits.tune))
+    return (Asked("fit", splits.fit), *mirrored, *([Asked("tune", splits.tune)] if len(splits.tune) else []))
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class _HeadFit:
         made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in versions]))
         model.see_features(made, source.earlier)
         self.x = model.scaled(made)
-        self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
+        if len(self.tune):
+            self.tune_x = model.scaled(torch.from_numpy(model.features_of(self.tune)))
         self.used = self.x.shape[1] if source.earlier else model.deepest
         used = self.x[:, : self.used].double()
         self.axes = Axes.of(used)
@@ -115,7 +119,7 @@ class _HeadFit:
         return self.problem.z.numel() * self.problem.wanted.truth.shape[1] < SHARED
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
-        chosen, folds, note = self._chosen()
+        chosen, fold, note = self._chosen()
         with torch.no_grad():
             self.model.head.weight[:, self.used :] = 0
         epochs = [replace(self._measured(0, nan, nan, 0, 0.0), note=note)]
@@ -135,19 +139,21 @@ class _HeadFit:
         start = Layer(self.axes.weights_along(weights.T), bias)
         fitted_layer(self.problem, penalty, start, TOLERANCE, told)
         self.model.eval()
-        facts = HeadFacts(penalty=penalty, folds=folds, **(self._found(chosen.logits) if chosen else {}))
+        found = self._found(chosen.logits) if chosen else {}
+        folds = self._judges(chosen, fold) if chosen else ()
+        facts = HeadFacts(penalty=penalty, folds=len(folds), **found)
         return Fitted(
             epochs=tuple(epochs),
             best=epochs[-1],
             seconds=time.perf_counter() - self.started,
             backbone=self.model.backbone.facts,
             head=facts,
-            out_of_fold=self._probabilities(chosen.logits) if chosen else None,
+            folds=folds,
         )
 
-    def _chosen(self) -> tuple[Chosen | None, int, str]:
-        """The penalty that cross-validation leads to, unless the recipe names one, and the folds; None and 0 where each
-        class is one image, or several that belong together.
+    def _chosen(self) -> tuple[Chosen | None, np.ndarray, str]:
+        """The penalty that cross-validation leads to, unless the recipe names one, and which fold each image is in;
+        None where each class is one image, or several that belong together.
 
         Also whether mirror images are learned, where that is open and they are not answered right anyway, and whether
         features of earlier layers are; the last is a sentence on each that is not as usual.
@@ -155,9 +161,8 @@ class _HeadFit:
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
         unit = together(self.fit)
         if units_of_each(self.fit.labels, unit, self.classes).max() < 2:  # whatever is held out is of an unknown class
-            return None, 0, ""
+            return None, np.zeros(len(unit), dtype=np.int64), ""
         fold = folds_of(self.fit.labels, unit, most, self.recipe.seed)
-        folds = int(fold.max()) + 1
         best, notes = self._tried(fold), []
         if self._may_be_turned(best) and (
             plain := self._clearly_better(best, fold, replace(self.source, mirrored=False))
@@ -167,7 +172,7 @@ class _HeadFit:
         if self._may_look_earlier and (more := self._clearly_better(best, fold, replace(self.source, earlier=True))):
             notes.append(f"earlier layers count as much as the last: {self._figures('the last alone', best, more)}")
             best = more
-        return best, folds, "; ".join(notes)
+        return best, fold, "; ".join(notes)
 
     def _tried(self, fold: np.ndarray) -> Chosen:
         return chosen_penalty(self.problem, torch.from_numpy(fold), self.recipe.seed, self.recipe.weight_decay or None)
@@ -203,14 +208,27 @@ class _HeadFit:
             return chosen.penalty
         return self.recipe.weight_decay or default_penalty(self.axes.variances)
 
-    def _take(self, layer: Layer) -> None:
+    def _take(self, layer: Layer, model: FrozenClassifier | None = None) -> None:
+        head = (model or self.model).head
         with torch.no_grad():
-            self.model.head.weight[:, : self.used] = self.axes.back(layer.weights).T.float()
-            self.model.head.bias.copy_(layer.bias)
+            head.weight[:, : self.used] = self.axes.back(layer.weights).T.float()
+            head.bias.copy_(layer.bias)
+
+    def _judges(self, chosen: Chosen, fold: np.ndarray) -> tuple[Judge, ...]:
+        """The folds' heads, each with the images that it has not learned."""
+        found = []
+        for number, layer in enumerate(chosen.layers):
+            rows = np.flatnonzero(fold == number)
+            model = deepcopy(self.model)
+            self._take(layer, model)
+            found.append(Judge(model, self.fit, rows, model.as_scores(chosen.logits[torch.from_numpy(rows)])))
+        return tuple(found)
 
     @torch.no_grad()
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
-        found = measured(self.model.scores(self.tune_x), self.tune_labels)
+        found = Measured(nan, nan, nan)
+        if len(self.tune):
+            found = measured(self.model.scores(self.tune_x), self.tune_labels)
         loss, calibrated, accuracy = found.loss, found.calibrated_loss, found.accuracy
         return Epoch(number, fit_loss, fit_accuracy, loss, calibrated, accuracy, images, seconds)
 
@@ -231,9 +249,6 @@ class _HeadFit:
             "loss": Criterion()(scores, self.labels).item(),
             "accuracy": right_answers(scores, self.labels) / len(self.labels),
         }
-
-    def _probabilities(self, logits: Tensor) -> np.ndarray:
-        return np.asarray(self.model.probabilities(self.model.as_scores(logits)).numpy(), dtype=np.float32)
 
 
 def bytes_of_head(images: int, features: int, classes: int) -> int:

@@ -32,6 +32,8 @@ class Chosen:
     loss: float
     logits: Tensor
     """float64, shape (N, M)."""
+    layers: tuple[Layer, ...]
+    """What they were answered by, one a fold."""
 
 
 def clearly_less(first: Tensor, second: Tensor) -> bool:
@@ -98,4 +100,5 @@ class _Folds:
             more = self._count / len(others)
             self._layers[number] = fitted_layer(part, penalty * more, self._layers[number], TOLERANCE)
             logits[held] = self._layers[number](whole.z[held])
-        return Chosen(penalty, whole.wanted.of(torch.arange(self._count)).mean_loss(logits), logits)
+        loss = whole.wanted.of(torch.arange(self._count)).mean_loss(logits)
+        return Chosen(penalty, loss, logits, tuple(self._layers))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vouch.sources.examples import Examples
 from vouch.sources.images import Images, batch_rows, batches, rows_in_turn
 from vouch.trainer.learn.device import moved
 from vouch.trainer.learn.processes import CPU
@@ -47,6 +48,11 @@ class Pixels:
         if self._whole is not None:
             return iter(torch.split(self._whole, batch_rows(self.shape[1:], most=most)))
         return (_tensor(part).to(self.device) for part in batches(self.images, most=most))
+
+
+def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Pixels, Tensor]:
+    """Images and labels; on the CPU they share the arrays' memory."""
+    return Pixels(examples.images, device), torch.from_numpy(examples.labels).to(device)
 
 
 def _whole(images: Images, device: torch.device) -> Tensor | None:

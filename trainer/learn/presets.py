@@ -90,7 +90,7 @@ _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "backbone": {"backbone": _HEAD},
 }
 PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
-    (preset, model): replace(recipe, preset=preset, model=model)
+    (preset, model): replace(recipe, preset=preset, model=model, settled=1.0)
     for preset, models in _TABLE.items()
     for model, recipe in models.items()
 }
@@ -142,6 +142,7 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         base,
         **asdict(_effort(asked, base, shape, batch_size, layers)),
         batch_size=batch_size,
+        settled=settled_for(count, asked.best_epoch),
         learning_rate=rate,
         muon_rate=base.muon_rate * (rate / base.learning_rate),  # keeps its proportion to the other
         weight_decay=_or(asked.weight_decay, base.weight_decay),
@@ -178,7 +179,7 @@ def _width(asked: Asked, shape: tuple[int, ...], batch_size: int, usual: Layers)
 
 def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int, layers: Layers) -> Effort:
     if asked.epochs or asked.model == "backbone":
-        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0, settled=settled_for(shape[0]))
+        return Effort(asked.epochs or base.epochs, passes=1, enough=0.0)
     cost = multiply_adds(asked.model, shape[1:], layers)
     effort = effort_for(shape[0], batch_size, base.epochs, cost, _BOUNDS.get(asked.preset, USUAL))
     if any(value not in (None, 0) for value in (asked.width, asked.depth, asked.crop, asked.focus, asked.batch_size)):

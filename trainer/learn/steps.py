@@ -22,8 +22,15 @@ from vouch.trainer.splits.balance import class_weights
 from vouch.trainer.splits.split import Splits
 
 
+class TooFewImages(TrainError):
+    """There are fewer than a step needs."""
+
+
 class Steps:
     """All that changes with the steps of a fit, and makes them."""
+
+    together = 1
+    """Fits that are made together: their losses are added, and told as a mean."""
 
     def __init__(self, model: Classifier, splits: Splits, labels: Tensor, recipe: Recipe, processes: Processes) -> None:
         """
@@ -32,7 +39,7 @@ class Steps:
             labels: of fit, on the device.
 
         Raises:
-            TrainError: a step has too few images for the network.
+            TooFewImages: a step has too few images for the network.
         """
         self._model, self._labels, self._processes, self._recipe = model, labels, processes, recipe
         self._classes = len(splits.classes)
@@ -63,20 +70,30 @@ class Steps:
         rate = self.rate(done)
         rows = moved(rows, self._processes.device)
         own = self._processes.share(rows)
-        labels = self._labels[own]
         logits = self._scores(self.variants.of(self._model.normalised(pixels), generator))
-        losses = self._criterion.each(logits, labels)
-        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
-        whole = self._criterion.weight(self._labels[rows])
-        error = self._criterion.total(losses, labels) * self._processes.count / whole
-        loss = self._processes.mean(error)
+        error, losses, right = self._compared(logits, own, rows)
+        loss = self._processes.mean(error) / self.together
         for optimizer in self._optimizers:
             optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         for optimizer in self._optimizers:
             optimizer.step()
         self.order.saw(own, losses.reshape(len(own), -1).mean(dim=1))
-        seen.add(Made(done + 1, rate, loss, len(rows)), answered_right(logits, labels))
+        seen.add(Made(done + 1, rate, loss, len(rows)), right)
+
+    def _compared(self, logits: Tensor, own: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the step makes smaller, the loss of each image, and whether its answer is right.
+
+        Args:
+            logits: of this process's images, `own`.
+            rows: of all processes' images.
+        """
+        labels = self._labels[own]
+        losses = self._criterion.each(logits, labels)
+        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
+        whole = self._criterion.weight(self._labels[rows])
+        error = self._criterion.total(losses, labels) * self._processes.count / whole
+        return error, losses, answered_right(logits, labels)
 
     def end_early(self, loss: float, epochs: int) -> bool:
         """Begins to come to rest, once, where an epoch's loss leaves little to learn.
@@ -128,4 +145,4 @@ def _criterion(splits: Splits, recipe: Recipe) -> Criterion:
 def _check_batches(model: nn.Module, smallest: int) -> None:
     normalised = any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in model.modules())
     if smallest < 1 or (normalised and smallest < 2):
-        raise TrainError("this network needs at least 2 images in every step: try --batch-size 3 or more")
+        raise TooFewImages("this network needs at least 2 images in every step: try --batch-size 3 or more")

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,3 +38,8 @@ class UnderWay:
         self.variants.set_state(state["variants"])
         torch.set_rng_state(state["torch"])
         self.began -= state["seconds"]
+
+
+def mixed_seed(*numbers: int) -> int:
+    """A seed that differs wherever one of these does."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,4 +1,4 @@
-"""Who may change the weights, who may choose between them, and who must never be seen: fit, tune and validation.
+"""Who may change the weights, who may judge them, and who must never be seen: fit, tune and validation.
 
 A seeded split keeps each class's share and never parts exact duplicates or groups, and near duplicates only where a
 class would be missing; splits that come with the data are held against each other, because a validation image that was
@@ -40,7 +40,7 @@ class Splits:
     fit: Examples
     """Changes the weights."""
     tune: Examples
-    """Picks the epoch."""
+    """Chooses temperature, thresholds and label sets; empty where folds of fit do."""
     validation: Examples
     """Never seen: evaluated once, at the end."""
     warnings: tuple[str, ...]
@@ -51,6 +51,8 @@ class Splits:
     """All of them before they were split; None where nobody looked."""
     notes: tuple[str, ...] = ()
     """How they were split, a sentence each."""
+    judged_by: str = ""
+    """Why there is a tune split, or none, as the end of a sentence."""
 
     @property
     def task(self) -> Task:
@@ -59,8 +61,9 @@ class Splits:
 
     @property
     def by_name(self) -> dict[Part, Examples]:
-        """The three by their names."""
-        return {"fit": self.fit, "tune": self.tune, "validation": self.validation}
+        """Those that there are, by their names."""
+        parts: dict[Part, Examples] = {"fit": self.fit, "tune": self.tune, "validation": self.validation}
+        return {name: part for name, part in parts.items() if len(part)}
 
     def digests(self) -> dict[Part, str]:
         """SHA-256 of each split's images and labels."""
@@ -69,7 +72,7 @@ class Splits:
 
 def make_splits(
     source: Source,
-    tune_share: float,
+    tune_share: float | None,
     validation_share: float,
     seed: int,
     allow_duplicates: bool,
@@ -78,7 +81,8 @@ def make_splits(
     """Fit, tune and validation from whatever splits the source has.
 
     Args:
-        tune_share: share of the images that are not validation's.
+        tune_share: share of the images that are not validation's; None: there is no tune split, unless the source has
+            one.
         validation_share: share of all images, or of fit's, where the source has no validation split.
         allow_duplicates: whether validation may have images that are trained on, or groups.
         keep_alike: whether images that are nearly the same stay on one side of a split that is made here.
@@ -90,10 +94,12 @@ def make_splits(
     equal = EqualFiles.of(source)
     making = _Making(source, equal, np.random.default_rng(seed), keep_alike)
     making.validation(validation_share)
-    making.tune(tune_share)
+    if tune_share is not None:
+        making.tune(tune_share)
     for name, part in making.parts.items():
         check_classes(source, equal, name, part, at_least=1)
-    fit, tune, validation = (making.parts[name] for name in ("fit", "tune", "validation"))
+    fit, validation = making.parts["fit"], making.parts["validation"]
+    tune = making.parts.get("tune", fit.those(np.zeros(len(fit.labels), dtype=np.bool_)))
     warnings = source.warnings + check_duplicates(fit, tune, validation, equal, allow_duplicates)
     warnings += check_groups(fit, tune, validation, source.groups, allow_duplicates)
     warnings += (*making.warnings, *contradictions([fit, tune, validation]))

@@ -9,13 +9,18 @@ from vouch.bundle.multi_label import MultiLabelTally, task_of
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
 from vouch.trainer.judge import exam as exam_module
-from vouch.trainer.judge.exam import examine
+from vouch.trainer.judge.exam import Exam, examine, judges_of
 from vouch.trainer.judge.graph import answers, answers_and_logits
-from vouch.trainer.learn.loop import as_tensors
 from vouch.trainer.learn.losses import logits_of
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.learn.temperature import best_temperature
 from vouch.trainer.splits.split import Splits
+
+
+def examined(classifier: Classifier, splits: Splits) -> Exam:
+    """By the tune split."""
+    return examine(classifier, splits, judges_of(classifier, splits, ()))
 
 
 @pytest.mark.parametrize("kind", ["splits", "several"])
@@ -23,7 +28,7 @@ def test_what_is_served_is_settled_on_tune_alone(kind: str, request: pytest.Fixt
     """Another validation split changes the claim, and neither the graph nor any threshold."""
     splits: Splits = request.getfixturevalue(kind)
     classifier = Classifier("linear", (8, 8), len(splits.classes), task=task_of(splits.fit.labels)).eval()
-    one, two = examine(classifier, splits), examine(classifier, replace(splits, validation=splits.fit[:100]))
+    one, two = examined(classifier, splits), examined(classifier, replace(splits, validation=splits.fit[:100]))
 
     assert one.graph == two.graph
     assert one.thresholds == two.thresholds
@@ -52,7 +57,7 @@ def test_a_temperature_that_twelve_images_do_not_favour_is_not_applied(several: 
         for weights in classifier.parameters():
             weights.fill_(np.log(7 / 3) if weights.ndim == 1 else 0)
     images, labels = as_tensors(tune)
-    exam = examine(classifier, splits)
+    exam = examined(classifier, splits)
 
     assert best_temperature(logits_of(classifier, images), labels) < 0.8
     assert exam.calibration.temperature == 1
@@ -60,7 +65,7 @@ def test_a_temperature_that_twelve_images_do_not_favour_is_not_applied(several: 
     np.testing.assert_allclose(exam.probabilities[:, 1], 0.7, atol=1e-6)
 
 
-@pytest.mark.parametrize(("split", "output"), [("tune", 0), ("validation", 0), ("validation", 1)])
+@pytest.mark.parametrize(("split", "output"), [("judged", 0), ("validation", 0), ("validation", 1)])
 def test_a_graph_with_an_answer_that_is_no_number_is_not_published(
     splits: Splits, split: str, output: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +73,7 @@ def test_a_graph_with_an_answer_that_is_no_number_is_not_published(
 
     def answered(graph: bytes, images: np.ndarray) -> tuple[np.ndarray, ...]:
         outputs = answers_and_logits(graph, images)
-        if images is getattr(splits, split).images:
+        if images is (splits.tune if split == "judged" else splits.validation).images:
             outputs[output][5, 1] = np.inf
         return outputs
 
@@ -77,12 +82,12 @@ def test_a_graph_with_an_answer_that_is_no_number_is_not_published(
     classifier = Classifier("linear", (8, 8), len(splits.classes), task=task_of(splits.fit.labels)).eval()
 
     with pytest.raises(TrainError, match=f"answers 1 of [0-9,]+ {split} images with values that are not finite"):
-        examine(classifier, splits)
+        examined(classifier, splits)
 
 
 def test_everything_is_counted_from_the_same_answers(several: Splits) -> None:
     """Claim and calibration error are those of the answers that the exam hands on, which are the graph's."""
-    exam = examine(Classifier("linear", (8, 8), 3, task="multi_label").eval(), several)
+    exam = examined(Classifier("linear", (8, 8), 3, task="multi_label").eval(), several)
     assert exam.thresholds is not None
     tally = MultiLabelTally(exam.thresholds)
     tally.add(several.validation.labels, exam.probabilities)

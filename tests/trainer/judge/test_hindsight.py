@@ -8,7 +8,7 @@ from vouch.bundle.manifest import Calibration
 from vouch.trainer.judge.curve import Curve, learning_curve
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.graph import count_claim
-from vouch.trainer.judge.hindsight import hindsight
+from vouch.trainer.judge.hindsight import HEAD, NETWORKS, OutOfFold, hindsight
 from vouch.trainer.judge.kernel import of_features
 from vouch.trainer.splits.split import Splits
 
@@ -40,7 +40,6 @@ def test_who_is_often_wrong_may_not_doubt_a_label() -> None:
     splits = noise_splits(("a", "b", "c"), (6, 6))
     seen = hindsight(splits, exam_of(splits))
 
-    assert seen.judge is None
     assert seen.reason is not None
     assert "too few to doubt a label" in seen.reason
     assert seen.doubts == ()
@@ -52,8 +51,8 @@ def test_heads_and_models_that_are_often_wrong_doubt_nothing_either() -> None:
     """Where three in four answers are wrong, a contradiction says nothing of the label."""
     splits = noise_splits(("a", "b"), (6, 6))
     exam = exam_of(splits)
-    wrong = replace(exam, tuned=exam.tuned[:, ::-1], probabilities=exam.probabilities[:, ::-1])
-    seen = hindsight(splits, wrong, np.eye(2)[splits.fit.labels], np.eye(2)[1 - splits.fit.labels])
+    wrong = replace(exam, judged=exam.judged[:, ::-1], probabilities=exam.probabilities[:, ::-1])
+    seen = hindsight(splits, wrong, np.eye(2)[splits.fit.labels], OutOfFold(HEAD, np.eye(2)[1 - splits.fit.labels]))
 
     assert seen.doubts == ()
     assert not seen.by_model
@@ -77,7 +76,7 @@ def test_answers_of_heads_that_have_not_learned_an_image_are_taken() -> None:
     labels = splits.fit.labels
     contrary = np.eye(2)[labels]
     contrary[3] = contrary[3][::-1]
-    seen = hindsight(splits, exam_of(splits), features=2.0 * np.eye(2)[labels], out_of_fold=contrary)
+    seen = hindsight(splits, exam_of(splits), features=2.0 * np.eye(2)[labels], out_of_fold=OutOfFold(HEAD, contrary))
 
     assert [(doubt.part, doubt.row) for doubt in seen.doubts] == [("fit", 3)]
     assert seen.curve is not None
@@ -87,20 +86,33 @@ def test_answers_of_heads_that_have_not_learned_an_image_are_taken() -> None:
 def test_of_a_tuned_backbone_there_is_no_curve(splits: Splits) -> None:
     """Labels are judged by the heads before it was tuned, and never by pixels in their stead."""
     few = replace(splits, fit=splits.fit[:200])
-    seen = hindsight(few, exam_of(few), out_of_fold=np.eye(10)[few.fit.labels])
+    seen = hindsight(few, exam_of(few), out_of_fold=OutOfFold(HEAD, np.eye(10)[few.fit.labels]))
 
     assert seen.judge == "a linear head on the same features"
     assert seen.curve is None
     assert "changed by fine-tuning" in str(seen.no_curve)
 
 
+def test_networks_of_folds_judge_where_they_are_right_more_often(splits: Splits) -> None:
+    """Than what looks at pixels alone; who is right less often is not asked."""
+    few = replace(splits, fit=splits.fit[:200])
+    sure, unsure = np.eye(10)[few.fit.labels], np.full((200, 10), 0.1)
+    by_networks, by_pixels = (
+        hindsight(few, exam_of(few), out_of_fold=OutOfFold(NETWORKS, one)) for one in (sure, unsure)
+    )
+
+    assert (by_networks.judge, by_networks.contradicted) == ("a network of the same kind", 0)
+    assert by_pixels.judge == "kernel ridge regression on the pixels"
+    assert by_networks.curve == by_pixels.curve is not None
+
+
 def test_several_labels_are_judged_too() -> None:
     """Noise is not enough to doubt one."""
     splits = noise_splits(("a", "b", "c"), (6, 6), several=True)
-    exam = replace(exam_of(noise_splits(("a", "b", "c"), (6, 6))), tuned=splits.tune.labels * 1.0)
+    exam = replace(exam_of(noise_splits(("a", "b", "c"), (6, 6))), judged=splits.tune.labels * 1.0)
     exam = replace(exam, probabilities=splits.validation.labels * 1.0)
 
-    assert hindsight(splits, exam).judge is None
+    assert hindsight(splits, exam).reason is not None
 
 
 def test_a_curve_needs_images() -> None:

@@ -17,6 +17,7 @@ from vouch.trainer.learn.backbone.features import features
 from vouch.trainer.learn.course import Fitted, Step
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.head import fit_head, wanted_of
+from vouch.trainer.learn.judges import in_order_of_fit
 from vouch.trainer.learn.presets import PRESETS, recipe_for
 from vouch.trainer.splits.split import Splits
 
@@ -58,8 +59,10 @@ def test_a_head_learns_what_the_features_tell(classes: int, several: bool) -> No
     assert found.head is not None
     assert found.head.accuracy is not None
     assert found.head.accuracy > 0.8
-    assert found.out_of_fold is not None
-    assert found.out_of_fold.shape == (40, classes)
+    assert np.concatenate([fold.rows for fold in found.folds]).tolist() != list(range(40))
+    answered = in_order_of_fit(found.folds, temperature=1.0)
+    assert answered is not None
+    assert answered.shape == (40, classes)
 
 
 def test_the_layer_answers_images_as_it_answers_their_features() -> None:
@@ -88,7 +91,7 @@ def test_a_head_is_the_same_each_time() -> None:
     first, again = fitted(splits_of(3)), fitted(splits_of(3))
 
     assert torch.equal(first[0].head.weight, again[0].head.weight)
-    assert np.array_equal(first[1].out_of_fold, again[1].out_of_fold)  # type: ignore[arg-type]
+    assert all(torch.equal(*both) for both in zip(*([fold.logits for fold in one[1].folds] for one in (first, again))))
 
 
 def test_no_image_goes_through_the_backbone_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +112,18 @@ def test_no_image_goes_through_the_backbone_twice(monkeypatch: pytest.MonkeyPatc
         one(followed)
 
     assert asked == [40, 40, 12, 1]
+
+
+@pytest.mark.parametrize(("classes", "several"), [(2, False), (3, True)])
+def test_the_heads_of_the_folds_answer_as_they_did(classes: int, several: bool) -> None:
+    """Each is a classifier of its own, with the answers to its images that it is told to have given."""
+    _, found, _ = fitted(splits_of(classes, several))
+
+    for fold in found.folds:
+        own = fold.classifier.as_scores(
+            fold.classifier.network(fold.classifier.normalised(torch.from_numpy(np.array(fold.examples.images))))
+        )
+        torch.testing.assert_close(own.double(), fold.logits, atol=1e-4, rtol=1e-3)
 
 
 def test_images_that_are_not_mirrored_are_learned_as_they_are() -> None:
@@ -134,7 +149,7 @@ def test_two_images_of_two_classes_are_enough() -> None:
 
     assert model.scores_of(splits.fit).argmax(dim=1).tolist() == [0, 1]
     assert found.head is not None
-    assert (found.head.folds, found.out_of_fold) == (0, None)
+    assert (found.head.folds, found.folds) == (0, ())
 
 
 def test_images_that_are_all_the_same_leave_nothing_to_choose_by() -> None:
@@ -144,7 +159,7 @@ def test_images_that_are_all_the_same_leave_nothing_to_choose_by() -> None:
     _, found, _ = fitted(replace(splits, fit=same))
 
     assert found.head is not None
-    assert (found.head.folds, found.head.loss, found.out_of_fold) == (0, None, None)
+    assert (found.head.folds, found.head.loss, found.folds) == (0, None, ())
 
 
 def test_balance_lets_a_rare_class_count_as_much() -> None:

@@ -245,13 +245,14 @@ def test_all_that_an_epoch_changes_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     assert fitted.epochs[1].note == "variants are weaker; the loss on fit leaves little to learn: 2 epochs will do"
 
 
-@pytest.mark.parametrize(("settled", "best"), [(0.0, 1), (0.75, 7)])
+@pytest.mark.parametrize(("settled", "best"), [(0.0, 1), (0.75, 7), (1.0, 8)])
 def test_an_early_epoch_is_the_best_only_where_tune_can_tell(
     settled: float, best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the recipe says so, the best epoch is among those after a share of the schedule, and the best of these."""
+    """Where the recipe says so, the best epoch is among those after a share of the schedule, and the best of these; at
+    1 it is the last, whatever tune says."""
     losses = iter([9.0, *map(float, range(1, 9))])
-    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, next(losses), 0.5))
+    monkeypatch.setattr("vouch.trainer.learn.epochs.measure", lambda *_: Measured(1.0, next(losses), 0.5))
 
     result = fit(made("linear"), made_up(), replace(QUICK, epochs=8, settled=settled))
 
@@ -261,7 +262,7 @@ def test_an_early_epoch_is_the_best_only_where_tune_can_tell(
 @pytest.mark.parametrize("seed", [0, 4])
 def test_a_fit_of_hard_images_is_one_by_their_recipe(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the last bit, so that the recorded recipe repeats it; it is said why it began again."""
-    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, 0.9))
+    monkeypatch.setattr("vouch.trainer.learn.epochs.measure", lambda *_: Measured(1.0, 1.0, 0.9))
     augment, told = Augmentation(crop=0.75, bend=0.1), list[Step]()
     recipe = replace(QUICK, epochs=3, hard_epochs=4, focus=0.8, augment=augment, seed=seed)
     expected = for_hard_images(recipe, an_epoch=4)
@@ -282,7 +283,7 @@ def test_a_fit_of_hard_images_is_one_by_their_recipe(seed: int, monkeypatch: pyt
 
 def test_easy_images_are_fitted_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where enough of tune is right, nothing begins again."""
-    monkeypatch.setattr("vouch.trainer.learn.loop.measure", lambda *_: Measured(1.0, 1.0, 0.95))
+    monkeypatch.setattr("vouch.trainer.learn.epochs.measure", lambda *_: Measured(1.0, 1.0, 0.95))
 
     result = fit(made("linear"), made_up(), replace(QUICK, epochs=5, hard_epochs=12))
 

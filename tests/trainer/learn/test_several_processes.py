@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-import vouch.trainer.learn.loop
+import vouch.trainer.learn.epochs
 import vouch.trainer.learn.steps
 from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
@@ -82,7 +82,7 @@ def test_the_leading_process_measures_for_all(uneven: Splits, monkeypatch: pytes
     def measured(*_: object) -> Measured:
         raise AssertionError("measured by a process that does not lead")
 
-    monkeypatch.setattr(vouch.trainer.learn.loop, "measure", measured)
+    monkeypatch.setattr(vouch.trainer.learn.epochs, "measure", measured)
 
     result, _ = fitted(uneven, MadeUp(1, 2, told=(0.25, 0.125, 0.75)))
 

@@ -13,11 +13,12 @@ from vouch.bundle.training import Circumstances, Recipe, SplitEntry, Training
 from vouch.sources.examples import Examples
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.graph import count_claim
-from vouch.trainer.judge.hindsight import features_learned_from, hindsight
+from vouch.trainer.judge.hindsight import answers_of_folds, features_learned_from, hindsight
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.head import fit_head
+from vouch.trainer.learn.judges import in_order_of_fit
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier, Linear
 from vouch.trainer.report.finished import Digests, Run
@@ -58,6 +59,7 @@ def _judged(classifier: Classifier, splits: Splits, recipe: Recipe, result: Fitt
     thresholds = (0.5,) * len(splits.classes) if several else None
     with torch.no_grad():
         tuned = classifier.probabilities(classifier(torch.from_numpy(splits.tune.images[:].copy()))).numpy()
+    of_folds = answers_of_folds(classifier, in_order_of_fit(result.folds, temperature=1.0))
     exam = Exam(
         graph=b"",
         onnx_difference=3.2e-7,
@@ -66,7 +68,7 @@ def _judged(classifier: Classifier, splits: Splits, recipe: Recipe, result: Fitt
         calibration=Calibration(temperature=1.234, error_before=0.0456, error_after=0.0123, coverages=()),
         thresholds=thresholds,
         quantized=None,
-        tuned=tuned,
+        judged=tuned,
     )
     training = Training(
         asked={"model": _kind(classifier), "data": "made up"},
@@ -90,7 +92,7 @@ def _judged(classifier: Classifier, splits: Splits, recipe: Recipe, result: Fitt
         exam=exam,
         images=Digests("a" * 64, "a" * 64),
         weights=Digests("b" * 64, "c" * 64),
-        hindsight=hindsight(splits, exam, features_learned_from(classifier, splits), result.out_of_fold),
+        hindsight=hindsight(splits, exam, features_learned_from(classifier, splits), of_folds),
     )
 
 

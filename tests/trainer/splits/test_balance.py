@@ -10,9 +10,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from vouch.bundle.training import Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.checkpoint import Checkpoint
-from vouch.trainer.learn.loop import as_tensors, fit
+from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.splits.balance import class_weights, uneven_classes
 from vouch.trainer.splits.split import Splits
 
