@@ -5,10 +5,10 @@ logistic regression, from pixels between 0 and 1, or from standardised features 
 """
 
 import warnings
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
-import torch
 from mapie.classification import CrossConformalClassifier, SplitConformalClassifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
@@ -16,11 +16,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
 from benchmarks.honesty.draws import Draw
-from benchmarks.honesty.ours import Learner, probabilities, scores
+from benchmarks.honesty.ours import Learner, learn, probabilities
 from benchmarks.honesty.promises import PLAIN, Figures, of_sets, of_thresholds, true_error
 from vouch.bundle.label_sets import COVERAGES
-from vouch.trainer.learn.temperature import chosen_temperature
-from vouch.trainer.splits.split import make_splits
+from vouch.trainer.settings import TrainSettings
 
 HELD = 0.2
 """Of the images to learn from, for split conformal."""
@@ -32,21 +31,18 @@ Inputs = tuple[np.ndarray, np.ndarray]
 """float32, shape (N, D), of the images to learn from, and of those that the truth is counted on."""
 
 
-def plain_split(learn: Learner, draw: Draw) -> Figures:
+def plain_split(learner: Learner, draw: Draw) -> Figures:
     """The same model, fitted to 80 % of the images, with thresholds from the rest that are right on average: of n
     images the ceil((n + 1) * coverage)-th largest probability of the truth.
     """
-    splits = make_splits(draw.source, HELD, HELD, draw.number, allow_duplicates=True)
-    classifier = learn(splits, draw.number)
-    held, labels = scores(classifier, splits.tune), splits.tune.labels
-    temperature = chosen_temperature(held, torch.from_numpy(labels))
-    of_truth = np.sort(probabilities(held, temperature)[np.arange(len(labels)), labels])[::-1]
+    learned = learn(replace(learner, policy=TrainSettings(tune_share=HELD)), draw)
+    labels = learned.judges.labels
+    of_truth = np.sort(learned.judges.probabilities(learned.temperature)[np.arange(len(labels)), labels])[::-1]
     ranks = {coverage: ceil((len(labels) + 1) * coverage - 1e-9) for coverage in COVERAGES}
     promises = {
         coverage: float(of_truth[rank - 1]) if rank <= len(of_truth) else None for coverage, rank in ranks.items()
     }
-    truth = probabilities(scores(classifier, draw.truth), temperature)
-    return of_thresholds(PLAIN, promises, truth, draw.truth.labels)
+    return of_thresholds(PLAIN, promises, probabilities(learned.scores(draw.truth)), draw.truth.labels)
 
 
 def others(inputs: Inputs, draw: Draw) -> Figures:

@@ -11,7 +11,7 @@ from benchmarks.honesty.beside import Inputs, others, plain_split
 from benchmarks.honesty.cells import Cell, Kind
 from benchmarks.honesty.draws import TRUTH, Draw, Population, digits, draw, photographs, places
 from benchmarks.honesty.kept_features import KeptFeatures, kept_features
-from benchmarks.honesty.ours import Learner, head, network, vouched
+from benchmarks.honesty.ours import Learner, vouched
 from benchmarks.honesty.promises import BESIDE, Figures, of_thresholds, of_vouched, where_both
 
 OF_A_CNN = 1_000
@@ -52,8 +52,8 @@ def row(places_: Places, cell: Cell, number: int) -> Figures:
 @cache
 def _prepared(places_: Places, kind: Kind) -> tuple[Population, Learner]:
     if kind == "insects":
-        return _photographs(places_)[0], head(_photographs(places_)[1])
-    return _digits(places_), network(kind)
+        return _photographs(places_)[0], Learner("backbone", _photographs(places_)[1])
+    return _digits(places_), Learner(kind)
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.honesty.cells import CELLS, Cell, chosen, in_turns
 from benchmarks.honesty.draws import Draw, Population, draw, places
-from benchmarks.honesty.ours import network, vouched
+from benchmarks.honesty.ours import Learner, vouched
 from benchmarks.honesty.promises import of_sets, of_thresholds, of_vouched, true_error, where_both
 from benchmarks.honesty.record import CellRecord, Record, writing
 from benchmarks.honesty.table import COMMAND, rate, text
@@ -52,7 +52,7 @@ def test_a_resampling_follows_from_its_number(population: Population, drawn: Dra
 
 def test_ours_is_promised_and_judged_without_the_truth(drawn: Draw) -> None:
     """A training in this process gives a claim, its intervals, and label sets, each with whether it was kept."""
-    found = of_vouched(vouched(network("linear"), drawn), drawn)
+    found = of_vouched(vouched(Learner("linear"), drawn), drawn)
 
     assert found["ours accuracy"] > 0.7
     assert {found[f"ours {name} kept"] for name in ("accuracy", "balanced", "calibration")} <= {0.0, 1.0}
