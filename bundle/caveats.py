@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vouch.bundle.claims import Claim, MultiLabelClaim
-from vouch.bundle.manifest import Calibration, Coverage
+from vouch.bundle.label_sets import CONFIDENCE
+from vouch.bundle.reliability import Calibration, Coverage, Withheld
 
 CHANCE, COVERAGE = "no_better_than_chance", "coverage_not_kept"
 
@@ -61,10 +62,12 @@ def calibration_in_words(calibration: Calibration) -> str:
     if calibration.error_interval is not None:
         low, high = calibration.error_interval
         known = f" (95 % interval {low:.2%} to {high:.2%})"
+    if calibration.judged == 0:
+        return f"no temperature is applied, because no image judges: on validation the probabilities are off by {after} on average{known}"
     if calibration.temperature == 1:
         return (
-            "no temperature is applied, because none lowered the cross-validated log loss on tune: on validation "
-            f"the probabilities are off by {after} on average{known}"
+            f"no temperature is applied, because none lowered the cross-validated log loss {_where(calibration)}: on "
+            f"validation the probabilities are off by {after} on average{known}"
         )
     if calibration.error_after > calibration.error_before:
         return (
@@ -77,13 +80,44 @@ def calibration_in_words(calibration: Calibration) -> str:
     )
 
 
-def promise_in_words(coverage: Coverage) -> str:
+def _where(calibration: Calibration) -> str:
+    return "of the out-of-fold answers" if calibration.method == "cross" else "on tune"
+
+
+def promise_in_words(coverage: float) -> str:
     """A promised coverage as people write it: 0.95 is 95%."""
-    return f"{100 * coverage.promised:g}%"
+    return f"{100 * coverage:g}%"
+
+
+def withheld_in_words(one: Withheld) -> str:
+    """Why a coverage is not promised."""
+    return (
+        f"no promise of {promise_in_words(one.coverage)}: it needs {one.needed:,} images that judge, "
+        f"and there {'is' if one.judged == 1 else 'are'} {one.judged:,}"
+    )
+
+
+def guarantee_in_words(calibration: Calibration) -> str:
+    """On how many images the promised coverages rest, whose answers to them they are, and what that guarantees."""
+    if calibration.method == "split":
+        return (
+            f"label sets rest on {calibration.judged:,} tune images (split): with {100 * CONFIDENCE:g} % confidence "
+            "over draws of them, of such images at least the promised share of sets contain the truth"
+        )
+    if calibration.method == "cross":
+        return (
+            f"label sets rest on out-of-fold answers to {calibration.judged:,} images (cross, {calibration.folds} "
+            "folds): these are of models that learned fewer images than the published one, so nothing is guaranteed "
+            "exactly; simulations measure how often such promises are kept"
+        )
+    return (
+        "label sets rest on tune images whose number was not recorded: their promises are about the mean over draws of "
+        "them, and a single draw may well fall short"
+    )
 
 
 def _not_kept(coverage: Coverage) -> str:
     return (
-        f"the promised coverage of {promise_in_words(coverage)} was not kept: "
+        f"the promised coverage of {promise_in_words(coverage.promised)} was not kept: "
         f"on validation the label sets contain the truth for {coverage.counted}"
     )

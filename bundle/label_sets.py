@@ -1,39 +1,55 @@
-"""Label sets that are to contain the truth as often as was promised, by split conformal prediction.
+"""Label sets that contain the truth as often as was promised, by conformal prediction.
 
-Source: M. Sadinle, J. Lei and L. Wasserman, Least Ambiguous Set-Valued Classifiers with Bounded Error Levels, JASA 114
-(2019). The promise holds on average over images like those that the threshold was taken from.
+Source of the sets: M. Sadinle, J. Lei and L. Wasserman, Least Ambiguous Set-Valued Classifiers with Bounded Error
+Levels, JASA 114 (2019). Source of the confidence: V. Vovk, Conditional Validity of Inductive Conformal Predictors
+(2012): given the n images that a threshold was taken from, the coverage of a threshold at the k-th largest probability
+of the truth is Beta(k, n + 1 - k) distributed, or better where probabilities are equal.
 """
 
-import math
+from math import ceil, log
 
 import numpy as np
 
 COVERAGES = (0.90, 0.95, 0.99)
-"""What a trainer promises."""
+"""What a trainer promises, where there are enough images."""
+CONFIDENCE = 0.9
+"""With which a promise holds: of 100 draws of the images that thresholds are taken from, at least 90 keep it."""
 
 
-def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float:
-    """The probability from which on a class belongs to an image's label set.
-
-    Of n images, the ceil((n + 1) * coverage)-th largest probability of the truth: so many sets of this kind contain it.
-    Too few images for the promise (fewer than 99 for 99 %) make the threshold 0 and the set all classes.
+def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:
+    """The probability from which on a class belongs to an image's label set; None where there are too few images.
 
     Args:
         probabilities: floats, shape (N, K), of images that the weights were not learned from.
         labels: integers, shape (N,).
         coverage: above 0, below 1.
     """
-    of_truth = np.sort(probabilities[np.arange(len(labels)), labels])[::-1]
-    return float(of_truth[_rank(len(labels), coverage) - 1]) if enough_for(len(labels), coverage) else 0.0
+    rank = rank_for(len(labels), coverage)
+    if rank is None:
+        return None
+    return float(np.sort(probabilities[np.arange(len(labels)), labels])[-rank])
 
 
-def enough_for(images: int, coverage: float) -> bool:
-    """Whether so many images can settle a threshold for this promise; fewer make the sets all classes."""
-    return _rank(images, coverage) <= images
+def fewest_for(coverage: float) -> int:
+    """How many images a promise takes: of so many all contain the truth by chance in at most 1 of 10 draws, were the
+    coverage just too low. 22 for 90 %, 45 for 95 %, 230 for 99 %.
+    """
+    return ceil(log(1 - CONFIDENCE) / log(coverage))
 
 
-def _rank(images: int, coverage: float) -> int:
-    return math.ceil((images + 1) * coverage - 1e-9)  # 1e-9: 0.95 * 20 is not to become 20
+def rank_for(images: int, coverage: float) -> int | None:
+    """The smallest k for which a threshold at the k-th largest of so many probabilities of the truth has this coverage
+    with CONFIDENCE; None where no k has.
+
+    That Beta(k, n + 1 - k) is at least `coverage` is as likely as that of n images with just this coverage fewer than k
+    are covered: so the largest number of uncovered images is looked for that as few or fewer are uncovered with a
+    chance of at most 1 - CONFIDENCE. Of 100,000 images it takes milliseconds.
+    """
+    uncovered = np.arange(1, ceil(images * (1 - coverage)) + 1)  # the mean and its neighbour: more is more likely
+    ratios = np.log((images - uncovered + 1) / uncovered * ((1 - coverage) / coverage))
+    chances = np.exp(images * log(coverage) + np.concatenate([[0.0], np.cumsum(ratios)]))
+    as_few = int(np.searchsorted(np.cumsum(chances), 1 - CONFIDENCE, side="right"))
+    return images - as_few + 1 if as_few else None
 
 
 def label_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.accuracy import Tally
 from vouch.bundle.claims import WAYS, AnyClaim, MultiLabelClaim
 from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.errors import InvalidBundle
@@ -23,6 +23,7 @@ from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part, Sha256
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.quantization import Quantization
+from vouch.bundle.reliability import Calibration
 from vouch.bundle.signature import SIGNATURE
 from vouch.bundle.training import Training, of_older
 
@@ -68,69 +69,6 @@ class FileEntry(Part):
 
     sha256: Sha256
     size: int = Field(ge=0)
-
-
-class Coverage(Part):
-    """Label sets with a promise, and how it was kept."""
-
-    promised: float = Field(gt=0, lt=1)
-    """The share of images whose set contains the truth."""
-    threshold: float = Field(ge=0, le=1)
-    """The probability from which on a class belongs to the set; settled on tune."""
-    covered: int = Field(ge=0)
-    """Of the validation images, those whose set contains the truth."""
-    total: int = Field(ge=1)
-    mean_size: float = Field(ge=1)
-    """Classes a set, on validation."""
-
-    @property
-    def kept(self) -> bool:
-        """Whether the promise is not refuted: no count is exact, so its 95 % interval must only not lie below it."""
-        return self.counted.high >= self.promised
-
-    @model_validator(mode="after")
-    def _covered_is_a_part(self) -> "Coverage":
-        if self.covered > self.total:
-            raise ValueError(f"{self.covered} of {self.total} sets contain the truth")
-        return self
-
-    @property
-    def counted(self) -> Accuracy:
-        """The promise's count, with its interval."""
-        return Accuracy(correct=self.covered, total=self.total)
-
-
-MAX_TEMPERATURE = 1_000.0
-"""Fitted ones are at most 20; the scores without one of 1e308 would be infinite."""
-
-
-class Calibration(Part):
-    """How far the probabilities can be relied on."""
-
-    temperature: float = Field(gt=0, le=MAX_TEMPERATURE)
-    """Scores are divided by it, inside the graph; chosen on tune. 1 where no other did better there."""
-    error_before: float = Field(ge=0, le=1)
-    """Expected calibration error on validation without the temperature."""
-    error_after: float = Field(ge=0, le=1)
-    """And with it, as served."""
-    error_interval: tuple[float, float] | None = None
-    """Its 95 % interval; None in bundles from before it was counted."""
-    coverages: tuple[Coverage, ...] = Field(max_length=100)
-    """In rising order of the promise; none for a multi-label model."""
-
-    @model_validator(mode="after")
-    def _promises_rise(self) -> "Calibration":
-        promised = [coverage.promised for coverage in self.coverages]
-        if sorted(set(promised)) != promised:
-            raise ValueError("the promised coverages do not rise")
-        return self
-
-    @model_validator(mode="after")
-    def _interval_has_the_error(self) -> "Calibration":
-        low, high = self.error_interval or (0.0, 1.0)
-        if not 0 <= low <= self.error_after <= high <= 1:  # NaN is not within
-            raise ValueError("the calibration error does not lie within its interval")
-        return self
 
 
 class Manifest(Part):
@@ -210,7 +148,7 @@ class Manifest(Part):
             raise ValueError(f"the claim is not one of a {self.task} model")
         if (self.thresholds is not None) != several or (self.thresholds and len(self.thresholds) != len(self.labels)):
             raise ValueError(f"expected {f'{len(self.labels)} thresholds' if several else 'no thresholds'}")
-        if several and self.calibration and self.calibration.coverages:
+        if several and self.calibration and (self.calibration.coverages or self.calibration.withheld):
             raise ValueError("label sets with a promised coverage are for single-label models")
         return self
 

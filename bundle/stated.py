@@ -7,8 +7,9 @@ from vouch.bundle.answers import Answers
 from vouch.bundle.calibration import CalibrationTally
 from vouch.bundle.claims import claim_from
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.manifest import Calibration, Manifest
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.multi_label import MultiLabelTally
+from vouch.bundle.reliability import Calibration
 
 ROUNDING = 1e-9
 """Of a sum over all images, which may be added up in another order."""

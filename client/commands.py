@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vouch.bundle.caveats import CHANCE, calibration_in_words, promise_in_words
+from vouch.bundle.caveats import CHANCE, calibration_in_words, guarantee_in_words, promise_in_words, withheld_in_words
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import Calibration
+from vouch.bundle.reliability import Calibration
 from vouch.cli.console import AGAINST, DONE, FAILED, exit_code, output, print_caveats, print_json, progress_bar, say
 from vouch.cli.printable import json_text
 from vouch.cli.settings import parse
@@ -158,7 +158,7 @@ def _model_as_json(model: Model) -> dict[str, Any]:
 def _version_as_json(version: ModelVersion) -> dict[str, Any]:
     values = asdict(version) | _counts_as_json(version)
     values["baseline"] = version.baseline.model_dump() if version.baseline else None
-    values["calibration"] = _calibration_as_json(version.calibration) if version.calibration else None
+    values["calibration"] = version.calibration.as_json() if version.calibration else None
     values["no_better_than_chance"] = any(caveat.kind == CHANCE for caveat in version.caveats)
     values["pixels"] = version.pixels.model_dump() if version.pixels else None
     return values
@@ -166,11 +166,6 @@ def _version_as_json(version: ModelVersion) -> dict[str, Any]:
 
 def _counts_as_json(result: Evaluation | ModelVersion) -> dict[str, Any]:
     return {"claim": result.claim.model_dump(), "served": result.served.model_dump()}
-
-
-def _calibration_as_json(calibration: Calibration) -> dict[str, Any]:
-    coverages = [one.model_dump() | {"kept": one.kept} for one in calibration.coverages]
-    return calibration.model_dump() | {"coverages": coverages}
 
 
 def _print_model(model: Model) -> None:
@@ -209,10 +204,19 @@ def _print_version(version: ModelVersion) -> None:
     threads = version.plan.threads or "of the provider"
     output().print(f"  runs     threads {threads}, up to {version.plan.inline_images} images on the event loop")
     if version.calibration:
-        output().print(f"  scores   {calibration_in_words(version.calibration)}")
-    for one in version.calibration.coverages if version.calibration else ():
+        _print_calibration(version.calibration)
+
+
+def _print_calibration(calibration: Calibration) -> None:
+    output().print(f"  scores   {calibration_in_words(calibration)}")
+    for one in calibration.coverages:
         kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
-        output().print(f"  sets     {promise_in_words(one)} promised, {kept}", style=None if one.kept else AGAINST)
+        promise = f"{promise_in_words(one.promised)} promised"
+        output().print(f"  sets     {promise}, {kept}", style=None if one.kept else AGAINST)
+    for withheld in calibration.withheld:
+        output().print(f"  sets     {withheld_in_words(withheld)}")
+    if calibration.coverages:
+        output().print(f"  sets     {guarantee_in_words(calibration).removeprefix('label sets ')}")
 
 
 def _bench(settings: BenchSettings) -> None:

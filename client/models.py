@@ -8,10 +8,12 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.backbone import backbone_in_words
 from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import Caveat
-from vouch.bundle.manifest import Calibration, Coverage
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, Fit, PixelSettings
+from vouch.bundle.reliability import Calibration, Coverage, Method, Withheld
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+
+METHODS: dict[int, Method] = {pb.CALIBRATION_METHOD_SPLIT: "split", pb.CALIBRATION_METHOD_CROSS: "cross"}
 
 
 @dataclass(frozen=True)
@@ -187,13 +189,16 @@ def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
 
 
 def read_calibration(message: pb.Calibration) -> Calibration:
-    """How far the probabilities can be relied on, as the bundle has it."""
-    said = message.error_interval
+    """How far the probabilities can be relied on, as the bundle has it; by a method that is not known here, by none."""
+    said, method = message.error_interval, METHODS.get(message.method)
     return Calibration(
         temperature=message.temperature,
         error_before=message.error_before,
         error_after=message.error_after,
         error_interval=(said.low, said.high) if message.HasField("error_interval") else None,
+        method=method,
+        judged=message.judged if method else None,
+        folds=message.folds if method == "cross" else None,
         coverages=tuple(
             Coverage(
                 promised=one.promised,
@@ -203,6 +208,9 @@ def read_calibration(message: pb.Calibration) -> Calibration:
                 mean_size=one.mean_size,
             )
             for one in message.coverages
+        ),
+        withheld=tuple(
+            Withheld(coverage=one.coverage, needed=one.needed, judged=one.judged) for one in message.withheld
         ),
     )
 

@@ -130,6 +130,7 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "baseline": manifest.claim.baseline.accuracy,
                 "no_better_than_chance": no_better_than_chance(manifest.claim),
                 "caveats": [asdict(caveat) for caveat in against],
+                "calibration": manifest.calibration.as_json() if manifest.calibration else None,
                 "seconds": manifest.training.seconds,
                 "new": trained.new,
                 "digest": trained.bundle.digest,

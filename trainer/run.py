@@ -70,7 +70,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
 
         judges = judges_of(classifier, splits, fitted.folds)
         exam = examine(classifier, splits, judges, settings.max_drop if settings.quantize == "int8" else None)
-        for finding in findings(exam, judges.images):
+        for finding in findings(exam):
             say(finding)
         where = circumstances(processes, recipe.threads)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)

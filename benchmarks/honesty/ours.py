@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.honesty.draws import Draw
 from benchmarks.honesty.kept_features import KeptFeatures
-from vouch.bundle.manifest import Calibration
+from vouch.bundle.reliability import Calibration
 from vouch.sources.examples import Examples
 from vouch.sources.wanted import Wanted
 from vouch.trainer.choosing import Chosen
@@ -87,10 +87,11 @@ def vouched(learner: Learner, draw: Draw) -> Vouched:
     """As `vouch train` would with these images, and the resampling's number for its seed."""
     learned = learn(learner, draw)
     judges = learned.judges
-    settled = settle(judges.probabilities(learned.temperature), judges.labels)
+    folds = len(judges.parts) if judges.method == "cross" else None
+    settled = settle(judges.probabilities(learned.temperature), judges.labels, folds)
     logits = learned.scores(draw.validation)
     validation = probabilities(logits)
-    calibration = assess(validation, logits.numpy(), draw.validation.labels, learned.temperature, settled.promises)
+    calibration = assess(validation, logits.numpy(), draw.validation.labels, learned.temperature, settled)
     return Vouched(validation, probabilities(learned.scores(draw.truth)), dict(settled.promises), calibration)
 
 

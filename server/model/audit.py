@@ -7,7 +7,8 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from vouch.bundle.caveats import caveats
+from vouch.bundle.caveats import caveats, guarantee_in_words, promise_in_words, withheld_in_words
+from vouch.bundle.reliability import Calibration
 from vouch.bundle.signature import SIGNATURE
 from vouch.server.model.recount import Verified
 
@@ -22,6 +23,7 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
         *([] if _in_place(verified) else [("place", _misplaced(verified))]),
         ("claim", str(bundle.manifest.claim.accuracy)),
         *([("balanced", str(balanced))] if balanced else []),
+        *(_promises(calibration) if (calibration := bundle.manifest.calibration) else []),
         ("recounted", str(verified.served)),
         ("answers", _answers(verified)),
         ("digest", f"SHA-256 {bundle.digest} of manifest.json"),
@@ -48,6 +50,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "balanced": asdict(balanced) if (balanced := manifest.claim.balanced) else None,
         "served": verified.served.model_dump(),
         "recount": verified.recount.model_dump(),
+        "calibration": manifest.calibration.as_json() if manifest.calibration else None,
         "signed_by": bundle.signed_by or None,
         "signature_there": _is_signed(verified),
         "in_place": _in_place(verified),
@@ -64,6 +67,15 @@ def as_json(verified: Verified) -> dict[str, Any]:
             "circumstances": manifest.training.circumstances.model_dump(),
         },
     }
+
+
+def _promises(calibration: Calibration) -> list[tuple[str, str]]:
+    """What is promised of label sets, what is not and why, and what a promise rests on."""
+    said = [f"{promise_in_words(one.promised)} promised, {one.counted}" for one in calibration.coverages]
+    said += map(withheld_in_words, calibration.withheld)
+    if calibration.coverages:
+        said.append(guarantee_in_words(calibration).removeprefix("label sets "))
+    return [("sets", one) for one in said]
 
 
 def _answers(verified: Verified) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 
 from vouch.bundle.calibration import BINS, CalibrationTally, confidence_and_right, uncalibrated
 from vouch.bundle.label_sets import label_sets
-from vouch.bundle.manifest import Coverage, Manifest
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.reliability import Coverage
 from vouch.server.model.session import Outputs
 
 BORDER = 0.05

@@ -6,6 +6,7 @@ from math import isclose
 
 import numpy as np
 
+from vouch.bundle.caveats import withheld_in_words
 from vouch.bundle.label_sets import label_sets
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.multi_label import decide
@@ -39,8 +40,18 @@ def set_rule(manifest: Manifest, coverage: float) -> SetRule | None:
     for one in promised:
         if isclose(one.promised, coverage, abs_tol=1e-6):
             return partial(label_sets, threshold=one.threshold)
-    offer = ", ".join(f"{one.promised:g}" for one in promised) or "none: it was published without label sets"
-    raise InvalidRequest(f"{manifest.name} promises no coverage of {coverage:g}; it promises {offer}")
+    raise InvalidRequest(_not_promised(manifest, coverage))
+
+
+def _not_promised(manifest: Manifest, coverage: float) -> str:
+    """What is promised, and why not this, where that is known."""
+    promised = manifest.calibration.coverages if manifest.calibration else ()
+    withheld = manifest.calibration.withheld if manifest.calibration else ()
+    offer = ", ".join(f"{one.promised:g}" for one in promised)
+    if not offer:
+        offer = "none" if withheld else "none: it was published without label sets"
+    reasons = [withheld_in_words(one) for one in withheld if isclose(one.coverage, coverage, abs_tol=1e-6)]
+    return f"{manifest.name} promises no coverage of {coverage:g}; it promises {'; '.join([offer, *reasons])}"
 
 
 def ranked(probabilities: np.ndarray, members: np.ndarray) -> tuple[list[int], list[int]]:

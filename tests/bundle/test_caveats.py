@@ -7,10 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vouch.bundle.accuracy import Tally
-from vouch.bundle.caveats import CHANCE, COVERAGE, Caveat, baseline_in_words, calibration_in_words, caveats
+from vouch.bundle.caveats import (
+    CHANCE,
+    COVERAGE,
+    Caveat,
+    baseline_in_words,
+    calibration_in_words,
+    caveats,
+    guarantee_in_words,
+    withheld_in_words,
+)
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
-from vouch.bundle.manifest import Calibration, Coverage
 from vouch.bundle.multi_label import MultiLabelTally
+from vouch.bundle.reliability import Calibration, Coverage, Withheld
 
 NAMES = ("cat", "dog", "ant")
 
@@ -191,3 +200,40 @@ def test_what_the_temperature_did_is_said_as_it_was_measured(
         said = said.replace("on average", "on average (95 % interval 0.00% to 25.00%)")
 
     assert calibration_in_words(calibration(**changes, error_interval=interval)) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"method": "split", "judged": 1234},
+            "rest on 1,234 tune images (split): with 90 % confidence over draws of them",
+        ),
+        ({"method": "cross", "judged": 500, "folds": 5}, "answers to 500 images (cross, 5 folds): these are of models"),
+        ({}, "whose number was not recorded: their promises are about the mean over draws"),
+    ],
+    ids=["split", "cross", "older"],
+)
+def test_a_guarantee_says_what_it_rests_on(changes: dict[str, Any], said: str) -> None:
+    """How many images, by which method, and no more than that method guarantees."""
+    words = guarantee_in_words(calibration(**changes))
+
+    assert said in words
+    assert ("nothing is guaranteed" in words) == (changes.get("method") == "cross")
+
+
+def test_out_of_fold_answers_are_not_called_tune() -> None:
+    """Where the folds' models chose that there is no temperature, it was not on tune."""
+    plain = {"temperature": 1.0, "error_before": 0.02}
+
+    assert "log loss of the out-of-fold answers" in calibration_in_words(
+        calibration(method="cross", judged=50, folds=5, **plain)
+    )
+    assert "log loss on tune" in calibration_in_words(calibration(method="split", judged=50, **plain))
+
+
+def test_what_is_not_promised_has_its_reason() -> None:
+    """How many images it needs, and how many there are."""
+    assert withheld_in_words(Withheld(coverage=0.99, needed=230, judged=50)) == (
+        "no promise of 99%: it needs 230 images that judge, and there are 50"
+    )

@@ -2,12 +2,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from mapie.classification import SplitConformalClassifier
+from scipy.stats import beta
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
+from vouch.bundle.label_sets import CONFIDENCE, COVERAGES, fewest_for, label_sets, rank_for, threshold_for
 
 
 class Known(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -33,46 +34,87 @@ def answered(count: int, seed: int, classes: int = 5) -> tuple[np.ndarray, np.nd
     return probabilities, labels
 
 
+def covered(probabilities: np.ndarray, labels: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Whether each image's set contains the truth."""
+    assert threshold is not None
+    return np.asarray(label_sets(probabilities, threshold)[np.arange(len(labels)), labels])
+
+
 @pytest.mark.parametrize("coverage", [0.8, *COVERAGES])
 def test_the_sets_are_mapies(coverage: float) -> None:
-    """MAPIE's least ambiguous sets from the same images are the same, but that ours are never empty."""
+    """MAPIE's least ambiguous sets at our rank's share are the same, but that ours are never empty."""
     tune, validation = answered(500, 0), answered(400, 1)
+    threshold, rank = threshold_for(*tune, coverage), rank_for(500, coverage)
+    assert threshold is not None
+    assert rank is not None
     oracle = SplitConformalClassifier(
-        Known().fit(*tune), confidence_level=coverage, conformity_score="lac", prefit=True
+        Known().fit(*tune), confidence_level=rank / 501, conformity_score="lac", prefit=True
     ).conformalize(*tune)
     expected = oracle.predict_set(validation[0])[1][:, :, 0]
     expected[np.arange(400), validation[0].argmax(axis=1)] = True
 
-    np.testing.assert_array_equal(label_sets(validation[0], threshold_for(*tune, coverage)), expected)
+    np.testing.assert_array_equal(label_sets(validation[0], threshold), expected)
 
 
-@pytest.mark.parametrize("coverage", COVERAGES)
-def test_the_promise_is_kept(coverage: float) -> None:
-    """Over many draws of tune and validation, sets contain the truth as often as promised, and not much more often."""
-    kept = []
-    for seed in range(40):
-        probabilities, labels = answered(300, 2 + seed)
-        threshold = threshold_for(probabilities[:200], labels[:200], coverage)
-        kept += label_sets(probabilities[200:], threshold)[np.arange(100), labels[200:]].tolist()
+@given(st.integers(0, 3000), st.sampled_from([0.5, 0.8, *COVERAGES]))
+def test_the_rank_is_the_smallest_that_holds_with_confidence(images: int, coverage: float) -> None:
+    """By the Beta distribution of scipy; there is none where not even the lowest probability of the truth holds."""
 
-    assert coverage - 0.01 < np.mean(kept) < coverage + 0.025
+    def confidence(rank: int) -> float:
+        return float(beta.sf(coverage, rank, images + 1 - rank))
+
+    rank = rank_for(images, coverage)
+
+    assert (rank is None) == (images < fewest_for(coverage))
+    if rank is None:
+        assert images == 0 or confidence(images) < CONFIDENCE
+    else:
+        assert confidence(rank) >= CONFIDENCE
+        assert rank == 1 or confidence(rank - 1) < CONFIDENCE
 
 
-@pytest.mark.parametrize(("coverage", "enough"), [(0.90, 9), (0.95, 19), (0.99, 99)])
-def test_too_few_images_promise_all_labels(coverage: float, enough: int) -> None:
-    """A promise takes n images with (n + 1) * coverage <= n; with one fewer the set is every class."""
+def test_many_images_promise_little_more_than_asked() -> None:
+    """Of 1,000,000 images the rank lies close to the promise, and is as scipy has it."""
+    rank = rank_for(1_000_000, 0.99)
+
+    assert rank is not None
+    assert 0.99 < rank / 1_000_000 < 0.9902
+    assert beta.sf(0.99, rank, 1_000_001 - rank) >= CONFIDENCE > beta.sf(0.99, rank - 1, 1_000_002 - rank)
+
+
+@pytest.mark.parametrize(("coverage", "count"), [(0.90, 22), (0.90, 200), (0.95, 200), (0.99, 230)])
+def test_the_promise_is_kept_in_nine_of_ten_draws(coverage: float, count: int) -> None:
+    """Of many draws of images that judge, at least 90 % less three standard errors give sets that keep the promise."""
+    probabilities, labels = answered(20_000, 1)
+    random, draws = np.random.default_rng(2), 400
+    kept = 0
+    for _ in range(draws):
+        rows = random.integers(0, len(labels), count)
+        kept += (
+            covered(probabilities, labels, threshold_for(probabilities[rows], labels[rows], coverage)).mean()
+            >= coverage
+        )
+
+    assert kept / draws >= CONFIDENCE - 3 * (CONFIDENCE * (1 - CONFIDENCE) / draws) ** 0.5
+    assert kept < draws
+
+
+@pytest.mark.parametrize(("coverage", "enough"), [(0.90, 22), (0.95, 45), (0.99, 230)])
+def test_too_few_images_promise_nothing(coverage: float, enough: int) -> None:
+    """As many as it takes settle on the lowest probability of the truth; one fewer on none."""
     probabilities, labels = answered(enough, 0)
 
+    assert fewest_for(coverage) == enough
     assert threshold_for(probabilities, labels, coverage) == probabilities[np.arange(enough), labels].min()
-    assert threshold_for(probabilities[1:], labels[1:], coverage) == 0
-    assert label_sets(probabilities, 0.0).all()
+    assert threshold_for(probabilities[1:], labels[1:], coverage) is None
 
 
-@given(st.integers(1, 60), st.floats(0.5, 0.99), st.integers(0, 1000))
-def test_at_least_the_share_of_tune_is_covered(count: int, coverage: float, seed: int) -> None:
-    """On tune itself the sets contain the truth at least as often as promised, and always the top answer."""
+@given(st.integers(1, 100), st.floats(0.5, 0.95), st.integers(0, 1000))
+def test_at_least_the_share_of_those_that_judge_is_covered(count: int, coverage: float, seed: int) -> None:
+    """On these images themselves the sets contain the truth at least as often as promised, and the top answer."""
     probabilities, labels = answered(count, seed)
-    sets = label_sets(probabilities, threshold_for(probabilities, labels, coverage))
+    threshold = threshold_for(probabilities, labels, coverage)
+    assume(threshold is not None)
 
-    assert sets[np.arange(count), labels].mean() >= coverage - 1e-9
-    assert sets[np.arange(count), probabilities.argmax(axis=1)].all()
+    assert covered(probabilities, labels, threshold).mean() >= coverage
+    assert covered(probabilities, probabilities.argmax(axis=1), threshold).all()

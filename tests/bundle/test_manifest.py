@@ -315,6 +315,47 @@ def test_calibration_is_read_back() -> None:
     assert manifest.calibration.coverages[0].counted.accuracy == 1
 
 
+WITHHELD = {"coverage": 0.95, "needed": 45, "judged": 30}
+
+
+@pytest.mark.parametrize(
+    "basis",
+    [
+        {"method": "split", "judged": 30, "withheld": [WITHHELD]},
+        {"method": "cross", "judged": 30, "folds": 5},
+        {"method": "cross", "judged": 0, "folds": 1},
+    ],
+    ids=["split", "cross", "nobody"],
+)
+def test_what_promises_rest_on_is_read_back(basis: dict[str, Any]) -> None:
+    """The method, the number of images, and what they were too few for; older bundles have none of it."""
+    manifest = read_manifest(edited("calibration", calibrated() | basis))
+    older = read_manifest(edited("calibration", calibrated())).calibration
+    assert manifest.calibration is not None
+    assert older is not None
+
+    assert read_manifest(manifest.to_json()) == manifest
+    assert manifest.calibration.as_json()["judged"] == basis["judged"]
+    assert (older.method, older.judged, older.folds, older.withheld) == (None, None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("basis", "message"),
+    [
+        ({"method": "split"}, "expected a method with the number of images that judged"),
+        ({"judged": 30}, "expected a method with the number of images that judged"),
+        ({"method": "cross", "judged": 30}, "for cross of folds"),
+        ({"method": "split", "judged": 30, "folds": 5}, "for cross of folds"),
+        ({"withheld": [WITHHELD | {"coverage": 0.9}]}, "or are promised too"),
+        ({"withheld": [WITHHELD, WITHHELD]}, "do not rise"),
+    ],
+)
+def test_a_basis_that_contradicts_itself_is_refused(basis: dict[str, Any], message: str) -> None:
+    """Method, images and folds go together, and nothing is promised and withheld."""
+    with pytest.raises(InvalidBundle, match=message):
+        read_manifest(edited("calibration", calibrated() | basis))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -441,8 +482,9 @@ def test_a_coverage_of_several_labels_is_refused() -> None:
     settled = calibrated()
 
     assert read_manifest(several(calibration=settled | {"coverages": []})).calibration is not None
-    with pytest.raises(InvalidBundle, match="for single-label models"):
-        read_manifest(several(calibration=settled))
+    for promises in ({}, {"coverages": [], "withheld": [WITHHELD]}):
+        with pytest.raises(InvalidBundle, match="for single-label models"):
+            read_manifest(several(calibration=settled | promises))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.support.tiny import (
     LABELS,
     SIDE,
     THRESHOLDS,
+    calibration_of,
     publish_tiny,
     random_validation,
     several_validation,
@@ -283,6 +284,11 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
         "  sets     99% promised, not kept: 290 of 300",
     ):
         assert shown.count(part) == 1, part
+    for part in (
+        "  sets     no promise of 95%: it needs 45 images that judge, and there are 40",
+        "  sets     rest on 40 tune images (split): with 90 % confidence",
+    ):
+        assert shown.count(part) == 2, f"of each model: {part}"
     assert tossed["no_better_than_chance"] is True
     assert (tossed["baseline"]["correct"], tossed["baseline"]["total"]) == (104, 300)
     assert [caveat["kind"] for caveat in tossed["caveats"]] == [
@@ -291,6 +297,7 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
         "coverage_not_kept",
     ]
     assert [one["kept"] for one in tossed["calibration"]["coverages"]] == [False, False]
+    assert tossed["calibration"] == json.loads(json.dumps(calibration_of(random_validation()).as_json()))
 
 
 async def test_status_says_that_there_is_no_model_where_none_was_published_and_none_refused(

@@ -34,6 +34,12 @@ def test_an_auditor_sees_all_on_one_screen(bundle: Bundle, capsys: pytest.Captur
     said = dict(line.split(maxsplit=1) for line in lines[1:])
     assert said["claim"] == said["recounted"] == str(bundle.manifest.claim.accuracy)
     assert said["digest"] == f"SHA-256 {bundle.digest} of manifest.json"
+    assert [line.split(maxsplit=1)[1][:27] for line in lines if line.startswith("  sets ")] == [
+        "90% promised, 273 of 300 = ",
+        "99% promised, 298 of 300 = ",
+        "no promise of 95%: it needs",
+        "rest on 40 tune images (spl",
+    ]
     assert said["signature"].startswith("none")
     assert said["published"].startswith("2026-01-01 00:00:00+00:00, by revision unknown")
     assert said["data"] == f"made up, SHA-256 {'0' * 64}"

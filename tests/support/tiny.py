@@ -19,11 +19,12 @@ from vouch.bundle.calibration import CalibrationTally, calibration_error, confid
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, Calibration, Coverage, FileEntry, Manifest
+from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
 from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.new_validation import NewValidation, from_arrays
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.reliability import Calibration, Coverage, Withheld
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
@@ -40,6 +41,8 @@ RIGHT, ROTATED = (0, 1, 2), (1, 2, 0)
 TEMPERATURE = 1.5
 PROMISES = {0.9: 3e-4, 0.99: 1e-5}
 """Coverage -> threshold of the label sets."""
+WITHHELD = Withheld(coverage=0.95, needed=45, judged=40)
+"""A coverage that is not promised."""
 
 
 PIXELS = PixelSettings(height=SIDE, width=SIDE)
@@ -240,7 +243,10 @@ def calibration_of(validation: Validation) -> Calibration:
         error_before=calibration_error(uncalibrated(logits, TEMPERATURE, several), validation.labels),
         error_after=errors.error,
         error_interval=errors.interval,
+        method="split",
+        judged=40,
         coverages=tuple(coverages),
+        withheld=() if several else (WITHHELD,),
     )
 
 

@@ -365,8 +365,11 @@ def test_training_says_what_validation_has_shown_to_be_untrue(tmp_path: Path, mo
     trained, shown = ran(*words, "--json"), ran(*words, "--if-absent")
     kinds = [caveat["kind"] for caveat in trained.result["caveats"]]
 
-    assert kinds == ["no_better_than_chance", *["coverage_not_kept"] * 3]
-    assert shown.out.count("  warning  the promised coverage of ") == 3
+    assert kinds == ["no_better_than_chance", *["coverage_not_kept"] * 2]
+    assert shown.out.count("  warning  the promised coverage of ") == 2
+    assert "no promise of 99%: it needs 230 images that judge, and there are 120\n" in trained.err
+    assert "label sets rest on 120 tune images (split): with 90 % confidence" in trained.err
+    assert [trained.result["calibration"][name] for name in ("method", "judged", "folds")] == ["split", 120, None]
     assert "; the promise was not kept\n" in trained.err
     assert "made it worse on validation: " in trained.err
     assert "calibrated" not in trained.err + shown.out

@@ -6,8 +6,9 @@ from typing import Any
 
 from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.manifest import MODEL, Calibration, Manifest
+from vouch.bundle.manifest import MODEL, Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
+from vouch.bundle.reliability import Calibration
 from vouch.bundle.training import Training
 from vouch.cli.printable import printable
 from vouch.trainer.compare import selection as choosing

@@ -1,4 +1,6 @@
-"""How far a model's probabilities are off, and its label sets' promises: chosen on tune, counted on validation."""
+"""How far a model's probabilities are off, and its label sets' promises: chosen on the images that judge, counted on
+validation.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.bundle.calibration import CalibrationTally, confidence_and_right, uncalibrated
-from vouch.bundle.label_sets import COVERAGES, label_sets, threshold_for
-from vouch.bundle.manifest import Calibration, Coverage
+from vouch.bundle.label_sets import COVERAGES, fewest_for, label_sets, threshold_for
+from vouch.bundle.reliability import Calibration, Coverage, Withheld
 from vouch.trainer.judge.thresholds import chosen_thresholds
 
 BLOCK = 1 << 22
@@ -16,19 +18,31 @@ BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Settled:
-    """What tune decides about how the probabilities are used."""
+    """What the images that judge decide about how the probabilities are used."""
 
-    promises: dict[float, float]
-    """Coverage -> threshold of the label sets; none with several labels an image."""
+    promises: dict[float, float | None]
+    """Coverage -> threshold of the label sets, None where it cannot be promised; none with several labels an image."""
     thresholds: tuple[float, ...] | None
     """With several labels an image: from which probability on each of the K labels is answered."""
+    judged: int
+    """How many images they are."""
+    folds: int | None
+    """How many models answered them; None where it was the published one."""
 
 
-def settle(probabilities: np.ndarray, labels: np.ndarray) -> Settled:
-    """From the exported graph's answers to tune; arguments as `confidence_and_right`."""
+def settle(probabilities: np.ndarray, labels: np.ndarray, folds: int | None = None) -> Settled:
+    """From answers to images that the models which gave them had not learned.
+
+    Args:
+        probabilities: floats, shape (N, K), at the published temperature: the exported graph's to tune, or with `folds`
+            those of each fold's model to the images that it did not learn.
+        labels: integers, shape (N,); multi-label: bool, shape (N, K).
+        folds: how many models gave them; None: the published one.
+    """
     if labels.ndim == 2:
-        return Settled({}, chosen_thresholds(probabilities, labels))
-    return Settled({coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}, None)
+        return Settled({}, chosen_thresholds(probabilities, labels), len(labels), folds)
+    promises = {coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}
+    return Settled(promises, None, len(labels), folds)
 
 
 def assess(
@@ -36,15 +50,15 @@ def assess(
     logits: np.ndarray,
     labels: np.ndarray,
     temperature: float,
-    promises: dict[float, float],
+    settled: Settled,
 ) -> Calibration:
-    """What temperature and promises, chosen before, come to on validation.
+    """What was settled before comes to on validation.
 
     Args:
         probabilities: the exported graph's answers to the validation split, shape (N, K).
         logits: its scores, likewise.
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
-        promises: coverage -> threshold.
+        temperature: by which the graph divides its scores; chosen on the images that judge.
     """
     several, classes = labels.ndim == 2, probabilities.shape[1]
     after = before = _counted(labels, lambda rows: probabilities[rows], classes)
@@ -55,7 +69,19 @@ def assess(
         error_before=before.error,
         error_after=after.error,
         error_interval=after.interval,
-        coverages=tuple(_kept(probabilities, labels, coverage, threshold) for coverage, threshold in promises.items()),
+        method="split" if settled.folds is None else "cross",
+        judged=settled.judged,
+        folds=settled.folds,
+        coverages=tuple(
+            _kept(probabilities, labels, coverage, threshold)
+            for coverage, threshold in settled.promises.items()
+            if threshold is not None
+        ),
+        withheld=tuple(
+            Withheld(coverage=coverage, needed=fewest_for(coverage), judged=settled.judged)
+            for coverage, threshold in settled.promises.items()
+            if threshold is None
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vouch.bundle.claims import Claim, MultiLabelClaim
-from vouch.bundle.manifest import Calibration
+from vouch.bundle.reliability import Calibration
 from vouch.sources.examples import Examples
 from vouch.trainer.judge.calibrate import assess, settle
 from vouch.trainer.judge.export import check_agreement, export
@@ -71,12 +71,12 @@ def examine(classifier: Classifier, splits: Splits, judges: Judges, max_drop: fl
     graph = quantized.graph if quantized else graph
     judged = quantized.judged if quantized else _judged(graph, splits, judges, temperature)
     check_finite("judged", judged)
-    settled = settle(judged, judges.labels)
+    settled = settle(judged, judges.labels, len(judges.parts) if judges.method == "cross" else None)
 
     probabilities, logits = answers_and_logits(graph, validation.images)
     check_finite("validation", probabilities, logits)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
-    calibration = assess(probabilities, logits, validation.labels, temperature, settled.promises)
+    calibration = assess(probabilities, logits, validation.labels, temperature, settled)
     return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, judged)
 
 

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 
-from vouch.bundle.caveats import calibration_in_words, promise_in_words
-from vouch.bundle.label_sets import enough_for
+from vouch.bundle.caveats import calibration_in_words, guarantee_in_words, promise_in_words, withheld_in_words
 from vouch.trainer.judge.exam import Exam
 
 
-def findings(exam: Exam, tuned_on: int) -> Iterator[str]:
-    """
-    Args:
-        tuned_on: images of tune.
-    """
+def findings(exam: Exam) -> Iterator[str]:
+    """In the order in which they matter."""
     yield calibration_in_words(exam.calibration)
     if exam.quantized:
         facts = exam.quantized.facts
@@ -23,9 +19,9 @@ def findings(exam: Exam, tuned_on: int) -> Iterator[str]:
         low, high = f"{min(exam.thresholds):.2f}", f"{max(exam.thresholds):.2f}"
         yield f"a label is answered from its own threshold on, {low if low == high else f'{low} to {high}'}"
     for coverage in exam.calibration.coverages:
-        promise = f"label sets for {promise_in_words(coverage)}"
-        if enough_for(tuned_on, coverage.promised):
-            found = f"{coverage.covered / coverage.total:.2%} contain the truth, {coverage.mean_size:.2f} labels a set"
-            yield f"{promise}: {found}{'' if coverage.kept else '; the promise was not kept'}"
-        else:
-            yield f"{promise}: all labels, because {tuned_on} tune images are too few for that promise"
+        found = f"{coverage.covered / coverage.total:.2%} contain the truth, {coverage.mean_size:.2f} labels a set"
+        kept = "" if coverage.kept else "; the promise was not kept"
+        yield f"label sets for {promise_in_words(coverage.promised)}: {found}{kept}"
+    yield from map(withheld_in_words, exam.calibration.withheld)
+    if exam.calibration.coverages:
+        yield guarantee_in_words(exam.calibration)

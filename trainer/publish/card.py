@@ -3,14 +3,23 @@
 from collections.abc import Sequence
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.caveats import Caveat, baseline_in_words, calibration_in_words, caveats, promise_in_words
+from vouch.bundle.caveats import (
+    Caveat,
+    baseline_in_words,
+    calibration_in_words,
+    caveats,
+    guarantee_in_words,
+    promise_in_words,
+    withheld_in_words,
+)
 from vouch.bundle.claims import Claim, MultiLabelClaim
-from vouch.bundle.manifest import Calibration
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.quantization import Quantization
+from vouch.bundle.reliability import Calibration
 from vouch.bundle.training import Training
 from vouch.cli.printable import json_text, printable
 from vouch.trainer.judge.exam import Exam
+from vouch.trainer.report.wording import sentence
 
 MOST_ROWS = 200
 """Classes in the table; of more, the others are in manifest.json."""
@@ -136,19 +145,27 @@ def _reliability(calibration: Calibration) -> str:
     said = f"""
 Probabilities (expected calibration error): {calibration_in_words(calibration)}.
 """
+    reasons = [sentence(withheld_in_words(one)) for one in calibration.withheld]
+    withheld = "".join(f"\n{reason}\n" for reason in reasons)
     if not calibration.coverages:
-        return said
+        return said + withheld
     rows = "\n".join(
-        f"| {promise_in_words(one)} | {one.counted} | {'yes' if one.kept else '**no**'} | {one.mean_size:.2f} |"
+        f"| {promise_in_words(one.promised)} | {one.counted} | {_yes(one.kept)} | {one.mean_size:.2f} |"
         for one in calibration.coverages
     )
+    rests = guarantee_in_words(calibration).removeprefix("label sets ")
     return f"""{said}
-Label sets with a promise, and whether it was kept (no: the interval lies below the promise):
+Label sets with a promise, and whether it was kept (no: the interval lies below the promise). They
+{rests}:
 
 | promised | sets that contain the truth | kept | labels a set |
 |---|---|---|---|
 {rows}
-"""
+{withheld}"""
+
+
+def _yes(kept: bool) -> str:
+    return "yes" if kept else "**no**"
 
 
 def _quantization(facts: Quantization) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vouch.bundle.label_sets import enough_for
+from vouch.bundle.caveats import guarantee_in_words, withheld_in_words
 from vouch.trainer.report.figures import curves_figure, learning_figure, rate_figure, reliability_figure
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.gallery import choose_images
@@ -20,7 +20,7 @@ from vouch.trainer.report.outcome import (
 )
 from vouch.trainer.report.pictures import Sheet, Tile, counts_uri, is_photograph, shown_size
 from vouch.trainer.report.recorder import Recorder
-from vouch.trainer.report.wording import listed, short
+from vouch.trainer.report.wording import short
 
 WHOLE_MATRIX = 20
 """Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""
@@ -50,13 +50,8 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
         "learning_figure": _learning(run),
         "classes": _classes(scores_of(run), names),
         "classes_in_all": len(names),
-        "too_few": listed(
-            [
-                f"{one.promised:.0%}"
-                for one in run.exam.calibration.coverages
-                if not enough_for(len(run.splits.tune), one.promised)
-            ]
-        ),
+        "guarantee": guarantee_in_words(run.exam.calibration),
+        "withheld": [withheld_in_words(one) for one in run.exam.calibration.withheld],
         "certainty": certainty,
         "certainty_figure": reliability_figure(certainty),
     }

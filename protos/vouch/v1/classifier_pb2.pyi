@@ -18,6 +18,12 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_SINGLE_LABEL: _ClassVar[Task]
     TASK_MULTI_LABEL: _ClassVar[Task]
 
+class CalibrationMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CALIBRATION_METHOD_UNSPECIFIED: _ClassVar[CalibrationMethod]
+    CALIBRATION_METHOD_SPLIT: _ClassVar[CalibrationMethod]
+    CALIBRATION_METHOD_CROSS: _ClassVar[CalibrationMethod]
+
 class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STATE_UNSPECIFIED: _ClassVar[State]
@@ -30,6 +36,9 @@ ROLE_LIVE: Role
 TASK_UNSPECIFIED: Task
 TASK_SINGLE_LABEL: Task
 TASK_MULTI_LABEL: Task
+CALIBRATION_METHOD_UNSPECIFIED: CalibrationMethod
+CALIBRATION_METHOD_SPLIT: CalibrationMethod
+CALIBRATION_METHOD_CROSS: CalibrationMethod
 STATE_UNSPECIFIED: State
 STATE_VERIFYING: State
 STATE_LOADING: State
@@ -251,18 +260,36 @@ class Decoding(_message.Message):
     def __init__(self, rules: _Optional[int] = ..., bits: _Optional[int] = ..., ground: _Optional[str] = ..., fit: _Optional[str] = ...) -> None: ...
 
 class Calibration(_message.Message):
-    __slots__ = ("temperature", "error_before", "error_after", "coverages", "error_interval")
+    __slots__ = ("temperature", "error_before", "error_after", "coverages", "error_interval", "method", "judged", "folds", "withheld")
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     ERROR_BEFORE_FIELD_NUMBER: _ClassVar[int]
     ERROR_AFTER_FIELD_NUMBER: _ClassVar[int]
     COVERAGES_FIELD_NUMBER: _ClassVar[int]
     ERROR_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    FOLDS_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
     temperature: float
     error_before: float
     error_after: float
     coverages: _containers.RepeatedCompositeFieldContainer[Coverage]
     error_interval: Interval
-    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., error_interval: _Optional[_Union[Interval, _Mapping]] = ...) -> None: ...
+    method: CalibrationMethod
+    judged: int
+    folds: int
+    withheld: _containers.RepeatedCompositeFieldContainer[WithheldCoverage]
+    def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., error_interval: _Optional[_Union[Interval, _Mapping]] = ..., method: _Optional[_Union[CalibrationMethod, str]] = ..., judged: _Optional[int] = ..., folds: _Optional[int] = ..., withheld: _Optional[_Iterable[_Union[WithheldCoverage, _Mapping]]] = ...) -> None: ...
+
+class WithheldCoverage(_message.Message):
+    __slots__ = ("coverage", "needed", "judged")
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    coverage: float
+    needed: int
+    judged: int
+    def __init__(self, coverage: _Optional[float] = ..., needed: _Optional[int] = ..., judged: _Optional[int] = ...) -> None: ...
 
 class Interval(_message.Message):
     __slots__ = ("low", "high")

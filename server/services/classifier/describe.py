@@ -5,7 +5,7 @@ from dataclasses import asdict
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.backbone import BackboneFacts
 from vouch.bundle.caveats import caveats
-from vouch.bundle.manifest import Calibration
+from vouch.bundle.reliability import Calibration
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.lineup.lineup import Recount
 from vouch.server.serving.catalog import Entry
@@ -77,7 +77,11 @@ def _backbone(facts: BackboneFacts) -> pb.Backbone:
 
 
 def _calibration(calibration: Calibration) -> pb.Calibration:
-    values = calibration.model_dump()
-    coverages, interval = [pb.Coverage(**coverage) for coverage in values["coverages"]], calibration.error_interval
-    told = pb.Interval(low=interval[0], high=interval[1]) if interval else None
-    return pb.Calibration(**values | {"coverages": coverages, "error_interval": told})
+    values, interval = calibration.model_dump(), calibration.error_interval
+    told = {
+        "coverages": [pb.Coverage(**coverage) for coverage in values["coverages"]],
+        "error_interval": pb.Interval(low=interval[0], high=interval[1]) if interval else None,
+        "method": f"CALIBRATION_METHOD_{(calibration.method or 'unspecified').upper()}",
+        "withheld": [pb.WithheldCoverage(**withheld) for withheld in values["withheld"]],
+    }
+    return pb.Calibration(**values | told)

@@ -3,7 +3,8 @@ import pytest
 
 from tests.bundle.made_up import made_up_manifest
 from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right
-from vouch.bundle.manifest import Calibration, Coverage, Manifest
+from vouch.bundle.manifest import Manifest
+from vouch.bundle.reliability import Calibration, Coverage
 from vouch.server.model.figures import Figures
 from vouch.server.model.session import Outputs
 

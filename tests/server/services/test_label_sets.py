@@ -38,8 +38,21 @@ def test_a_promise_is_found_by_its_coverage(tmp_path: Path) -> None:
         assert rule is not None
         np.testing.assert_array_equal(rule(probabilities), label_sets(probabilities, threshold))
     assert set_rule(manifest, 0.0) is None
-    with pytest.raises(InvalidRequest, match=r"promises no coverage of 0\.95; it promises 0\.9, 0\.99$"):
-        set_rule(manifest, 0.95)
+    with pytest.raises(InvalidRequest, match=r"promises no coverage of 0\.8; it promises 0\.9, 0\.99$"):
+        set_rule(manifest, 0.8)
+
+
+def test_a_promise_that_is_withheld_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """What is promised is named, and why this is not; also where nothing is."""
+    manifest = publish_tiny(ModelsFolder(tmp_path)).manifest
+    assert manifest.calibration is not None
+    nothing = manifest.calibration.model_copy(update={"coverages": ()})
+    reason = "no promise of 95%: it needs 45 images that judge, and there are 40"
+
+    with pytest.raises(InvalidRequest, match=rf"no coverage of 0\.95; it promises 0\.9, 0\.99; {reason}$"):
+        set_rule(manifest, float(np.float32(0.95)))
+    with pytest.raises(InvalidRequest, match=rf"it promises none; {reason}$"):
+        set_rule(manifest.model_copy(update={"calibration": nothing}), 0.95)
 
 
 def test_a_multi_label_model_always_has_a_rule(tmp_path: Path) -> None:

@@ -60,17 +60,33 @@ def test_what_is_said_is_counted_on_validation() -> None:
     tune, validation = (probabilities[:1000], labels[:1000]), (probabilities[1000:], labels[1000:])
     settled = settle(*tune)
     logits = np.log(validation[0])
-    found = assess(validation[0], logits, validation[1], temperature=2.0, promises=settled.promises)
+    found = assess(validation[0], logits, validation[1], 2.0, settled)
 
     assert tuple(settled.promises) == COVERAGES
+    assert (found.method, found.judged, found.folds, found.withheld) == ("split", 1000, None, ())
     assert settled.thresholds is None
     assert found.error_after == calibration_error(*validation)
     assert found.error_before == calibration_error(uncalibrated(logits, 2.0), labels[1000:])
     for one in found.coverages:
-        sets = label_sets(validation[0], settled.promises[one.promised])
+        sets = label_sets(validation[0], one.threshold)
+        assert one.threshold == settled.promises[one.promised]
         assert one.covered == sum(bool(row[label]) for row, label in zip(sets, labels[1000:], strict=True))
         assert one.mean_size == sets.sum() / 1000
         assert abs(one.covered / one.total - one.promised) < 0.03
+
+
+@pytest.mark.parametrize(("judged", "promised"), [(21, 0), (22, 1), (50, 2), (229, 2), (230, 3)])
+def test_what_too_few_images_would_promise_is_withheld(judged: int, promised: int) -> None:
+    """With the number of images that it takes; nothing stands in its place."""
+    probabilities, labels = drawn(count=500)
+    settled = settle(probabilities[:judged], labels[:judged], folds=5)
+    found = assess(probabilities[judged:], np.log(probabilities[judged:]), labels[judged:], 1.0, settled)
+
+    assert (found.method, found.judged, found.folds) == ("cross", judged, 5)
+    assert [one.promised for one in found.coverages] == list(COVERAGES[:promised])
+    assert [(one.coverage, one.needed, one.judged) for one in found.withheld] == [
+        (coverage, needed, judged) for coverage, needed in zip(COVERAGES, (22, 45, 230), strict=True)
+    ][promised:]
 
 
 def drawn_labels(boldness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -111,8 +127,9 @@ def test_several_labels_have_thresholds_and_no_promises() -> None:
     probabilities, labels = drawn_labels()
     settled = settle(probabilities, labels)
     logits = np.log(probabilities / (1 - probabilities))
-    found = assess(probabilities, logits, labels, temperature=2.0, promises=settled.promises)
+    found = assess(probabilities, logits, labels, 2.0, settled)
 
     assert settled.thresholds is not None
-    assert (len(settled.thresholds), settled.promises, found.coverages) == (5, {}, ())
+    assert (len(settled.thresholds), settled.promises, found.coverages, found.withheld) == (5, {}, (), ())
+    assert (found.method, found.judged) == ("split", 2000)
     assert found.error_after < found.error_before

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.report.runs import noise_splits
-from vouch.bundle.manifest import Calibration
+from vouch.bundle.reliability import Calibration
 from vouch.trainer.judge.curve import Curve, learning_curve
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.graph import count_claim

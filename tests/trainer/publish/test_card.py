@@ -10,8 +10,8 @@ from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.backbone import HeadFacts
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.confusion import Confusion
-from vouch.bundle.manifest import Calibration, Coverage
 from vouch.bundle.quantization import Count, Quantization
+from vouch.bundle.reliability import Calibration, Coverage, Withheld
 from vouch.bundle.training import SplitEntry, Training
 from vouch.trainer.judge.exam import Exam
 from vouch.trainer.judge.quantize import Quantized
@@ -117,12 +117,26 @@ def test_a_class_without_images_has_no_accuracy_to_speak_of() -> None:
 def test_the_card_tells_how_far_to_rely_on_it() -> None:
     """Calibration error with and without the temperature, and every promise beside what was counted of it."""
     sets = Coverage(promised=0.95, threshold=0.4, covered=191, total=200, mean_size=1.25)
-    calibration = Calibration(temperature=0.5, error_before=0.1, error_after=0.02, coverages=(sets,))
+    withheld = Withheld(coverage=0.99, needed=230, judged=60)
+    calibration = CALIBRATION.model_copy(
+        update={"coverages": (sets,), "withheld": (withheld,), "method": "split", "judged": 60}
+    )
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
     assert "temperature 0.50: on validation the probabilities are off by 2.00% on average, without it by 10.00%" in card
-    assert f"| 95% | {sets.counted} | yes | 1.25 |" in card
+    assert f"| 95% | {sets.counted} | yes | 1.25 |\n\nNo promise of 99%: it needs 230 images that judge, and" in card
+    assert "\nrest on 60 tune images (split): with 90 % confidence over draws of them, of such images" in card
     assert "WARNING" not in card
+
+
+def test_a_card_without_a_promise_says_why() -> None:
+    """No table of label sets, and a sentence for each coverage."""
+    withheld = tuple(Withheld(coverage=share, needed=needed, judged=7) for share, needed in ((0.9, 22), (0.95, 45)))
+    calibration = CALIBRATION.model_copy(update={"withheld": withheld, "method": "cross", "judged": 7, "folds": 5})
+    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
+
+    assert "\n\nNo promise of 90%: it needs 22 images that judge, and there are 7.\n\nNo promise of 95%: " in card
+    assert "Label sets" not in card
 
 
 def test_the_card_of_a_model_no_better_than_chance_says_so() -> None:

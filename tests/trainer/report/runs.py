@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.support.backbones import tiny_backbone
-from vouch.bundle.manifest import Calibration
+from vouch.bundle.reliability import Calibration
 from vouch.bundle.training import Circumstances, Recipe, SplitEntry, Training
 from vouch.sources.examples import Examples
 from vouch.trainer.judge.exam import Exam

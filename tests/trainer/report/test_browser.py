@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, on_a_backbone, with_exam
-from vouch.bundle.manifest import Coverage
+from vouch.bundle.reliability import Coverage
 from vouch.trainer.judge.graph import count_claim
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.page import report_html

@@ -7,8 +7,8 @@ import pytest
 
 from tests.trainer.report.page_parts import Page, data_of
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, with_exam
-from vouch.bundle.manifest import Coverage
 from vouch.bundle.quantization import Count, Quantization
+from vouch.bundle.reliability import Coverage, Withheld
 from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
 from vouch.trainer.errors import TrainError
@@ -201,7 +201,8 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
     """Temperature, coverage against promise, ONNX and int8 agreement appear with their numbers."""
     run, recorder = learned_digits
     promise = Coverage(promised=0.95, threshold=0.0789, covered=93, total=100, mean_size=1.35)
-    calibration = run.exam.calibration.model_copy(update={"coverages": (promise,)})
+    basis = {"method": "cross", "judged": 60, "folds": 5, "withheld": (Withheld(coverage=0.99, needed=230, judged=60),)}
+    calibration = run.exam.calibration.model_copy(update={"coverages": (promise,), **basis})
     counts = {"float_tune": Count(correct=99, total=100), "tune": Count(correct=98, total=100)}
     quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), differing=7, float_graph=b"")
     with_all = with_exam(run, calibration=calibration, quantized=quantized)
@@ -215,6 +216,8 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
         "93 of 100",
         "1.35",
         "0.0789",
+        "Label sets rest on out-of-fold answers to 60 images (cross, 5 folds): ",
+        "No promise of 99%: it needs 230 images that judge, and there are 60.",
         "3.2e-07",
         "7 of 100 tune images",
     ):

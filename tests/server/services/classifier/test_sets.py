@@ -49,7 +49,7 @@ async def test_without_a_coverage_there_are_no_sets(serving: Serving) -> None:
     assert not answer.set_labels
 
 
-@pytest.mark.parametrize("coverage", [0.95, 1.0, -0.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("coverage", [0.8, 1.0, -0.5, float("nan"), float("inf")])
 async def test_a_coverage_that_is_not_promised_is_refused(serving: Serving, coverage: float) -> None:
     """The caller is told what is promised."""
     code, message = await refusal(serving.classifier.Predict(raw(tiny_images(1)[0], coverage=coverage)))
@@ -80,6 +80,8 @@ async def test_a_model_tells_what_it_promises(serving: Serving) -> None:
         *(known.temperature, known.error_before, known.error_after),
     )
     assert (said.error_interval.low, said.error_interval.high) == known.error_interval
+    assert (said.method, said.judged, said.folds) == (pb.CALIBRATION_METHOD_SPLIT, known.judged, 0)
+    assert [(one.coverage, one.needed, one.judged) for one in said.withheld] == [(0.95, 45, 40)]
     assert [(one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in said.coverages] == [
         (one.promised, one.threshold, one.covered, one.total, one.mean_size) for one in known.coverages
     ]
