@@ -1,10 +1,12 @@
 """Makes blocks of resamplings in worker processes of one thread each, and keeps each block as soon as it is done."""
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from multiprocessing import get_context
 
@@ -24,7 +26,9 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 BLOCK_S = 3600.0
 """A block that is not done by then never is."""
 AHEAD = 2
-"""Blocks a worker that wait for it."""
+"""Blocks a worker that are begun or wait for it."""
+Found = tuple[list[Figures], float]
+"""Rows, and the seconds that they took."""
 
 
 def where() -> dict[str, str]:
@@ -47,25 +51,44 @@ def run_all(
     """
     for name in ONE_THREAD:  # read by the libraries that a worker loads
         os.environ[name] = "1"
-    waiting: list[tuple[Cell, range, Future[tuple[list[Figures], float]]]] = []
-    coming = iter(jobs)
-    done, began = 0, time.monotonic()
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
-        try:
-            while True:
-                while len(waiting) < AHEAD * workers and (until is None or time.monotonic() < until):
-                    if (job := next(coming, None)) is None:
-                        break
-                    waiting.append((*job, pool.submit(block, places, *job)))
-                if not waiting:
-                    return
-                cell, numbers, future = waiting.pop(0)
-                record.add(cell.name, *future.result(BLOCK_S))
-                done += 1
-                passed = time.monotonic() - began
-                say(f"{done} of {len(jobs)} blocks, {passed:,.0f} s: {cell.name}, {numbers.stop} resamplings")
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    began = time.monotonic()
+    with _workers(workers) as pool:
+        for done, (cell, numbers, found) in enumerate(_in_order(pool, jobs, places, AHEAD * workers, until), 1):
+            record.add(cell.name, *found)
+            passed = time.monotonic() - began
+            say(f"{done:,} of {len(jobs):,} blocks, {passed:,.0f} s: {cell.name}, {numbers.stop:,} resamplings")
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, jobs: Sequence[tuple[Cell, range]], places: Places, ahead: int, until: float | None
+) -> Iterator[tuple[Cell, range, Found]]:
+    """What the blocks found, in their order; so many are begun or wait at any time."""
+    coming, waiting = iter(jobs), list[tuple[Cell, range, Future[Found]]]()
+    while True:
+        while len(waiting) < ahead and (until is None or time.monotonic() < until):
+            if (job := next(coming, None)) is None:
+                break
+            waiting.append((*job, pool.submit(block, places, *job)))
+        if not waiting:
+            return
+        cell, numbers, future = waiting.pop(0)
+        yield cell, numbers, future.result(BLOCK_S)
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Ctrl-C is for the one that asked for them: they end the blocks that they have begun."""
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin)
+    heeding = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a process ignores, those that it starts do too
+    try:
+        for _ in range(count):
+            pool.submit(_begin)
+    finally:
+        signal.signal(signal.SIGINT, heeding)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin() -> None:
