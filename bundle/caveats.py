@@ -11,6 +11,8 @@ from vouch.bundle.label_sets import CONFIDENCE
 from vouch.bundle.reliability import Calibration, Coverage, Withheld
 
 CHANCE, COVERAGE = "no_better_than_chance", "coverage_not_kept"
+NAMED = 5
+"""Classes that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def caveats(
         begins = f"its 95 % interval begins at {claim.accuracy.low:.2%}"
         found.append(Caveat(CHANCE, f"no better than chance: {begins}, and {baseline_in_words(claim, labels)}"))
     promises = calibration.coverages if calibration else ()
-    return (*found, *(Caveat(COVERAGE, _not_kept(one)) for one in promises if not one.kept))
+    return (*found, *(Caveat(COVERAGE, _not_kept(one, labels)) for one in promises if not one.kept))
 
 
 def baseline_in_words(claim: Claim | MultiLabelClaim, labels: Sequence[str]) -> str:
@@ -63,7 +65,8 @@ def calibration_in_words(calibration: Calibration) -> str:
         low, high = calibration.error_interval
         known = f" (95 % interval {low:.2%} to {high:.2%})"
     if calibration.judged == 0:
-        return f"no temperature is applied, because no image judges: on validation the probabilities are off by {after} on average{known}"
+        nobody = "no temperature is applied, because no image judges"
+        return f"{nobody}: on validation the probabilities are off by {after} on average{known}"
     if calibration.temperature == 1:
         return (
             f"no temperature is applied, because none lowered the cross-validated log loss {_where(calibration)}: on "
@@ -84,31 +87,37 @@ def _where(calibration: Calibration) -> str:
     return "of the out-of-fold answers" if calibration.method == "cross" else "on tune"
 
 
-def promise_in_words(coverage: float) -> str:
-    """A promised coverage as people write it: 0.95 is 95%."""
-    return f"{100 * coverage:g}%"
+def promise_in_words(one: Coverage | Withheld) -> str:
+    """A coverage as people write it: 0.95 is 95%."""
+    if isinstance(one, Coverage):
+        return f"{100 * one.promised:g}%{' by class' if one.by_class else ''}"
+    return f"{100 * one.coverage:g}%{' by class' if one.smallest is not None else ''}"
 
 
 def withheld_in_words(one: Withheld) -> str:
     """Why a coverage is not promised."""
+    of_each, of_it = ("", "") if one.smallest is None else (" of each class", f" of {one.smallest}")
     return (
-        f"no promise of {promise_in_words(one.coverage)}: it needs {one.needed:,} images that judge, "
-        f"and there {'is' if one.judged == 1 else 'are'} {one.judged:,}"
+        f"no promise of {promise_in_words(one)}: it needs {one.needed:,} images{of_each} that judge, "
+        f"and{of_it} there {'is' if one.judged == 1 else 'are'} {one.judged:,}"
     )
 
 
 def guarantee_in_words(calibration: Calibration) -> str:
     """On how many images the promised coverages rest, whose answers to them they are, and what that guarantees."""
+    each = next((one.by_class for one in calibration.coverages if one.by_class), None)
+    fewest = f", of each class at least {min(each.judged):,}" if each else ""
     if calibration.method == "split":
         return (
-            f"label sets rest on {calibration.judged:,} tune images (split): with {100 * CONFIDENCE:g} % confidence "
-            "over draws of them, of such images at least the promised share of sets contain the truth"
+            f"label sets rest on {calibration.judged:,} tune images{fewest} (split): with {100 * CONFIDENCE:g} % "
+            f"confidence over draws of them, of such images{' of any one class' if each else ''} at least the promised "
+            "share of sets contain the truth"
         )
     if calibration.method == "cross":
         return (
-            f"label sets rest on out-of-fold answers to {calibration.judged:,} images (cross, {calibration.folds} "
-            "folds): these are of models that learned fewer images than the published one, so nothing is guaranteed "
-            "exactly; simulations measure how often such promises are kept"
+            f"label sets rest on out-of-fold answers to {calibration.judged:,} images{fewest} (cross, "
+            f"{calibration.folds} folds): these are of models that learned fewer images than the published one, so "
+            "nothing is guaranteed exactly; simulations measure how often such promises are kept"
         )
     return (
         "label sets rest on tune images whose number was not recorded: their promises are about the mean over draws of "
@@ -116,8 +125,15 @@ def guarantee_in_words(calibration: Calibration) -> str:
     )
 
 
-def _not_kept(coverage: Coverage) -> str:
+def _not_kept(coverage: Coverage, labels: Sequence[str]) -> str:
+    """Of all images, where that is refuted, and by class of those of which class, the surest first."""
+    begins, found = f"the promised coverage of {promise_in_words(coverage)} was not kept", coverage.counted
+    if not coverage.missed or coverage.by_class is None:
+        return f"{begins}: on validation the label sets contain the truth for {found}"
+    each, missed = coverage.by_class, coverage.missed
+    named = [f"{labels[k]} {each.covered[k]:,} of {each.total[k]:,}" for k in missed[:NAMED]]
+    more = f", and {len(missed) - NAMED:,} more" if len(missed) > NAMED else ""
     return (
-        f"the promised coverage of {promise_in_words(coverage.promised)} was not kept: "
-        f"on validation the label sets contain the truth for {coverage.counted}"
+        f"{begins} for {len(missed):,} of {len(labels):,} classes: on validation the label sets contain the truth for "
+        f"{', '.join(named)}{more}; of all images for {found}"
     )

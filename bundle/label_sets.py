@@ -3,7 +3,9 @@
 Source of the sets: M. Sadinle, J. Lei and L. Wasserman, Least Ambiguous Set-Valued Classifiers with Bounded Error
 Levels, JASA 114 (2019). Source of the confidence: V. Vovk, Conditional Validity of Inductive Conformal Predictors
 (2012): given the n images that a threshold was taken from, the coverage of a threshold at the k-th largest probability
-of the truth is Beta(k, n + 1 - k) distributed, or better where probabilities are equal.
+of the truth is Beta(k, n + 1 - k) distributed, or better where probabilities are equal. Conditional on the class
+(Mondrian; V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World (2005)), each class has a
+threshold of its own, from its own images alone, so that the same holds among the images of each class.
 """
 
 from math import ceil, log
@@ -30,6 +32,17 @@ def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float
     return float(np.sort(probabilities[np.arange(len(labels)), labels])[-rank])
 
 
+def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> np.ndarray | None:
+    """The same for each class by itself, from the images of this class: shape (K,); None where any has too few."""
+    of_truth, classes = probabilities[np.arange(len(labels)), labels], probabilities.shape[1]
+    images = np.bincount(labels, minlength=classes)
+    ranks = {count: rank for count in set(images.tolist()) if (rank := rank_for(count, coverage)) is not None}
+    if not ranks.keys() >= set(images.tolist()):
+        return None
+    of_each = np.split(of_truth[np.argsort(labels, kind="stable")], np.cumsum(images)[:-1])
+    return np.array([np.sort(one)[-ranks[len(one)]] for one in of_each], probabilities.dtype)
+
+
 def fewest_for(coverage: float) -> int:
     """How many images a promise takes: of so many all contain the truth by chance in at most 1 of 10 draws, were the
     coverage just too low. 22 for 90 %, 45 for 95 %, 230 for 99 %.
@@ -45,22 +58,34 @@ def rank_for(images: int, coverage: float) -> int | None:
     are covered: so the largest number of uncovered images is looked for that as few or fewer are uncovered with a
     chance of at most 1 - CONFIDENCE. Of 100,000 images it takes milliseconds.
     """
-    uncovered = np.arange(1, ceil(images * (1 - coverage)) + 1)  # the mean and its neighbour: more is more likely
+    as_few = _at_most(images, coverage, ceil(images * (1 - coverage)))  # up to the mean: more is more likely
+    allowed = int(np.searchsorted(as_few, 1 - CONFIDENCE, side="right"))
+    return images - allowed + 1 if allowed else None
+
+
+def chance_of(covered: int, images: int, coverage: float) -> float:
+    """Of as few covered images, or fewer, among so many, were each covered with this chance: a one-sided p-value."""
+    uncovered = images - covered
+    return 1.0 if not uncovered else max(0.0, 1 - float(_at_most(images, coverage, uncovered - 1)[-1]))
+
+
+def _at_most(images: int, coverage: float, most: int) -> np.ndarray:
+    """Chances that 0, 1, ... `most` images or fewer are not covered: the binomial distribution, from logarithms."""
+    uncovered = np.arange(1, most + 1)
     ratios = np.log((images - uncovered + 1) / uncovered * ((1 - coverage) / coverage))
-    chances = np.exp(images * log(coverage) + np.concatenate([[0.0], np.cumsum(ratios)]))
-    as_few = int(np.searchsorted(np.cumsum(chances), 1 - CONFIDENCE, side="right"))
-    return images - as_few + 1 if as_few else None
+    return np.cumsum(np.exp(images * log(coverage) + np.concatenate([[0.0], np.cumsum(ratios)])))
 
 
-def label_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+def label_sets(probabilities: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
     """Which classes belong to each image's set: those at or over the threshold, and always the most probable one.
 
     Args:
         probabilities: floats, shape (N, K).
+        threshold: one for all classes, or one for each: shape (K,).
 
     Returns:
         bool, shape (N, K).
     """
-    sets: np.ndarray = probabilities >= threshold
+    sets: np.ndarray = probabilities >= np.asarray(threshold, probabilities.dtype)
     sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
     return sets

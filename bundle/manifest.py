@@ -89,6 +89,8 @@ class Manifest(Part):
     """None in bundles of format 1, or where nobody has settled any."""
     quantization: Quantization | None = None
     """None where the graph computes as it was trained, and in format 1."""
+    quantization_refused: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    """Why it computes as it was trained although smaller numbers were asked for, as the end of a sentence."""
     validation_digest: Sha256 | None = None
     """Of the validation images as they are stored and their labels, as `validation` makes it; None before format 3."""
     training: Training
@@ -154,7 +156,10 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _format_agrees(self) -> "Manifest":
-        newer = [name for name in ("calibration", "quantization", "thresholds") if getattr(self, name) is not None]
+        if self.quantization and self.quantization_refused:
+            raise ValueError("quantization cannot be both there and refused")
+        names = ("calibration", "quantization", "quantization_refused", "thresholds")
+        newer = [name for name in names if getattr(self, name) is not None]
         if newer and self.format_version == 1:
             raise ValueError(f"format 1 has no {newer[0]}")
         if (self.validation_digest is not None) != self.has_answers:
@@ -168,6 +173,13 @@ class Manifest(Part):
         for coverage in self.calibration.coverages if self.calibration else ():
             if coverage.total != self.claim.total or coverage.mean_size > len(self.labels):
                 raise ValueError(f"the coverage of {coverage.promised:.0%} was not counted on the images of the claim")
+            if coverage.by_class and coverage.by_class.total != self._images_of_each():
+                raise ValueError(
+                    f"the coverage of {coverage.promised:.0%} by class was not counted on the claim's images"
+                )
+        for withheld in self.calibration.withheld if self.calibration else ():
+            if withheld.smallest is not None and withheld.smallest not in self.labels:
+                raise ValueError(f"the coverage of {withheld.coverage:.0%} is withheld for a class that is not there")
         for name in (MODEL, self.validation_file):
             if name not in self.files:
                 raise ValueError(f"files does not list {name}")
@@ -176,6 +188,12 @@ class Manifest(Part):
         if any("/" in name or name.startswith(".") or name in (MANIFEST, SIGNATURE) for name in self.files):
             raise ValueError("files may only name visible files of the bundle's own folder")
         return self
+
+    def _images_of_each(self) -> tuple[int, ...]:
+        """Of the claim's images, those of each class."""
+        if isinstance(self.claim, MultiLabelClaim):
+            return ()
+        return tuple(self.claim.confusion.of_each(len(self.labels)).tolist())
 
     def to_json(self) -> bytes:
         """The file's content: UTF-8, indented, one line feed at the end."""

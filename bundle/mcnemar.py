@@ -22,17 +22,32 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_first: images that only the first answers rightly.
         only_second: images that only the second does; of a million images it takes milliseconds.
     """
-    total, fewer = only_first + only_second, min(only_first, only_second)
-    largest = (
-        lgamma(total + 1) - lgamma(fewer + 1) - lgamma(total - fewer + 1) - total * log(2)
-    )  # of comb(total, fewer)
+    return min(1.0, 2 * _at_most(min(only_first, only_second), only_first + only_second))
+
+
+def mcnemar_loss(only_first: int, only_second: int) -> float:
+    """The one-sided p-value that the second is worse, exact; arguments as `mcnemar`.
+
+    The chance that of so many tosses at most `only_second` would fall to the second. Near 1 where it is better.
+    """
+    total = only_first + only_second
+    if only_second < only_first:
+        return _at_most(only_second, total)
+    return 1 - _at_most(only_first - 1, total)
+
+
+def _at_most(few: int, tosses: int) -> float:
+    """The chance of at most so many heads of a fair coin, at most half of the tosses; -1: none."""
+    if few < 0:
+        return 0.0
+    largest = lgamma(tosses + 1) - lgamma(few + 1) - lgamma(tosses - few + 1) - tosses * log(2)  # of comb(tosses, few)
     term, ways = 1.0, 0.0  # in parts of the largest
-    for i in range(fewer, -1, -1):
+    for i in range(few, -1, -1):
         ways += term
-        term *= i / (total - i + 1)
+        term *= i / (tosses - i + 1)
         if term < NEGLIGIBLE:
             break
-    return min(1.0, 2 * ways * exp(largest))
+    return ways * exp(largest)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

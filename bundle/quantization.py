@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.mcnemar import mcnemar_loss
 from vouch.bundle.part import Part
 
 
@@ -32,30 +33,53 @@ def points_lost(before: Count, after: Count) -> float:
 
 
 class Quantization(Part):
-    """The graph computes with smaller numbers than it was trained with; what that cost, on tune.
+    """The graph computes with smaller numbers than it was trained with; what that cost on the judged images.
 
-    The bundle's claim is this graph's own.
+    They are those of the tune split, or of fit, answered out of fold. The bundle's claim is this graph's own.
     """
 
     kind: Literal["int8"]
     float_tune: Count
-    """The graph as it was trained."""
+    """As it was trained, on the judged images."""
     tune: Count
-    """The graph as it is published."""
+    """As it is published."""
     max_drop: float = Field(ge=0, le=100)
     """Percentage points of accuracy that it was allowed to lose."""
+    only_float: int | None = Field(default=None, ge=0)
+    """Judged images that are right as it was trained alone; None in bundles from before they were counted."""
+    only_int8: int | None = Field(default=None, ge=0)
+    """And as it is published alone."""
 
     @property
     def points_lost(self) -> float:
         """Percentage points of accuracy that it lost; below 0 where it is better."""
         return points_lost(self.float_tune, self.tune)
 
+    @property
+    def p_value(self) -> float | None:
+        """Of McNemar's one-sided test: how likely chance alone loses so much; None where pairs were not counted."""
+        if self.only_float is None or self.only_int8 is None:
+            return None
+        return mcnemar_loss(self.only_float, self.only_int8)
+
     @model_validator(mode="after")
     def _lost_no_more(self) -> "Quantization":
         if self.tune.total != self.float_tune.total:
-            raise ValueError("the two graphs were not counted on the same tune images")
+            raise ValueError("the two graphs were not counted on the same judged images")
         if self.points_lost > self.max_drop:
             raise ValueError(
                 f"the {self.kind} graph lost {self.points_lost:.2f} percentage points, allowed were {self.max_drop}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_agree(self) -> "Quantization":
+        if (self.only_float is None) != (self.only_int8 is None):
+            raise ValueError("expected both only_float and only_int8, or neither")
+        if self.only_float is not None and self.only_int8 is not None:
+            both = self.float_tune.correct - self.only_float
+            if both != self.tune.correct - self.only_int8 or both < 0:
+                raise ValueError("the images that only one of the two graphs answers rightly do not fit their counts")
+            if both + self.only_float + self.only_int8 > self.tune.total:
+                raise ValueError("more images are answered rightly by either graph than were judged")
         return self

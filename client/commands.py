@@ -86,6 +86,7 @@ def _evaluate(settings: EvaluateSettings) -> None:
 
 def _recounted_as_json(result: Recounted) -> dict[str, Any]:
     return {
+        "balanced": asdict(result.balanced) if result.balanced else None,
         "by_class": {name: count.model_dump() for name, count in result.by_class.items()},
         "left_out": result.left_out.as_json(),
         "fit_images": asdict(result.fit_images),
@@ -93,6 +94,8 @@ def _recounted_as_json(result: Recounted) -> dict[str, Any]:
 
 
 def _print_recounted(result: Recounted) -> None:
+    if result.balanced:
+        output().print(f"  balanced {result.balanced}")
     counted = [(name, count) for name, count in result.by_class.items() if count.total]
     lowest = sorted(counted, key=lambda one: one[1].accuracy)[:LOWEST]
     if len(counted) > 1:
@@ -211,7 +214,7 @@ def _print_calibration(calibration: Calibration) -> None:
     output().print(f"  scores   {calibration_in_words(calibration)}")
     for one in calibration.coverages:
         kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
-        promise = f"{promise_in_words(one.promised)} promised"
+        promise = f"{promise_in_words(one)} promised"
         output().print(f"  sets     {promise}, {kept}", style=None if one.kept else AGAINST)
     for withheld in calibration.withheld:
         output().print(f"  sets     {withheld_in_words(withheld)}")

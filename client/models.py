@@ -10,7 +10,7 @@ from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import Caveat
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, Fit, PixelSettings
-from vouch.bundle.reliability import Calibration, Coverage, Method, Withheld
+from vouch.bundle.reliability import ByClass, Calibration, Coverage, Method, Withheld
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 METHODS: dict[int, Method] = {pb.CALIBRATION_METHOD_SPLIT: "split", pb.CALIBRATION_METHOD_CROSS: "cross"}
@@ -199,19 +199,30 @@ def read_calibration(message: pb.Calibration) -> Calibration:
         method=method,
         judged=message.judged if method else None,
         folds=message.folds if method == "cross" else None,
-        coverages=tuple(
-            Coverage(
-                promised=one.promised,
-                threshold=one.threshold,
-                covered=one.covered,
-                total=one.total,
-                mean_size=one.mean_size,
-            )
-            for one in message.coverages
-        ),
+        coverages=tuple(_read_coverage(one) for one in message.coverages),
         withheld=tuple(
-            Withheld(coverage=one.coverage, needed=one.needed, judged=one.judged) for one in message.withheld
+            Withheld(coverage=one.coverage, needed=one.needed, judged=one.judged, smallest=one.smallest or None)
+            for one in message.withheld
         ),
+    )
+
+
+def _read_coverage(message: pb.Coverage) -> Coverage:
+    each = message.by_class
+    return Coverage(
+        promised=message.promised,
+        threshold=message.threshold,
+        covered=message.covered,
+        total=message.total,
+        mean_size=message.mean_size,
+        by_class=ByClass(
+            thresholds=tuple(each.thresholds),
+            judged=tuple(each.judged),
+            covered=tuple(each.covered),
+            total=tuple(each.total),
+        )
+        if message.HasField("by_class")
+        else None,
     )
 
 

@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.balanced import Balanced, balanced
+from vouch.bundle.multi_label import Task
 from vouch.cli.nearest import did_you_mean
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
@@ -38,6 +42,17 @@ class Recounted(Evaluation):
     refused: LeftOut
     """Files that were listed and could not be read, here or by the server."""
     fit_images: FitImages
+    task: Task
+
+    @property
+    def balanced(self) -> Balanced | None:
+        """Over the classes that these images are of; None with several labels an image, of which no counts are known
+        that it could be made of, or where nothing was counted.
+        """
+        if self.task == "multi_label" or not self.served.total:
+            return None
+        counts = [one for one in self.by_class.values() if one.total]
+        return balanced(np.array([one.correct for one in counts]), np.array([one.total for one in counts]))
 
 
 def recount(
@@ -73,6 +88,7 @@ def recount(
         left_out=labelled.left_out + refused,
         refused=refused,
         fit_images=streams.fit_images,
+        task=labelled.task,
     )
 
 

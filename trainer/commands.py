@@ -10,9 +10,8 @@ from typing import Any
 
 from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import REPORT
+from vouch.bundle.manifest import REPORT, Manifest
 from vouch.bundle.opening import open_bundle
-from vouch.bundle.training import Training
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
 from vouch.cli.stopping import TERMINATED, Terminated, stoppable
@@ -97,12 +96,15 @@ def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> N
         say(what_came_of_it(path, before, trained.bundle.manifest))
 
 
-def _what_was_fitted(training: Training) -> dict[str, Any]:
-    """Preset, model and backbone; None where a bundle that was there already does not say."""
+def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
+    """Preset, model, backbone and int8; None where a bundle that was there already does not say, or has none."""
+    training = manifest.training
     return {
         "preset": training.recipe.preset if training.recipe else None,
         "model": training.model,
         "backbone": training.backbone.model_dump() if training.backbone else None,
+        "quantization": manifest.quantization.model_dump() if manifest.quantization else None,
+        "quantization_refused": manifest.quantization_refused,
     }
 
 
@@ -120,7 +122,7 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "bundle": str(trained.bundle.path),
                 "name": manifest.name,
                 "version": manifest.version,
-                **_what_was_fitted(manifest.training),
+                **_what_was_fitted(manifest),
                 "correct": claim.correct,
                 "total": claim.total,
                 "accuracy": claim.accuracy,
@@ -146,6 +148,8 @@ def _train(settings: TrainSettings) -> Trained | None:
     if balanced:
         output().print(f"  balanced {balanced}")
     print_caveats("warning", [caveat.text for caveat in against])
+    if manifest.quantization_refused:
+        output().print(f"  numbers  float32, not int8: {manifest.quantization_refused}")
     for sentence in trained.advice:
         output().print(f"  advice   {sentence}")
     if trained.serving:

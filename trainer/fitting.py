@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from math import isnan
 
 import torch
@@ -9,16 +10,16 @@ import torch
 from vouch.bundle.training import Recipe
 from vouch.cli.console import progress_bar, say
 from vouch.trainer.fitting_head import fit_head_and_tell
+from vouch.trainer.learn.beside import beside
 from vouch.trainer.learn.checkpoint import Checkpoint, Stateful
 from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.fine_tune import changes_the_backbone, continued, fine_tune
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.hard import commonest_share
-from vouch.trainer.learn.judges import Judge
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.losses import right_answers
 from vouch.trainer.learn.networks import Classifier
-from vouch.trainer.learn.out_of_fold import fit_folds
+from vouch.trainer.learn.out_of_fold import can_be_fitted_beside, fit_folds
 from vouch.trainer.learn.processes import Processes
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits.split import Splits
@@ -40,10 +41,7 @@ def fit_and_tell(
     if isinstance(classifier, FrozenClassifier):
         fitted = fit_head_and_tell(classifier, splits, recipe, recorder, checkpoint)
     else:
-        first = deepcopy(classifier)
-        fitted = _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
-        if not len(splits.tune):
-            fitted = replace(fitted, folds=_fit_folds(first, splits, recipe, processes))
+        fitted = _fit_and_judge(classifier, splits, recipe, processes, recorder, checkpoint)
     say(
         f"fitted in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} "
         f"thread{'s' * (recipe.threads > 1)}: {_right(splits, fitted)}"
@@ -123,9 +121,22 @@ def _share_right(epoch: Epoch) -> str:
     return f"tune accuracy {epoch.tune_accuracy:.2%}"
 
 
-def _fit_folds(first: Classifier, splits: Splits, recipe: Recipe, processes: Processes) -> tuple[Judge, ...]:
-    with progress_bar("fitting without each fold, to judge it", None) as show:
-        return fit_folds(first, splits, recipe, processes, show)
+def _fit_and_judge(
+    classifier: Classifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    recorder: Recorder,
+    checkpoint: Checkpoint,
+) -> Fitted:
+    """A network from scratch, and those of the folds if there is no tune split; arguments as `fit_and_tell`."""
+    if len(splits.tune):
+        return _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
+    folds = partial(fit_folds, deepcopy(classifier), splits, recipe, processes)
+    with beside(folds, can_be_fitted_beside(classifier, recipe, processes)) as judges:
+        fitted = _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
+        with progress_bar("fitting without each fold, to judge it", None) as show:
+            return replace(fitted, folds=judges.result(show))
 
 
 def _about_epochs(recipe: Recipe) -> str:

@@ -28,7 +28,9 @@ def fit_head_and_tell(
     fitted = fit_head(classifier, splits, recipe, recorder)
     head, note = fitted.head, fitted.epochs[0].note
     assert head is not None
-    right = f"{head.accuracy:.2%} of fit right in cross-validation ({head.folds} folds), " if head.folds else ""
+    right = ""
+    if head.folds and len(splits.tune):  # else it is said as what the folds judged
+        right = f"{head.accuracy:.2%} of fit right in cross-validation ({head.folds} folds), "
     say(f"head: {right}fitted in {len(fitted.epochs) - 1} iterations with a penalty of {head.penalty:.2g}")
     if note:
         say(note)

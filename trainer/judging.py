@@ -13,6 +13,8 @@ from vouch.trainer.settings import TrainSettings
 FEW = 5_000
 """Images that are not validation's: with fewer, folds judge. Of more, a tune split is large enough, and fitting takes
 minutes, which folds would double."""
+FEW_FOR_ONE_LAYER = 20_000
+"""Likewise of a single layer, whose folds are fitted at once, or were anyway."""
 USUAL_SHARE, LEAST, MOST_SHARE = 0.05, 400, 0.2
 """A tune split that Vouch sizes: this share of the images, but at least so many images, as far as these are at most
 so large a share. A promise of 99 % takes 230 images."""
@@ -40,7 +42,7 @@ def judging(settings: TrainSettings, chosen: Chosen, source: Source, processes: 
     pool = images_to_learn(source, settings.validation_share)
     if reason := _needs_a_split(settings, chosen, source, processes):
         return Judging(settings.tune_share or sensible_share(pool), reason)
-    if pool >= FEW:
+    if pool >= (FEW_FOR_ONE_LAYER if chosen.model in ("linear", "backbone") else FEW):
         return Judging(sensible_share(pool), f"{pool:,} images are enough for one")
     return Judging(None, f"{pool:,} images are too few to set some aside")
 

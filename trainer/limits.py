@@ -26,7 +26,7 @@ from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.making import check_head
-from vouch.trainer.settings import TrainSettings
+from vouch.trainer.settings import ONE_LABEL, TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 """An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
@@ -55,7 +55,7 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
     Raises:
         SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
         TrainError: a graph over 2 GiB, more classes than a manifest holds, less memory than fitting takes, several
-            processes where one fits, or a setting that a head has no use for.
+            processes where one fits, or a setting that a head, or a task, has no use for.
     """
     if chosen.model == "backbone" and processes.count > 1:
         raise TrainError(
@@ -64,6 +64,8 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
         )
     if chosen.model == "backbone" and not settings.fine_tune:
         check_head(settings)
+    if settings.coverage_by_class and survey.task == "multi_label":
+        raise TrainError(f"{survey.name} has several labels an image: {ONE_LABEL}")
     if len(survey.classes) < 2:
         raise SourceError(one_class(survey.name, survey.classes))
     if settings.chosen_classes:

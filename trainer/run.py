@@ -10,6 +10,7 @@ from vouch.trainer.choosing import Chosen
 from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting import fit_and_tell, kept_parts
 from vouch.trainer.job import Trained
+from vouch.trainer.judge.acceptance import Terms
 from vouch.trainer.judge.exam import examine, judges_of
 from vouch.trainer.judge.findings import findings
 from vouch.trainer.judge.hindsight import answers_of_folds, features_learned_from, hindsight
@@ -69,7 +70,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         _check_unchanged(images, weights)
 
         judges = judges_of(classifier, splits, fitted.folds)
-        exam = examine(classifier, splits, judges, settings.max_drop if settings.quantize == "int8" else None)
+        terms = Terms(settings.max_drop) if settings.quantize == "int8" else None
+        exam = examine(classifier, splits, judges, terms, settings.coverage_by_class)
         for finding in findings(exam):
             say(finding)
         where = circumstances(processes, recipe.threads)

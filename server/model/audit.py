@@ -71,7 +71,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
 
 def _promises(calibration: Calibration) -> list[tuple[str, str]]:
     """What is promised of label sets, what is not and why, and what a promise rests on."""
-    said = [f"{promise_in_words(one.promised)} promised, {one.counted}" for one in calibration.coverages]
+    said = [f"{promise_in_words(one)} promised, {one.counted}" for one in calibration.coverages]
     said += map(withheld_in_words, calibration.withheld)
     if calibration.coverages:
         said.append(guarantee_in_words(calibration).removeprefix("label sets "))

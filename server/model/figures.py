@@ -4,6 +4,8 @@ On the machine that trained, both come out the same. On another one probabilitie
 differ by as much as the answers that lie that near to a border explain, and no more.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vouch.bundle.calibration import BINS, CalibrationTally, confidence_and_right, uncalibrated
@@ -33,13 +35,13 @@ class Figures:
     def __init__(self, manifest: Manifest) -> None:
         calibration = manifest.calibration
         self._several = manifest.task == "multi_label"
-        self._classes = len(manifest.labels)
         self._after = self._before = None
         if calibration:
             self._after = _Error("with the temperature", calibration.error_after, calibration.error_interval)
             self._before = _Error("without the temperature", calibration.error_before)
+        self._labels = manifest.labels
         self._temperature = calibration.temperature if calibration else 1.0
-        self._coverages = [_Covered(coverage) for coverage in calibration.coverages] if calibration else []
+        self._coverages = [_Covered(one, len(manifest.labels)) for one in calibration.coverages] if calibration else []
 
     def add(self, labels: np.ndarray, outputs: Outputs) -> None:
         """
@@ -66,7 +68,7 @@ class Figures:
         if self._after is None or self._before is None:
             return ""
         found = [self._after.refusal(drift, other), self._before.refusal(drift * max(1.0, self._temperature), other)]
-        found += [coverage.refusal(drift, other, self._classes) for coverage in self._coverages]
+        found += [coverage.refusal(drift, other, self._labels) for coverage in self._coverages]
         return next(filter(None, found), "")
 
 
@@ -114,35 +116,52 @@ class _Error:
 
 
 class _Covered:
-    """Label sets that contain the truth, and their size."""
+    """Label sets that contain the truth, of each class and in all, and their size."""
 
-    def __init__(self, stated: Coverage) -> None:
+    def __init__(self, stated: Coverage, classes: int) -> None:
         self._stated = stated
-        self._covered, self._size, self._images = 0, 0, 0
-        self._near_covered, self._near_size = np.zeros(len(BANDS), np.int64), np.zeros(len(BANDS), np.int64)
-        """Labels near the threshold, by how near."""
+        self._covered, self._size, self._images = np.zeros(classes, np.int64), 0, 0
+        self._near_covered, self._near_size = np.zeros((len(BANDS), classes), np.int64), np.zeros(len(BANDS), np.int64)
+        """Labels near the threshold, by how near; of the truth, by class."""
 
     def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
-        rows, threshold = np.arange(len(labels)), self._stated.threshold
-        sets = label_sets(probabilities, threshold)
-        distance = np.abs(probabilities - threshold)
+        rows, thresholds = np.arange(len(labels)), np.asarray(self._stated.thresholds, probabilities.dtype)
+        sets = label_sets(probabilities, thresholds)
+        distance = np.abs(probabilities - thresholds)
         distance[rows, probabilities.argmax(axis=1)] = np.inf  # it is in its set whatever the threshold
         for number, band in enumerate(BANDS):
-            near = distance <= min(BORDER * threshold, OTHERS_DRIFT * band)
-            self._near_covered[number] += np.count_nonzero(near[rows, labels])
+            near = distance <= np.minimum(BORDER * thresholds, OTHERS_DRIFT * band)
+            self._near_covered[number] += self._of_each(labels[near[rows, labels]])
             self._near_size[number] += np.count_nonzero(near)
-        self._covered += int(sets[rows, labels].sum())
+        self._covered += self._of_each(labels[sets[rows, labels]])
         self._size += int(sets.sum())
         self._images += len(labels)
 
-    def refusal(self, drift: float, other: int, classes: int) -> str:
+    def _of_each(self, labels: np.ndarray) -> np.ndarray:
+        return np.bincount(labels, minlength=len(self._covered))
+
+    def refusal(self, drift: float, other: int, labels: Sequence[str]) -> str:
         stated, size, band = self._stated, self._stated.mean_size * self._images, _band(drift)
-        covered_differs = abs(stated.covered - self._covered) > self._near_covered[band] + other
-        most = self._near_size[band] + other * (classes - 1) + 1e-6 * self._images
+        covered = int(self._covered.sum())
+        covered_differs = abs(stated.covered - covered) > int(self._near_covered[band].sum()) + other
+        most = self._near_size[band] + other * (len(labels) - 1) + 1e-6 * self._images
         if not covered_differs and abs(size - self._size) <= most:
-            return ""
+            return self._refusal_of_a_class(band, other, labels)
         return (
             f"the coverage of {stated.promised:.1%} is stated as {stated.covered:,} of {stated.total:,} images with "
-            f"{stated.mean_size:.4f} labels a set and is {self._covered:,} of {self._images:,} with "
+            f"{stated.mean_size:.4f} labels a set and is {covered:,} of {self._images:,} with "
             f"{self._size / max(1, self._images):.4f} here"
+        )
+
+    def _refusal_of_a_class(self, band: int, other: int, labels: Sequence[str]) -> str:
+        each = self._stated.by_class
+        if each is None:
+            return ""
+        wrong = np.flatnonzero(np.abs(np.array(each.covered) - self._covered) > self._near_covered[band] + other)
+        if not len(wrong):
+            return ""
+        k = int(wrong[0])
+        return (
+            f"the coverage of {self._stated.promised:.1%} among images of {labels[k]} is stated as {each.covered[k]:,} "
+            f"of {each.total[k]:,} and is {self._covered[k]:,} here"
         )

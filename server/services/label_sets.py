@@ -39,7 +39,7 @@ def set_rule(manifest: Manifest, coverage: float) -> SetRule | None:
     promised = manifest.calibration.coverages if manifest.calibration else ()
     for one in promised:
         if isclose(one.promised, coverage, abs_tol=1e-6):
-            return partial(label_sets, threshold=one.threshold)
+            return partial(label_sets, threshold=one.thresholds)
     raise InvalidRequest(_not_promised(manifest, coverage))
 
 

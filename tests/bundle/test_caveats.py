@@ -19,7 +19,7 @@ from vouch.bundle.caveats import (
 )
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.multi_label import MultiLabelTally
-from vouch.bundle.reliability import Calibration, Coverage, Withheld
+from vouch.bundle.reliability import ByClass, Calibration, Coverage, Withheld
 
 NAMES = ("cat", "dog", "ant")
 
@@ -185,7 +185,7 @@ def test_all_that_is_to_be_said_is_said() -> None:
         ),
         (
             {"temperature": 1.0, "error_after": 0.09, "error_before": 0.09},
-            "no temperature is applied, because none lowered the cross-validated log loss on tune: on validation the "
+            "no temperature is applied, because none lowered the cross-validated log loss: on validation the "
             "probabilities are off by 9.00% on average",
         ),
     ],
@@ -236,4 +236,38 @@ def test_what_is_not_promised_has_its_reason() -> None:
     """How many images it needs, and how many there are."""
     assert withheld_in_words(Withheld(coverage=0.99, needed=230, judged=50)) == (
         "no promise of 99%: it needs 230 images that judge, and there are 50"
+    )
+
+
+def by_class(*counts: tuple[int, int]) -> Coverage:
+    """A coverage of 90 % by class, with (covered, total) of each."""
+    covered, total = zip(*counts, strict=True)
+    each = ByClass(thresholds=(0.1, 0.2, 0.3), judged=(30, 40, 50), covered=covered, total=total)
+    sums = {"covered": sum(covered), "total": sum(total)}
+    return Coverage(promised=0.9, threshold=0.1, mean_size=1.5, by_class=each, **sums)
+
+
+def test_a_promise_broken_for_one_class_names_it() -> None:
+    """Though of all images it is kept; neither little less than promised nor a class without images is named."""
+    rows = claim((90, 10, 0), (10, 90, 0), (0, 0, 4))
+    broken, kept = by_class((97, 100), (75, 100), (4, 4)), by_class((97, 100), (86, 100), (0, 0))
+    (found,) = caveats(rows, calibration(broken), NAMES)
+
+    assert found.text == (
+        "the promised coverage of 90% by class was not kept for 1 of 3 classes: on validation the label sets contain "
+        f"the truth for dog 75 of 100; of all images for {broken.counted}"
+    )
+    assert (broken.kept_of_all, broken.kept, broken.missed) == (True, False, (1,))
+    assert kept.kept
+    assert caveats(rows, calibration(kept), NAMES) == ()
+
+
+def test_a_promise_by_class_says_on_how_many_images_of_each_it_rests() -> None:
+    """The smallest class counts, and the guarantee is about any one class."""
+    words = guarantee_in_words(calibration(by_class((97, 100), (97, 100), (4, 4)), method="split", judged=120))
+
+    assert "rest on 120 tune images, of each class at least 30 (split): " in words
+    assert "of such images of any one class at least" in words
+    assert withheld_in_words(Withheld(coverage=0.95, needed=45, judged=12, smallest="ant")) == (
+        "no promise of 95% by class: it needs 45 images of each class that judge, and of ant there are 12"
     )

@@ -5,10 +5,19 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mapie.classification import SplitConformalClassifier
-from scipy.stats import beta
+from scipy.stats import beta, binom
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from vouch.bundle.label_sets import CONFIDENCE, COVERAGES, fewest_for, label_sets, rank_for, threshold_for
+from vouch.bundle.label_sets import (
+    CONFIDENCE,
+    COVERAGES,
+    chance_of,
+    fewest_for,
+    label_sets,
+    rank_for,
+    threshold_for,
+    thresholds_for,
+)
 
 
 class Known(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -118,3 +127,38 @@ def test_at_least_the_share_of_those_that_judge_is_covered(count: int, coverage:
 
     assert covered(probabilities, labels, threshold).mean() >= coverage
     assert covered(probabilities, probabilities.argmax(axis=1), threshold).all()
+
+
+def test_thresholds_by_class_are_those_of_each_class_alone() -> None:
+    """A class's threshold is what its own images alone give; its images' sets contain it as often as promised."""
+    probabilities, labels = answered(600, 3)
+    thresholds = thresholds_for(probabilities, labels, 0.9)
+    assert thresholds is not None
+    held = label_sets(probabilities, thresholds)[np.arange(600), labels]
+
+    for k in range(5):
+        of_it = labels == k
+        assert thresholds[k] == threshold_for(probabilities[of_it], labels[of_it], 0.9)
+        assert held[of_it].mean() >= 0.9
+    assert len(set(thresholds)) == 5
+    assert label_sets(probabilities, thresholds)[np.arange(600), probabilities.argmax(axis=1)].all()
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_no_promise_by_class_where_one_class_has_too_few_images(classes: int) -> None:
+    """22 images of each give one of 90 %; 21 of the last, or none, take it from all."""
+    labels = np.repeat(np.arange(classes), 22)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))
+
+    assert thresholds_for(probabilities, labels, 0.9) is not None
+    assert thresholds_for(probabilities[:-1], labels[:-1], 0.9) is None
+    assert thresholds_for(probabilities[:-22], labels[:-22], 0.9) is None
+    assert thresholds_for(probabilities, labels, 0.95) is None
+
+
+@given(st.integers(1, 2000), st.floats(0, 1), st.sampled_from(COVERAGES))
+def test_the_chance_of_a_count_is_binomial(images: int, share: float, coverage: float) -> None:
+    """As scipy has it: of as few covered images or fewer."""
+    covered = round(share * images)
+
+    assert chance_of(covered, images, coverage) == pytest.approx(binom.cdf(covered, images, coverage), abs=1e-9)

@@ -2,6 +2,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -315,6 +316,54 @@ def test_calibration_is_read_back() -> None:
     assert manifest.calibration.coverages[0].counted.accuracy == 1
 
 
+def by_class(**changes: Any) -> dict[str, Any]:
+    """A calibration by class that fits the made-up manifest, with other values in what concerns the classes."""
+    claim = made_up_manifest().claim
+    assert isinstance(claim, Claim)
+    total = [one.total for one in claim.per_class(len(LABELS))]
+    each = {"thresholds": [0.1, 0.2, 0.3], "judged": [30, 40, 50], "covered": total, "total": total} | changes
+    settled = calibrated(threshold=0.1, by_class=each)
+    return settled | {"coverages": settled["coverages"][:1], "method": "split", "judged": 120}
+
+
+def test_a_coverage_by_class_is_read_back() -> None:
+    """Thresholds and counts of each class; as JSON too."""
+    manifest = read_manifest(edited("calibration", by_class()))
+    assert manifest.calibration is not None
+    (coverage,) = manifest.calibration.coverages
+
+    assert read_manifest(manifest.to_json()) == manifest
+    assert coverage.kept
+    assert list(np.atleast_1d(coverage.thresholds)) == [0.1, 0.2, 0.3]
+    assert manifest.calibration.as_json()["coverages"][0]["by_class"]["judged"] == (30, 40, 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"thresholds": [0.1, 0.2]}, "expected thresholds and counts of each class"),
+        ({"thresholds": [0.1, 0.2, 1.5]}, "less than or equal to 1"),
+        ({"thresholds": [0.2, 0.2, 0.3]}, "the threshold is not the lowest"),
+        ({"judged": [30]}, "expected thresholds and counts of each class"),
+        ({"covered": [3, 1, 2]}, "no more covered images than there are"),
+        ({"covered": [1, 2, 1]}, "do not add up"),
+        ({"total": [3, 3, 2]}, "do not add up"),
+        ({"total": [3, 1, 2], "covered": [3, 1, 2]}, "by class was not counted on the claim's images"),
+    ],
+)
+def test_a_coverage_by_class_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+    """Columns of equal length that add up to all images, which are those of the claim."""
+    with pytest.raises(InvalidBundle, match=message):
+        read_manifest(edited("calibration", by_class(**changes)))
+
+
+def test_a_coverage_withheld_for_an_unknown_class_is_refused() -> None:
+    """Its name would be shown to people."""
+    settled = by_class() | {"withheld": [WITHHELD | {"smallest": "nobody"}]}
+    with pytest.raises(InvalidBundle, match="a class that is not there"):
+        read_manifest(edited("calibration", settled))
+
+
 WITHHELD = {"coverage": 0.95, "needed": 45, "judged": 30}
 
 
@@ -398,7 +447,27 @@ def test_a_smaller_graph_says_what_it_cost() -> None:
 
     assert read_manifest(found.to_json()) == found
     assert found.quantization.tune.accuracy.accuracy == 0.989
+    assert found.quantization.p_value is None  # of a bundle from before pairs were counted
     assert made_up_manifest().quantization is None
+
+
+def test_a_smaller_graph_says_how_likely_chance_explains_its_loss() -> None:
+    """From the judged images that only one of the two answers rightly."""
+    found = read_manifest(edited("quantization", quantized(only_float=2, only_int8=1))).quantization
+    assert found
+
+    assert found.p_value == pytest.approx(0.5)
+
+
+def test_why_there_is_no_smaller_graph_is_kept() -> None:
+    """Where it was asked for and refused; it cannot be there as well."""
+    refused = edited("quantization_refused", "too few images")
+    both = json.dumps(json.loads(refused) | {"quantization": quantized()}).encode()
+
+    assert read_manifest(refused).quantization_refused == "too few images"
+    assert made_up_manifest().quantization_refused is None
+    with pytest.raises(InvalidBundle, match="both there and refused"):
+        read_manifest(both)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +475,11 @@ def test_a_smaller_graph_says_what_it_cost() -> None:
     [
         ({"kind": "int4"}, "int8"),
         ({"max_drop": 0.05}, "lost 0.10 percentage points"),
-        ({"tune": {"correct": 989, "total": 999}}, "same tune images"),
+        ({"tune": {"correct": 989, "total": 999}}, "same judged images"),
+        ({"only_float": 3}, "both only_float and only_int8, or neither"),
+        ({"only_float": 3, "only_int8": 3}, "do not fit their counts"),
+        ({"only_float": 991, "only_int8": 990}, "do not fit their counts"),
+        ({"only_float": 21, "only_int8": 20}, "by either graph than were judged"),
         ({"tune": {"correct": 1001, "total": 1000}}, "1001 correct of 1000"),
         ({"float_tune": {"correct": 0, "total": 0}}, "greater than"),
         ({"max_drop": float("nan")}, "quantization"),
@@ -418,10 +491,10 @@ def test_a_smaller_graph_that_lost_more_than_allowed_is_refused(changes: dict[st
         read_manifest(edited("quantization", quantized(**changes)))
 
 
-@pytest.mark.parametrize("place", ["calibration", "quantization"])
+@pytest.mark.parametrize("place", ["calibration", "quantization", "quantization_refused"])
 def test_the_first_format_has_neither(place: str) -> None:
     """A file that says it is of format 1 and has parts of format 2 is not what it says."""
-    value = calibrated() if place == "calibration" else quantized()
+    value = {"calibration": calibrated(), "quantization": quantized(), "quantization_refused": "too few"}[place]
     content = json.loads(older_manifest(made_up_manifest())) | {"format_version": 1, place: value}
 
     with pytest.raises(InvalidBundle, match=f"format 1 has no {place}"):

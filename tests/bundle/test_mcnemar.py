@@ -3,7 +3,7 @@ import time
 import pytest
 from scipy.stats import binomtest
 
-from vouch.bundle.mcnemar import holm, mcnemar
+from vouch.bundle.mcnemar import holm, mcnemar, mcnemar_loss
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,23 @@ def test_the_p_value_is_that_of_a_fair_coin(first: int, second: int) -> None:
     assert mcnemar(second, first) == mcnemar(first, second)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 0), (0, 1), (5, 0), (4, 0), (1, 1), (12, 3), (3, 12), (60, 0), (0, 60), (900, 1100)]
+)
+def test_the_one_sided_p_value_says_whether_the_second_is_worse(first: int, second: int) -> None:
+    """scipy's one-sided binomial test says the same."""
+    expected = binomtest(second, first + second, alternative="less").pvalue if first + second else 1.0
+
+    assert mcnemar_loss(first, second) == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_million_answers_take_no_time() -> None:
     """A server compares versions where it decides what to serve: nothing may wait long there."""
     started = time.process_time()
 
     assert mcnemar(499_000, 501_000) == pytest.approx(0.0455, rel=0.01)
     assert mcnemar(0, 1_000_000) == 0.0
+    assert mcnemar_loss(499_000, 501_000) == pytest.approx(1 - 0.0455 / 2, rel=0.01)
     assert time.process_time() - started < 1.0
 
 

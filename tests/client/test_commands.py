@@ -267,6 +267,22 @@ async def test_status_shows_what_is_served_and_what_was_refused(
     assert (version["role"], version["plan"]) == ("live", {"threads": 0, "inline_images": 0})
 
 
+async def test_status_shows_label_sets_by_class(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that the bundle has of them, as JSON; for people that they are by class, and what each class rests on."""
+    bundle = publish_tiny(serving.folder, "tiny", by_class=True)
+    serving.install(bundle)
+    assert bundle.manifest.calibration is not None
+
+    await asyncio.to_thread(status, ["--server", serving.address])
+    shown = capsys.readouterr().out
+    await asyncio.to_thread(status, ["--server", serving.address, "--json"])
+    (model,) = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+
+    assert "  sets     90% by class promised, " in shown
+    assert "rest on 40 tune images, of each class at least 10 (split)" in shown
+    assert model["versions"][-1]["calibration"] == json.loads(json.dumps(bundle.manifest.calibration.as_json()))
+
+
 async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     """No better than chance and promises that were not kept, in words and as JSON."""
     serving.install(publish_tiny(serving.folder, "tossed", validation=random_validation()))

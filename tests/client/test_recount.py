@@ -37,6 +37,23 @@ async def test_the_client_counts_as_the_trainer_did(serving: Serving) -> None:
     assert (of_several.served.correct, of_several.served.total) == (270, 300)
 
 
+async def test_every_class_counts_the_same(serving: Serving) -> None:
+    """However many images it has; a class that none of them is of does not count."""
+    images, labels = tiny_images(90)
+    rows = np.flatnonzero((labels != 2) | (np.arange(90) < 9))
+    said = np.where(labels == 2, 0, labels)[rows]  # what is a 2 is labelled 0, and answered 2
+
+    found = await asyncio.to_thread(counted, serving, "tiny", images[rows], said)
+    several = await asyncio.to_thread(counted, serving, "tiny", *tiny_images(30))
+
+    assert several.balanced is not None
+    assert several.balanced.accuracy == 1
+    assert found.balanced is not None
+    of_first = (labels[rows] == 0).sum() / (said == 0).sum()
+    assert found.balanced.accuracy == pytest.approx((of_first + 1) / 2)
+    assert found.balanced.accuracy < found.served.accuracy < 1
+
+
 async def test_labels_are_compared_by_name(serving: Serving) -> None:
     """The data may have them in another order than the model."""
     serving.install(publish_tiny(serving.folder, "several", task="multi_label"))

@@ -47,6 +47,15 @@ def test_an_auditor_sees_all_on_one_screen(bundle: Bundle, capsys: pytest.Captur
     assert len(lines) <= 24
 
 
+def test_label_sets_by_class_are_recounted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And shown as such."""
+    assert main(["verify", str(publish_tiny(ModelsFolder(tmp_path), by_class=True).path)]) == 0
+
+    shown = capsys.readouterr().out
+    assert "  sets       90% by class promised, 2" in shown
+    assert "  sets       rest on 40 tune images, of each class at least 10 (split): " in shown
+
+
 def test_a_bundle_in_the_place_of_another_version_is_shown_as_such(
     bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:

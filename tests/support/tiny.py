@@ -24,7 +24,7 @@ from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.new_validation import NewValidation, from_arrays
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.reliability import Calibration, Coverage, Withheld
+from vouch.bundle.reliability import ByClass, Calibration, Coverage, Withheld
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
@@ -41,6 +41,8 @@ RIGHT, ROTATED = (0, 1, 2), (1, 2, 0)
 TEMPERATURE = 1.5
 PROMISES = {0.9: 3e-4, 0.99: 1e-5}
 """Coverage -> threshold of the label sets."""
+BY_CLASS = (1e-5, 3e-4, 0.3)
+"""By class: the thresholds of both."""
 WITHHELD = Withheld(coverage=0.95, needed=45, judged=40)
 """A coverage that is not promised."""
 
@@ -218,22 +220,28 @@ def several_probabilities(images: np.ndarray) -> np.ndarray:
     return uncalibrated(several_logits(images), 1, several=True).astype(np.float32)
 
 
-def calibration_of(validation: Validation) -> Calibration:
+def calibration_of(validation: Validation, by_class: bool = False) -> Calibration:
     """Made-up promises and a made-up temperature, truly counted on this split."""
     several = task_of(validation.labels) == "multi_label"
     probabilities = (several_probabilities if several else tiny_probabilities)(validation.images)
     logits = (several_logits if several else tiny_logits)(validation.images)
     coverages: list[Coverage] = []
     for promised, threshold in () if several else PROMISES.items():
-        members = probabilities >= threshold
+        thresholds = np.float32(BY_CLASS) if by_class else np.float32(threshold)
+        members = probabilities >= thresholds
         members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
+        covered = members[np.arange(len(members)), validation.labels]
+        columns = {"covered": validation.labels[covered], "total": validation.labels}
+        counts = {name: tuple(np.bincount(of, minlength=len(LABELS)).tolist()) for name, of in columns.items()}
+        each = ByClass(thresholds=tuple(thresholds.tolist()), judged=(10, 20, 10), **counts) if by_class else None
         coverages.append(
             Coverage(
                 promised=promised,
-                threshold=threshold,
-                covered=int(members[np.arange(len(members)), validation.labels].sum()),
+                threshold=float(thresholds.min()) if by_class else threshold,
+                covered=int(covered.sum()),
                 total=len(members),
                 mean_size=float(members.sum(axis=1).mean()),
+                by_class=each,
             )
         )
     errors = CalibrationTally()
@@ -269,6 +277,7 @@ def publish_tiny(
     pixels: PixelSettings = PIXELS,
     older: bool = False,
     fit: np.ndarray | None = None,
+    by_class: bool = False,
 ) -> Bundle:
     """Publishes the tiny model's next version; a graph other than the right one does not reproduce its claim.
 
@@ -278,6 +287,7 @@ def publish_tiny(
         validation: its split; None for the usual one.
         pixels: what files become; a bundle with channels cannot be recounted, since its split has none.
         fit: images whose digests it has; None for a bundle without.
+        by_class: whether its label sets are conditional on the class.
     """
     several = task == "multi_label"
     validation = validation or (several_validation() if several else tiny_validation())
@@ -301,7 +311,7 @@ def publish_tiny(
             claim=claim_of(validation),
             thresholds=THRESHOLDS if several else None,
             format_version=(2 if calibrated else 1) if older else 3,
-            calibration=calibration_of(validation) if calibrated else None,
+            calibration=calibration_of(validation, by_class) if calibrated else None,
             validation_digest=None if older else split.digest,
             training=Training(
                 asked={},

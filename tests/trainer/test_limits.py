@@ -88,6 +88,15 @@ def test_more_classes_than_a_manifest_holds_are_refused(task: Task) -> None:
         check_survey(TrainSettings(model="linear"), Survey("", ("a", "x" * 1001), task, {"all": 9}, (1, 1)))
 
 
+def test_label_sets_by_class_of_several_labels_are_refused() -> None:
+    """What the data has is known before an image is decoded; with one label an image they are welcome."""
+    settings = TrainSettings(model="linear", coverage_by_class=True)
+
+    check_survey(settings, survey((4, 4), 3))
+    with pytest.raises(TrainError, match="has several labels an image: --coverage-by-class is for one label an image"):
+        check_survey(settings, survey((4, 4), 3, "multi_label"))
+
+
 def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What fitting takes, what the images take and what is left are named, and what to do."""
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 2_000_000_000)

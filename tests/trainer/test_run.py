@@ -27,6 +27,7 @@ from vouch.sources.examples import Source
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained
 from vouch.trainer.job import train as train_here
+from vouch.trainer.judge.export import export
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.networks import Classifier, weights_digest
 from vouch.trainer.learn.presets import PRESETS
@@ -272,20 +273,42 @@ def test_what_others_left_unfinished_is_removed_and_said(
     assert f"nobody went on from for 30 days: {folder}/.training-0123456789abcdef.pt\n" in said
 
 
-def test_int8_that_loses_too_much_keeps_the_fitted_weights(
+def test_where_int8_loses_too_much_float32_is_published_with_the_reason(
+    settings: TrainSettings, trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is lost: the graph is what it would have been, and output, manifest and card say why."""
+    torch.manual_seed(0)
+    worse = export(Classifier("linear", (8, 8), 2).eval(), (8, 8))
+    monkeypatch.setattr("vouch.trainer.judge.acceptance.in_int8", lambda graph, images: worse)
+
+    found = train(settings.model_copy(update={"quantize": "int8", "name": "larger"}))
+
+    manifest, reason = found.bundle.manifest, found.bundle.manifest.quantization_refused
+    assert reason is not None
+    assert "percentage points less, and --max-drop allows 1" in reason
+    assert f"float32 is published, not int8: {reason} (--max-drop 100" in capsys.readouterr().err
+    assert reason in found.bundle.read(CARD).decode()
+    assert manifest.quantization is None
+    assert manifest.files[MODEL] == trained.bundle.manifest.files[MODEL]
+    assert found.serving is not None
+    assert "--quantize" not in found.serving.sentence()
+
+
+def test_a_graph_that_cannot_be_int8_keeps_the_fitted_weights(
     settings: TrainSettings, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is published; --resume with more allowed, without int8 or without digests does not fit again."""
-    quantized = settings.model_copy(update={"quantize": "int8", "max_drop": 100.0, "name": "smaller"})
+    asked = {"quantize": "int8", "max_drop": 100.0, "tune_share": 0.2, "name": "smaller"}  # folds are fitted anew
+    quantized = settings.model_copy(update=asked)
 
     def refuse(*_: object) -> None:
-        raise TrainError("it loses too much")
+        raise TrainError("it cannot be")
 
     with monkeypatch.context() as patch:
         patch.setattr("vouch.trainer.judge.exam.quantize", refuse)
-        with pytest.raises(TrainError, match="loses too much"):
+        with pytest.raises(TrainError, match="it cannot be"):
             train(quantized)
-    monkeypatch.setattr("vouch.trainer.learn.loop._Fit.epoch", refuse)
+    monkeypatch.setattr("vouch.trainer.learn.epochs.Fit.epoch", refuse)
     manifest = train(quantized.model_copy(update={"resume": True, "fit_digests": False})).bundle.manifest
 
     assert manifest.quantization

@@ -111,6 +111,7 @@ def test_labels_are_taken_as_they_are_unless_a_flag_says_otherwise(capsys: pytes
     assert parsed("--multi-label").task == "multi_label"
     assert parsed("--single-label").task == "single_label"
     assert "--multi-label and --single-label exclude each other" in refusal(capsys, "--multi-label", "--single-label")
+    assert "--coverage-by-class is for one label an image" in refusal(capsys, "--multi-label", "--coverage-by-class")
 
 
 @pytest.mark.parametrize(

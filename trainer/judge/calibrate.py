@@ -2,14 +2,15 @@
 validation.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from vouch.bundle.calibration import CalibrationTally, confidence_and_right, uncalibrated
-from vouch.bundle.label_sets import COVERAGES, fewest_for, label_sets, threshold_for
-from vouch.bundle.reliability import Calibration, Coverage, Withheld
+from vouch.bundle.label_sets import COVERAGES, fewest_for, label_sets, threshold_for, thresholds_for
+from vouch.bundle.reliability import ByClass, Calibration, Coverage, Withheld
 from vouch.trainer.judge.thresholds import chosen_thresholds
 
 BLOCK = 1 << 22
@@ -20,17 +21,25 @@ BLOCK = 1 << 22
 class Settled:
     """What the images that judge decide about how the probabilities are used."""
 
-    promises: dict[float, float | None]
-    """Coverage -> threshold of the label sets, None where it cannot be promised; none with several labels an image."""
-    thresholds: tuple[float, ...] | None
-    """With several labels an image: from which probability on each of the K labels is answered."""
     judged: int
     """How many images they are."""
     folds: int | None
     """How many models answered them; None where it was the published one."""
+    promises: dict[float, float | None] = field(default_factory=dict)
+    """Coverage -> threshold of the label sets, None where it cannot be promised; none by class."""
+    by_class: dict[float, np.ndarray | None] = field(default_factory=dict)
+    """By class: coverage -> thresholds of the K classes, likewise."""
+    of_class: tuple[int, ...] = ()
+    """By class: how many of the images are of each."""
+    withheld: tuple[Withheld, ...] = ()
+    """What cannot be promised, and why."""
+    thresholds: tuple[float, ...] | None = None
+    """With several labels an image, which have no label sets: from which probability on each of the K is answered."""
 
 
-def settle(probabilities: np.ndarray, labels: np.ndarray, folds: int | None = None) -> Settled:
+def settle(
+    probabilities: np.ndarray, labels: np.ndarray, folds: int | None = None, by_class: Sequence[str] = ()
+) -> Settled:
     """From answers to images that the models which gave them had not learned.
 
     Args:
@@ -38,11 +47,32 @@ def settle(probabilities: np.ndarray, labels: np.ndarray, folds: int | None = No
             those of each fold's model to the images that it did not learn.
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
         folds: how many models gave them; None: the published one.
+        by_class: the K classes' names, where the label sets are to be conditional on the class; one label an image.
     """
     if labels.ndim == 2:
-        return Settled({}, chosen_thresholds(probabilities, labels), len(labels), folds)
+        return Settled(len(labels), folds, thresholds=chosen_thresholds(probabilities, labels))
+    if by_class:
+        return _settle_by_class(probabilities, labels, folds, by_class)
     promises = {coverage: threshold_for(probabilities, labels, coverage) for coverage in COVERAGES}
-    return Settled(promises, None, len(labels), folds)
+    withheld = tuple(
+        Withheld(coverage=coverage, needed=fewest_for(coverage), judged=len(labels))
+        for coverage, threshold in promises.items()
+        if threshold is None
+    )
+    return Settled(len(labels), folds, promises, withheld=withheld)
+
+
+def _settle_by_class(probabilities: np.ndarray, labels: np.ndarray, folds: int | None, names: Sequence[str]) -> Settled:
+    """A coverage is promised where each class has enough images."""
+    promises = {coverage: thresholds_for(probabilities, labels, coverage) for coverage in COVERAGES}
+    images = np.bincount(labels, minlength=len(names))
+    fewest = int(images.argmin())
+    withheld = tuple(
+        Withheld(coverage=coverage, needed=fewest_for(coverage), judged=int(images[fewest]), smallest=names[fewest])
+        for coverage, thresholds in promises.items()
+        if thresholds is None
+    )
+    return Settled(len(labels), folds, by_class=promises, of_class=tuple(images.tolist()), withheld=withheld)
 
 
 def assess(
@@ -72,16 +102,8 @@ def assess(
         method="split" if settled.folds is None else "cross",
         judged=settled.judged,
         folds=settled.folds,
-        coverages=tuple(
-            _kept(probabilities, labels, coverage, threshold)
-            for coverage, threshold in settled.promises.items()
-            if threshold is not None
-        ),
-        withheld=tuple(
-            Withheld(coverage=coverage, needed=fewest_for(coverage), judged=settled.judged)
-            for coverage, threshold in settled.promises.items()
-            if threshold is None
-        ),
+        coverages=tuple(_coverages(probabilities, labels, settled)),
+        withheld=settled.withheld,
     )
 
 
@@ -93,12 +115,27 @@ def _counted(labels: np.ndarray, probabilities: Callable[[slice], np.ndarray], c
     return tally
 
 
-def _kept(probabilities: np.ndarray, labels: np.ndarray, coverage: float, threshold: float) -> Coverage:
-    sets = label_sets(probabilities, threshold)
-    return Coverage(
-        promised=coverage,
-        threshold=threshold,
-        covered=int(sets[np.arange(len(labels)), labels].sum()),
-        total=len(labels),
-        mean_size=float(sets.sum(axis=1).mean()),
-    )
+def _coverages(probabilities: np.ndarray, labels: np.ndarray, settled: Settled) -> Iterator[Coverage]:
+    """What was promised and what was counted of it."""
+    for coverage, threshold in settled.promises.items():
+        if threshold is not None:
+            sets = label_sets(probabilities, threshold)
+            yield Coverage(promised=coverage, threshold=threshold, **_counts(sets, labels))
+    for coverage, thresholds in settled.by_class.items():
+        if thresholds is not None:
+            sets = label_sets(probabilities, thresholds)
+            covered = labels[sets[np.arange(len(labels)), labels]]
+            each = ByClass(
+                thresholds=tuple(thresholds.tolist()),
+                judged=settled.of_class,
+                covered=tuple(np.bincount(covered, minlength=len(thresholds)).tolist()),
+                total=tuple(np.bincount(labels, minlength=len(thresholds)).tolist()),
+            )
+            lowest = float(thresholds.min())
+            yield Coverage(promised=coverage, threshold=lowest, by_class=each, **_counts(sets, labels))
+
+
+def _counts(sets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """How many of these sets contain the truth, and how large they are; bool, shape (N, K), and integers (N,)."""
+    covered = int(sets[np.arange(len(labels)), labels].sum())
+    return {"covered": covered, "total": len(labels), "mean_size": float(sets.sum(axis=1).mean())}

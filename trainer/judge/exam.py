@@ -9,10 +9,10 @@ from torch import Tensor
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.reliability import Calibration
 from vouch.sources.examples import Examples
+from vouch.trainer.judge.acceptance import InFloat, Quantized, Refused, Terms, quantize
 from vouch.trainer.judge.calibrate import assess, settle
 from vouch.trainer.judge.export import check_agreement, export
 from vouch.trainer.judge.graph import answers, answers_and_logits, check_finite, count_claim
-from vouch.trainer.judge.quantize import Quantized, quantize
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.judges import Judge, Judges
 from vouch.trainer.learn.losses import logits_of
@@ -41,6 +41,8 @@ class Exam:
     judged: np.ndarray
     """float32, shape (N, K): what the judges answered to the images that they had not learned, in their order, at the
     temperature; of a tune split the graph itself."""
+    int8_refused: str | None = None
+    """Why the graph is not in int8 although that was asked for, as the end of a sentence."""
 
 
 def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) -> Judges:
@@ -52,32 +54,39 @@ def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) 
     return Judges(folds or (nobody,), "cross")
 
 
-def examine(classifier: Classifier, splits: Splits, judges: Judges, max_drop: float | None = None) -> Exam:
+def examine(
+    classifier: Classifier, splits: Splits, judges: Judges, int8: Terms | None = None, by_class: bool = False
+) -> Exam:
     """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
 
     Args:
         judges: as `judges_of` gives them.
-        max_drop: percentage points of accuracy for which the graph may be made int8; None leaves it float32.
+        int8: under which the graph is made int8; None leaves it float32, as do terms that it does not meet.
+        by_class: whether label sets are conditional on the class; one label an image.
 
     Raises:
-        TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or int8
-            loses more.
+        TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or it cannot
+            be made int8 at all.
     """
     validation, tried = splits.validation, splits.tune.images if len(splits.tune) else splits.fit.images
     temperature = chosen_temperature(judges.logits, torch.from_numpy(judges.labels))
     graph = export(classifier, tried.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tried, temperature)
-    quantized = None if max_drop is None else quantize(graph, splits.fit.images, judges, temperature, max_drop)
-    graph = quantized.graph if quantized else graph
-    judged = quantized.judged if quantized else _judged(graph, splits, judges, temperature)
+    judged = _judged(graph, splits, judges, temperature)
+    made = quantize(InFloat(graph, temperature, judged), splits.fit.images, judges, int8) if int8 else None
+    quantized = made if isinstance(made, Quantized) else None
+    refused = made.reason if isinstance(made, Refused) else None
+    if quantized:
+        graph, judged = quantized.graph, quantized.judged
     check_finite("judged", judged)
-    settled = settle(judged, judges.labels, len(judges.parts) if judges.method == "cross" else None)
+    folds = len(judges.parts) if judges.method == "cross" else None
+    settled = settle(judged, judges.labels, folds, splits.classes if by_class else ())
 
     probabilities, logits = answers_and_logits(graph, validation.images)
     check_finite("validation", probabilities, logits)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, logits, validation.labels, temperature, settled)
-    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, judged)
+    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, judged, refused)
 
 
 def _judged(graph: bytes, splits: Splits, judges: Judges, temperature: float) -> np.ndarray:

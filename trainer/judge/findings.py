@@ -12,16 +12,18 @@ def findings(exam: Exam) -> Iterator[str]:
     if exam.quantized:
         facts = exam.quantized.facts
         yield (
-            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} tune images right, in float32 "
+            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} judged images right, in float32 "
             f"{facts.float_tune.correct:,}; {exam.quantized.differing:,} are answered differently"
         )
+    if exam.int8_refused:
+        yield f"float32 is published, not int8: {exam.int8_refused} (--max-drop 100 takes int8 whatever it loses)"
     if exam.thresholds:
         low, high = f"{min(exam.thresholds):.2f}", f"{max(exam.thresholds):.2f}"
         yield f"a label is answered from its own threshold on, {low if low == high else f'{low} to {high}'}"
     for coverage in exam.calibration.coverages:
         found = f"{coverage.covered / coverage.total:.2%} contain the truth, {coverage.mean_size:.2f} labels a set"
         kept = "" if coverage.kept else "; the promise was not kept"
-        yield f"label sets for {promise_in_words(coverage.promised)}: {found}{kept}"
+        yield f"label sets for {promise_in_words(coverage)}: {found}{kept}"
     yield from map(withheld_in_words, exam.calibration.withheld)
     if exam.calibration.coverages:
         yield guarantee_in_words(exam.calibration)

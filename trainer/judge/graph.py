@@ -20,25 +20,28 @@ def answers(graph: bytes, images: Images) -> np.ndarray:
     Returns:
         float32, shape (N, K).
     """
-    return _outputs(graph, images, "probabilities")[0]
+    return outputs_of(graph, images, "probabilities")[0]
 
 
 def answers_and_logits(graph: bytes, images: Images) -> tuple[np.ndarray, np.ndarray]:
     """As `answers`, with the scores that the probabilities are made of; both float32, shape (N, K)."""
-    probabilities, logits = _outputs(graph, images, "probabilities", "logits")
+    probabilities, logits = outputs_of(graph, images, "probabilities", "logits")
     return probabilities, logits
 
 
-def _outputs(graph: bytes, images: Images, *names: str) -> list[np.ndarray]:
-    """These outputs, written where they stay: of thousands of classes, parts and the whole would be much at once."""
-    session, outputs, done = _session(graph), list[np.ndarray](), 0
+def outputs_of(graph: bytes, images: Images, *names: str) -> list[np.ndarray]:
+    """Outputs of the graph, by name, float32 of shape (N, ...); run in batches as `answers`.
+
+    They are written where they stay: of thousands of classes, parts and the whole would be much at once.
+    """
+    session, wholes, done = _session(graph), list[np.ndarray](), 0
     for batch in batches(images, most=counting_batch(images.shape[1:])):
         found = session.run(list(names), {"images": batch})
-        outputs = outputs or [np.empty((len(images), *one.shape[1:]), one.dtype) for one in found]
-        for whole, part in zip(outputs, found, strict=True):
+        wholes = wholes or [np.empty((len(images), *one.shape[1:]), one.dtype) for one in found]
+        for whole, part in zip(wholes, found, strict=True):
             whole[done : done + len(batch)] = part
         done += len(batch)
-    return outputs
+    return wholes
 
 
 def check_finite(split: str, *outputs: np.ndarray) -> None:

@@ -11,7 +11,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,17 +20,12 @@ import onnx
 from onnxruntime import quantization
 
 from vouch.bundle.accuracy import COUNTING_BATCH
-from vouch.bundle.multi_label import decide
-from vouch.bundle.quantization import Count, Quantization, points_lost
 from vouch.sources.images import Images, batches, rows_of
 from vouch.trainer.errors import TrainError
-from vouch.trainer.judge.calibrate import settle
-from vouch.trainer.judge.export import export
-from vouch.trainer.judge.graph import answers, count_claim
+from vouch.trainer.judge.graph import outputs_of
 from vouch.trainer.learn.backbone.backbone import Backbone
 from vouch.trainer.learn.backbone.features import first_line
 from vouch.trainer.learn.backbone.origin import forget_origin
-from vouch.trainer.learn.judges import Judge, Judges, Method
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "ReduceMax", "Reshape")
 """Operators between which values stay bytes. ReLU and ReLU6 (Clip) are in the range of the bytes and cost nothing."""
@@ -40,64 +34,11 @@ CALIBRATION_PIXELS = 64 * 224 * 224
 answers as 243."""
 FEWEST = 16
 """Images that settle ranges, however large."""
+FEATURES = "features"
+"""The tensor between a backbone and its head."""
 WITHOUT = "leave out --quantize int8"
 BATCH_PIXELS = 224 * 224
 """Of the images of one run, in which all values of all layers are held: of lite0 160 MB."""
-
-
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """The smaller graph, and what it cost."""
-
-    graph: bytes
-    facts: Quantization
-    differing: int
-    """Judged images that the two graphs answer differently."""
-    float_graph: bytes
-    """As it was trained."""
-    judged: np.ndarray
-    """float32, shape (N, K): the judges' answers in int8, in their order."""
-
-
-def quantize(graph: bytes, images: Images, judges: Judges, temperature: float, max_drop: float) -> Quantized:
-    """The graph in 8-bit integers, unless that costs too much.
-
-    Args:
-        graph: the .onnx file's content, as `export` makes it.
-        images: of fit; some of them settle the ranges.
-        judges: say what is lost.
-        temperature: of the graph.
-        max_drop: percentage points of accuracy that it may lose.
-
-    Raises:
-        TrainError: it loses more.
-    """
-    smaller = in_int8(graph, images)
-    in_both = [_answers(graph, smaller, images, part, judges.method, temperature) for part in judges.parts]
-    before, after = (np.concatenate(parts) for parts in zip(*in_both, strict=True))
-    of_float, said_by_float = _count(before, judges.labels)
-    of_int8, said_by_int8 = _count(after, judges.labels)
-    lost = points_lost(of_float, of_int8)
-    if lost > max_drop:
-        raise TrainError(
-            f"in int8 the model answers {of_int8.correct:,} of {of_int8.total:,} tune images right, in float32 "
-            f"{of_float.correct:,}: {lost:.2f} percentage points less, and --max-drop allows {max_drop:g}; nothing is "
-            "published. The fitted weights are kept: the same command with --resume and a higher --max-drop, or "
-            "without --quantize, publishes them without fitting again"
-        )
-    facts = Quantization(kind="int8", float_tune=of_float, tune=of_int8, max_drop=max_drop)
-    return Quantized(smaller, facts, int((said_by_float != said_by_int8).any(axis=1).sum()), graph, after)
-
-
-def _answers(
-    graph: bytes, smaller: bytes, images: Images, part: Judge, method: Method, temperature: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """A judge's answers in float32 and in int8."""
-    judged = part.examples.images
-    if method == "split":
-        return answers(graph, judged), answers(smaller, judged)
-    own = export(part.classifier, judged.shape[1:], temperature)
-    return answers(own, judged), answers(in_int8(own, images), judged)
 
 
 def check_backbone(backbone: Backbone, image_shape: tuple[int, ...]) -> None:
@@ -162,6 +103,23 @@ def _quantized(model: onnx.ModelProto, images: Images) -> onnx.ModelProto:
         return onnx.load_model(path)
 
 
+def int8_features(graph: bytes, smaller: bytes, images: Images) -> np.ndarray:
+    """What a backbone in int8 makes of images, as the head behind it is given it: float32, shape (N, D).
+
+    Args:
+        graph: a backbone and its head, in float32.
+        smaller: the same as `in_int8` makes it.
+        images: uint8, shape (N, H, W) or (N, H, W, C); they are run in batches of bounded size.
+    """
+    model, whole = onnx.load_model_from_string(smaller), onnx.load_model_from_string(graph)
+    first = _behind_features(whole)[0]
+    (place,) = (list(node.input).index(FEATURES) for node in whole.graph.node if node.name == first)
+    (taken,) = (node.input[place] for node in model.graph.node if node.name == first)
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(taken, onnx.TensorProto.FLOAT, None))
+    return outputs_of(model.SerializeToString(), images, taken)[0]
+
+
 class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Images as the calibration asks for them."""
 
@@ -179,21 +137,13 @@ class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onn
 
 def _behind_features(model: onnx.ModelProto) -> list[str]:
     """The names of the nodes that compute with a backbone's features; those that have none are given one."""
-    known, names = {"features"}, []
+    known, names = {FEATURES}, []
     for number, node in enumerate(model.graph.node):
         if known & set(node.input):
             node.name = node.name or f"behind-{number}"
             known |= set(node.output)
             names.append(node.name)
     return names
-
-
-def _count(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Count, np.ndarray]:
-    """Right answers, and the answers themselves, shape (N, 1), or with several labels an image bool (N, K)."""
-    thresholds = settle(probabilities, labels).thresholds
-    said = probabilities.argmax(axis=1)[:, None] if thresholds is None else decide(probabilities, thresholds)
-    right = count_claim(probabilities, labels, thresholds).accuracy
-    return Count(correct=right.correct, total=right.total), said
 
 
 @contextmanager

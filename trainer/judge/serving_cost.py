@@ -32,12 +32,15 @@ class ServingCost:
     """In the graph as it was trained."""
     int8_ms: float | None
     """In the graph of 8-bit integers; None: there is none."""
+    int8_refused: bool = False
+    """Whether that is so because it was tried and refused."""
 
     def sentence(self) -> str:
         """For people."""
         graph_ms, kind = (self.float32_ms, "float32") if self.int8_ms is None else (self.int8_ms, "int8")
         total = f"about {_said(graph_ms + (self.decode_ms or 0))} of one core of this machine"
-        other = "; --quantize int8 may take less" if self.int8_ms is None else f" ({_said(self.float32_ms)} in float32)"
+        advice = "" if self.int8_refused else "; --quantize int8 may take less"
+        other = advice if self.int8_ms is None else f" ({_said(self.float32_ms)} in float32)"
         if self.decode_ms is None:
             return f"an image takes {total} in {kind}{other}"
         return f"an image takes {total}: {_said(self.decode_ms)} to decode, {_said(graph_ms)} in {kind}{other}"

@@ -19,7 +19,7 @@ def chosen_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[fl
     The best of a few images is fitted to their accidents. Arguments and result as of `best_thresholds`.
     """
     if not len(labels):
-        return (NEUTRAL,) * labels.shape[1]
+        return (NEUTRAL,) * int(labels.shape[1])
     columns = [(probabilities[:, k], labels[:, k]) for k in range(labels.shape[1])]
     return tuple(_shrunk(*one) if _is_better_unseen(*one) else NEUTRAL for one in columns)
 

@@ -148,7 +148,7 @@ class Fit:
 
     def _is_kept(self, measured: Epoch) -> bool:
         """Whether this epoch's weights are, of all so far: the last ones, or those that tune likes best."""
-        if self.recipe.settled >= 1:
+        if self.recipe.settled >= 1 or not len(self._splits.tune):
             return not self.more()
         late = self.steps.schedule.progress(self._made()) > self.recipe.settled
         return late and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated

@@ -4,7 +4,8 @@ import numpy as np
 
 
 def folds_of(labels: np.ndarray, groups: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Which fold each image is in: int64, shape (N,), from 0. Each class is spread evenly; groups stay together.
+    """Which fold each image is in: int64, shape (N,), from 0. Each class is spread evenly, by images; groups stay
+    together.
 
     Args:
         labels: integers, shape (N,); multi-label: bool, shape (N, K), spread by which labels there are.
@@ -14,8 +15,18 @@ def folds_of(labels: np.ndarray, groups: np.ndarray, most: int, seed: int) -> np
     """
     kind = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    group, kind = group.ravel(), kind[first]  # of a group, its first image's
+    sizes = np.bincount(group)
     shuffled = np.random.default_rng(seed).permutation(len(first))
-    by_kind = shuffled[np.argsort(kind[first][shuffled], kind="stable")]  # of a group, its first image's
+    in_turn = shuffled[np.lexsort((-sizes[shuffled], kind[shuffled]))]  # of a kind the largest first
     fold = np.empty(len(first), dtype=np.int64)
-    fold[by_kind] = np.arange(len(first)) % min(most, len(first))
-    return np.asarray(fold[group.ravel()])
+    folds = range(min(most, len(first)))
+    images, of_kind, last = [0] * len(folds), [0] * len(folds), -1
+    for number, size, now in zip(in_turn.tolist(), sizes[in_turn].tolist(), kind[in_turn].tolist(), strict=True):
+        if now != last:
+            of_kind, last = [0] * len(folds), now
+        chosen = min(folds, key=lambda one: (of_kind[one], images[one]))
+        fold[number] = chosen
+        images[chosen] += size
+        of_kind[chosen] += size
+    return np.asarray(fold[group])

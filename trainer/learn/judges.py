@@ -39,7 +39,7 @@ class Judge:
     @property
     def labels(self) -> np.ndarray:
         """As in `Examples`."""
-        return self.whole.labels[self.rows]
+        return np.asarray(self.whole.labels[self.rows])
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,6 +64,15 @@ def fit_folds(
     return tuple(_judge(one, splits, rows) for one, rows in zip(classifiers, held, strict=True))
 
 
+def can_be_fitted_beside(model: Classifier, recipe: Recipe, processes: Processes) -> bool:
+    """Whether folds can be fitted while all images are, by cores that are idle, to the same bits.
+
+    Not with dropout, whose randomness is torch's own, one for all threads.
+    """
+    drops_out = any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules())
+    return processes.device.type == "cpu" and processes.cores() >= 2 * recipe.threads and not drops_out
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     """What is to be fitted; arguments as `fit_folds`."""

@@ -42,6 +42,7 @@ def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping
             thresholds=exam.thresholds,
             calibration=exam.calibration,
             quantization=exam.quantized.facts if exam.quantized else None,
+            quantization_refused=exam.int8_refused,
             validation_digest=validation.digest,
             training=run.training,
             files=entries,

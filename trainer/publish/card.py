@@ -59,7 +59,7 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 {each}For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
-{_reliability(exam.calibration)}{_quantization(exam.quantized.facts) if exam.quantized else ""}{_files(pixels)}\
+{_reliability(exam.calibration)}{_quantization(exam)}{_files(pixels)}\
 {_backbone(training)}
 Trained on `{_cell(training.data)}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has
 every setting and the digests of the data.
@@ -150,7 +150,7 @@ Probabilities (expected calibration error): {calibration_in_words(calibration)}.
     if not calibration.coverages:
         return said + withheld
     rows = "\n".join(
-        f"| {promise_in_words(one.promised)} | {one.counted} | {_yes(one.kept)} | {one.mean_size:.2f} |"
+        f"| {promise_in_words(one)} | {one.counted} | {_yes(one.kept)} | {one.mean_size:.2f} |"
         for one in calibration.coverages
     )
     rests = guarantee_in_words(calibration).removeprefix("label sets ")
@@ -168,11 +168,27 @@ def _yes(kept: bool) -> str:
     return "yes" if kept else "**no**"
 
 
-def _quantization(facts: Quantization) -> str:
-    return f"""
-The graph computes in {facts.kind}; that is what was counted above. On {facts.tune.total:,} tune images it is right
-{facts.tune.correct:,} times, the float32 graph that it was made from {facts.float_tune.correct:,} times.
+def _quantization(exam: Exam) -> str:
+    if exam.int8_refused:
+        return f"""
+The graph computes in float32. int8 was asked for and refused: {_cell(exam.int8_refused)}.
 """
+    if exam.quantized is None:
+        return ""
+    facts = exam.quantized.facts
+    return f"""
+The graph computes in {facts.kind}; that is what was counted above. Of {facts.tune.total:,} judged images it answers
+{facts.tune.correct:,} rightly, and the float32 graph that it was made from {facts.float_tune.correct:,}.
+{_pairs(facts)}"""
+
+
+def _pairs(facts: Quantization) -> str:
+    if facts.p_value is None:
+        return ""
+    return (
+        f"Right in float32 alone are {facts.only_float:,}, in {facts.kind} alone {facts.only_int8:,}; "
+        f"chance alone loses as many with probability {facts.p_value:.2g}.\n"
+    )
 
 
 def _backbone(training: Training) -> str:

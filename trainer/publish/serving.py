@@ -1,5 +1,7 @@
 """What an image of the validation split costs to serve here, with the graphs of a finished run."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from vouch.bundle.pixel_settings import PixelSettings
@@ -26,4 +28,5 @@ def cost_to_serve(run: Run, pixels: PixelSettings) -> ServingCost:
     graphs = {"float32": exam.graph}
     if exam.quantized:
         graphs = {"float32": exam.quantized.float_graph, "int8": exam.graph}
-    return serving_cost(graphs, few.images[:], files, pixels)
+    cost = serving_cost(graphs, few.images[:], files, pixels)
+    return replace(cost, int8_refused=exam.int8_refused is not None)

@@ -110,10 +110,10 @@ def labels_to_look_at(labels: Contradicted) -> str:
     """Which labels to look at."""
     model = "the model is right for too few of them"
     if labels.reason and not labels.by_model:
-        return f"No labels were looked at: of fit, because {labels.reason}; of tune and validation, because {model}"
+        return f"No labels were looked at: of fit, because {labels.reason}; of the others, because {model}"
     beside = f"; the labels of fit were not looked at, because {labels.reason}" if labels.reason else ""
     if not labels.by_model:
-        beside = f"; those of tune and validation were not looked at, because {model}"
+        beside = f"; those of the other splits were not looked at, because {model}"
     if labels.first is None:
         return f"No answer contradicts a label{beside}"
     if labels.sure == 0:

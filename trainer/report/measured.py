@@ -103,12 +103,14 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
     every = -(-len(run.fitted.epochs) // PLOTTED_EPOCHS)
     epochs = [*run.fitted.epochs[:-1:every], run.fitted.epochs[-1]]
     numbers = [epoch.number for epoch in epochs]
-    losses = [
-        ("fit", [epoch.fit_loss for epoch in epochs]),
-        ("tune", [epoch.tune_loss for epoch in epochs]),
-        ("tune, best temperature", [epoch.tune_loss_calibrated for epoch in epochs]),
-    ]
-    shares = [("fit", [epoch.fit_accuracy for epoch in epochs]), ("tune", [epoch.tune_accuracy for epoch in epochs])]
+    losses, shares = (
+        [("fit", [epoch.fit_loss for epoch in epochs])],
+        [("fit", [epoch.fit_accuracy for epoch in epochs])],
+    )
+    if len(run.splits.tune):
+        losses.append(("tune", [epoch.tune_loss for epoch in epochs]))
+        losses.append(("tune, best temperature", [epoch.tune_loss_calibrated for epoch in epochs]))
+        shares.append(("tune", [epoch.tune_accuracy for epoch in epochs]))
     timed = [epoch for epoch in epochs if epoch.seconds > 0]
     speeds = [epoch.images / epoch.seconds for epoch in timed]
     seconds = sum(epoch.seconds for epoch in run.fitted.epochs)

@@ -282,14 +282,16 @@ class Calibration(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., error_before: _Optional[float] = ..., error_after: _Optional[float] = ..., coverages: _Optional[_Iterable[_Union[Coverage, _Mapping]]] = ..., error_interval: _Optional[_Union[Interval, _Mapping]] = ..., method: _Optional[_Union[CalibrationMethod, str]] = ..., judged: _Optional[int] = ..., folds: _Optional[int] = ..., withheld: _Optional[_Iterable[_Union[WithheldCoverage, _Mapping]]] = ...) -> None: ...
 
 class WithheldCoverage(_message.Message):
-    __slots__ = ("coverage", "needed", "judged")
+    __slots__ = ("coverage", "needed", "judged", "smallest")
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     NEEDED_FIELD_NUMBER: _ClassVar[int]
     JUDGED_FIELD_NUMBER: _ClassVar[int]
+    SMALLEST_FIELD_NUMBER: _ClassVar[int]
     coverage: float
     needed: int
     judged: int
-    def __init__(self, coverage: _Optional[float] = ..., needed: _Optional[int] = ..., judged: _Optional[int] = ...) -> None: ...
+    smallest: str
+    def __init__(self, coverage: _Optional[float] = ..., needed: _Optional[int] = ..., judged: _Optional[int] = ..., smallest: _Optional[str] = ...) -> None: ...
 
 class Interval(_message.Message):
     __slots__ = ("low", "high")
@@ -300,18 +302,32 @@ class Interval(_message.Message):
     def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class Coverage(_message.Message):
-    __slots__ = ("promised", "threshold", "covered", "total", "mean_size")
+    __slots__ = ("promised", "threshold", "covered", "total", "mean_size", "by_class")
     PROMISED_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     COVERED_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     MEAN_SIZE_FIELD_NUMBER: _ClassVar[int]
+    BY_CLASS_FIELD_NUMBER: _ClassVar[int]
     promised: float
     threshold: float
     covered: int
     total: int
     mean_size: float
-    def __init__(self, promised: _Optional[float] = ..., threshold: _Optional[float] = ..., covered: _Optional[int] = ..., total: _Optional[int] = ..., mean_size: _Optional[float] = ...) -> None: ...
+    by_class: CoverageByClass
+    def __init__(self, promised: _Optional[float] = ..., threshold: _Optional[float] = ..., covered: _Optional[int] = ..., total: _Optional[int] = ..., mean_size: _Optional[float] = ..., by_class: _Optional[_Union[CoverageByClass, _Mapping]] = ...) -> None: ...
+
+class CoverageByClass(_message.Message):
+    __slots__ = ("thresholds", "judged", "covered", "total")
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    COVERED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
+    judged: _containers.RepeatedScalarFieldContainer[int]
+    covered: _containers.RepeatedScalarFieldContainer[int]
+    total: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, thresholds: _Optional[_Iterable[float]] = ..., judged: _Optional[_Iterable[int]] = ..., covered: _Optional[_Iterable[int]] = ..., total: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("version", "reason", "held_back")

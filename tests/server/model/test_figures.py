@@ -4,7 +4,7 @@ import pytest
 from tests.bundle.made_up import made_up_manifest
 from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right
 from vouch.bundle.manifest import Manifest
-from vouch.bundle.reliability import Calibration, Coverage
+from vouch.bundle.reliability import ByClass, Calibration, Coverage
 from vouch.server.model.figures import Figures
 from vouch.server.model.session import Outputs
 
@@ -33,6 +33,26 @@ def test_a_coverage_is_explained_by_no_more_than_has_drifted(drift: float) -> No
     """Where the probabilities are the stored ones, labels near the threshold are on the side where they were."""
     assert refusal(stating(), drift) == ""
     assert bool(refusal(stating(covered=20), drift)) is (drift == 0.0)
+
+
+@pytest.mark.parametrize("drift", [0.0, 5e-3])
+def test_a_coverage_is_counted_again_of_each_class(drift: float) -> None:
+    """As many in all, but of other classes: no drift explains that, where no probability is near its threshold."""
+    probabilities = np.tile(np.array([0.5, 0.3, 0.2], np.float32), (20, 1))
+    labels = np.array([0] * 10 + [1] * 10)
+    error = calibration_error(probabilities, labels)
+
+    def refused(*covered: int) -> str:
+        each = ByClass(thresholds=(0.4, 0.49, 0.6), judged=(30, 30, 30), covered=covered, total=(10, 10, 0))
+        coverage = Coverage(promised=0.5, threshold=0.4, covered=10, total=20, mean_size=1, by_class=each)
+        stated = Calibration(temperature=1, error_before=error, error_after=error, coverages=(coverage,))
+        figures = Figures(made_up_manifest().model_copy(update={"calibration": stated}))
+        figures.add(labels, Outputs(probabilities, np.log(probabilities)))
+        return figures.refusal(drift, 0)
+
+    assert refused(10, 0, 0) == ""
+    assert refused(9, 1, 0).startswith("the coverage of 50.0% among images of ")
+    assert refused(9, 1, 0).endswith(" is stated as 9 of 10 and is 10 here")
 
 
 def test_the_interval_of_several_labels_is_counted_again() -> None:

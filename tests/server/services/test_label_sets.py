@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tests.support.tiny import PROMISES, THRESHOLDS, publish_tiny, tiny_images, tiny_probabilities
+from tests.support.tiny import BY_CLASS, PROMISES, THRESHOLDS, publish_tiny, tiny_images, tiny_probabilities
 from vouch.bundle.label_sets import label_sets
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import InvalidRequest
@@ -53,6 +53,16 @@ def test_a_promise_that_is_withheld_is_refused_with_the_reason(tmp_path: Path) -
         set_rule(manifest, float(np.float32(0.95)))
     with pytest.raises(InvalidRequest, match=rf"it promises none; {reason}$"):
         set_rule(manifest.model_copy(update={"calibration": nothing}), 0.95)
+
+
+def test_a_promise_by_class_has_a_threshold_for_each_class(tmp_path: Path) -> None:
+    """The rule is that of the bundle."""
+    rule = set_rule(publish_tiny(ModelsFolder(tmp_path), by_class=True).manifest, 0.99)
+    probabilities = tiny_probabilities(tiny_images(50)[0])
+
+    assert rule is not None
+    np.testing.assert_array_equal(rule(probabilities), label_sets(probabilities, np.array(BY_CLASS)))
+    assert (rule(probabilities) != label_sets(probabilities, min(BY_CLASS))).any()
 
 
 def test_a_multi_label_model_always_has_a_rule(tmp_path: Path) -> None:

@@ -89,6 +89,28 @@ def test_what_too_few_images_would_promise_is_withheld(judged: int, promised: in
     ][promised:]
 
 
+def test_a_promise_by_class_is_counted_by_class() -> None:
+    """Each class has its threshold and its counts; all images together are their sum."""
+    probabilities, labels = drawn()
+    tune, validation = (probabilities[:1000], labels[:1000]), (probabilities[1000:], labels[1000:])
+    found = assess(validation[0], np.log(validation[0]), validation[1], 1.0, settle(*tune, by_class=tuple("abcde")))
+
+    assert [one.promised for one in found.coverages] == [0.9, 0.95]
+    assert [(one.coverage, one.needed, one.smallest) for one in found.withheld] == [
+        (0.99, 230, "abcde"[np.bincount(labels[:1000]).argmin()])
+    ]
+    for one in found.coverages:
+        assert one.by_class is not None
+        sets = validation[0] >= np.array(one.by_class.thresholds)
+        sets[np.arange(1000), validation[0].argmax(axis=1)] = True
+        held = sets[np.arange(1000), validation[1]]
+        assert one.by_class.judged == tuple(np.bincount(labels[:1000]))
+        assert one.by_class.total == tuple(np.bincount(validation[1]))
+        assert one.by_class.covered == tuple(held[validation[1] == k].sum() for k in range(5))
+        assert one.mean_size == sets.sum() / 1000
+        assert one.kept
+
+
 def drawn_labels(boldness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of each of five labels, said this many times too boldly, and labels drawn from the honest ones."""
     random = np.random.default_rng(0)

@@ -38,6 +38,21 @@ def test_what_is_served_is_settled_on_tune_alone(kind: str, request: pytest.Fixt
     assert one.claim != two.claim
 
 
+def test_label_sets_by_class_name_the_class_that_has_too_few_images(splits: Splits) -> None:
+    """The judges' own images decide, by the classes of the training."""
+    rows = np.concatenate(
+        [np.flatnonzero(splits.fit.labels == k)[: 50 if k else 21] for k in range(len(splits.classes))]
+    )
+    few = replace(splits, tune=splits.fit[rows])
+    classifier = Classifier("linear", (8, 8), len(splits.classes)).eval()
+    found = examine(classifier, few, judges_of(classifier, few, ()), by_class=True).calibration
+
+    assert found.coverages == ()
+    assert [(one.needed, one.judged, one.smallest) for one in found.withheld] == [
+        (needed, 21, splits.classes[0]) for needed in (22, 45, 230)
+    ]
+
+
 def one_answer(right: int, wrong: int, several: bool) -> Examples:
     """Made-up images, the right ones of the second class (with both labels), the others of the first (with none)."""
     count = right + wrong

@@ -7,28 +7,18 @@ import pytest
 import torch
 
 import vouch.trainer.judge.quantize
-from tests.support.backbones import tiny_backbone, tiny_head
-from vouch.bundle.quantization import Count
+from tests.support.backbones import FEATURES, tiny_backbone, tiny_head
 from vouch.bundle.training import Recipe
-from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError
-from vouch.trainer.judge.exam import examine
 from vouch.trainer.judge.export import export
 from vouch.trainer.judge.graph import answers
 from vouch.trainer.judge.network_graph import OPSET
-from vouch.trainer.judge.quantize import in_int8, quantize
+from vouch.trainer.judge.quantize import in_int8, int8_features
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.backbone.joined import joined
-from vouch.trainer.learn.course import Fitted
 from vouch.trainer.learn.loop import fit
 from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.splits.split import Splits
-
-
-def random_graph(splits: Splits, seed: int = 1) -> bytes:
-    """A single layer that has learned nothing."""
-    torch.manual_seed(seed)
-    return export(Classifier("linear", (8, 8), len(splits.classes)).eval(), (8, 8))
 
 
 @pytest.fixture(scope="module", params=["linear", "mlp", "cnn"])
@@ -91,78 +81,6 @@ def test_the_same_images_give_the_same_bytes(graph: bytes, splits: Splits) -> No
     assert tempfile.gettempdir().encode() not in one
 
 
-def test_the_cost_is_a_naive_count(graph: bytes, splits: Splits) -> None:
-    """What is recorded is what the two graphs answer to tune."""
-    result = quantize(graph, splits.fit.images, splits.tune, max_drop=5)
-    of_float, of_int8 = (answers(one, splits.tune.images).argmax(axis=1) for one in (graph, result.graph))
-
-    assert result.facts.float_tune.correct == (of_float == splits.tune.labels).sum()
-    assert result.facts.tune.correct == (of_int8 == splits.tune.labels).sum()
-    assert result.facts.tune.total == len(splits.tune)
-    assert result.differing == (of_float != of_int8).sum()
-    assert result.facts.max_drop == 5
-
-
-def test_a_graph_that_loses_too_much_is_refused(graph: bytes, splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message has both counts, and how to go on; a drop of just what is allowed is allowed."""
-    worse = random_graph(splits)
-    monkeypatch.setattr(vouch.trainer.judge.quantize, "in_int8", lambda graph, images: worse)
-    of_float, of_int8 = (
-        int((answers(one, splits.tune.images).argmax(axis=1) == splits.tune.labels).sum()) for one in (graph, worse)
-    )
-    lost = 100 * (of_float - of_int8) / len(splits.tune)
-
-    with pytest.raises(TrainError, match=rf"{of_int8} of {len(splits.tune)} .* {of_float}: .* --max-drop") as refused:
-        quantize(graph, splits.fit.images, splits.tune, max_drop=lost - 0.01)
-    assert "--resume" in str(refused.value)
-    assert quantize(graph, splits.fit.images, splits.tune, max_drop=lost).facts.tune.correct == of_int8
-
-
-@pytest.mark.parametrize(("correct", "lost", "max_drop"), [(2989, 3, 0.1), (997, 3, 0.1), (2900, 15, 0.5)])
-def test_what_is_allowed_to_the_image_is_not_refused(
-    correct: int, lost: int, max_drop: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """3 of 3,000 are 0.1 percentage points, though the difference of the two accuracies is a little more in floats."""
-    total = 1000 * lost if max_drop == 0.1 else 3000
-    counts = iter([correct, correct - lost])
-    said = np.zeros((1, 1))
-    monkeypatch.setattr(vouch.trainer.judge.quantize, "in_int8", lambda graph, images: b"")
-    monkeypatch.setattr(
-        vouch.trainer.judge.quantize, "_count", lambda graph, tune: (Count(correct=next(counts), total=total), said)
-    )
-
-    images = np.zeros((1, 1, 1), np.uint8)
-    facts = quantize(b"", images, Examples(images, np.zeros(1, np.int64)), max_drop).facts
-    assert facts.points_lost == max_drop
-
-
-def test_with_several_labels_whole_images_count(several: Splits) -> None:
-    """Each graph is counted at the thresholds that it would get itself."""
-    torch.manual_seed(0)
-    classifier = Classifier("linear", (8, 8), 3, task="multi_label")
-    fit(classifier, several, Recipe(epochs=2, batch_size=32, learning_rate=0.02, optimizer="sgd"))
-    exam = examine(classifier, several, max_drop=5)
-    assert exam.quantized
-
-    assert exam.quantized.facts.tune.correct / exam.quantized.facts.tune.total > 0.5
-    assert exam.thresholds
-
-
-def test_all_that_is_said_of_the_model_is_said_of_the_int8_graph(
-    fitted: tuple[Classifier, Fitted], splits: Splits
-) -> None:
-    """Claim, label sets and probabilities are counted on the graph that is published."""
-    exam = examine(fitted[0], splits, max_drop=5)
-    plain = examine(fitted[0], splits)
-    probabilities = answers(exam.graph, splits.validation.images)
-    assert exam.quantized
-
-    assert exam.graph == exam.quantized.graph != plain.graph
-    assert plain.quantized is None
-    np.testing.assert_array_equal(exam.probabilities, probabilities)
-    assert exam.claim.correct == (probabilities.argmax(axis=1) == splits.validation.labels).sum()
-
-
 @pytest.mark.parametrize("shape", [(8, 8, 3), (1, 1), (5, 9, 4)])
 def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
     """Colour, one pixel, four channels."""
@@ -174,13 +92,6 @@ def test_any_shape_of_images(shape: tuple[int, ...]) -> None:
 
     assert answers(smaller, images).shape == (40, 3)
     assert np.isfinite(answers(smaller, images)).all()
-
-
-def test_one_image_is_enough(graph: bytes, splits: Splits) -> None:
-    """However poor the ranges that it settles."""
-    part = Examples(splits.tune.images[:1], splits.tune.labels[:1])
-
-    assert quantize(graph, splits.fit.images[:1], part, max_drop=100).facts.tune.total == 1
 
 
 def with_relu6(graph: bytes) -> bytes:
@@ -209,6 +120,32 @@ def test_a_backbone_is_quantized_and_its_head_is_not() -> None:
     assert "Clip" not in types
     assert {"head/weight"} <= floats
     np.testing.assert_allclose(answers(smaller, images), answers(whole, images), atol=0.02)
+
+
+def behind_a_layer(image_shape: tuple[int, ...]) -> bytes:
+    """A head on features that a quantized layer makes last, so that they are bytes themselves."""
+    model = onnx.load_model_from_string(joined(tiny_backbone(image_shape, factor=0.05), tiny_head(3)))
+    for node in model.graph.node:
+        node.output[:] = ["mean-features" if name == "features" else name for name in node.output]
+    weight = np.random.default_rng(3).normal(size=(FEATURES, FEATURES)).astype(np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "last"))
+    at = [node.op_type for node in model.graph.node].index("Flatten") + 1
+    model.graph.node.insert(at, onnx.helper.make_node("MatMul", ["mean-features", "last"], ["features"], "last"))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("last", ["mean", "layer"])
+def test_features_in_int8_are_those_that_the_head_is_given(last: str) -> None:
+    """Also where the last layer makes them bytes: a head that is asked with them answers as the whole graph does."""
+    shape, images = (8, 8, 3), np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3), dtype=np.uint8)
+    graph = behind_a_layer(shape) if last == "layer" else joined(tiny_backbone(shape, factor=0.05), tiny_head(3))
+    smaller = in_int8(graph, images)
+
+    made = int8_features(graph, smaller, images)
+
+    (head,) = ort.InferenceSession(tiny_head(3)).run(["probabilities"], {"features": made})
+    np.testing.assert_allclose(head, answers(smaller, images), atol=1e-6)
+    assert np.abs(head - answers(graph, images)).max() > 1e-4
 
 
 def test_shapes_that_a_file_claims_of_one_image_are_not_of_every_batch() -> None:

@@ -29,10 +29,14 @@ PIXELS = PixelSettings(height=8, width=8)
             ServingCost(None, 0.021, None),
             "an image takes about 0.02 ms of one core of this machine in float32; --quantize int8 may take less",
         ),
+        (
+            ServingCost(None, 0.021, None, int8_refused=True),
+            "an image takes about 0.02 ms of one core of this machine in float32",
+        ),
     ],
 )
 def test_the_sentence_adds_up(cost: ServingCost, said: str) -> None:
-    """Decoding and the graph that serves are the whole; the other graph is beside it, or how to get it."""
+    """Decoding and the graph that serves are the whole; the other is beside it, or how to get it if not refused."""
     assert cost.sentence() == said
 
 

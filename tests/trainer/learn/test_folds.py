@@ -28,3 +28,20 @@ def test_there_are_no_more_folds_than_groups() -> None:
     """Three images make three folds, and one image makes one."""
     assert sorted(folds_of(np.array([0, 1, 0]), np.arange(3), 5, seed=0)) == [0, 1, 2]
     assert folds_of(np.array([0, 1]), np.zeros(2), 5, seed=0).tolist() == [0, 0]
+
+
+def test_folds_are_even_by_images_where_groups_are_not() -> None:
+    """Two large groups and many small ones: no fold has many more images than another, of a class and of all."""
+    groups = np.concatenate([np.repeat([0, 1], 30), np.repeat(np.arange(2, 62), 2)])
+    labels = (groups % 2).astype(np.int64)
+    fold = folds_of(labels, groups, 5, seed=0)
+
+    assert np.ptp(np.bincount(fold)) <= 16
+    assert all(np.bincount(fold[labels == label], minlength=5).min() >= 14 for label in (0, 1))
+
+
+def test_single_images_are_dealt_in_turn() -> None:
+    """So that folds differ by at most one image."""
+    fold = folds_of(np.arange(23) % 3, np.arange(23), 4, seed=3)
+
+    assert np.ptp(np.bincount(fold)) <= 1

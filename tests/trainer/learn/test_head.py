@@ -91,7 +91,8 @@ def test_a_head_is_the_same_each_time() -> None:
     first, again = fitted(splits_of(3)), fitted(splits_of(3))
 
     assert torch.equal(first[0].head.weight, again[0].head.weight)
-    assert all(torch.equal(*both) for both in zip(*([fold.logits for fold in one[1].folds] for one in (first, again))))
+    for one, other in zip(first[1].folds, again[1].folds, strict=True):
+        assert torch.equal(one.logits, other.logits)
 
 
 def test_no_image_goes_through_the_backbone_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from vouch.bundle.confusion import Confusion
 from vouch.bundle.quantization import Count, Quantization
 from vouch.bundle.reliability import Calibration, Coverage, Withheld
 from vouch.bundle.training import SplitEntry, Training
+from vouch.trainer.judge.acceptance import Quantized
 from vouch.trainer.judge.exam import Exam
-from vouch.trainer.judge.quantize import Quantized
 from vouch.trainer.publish import card as card_module
 from vouch.trainer.publish.card import model_card
 
@@ -174,7 +175,7 @@ def test_nothing_is_called_calibrated() -> None:
     assert (
         "made it worse on validation: the probabilities are off by 15.00% on average, without it by 9.00%" in cards[1]
     )
-    assert "no temperature is applied, because none lowered the cross-validated log loss on tune" in cards[2]
+    assert "no temperature is applied, because none lowered the cross-validated log loss" in cards[2]
     assert not any("calibrated" in card for card in cards)
 
 
@@ -195,13 +196,18 @@ def test_the_card_of_several_labels_tells_each() -> None:
 
 
 def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
-    """Right answers on tune, in int8 and in float32; a model that was not quantized has no such sentence."""
+    """Right answers of judged images, in int8 and in float32; why it was refused; else there is no such sentence."""
     counts = {"float_tune": Count(correct=98, total=100), "tune": Count(correct=97, total=100)}
-    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), 3, b"")
-    card = model_card("pets", ("cat", "dog"), training(), exam(claim(((1, 0), (0, 1))), quantized=quantized))
+    facts = Quantization(kind="int8", max_drop=1, only_float=2, only_int8=1, **counts)
+    quantized = Quantized(b"", facts, 3, b"", np.empty((0, 2)))
+    found = exam(claim(((1, 0), (0, 1))), quantized=quantized)
+    refused = replace(found, quantized=None, int8_refused="7 | 8 images are too few")
+    cards = [model_card("pets", ("cat", "dog"), training(), one) for one in (found, refused)]
 
-    assert "computes in int8" in card
-    assert "On 100 tune images it is right\n97 times, the float32 graph that it was made from 98 times" in card
+    assert "computes in int8" in cards[0]
+    assert "Of 100 judged images it answers\n97 rightly, and the float32 graph that it was made from 98." in cards[0]
+    assert "in float32 alone are 2, in int8 alone 1; chance alone loses as many with probability 0.5." in cards[0]
+    assert "computes in float32. int8 was asked for and refused: 7 \\| 8 images are too few." in cards[1]
     assert "int8" not in CARD
 
 

@@ -82,12 +82,12 @@ def test_one_mistake_is_no_reason_where_all_others_are_found() -> None:
         ),
         (
             Contradicted(0, 0, None, "9 are too many", by_model=False),
-            "No labels were looked at: of fit, because 9 are too many; of tune and validation, because the model is "
+            "No labels were looked at: of fit, because 9 are too many; of the others, because the model is "
             "right for too few of them",
         ),
         (
             Contradicted(0, 0, None, None, by_model=False),
-            "No answer contradicts a label; those of tune and validation were not looked at, because the model is "
+            "No answer contradicts a label; those of the other splits were not looked at, because the model is "
             "right for too few of them",
         ),
     ],

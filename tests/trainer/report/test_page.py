@@ -12,9 +12,9 @@ from vouch.bundle.reliability import Coverage, Withheld
 from vouch.bundle.training import Augmentation
 from vouch.sources.names import Names
 from vouch.trainer.errors import TrainError
+from vouch.trainer.judge.acceptance import Quantized
 from vouch.trainer.judge.graph import count_claim
 from vouch.trainer.judge.hindsight import Hindsight
-from vouch.trainer.judge.quantize import Quantized
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.next_steps import next_steps
 from vouch.trainer.report.outcome import worst_mistakes
@@ -204,10 +204,12 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
     basis = {"method": "cross", "judged": 60, "folds": 5, "withheld": (Withheld(coverage=0.99, needed=230, judged=60),)}
     calibration = run.exam.calibration.model_copy(update={"coverages": (promise,), **basis})
     counts = {"float_tune": Count(correct=99, total=100), "tune": Count(correct=98, total=100)}
-    quantized = Quantized(b"", Quantization(kind="int8", max_drop=1, **counts), differing=7, float_graph=b"")
+    facts = Quantization(kind="int8", max_drop=1, only_float=2, only_int8=1, **counts)
+    quantized = Quantized(b"", facts, 7, b"", np.empty((0, 10)))
     with_all = with_exam(run, calibration=calibration, quantized=quantized)
     text = re.sub(r"\s+", " ", Page(report_html(with_all, recorder)).text)
     without = re.sub(r"\s+", " ", Page(report_html(run, recorder)).text)
+    refused = Page(report_html(with_exam(run, int8_refused="7 images are too few"), recorder)).text
 
     for words in (
         "Temperature 1.23:",
@@ -219,11 +221,13 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
         "Label sets rest on out-of-fold answers to 60 images (cross, 5 folds): ",
         "No promise of 99%: it needs 230 images that judge, and there are 60.",
         "3.2e-07",
-        "7 of 100 tune images",
+        "7 of 100 judged images differently. 2 are right in float32 alone, 1 in int8 alone; chance alone loses as many "
+        "with probability 0.5",
     ):
         assert words in text, words
     assert "Label sets" not in without
     assert "int8" not in without
+    assert "int8 was asked for and refused: 7 images are too few. The published graph is the float32 one." in refused
 
 
 def text_of(run: Run, recorder: Recorder) -> str:
@@ -278,7 +282,7 @@ def test_the_page_says_what_the_temperature_did(learned_digits: tuple[Run, Recor
         "Temperature 1.23: on validation the probabilities are off by 1.23% on average, without it by 4.56%." in better
     )
     assert "Temperature 1.23 made it worse on validation: the probabilities are off by 7.89% on average" in made_worse
-    assert "No temperature is applied, because none lowered the cross-validated log loss on tune" in none
+    assert "No temperature is applied, because none lowered the cross-validated log loss" in none
     assert "scores are divided" in better
     assert "scores are divided" not in none
 

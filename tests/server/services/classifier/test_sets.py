@@ -7,6 +7,7 @@ import pytest
 from tests.server.services.classifier.calls import raw, refusal
 from tests.support.serving import Serving
 from tests.support.tiny import (
+    BY_CLASS,
     LABELS,
     PROMISES,
     THRESHOLDS,
@@ -39,6 +40,27 @@ async def test_a_label_set_has_all_classes_from_the_promised_threshold_on(
     assert list(answer.set_labels) == [label for members in expected for label in members]
     assert len(answer.labels) == 40
     assert len(set(answer.set_sizes)) > 1
+
+
+async def test_a_label_set_by_class_has_each_class_from_its_own_threshold_on(serving: Serving) -> None:
+    """GetModel has the thresholds and counts of each class, in the order of the labels."""
+    bundle = publish_tiny(serving.folder, "mondrian", by_class=True)
+    serving.install(bundle)
+    images, _ = tiny_images(40)
+
+    answer = await serving.classifier.Predict(raw(images, model="mondrian", coverage=0.9))
+    model = (await serving.classifier.GetModel(pb.GetModelRequest(model="mondrian"))).model
+
+    probabilities = tiny_probabilities(images)
+    members = probabilities >= np.float32(BY_CLASS)
+    members[np.arange(40), probabilities.argmax(axis=1)] = True
+    assert list(answer.set_sizes) == members.sum(axis=1).tolist()
+    said = model.versions[0].calibration.coverages[0]
+    known = bundle.manifest.calibration.coverages[0].by_class if bundle.manifest.calibration else None
+    assert known is not None
+    assert list(said.by_class.thresholds) == np.float32(BY_CLASS).tolist()
+    assert (tuple(said.by_class.judged), tuple(said.by_class.covered)) == (known.judged, known.covered)
+    assert said.threshold == np.float32(BY_CLASS).min()
 
 
 async def test_without_a_coverage_there_are_no_sets(serving: Serving) -> None:
