@@ -44,7 +44,7 @@ class CellRecord:
     """Code, machine and libraries."""
     resamplings: int = 0
     seconds: float = 0.0
-    """Of the processes that made them, together."""
+    """Of a core, for all of them together."""
     figures: dict[str, Found] = field(default_factory=dict)
 
     def add(self, rows: Sequence[Figures], seconds: float) -> None:

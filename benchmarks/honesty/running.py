@@ -28,7 +28,7 @@ BLOCK_S = 3600.0
 AHEAD = 2
 """Blocks a worker that are begun or wait for it."""
 Found = tuple[list[Figures], float]
-"""Rows, and the seconds that they took."""
+"""Rows, and the seconds of a core that they took."""
 
 
 def where() -> dict[str, str]:
