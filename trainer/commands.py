@@ -97,7 +97,7 @@ def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> N
 
 
 def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
-    """Preset, model, backbone and int8; None where a bundle that was there already does not say, or has none."""
+    """Of the bundle; None where one that was there already does not say, or has none."""
     training = manifest.training
     return {
         "preset": training.recipe.preset if training.recipe else None,
@@ -105,6 +105,7 @@ def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
         "backbone": training.backbone.model_dump() if training.backbone else None,
         "quantization": manifest.quantization.model_dump() if manifest.quantization else None,
         "quantization_refused": manifest.quantization_refused,
+        "calibration": manifest.calibration.as_json() if manifest.calibration else None,
     }
 
 
@@ -132,7 +133,6 @@ def _train(settings: TrainSettings) -> Trained | None:
                 "baseline": manifest.claim.baseline.accuracy,
                 "no_better_than_chance": no_better_than_chance(manifest.claim),
                 "caveats": [asdict(caveat) for caveat in against],
-                "calibration": manifest.calibration.as_json() if manifest.calibration else None,
                 "seconds": manifest.training.seconds,
                 "new": trained.new,
                 "digest": trained.bundle.digest,

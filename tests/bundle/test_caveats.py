@@ -222,14 +222,11 @@ def test_a_guarantee_says_what_it_rests_on(changes: dict[str, Any], said: str) -
     assert ("nothing is guaranteed" in words) == (changes.get("method") == "cross")
 
 
-def test_out_of_fold_answers_are_not_called_tune() -> None:
-    """Where the folds' models chose that there is no temperature, it was not on tune."""
-    plain = {"temperature": 1.0, "error_before": 0.02}
+def test_where_nobody_judges_there_is_no_temperature() -> None:
+    """And the reason is that, not a loss that none lowered."""
+    plain = calibration(method="cross", judged=0, folds=1, temperature=1.0, error_before=0.02)
 
-    assert "log loss of the out-of-fold answers" in calibration_in_words(
-        calibration(method="cross", judged=50, folds=5, **plain)
-    )
-    assert "log loss on tune" in calibration_in_words(calibration(method="split", judged=50, **plain))
+    assert calibration_in_words(plain).startswith("no temperature is applied, because no image judges: on validation ")
 
 
 def test_what_is_not_promised_has_its_reason() -> None:
