@@ -69,8 +69,8 @@ def calibration_in_words(calibration: Calibration) -> str:
         return f"{nobody}: on validation the probabilities are off by {after} on average{known}"
     if calibration.temperature == 1:
         return (
-            "no temperature is applied, because none lowered the cross-validated log loss: on validation the "
-            f"probabilities are off by {after} on average{known}"
+            f"no temperature is applied, because none lowered the cross-validated log loss {_where(calibration)}: on "
+            f"validation the probabilities are off by {after} on average{known}"
         )
     if calibration.error_after > calibration.error_before:
         return (
@@ -81,6 +81,10 @@ def calibration_in_words(calibration: Calibration) -> str:
         f"temperature {calibration.temperature:.2f}: on validation the probabilities are off by {after} on average"
         f"{known}, without it by {before}"
     )
+
+
+def _where(calibration: Calibration) -> str:
+    return "of the out-of-fold answers" if calibration.method == "cross" else "on tune"
 
 
 def promise_in_words(one: Coverage | Withheld) -> str:

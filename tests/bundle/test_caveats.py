@@ -185,7 +185,7 @@ def test_all_that_is_to_be_said_is_said() -> None:
         ),
         (
             {"temperature": 1.0, "error_after": 0.09, "error_before": 0.09},
-            "no temperature is applied, because none lowered the cross-validated log loss: on validation the "
+            "no temperature is applied, because none lowered the cross-validated log loss on tune: on validation the "
             "probabilities are off by 9.00% on average",
         ),
     ],
@@ -220,6 +220,16 @@ def test_a_guarantee_says_what_it_rests_on(changes: dict[str, Any], said: str) -
 
     assert said in words
     assert ("nothing is guaranteed" in words) == (changes.get("method") == "cross")
+
+
+def test_out_of_fold_answers_are_not_called_tune() -> None:
+    """Where the folds' models chose that there is no temperature, it was not on tune."""
+    plain = {"temperature": 1.0, "error_before": 0.02}
+
+    assert "log loss of the out-of-fold answers" in calibration_in_words(
+        calibration(method="cross", judged=50, folds=5, **plain)
+    )
+    assert "log loss on tune" in calibration_in_words(calibration(method="split", judged=50, **plain))
 
 
 def test_where_nobody_judges_there_is_no_temperature() -> None:
