@@ -2,13 +2,13 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vouch.bundle.caveats import caveats, no_better_than_chance
+from vouch.bundle.caveats import Caveat, caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import REPORT, Manifest
 from vouch.bundle.opening import open_bundle
@@ -108,54 +108,66 @@ def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _sentences(trained: Trained) -> Iterator[tuple[str, str]]:
+    """What is said of a model beside its claim, each with the word that it begins with."""
+    if refused := trained.bundle.manifest.quantization_refused:
+        yield "numbers", f"float32, not int8: {refused}"
+    for sentence in trained.advice:
+        yield "advice", sentence
+    if trained.serving:
+        yield "cost", trained.serving.sentence()
+
+
 def _train(settings: TrainSettings) -> Trained | None:
     trained = run_job(settings)
     if trained is None:  # torchrun started several processes; the leading one tells
         return None
     manifest = trained.bundle.manifest
-    claim, against = manifest.claim.accuracy, caveats(manifest.claim, manifest.calibration, manifest.labels)
-    balanced = manifest.claim.balanced
     report = (trained.bundle.path.resolve() / REPORT).as_uri() if REPORT in manifest.files else None
     if settings.json_output:
-        print_json(
-            {
-                "bundle": str(trained.bundle.path),
-                "name": manifest.name,
-                "version": manifest.version,
-                **_what_was_fitted(manifest),
-                "correct": claim.correct,
-                "total": claim.total,
-                "accuracy": claim.accuracy,
-                "low": claim.low,
-                "high": claim.high,
-                "balanced": asdict(balanced) if balanced else None,
-                "baseline": manifest.claim.baseline.accuracy,
-                "no_better_than_chance": no_better_than_chance(manifest.claim),
-                "caveats": [asdict(caveat) for caveat in against],
-                "calibration": manifest.calibration.as_json() if manifest.calibration else None,
-                "seconds": manifest.training.seconds,
-                "new": trained.new,
-                "digest": trained.bundle.digest,
-                "report": report,
-                "advice": list(trained.advice),
-                "serving": trained.serving.as_json() if trained.serving else None,
-                "read": trained.read.as_json() if trained.read else None,
-            }
-        )
+        print_json(_as_json(trained, report))
         return trained
     output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
-    output().print(f"  claim    {claim}")
-    if balanced:
-        output().print(f"  balanced {balanced}")
-    print_caveats("warning", [caveat.text for caveat in against])
-    if manifest.quantization_refused:
-        output().print(f"  numbers  float32, not int8: {manifest.quantization_refused}")
-    for sentence in trained.advice:
-        output().print(f"  advice   {sentence}")
-    if trained.serving:
-        output().print(f"  cost     {trained.serving.sentence()}")
+    output().print(f"  claim    {manifest.claim.accuracy}")
+    if manifest.claim.balanced:
+        output().print(f"  balanced {manifest.claim.balanced}")
+    print_caveats("warning", [caveat.text for caveat in _caveats(manifest)])
+    for what, sentence in _sentences(trained):
+        output().print(f"  {what:8} {sentence}")
     output().print(f"  next     vouch serve {shlex.quote(str(settings.models))}")
     if report:
         output().print("  report  ", end=" ")
         output().print(report, style=f"link {report}")  # plain text where it is no terminal
     return trained
+
+
+def _caveats(manifest: Manifest) -> tuple[Caveat, ...]:
+    return caveats(manifest.claim, manifest.calibration, manifest.labels)
+
+
+def _as_json(trained: Trained, report: str | None) -> dict[str, Any]:
+    manifest = trained.bundle.manifest
+    claim, balanced = manifest.claim.accuracy, manifest.claim.balanced
+    return {
+        "bundle": str(trained.bundle.path),
+        "name": manifest.name,
+        "version": manifest.version,
+        **_what_was_fitted(manifest),
+        "correct": claim.correct,
+        "total": claim.total,
+        "accuracy": claim.accuracy,
+        "low": claim.low,
+        "high": claim.high,
+        "balanced": asdict(balanced) if balanced else None,
+        "baseline": manifest.claim.baseline.accuracy,
+        "no_better_than_chance": no_better_than_chance(manifest.claim),
+        "caveats": [asdict(caveat) for caveat in _caveats(manifest)],
+        "calibration": manifest.calibration.as_json() if manifest.calibration else None,
+        "seconds": manifest.training.seconds,
+        "new": trained.new,
+        "digest": trained.bundle.digest,
+        "report": report,
+        "advice": list(trained.advice),
+        "serving": trained.serving.as_json() if trained.serving else None,
+        "read": trained.read.as_json() if trained.read else None,
+    }

@@ -227,7 +227,7 @@ def calibration_of(validation: Validation, by_class: bool = False) -> Calibratio
     logits = (several_logits if several else tiny_logits)(validation.images)
     coverages: list[Coverage] = []
     for promised, threshold in () if several else PROMISES.items():
-        thresholds = np.float32(BY_CLASS) if by_class else np.float32(threshold)
+        thresholds = np.array(BY_CLASS, np.float32) if by_class else np.array(threshold, np.float32)
         members = probabilities >= thresholds
         members[np.arange(len(members)), probabilities.argmax(axis=1)] = True
         covered = members[np.arange(len(members)), validation.labels]

@@ -52,15 +52,15 @@ async def test_a_label_set_by_class_has_each_class_from_its_own_threshold_on(ser
     model = (await serving.classifier.GetModel(pb.GetModelRequest(model="mondrian"))).model
 
     probabilities = tiny_probabilities(images)
-    members = probabilities >= np.float32(BY_CLASS)
+    members = probabilities >= np.array(BY_CLASS, np.float32)
     members[np.arange(40), probabilities.argmax(axis=1)] = True
     assert list(answer.set_sizes) == members.sum(axis=1).tolist()
     said = model.versions[0].calibration.coverages[0]
     known = bundle.manifest.calibration.coverages[0].by_class if bundle.manifest.calibration else None
     assert known is not None
-    assert list(said.by_class.thresholds) == np.float32(BY_CLASS).tolist()
+    assert list(said.by_class.thresholds) == np.array(BY_CLASS, np.float32).tolist()
     assert (tuple(said.by_class.judged), tuple(said.by_class.covered)) == (known.judged, known.covered)
-    assert said.threshold == np.float32(BY_CLASS).min()
+    assert said.threshold == np.array(BY_CLASS, np.float32).min()
 
 
 async def test_without_a_coverage_there_are_no_sets(serving: Serving) -> None:
