@@ -96,7 +96,7 @@ def promise_in_words(one: Coverage | Withheld) -> str:
 
 def withheld_in_words(one: Withheld) -> str:
     """Why a coverage is not promised."""
-    of_each, of_it = ("", "") if one.smallest is None else (" of each class", f" of {one.smallest}")
+    of_each, of_it = ("", "") if one.smallest is None else (" of each class", f" of class {one.smallest}")
     return (
         f"no promise of {promise_in_words(one)}: it needs {one.needed:,} images{of_each} that judge, "
         f"and{of_it} there {'is' if one.judged == 1 else 'are'} {one.judged:,}"
@@ -131,7 +131,7 @@ def _not_kept(coverage: Coverage, labels: Sequence[str]) -> str:
     if not coverage.missed or coverage.by_class is None:
         return f"{begins}: on validation the label sets contain the truth for {found}"
     each, missed = coverage.by_class, coverage.missed
-    named = [f"{labels[k]} {each.covered[k]:,} of {each.total[k]:,}" for k in missed[:NAMED]]
+    named = [f"{labels[k]} ({each.covered[k]:,} of {each.total[k]:,})" for k in missed[:NAMED]]
     more = f", and {len(missed) - NAMED:,} more" if len(missed) > NAMED else ""
     return (
         f"{begins} for {len(missed):,} of {len(labels):,} classes: on validation the label sets contain the truth for "

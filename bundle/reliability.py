@@ -47,8 +47,9 @@ class ByClass(Part):
         """Positions of the classes whose counts refute the promise, by an exact one-sided test at 5 % for all classes
         together (Holm); the surest first.
         """
-        counts = zip(self.covered, self.total, strict=True)
-        chances = [1.0 if c >= promised * t else chance_of(c, t, promised) for c, t in counts]
+        counts = list(zip(self.covered, self.total, strict=True))
+        low = {(c, t): chance_of(c, t, promised) for c, t in set(counts) if c < promised * t}
+        chances = [low.get(count, 1.0) for count in counts]
         refuted = [k for k, p_value in enumerate(holm(chances)) if p_value < SIGNIFICANT]
         return tuple(sorted(refuted, key=chances.__getitem__))
 

@@ -15,12 +15,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.measured import put
 from benchmarks.runs import MEASURED
 from benchmarks.training.data import Places, cache_folder
 from benchmarks.training.lines import LINES, SETS, chosen
 from benchmarks.training.record import Record, writing
 from benchmarks.training.running import run_all
-from benchmarks.training.table import put, text
+from benchmarks.training.table import COMMAND, text
 
 RECORD, PAGE = MEASURED / "training.json", MEASURED.parent / "training.md"
 
@@ -39,7 +40,7 @@ def main() -> int:
     table = text(Record(arguments.record), LINES, arguments.device)
     print(table)
     if arguments.record == RECORD and arguments.device == "cpu":
-        PAGE.write_text(put(PAGE.read_text("utf-8"), table), "utf-8")
+        PAGE.write_text(put(PAGE.read_text("utf-8"), table, COMMAND), "utf-8")
     for name, reason in left_out.items():
         print(f"left out {name}: {reason}", file=sys.stderr)
     return 1 if left_out else 0

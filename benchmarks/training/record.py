@@ -3,13 +3,13 @@
 A run is made again only where the code, the machine or the line's options are no longer what they were.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measured import only_writer
 
 Entry = dict[str, Any]
 """A run of ours has `line`, `seed`, `where` and what it came to; what is fitted beside it stands in its `beside`."""
@@ -64,17 +64,6 @@ def _key(run: Entry) -> tuple[str, str, int]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Record]:
-    """The record, for its only writer.
-
-    Raises:
-        SystemExit: another one writes it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    """The record, for its only writer. Raises SystemExit: another one writes it."""
+    with only_writer(path):
         yield Record(path)
-    except BlockingIOError as err:
-        raise SystemExit(f"another measurement writes {path}: wait for it, or name another file by --record") from err
-    finally:
-        os.close(folder)

@@ -13,7 +13,8 @@ HEAD = (
 )
 BUSY = 0.1
 """Cores that others may take on average, for a time to mean something. Beyond it the processor's time is shown too."""
-BEGIN, END = "<!-- begin: make training -->", "<!-- end: make training -->"
+COMMAND = "make training"
+"""Between whose marks docs/training.md has the table."""
 
 
 def text(record: Record, lines: Sequence[Line], device: str) -> str:
@@ -82,16 +83,3 @@ def about_copied(copied: Entry) -> str:
 def letter(number: int) -> str:
     """For a place."""
     return chr(ord("a") + number)
-
-
-def put(page: str, table: str) -> str:
-    """The page with this table between its marks.
-
-    Raises:
-        ValueError: it has no such marks.
-    """
-    before, found, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (found and end):
-        raise ValueError(f"the page has no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"

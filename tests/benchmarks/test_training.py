@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.measured import put
 from benchmarks.training.data import first_of_each_class
 from benchmarks.training.lines import LINES, SETS, Line, chosen
 from benchmarks.training.record import Entry, Record, writing
-from benchmarks.training.table import BEGIN, END, put, text
+from benchmarks.training.table import COMMAND, text
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LINE = Line("made up", "digits", 0.9, 10, beside=("svm", "copied"))
@@ -95,19 +96,12 @@ def test_the_command_shows_a_record_and_names_the_sets_where_one_is_unknown(
         main()
 
 
-def test_a_page_without_marks_is_not_written_over() -> None:
-    """Only what is between the marks is replaced."""
-    assert put(f"a\n{BEGIN}old{END}\nb", "new") == f"a\n{BEGIN}\n\nnew\n\n{END}\nb"
-    with pytest.raises(ValueError, match="no <!-- begin"):
-        put("a page", "new")
-
-
 def test_the_page_shows_what_was_measured() -> None:
     """The table in docs/training.md is that of docs/measured/training.json, and each row fits on a line."""
     page = (DOCS / "training.md").read_text("utf-8")
     table = text(Record(DOCS / "measured" / "training.json"), LINES, "cpu")
 
-    assert put(page, table) == page
+    assert put(page, table, COMMAND) == page
     assert max(map(len, table.splitlines())) <= 160
     assert len(page.splitlines()) <= 150
 

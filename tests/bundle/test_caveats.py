@@ -232,6 +232,13 @@ def test_out_of_fold_answers_are_not_called_tune() -> None:
     assert "log loss on tune" in calibration_in_words(calibration(method="split", judged=50, **plain))
 
 
+def test_where_nobody_judges_there_is_no_temperature() -> None:
+    """And the reason is that, not a loss that none lowered."""
+    plain = calibration(method="cross", judged=0, folds=1, temperature=1.0, error_before=0.02)
+
+    assert calibration_in_words(plain).startswith("no temperature is applied, because no image judges: on validation ")
+
+
 def test_what_is_not_promised_has_its_reason() -> None:
     """How many images it needs, and how many there are."""
     assert withheld_in_words(Withheld(coverage=0.99, needed=230, judged=50)) == (
@@ -255,7 +262,7 @@ def test_a_promise_broken_for_one_class_names_it() -> None:
 
     assert found.text == (
         "the promised coverage of 90% by class was not kept for 1 of 3 classes: on validation the label sets contain "
-        f"the truth for dog 75 of 100; of all images for {broken.counted}"
+        f"the truth for dog (75 of 100); of all images for {broken.counted}"
     )
     assert (broken.kept_of_all, broken.kept, broken.missed) == (True, False, (1,))
     assert kept.kept
@@ -269,5 +276,5 @@ def test_a_promise_by_class_says_on_how_many_images_of_each_it_rests() -> None:
     assert "rest on 120 tune images, of each class at least 30 (split): " in words
     assert "of such images of any one class at least" in words
     assert withheld_in_words(Withheld(coverage=0.95, needed=45, judged=12, smallest="ant")) == (
-        "no promise of 95% by class: it needs 45 images of each class that judge, and of ant there are 12"
+        "no promise of 95% by class: it needs 45 images of each class that judge, and of class ant there are 12"
     )

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.support.serving import Serving, Start, serving
+from vouch.bundle.caveats import no_better_than_chance
 from vouch.bundle.opening import Bundle, open_bundle
 from vouch.client.client import Client
 from vouch.client.labelled import find_labelled
@@ -94,7 +95,7 @@ def test_one_opaque_photo_among_transparent_shapes_changes_nothing(
 
     bundle = trained(data)
 
-    assert bundle.manifest.claim.accuracy.accuracy > 0.9
+    assert not no_better_than_chance(bundle.manifest.claim)
     assert bundle.manifest.input.channels == 3
     assert "71 of 72 images are transparent in places: they lie on #ffffff" in capsys.readouterr().err
     card = (bundle.path / "README.md").read_text()

@@ -144,7 +144,7 @@ def _reliability(calibration: Calibration) -> str:
     said = f"""
 Probabilities (expected calibration error): {calibration_in_words(calibration)}.
 """
-    reasons = [sentence(withheld_in_words(one)) for one in calibration.withheld]
+    reasons = [sentence(_cell(withheld_in_words(one))) for one in calibration.withheld]
     withheld = "".join(f"\n{reason}\n" for reason in reasons)
     if not calibration.coverages:
         return said + withheld

@@ -1,0 +1,44 @@
+"""Where figures are kept and shown: a record has one writer, and a page has the table of it between two marks."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """For as long as the block runs, this process alone writes records in the folder of this one.
+
+    Raises:
+        SystemExit: another one does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as err:
+        raise SystemExit(f"another measurement writes {path}: wait for it, or name another file by --record") from err
+    finally:
+        os.close(folder)
+
+
+def marks(command: str) -> tuple[str, str]:
+    """Between which a page has the table of a command, such as `make training`."""
+    return f"<!-- begin: {command} -->", f"<!-- end: {command} -->"
+
+
+def put(page: str, table: str, command: str) -> str:
+    """The page with this table between its marks.
+
+    Raises:
+        ValueError: it has no such marks.
+    """
+    begin, end = marks(command)
+    before, found, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"the page has no {begin} ... {end}")
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
