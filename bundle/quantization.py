@@ -8,12 +8,15 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.mcnemar import mcnemar_loss
 from vouch.bundle.part import Part
 
+MOST = 1_000_000_000
+"""Images: of so many, the test of their pairs still takes no time."""
+
 
 class Count(Part):
     """Right answers."""
 
     correct: int = Field(ge=0)
-    total: int = Field(ge=1)
+    total: int = Field(ge=1, le=MOST)
 
     @model_validator(mode="after")
     def _correct_is_a_part(self) -> "Count":
@@ -55,12 +58,15 @@ class Quantization(Part):
         """Percentage points of accuracy that it lost; below 0 where it is better."""
         return points_lost(self.float_tune, self.tune)
 
-    @property
-    def p_value(self) -> float | None:
-        """Of McNemar's one-sided test: how likely chance alone loses so much; None where pairs were not counted."""
+    def in_words(self) -> str:
+        """What it cost, for people: the end of a sentence that began with the numbers' name."""
+        said = (
+            f"{self.tune.correct:,} of {self.tune.total:,} judged images right, in float32 {self.float_tune.correct:,}"
+        )
         if self.only_float is None or self.only_int8 is None:
-            return None
-        return mcnemar_loss(self.only_float, self.only_int8)
+            return said
+        chance = f"McNemar's one-sided test: p = {mcnemar_loss(self.only_float, self.only_int8):.2g}"
+        return f"{said}; {self.only_float:,} in float32 alone, {self.only_int8:,} in {self.kind} alone ({chance})"
 
     @model_validator(mode="after")
     def _lost_no_more(self) -> "Quantization":
@@ -83,3 +89,14 @@ class Quantization(Part):
             if both + self.only_float + self.only_int8 > self.tune.total:
                 raise ValueError("more images are answered rightly by either graph than were judged")
         return self
+
+
+def numbers_in_words(facts: Quantization | None, refused: str | None) -> str | None:
+    """What a graph computes with, and why, where that was a question; None where nobody asked for anything smaller.
+
+    Args:
+        refused: as `Manifest.quantization_refused`.
+    """
+    if facts:
+        return f"{facts.kind}: {facts.in_words()}"
+    return f"float32, not int8: {refused}" if refused else None

@@ -12,6 +12,7 @@ from vouch.bundle.caveats import Caveat, caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
 from vouch.bundle.manifest import REPORT, Manifest
 from vouch.bundle.opening import open_bundle
+from vouch.bundle.quantization import numbers_in_words
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
 from vouch.cli.settings import parse
 from vouch.cli.stopping import TERMINATED, Terminated, stoppable
@@ -110,8 +111,9 @@ def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
 
 def _sentences(trained: Trained) -> Iterator[tuple[str, str]]:
     """What is said of a model beside its claim, each with the word that it begins with."""
-    if refused := trained.bundle.manifest.quantization_refused:
-        yield "numbers", f"float32, not int8: {refused}"
+    manifest = trained.bundle.manifest
+    if numbers := numbers_in_words(manifest.quantization, manifest.quantization_refused):
+        yield "numbers", numbers
     for sentence in trained.advice:
         yield "advice", sentence
     if trained.serving:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vouch.bundle.caveats import caveats, guarantee_in_words, promise_in_words, withheld_in_words
+from vouch.bundle.quantization import numbers_in_words
 from vouch.bundle.reliability import Calibration
 from vouch.bundle.signature import SIGNATURE
 from vouch.server.model.recount import Verified
@@ -19,11 +20,13 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
     threads, inline = verified.plan.threads, verified.plan.inline_images
     created = bundle.manifest.created.isoformat(" ", "seconds")
     balanced = bundle.manifest.claim.balanced
+    numbers = numbers_in_words(bundle.manifest.quantization, bundle.manifest.quantization_refused)
     return [
         *([] if _in_place(verified) else [("place", _misplaced(verified))]),
         ("claim", str(bundle.manifest.claim.accuracy)),
         *([("balanced", str(balanced))] if balanced else []),
         *(_promises(calibration) if (calibration := bundle.manifest.calibration) else []),
+        *([("numbers", numbers)] if numbers else []),
         ("recounted", str(verified.served)),
         ("answers", _answers(verified)),
         ("digest", f"SHA-256 {bundle.digest} of manifest.json"),
@@ -51,6 +54,8 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "served": verified.served.model_dump(),
         "recount": verified.recount.model_dump(),
         "calibration": manifest.calibration.as_json() if manifest.calibration else None,
+        "quantization": manifest.quantization.model_dump() if manifest.quantization else None,
+        "quantization_refused": manifest.quantization_refused,
         "signed_by": bundle.signed_by or None,
         "signature_there": _is_signed(verified),
         "in_place": _in_place(verified),

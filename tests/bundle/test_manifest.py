@@ -15,6 +15,7 @@ from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.manifest import FORMAT_VERSION, is_class_name, read_manifest
 from vouch.bundle.multi_label import MultiLabelTally
 from vouch.bundle.pixel_settings import FIRST_RULES, RULES, PixelSettings
+from vouch.bundle.quantization import numbers_in_words
 
 FILE = {"sha256": DIGEST, "size": 1}
 MISSING = object()
@@ -447,16 +448,26 @@ def test_a_smaller_graph_says_what_it_cost() -> None:
 
     assert read_manifest(found.to_json()) == found
     assert found.quantization.tune.accuracy.accuracy == 0.989
-    assert found.quantization.p_value is None  # of a bundle from before pairs were counted
+    assert found.quantization.only_float is None  # of a bundle from before pairs were counted
     assert made_up_manifest().quantization is None
 
 
-def test_a_smaller_graph_says_how_likely_chance_explains_its_loss() -> None:
-    """From the judged images that only one of the two answers rightly."""
-    found = read_manifest(edited("quantization", quantized(only_float=2, only_int8=1))).quantization
-    assert found
+def test_what_a_graph_computes_with_is_said_in_words() -> None:
+    """With the pairs where they were counted, and with the reason where int8 was refused."""
+    older, counted = (
+        read_manifest(edited("quantization", quantized(**pairs))).quantization
+        for pairs in ({}, {"only_float": 2, "only_int8": 1})
+    )
+    assert older
+    assert counted
 
-    assert found.p_value == pytest.approx(0.5)
+    assert older.in_words() == "989 of 1,000 judged images right, in float32 990"
+    assert numbers_in_words(counted, None) == (
+        "int8: 989 of 1,000 judged images right, in float32 990; 2 in float32 alone, 1 in int8 alone "
+        "(McNemar's one-sided test: p = 0.5)"
+    )
+    assert numbers_in_words(None, "too few images") == "float32, not int8: too few images"
+    assert numbers_in_words(None, None) is None
 
 
 def test_why_there_is_no_smaller_graph_is_kept() -> None:
@@ -476,6 +487,7 @@ def test_why_there_is_no_smaller_graph_is_kept() -> None:
         ({"kind": "int4"}, "int8"),
         ({"max_drop": 0.05}, "lost 0.10 percentage points"),
         ({"tune": {"correct": 989, "total": 999}}, "same judged images"),
+        ({"tune": {"correct": 1, "total": 10**30}}, "less than or equal to"),
         ({"only_float": 3}, "both only_float and only_int8, or neither"),
         ({"only_float": 3, "only_int8": 3}, "do not fit their counts"),
         ({"only_float": 991, "only_int8": 990}, "do not fit their counts"),

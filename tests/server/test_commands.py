@@ -104,10 +104,14 @@ def test_json_has_all_of_it(bundle: Bundle, key: Path, capsys: pytest.CaptureFix
 
 
 def test_whose_weights_a_graph_holds_is_said(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a model on a backbone: its name, where it is from, the licence and the digest, for people and for programs."""
+    """Of a model on a backbone: its name, where it is from, the licence and the digest, for people and for programs.
+
+    Likewise why they are not in int8, where that was asked for.
+    """
     path = bundle.path / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["training"]["backbone"] = LITE0.model_dump(mode="json")
+    manifest["quantization_refused"] = "too few images"
     path.write_text(json.dumps(manifest))
 
     main(["verify", str(bundle.path)])
@@ -115,7 +119,10 @@ def test_whose_weights_a_graph_holds_is_said(bundle: Bundle, capsys: pytest.Capt
     main(["verify", str(bundle.path), "--json"])
 
     assert f"backbone lite0 of a package 0.1.0, licence Apache-2.0, SHA-256 {'a' * 64}" in said
-    assert json.loads(capsys.readouterr().out)["provenance"]["backbone"]["licence"] == "Apache-2.0"
+    verified = json.loads(capsys.readouterr().out)
+    assert verified["provenance"]["backbone"]["licence"] == "Apache-2.0"
+    assert "numbers float32, not int8: too few images" in said
+    assert (verified["quantization"], verified["quantization_refused"]) == (None, "too few images")
 
 
 def test_a_bundle_that_does_not_keep_its_word_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,6 +127,8 @@ def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> 
         return Refused(f"{judges.images:,} judged images do not show what it would cost; at least {least} are needed")
     smaller = in_int8(trained.graph, images)
     judged = _judged(trained, smaller, images, judges)
+    if not np.isfinite(judged).all():
+        return Refused("in int8 it answers some judged images with values that are not finite")
     labels = judges.labels
     before, after = _said(trained.judged, labels), _said(judged, labels)
     pairs = Pairs.counted(_right(before, labels), _right(after, labels))

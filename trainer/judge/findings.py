@@ -10,11 +10,7 @@ def findings(exam: Exam) -> Iterator[str]:
     """In the order in which they matter."""
     yield calibration_in_words(exam.calibration)
     if exam.quantized:
-        facts = exam.quantized.facts
-        yield (
-            f"int8: {facts.tune.correct:,} of {facts.tune.total:,} judged images right, in float32 "
-            f"{facts.float_tune.correct:,}; {exam.quantized.differing:,} are answered differently"
-        )
+        yield f"int8 is published: {exam.quantized.facts.in_words()}"
     if exam.int8_refused:
         yield f"float32 is published, not int8: {exam.int8_refused} (--max-drop 100 takes int8 whatever it loses)"
     if exam.thresholds:

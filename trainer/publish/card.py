@@ -14,7 +14,6 @@ from vouch.bundle.caveats import (
 )
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.pixel_settings import PixelSettings
-from vouch.bundle.quantization import Quantization
 from vouch.bundle.reliability import Calibration
 from vouch.bundle.training import Training
 from vouch.cli.printable import json_text, printable
@@ -175,20 +174,10 @@ The graph computes in float32. int8 was asked for and refused: {_cell(exam.int8_
 """
     if exam.quantized is None:
         return ""
-    facts = exam.quantized.facts
     return f"""
-The graph computes in {facts.kind}; that is what was counted above. Of {facts.tune.total:,} judged images it answers
-{facts.tune.correct:,} rightly, and the float32 graph that it was made from {facts.float_tune.correct:,}.
-{_pairs(facts)}"""
-
-
-def _pairs(facts: Quantization) -> str:
-    if facts.p_value is None:
-        return ""
-    return (
-        f"Right in float32 alone are {facts.only_float:,}, in {facts.kind} alone {facts.only_int8:,}; "
-        f"chance alone loses as many with probability {facts.p_value:.2g}.\n"
-    )
+The graph computes in int8; that is what was counted above. Beside the float32 graph that it was made from:
+{exam.quantized.facts.in_words()}.
+"""
 
 
 def _backbone(training: Training) -> str:

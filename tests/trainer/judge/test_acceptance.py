@@ -121,9 +121,24 @@ def test_too_few_judged_images_refuse(
     assert taken.facts.tune.total == 1
 
 
+def test_answers_that_are_no_numbers_refuse(
+    fitted: tuple[Classifier, Fitted], splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where whatever int8 loses is taken: float32 has none of them, and is published."""
+    broken = Classifier("linear", (8, 8), 10).eval()
+    broken.mean.fill_(np.nan)
+    worse = export(broken, (8, 8))
+    monkeypatch.setattr(vouch.trainer.judge.acceptance, "in_int8", lambda graph, images: worse)
+    judges = judges_of(fitted[0], splits, ())
+
+    refused = quantize(in_float(fitted[0], splits, judges), splits.fit.images, judges, Terms(100))
+
+    assert refused == Refused("in int8 it answers some judged images with values that are not finite")
+
+
 def test_each_networks_fold_is_judged_in_int8(splits: Splits) -> None:
     """By the classifier that has not learned its images, as it is, with ranges of what it has."""
-    splits = without_tune(splits)
+    splits = replace(without_tune(splits), fit=splits.fit[:300])
     torch.manual_seed(0)
     classifier = Classifier("linear", (8, 8), 10)
     folds = fit_folds(classifier, splits, RECIPE, ALONE)
