@@ -102,7 +102,8 @@ def larger(found: CellRecord, coverage: float) -> str:
     if ours is None or plain is None:
         return "-"
     times = ours.mean / plain.mean
-    return f"{times - 1:+.0%}" if times <= LARGER else f"{BROKEN}{times - 1:+.0%}{BROKEN}"
+    more = f"{round(100 * times) - 100:+d}%"
+    return more if times <= LARGER else f"{BROKEN}{more}{BROKEN}"
 
 
 def where(found: CellRecord) -> str:
