@@ -185,7 +185,7 @@ class Fit:
         return len(self.labels) < FEW and self.steps.schedule.progress(number * self.steps.an_epoch) < WARM_UP
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
-        # By the leading process for all: two opinions about the best epoch would be two ways to go on.
+        # By the leading process for all: two opinions about an epoch would be two ways to go on.
         looked = self.processes.leads and len(self._splits.tune) > 0
         found = astuple(measure(self.model, *self.tune)) if looked else (nan, nan, nan)
         loss, calibrated, accuracy = self.processes.from_leader(list(found))
