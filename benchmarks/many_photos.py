@@ -35,7 +35,7 @@ EVERY_S = 0.1
 PHASES = {
     "read [0-9,]+ images": "decoding",
     "splits: [0-9]": "digests and near duplicates",
-    "tune accuracy: ": "fitting",
+    "fitted in [0-9.]+ s": "fitting",
     "the images are as they were": "digests again",
     "(no )?temperature ": "export, calibration, claim",
 }

@@ -110,8 +110,8 @@ def guarantee_in_words(calibration: Calibration) -> str:
     if calibration.method == "split":
         return (
             f"label sets rest on {calibration.judged:,} tune images{fewest} (split): with {100 * CONFIDENCE:g} % "
-            f"confidence over draws of them, of such images{' of any one class' if each else ''} at least the promised "
-            "share of sets contain the truth"
+            "confidence over draws of them, at least the promised share of the sets of such images"
+            f"{' of any one class' if each else ''} contain the truth"
         )
     if calibration.method == "cross":
         return (

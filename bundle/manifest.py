@@ -84,7 +84,7 @@ class Manifest(Part):
     input: PixelSettings
     claim: AnyClaim
     thresholds: tuple[Threshold, ...] | None = Field(default=None, max_length=MAX_CLASSES)
-    """Multi-label: for each label the probability from which on it is answered, settled on tune. Otherwise None."""
+    """Multi-label: for each label the probability from which on it is answered. Otherwise None."""
     calibration: Calibration | None = None
     """None in bundles of format 1, or where nobody has settled any."""
     quantization: Quantization | None = None

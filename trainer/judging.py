@@ -42,9 +42,10 @@ def judging(settings: TrainSettings, chosen: Chosen, source: Source, processes: 
     pool = images_to_learn(source, settings.validation_share)
     if reason := _needs_a_split(settings, chosen, source, processes):
         return Judging(settings.tune_share or sensible_share(pool), reason)
-    if pool >= (FEW_FOR_ONE_LAYER if chosen.model in ("linear", "backbone") else FEW):
-        return Judging(sensible_share(pool), f"{pool:,} images are enough for one")
-    return Judging(None, f"{pool:,} images are too few to set some aside")
+    few = FEW_FOR_ONE_LAYER if chosen.model in ("linear", "backbone") else FEW
+    if pool >= few:
+        return Judging(sensible_share(pool), f"{few:,} images or more are enough to set some aside")
+    return Judging(None, f"fewer than {few:,} images are too few to set some aside")
 
 
 def images_to_learn(source: Source, validation_share: float) -> int:

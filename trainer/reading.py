@@ -71,6 +71,8 @@ def _read(settings: TrainSettings, processes: Processes) -> Source:
         source = source.with_classes(settings.chosen_classes)
     left_out: tuple[str, ...] = ()
     if settings.leave_out_small_classes:
-        source, left_out = without_small_classes(source)
+        chosen = choose(settings, Survey.of(source))
+        made = judging(settings, chosen, source, processes.count).tune_share is not None
+        source, left_out = without_small_classes(source, made)
     odd = bits_without_effect(source, settings.decoding) + decoding_warnings(source)
     return replace(source, warnings=source.warnings + left_out + odd)

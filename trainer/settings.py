@@ -90,9 +90,9 @@ class TrainSettings(RecipeSettings):
     """The published graph's numbers: none leaves them float32; int8 makes it smaller, and faster on processors with
     VNNI or AMX."""
     max_drop: Annotated[float | None, Flag("POINTS"), Field(ge=0, le=100)] = None
-    """Percentage points of accuracy on the judged images that int8 may lose (default: 1, or two images). float32 is
-    published where it loses more, or more than chance (McNemar's test), or where fewer than 100 images are judged. 100:
-    int8 whatever it loses."""
+    """Percentage points of accuracy on the judged images that int8 may lose (default: 1, or what two images are, if
+    that is more). float32 is published where it loses more, or more than chance (McNemar's test), or where fewer than
+    100 images are judged. 100: int8 whatever it loses."""
     coverage_by_class: bool = False
     """Label sets conditional on the class: what is promised of them holds among the images of each class, where enough
     images of each judge (22 for 90 %, 45 for 95 %, 230 for 99 %); one label an image."""
@@ -102,9 +102,9 @@ class TrainSettings(RecipeSettings):
     """What the split begins from, so that two trainings with other seeds are compared on the same validation images
     (default: the seed)."""
     tune_share: Annotated[float | None, Flag("SHARE"), Field(gt=0, lt=0.5)] = None
-    """Share of the training images kept aside to choose temperature, thresholds and label sets by. Default: none below
-    5,000 images (20,000 where a single layer learns), where folds of them judge and all are learned; else 5 %, or 400
-    images."""
+    """Share of the training images kept aside to choose temperature, thresholds and label sets by. Default: none of
+    fewer than 5,000 images (20,000 for a single layer or a head), which are all learned and judged by folds; else 5 %,
+    but at least 400 images."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of the images kept aside to count the claim on, where the data has no validation split of its own."""
     leave_out_small_classes: bool = False

@@ -274,7 +274,7 @@ def test_a_promise_by_class_says_on_how_many_images_of_each_it_rests() -> None:
     words = guarantee_in_words(calibration(by_class((97, 100), (97, 100), (4, 4)), method="split", judged=120))
 
     assert "rest on 120 tune images, of each class at least 30 (split): " in words
-    assert "of such images of any one class at least" in words
+    assert "at least the promised share of the sets of such images of any one class contain" in words
     assert withheld_in_words(Withheld(coverage=0.95, needed=45, judged=12, smallest="ant")) == (
         "no promise of 95% by class: it needs 45 images of each class that judge, and of class ant there are 12"
     )

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.many_photos import PHASES
 from tests.support.programs import OURS, VOUCH, run_beside, until
 from tests.support.tiny import publish_tiny
 from vouch.bundle.manifest import CARD, MODEL, REPORT
@@ -154,6 +156,7 @@ def test_a_model_no_better_than_chance_is_called_so(
     assert f"**Warning:** {caveat['text']}\n" in bundle.read(CARD).decode()
     assert f"<strong>Warning:</strong> {caveat['text']}." in bundle.read(REPORT).decode()
     assert "by always answering the commonest" in trained.err
+    assert all(re.search(f"^{begin}", trained.err, re.MULTILINE) for begin in PHASES)  # which the benchmark waits for
 
 
 def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:

@@ -29,7 +29,7 @@ class Exam:
     graph: bytes
     """The .onnx file, temperature and all."""
     onnx_difference: float
-    """Largest difference of a probability between PyTorch and the graph, on tune."""
+    """Largest difference of a probability between PyTorch and the graph, on tune, or on fit where there is none."""
     probabilities: np.ndarray
     """float32, shape (N, K): the graph's answers to validation, from which everything below was counted."""
     claim: Claim | MultiLabelClaim

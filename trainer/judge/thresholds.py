@@ -1,4 +1,6 @@
-"""From which probability on each label of a multi-label model is answered: chosen on tune, never on validation."""
+"""From which probability on each label of a multi-label model is answered: chosen on the images that judge, never
+on validation.
+"""
 
 import numpy as np
 

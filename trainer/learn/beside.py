@@ -13,7 +13,7 @@ LOOK_S = 0.2
 """Seconds after which progress is looked at again."""
 
 
-class _Given(BaseException):
+class _Abandoned(BaseException):
     """Nobody waits for the result any more."""
 
 
@@ -51,7 +51,7 @@ class Beside(Generic[Result]):
     def _note(self, done: int, of: int) -> None:
         self._progress = done, of
         if self._stop.is_set():
-            raise _Given
+            raise _Abandoned
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A finished fit; the classifier, on the CPU again, holds the weights of the best epoch."""
+    """A finished fit; the classifier, on the CPU again, holds the weights that were kept."""
 
     epochs: tuple[Epoch, ...]
     best: Epoch

@@ -5,17 +5,14 @@ Of a tune split they are those of the fitted classifier; of folds, those of clas
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vouch.bundle.reliability import Method
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.networks import Classifier
-
-Method = Literal["split", "cross"]
-"""One tune split, or cross-validation in folds."""
 
 
 @dataclass(frozen=True, eq=False)

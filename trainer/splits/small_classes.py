@@ -11,26 +11,36 @@ from vouch.trainer.splits.together import joined, units_of_each
 SHOWN = 5
 """Classes that a sentence names."""
 IN_EVERY_SPLIT = 3
-"""Different images of a class that data without splits needs: one for each split."""
+"""Different images of a class that data without splits needs: one to validate by, and two that are learned from or, in
+a tune split or in folds, judge."""
 
 
-def needed(source: Source) -> dict[SplitName, int]:
-    """How many different images each class needs in each of the source's splits."""
+def needed(source: Source, makes_tune: bool) -> dict[SplitName, int]:
+    """How many different images each class needs in each of the source's splits: as many as `make_splits` asks for.
+
+    Args:
+        makes_tune: whether a tune split is made, of a source that has none.
+    """
     if "all" in source.splits:
         return {"all": IN_EVERY_SPLIT}
-    made = len({"tune", "validation"} - source.splits.keys())  # of fit
-    return {name: 1 + made if name == "fit" else 1 for name in source.splits}
+    of_fit = 1 + (makes_tune and "tune" not in source.splits)
+    if "validation" not in source.splits:  # is made of fit too
+        of_fit = IN_EVERY_SPLIT - ("tune" in source.splits)
+    return {name: of_fit if name == "fit" else 1 for name in source.splits}
 
 
-def without_small_classes(source: Source) -> tuple[Source, tuple[str, ...]]:
+def without_small_classes(source: Source, makes_tune: bool) -> tuple[Source, tuple[str, ...]]:
     """The source without the classes that cannot be in every split, and a sentence that names and counts them.
+
+    Args:
+        makes_tune: as `needed`.
 
     Raises:
         TrainError: fewer than two classes are left.
     """
     large = np.ones(len(source.classes), dtype=np.bool_)
     images = np.zeros(len(source.classes), dtype=np.int64)
-    for split, least in needed(source).items():
+    for split, least in needed(source, makes_tune).items():
         part = source.splits[split]
         large &= _different(part, len(source.classes)) >= least
         images += images_of_each(part.labels, len(source.classes))

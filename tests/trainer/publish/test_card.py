@@ -126,7 +126,7 @@ def test_the_card_tells_how_far_to_rely_on_it() -> None:
 
     assert "temperature 0.50: on validation the probabilities are off by 2.00% on average, without it by 10.00%" in card
     assert f"| 95% | {sets.counted} | yes | 1.25 |\n\nNo promise of 99%: it needs 230 images that judge, and" in card
-    assert "\nrest on 60 tune images (split): with 90 % confidence over draws of them, of such images" in card
+    assert "\nrest on 60 tune images (split): with 90 % confidence over draws of them, at least" in card
     assert "WARNING" not in card
 
 

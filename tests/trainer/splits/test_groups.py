@@ -96,7 +96,7 @@ def test_a_class_needs_a_group_for_every_split() -> None:
         "it needs at least 3, to stand in every split; --leave-out-small-classes",
     ):
         split(source)
-    kept, said = without_small_classes(source)
+    kept, said = without_small_classes(source, makes_tune=True)
     assert kept.classes == ("b", "c")
     assert "a (10 images)" in said[0]
     assert len(split(kept).validation) == 10
