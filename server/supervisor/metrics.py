@@ -155,8 +155,8 @@ def _of_accuracy(served: Iterable[VerifiedVersion]) -> Iterator[Metric]:
         for what, of in (("claim", "that training claims"), ("served", "that the server counted before serving"))
         for end, suffix, text in (
             ("accuracy", "", f"Accuracy {of}"),
-            ("low", "_low", f"Lower end of the 95 % interval (Wilson) of the accuracy {of}"),
-            ("high", "_high", f"Upper end of the 95 % interval (Wilson) of the accuracy {of}"),
+            ("low", "_low", f"Lower end of the 95 % interval of the accuracy {of}"),
+            ("high", "_high", f"Upper end of the 95 % interval of the accuracy {of}"),
         )
     }
     differing = GaugeMetricFamily(

@@ -294,7 +294,7 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
     (tossed,) = model["versions"]
 
     for part in (
-        "  warning  no better than chance: its 95 % interval begins at 28.87%, and always answering",
+        "  warning  no better than chance: its 95 % interval begins at 28.71%, and always answering",
         "is right for 104 of 300 = 34.67%",
         "  warning  the promised coverage of 90% was not kept: ",
         "  sets     99% promised, not kept: 290 of 300",

@@ -57,6 +57,6 @@ def test_what_a_choice_costs_is_said() -> None:
     said = in_words(selection, "B")
 
     assert "Choosing among these 2 models by their counts spends the claim of the one that is chosen" in said
-    assert "If you choose B for its 186 of 200, rely on 87.82% to 96.08%" in said
+    assert "If you choose B for its 186 of 200, rely on 87.51% to 96.26%" in said
     assert "corrected for 2 candidates" in said
     assert said.endswith("vouch evaluate --data.")
