@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,3 +42,18 @@ def put(page: str, table: str, command: str) -> str:
     if not (found and ended):
         raise ValueError(f"the page has no {begin} ... {end}")
     return f"{before}{begin}\n\n{table}\n\n{end}{after}"
+
+
+def row_of(cells: Sequence[str]) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def head_of(names: Sequence[str]) -> list[str]:
+    """The two lines that a table begins with."""
+    return [row_of(names), "|" + "---|" * len(names)]
+
+
+def letter(number: int) -> str:
+    """Of the place of a measurement: a for 0."""
+    return chr(ord("a") + number)

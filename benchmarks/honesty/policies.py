@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measured import put
+from benchmarks.measured import head_of, put, row_of
 from benchmarks.runs import MEASURED, Clock, commit, cpu_flags, keep, machine, run_vouch
 from benchmarks.training.running import CODE, FLAGS
 from vouch.bundle.opening import open_bundle
@@ -94,7 +94,7 @@ def recorded() -> str:
 def text(runs: list[Run], where: str) -> str:
     """A line for each set and policy, and where it was measured."""
     names = ["images", "policy", "right (spread)", "log loss", "sets 90%", "sets 95%", "sets 99%", "core s"]
-    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    lines = head_of(names)
     for name, policy in dict.fromkeys((run["set"], run["policy"]) for run in runs):
         lines.append(row(name, policy, [run for run in runs if (run["set"], run["policy"]) == (name, policy)]))
     return "\n".join([*lines, "", f"- {where}"])
@@ -107,7 +107,7 @@ def row(name: str, policy: str, runs: list[Run]) -> str:
     cells = [name, policy, f"{mean(shares):.2%}{spread}", f"{mean(run['log_loss'] for run in runs):.4f}"]
     cells += [of_sets(runs, promised) for promised in ("90%", "95%", "99%")]
     cells.append(f"{mean(run['processor_s'] for run in runs):.1f}")
-    return f"| {' | '.join(cells)} |"
+    return row_of(cells)
 
 
 def of_sets(runs: list[Run], promised: str) -> str:

@@ -7,6 +7,7 @@ from benchmarks.honesty.beside import CALIBRATED, LOGISTIC, MAPIE_CROSS, MAPIE_S
 from benchmarks.honesty.cells import CELLS, KINDS, Cell
 from benchmarks.honesty.promises import BESIDE, INTERVALS, OURS, PLAIN
 from benchmarks.honesty.record import CellRecord, Record
+from benchmarks.measured import head_of, letter, row_of
 from vouch.bundle.label_sets import COVERAGES
 
 COMMAND = "make honesty"
@@ -39,7 +40,7 @@ def _has(record: Record, cell: Cell) -> bool:
 def kept_head() -> list[str]:
     """Of the first table."""
     names = ["model, images a class", "times", *INTERVALS, *(f"sets {coverage:.0%}" for coverage in COVERAGES), "where"]
-    return _lines(names)
+    return head_of(names)
 
 
 def kept_row(cell: Cell, found: CellRecord, wheres: list[str]) -> str:
@@ -47,7 +48,7 @@ def kept_row(cell: Cell, found: CellRecord, wheres: list[str]) -> str:
     cells = [f"{cell.kind}, {cell.a_class:,}", f"{found.resamplings:,}"]
     cells += [rate(found, f"{OURS} {name} kept", OF_AN_INTERVAL) for name in INTERVALS]
     cells += [of_coverage(found, coverage) for coverage in COVERAGES]
-    return _line([*cells, letter(wheres.index(where(found)))])
+    return row_of([*cells, letter(wheres.index(where(found)))])
 
 
 def of_coverage(found: CellRecord, coverage: float) -> str:
@@ -70,7 +71,7 @@ def rate(found: CellRecord, name: str, promised: float) -> str:
 
 def beside_head() -> list[str]:
     """Of the second table."""
-    return _lines(["model, images a class", "sets", "times", *COLUMNS.values(), "larger"])
+    return head_of(["model, images a class", "sets", "times", *COLUMNS.values(), "larger"])
 
 
 def beside_rows(kind: str, record: Record) -> list[str]:
@@ -93,7 +94,7 @@ def beside_row(cell: Cell, found: CellRecord, coverage: float) -> str:
         kept = found.figures.get(f"{whose} {coverage:.0%} kept")
         cells.append(f"{kept.mean:.0%}, {size.mean:.2f}" if size and kept else "-")
     times = min(found.resamplings, cell.beside)
-    return _line([f"{cell.kind}, {cell.a_class:,}", f"{coverage:.0%}", f"{times:,}", *cells, larger(found, coverage)])
+    return row_of([f"{cell.kind}, {cell.a_class:,}", f"{coverage:.0%}", f"{times:,}", *cells, larger(found, coverage)])
 
 
 def larger(found: CellRecord, coverage: float) -> str:
@@ -109,16 +110,3 @@ def larger(found: CellRecord, coverage: float) -> str:
 def where(found: CellRecord) -> str:
     """Code, machine and libraries of a cell."""
     return ", ".join(found.where.values())
-
-
-def letter(number: int) -> str:
-    """For a place."""
-    return chr(ord("a") + number)
-
-
-def _lines(names: list[str]) -> list[str]:
-    return [_line(names), "|" + "---|" * len(names)]
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from textwrap import fill
 
+from benchmarks.measured import head_of, letter, row_of
 from benchmarks.training.lines import COPIED, Line
 from benchmarks.training.record import Entry, Record
 
-HEAD = (
-    "| data | right, mean (spread) | runs | target | seconds | within | beside it | where |",
-    "|---|---|---|---|---|---|---|---|",
-)
+NAMES = ("data", "right, mean (spread)", "runs", "target", "seconds", "within", "beside it", "where")
 BUSY = 0.1
 """Cores that others may take on average, for a time to mean something. Beyond it the processor's time is shown too."""
 COMMAND = "make training"
@@ -25,7 +23,7 @@ def text(record: Record, lines: Sequence[Line], device: str) -> str:
     rows = [row(line, runs[line.name], wheres, copied) for line in lines if runs[line.name]]
     notes = [f"- {letter(number)}: {at}" for number, at in enumerate(wheres)]
     notes += [about_copied(copied)] if copied else []
-    return "\n".join([*HEAD, *rows, "", *(fill(note, 120, subsequent_indent="  ") for note in notes)])
+    return "\n".join([*head_of(NAMES), *rows, "", *(fill(note, 120, subsequent_indent="  ") for note in notes)])
 
 
 def row(line: Line, runs: list[Entry], wheres: list[str], copied: Entry | None) -> str:
@@ -42,7 +40,7 @@ def row(line: Line, runs: list[Entry], wheres: list[str], copied: Entry | None) 
         *(spent, within),
         *(beside(line, runs, copied) or "-", places),
     ]
-    return "| " + " | ".join(cells) + " |"
+    return row_of(cells)
 
 
 def target(text: str, met: bool, otherwise: str = "**missed**") -> str:
@@ -78,8 +76,3 @@ def about_copied(copied: Entry) -> str:
     }
     times = ", ".join(f"{share:.1%}: {seconds}" for share, seconds in reached.items())
     return f"- copied: {last['number']} epochs in {last['seconds']:,.0f} s; {times}"
-
-
-def letter(number: int) -> str:
-    """For a place."""
-    return chr(ord("a") + number)

@@ -76,7 +76,8 @@ def hindsight(
     answers = [one for one in (out_of_fold, by_kernel) if one is not None]
     judge = None
     if answers:
-        best = max(answers[: 1 if features is not None else 2], key=lambda one: _right(one, labels))
+        # On features heads go before the kernel, which is one of their kind; else whoever is right more often.
+        best = answers[0] if features is not None else max(answers, key=lambda one: _right(one, labels))
         judge = best.judge
         reason = _too_seldom(best, labels)
         found += [] if reason else doubtful("fit", labels, best.probabilities)

@@ -46,7 +46,7 @@ def fine_tune(
 ) -> Fitted:
     """Gives the classifier a backbone that was changed for these images, and the head that goes with it.
 
-    With --best-epoch, where none is better on tune than the classifier as it was given, it stays so, and epoch 0 is kept.
+    With --best-epoch it stays as it was given, which is epoch 0, where no epoch is better on tune.
 
     Args:
         frozen: on lite0, its head fitted.
