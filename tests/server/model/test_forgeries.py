@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.support.photos import PIXELS, photo_graph, publish_photos
+from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.answers import ANSWERS
 from vouch.bundle.digest import ValidationDigest, bytes_digest
 from vouch.bundle.manifest import MANIFEST, VALIDATION_FILES, read_manifest
@@ -222,6 +223,18 @@ async def test_a_forged_confusion(bundle: Bundle) -> None:
     assert f"another confusion matrix than the answers in {VALIDATION_FILES}" in await reason_of(
         rewritten(bundle, forge)
     )
+
+
+async def test_an_older_interval_is_no_forgery(bundle: Bundle) -> None:
+    """Bundles from before the continuity correction state another interval of the same count, and are served."""
+
+    def older(content: dict[str, Any]) -> None:
+        claim = content["claim"]
+        claim["low"], claim["high"] = wilson_interval(claim["correct"], claim["total"], corrected=False)
+
+    verified = await looked_at(rewritten(bundle, older))
+
+    assert verified.served == bundle.manifest.claim.accuracy
 
 
 async def test_a_forged_count(tmp_path: Path) -> None:
