@@ -1,8 +1,7 @@
 """Work that is done beside other work, in a thread of its own, on a core that would be idle."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Event
 from typing import Generic, TypeVar
@@ -42,11 +41,9 @@ class Beside(Generic[Result]):
         """Waits for it, or does it now where it has not begun. Raises what the work does."""
         if self._future is None:
             return self._work(on_step)
-        while True:
-            try:
-                return self._future.result(timeout=LOOK_S)
-            except NotYet:
-                on_step(*self._progress)
+        while not wait([self._future], LOOK_S).done:
+            on_step(*self._progress)
+        return self._future.result(0)
 
     def _note(self, done: int, of: int) -> None:
         self._progress = done, of
