@@ -75,5 +75,8 @@ def test_what_the_work_raises_is_raised(error: Exception) -> None:
     def work(_: Told) -> None:
         raise error
 
+    def look(*_: int) -> None:
+        next(looks)
+
     with beside(work, now=True) as found, pytest.raises(type(error), match="no"):
-        found.result(lambda *_: next(looks))
+        found.result(look)
