@@ -110,6 +110,8 @@ class Refused:
 
     reason: str
     """As the end of a sentence."""
+    anyway: bool = True
+    """Whether it would be taken by whoever allows it to lose whatever it loses."""
 
 
 def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> Quantized | Refused:
@@ -124,11 +126,12 @@ def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> 
     """
     least = 1 if terms.max_drop == WHATEVER else ENOUGH
     if judges.images < least:
-        return Refused(f"{judges.images:,} judged images do not show what it would cost; at least {least} are needed")
+        few = f"{judges.images:,} judged images do not show what it would cost; at least {least} are needed"
+        return Refused(few, anyway=judges.images > 0)
     smaller = in_int8(trained.graph, images)
     judged = _judged(trained, smaller, images, judges)
     if not np.isfinite(judged).all():
-        return Refused("in int8 it answers some judged images with values that are not finite")
+        return Refused("in int8 it answers some judged images with values that are not finite", anyway=False)
     labels = judges.labels
     before, after = _said(trained.judged, labels), _said(judged, labels)
     pairs = Pairs.counted(_right(before, labels), _right(after, labels))

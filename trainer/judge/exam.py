@@ -43,6 +43,8 @@ class Exam:
     temperature; of a tune split the graph itself."""
     int8_refused: str | None = None
     """Why the graph is not in int8 although that was asked for, as the end of a sentence."""
+    int8_anyway: bool = False
+    """Whether it would be, had it been allowed to lose whatever it loses."""
 
 
 def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) -> Judges:
@@ -75,7 +77,7 @@ def examine(
     judged = _judged(graph, splits, judges, temperature)
     made = quantize(InFloat(graph, temperature, judged), splits.fit.images, judges, int8) if int8 else None
     quantized = made if isinstance(made, Quantized) else None
-    refused = made.reason if isinstance(made, Refused) else None
+    refused, anyway = (made.reason, made.anyway) if isinstance(made, Refused) else (None, False)
     if quantized:
         graph, judged = quantized.graph, quantized.judged
     check_finite("judged", judged)
@@ -86,7 +88,9 @@ def examine(
     check_finite("validation", probabilities, logits)
     claim = count_claim(probabilities, validation.labels, settled.thresholds)
     calibration = assess(probabilities, logits, validation.labels, temperature, settled)
-    return Exam(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, judged, refused)
+    return Exam(
+        *(graph, difference, probabilities, claim, calibration, settled.thresholds, quantized, judged, refused, anyway)
+    )
 
 
 def _judged(graph: bytes, splits: Splits, judges: Judges, temperature: float) -> np.ndarray:

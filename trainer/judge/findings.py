@@ -12,7 +12,8 @@ def findings(exam: Exam) -> Iterator[str]:
     if exam.quantized:
         yield f"int8 is published: {exam.quantized.facts.in_words()}"
     if exam.int8_refused:
-        yield f"float32 is published, not int8: {exam.int8_refused} (--max-drop 100 takes int8 whatever it loses)"
+        remedy = " (--max-drop 100 takes int8 whatever it loses)" if exam.int8_anyway else ""
+        yield f"float32 is published, not int8: {exam.int8_refused}{remedy}"
     if exam.thresholds:
         low, high = f"{min(exam.thresholds):.2f}", f"{max(exam.thresholds):.2f}"
         yield f"a label is answered from its own threshold on, {low if low == high else f'{low} to {high}'}"

@@ -14,6 +14,7 @@ from vouch.sources.images import Images
 from vouch.trainer.judge.acceptance import InFloat, Pairs, Quantized, Refused, Terms, quantize
 from vouch.trainer.judge.exam import Exam, examine, judges_of
 from vouch.trainer.judge.export import export
+from vouch.trainer.judge.findings import findings
 from vouch.trainer.judge.graph import answers
 from vouch.trainer.judge.quantize import in_int8
 from vouch.trainer.learn.course import Fitted
@@ -116,7 +117,7 @@ def test_too_few_judged_images_refuse(
     nothing = quantize(in_float(fitted[0], splits, none), splits.fit.images, none, Terms(100))
 
     assert refused == Refused("99 judged images do not show what it would cost; at least 100 are needed")
-    assert nothing == Refused("0 judged images do not show what it would cost; at least 1 are needed")
+    assert nothing == Refused("0 judged images do not show what it would cost; at least 1 are needed", anyway=False)
     assert isinstance(taken, Quantized)
     assert taken.facts.tune.total == 1
 
@@ -133,7 +134,7 @@ def test_answers_that_are_no_numbers_refuse(
 
     refused = quantize(in_float(fitted[0], splits, judges), splits.fit.images, judges, Terms(100))
 
-    assert refused == Refused("in int8 it answers some judged images with values that are not finite")
+    assert refused == Refused("in int8 it answers some judged images with values that are not finite", anyway=False)
 
 
 def test_each_networks_fold_is_judged_in_int8(splits: Splits) -> None:
@@ -242,3 +243,5 @@ def test_where_int8_is_refused_all_is_as_in_float32(
         f"in int8 {of_int8} of {len(splits.tune)} judged images are right, in float32 {of_float}" in exam.int8_refused
     )
     assert (exam.graph, exam.claim, exam.calibration) == (plain.graph, plain.claim, plain.calibration)
+    assert "(--max-drop 100 takes int8 whatever it loses)" in "\n".join(findings(exam))
+    assert "takes int8" not in "\n".join(findings(replace(exam, int8_anyway=False)))  # where it would not help
