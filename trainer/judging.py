@@ -44,8 +44,8 @@ def judging(settings: TrainSettings, chosen: Chosen, source: Source, processes: 
         return Judging(settings.tune_share or sensible_share(pool), reason)
     few = FEW_FOR_ONE_LAYER if chosen.model in ("linear", "backbone") else FEW
     if pool >= few:
-        return Judging(sensible_share(pool), f"{few:,} images or more are enough to set some aside")
-    return Judging(None, f"fewer than {few:,} images are too few to set some aside")
+        return Judging(sensible_share(pool), f"of {few:,} images or more, some can be set aside")
+    return Judging(None, f"of fewer than {few:,} images none is set aside")
 
 
 def images_to_learn(source: Source, validation_share: float) -> int:
