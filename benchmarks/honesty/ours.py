@@ -30,7 +30,6 @@ from vouch.trainer.learn.out_of_fold import fit_folds
 from vouch.trainer.learn.pixels import as_tensors
 from vouch.trainer.learn.presets import recipe_for
 from vouch.trainer.learn.processes import ALONE
-from vouch.trainer.learn.temperature import chosen_temperature
 from vouch.trainer.making import make_classifier
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.split import make_splits
@@ -111,7 +110,7 @@ def learn(learner: Learner, draw: Draw) -> Learned:
         fit(classifier, splits, recipe)
         folds = () if len(splits.tune) else fit_folds(first, splits, recipe, ALONE)
     judges = judges_of(classifier, splits, folds)
-    return Learned(classifier, judges, chosen_temperature(judges.logits, torch.from_numpy(judges.labels)))
+    return Learned(classifier, judges, judges.temperature())
 
 
 def probabilities(logits: Tensor) -> np.ndarray:

@@ -18,7 +18,6 @@ from vouch.trainer.learn.judges import Judge, Judges
 from vouch.trainer.learn.losses import logits_of
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.pixels import as_tensors
-from vouch.trainer.learn.temperature import chosen_temperature
 from vouch.trainer.splits.split import Splits
 
 
@@ -71,7 +70,7 @@ def examine(
             be made int8 at all.
     """
     validation, tried = splits.validation, splits.tune.images if len(splits.tune) else splits.fit.images
-    temperature = chosen_temperature(judges.logits, torch.from_numpy(judges.labels))
+    temperature = judges.temperature()
     graph = export(classifier, tried.shape[1:], temperature)
     difference = check_agreement(classifier, graph, tried, temperature)
     judged = _judged(graph, splits, judges, temperature)

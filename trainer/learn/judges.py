@@ -13,6 +13,7 @@ from torch import Tensor
 from vouch.bundle.reliability import Method
 from vouch.sources.examples import Examples
 from vouch.trainer.learn.networks import Classifier
+from vouch.trainer.learn.temperature import chosen_temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,17 @@ class Judges:
         """Likewise, shape (N, K)."""
         return torch.cat([part.logits for part in self.parts])
 
+    def temperature(self) -> float:
+        """What suits the scores, by `chosen_temperature`.
+
+        Of folds, those images are asked all of whose labels the judge has learned: what it says of a class that is in
+        its own fold alone shows nothing of the published model, which has learned every class.
+        """
+        if self.method == "split":
+            return chosen_temperature(self.logits, torch.from_numpy(self.labels))
+        known = torch.from_numpy(np.concatenate([_knows(part) for part in self.parts]))
+        return chosen_temperature(self.logits[known], torch.from_numpy(self.labels)[known])
+
     def probabilities(self, temperature: float) -> np.ndarray:
         """What these scores say at a temperature: float32, shape (N, K), in the order of the parts."""
         return np.concatenate([_probabilities(part, temperature) for part in self.parts])
@@ -73,6 +85,14 @@ def in_order_of_fit(folds: Sequence[Judge], temperature: float) -> np.ndarray | 
         return None
     found = np.concatenate([_probabilities(part, temperature) for part in folds])
     return found[np.argsort(np.concatenate([part.rows for part in folds]))]
+
+
+def _knows(fold: Judge) -> np.ndarray:
+    """Of which of its images it has learned every label, from those of the other folds: bool, shape (n,)."""
+    learned = np.delete(fold.whole.labels, fold.rows, axis=0)
+    if learned.ndim == 2:
+        return np.asarray(~(fold.labels & ~learned.any(axis=0)).any(axis=1))
+    return np.isin(fold.labels, learned)
 
 
 def _probabilities(part: Judge, temperature: float) -> np.ndarray:
