@@ -18,7 +18,7 @@ from vouch.sources.survey import Survey
 from vouch.trainer.backbones import check_images, features_of
 from vouch.trainer.choosing import Chosen, choose, fit_images
 from vouch.trainer.errors import TrainError
-from vouch.trainer.judging import sensible_share
+from vouch.trainer.judging import FEW, sensible_share
 from vouch.trainer.learn.demand import COPIES_OF_INPUT, FLOAT, Demand, demand_of
 from vouch.trainer.learn.frozen import bytes_of_features
 from vouch.trainer.learn.head import bytes_of_head
@@ -33,6 +33,9 @@ MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
+
+COPIES_OF_FOLDS = 8
+"""Beside them, where folds judge: three networks that are kept, the one that all begin as, and what fitting one takes."""
 
 
 def check_settings(settings: TrainSettings) -> None:
@@ -131,7 +134,8 @@ def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, d
     inputs = COPIES_OF_INPUT * demand.input
     step = min(recipe.batch_size, fit) * (inputs + crop**2 * demand.activations)
     measuring = min(demand.measuring_batch(), tune) * demand.measuring()
-    return int(max(FLOAT * step, measuring) + FLOAT * COPIES_OF_WEIGHTS * demand.weights)
+    copies = COPIES_OF_WEIGHTS + (COPIES_OF_FOLDS if fit < FEW and settings.tune_share is None else 0)
+    return int(max(FLOAT * step, measuring) + FLOAT * copies * demand.weights)
 
 
 def _check_memory(survey: Survey, needed: tuple[int, int], available: int, where: str, smaller: str) -> None:

@@ -37,13 +37,13 @@ class Cell:
 
 
 CELLS = (
-    Cell("linear", 10, 1000, 100, 10),
-    Cell("linear", 20, 1000, 100, 10),
-    Cell("linear", 50, 1000, 100, 10),
-    Cell("linear", 200, 1000, 50, 5),
-    Cell("linear", 1000, 200, 10, 2),
+    Cell("linear", 10, 1000, 40, 10),
+    Cell("linear", 20, 1000, 40, 10),
+    Cell("linear", 50, 1000, 40, 10),
+    Cell("linear", 200, 1000, 20, 5),
+    Cell("linear", 1000, 200, 6, 2),
     *(Cell("cnn", a_class, 20, 20, 1) for a_class in (10, 20, 50, 200, 1000)),
-    *(Cell("insects", a_class, 1000, 100, 10) for a_class in (10, 20, 50)),
+    *(Cell("insects", a_class, 1000, 40, 10) for a_class in (10, 20, 50)),
 )
 KINDS: tuple[Kind, ...] = ("linear", "cnn", "insects")
 
