@@ -35,7 +35,7 @@ COPIES_OF_WEIGHTS = 17
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
 
 COPIES_OF_FOLDS = 8
-"""Beside them, where folds judge: three networks that are kept, the one that all begin as, and what fitting one takes."""
+"""Beside them, where folds judge: three networks that are kept, the one that all begin as, and what a fit takes."""
 
 
 def check_settings(settings: TrainSettings) -> None:
