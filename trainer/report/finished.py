@@ -45,13 +45,13 @@ class Run:
         return self.exam.claim.accuracy
 
     @property
-    def judged_by(self) -> str:
-        """What temperature, thresholds and label sets were chosen by, in words, with the reason."""
+    def judged_by(self) -> str | None:
+        """What temperature, thresholds and label sets were chosen by, in words, with the reason; None: nothing was."""
         splits, folds = self.splits, self.fitted.folds
         if len(splits.tune):
             return f"the {len(splits.tune):,} images of tune, which the model has not learned ({splits.judged_by})"
         if not folds:
-            return "nothing: there are too few images, or too few that differ, to hold some out"
+            return None
         return (
             f"{len(folds)} folds of the {len(splits.fit):,} fit images: those of each were answered by a model that "
             f"had learned the others alone ({splits.judged_by})"
