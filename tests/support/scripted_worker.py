@@ -10,7 +10,7 @@ from pathlib import Path
 from vouch.server.supervisor.launch import Launch
 
 PROGRAM = """
-import json, os, signal, socket, sys, threading
+import fcntl, json, os, signal, socket, sys, termios, threading, time
 end, log, script = socket.socket(fileno=int(sys.argv[1])), open(sys.argv[2], "a", buffering=1), json.loads(sys.argv[3])
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 def say(**message):
@@ -61,6 +61,8 @@ for line in end.makefile():
         note("listens")
         say(kind="listening", problem=script.get("listen", ""))
         if script.get("then") == "dies":
+            while any(fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4))):  # what it has said is not read yet
+                time.sleep(0.01)
             os._exit(5)
         if script.get("then") == "closes":
             end.shutdown(socket.SHUT_RDWR)
