@@ -8,7 +8,8 @@
 
 Each resampling draws images to learn from, some to validate by, and many others to count the truth on. All follows from
 the resampling's number, so that anybody can repeat it. Every block is kept at once in docs/measured/honesty.json: a
-measurement that was interrupted goes on where it was. The tables go to standard output and into docs/accuracy.md.
+measurement that was interrupted goes on where it was. The tables go to standard output, docs/accuracy.md and
+docs/label-sets.md.
 """
 
 import argparse
@@ -23,11 +24,11 @@ from benchmarks.honesty.kept_features import make_features
 from benchmarks.honesty.record import Record, writing
 from benchmarks.honesty.resampling import Places
 from benchmarks.honesty.running import run_all, where
-from benchmarks.honesty.table import COMMAND, text
+from benchmarks.honesty.table import BESIDE_OTHERS, COMMAND, beside_table, kept_table
 from benchmarks.measured import put
 from benchmarks.runs import MEASURED
 
-RECORD, PAGE = MEASURED / "honesty.json", MEASURED.parent / "accuracy.md"
+RECORD, PAGES = MEASURED / "honesty.json", MEASURED.parent
 
 
 def main() -> None:
@@ -41,16 +42,19 @@ def main() -> None:
         raise SystemExit(f"there are {', '.join(cell.name for cell in CELLS)}: name others by --only and --sizes")
     if not arguments.table:
         until = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
-        with writing(arguments.record) as record, tempfile.TemporaryDirectory() as made:
-            jobs = in_turns(cells, arguments.resamplings, record.begin([cell.name for cell in cells], where()))
+        with writing(arguments.record) as written, tempfile.TemporaryDirectory() as made:
+            jobs = in_turns(cells, arguments.resamplings, written.begin([cell.name for cell in cells], where()))
             places = Places(arguments.mnist, arguments.photos, Path(made, "features.npz"))
             if any(cell.kind == "insects" for cell, _ in jobs):
                 make_features(photographs(places.photographs), places.features, arguments.workers)
-            run_all(jobs, places, record, arguments.workers, until)
-    table = text(Record(arguments.record))
-    print(table)
+            run_all(jobs, places, written, arguments.workers, until)
+    record = Record(arguments.record)
+    kept, beside = kept_table(record), beside_table(record)
+    print(kept, beside, sep="\n\n")
     if arguments.record == RECORD:
-        PAGE.write_text(put(PAGE.read_text("utf-8"), table, COMMAND), "utf-8")
+        for name, table, command in (("accuracy.md", kept, COMMAND), ("label-sets.md", beside, BESIDE_OTHERS)):
+            page = PAGES / name
+            page.write_text(put(page.read_text("utf-8"), table, command), "utf-8")
 
 
 def parsed() -> argparse.Namespace:

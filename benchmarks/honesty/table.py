@@ -10,8 +10,8 @@ from benchmarks.honesty.record import CellRecord, Record
 from benchmarks.measured import head_of, letter, row_of
 from vouch.bundle.label_sets import COVERAGES
 
-COMMAND = "make honesty"
-"""Between whose marks docs/accuracy.md has the tables."""
+COMMAND, BESIDE_OTHERS = "make honesty", "make honesty, beside others"
+"""Between which marks docs/accuracy.md has what was kept, and docs/label-sets.md what others made of it."""
 OF_AN_INTERVAL, OF_A_COVERAGE = 0.95, 0.90
 """In how many of 100 resamplings a promise is to be kept."""
 ERRORS = 3
@@ -23,14 +23,17 @@ COLUMNS = {BESIDE: "Vouch", PLAIN: "plain split", MAPIE_SPLIT: "MAPIE split", MA
 COLUMNS |= {LOGISTIC: "scikit-learn", CALIBRATED: "calibrated"}
 
 
-def text(record: Record) -> str:
-    """All tables of the cells that were resampled, and where."""
+def kept_table(record: Record) -> str:
+    """Of the cells that were resampled, and where."""
     cells = [(cell, record.cells[cell.name]) for cell in CELLS if _has(record, cell)]
     wheres = list(dict.fromkeys(where(found) for _, found in cells))
     places = [fill(f"- {letter(number)}: {at}", 120, subsequent_indent="  ") for number, at in enumerate(wheres)]
-    kept = [*kept_head(), *(kept_row(cell, found, wheres) for cell, found in cells)]
-    sizes = [*beside_head(), *(row for kind in KINDS for row in beside_rows(kind, record))]
-    return "\n".join([*kept, "", *sizes, "", *places])
+    return "\n".join([*kept_head(), *(kept_row(cell, found, wheres) for cell, found in cells), "", *places])
+
+
+def beside_table(record: Record) -> str:
+    """Label sets of ours and of others on the same images."""
+    return "\n".join([*beside_head(), *(row for kind in KINDS for row in beside_rows(kind, record))])
 
 
 def _has(record: Record, cell: Cell) -> bool:
