@@ -64,8 +64,8 @@ def _right(splits: Splits, fitted: Fitted) -> str:
     right = sum(right_answers(fold.logits, torch.from_numpy(fold.labels)) for fold in fitted.folds)
     commonest = commonest_share(splits.fit.labels)
     return (
-        f"in {len(fitted.folds)} folds, {right / len(splits.fit):.2%} of {len(splits.fit):,} images are right where "
-        f"they were not learned, {commonest:.2%} by always answering the commonest"
+        f"{right / len(splits.fit):.2%} of {len(splits.fit):,} images are right, each answered by a model that has not "
+        f"learned it ({len(fitted.folds)} folds), {commonest:.2%} by always answering the commonest"
     )
 
 

@@ -96,7 +96,9 @@ def _judge(classifier: Classifier, splits: Splits, rows: np.ndarray) -> Judge:
 
 
 def _networks(job: _Job, on_step: Callable[[int, int], None]) -> list[Classifier]:
-    """One after the other; of a fold's fit, as many steps as the fit to all images has for each fold."""
+    """One after the other; the steps of all folds together are about those of the fit to all images, an epoch each at
+    least.
+    """
     recipe = replace(job.recipe, epochs=max(1, job.recipe.epochs // (job.folds - 1)))
     fitted = []
     for number in range(job.folds):
