@@ -17,8 +17,17 @@ from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.images.png import has_all_rows
 from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
-from vouch.bundle.placement import Box, Placement, placement
-from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
+from vouch.bundle.placement import Box, Placement, fraction, placement_at, upright_size
+from vouch.bundle.samples import (
+    LOW_BYTES,
+    Depth,
+    eight_bits,
+    is_grey,
+    is_transparent,
+    low_bytes_mode,
+    on_ground,
+    raw_mode,
+)
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
 TURNS = {
@@ -31,8 +40,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What puts a picture upright, by its orientation as EXIF numbers it."""
-ON_SIDE = (5, 6, 7, 8)
-"""Orientations that swap height and width."""
+PLAIN = ("L", "RGB")
+"""Modes of 8 bits without alpha, unless a colour of theirs stands for it."""
 STRIP_PIXELS = 1 << 20
 """A large picture goes through the steps in strips of this size, or each step would hold a copy of the whole."""
 STRIP_PIXEL_BYTES = 16
@@ -94,18 +103,20 @@ def decode_parts(parts: ImageParts, settings: PixelSettings) -> np.ndarray:
 
 
 def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
-    """How much memory decoding a file takes at its peak; for 16-bit colour and for alpha it is often less.
+    """How much memory decoding a file takes at its peak; for plain pictures, 16-bit colour and alpha it is often less.
 
     Measured at 64 million pixels, for grey: 2 bytes a pixel from 8-bit grey, 5.2 from colour, 7 from a progressive JPEG
     in colour, 9.7 from 16-bit colour with a transparent colour, 16 from WebP; for colour 3 more, with alpha 7 more.
     """
     turned = 2 if parts.orientation in TURNS else 1
     made = {1: 1, 2: 8, 3: 4, 4: 8}[settings.channels or 1]
-    pixels, side = parts.width * parts.height, max(parts.width, parts.height)
-    each = parts.held_bytes + max(parts.pixel_bytes + parts.scan_bytes, turned * parts.pixel_bytes + made)
-    narrowed = min(side * settings.width, MAX_PIXELS) * made
+    divisor = fraction(parts, settings)
+    width, height = -(-parts.width // divisor), -(-parts.height // divisor)
+    pixels, scanned = width * height, parts.width * parts.height * parts.scan_bytes
+    whole = max(pixels * parts.pixel_bytes + scanned, pixels * (turned * parts.pixel_bytes + made))
+    narrowed = min(max(width, height) * settings.width, MAX_PIXELS) * made
     padded = settings.height * settings.width * made if settings.fit == "pad" else 0
-    return pixels * each + narrowed + padded + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
+    return pixels * parts.held_bytes + whole + narrowed + padded + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
 
 
 def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
@@ -116,14 +127,17 @@ def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
 
 
 def _content(parts: ImageParts, image: ImageFile.ImageFile) -> Content:
-    width, height = reversed(image.size) if parts.orientation in ON_SIDE else image.size
+    width, height = upright_size(*image.size, parts.orientation)
     return Content(height, width, not is_grey(image, raw_mode(image)))
 
 
 def _decoded(parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings) -> Decoded:
     content = _content(parts, image)
-    placed = placement(content.width, content.height, settings)
+    divisor = fraction(parts, settings)
+    placed = placement_at(content.width, content.height, divisor, settings)
     _check_resize(placed)
+    if divisor > 1:
+        image.draft(None, (image.width // divisor, image.height // divisor))
     picture, depth, transparent = _picture(parts, image, settings, placed.part)
     if picture.size != placed.place_size:
         picture = picture.resize(placed.place_size, Image.Resampling.BILINEAR)
@@ -159,6 +173,8 @@ def _picture(
     raw = raw_mode(image)
     with refusing(parts.kind):
         upright = _upright(parts, image)
+        if upright.mode in PLAIN and raw not in LOW_BYTES and "transparency" not in upright.info:
+            return _plain(upright, part, MODES[settings.channels or 1]), None, False
         low = _upright_low(parts, upright, raw, settings)
         picture = Image.new(MODES[settings.channels or 1], (right - left, lower - upper))
         depths: list[Depth] = []
@@ -172,6 +188,12 @@ def _picture(
             picture.paste(strip.convert(picture.mode), (0, box[1] - upper))
     lowest_and_highest = (min(low for low, _ in depths), max(high for _, high in depths)) if depths else None
     return picture, lowest_and_highest, transparent
+
+
+def _plain(upright: Image.Image, part: Box, mode: str) -> Image.Image:
+    """This part in this mode, copied no more often than needed: a copy of a photo costs a third of its decode."""
+    taken = upright if part == (0, 0, *upright.size) else upright.crop(part)
+    return taken if taken.mode == mode else taken.convert(mode)
 
 
 def _strips(part: Box) -> Iterator[Box]:
