@@ -17,7 +17,7 @@ from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.images.png import has_all_rows
 from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
-from vouch.bundle.placement import Box, Placement, fraction, placement_at, upright_size
+from vouch.bundle.placement import Box, Placement, fraction, placement, upright_size
 from vouch.bundle.samples import (
     LOW_BYTES,
     Depth,
@@ -111,7 +111,7 @@ def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
     turned = 2 if parts.orientation in TURNS else 1
     made = {1: 1, 2: 8, 3: 4, 4: 8}[settings.channels or 1]
     divisor = fraction(parts, settings)
-    width, height = -(-parts.width // divisor), -(-parts.height // divisor)
+    width, height = parts.width // divisor, parts.height // divisor
     pixels, scanned = width * height, parts.width * parts.height * parts.scan_bytes
     whole = max(pixels * parts.pixel_bytes + scanned, pixels * (turned * parts.pixel_bytes + made))
     narrowed = min(max(width, height) * settings.width, MAX_PIXELS) * made
@@ -134,7 +134,7 @@ def _content(parts: ImageParts, image: ImageFile.ImageFile) -> Content:
 def _decoded(parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings) -> Decoded:
     content = _content(parts, image)
     divisor = fraction(parts, settings)
-    placed = placement_at(content.width, content.height, divisor, settings)
+    placed = placement(content.width // divisor, content.height // divisor, settings)
     _check_resize(placed)
     if divisor > 1:
         image.draft(None, (image.width // divisor, image.height // divisor))

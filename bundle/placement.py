@@ -3,7 +3,8 @@
 Whole pixels, computed in integers, so that every machine finds the same. Loads no image library.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import gcd
 
 from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import SCALED_RULES, PixelSettings
@@ -70,21 +71,15 @@ def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
 
 def fraction(parts: ImageParts, settings: PixelSettings) -> int:
     """What the sides of a file's picture are divided by while it is decoded, 1, 2, 4 or 8: a JPEG file's by as much as
-    leaves each side of the part that is taken at least twice as long as what it becomes.
+    leaves each side of the part that is taken at least twice as long as what it becomes, and divides both without rest:
+    libjpeg rounds sides up, which would stretch the picture.
     """
     if parts.kind != "JPEG" or settings.rules < SCALED_RULES:
         return 1
     placed = placement(*upright_size(parts.width, parts.height, parts.orientation), settings)
     times = min(old // (LEFT * new) for old, new in zip(placed.part_size, placed.place_size, strict=True))
-    return next((each for each in FRACTIONS if each <= times), 1)
-
-
-def placement_at(width: int, height: int, divisor: int, settings: PixelSettings) -> Placement:
-    """How a picture of this size is placed that was decoded at a fraction of it: where the whole one would be."""
-    placed = placement(width, height, settings)
-    if divisor == 1:
-        return placed
-    return replace(placed, part=placement(-(-width // divisor), -(-height // divisor), settings).part)
+    whole = gcd(parts.width, parts.height)
+    return next((each for each in FRACTIONS if each <= times and whole % each == 0), 1)
 
 
 def _in_proportion(side: int, new: int, old: int) -> int:
