@@ -1,0 +1,1 @@
+"""Photographs as people send them, beside a peer."""
