@@ -2,7 +2,7 @@
 
 How a file becomes pixels is a set of rules with a number, because a model is right only under the rules that it was
 trained with: 1 drops alpha where the model has no channel for it, 2 lays it on a ground, 3 keeps proportions where it
-is told to. All are in `pixels`.
+is told to, 4 decodes large JPEG files at a fraction of their size. All are in `pixels`.
 """
 
 from typing import Annotated, Any, Final, Literal, Self
@@ -13,7 +13,9 @@ FIRST_RULES: Final = 1
 """Of manifests that do not say any."""
 FIT_RULES: Final = 3
 """The first that do not always stretch."""
-RULES: Final = 3
+SCALED_RULES: Final = 4
+"""The first under which a large JPEG file is decoded at a fraction of its size."""
+RULES: Final = 4
 """Of what is trained today."""
 Fit = Literal["stretch", "crop", "pad"]
 """How a picture of other proportions fills the model's image: stretched, its middle alone, or whole on a ground."""

@@ -17,7 +17,7 @@ from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.images.png import has_all_rows
 from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
-from vouch.bundle.placement import Box, Placement, placement
+from vouch.bundle.placement import Box, Placement, fraction, placement, upright_size
 from vouch.bundle.samples import (
     LOW_BYTES,
     Depth,
@@ -40,8 +40,6 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What puts a picture upright, by its orientation as EXIF numbers it."""
-ON_SIDE = (5, 6, 7, 8)
-"""Orientations that swap height and width."""
 PLAIN = ("L", "RGB")
 """Modes of 8 bits without alpha, unless a colour of theirs stands for it."""
 STRIP_PIXELS = 1 << 20
@@ -112,11 +110,13 @@ def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
     """
     turned = 2 if parts.orientation in TURNS else 1
     made = {1: 1, 2: 8, 3: 4, 4: 8}[settings.channels or 1]
-    pixels, side = parts.width * parts.height, max(parts.width, parts.height)
-    each = parts.held_bytes + max(parts.pixel_bytes + parts.scan_bytes, turned * parts.pixel_bytes + made)
-    narrowed = min(side * settings.width, MAX_PIXELS) * made
+    divisor = fraction(parts, settings)
+    width, height = parts.width // divisor, parts.height // divisor
+    pixels, scanned = width * height, parts.width * parts.height * parts.scan_bytes
+    whole = max(pixels * parts.pixel_bytes + scanned, pixels * (turned * parts.pixel_bytes + made))
+    narrowed = min(max(width, height) * settings.width, MAX_PIXELS) * made
     padded = settings.height * settings.width * made if settings.fit == "pad" else 0
-    return pixels * each + narrowed + padded + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
+    return pixels * parts.held_bytes + whole + narrowed + padded + min(pixels, STRIP_PIXELS) * STRIP_PIXEL_BYTES
 
 
 def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
@@ -127,14 +127,17 @@ def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
 
 
 def _content(parts: ImageParts, image: ImageFile.ImageFile) -> Content:
-    width, height = reversed(image.size) if parts.orientation in ON_SIDE else image.size
+    width, height = upright_size(*image.size, parts.orientation)
     return Content(height, width, not is_grey(image, raw_mode(image)))
 
 
 def _decoded(parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings) -> Decoded:
     content = _content(parts, image)
-    placed = placement(content.width, content.height, settings)
+    divisor = fraction(parts, settings)
+    placed = placement(content.width // divisor, content.height // divisor, settings)
     _check_resize(placed)
+    if divisor > 1:
+        image.draft(None, (image.width // divisor, image.height // divisor))
     picture, depth, transparent = _picture(parts, image, settings, placed.part)
     if picture.size != placed.place_size:
         picture = picture.resize(placed.place_size, Image.Resampling.BILINEAR)

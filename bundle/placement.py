@@ -4,11 +4,19 @@ Whole pixels, computed in integers, so that every machine finds the same. Loads 
 """
 
 from dataclasses import dataclass
+from math import gcd
 
-from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.images.parts import ImageParts
+from vouch.bundle.pixel_settings import SCALED_RULES, PixelSettings
 
 Box = tuple[int, int, int, int]
 """Left, upper, right and lower edge."""
+ON_SIDE = (5, 6, 7, 8)
+"""Orientations that swap height and width, as EXIF numbers them."""
+FRACTIONS = (8, 4, 2)
+"""JPEG files can be decoded at an eighth, a quarter or half of their size."""
+LEFT = 2
+"""Times the size that it becomes: what is left after that for the resize, which knows more of neighbours."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,24 @@ def placement(width: int, height: int, settings: PixelSettings) -> Placement:
         else:
             place = (_in_proportion(settings.height, width, height), settings.height)
     return Placement(_centred(part, (width, height)), _centred(place, (settings.width, settings.height)))
+
+
+def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
+    """Width and height of a picture of this size when it stands upright."""
+    return (height, width) if orientation in ON_SIDE else (width, height)
+
+
+def fraction(parts: ImageParts, settings: PixelSettings) -> int:
+    """What the sides of a file's picture are divided by while it is decoded, 1, 2, 4 or 8: a JPEG file's by as much as
+    leaves each side of the part that is taken at least twice as long as what it becomes, and divides both without rest:
+    libjpeg rounds sides up, which would stretch the picture.
+    """
+    if parts.kind != "JPEG" or settings.rules < SCALED_RULES:
+        return 1
+    placed = placement(*upright_size(parts.width, parts.height, parts.orientation), settings)
+    times = min(old // (LEFT * new) for old, new in zip(placed.part_size, placed.place_size, strict=True))
+    whole = gcd(parts.width, parts.height)
+    return next((each for each in FRACTIONS if each <= times and whole % each == 0), 1)
 
 
 def _in_proportion(side: int, new: int, old: int) -> int:

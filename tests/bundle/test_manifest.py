@@ -87,10 +87,10 @@ def test_an_unknown_field_is_refused(place: str) -> None:
         read_manifest(edited(place, 1))
 
 
-@pytest.mark.parametrize("rules", [4, 99])
+@pytest.mark.parametrize("rules", [RULES + 1, 99])
 def test_unknown_decoding_rules_are_refused(rules: int) -> None:
     """A model is right only under the rules that it was trained with; no others are guessed at."""
-    with pytest.raises(InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one knows .* 3"):
+    with pytest.raises(InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one knows .* 4"):
         read_manifest(edited("input.rules", rules))
 
 
@@ -101,7 +101,7 @@ def test_a_manifest_without_rules_keeps_the_first() -> None:
         del content["input"][newer]
     old = json.dumps(content).encode()
 
-    assert made_up_manifest().input.rules == RULES == 3
+    assert made_up_manifest().input.rules == RULES == 4
     assert read_manifest(old).input == PixelSettings(rules=FIRST_RULES, height=4, width=5)
     for added in ({"bits": 10}, {"ground": "#000000"}):
         with pytest.raises(InvalidBundle, match="decoding rules 1 have neither bits nor a ground"):

@@ -99,7 +99,7 @@ def test_one_opaque_photo_among_transparent_shapes_changes_nothing(
     assert bundle.manifest.input.channels == 3
     assert "71 of 72 images are transparent in places: they lie on #ffffff" in capsys.readouterr().err
     card = (bundle.path / "README.md").read_text()
-    assert "files become 12 x 12 x 3 pixels by decoding rules 3: transparent parts on #ffffff" in card
+    assert "files become 12 x 12 x 3 pixels by decoding rules 4: transparent parts on #ffffff" in card
 
 
 async def test_transparent_shapes_are_answered_as_flat_ones(serving: Serving, tmp_path: Path) -> None:

@@ -393,4 +393,4 @@ def test_images_that_were_decoded_by_other_rules_are_said_to_be(models: Path, tm
 
     result = ran("--like", str(other), "--models", str(tmp_path / "models"))
 
-    assert "differ from them; files were decoded by rules 1 there and by rules 3 here" in result.err
+    assert "differ from them; files were decoded by rules 1 there and by rules 4 here" in result.err

@@ -219,7 +219,7 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
     assert balanced is not None
     assert version.balanced == pb.Balanced(**asdict(balanced))
     assert (version.balanced.classes, version.balanced.low < version.balanced.accuracy) == (3, True)
-    assert version.decoding == pb.Decoding(rules=3, bits=16, ground="#ffffff", fit="stretch")
+    assert version.decoding == pb.Decoding(rules=4, bits=16, ground="#ffffff", fit="stretch")
     assert [(refused.version, refused.reason) for refused in model.refusals] == [
         (2, "it claims 9 of 10 right and reproduces 3")
     ]

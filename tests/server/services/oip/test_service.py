@@ -154,7 +154,7 @@ async def test_metadata_describes_tensors_and_carries_claim_and_served_accuracy(
     assert properties.pop("digest") == serving.catalog.find("tiny").bundle.digest
     assert properties == {
         "labels": "\n".join(LABELS),
-        "decoding.rules": "3",
+        "decoding.rules": "4",
         "decoding.bits": "16",
         "decoding.ground": "#ffffff",
         "decoding.fit": "stretch",
