@@ -49,9 +49,8 @@ def main() -> int:
     arguments = parser.parse_args()
     flags = " ".join(cpu_flags(FLAGS))
     where = f"{machine()}, {flags}, torch {torch.__version__}"
-    print(
-        f"{where}\n\n| network | float32, ms a step | bfloat16, ms | bfloat16 / float32 | faster |\n|---|---|---|---|---|"
-    )
+    print(f"{where}\n\n| network | float32, ms a step | bfloat16, ms | bfloat16 / float32 | faster |")
+    print("|---|---|---|---|---|")
     found: dict[str, dict[str, float]] = {}
     for name, (asked, shape) in NETWORKS.items():
         taken = in_turns({one: stepper(asked, shape, one) for one in PRECISIONS}, arguments.seconds)

@@ -13,8 +13,8 @@ from vouch.bundle.training import Precision
 from vouch.trainer.kinds import ModelKind, PrecisionChoice
 
 GAINS: dict[ModelKind, tuple[frozenset[str], ...]] = {"cnn": (frozenset({"amx_bf16"}),)}
-"""Network -> sets of instructions, any of which is enough for bfloat16 to be the faster one. What is not in it has lost,
-or was never measured: float32. `python -m benchmarks.precision` measures a processor, and prints its row:
+"""Network -> sets of instructions, any of which is enough for bfloat16 to be the faster one. What is not in it has
+lost, or was never measured: float32. `python -m benchmarks.precision` measures a processor, and prints its row:
 
 - avx2 without AVX-512 (AMD EPYC, Zen 3): float32; the figures are in docs/decisions.md.
 - amx_bf16 (Xeon), cnn: bfloat16. Measured on a network of the same layers with two thirds of the weights and twice

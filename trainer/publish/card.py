@@ -46,6 +46,7 @@ def model_card(
     else:
         kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
+    effort = f"{training.seconds:.1f} s with seed {training.seed}{_numbers(training)}"
     card = f"""---
 {_front_matter(name, claim, training)}
 ---
@@ -60,7 +61,7 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 {table}
 {_reliability(exam.calibration)}{_quantization(exam)}{_files(pixels)}\
 {_backbone(training)}
-Trained on `{_cell(training.data)}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}{_numbers(training)}; `manifest.json` has
+Trained on `{_cell(training.data)}` ({sizes}) in {effort}; `manifest.json` has
 every setting and the digests of the data.
 """
     return printable(card, keep="\n")
