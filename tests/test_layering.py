@@ -99,7 +99,7 @@ TRAINER = {
     ),
     "learn": (
         *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand"),
-        *("effort", "hard", "presets"),
+        *("effort", "hard", "precision", "presets"),
         *(
             "processes",
             "pixels",
