@@ -12,7 +12,7 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training honesty ideas loading many-photos quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ training: $(INSTALLED) ## How right and how fast training is, on all sets, besid
 
 honesty: $(INSTALLED) ## How often what is promised of few images is kept, over many resamplings (hours)
 	$(BIN)/python -m benchmarks.honesty --mnist $(MNIST) --photos $(PHOTOS)
+
+growth: $(INSTALLED) ## How cost grows with images, classes, models and connections (an hour; GROWTH=--quick: five minutes)
+	$(BIN)/python -m benchmarks.growth $(GROWTH)
 
 ideas: $(INSTALLED) ## What each idea in the cnn's recipe is worth (half an hour)
 	$(BIN)/python -m benchmarks.ideas --data $(MNIST)
