@@ -4,6 +4,7 @@ Written and read a few lines at a time; a line is never longer than the model's 
 """
 
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -22,6 +23,7 @@ NUMBER_BYTES = 32
 PARTS = (b",", b"[", b"{")
 """What comes before a value. Values take many times the memory of their text, so they are counted before it is read."""
 REST_VALUES = 16
+FLOAT32 = struct.Struct("f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,7 @@ class AnswersReader:
         self._file = file
         self._positions = {name: k for k, name in enumerate(names)}
         self._thresholds = thresholds
-        self._keys = sorted(["file"] * has_files + [*_KEYS[thresholds is not None]])
+        self._keys = {*_KEYS[thresholds is not None], *(["file"] if has_files else [])}
         self._most = longest_line(names, thresholds is not None)
         self._most_values = _most_values(names, thresholds is not None)
         self._number = 0
@@ -146,15 +148,14 @@ class AnswersReader:
         if sum(map(text.count, PARTS)) > self._most_values:
             raise self._wrong(f"has more than the {self._most_values:,} values that the labels can take")
         try:
-            found = json.loads(text.decode(), object_pairs_hook=_Pairs)
+            found = _JSON.decode(text.decode())
         except (ValueError, RecursionError) as err:
             raise self._wrong(f"is not JSON: {err}") from err
-        if not isinstance(found, _Pairs) or sorted(key for key, _ in found) != self._keys:
-            raise self._wrong(f"has not exactly {', '.join(self._keys)}")
-        line = dict(found)
-        if file is not None and line["file"] != file:
+        if not isinstance(found, dict) or found.keys() != self._keys:
+            raise self._wrong(f"has not exactly {', '.join(sorted(self._keys))}")
+        if file is not None and found["file"] != file:
             raise self._wrong(f"is about another file than {file}")
-        return line
+        return found
 
     def _single(self, line: dict[str, Any]) -> tuple[int, int, float]:
         return self._position(line["label"]), self._position(line["answer"]), self._probability(line["probability"])
@@ -185,7 +186,7 @@ class AnswersReader:
         return position
 
     def _probability(self, value: Any) -> float:
-        if type(value) not in (int, float) or not 0 <= value <= 1 or float(np.float32(value)) != value:
+        if type(value) not in (int, float) or not 0 <= value <= 1 or FLOAT32.unpack(FLOAT32.pack(value))[0] != value:
             raise self._wrong("has a probability that is not a float32's value from 0 to 1")
         return float(value)
 
@@ -193,8 +194,14 @@ class AnswersReader:
         return ValueError(f"line {self._number:,} of {ANSWERS} {what}")
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """An object of JSON with the keys that are there twice."""
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
+    """An object of JSON; None where a key is there twice."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else None
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object)
+"""Made once: `json.loads` makes one a line."""
 
 
 _KEYS = {False: ("label", "answer", "probability"), True: ("labels", "answers", "probabilities")}

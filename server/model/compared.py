@@ -2,19 +2,24 @@
 
 import json
 
+import numpy as np
+
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.opening import Bundle
 from vouch.server.lineup.comparing import Compared, packed
 
 
-def compared(bundle: Bundle) -> Compared:
+def compared(bundle: Bundle, right: np.ndarray | None = None) -> Compared:
     """Read from the bundle as it is: only what its recount has proven is to be relied on. Before format 3, a bundle
     states no answers one by one.
+
+    Args:
+        right: as `Bundle.right_answers`, where they have been read already.
 
     Raises:
         InvalidBundle: its answers cannot be read.
     """
-    manifest, right = bundle.manifest, bundle.right_answers()
+    manifest, right = bundle.manifest, bundle.right_answers() if right is None else right
     of_old = manifest.training.splits.get("validation")
     split = manifest.validation_digest or (of_old.digest if of_old else "")
     classes = json.dumps([manifest.task, *sorted(manifest.labels)])

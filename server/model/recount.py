@@ -49,10 +49,12 @@ class Verified:
 
     bundle: Bundle
     served: Accuracy
-    plan: RunPlan
-    """How it is run best, on as many cores as it had."""
     recount: Recount
     """How its answers went with those that it claims."""
+    plan: RunPlan
+    """How it is run best, on as many cores as it had."""
+    right: np.ndarray | None
+    """Which of those it claims are right: as `Bundle.right_answers`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,7 @@ async def verify(
         raise Refused(str(err)) from err
     finally:
         await batcher.close()
-    return Verified(bundle, counting.counted.served, plan, counting.counted.recount)
+    return Verified(bundle, *counting.counted, plan, counting.right)
 
 
 class Counting:
@@ -124,6 +126,7 @@ class Counting:
         self._allowed = allowed
         self._differing = Differing(manifest, allowed)
         self._stated, self._figures = Stated(manifest), Figures(manifest)
+        self._right: list[np.ndarray] = []
 
     def add(self, batch: Batch, outputs: Outputs) -> None:
         """Counts a batch and the answers to it."""
@@ -132,6 +135,7 @@ class Counting:
             self._differing.add(batch.claimed, outputs.probabilities)
             self._stated.add(batch.claimed)
             self._figures.add(batch.labels, outputs)
+            self._right.append(batch.claimed.right)
 
     @property
     def counted(self) -> Counted:
@@ -141,6 +145,11 @@ class Counting:
             return Counted(served, self._differing.recount)
         lost = max(0, self.manifest.claim.correct - served.correct) if served.total == self.manifest.claim.total else 0
         return Counted(served, Recount(differing=lost, allowed=self._allowed))
+
+    @property
+    def right(self) -> np.ndarray | None:
+        """Which claimed answers are right, so far: bool, shape (N,); None before format 3."""
+        return np.concatenate(self._right) if self._right else None
 
     def check(self) -> None:
         """

@@ -96,7 +96,7 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
         served=counted.served,
         recount=counted.recount,
         signed_by=bundle.signed_by,
-        compared=compared(bundle),
+        compared=compared(bundle, counted.right),
         caveats=caveats(manifest.claim, manifest.calibration, manifest.labels),
         plan=counted.plan,
         files=manifest.files,
