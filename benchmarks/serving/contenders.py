@@ -82,7 +82,7 @@ def peer(one: Peer, name: str = "", cores: int | None = None) -> Contender:
 
 
 class NotStarted(RuntimeError):
-    """A server did not come so far as to answer."""
+    """A server did not come so far as to answer, or ended by itself."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ class Running:
     first_answer_s: float
     """From its start to its first right answer."""
     pid: int
+    has_ended: Callable[[], bool]
+    """Whether its first process has."""
 
     def usage(self) -> Usage:
         """Of it and all its descendants now."""
@@ -125,7 +127,7 @@ def running(contender: Contender, bundle: Path, message: bytes, cpu: int | None 
         )
         try:
             _wait_for_answer(process, contender, address, message)
-            yield Running(address, time.monotonic() - began, process.pid)
+            yield Running(address, time.monotonic() - began, process.pid, lambda: process.poll() is not None)
         except NotStarted as err:
             said = Path(log.name).read_text("utf-8", "replace").strip().splitlines()[-3:]
             raise NotStarted(f"{err}; it said: {' / '.join(said)}") from err

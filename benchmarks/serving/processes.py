@@ -21,7 +21,7 @@ def usage(pid: int) -> Usage:
     """Of a process and all its descendants now."""
     pids = family(pid)
     sizes = [process_memory_mb(one, "Pss:") for one in pids]
-    return Usage(sum(map(_cpu_s, pids)), sum(sizes), max(sizes))
+    return Usage(sum(map(_cpu_s, pids)), sum(sizes), max(sizes, default=0.0))
 
 
 def family(pid: int) -> list[int]:

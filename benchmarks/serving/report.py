@@ -151,7 +151,7 @@ def _speed(rows: Rows, name: str, batch: int) -> float:
 
 def _best(rows: Rows, name: str) -> float:
     """Images a second at the batch size that gives most."""
-    return max(_speed(rows, name, batch) * batch for batch in names(rows, "batch"))
+    return max((_speed(rows, name, batch) * int(batch) for batch in names(rows, "batch")), default=0.0)
 
 
 def _ratio(rows: Rows, one: str, other: str, batch: int) -> str:

@@ -28,6 +28,8 @@ class Row:
     memory_mb: float = 0.0
     """Of all, after the load."""
     first_answer_s: float = 0.0
+    starts: int = 1
+    """That it took: more than one where the server ended by itself under a load."""
     sampled: int = 0
     p50_ms: float | None = None
     p99_ms: float | None = None

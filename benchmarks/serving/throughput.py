@@ -7,13 +7,15 @@ from dataclasses import replace
 import onnxruntime as ort
 
 from benchmarks.serving.asking import INFER, Unanswered
-from benchmarks.serving.contenders import Contender, Running, running
+from benchmarks.serving.contenders import Contender, NotStarted, Running, running
 from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, h2load
 from benchmarks.serving.questions import Question, sampling
 from benchmarks.serving.rows import Row, problems, say
 from vouch.bundle.opening import Bundle
 
 BARE = "bare ONNX Runtime"
+STARTS = 3
+"""Of a server that ends under load, after which it has no result."""
 Asked = dict[int, Question]
 """Images of a call -> the call."""
 
@@ -32,26 +34,42 @@ def bare(kind: str, session: ort.InferenceSession, asked: Asked, number: int, se
 def saturated(
     contender: Contender, bundle: Bundle, asked: Asked, place: tuple[str, int], seconds: float
 ) -> Iterator[Row]:
-    """A row for each batch size, of one start of the server.
+    """A row for each batch size. A server that ends under a load is started again, and the load is repeated.
 
     Args:
         place: the kind of model and the number of the round.
     """
-    kind, number = place
-    first = next(iter(asked.values()))
-    blank = Row(kind, contender.name, 0, number, "saturated", 0.0)
-    try:
-        with running(contender, bundle.path, first.asked_of(contender)) as server:
-            idle = server.usage()
-            blank = replace(blank, idle_mb=idle.memory_mb, largest_mb=idle.largest_mb)
-            blank = replace(blank, first_answer_s=server.first_answer_s)
-            for batch, one in asked.items():
-                row = _measured(contender, server, one, replace(blank, batch=batch), seconds)
-                say(f"{kind}, round {number + 1}, {row.contender}, batch {batch}: {_said(row)}")
+    left, problem = dict(asked), ""
+    for start in range(1, STARTS + 1):
+        try:
+            for row in _of_one_start(contender, bundle, left, Row(*_blank(contender, place), starts=start), seconds):
+                say(f"{place[0]}, round {place[1] + 1}, {row.contender}, batch {row.batch}: {_said(row)}")
+                left.pop(row.batch)
                 yield row
-    except (RuntimeError, Unanswered) as err:
-        say(f"{kind}, round {number + 1}, {contender.name}: {err}")
-        yield replace(blank, batch=next(iter(asked)), problems=str(err))
+        except (RuntimeError, Unanswered) as err:
+            problem = str(err)
+            say(f"{place[0]}, round {place[1] + 1}, {contender.name}: {problem}")
+        if not left:
+            return
+    yield Row(*_blank(contender, place, next(iter(left))), problem, starts=STARTS)
+
+
+def _blank(contender: Contender, place: tuple[str, int], batch: int = 0) -> tuple[str, str, int, int, str, float]:
+    return place[0], contender.name, batch, place[1], "saturated", 0.0
+
+
+def _of_one_start(contender: Contender, bundle: Bundle, asked: Asked, blank: Row, seconds: float) -> Iterator[Row]:
+    """Rows until all are measured. Raises NotStarted where the server ended."""
+    asked = dict(asked)
+    with running(contender, bundle.path, next(iter(asked.values())).asked_of(contender)) as server:
+        idle = server.usage()
+        blank = replace(blank, idle_mb=idle.memory_mb, largest_mb=idle.largest_mb)
+        for batch, one in asked.items():
+            found = replace(blank, batch=batch, first_answer_s=server.first_answer_s)
+            row = _measured(contender, server, one, found, seconds)
+            if server.has_ended():
+                raise NotStarted(f"{contender.name} ended by itself under a load of batch {batch}")
+            yield row
 
 
 def _measured(contender: Contender, server: Running, one: Question, blank: Row, seconds: float) -> Row:
