@@ -129,7 +129,8 @@ def running(contender: Contender, bundle: Path, message: bytes, cpu: int | None 
             _wait_for_answer(process, contender, address, message)
             yield Running(address, time.monotonic() - began, process.pid, lambda: process.poll() is not None)
         except NotStarted as err:
-            said = Path(log.name).read_text("utf-8", "replace").strip().splitlines()[-3:]
+            lines = Path(log.name).read_text("utf-8", "replace").strip().splitlines()
+            said = [line for line in lines if line[:1] not in {"|", "+", ""}][-3:]  # Triton prints tables
             raise NotStarted(f"{err}; it said: {' / '.join(said)}") from err
         finally:
             _end(process)
