@@ -12,7 +12,11 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty ideas loading many-photos quantized lock locks clean
+=======
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
+>>>>>>> main
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +111,9 @@ training: $(INSTALLED) ## How right and how fast training is, on all sets, besid
 
 honesty: $(INSTALLED) ## How often what is promised of few images is kept, over many resamplings (hours)
 	$(BIN)/python -m benchmarks.honesty --mnist $(MNIST) --photos $(PHOTOS)
+
+growth: $(INSTALLED) ## How cost grows with images, classes, models and connections (an hour; GROWTH=--quick: five minutes)
+	$(BIN)/python -m benchmarks.growth $(GROWTH)
 
 ideas: $(INSTALLED) ## What each idea in the cnn's recipe is worth (half an hour)
 	$(BIN)/python -m benchmarks.ideas --data $(MNIST)

@@ -18,7 +18,16 @@ from vouch.bundle.images.png import has_all_rows
 from vouch.bundle.images.refusing import refusing
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.placement import Box, Placement, placement
-from vouch.bundle.samples import Depth, eight_bits, is_grey, is_transparent, low_bytes_mode, on_ground, raw_mode
+from vouch.bundle.samples import (
+    LOW_BYTES,
+    Depth,
+    eight_bits,
+    is_grey,
+    is_transparent,
+    low_bytes_mode,
+    on_ground,
+    raw_mode,
+)
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name of the colour mode
 TURNS = {
@@ -33,6 +42,8 @@ TURNS = {
 """What puts a picture upright, by its orientation as EXIF numbers it."""
 ON_SIDE = (5, 6, 7, 8)
 """Orientations that swap height and width."""
+PLAIN = ("L", "RGB")
+"""Modes of 8 bits without alpha, unless a colour of theirs stands for it."""
 STRIP_PIXELS = 1 << 20
 """A large picture goes through the steps in strips of this size, or each step would hold a copy of the whole."""
 STRIP_PIXEL_BYTES = 16
@@ -94,7 +105,7 @@ def decode_parts(parts: ImageParts, settings: PixelSettings) -> np.ndarray:
 
 
 def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
-    """How much memory decoding a file takes at its peak; for 16-bit colour and for alpha it is often less.
+    """How much memory decoding a file takes at its peak; for plain pictures, 16-bit colour and alpha it is often less.
 
     Measured at 64 million pixels, for grey: 2 bytes a pixel from 8-bit grey, 5.2 from colour, 7 from a progressive JPEG
     in colour, 9.7 from 16-bit colour with a transparent colour, 16 from WebP; for colour 3 more, with alpha 7 more.
@@ -159,8 +170,13 @@ def _picture(
     raw = raw_mode(image)
     with refusing(parts.kind):
         upright = _upright(parts, image)
+        mode = MODES[settings.channels or 1]
+        if _is_plain(upright, raw) and part == (0, 0, *upright.size):
+            return upright if upright.mode == mode else upright.convert(mode), None, False
+        if _is_plain(upright, raw) and upright.mode == mode:
+            return upright.crop(part), None, False
         low = _upright_low(parts, upright, raw, settings)
-        picture = Image.new(MODES[settings.channels or 1], (right - left, lower - upper))
+        picture = Image.new(mode, (right - left, lower - upper))
         depths: list[Depth] = []
         transparent = False
         for box in _strips(part):
@@ -172,6 +188,13 @@ def _picture(
             picture.paste(strip.convert(picture.mode), (0, box[1] - upper))
     lowest_and_highest = (min(low for low, _ in depths), max(high for _, high in depths)) if depths else None
     return picture, lowest_and_highest, transparent
+
+
+def _is_plain(upright: Image.Image, raw: str) -> bool:
+    """Whether no rule says anything of it but its mode: it needs no strips, which are copies, and those of a photo cost
+    nearly as much as its decode.
+    """
+    return upright.mode in PLAIN and raw not in LOW_BYTES and "transparency" not in upright.info
 
 
 def _strips(part: Box) -> Iterator[Box]:

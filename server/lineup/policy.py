@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vouch.server.lineup.comparing import Comparable, Worse, have_the_same_classes, worse_than
-from vouch.server.lineup.lineup import LineUp, Model, Refusal, Version
+from vouch.server.lineup.lineup import Model, Refusal, Version
 from vouch.server.lineup.verdict import Claimed, VerifiedVersion
 
 MOST_DEATHS = 3
@@ -137,12 +137,6 @@ def _rivals(known: Known, version: int) -> frozenset[int]:
     )
 
 
-def line_up(number: int, models: Mapping[str, Known], complete: bool) -> LineUp:
-    """The line-up for all of them."""
-    listed = (_model(name, known) for name, known in sorted(models.items()))
-    return LineUp(number=number, complete=complete, models=tuple(model for model in listed if model is not None))
-
-
 def is_casualty(deaths: int, kills: int, elsewhere: bool) -> bool:
     """Whether a version that workers died of is given up.
 
@@ -156,7 +150,8 @@ def is_casualty(deaths: int, kills: int, elsewhere: bool) -> bool:
     return deaths > kills or kills >= MOST_KILLS
 
 
-def _model(name: str, known: Known) -> Model | None:
+def model(name: str, known: Known) -> Model | None:
+    """A model as the line-up has it; None where it is neither there nor served."""
     chosen = choice(known)
     live, back = chosen.live, chosen.held_back
     reasons = {**known.refused, **known.casualties, **{one: f"held back: {why}" for one, why in back.items()}}

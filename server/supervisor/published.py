@@ -1,4 +1,8 @@
-"""What is known of the published models, and the line-up that follows from it. Knows no folder, process or channel."""
+"""What is known of the published models, and the line-up that follows from it. Knows no folder, process or channel.
+
+What happens to a model is decided for that model alone, so that a start with many costs each of them the same. A look
+into the folder decides for all.
+"""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -7,8 +11,8 @@ from pathlib import Path
 
 from vouch.server.lineup.comparing import Worse
 from vouch.server.lineup.folders import without_folders
-from vouch.server.lineup.lineup import LineUp
-from vouch.server.lineup.policy import Known, choice, is_casualty, line_up, not_compared, to_verify
+from vouch.server.lineup.lineup import LineUp, Model
+from vouch.server.lineup.policy import Known, choice, is_casualty, model, not_compared, to_verify
 from vouch.server.lineup.verdict import Claimed, VerifiedVersion
 from vouch.server.logs import event
 
@@ -59,6 +63,9 @@ class Published:
         self._pins = pins or {}
         self._records: dict[str, _Record] = {}
         self._running: Running = frozenset()
+        self._running_of: dict[str, frozenset[int]] = {}
+        self._listed: dict[str, Model] = {}
+        self._held_back: dict[str, Mapping[int, Worse]] = {}
         self._told_held_back: dict[tuple[str, int], str] = {}
         self._complete = False
         self.line_up = LineUp()
@@ -73,14 +80,13 @@ class Published:
     def known(self, name: str) -> Known:
         """All that is known of a model, as the policy looks at it."""
         one = self._records.get(name) or _Record()
-        running = frozenset(version for model, version in self._running if model == name)
         held = frozenset(version for version, verified in one.verified.items() if self._is_held(verified))
         return Known(
             found=one.found,
             verified=one.verified,
             refused=one.refused,
             casualties=one.casualties,
-            running=running,
+            running=self._running_of.get(name, frozenset()),
             served=self.served.get(name, 0),
             held=held,
             pinned=self._pins.get(name, 0),
@@ -119,13 +125,14 @@ class Published:
         """Versions that vouched for themselves and are not served, because they are worse than older ones."""
         return [
             (self.verified(name, version), why)
-            for name in sorted(self._records)
-            for version, why in sorted(choice(self.known(name)).held_back.items())
+            for name, versions in sorted(self._held_back.items())
+            for version, why in sorted(versions.items())
         ]
 
     def is_served(self, name: str, version: int) -> bool:
         """Whether it is in the line-up."""
-        return any(model == name and one.version == version for model, one in self.line_up.versions())
+        listed = self._listed.get(name)
+        return listed is not None and any(one.version == version for one in listed.versions)
 
     def look(self, there: There) -> None:
         """What the models folder holds now. Versions that are neither there nor served are forgotten."""
@@ -134,9 +141,9 @@ class Published:
             one = self._records.setdefault(name, _Record())
             one.found = there.get(name, frozenset())
             if one.found is not None:
-                running = {version for model, version in self._running if model == name}
-                _keep_alone(one, one.found | running | {choice(self.known(name)).live})
-        self._update()
+                known = self.known(name)
+                _keep_alone(one, one.found | known.running | {choice(known).live})
+        self._update(self._records)
 
     def claim(self, name: str, claims: Iterable[Claimed]) -> None:
         """What versions say of themselves that nobody has verified."""
@@ -145,14 +152,14 @@ class Published:
     def put_off(self, name: str, version: int) -> None:
         """A version cannot be verified at the moment; it is tried again later."""
         self._records.setdefault(name, _Record()).put_off.add(version)
-        self._update()
+        self._update([name])
 
     def verify(self, verified: VerifiedVersion) -> None:
         """A version reproduced its claim."""
         one = self._records.setdefault(verified.name, _Record())
         _forget(one, verified.version)
         one.verified[verified.version] = verified
-        self._update()
+        self._update([verified.name])
 
     def refuse(self, name: str, version: int, reason: str) -> None:
         """A version could not vouch for itself."""
@@ -169,7 +176,7 @@ class Published:
             return False
         if (one := self._records.get(name)) is not None:
             _forget(one, version)
-            self._update()
+            self._update([name])
         return True
 
     def died(self, name: str, version: int, reason: str, *, killed: bool = False, elsewhere: bool = False) -> None:
@@ -198,11 +205,17 @@ class Published:
         """What workers serve now."""
         if running == self._running:
             return
+        changed = {name for name, _ in running ^ self._running}
         self._running = running
-        for name, version in self.line_up.versions():
-            if (name, version.version) in running and self.served.get(name) != version.version:
-                self._tell_served(self.verified(name, version.version))
-        self._update()
+        by_name = {name: set[int]() for name in changed}
+        for name, version in running:
+            if name in changed:
+                by_name[name].add(version)
+        self._running_of |= {name: frozenset(versions) for name, versions in by_name.items()}
+        for name, listed in self.line_up.versions():
+            if (name, listed.version) in running and self.served.get(name) != listed.version:
+                self._tell_served(self.verified(name, listed.version))
+        self._update(changed)
 
     def _tell_served(self, verified: VerifiedVersion) -> None:
         self.served[verified.name] = verified.version
@@ -234,7 +247,7 @@ class Published:
             *(name, version, reason),
             extra=event("refused", model=name, version=version, reason=reason),
         )
-        self._update()
+        self._update([name])
 
     def _tell_held_back(self) -> None:
         """Each once, and again where the reason has changed."""
@@ -256,16 +269,20 @@ class Published:
                 )
         self._told_held_back = {key: str(why) for key, (_, why) in now.items()}
 
-    def _update(self) -> None:
-        found = line_up(self.line_up.number, {name: self.known(name) for name in self._records}, self._complete)
-        if found != self.line_up:
-            self.line_up = found.model_copy(update={"number": self.line_up.number + 1})
+    def _update(self, names: Iterable[str]) -> None:
+        """Decides for these models, and makes another line-up where that changes it."""
+        for name in names:
+            known = self.known(name)
+            self._listed.pop(name, None)
+            if (listed := model(name, known)) is not None:
+                self._listed[name] = listed
+            self._held_back[name] = choice(known).held_back
+        models = tuple(listed for _, listed in sorted(self._listed.items()))
+        if models != self.line_up.models or self._complete != self.line_up.complete:
+            self.line_up = LineUp(number=self.line_up.number + 1, complete=self._complete, models=models)
             self._tell_held_back()
-            self.served = {name: one for name, one in self.served.items() if self._is_listed(name)}
+            self.served = {name: one for name, one in self.served.items() if name in self._listed}
             self.on_change()
-
-    def _is_listed(self, name: str) -> bool:
-        return any(model.name == name for model in self.line_up.models)
 
 
 def _keep_alone(record: _Record, versions: Iterable[int]) -> None:

@@ -19,7 +19,9 @@ from vouch.trainer.splits.near_duplicates import (
     QUARTERS,
     SAME,
     Hashed,
+    coded,
     correlation,
+    pairs_of,
     sampled_shape,
 )
 
@@ -81,16 +83,16 @@ class _Alike:
 
 def _candidates(hashed: Hashed, max_pairs: int) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
     """Positions of pairs whose hashes are near, the nearest first; and whether these are all."""
-    count, complete = max(1, len(hashed.hashes)), True
+    counts, complete = (len(hashed.hashes), len(hashed.hashes)), True
     found: list[np.ndarray] = []
     for quarter in range(QUARTERS):
         a, b, all_of_them = _with_equal_quarter(hashed.hashes, quarter, max_pairs)
         distance = np.bitwise_count(hashed.hashes[a] ^ hashed.hashes[b])
         near = distance <= MAX_DISTANCE
-        found.append((distance[near].astype(np.int64) * count + a[near]) * count + b[near])
+        found.append(coded(distance[near], a[near], b[near], counts))
         complete &= all_of_them
-    pairs = np.unique(np.concatenate(found)) % (count * count)
-    return (hashed.rows[pairs // count], hashed.rows[pairs % count]), complete
+    a, b = pairs_of(found, counts)
+    return (hashed.rows[a], hashed.rows[b]), complete
 
 
 def _with_equal_quarter(hashes: np.ndarray, quarter: int, max_pairs: int) -> tuple[np.ndarray, np.ndarray, bool]:

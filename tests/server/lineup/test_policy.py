@@ -10,7 +10,7 @@ import pytest
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.lineup.comparing import Compared
 from vouch.server.lineup.lineup import RunPlan
-from vouch.server.lineup.policy import MOST_OLDER, Known, choice, is_casualty, line_up, not_compared, to_verify
+from vouch.server.lineup.policy import MOST_OLDER, Known, choice, is_casualty, model, not_compared, to_verify
 from vouch.server.lineup.verdict import Claimed, Verdict, VerifiedVersion
 
 CLASSES, OTHERS = Compared(classes="1" * 64), Compared(classes="2" * 64)
@@ -209,9 +209,10 @@ def test_a_line_up_says_what_is_held_back() -> None:
     """With the numbers, and apart from what could not vouch for itself."""
     there = known({1, 2, 3}, v1=GOOD, v2=BAD, refused={3: "why"})
 
-    (model,) = line_up(1, {"m": there}, complete=True).models
+    listed = model("m", there)
 
-    held, refused = model.refusals
+    assert listed is not None
+    held, refused = listed.refusals
     assert (held.version, held.held_back) == (2, True)
     assert held.reason.startswith("held back: worse than version 1: it has 6 of 100 right")
     assert (refused.version, refused.held_back) == (3, False)
@@ -235,23 +236,26 @@ def test_how_many_workers_a_version_may_end(deaths: int, kills: int, elsewhere: 
     assert is_casualty(deaths, kills, elsewhere) is lost
 
 
-def test_a_line_up_lists_every_published_model_with_its_reasons() -> None:
-    """By name; a model that is neither there nor served is not listed."""
-    models = {
-        "b": known({1, 2, 3}, (2,), refused={3: "why", 1: "long ago"}),
-        "a": known({1}),
-        "gone": known(),
-        "unreadable": known(None),
-        "empty": known((), (4,), running={4}),
+def test_a_model_is_listed_with_its_reasons() -> None:
+    """One that is neither there nor served is not listed."""
+    found = {
+        name: model(name, there)
+        for name, there in {
+            "waits": known({1}),
+            "serves": known({1, 2, 3}, (2,), refused={3: "why", 1: "long ago"}),
+            "gone": known(),
+            "unreadable": known(None),
+            "empty": known((), (4,), running={4}),
+        }.items()
     }
 
-    found = line_up(7, models, complete=True)
-
-    assert found.number == 7
-    assert [model.name for model in found.models] == ["a", "b", "empty", "unreadable"]
-    waiting, serving, memory, _ = found.models
+    assert [name for name, one in found.items() if one is None] == ["gone"]
+    waiting, serving, memory = found["waits"], found["serves"], found["empty"]
+    assert waiting is not None
     assert (waiting.live, waiting.verifying) == (None, (1,))
+    assert serving is not None
     assert serving.live is not None
     assert (serving.live.version, serving.live.plan.threads, serving.live.digest) == (2, 2, f"{2:064x}")
     assert [(one.version, one.reason) for one in serving.refusals] == [(3, "why")], "of versions above the live one"
-    assert [version for _, version in found.versions()] == [serving.live, memory.live]
+    assert memory is not None
+    assert memory.live is not None

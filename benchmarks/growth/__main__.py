@@ -1,0 +1,92 @@
+"""How cost grows with the work: a plot, and an exponent for each figure.
+
+    make growth                                      All curves (two hours); goes on where it was interrupted
+    python -m benchmarks.growth --quick              Their small sizes (five minutes), to standard output alone
+    python -m benchmarks.growth --only classes       One curve of them
+    python -m benchmarks.growth --show               Measures nothing: the table and the plot of what is recorded
+
+Time is processor time, user and system, of all processes, because others on the machine blur the other; memory is
+resident (trainings) or proportional (servers). Every point is a process of its own with a time limit. A point that
+failed is recorded as such and measured again next time.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.growth.curves import CURVES, Curve
+from benchmarks.growth.exponents import table
+from benchmarks.growth.plot import plot
+from benchmarks.growth.record import Point, Record, writing
+from benchmarks.runs import MEASURED, Clock, commit, machine
+
+CODE = ("bundle", "cli", "sources", "trainer", "server", "pyproject.toml", "constraints.txt")
+"""What the figures depend on."""
+EX_TERMINATED = 143
+WITHIN_S = 1200.0
+"""For one point."""
+
+
+def main() -> int:
+    """Measures and shows; returns 1 where a point failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--show", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=[curve.name for curve in CURVES], default=[])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[], help="of the curves that are measured, these alone")
+    parser.add_argument("--record", type=Path, default=MEASURED / "growth.json")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EX_TERMINATED))  # as Ctrl-C: what was started ends with it
+    curves = [curve for curve in CURVES if not arguments.only or curve.name in arguments.only]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "growth.json") if arguments.quick else arguments.record
+        with writing(path) as record:
+            if not arguments.show:
+                _measure(curves, record, arguments.quick, arguments.sizes)
+            print(table(record))
+            if not arguments.quick:
+                path.with_suffix(".svg").write_text(plot(record))
+    return int(any("failed" in point for point in record.points))
+
+
+def _measure(curves: Sequence[Curve], record: Record, quick: bool, only: Sequence[int]) -> None:
+    """All points that are not recorded, the small ones first, so that a curve is seen before its end is known."""
+    shared = {"commit": commit(CODE), "machine": machine()}
+    for curve in curves:
+        for size in curve.quick if quick else curve.sizes:
+            asked = {"curve": curve.name, "size": size} | shared
+            if (only and size not in only) or record.has(asked):
+                continue
+            point = asked | _measured(curve.name, size)
+            record.keep(point)
+            print(f"{curve.name} at {size:,}: {point.get('figures', point.get('failed'))}", file=sys.stderr, flush=True)
+
+
+def _measured(curve: str, size: int) -> Point:
+    """The figures of a point, or why there are none."""
+    clock = Clock.started()
+    command = [sys.executable, "-m", "benchmarks.growth.point", curve, str(size)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        out, err = process.communicate(timeout=WITHIN_S)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"it took longer than {WITHIN_S:g} s"}
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started ends with it
+    if process.returncode:
+        return {"failed": (err.strip().splitlines() or ["it said nothing"])[-1]}
+    return {"others": round(clock.others(), 2), "figures": json.loads(out.splitlines()[-1])}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
