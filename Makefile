@@ -12,11 +12,7 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty ideas loading many-photos quantized lock locks clean
-=======
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
->>>>>>> main
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -11,10 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.peers.catalog import PEERS
 from benchmarks.peers.peer import NotInstalled, Peer
+
+LOOKED_AT_EVERY_S, ENDED_WITHIN_S = 0.2, 60.0
 
 
 def main() -> int:
@@ -54,10 +57,11 @@ def served(peer: Peer, model: Path, port: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(peer.command(model, port, Path(folder), len(os.sched_getaffinity(0))))
         try:
-            return process.wait()
+            while process.poll() is None:
+                time.sleep(LOOKED_AT_EVERY_S)
         except KeyboardInterrupt:
             process.terminate()
-            return process.wait(60)
+        return process.wait(ENDED_WITHIN_S)
 
 
 if __name__ == "__main__":
