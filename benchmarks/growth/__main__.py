@@ -1,6 +1,6 @@
 """How cost grows with the work: a plot, and an exponent for each figure.
 
-    make growth                                      All curves (two hours); goes on where it was interrupted
+    make growth                                      All curves (an hour); goes on where it was interrupted
     python -m benchmarks.growth --quick              Their small sizes (five minutes), to standard output alone
     python -m benchmarks.growth --only classes       One curve of them
     python -m benchmarks.growth --show               Measures nothing: the table and the plot of what is recorded

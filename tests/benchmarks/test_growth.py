@@ -40,7 +40,7 @@ def test_two_points_have_no_exponent() -> None:
     assert growth([point(10, seconds=1.0)], "memory_mb").sizes == ()
 
 
-@pytest.mark.parametrize("sizes", [*(one.sizes for one in CURVES), *(one.quick for one in CURVES)])
+@pytest.mark.parametrize("sizes", [*(one.sizes for one in CURVES), *(one.quick for one in CURVES if one.quick)])
 def test_every_curve_has_enough_upper_points(sizes: tuple[int, ...]) -> None:
     """Else its exponent would not be told."""
     assert list(sizes) == sorted(sizes)
