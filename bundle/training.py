@@ -31,6 +31,7 @@ Column = Annotated[tuple[StrictInt | Finite | None, ...], Field(max_length=MAX_E
 """A number for each epoch; None where there was none, or none that is finite."""
 Loss = Literal["cross-entropy", "mse"]
 Pool = Literal["max", "mean"]
+Precision = Literal["float32", "bfloat16"]
 CNN_WIDTH, CNN_DEPTH = 64, 2
 _CHECKED = ConfigDict(extra="forbid")
 
@@ -107,6 +108,8 @@ class Recipe:
     """The share of a cnn's last features that a step does without."""
     pool: Pool = "max"
     """What a cnn keeps of a feature: its largest value over all places, or its mean."""
+    precision: Precision = "float32"
+    """Of a step's products of matrices and convolutions; weights are float32 all the same."""
     hard_epochs: int = 0
     """For so many fitting begins again, with a deeper network and lighter variants, where the images turn out to be
     hard; 0: whatever they turn out to be."""
@@ -129,7 +132,7 @@ class Circumstances(Part):
     torch: Text | None = None
     """Its version."""
     precision: Annotated[str, Field(max_length=32)] | None = None
-    """Of products of matrices: float32, or tf32 where a GPU rounds their factors."""
+    """Of products of matrices: float32, bfloat16, or tf32 where a GPU rounds their factors."""
     deterministic: bool | None = None
     """Whether the same bits come again under the same circumstances; on a GPU only where that was asked of torch."""
 

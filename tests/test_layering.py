@@ -99,7 +99,7 @@ TRAINER = {
     ),
     "learn": (
         *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand"),
-        *("effort", "hard", "presets"),
+        *("effort", "hard", "precision", "presets"),
         *(
             "processes",
             "pixels",
@@ -120,7 +120,17 @@ TRAINER = {
         *("wishes", "whole_file", "reading", "pooled", "one_by_one", "onnx_file"),
     ),
     "judge": (
-        *("graph", "head_graph", "network_graph", "export", "thresholds", "calibrate", "quantize", "acceptance"),
+        *(
+            "graph",
+            "head_graph",
+            "folding",
+            "network_graph",
+            "export",
+            "thresholds",
+            "calibrate",
+            "quantize",
+            "acceptance",
+        ),
         *("exam", "findings"),
         *("serving_cost", "kernel", "curve", "doubtful", "hindsight"),
     ),

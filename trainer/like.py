@@ -92,6 +92,7 @@ def recipe_like(path: Path, settings: TrainSettings, today: Recipe) -> Recipe:
         seed=settings.seed,
         balance=settings.balance,
         threads=today.threads,
+        precision=of_bundle.precision if settings.precision == "auto" else today.precision,
         focus=of_bundle.focus if of_bundle.balance == settings.balance else today.focus,
         preset=of_bundle.preset or today.preset,
         model=of_bundle.model or today.model,

@@ -14,7 +14,7 @@ from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.split import Splits
 
 NOT_OF_A_HEAD = (
-    *("epochs", "best_epoch", "batch_size", "learning_rate", "focus", "width", "depth", "dropout"),
+    *("epochs", "best_epoch", "batch_size", "learning_rate", "precision", "focus", "width", "depth", "dropout"),
     *("rotation", "scaling", "shear", "shift", "bend", "crop", "zoom", "colour"),
 )
 """Settings that a head on a frozen backbone has no use for: it is fitted to the bottom of its loss, on features."""

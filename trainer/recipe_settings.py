@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vouch.bundle.training import Loss
 from vouch.cli.settings import CommandSettings, Flag
-from vouch.trainer.kinds import ModelChoice, ModelKind, PresetChoice, PresetName
+from vouch.trainer.kinds import ModelChoice, ModelKind, PrecisionChoice, PresetChoice, PresetName
 from vouch.trainer.learn.asked import Asked
 
 Share = Annotated[float | None, Flag("SHARE"), Field(ge=0, le=1)]
@@ -65,6 +65,9 @@ class RecipeSettings(CommandSettings):
     """The largest step size of the schedule; 0: as the preset says."""
     weight_decay: Annotated[float | None, Flag("RATE"), Field(ge=0, le=100)] = None
     """How strongly weights are drawn towards 0."""
+    precision: PrecisionChoice = "auto"
+    """The numbers that steps compute in: float32, or bfloat16, which some processors multiply faster; weights, graph
+    and claim are float32. auto: by the processor's instructions and the network, never by timing; it is recorded."""
     loss: Loss = "cross-entropy"
     """How far an answer is from the label: cross-entropy, or mse (mean squared error of the probabilities)."""
     label_smoothing: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
@@ -162,5 +165,5 @@ class RecipeSettings(CommandSettings):
         return Asked(preset, model, doubtful, **{name: getattr(self, name) for name in named})
 
 
-OF_THE_RECIPE = tuple(name for name in RecipeSettings.__annotations__ if name != "balance")
+OF_THE_RECIPE = tuple(name for name in RecipeSettings.__annotations__ if name not in ("balance", "precision"))
 """Settings that make it another recipe."""

@@ -1,5 +1,7 @@
 """The steps of a training, in order."""
 
+from dataclasses import replace
+
 from vouch.bundle.manifest import REPORT
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder
@@ -15,7 +17,7 @@ from vouch.trainer.judge.exam import examine, judges_of
 from vouch.trainer.judge.findings import findings
 from vouch.trainer.judge.hindsight import answers_of_folds, features_learned_from, hindsight
 from vouch.trainer.learn.checkpoint import remove_leftovers
-from vouch.trainer.learn.circumstances import circumstances
+from vouch.trainer.learn.circumstances import circumstances, flags_of
 from vouch.trainer.learn.device import choose_device, explained_memory
 from vouch.trainer.learn.judges import in_order_of_fit
 from vouch.trainer.learn.networks import weights_digest
@@ -55,7 +57,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
 
     splits, chosen = read_splits(settings, processes)
     before = splits.digests()
-    recipe = _recipe(settings, chosen, splits.fit.images.shape, int(processes.least(processes.cores())))
+    recipe = _recipe(settings, chosen, splits.fit.images.shape, processes)
     classifier = make_classifier(settings, recipe.model or chosen.model, recipe, splits, processes.cores())
 
     recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
@@ -74,7 +76,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
         exam = examine(classifier, splits, judges, terms, settings.coverage_by_class)
         for finding in findings(exam):
             say(finding)
-        where = circumstances(processes, recipe.threads)
+        where = circumstances(processes, recipe)
         training = describe(settings.deciding(), recipe, where, fitted, splits, before)
         of_fit = in_order_of_fit(fitted.folds, exam.calibration.temperature)
         out_of_fold = answers_of_folds(classifier, of_fit)
@@ -97,8 +99,12 @@ def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -
         say(f"removed what trainings that are no more had left unfinished: {', '.join(map(str, left))}")
 
 
-def _recipe(settings: TrainSettings, chosen: Chosen, shape: tuple[int, ...], cores: int) -> Recipe:
-    today = recipe_for(chosen.asked(settings), shape, cores)
+def _recipe(settings: TrainSettings, chosen: Chosen, shape: tuple[int, ...], processes: Processes) -> Recipe:
+    """The same in all processes, which may run on different processors."""
+    cores = int(processes.least(processes.cores()))
+    today = recipe_for(chosen.asked(settings), shape, cores, flags_of(processes))
+    gains = processes.least(float(today.precision == "bfloat16"))
+    today = replace(today, precision="bfloat16" if gains else "float32")
     if not settings.like:
         return today
     recipe = recipe_like(settings.like, settings, today)

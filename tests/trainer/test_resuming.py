@@ -59,6 +59,17 @@ def test_another_recipe_of_the_same_settings_is_named_by_its_numbers(capsys: pyt
     assert ": epochs 300 there, 96 here; augment.zoom 0.0 there, 0.5 here\n" in capsys.readouterr().err
 
 
+def test_steps_in_other_numbers_are_another_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """A processor of other instructions does not go on with what this one has begun, unless --precision says how."""
+    kept = opened(Recipe(**{**vars(RECIPE), "precision": "bfloat16"}))
+    kept.save({}, "1 epoch")
+
+    here = opened(resume=True)
+
+    assert not here.exists()
+    assert ": precision bfloat16 there, float32 here\n" in capsys.readouterr().err
+
+
 def test_other_images_and_another_torch_are_differences_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

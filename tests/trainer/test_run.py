@@ -14,6 +14,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+import vouch.trainer.run
 from vouch.bundle.caveats import no_better_than_chance
 from vouch.bundle.digest import array_digest
 from vouch.bundle.errors import BundleError
@@ -31,6 +32,7 @@ from vouch.trainer.judge.export import export
 from vouch.trainer.learn.checkpoint import Checkpoint
 from vouch.trainer.learn.networks import Classifier, weights_digest
 from vouch.trainer.learn.presets import PRESETS
+from vouch.trainer.learn.processes import Processes
 from vouch.trainer.publish.label_errors import LABEL_ERRORS
 from vouch.trainer.reading import read_splits
 from vouch.trainer.settings import TrainSettings
@@ -506,3 +508,32 @@ def test_how_it_ran_is_recorded(trained: Trained) -> None:
     assert (where.torch, where.precision) == (torch.__version__, "float32")
     assert where.processor
     assert where.flags is not None
+
+
+@pytest.mark.parametrize(("others_gain", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_numbers_of_steps_follow_from_the_processors_of_all_processes(
+    settings: TrainSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    others_gain: bool,
+    expected: str,
+) -> None:
+    """Recorded, said and on the card; --like repeats them on any processor, unless a flag says otherwise."""
+    monkeypatch.setattr(vouch.trainer.run, "flags_of", lambda _: ("amx_bf16", "avx512f"))
+    if not others_gain:  # of one with other instructions
+        monkeypatch.setattr(Processes, "least", lambda _, value: 0.0 if value <= 1 else value)
+    asked = {"model": "cnn", "width": 16, "epochs": 1, "name": f"gain-{others_gain}".lower()}
+
+    bundle = train(settings.model_copy(update=asked)).bundle
+    monkeypatch.undo()
+
+    training = bundle.manifest.training
+    assert training.recipe
+    assert (training.recipe.precision, training.circumstances.precision) == (expected, expected)
+    assert f", in {expected}: " in capsys.readouterr().err
+    assert ("bfloat16" in bundle.read(CARD).decode()) == (expected == "bfloat16")
+
+    again = {"like": bundle.path, "name": "again"}
+    assert train(settings.model_copy(update=asked | again)).bundle.read(MODEL) == bundle.read(MODEL)
+    other = train(settings.model_copy(update=asked | again | {"precision": "float32"})).bundle
+    assert (other.read(MODEL) == bundle.read(MODEL)) == (expected == "float32")

@@ -1,6 +1,7 @@
 """A fitted network as an ONNX graph, written layer by layer: in a tenth of a second, where torch.onnx takes several.
 
-Batch norms are folded into the layers before them, the temperature into the last layer.
+Batch norms are folded into the layers before them, the temperature into the last layer, and what normalises pixels into
+the first (`folding`). Pixels are put in order while they are bytes, a quarter of what they are as floats.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from vouch.trainer.judge.folding import Normalisation, Weights, weights_of
 from vouch.trainer.learn.networks import Classifier, Linear, Residual
 
 OPSET, IR_VERSION = 20, 10
@@ -23,8 +25,8 @@ def network_graph(classifier: Classifier, image_shape: tuple[int, ...], temperat
         classifier: on the CPU.
         temperature: what scores are divided by.
     """
-    graph, layers = _Graph(), _flat(classifier.network)
-    graph.pixels(classifier, grey=len(image_shape) == 2)
+    graph, layers = _Graph(Normalisation.of(classifier, image_shape)), _flat(classifier.network)
+    graph.pixels(isinstance(layers[0], nn.Conv2d))
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         graph.through(layer, following)
     graph.scores(classifier, layers[-1], temperature)
@@ -47,10 +49,12 @@ def network_graph(classifier: Classifier, image_shape: tuple[int, ...], temperat
 class _Graph:
     """Nodes one after the other, each of which takes what the last one gave."""
 
-    def __init__(self) -> None:
+    def __init__(self, normalisation: Normalisation) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self.now = "images"
+        self._normalisation: Normalisation | None = normalisation
+        """Until the first layer has taken it over."""
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> None:
         """A node; its first input is what the last one gave."""
@@ -64,15 +68,18 @@ class _Graph:
         self.constants.append(_constant(value, name))
         return name
 
-    def pixels(self, classifier: Classifier, grey: bool) -> None:
-        """Bytes as the network takes them: (N, C, H, W), less the mean, by the scale."""
-        self.add("Cast", to=TensorProto.FLOAT)
-        if grey:
+    def pixels(self, convolution: bool) -> None:
+        """Bytes as the first layer takes them: a convolution (N, C, H, W), another one (N, H * W * C)."""
+        assert self._normalisation is not None
+        if not convolution:
+            self.add("Reshape", self.constant(np.array([0, -1])))
+        elif len(self._normalisation.image_shape) == 2:
             self.add("Unsqueeze", self.constant(np.array([1])))
         else:
             self.add("Transpose", perm=[0, 3, 1, 2])
-        self.add("Sub", self.constant(classifier.mean))
-        self.add("Div", self.constant(classifier.scale))
+        self.add("Cast", to=TensorProto.FLOAT)
+        if (mean := self._normalisation.before(convolution)) is not None:
+            self.add("Sub", self.constant(mean))
 
     def through(self, layer: nn.Module, following: nn.Module | None) -> None:
         """A layer; the last one, whose following is None, is left to others."""
@@ -83,11 +90,12 @@ class _Graph:
                 self.through(one, after)
             self.add("Add", before)
         elif isinstance(layer, nn.Conv2d):
-            self._convolution(layer, *_folded(layer, following))
+            self._convolution(layer, *self._weights(layer, following))
         elif isinstance(layer, nn.Linear) and following is not None:
-            self.add("Gemm", *map(self.constant, _folded(layer, following)), transB=1)
-        elif isinstance(layer, nn.Flatten | Linear):
-            self.add("Reshape", self.constant(np.array([0, -1])))  # what `Flatten` does, and int8 knows
+            self.add("Gemm", *map(self.constant, self._weights(layer, following)), transB=1)
+        elif isinstance(layer, nn.Flatten):
+            if self._normalisation is None:  # else they are flat already
+                self.add("Reshape", self.constant(np.array([0, -1])))  # what `Flatten` does, and int8 knows
         elif isinstance(layer, nn.AdaptiveMaxPool2d):
             self.add("ReduceMax", self.constant(np.array([2, 3])), keepdims=1)
         elif isinstance(layer, nn.AdaptiveAvgPool2d):
@@ -95,15 +103,22 @@ class _Graph:
         elif isinstance(layer, nn.ReLU):
             self.add("Relu")
         else:  # folded into the layer before, or nothing where a network answers
-            assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout | nn.Linear), layer
+            assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout | nn.Linear | Linear), layer
 
     def scores(self, classifier: Classifier, last: nn.Module, temperature: float) -> None:
         """The last layer by the temperature; before a single output's score one that is always 0."""
         single = _is_single(classifier, last)
-        parts = (part.detach().double() / temperature for part in (_last(last).weight, _last(last).bias))
+        parts = (part / temperature for part in self._weights(_last(last)))
         self.add("Gemm", *map(self.constant, parts), output="" if single else "logits", transB=1)
         if single:
             self.add("Pad", self.constant(np.array([0, 1, 0, 0])), output="logits")
+
+    def _weights(self, layer: nn.Conv2d | nn.Linear | Linear, following: nn.Module | None = None) -> Weights:
+        """With the batch norm that follows; those of the first layer that is asked for normalise too."""
+        weights, taken, self._normalisation = weights_of(layer, following), self._normalisation, None
+        if taken is None:
+            return weights
+        return taken.in_convolution(weights) if isinstance(layer, nn.Conv2d) else taken.in_dense(weights)
 
     def _convolution(self, layer: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
         assert layer.dilation == (1, 1)
@@ -121,20 +136,6 @@ class _Graph:
 def _flat(layers: nn.Module) -> list[nn.Module]:
     """In order; what is within a residual one stays within it."""
     return list(layers) if isinstance(layers, nn.Sequential) else [layers]
-
-
-def _folded(layer: nn.Conv2d | nn.Linear, following: nn.Module | None) -> tuple[Tensor, Tensor]:
-    """Weights and biases, with those of the batch norm that follows, if one does; float64."""
-    weight = layer.weight.detach().double()
-    bias = torch.zeros(len(weight), dtype=torch.float64) if layer.bias is None else layer.bias.detach().double()
-    if not isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d):
-        return weight, bias
-    mean, variance = following.running_mean, following.running_var
-    assert mean is not None
-    assert variance is not None
-    factor = following.weight.detach().double() / (variance.double() + following.eps).sqrt()
-    bias = following.bias.detach().double() + (bias - mean.double()) * factor
-    return weight * factor.view(-1, *[1] * (weight.ndim - 1)), bias
 
 
 def _last(layer: nn.Module) -> nn.Linear | Linear:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vouch.bundle.training import Loss
-from vouch.trainer.kinds import ModelKind, PresetName
+from vouch.trainer.kinds import ModelKind, PrecisionChoice, PresetName
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,4 @@ class Asked:
     colour: float | None = None
     seed: int = 0
     threads: int = 0
+    precision: PrecisionChoice = "auto"

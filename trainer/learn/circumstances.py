@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from vouch.bundle.training import Circumstances
+from vouch.bundle.training import Circumstances, Recipe
 from vouch.trainer.learn.processes import Processes
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -20,21 +20,27 @@ DECIDING = (
 """Instructions by which libraries choose between ways to compute a sum."""
 
 
-def circumstances(processes: Processes, threads: int) -> Circumstances:
-    """Of a fit that runs here and now, with so many threads in each process."""
+def circumstances(processes: Processes, recipe: Recipe) -> Circumstances:
+    """Of a fit that runs here and now."""
     processor, flags = processor_and_flags(CPU_INFO)
     on_gpu = processes.device.type == "cuda"
+    rounded = on_gpu and torch.backends.cudnn.allow_tf32 and recipe.precision == "float32"
     return Circumstances(
         processor=processor,
         flags=flags,
         device=processes.device.type,
         device_name=torch.cuda.get_device_name(processes.device) if on_gpu else None,
-        threads=threads,
+        threads=recipe.threads,
         processes=processes.count,
         torch=torch.__version__,
-        precision="tf32" if on_gpu and torch.backends.cudnn.allow_tf32 else "float32",
+        precision="tf32" if rounded else recipe.precision,
         deterministic=not on_gpu or torch.are_deterministic_algorithms_enabled(),
     )
+
+
+def flags_of(processes: Processes) -> tuple[str, ...]:
+    """The instructions that this process fits with; none where a GPU does."""
+    return processor_and_flags(CPU_INFO)[1] if processes.device.type == "cpu" else ()
 
 
 def processor_and_flags(path: Path) -> tuple[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from math import prod, radians
 
@@ -21,6 +22,7 @@ from vouch.trainer.learn.effort import (
     settled_for,
 )
 from vouch.trainer.learn.networks import Layers, depth_for
+from vouch.trainer.learn.precision import precision_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
 FEW_PHOTOS = 5_000
@@ -118,12 +120,13 @@ PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear"
 more it takes."""
 
 
-def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
+def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1, flags: Collection[str] = ()) -> Recipe:
     """The preset's recipe, fitted to the images, with what the user asked for in its place.
 
     Args:
         shape: of the fit images, (N, H, W) or (N, H, W, C).
         cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
+        flags: the instructions of the processor that fits.
     """
     count, *image = shape
     base = _base(asked, count)
@@ -155,6 +158,7 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1) -> Recipe:
         loss=asked.loss,
         balance=asked.balance,
         seed=asked.seed,
+        precision=precision_for(asked.precision, asked.model, flags),
         threads=asked.threads or threads_for(asked.model, batch_size * prod(image), cores),
     )
 

@@ -15,6 +15,7 @@ from vouch.trainer.learn.losses import Criterion, answered_right
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.optimizers import optimizers_for, set_rate
 from vouch.trainer.learn.order import Order
+from vouch.trainer.learn.precision import computing_in
 from vouch.trainer.learn.processes import Processes
 from vouch.trainer.learn.seen import Made, Seen
 from vouch.trainer.learn.variants import Variants
@@ -50,7 +51,7 @@ class Steps:
         _check_batches(model, self.order.images // self.an_epoch // processes.count)
         self.schedule = Schedule(recipe.epochs * self.an_epoch)
         self._optimizers = optimizers_for(model, recipe, model.rate_share)
-        self._scores: nn.Module = _Scores(model)
+        self._scores: nn.Module = _Scores(model, computing_in(recipe.precision, processes.device.type))
         if processes.count > 1:
             self._scores = DistributedDataParallel(self._scores)
 
@@ -129,12 +130,14 @@ class Steps:
 class _Scores(nn.Module):
     """The part of a classifier that learns, as a module of its own."""
 
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, model: Classifier, numbers: torch.autocast) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._numbers = model, numbers
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.model.scores(x)
+        with self._numbers:
+            scores = self.model.scores(x)
+        return scores.float()
 
 
 def _criterion(splits: Splits, recipe: Recipe) -> Criterion:

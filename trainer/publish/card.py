@@ -46,6 +46,7 @@ def model_card(
     else:
         kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
+    effort = f"{training.seconds:.1f} s with seed {training.seed}{_numbers(training)}"
     card = f"""---
 {_front_matter(name, claim, training)}
 ---
@@ -60,7 +61,7 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 {table}
 {_reliability(exam.calibration)}{_quantization(exam)}{_files(pixels)}\
 {_backbone(training)}
-Trained on `{_cell(training.data)}` ({sizes}) in {training.seconds:.1f} s with seed {training.seed}; `manifest.json` has
+Trained on `{_cell(training.data)}` ({sizes}) in {effort}; `manifest.json` has
 every setting and the digests of the data.
 """
     return printable(card, keep="\n")
@@ -70,6 +71,12 @@ def what_next(sentences: Sequence[str]) -> str:
     """The card's last part: advice, sentences without their full stops."""
     lines = [f"- {_cell(sentence)}." for sentence in sentences]
     return printable("\n".join(["", "What to do next:", "", *lines, ""]), keep="\n")
+
+
+def _numbers(training: Training) -> str:
+    """Those that steps computed in, where they are not the graph's."""
+    rounded = training.recipe is not None and training.recipe.precision != "float32"
+    return ", its steps in bfloat16 (the graph and this claim are float32)" if rounded else ""
 
 
 def _files(pixels: PixelSettings | None) -> str:
