@@ -12,7 +12,7 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark streaming resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,12 +83,14 @@ protos-baseline: $(INSTALLED) ## Take the .proto files as they are for what must
 accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and count with an independent client too
 	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
 
-benchmark: $(INSTALLED) ## Serve beside Triton, MLServer and the limits, in one run (an hour; installs h2load as root)
-	@command -v h2load > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends nghttp2-client)
+benchmark: $(INSTALLED) h2load ## Serve beside Triton, MLServer, KServe, LitServe and mosec, all of them installed here (an hour)
 	$(BIN)/python -m benchmarks.serving --data $(MNIST)
 
-streaming: $(INSTALLED) ## Streams beside unary calls, over both transports (needs h2load: see benchmark)
-	$(BIN)/python -m benchmarks.streaming --data $(MNIST)
+benchmark-quick: $(INSTALLED) h2load ## The same in five minutes, after the peers are installed
+	$(BIN)/python -m benchmarks.serving --quick --data $(MNIST)
+
+h2load: ## Install Debian's load generator of HTTP/2, nghttp2-client (as root)
+	@command -v h2load > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends nghttp2-client)
 
 resets: $(INSTALLED) ## What deadlines that pass cost other calls of the same channel
 	$(BIN)/python -m benchmarks.resets
@@ -96,7 +98,7 @@ resets: $(INSTALLED) ## What deadlines that pass cost other calls of the same ch
 rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers in turn while others call
 	$(BIN)/python -m benchmarks.rolling_restart --other-python $(VENV)-tritonclient/bin/python
 
-profile: $(INSTALLED) $(VENV)-py-spy/.installed ## Where a saturated server's time goes (needs h2load, and installs perf as root)
+profile: $(INSTALLED) $(VENV)-py-spy/.installed h2load ## Where a saturated server's time goes (installs perf as root)
 	@command -v perf > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends linux-perf)
 	$(BIN)/python -m benchmarks.profile --data $(MNIST) --py-spy $(VENV)-py-spy/bin/py-spy
 

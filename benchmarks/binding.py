@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.runs import machine
-from benchmarks.serving import trained
+from benchmarks.serving.bundles import trained
 
 BATCHES = (1, 8, 32, 128, 256)
 ROUNDS = 25

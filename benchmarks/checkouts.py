@@ -14,11 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import INFER, METRICS_PORT, QUEUE_IMAGES, Contender, running
-from benchmarks.h2load import SATURATED, h2load
-from benchmarks.questions import question
 from benchmarks.runs import machine
-from benchmarks.serving import bare_session, trained
+from benchmarks.serving.asking import INFER
+from benchmarks.serving.bundles import bare_session, trained
+from benchmarks.serving.contenders import METRICS_PORT, Contender, running
+from benchmarks.serving.h2load import SATURATED, h2load
+from benchmarks.serving.questions import question
 from vouch.bundle.opening import open_bundle
 
 
@@ -68,9 +69,17 @@ def checkout(words: str, transport: str, workers: str) -> Contender:
     name, _, rest = words.partition("=")
     folder, *settings = rest.split(",")
 
-    def command(bundle: Path, port: int) -> list[str]:
-        serve = ["serve", str(bundle.parent.parent), "--port", str(port), "--max-queue-images", str(QUEUE_IMAGES)]
-        serve += ["--transport", transport, "--workers", workers]
+    def command(bundle: Path, port: int, _: Path) -> list[str]:
+        serve = [
+            "serve",
+            str(bundle.parent.parent),
+            "--port",
+            str(port),
+            "--transport",
+            transport,
+            "--workers",
+            workers,
+        ]
         return ["env", f"--chdir={folder}", sys.executable, "-m", "vouch", *serve]
 
     told = dict(setting.split("=", 1) for setting in settings)

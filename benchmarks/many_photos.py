@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.contenders import family, process_memory_mb
 from benchmarks.runs import RUN_WITHIN_S, keep, machine
+from benchmarks.serving.processes import family, process_memory_mb
 
 SIDE = 320
 """Of the longer side of a photograph that is made, in pixels."""

@@ -17,11 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.contenders import INFER, Contender, Running, family, running, vouch
-from benchmarks.h2load import SATURATED, h2load
-from benchmarks.questions import question
 from benchmarks.runs import RUN_WITHIN_S, machine
-from benchmarks.serving import bare_session, trained
+from benchmarks.serving.asking import INFER
+from benchmarks.serving.bundles import bare_session, trained
+from benchmarks.serving.contenders import Contender, Running, running, vouch
+from benchmarks.serving.h2load import SATURATED, h2load
+from benchmarks.serving.processes import family
+from benchmarks.serving.questions import question
 
 BATCHES = (1, 128)
 SECONDS = 6
@@ -69,7 +71,7 @@ def main() -> int:
 def of_checkout(server: Contender, code: Path) -> Contender:
     """The same, with the code that lies there."""
     command = server.command
-    return replace(server, command=lambda bundle, port: ["env", f"--chdir={code}", *command(bundle, port)])
+    return replace(server, command=lambda *words: ["env", f"--chdir={code}", *command(*words)])
 
 
 def by_library(server: Running, file: Path) -> Shares:

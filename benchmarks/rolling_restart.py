@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import free_port
 from benchmarks.proxy import configuration, haproxy
 from benchmarks.runs import machine
-from benchmarks.serving import trained
+from benchmarks.serving.bundles import trained
+from benchmarks.serving.contenders import free_port
 from vouch.bundle.opening import Bundle
 
 CALLER = Path(__file__).with_name("independent_caller.py")

@@ -18,10 +18,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.checkouts import checkout
-from benchmarks.contenders import Running, running
-from benchmarks.questions import question
 from benchmarks.runs import keep, machine
-from benchmarks.serving import bare_session, trained
+from benchmarks.serving.bundles import bare_session, trained
+from benchmarks.serving.contenders import Running, running
+from benchmarks.serving.questions import question
 from vouch.bundle.accuracy import COUNTING_BATCH
 from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import RunPlan

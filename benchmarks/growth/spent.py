@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import family, free_port, process_memory_mb
+from benchmarks.serving.contenders import free_port
+from benchmarks.serving.processes import family, process_memory_mb
 
 READY_WITHIN_S = 500.0
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")

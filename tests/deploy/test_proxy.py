@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import free_port
 from benchmarks.proxy import FOLDER, configuration, haproxy
+from benchmarks.serving.contenders import free_port
 from tests.support.certificates import Authority
 from tests.support.programs import WITHIN_S, serving_beside, until
 from tests.support.tiny import publish_tiny, tiny_images

@@ -1,0 +1,34 @@
+"""Seldon's MLServer, with a runtime of a few lines for ONNX."""
+
+import json
+
+from benchmarks.peers.peer import ROOT, SERVED_AS, Command, Peer, Start
+
+MAX_MESSAGE_BYTES = 256 << 20
+
+
+def start(at: Start) -> Command:
+    """Writes its two files of settings and says what serves them."""
+    model = {"name": SERVED_AS, "implementation": "benchmarks.peers.programs.mlserver_runtime.OnnxRuntime"}
+    settings = {
+        "host": "127.0.0.1",
+        "grpc_port": at.port,
+        "http_port": at.port + 1,
+        "metrics_port": at.port + 2,
+        "grpc_max_message_length": MAX_MESSAGE_BYTES,
+        "parallel_workers": 0,
+        "debug": False,
+    }
+    (at.folder / "model-settings.json").write_text(json.dumps(model), "utf-8")
+    (at.folder / "settings.json").write_text(json.dumps(settings), "utf-8")
+    words = (str(at.python.with_name("mlserver")), "start", str(at.folder))
+    return Command(words, {"MODEL": str(at.model), "ORT_THREADS": str(at.cores), "PYTHONPATH": str(ROOT)})
+
+
+MLSERVER = Peer(
+    "mlserver",
+    "MLServer",
+    ("mlserver==1.7.1", "onnxruntime==1.32.0"),
+    start,
+    "no worker processes beside the server's, which cost more than they give here; all cores for a run",
+)

@@ -1,0 +1,117 @@
+"""Speed of serving, beside the peers, in one run on the same cores.
+
+    make benchmark          all of it: calls a second, streams, latency; under an hour on two cores
+    make benchmark-quick    calls a second of Vouch and its peers, in five minutes
+
+The peers are installed first, from PyPI alone, each in an environment of its own (benchmarks/peers). Vouch runs with
+its default settings. Servers take turns, round after round, back and forth, so that a busy minute of the machine meets
+all. An answer counts only if it is right: answers are sampled during every load, and all must have the right size.
+The table goes to standard output; the whole run's figures go to docs/measured/serving.json, its plot to serving.svg.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.catalog import PEERS
+from benchmarks.peers.peer import Peer
+from benchmarks.runs import MEASURED, commit, cpu_flags, keep, machine
+from benchmarks.serving.bundles import bare_session, trained
+from benchmarks.serving.latency import at_shares
+from benchmarks.serving.plan import FULL, QUICK, Plan, for_calls, for_latency, for_streams, there
+from benchmarks.serving.plot import plot
+from benchmarks.serving.questions import question
+from benchmarks.serving.record import joined, wrong
+from benchmarks.serving.report import tables
+from benchmarks.serving.rows import Row, StreamRow
+from benchmarks.serving.streams import streamed
+from benchmarks.serving.throughput import bare, saturated
+from vouch.bundle.opening import Bundle
+
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
+
+
+def main() -> int:
+    """Runs the whole; returns 1 where an answer was wrong, or a peer could not be installed."""
+    arguments = parsed()
+    plan = asked_for(arguments)
+    peers = there()
+    figures: dict[str, Any] = {
+        "machine": machine(),
+        "flags": cpu_flags(FLAGS),
+        "commit": commit(["."]),
+        "peers": {one.title: f"{one.requirements[0]}: {one.settings}" for one in peers},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        models = arguments.models or Path(folder)
+        bundles = {kind: trained(kind, arguments.data, models) for kind in plan.batches}
+        rows = [asdict(row) for row in measured(bundles, peers, plan, arguments.quick)]
+    figures["rows"] = [row for row in rows if "load" in row]
+    figures["streams"] = [row for row in rows if "way" in row]
+    if arguments.add:
+        figures = joined(MEASURED / f"{arguments.name}.json", figures)
+    if arguments.name:
+        keep(arguments.name, figures)
+        (MEASURED / f"{arguments.name}.svg").write_text(plot(figures), "utf-8")
+    print(tables(figures))
+    problems = wrong(figures)
+    print("\n".join(problems), file=sys.stderr)
+    return 1 if problems or len(peers) < len(PEERS) else 0
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
+    parser.add_argument("--quick", action="store_true", help="the short form")
+    parser.add_argument("--kinds", default="", help="of models, by commas")
+    parser.add_argument("--parts", default="", help="calls, streams, latency, by commas")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float, help="of each load")
+    parser.add_argument("--models", type=Path, help="a folder where the trained models are kept for the next run")
+    parser.add_argument("--name", help="of the files in docs/measured; without it the short form writes none")
+    parser.add_argument("--add", action="store_true", help="keep the rows that are there: a run in pieces")
+    arguments = parser.parse_args()
+    arguments.name = arguments.name or ("" if arguments.quick else "serving")
+    return arguments
+
+
+def asked_for(arguments: argparse.Namespace) -> Plan:
+    """The whole or the short form, with what the command line changes."""
+    plan = QUICK if arguments.quick else FULL
+    kinds = arguments.kinds.split(",") if arguments.kinds else list(plan.batches)
+    return replace(
+        plan,
+        batches={kind: plan.batches[kind] for kind in kinds},
+        parts=tuple(arguments.parts.split(",")) if arguments.parts else plan.parts,
+        rounds=arguments.rounds or plan.rounds,
+        seconds=arguments.seconds or plan.seconds,
+    )
+
+
+def measured(bundles: dict[str, Bundle], peers: list[Peer], plan: Plan, quick: bool) -> Iterator[Row | StreamRow]:
+    """All rounds, one after the other."""
+    sessions = {kind: bare_session(bundle) for kind, bundle in bundles.items()}
+    for number in range(plan.rounds):
+        turn = -1 if number % 2 else 1
+        for kind, bundle in bundles.items():
+            if "calls" in plan.parts:
+                asked = {batch: question(bundle, sessions[kind], batch) for batch in plan.batches[kind]}
+                yield from bare(kind, sessions[kind], asked, number, plan.seconds)
+                for one in for_calls(peers, quick)[::turn]:
+                    yield from saturated(one, bundle, asked, (kind, number), plan.seconds)
+            alone = question(bundle, sessions[kind], 1)
+            if "latency" in plan.parts:
+                for one in for_latency(peers)[::turn]:
+                    yield from at_shares(one, bundle, alone, (kind, number), plan.seconds)
+            if "streams" in plan.parts and kind == next(iter(bundles)):
+                for one in for_streams(peers)[::turn]:
+                    yield from streamed(one, bundle, alone, number, plan.seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""One call at a time, over gRPC or HTTP/1.1, with the answer's bytes."""
+
+import http.client
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import grpc
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+Ask = Callable[[bytes, float], bytes]
+"""(a message, seconds to wait) -> the answer. Raises Unanswered."""
+
+
+class Unanswered(Exception):
+    """A call that failed, and how."""
+
+
+@contextmanager
+def asking(address: str, path: str) -> Iterator[Ask]:
+    """A connection.
+
+    Args:
+        path: where raw pixels are posted over HTTP/1.1; empty for ModelInfer over gRPC.
+    """
+    if path:
+        with closing(http.client.HTTPConnection(address)) as connection:
+            yield lambda message, within_s: _posted(connection, path, message, within_s)
+        return
+    with grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)]) as channel:
+        call: Any = channel.unary_unary(INFER)
+
+        def ask(message: bytes, within_s: float) -> bytes:
+            try:
+                answer: bytes = call(message, timeout=within_s)
+            except grpc.RpcError as err:
+                raise Unanswered(str(err.code())) from err
+            return answer
+
+        yield ask
+
+
+def _posted(connection: http.client.HTTPConnection, path: str, message: bytes, within_s: float) -> bytes:
+    connection.timeout = within_s
+    try:
+        connection.request("POST", path, message, {"content-type": "application/octet-stream"})
+        response = connection.getresponse()
+        answer = response.read()
+    except (OSError, http.client.HTTPException) as err:
+        connection.close()
+        raise Unanswered(type(err).__name__) from err
+    if response.status != http.client.OK:
+        raise Unanswered(f"status {response.status}")
+    return answer

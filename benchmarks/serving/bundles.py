@@ -1,0 +1,24 @@
+"""The models that are served: trained for an epoch, because a graph is as fast with other weights."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+from benchmarks.runs import run_vouch
+from vouch.bundle.opening import Bundle, open_bundle
+
+
+def trained(kind: str, data: str, folder: Path) -> Bundle:
+    """A bundle of this kind; the one that lies in the folder already, where one does."""
+    models = folder / kind
+    if versions := sorted(models.glob("mnist/*/manifest.json")):
+        return open_bundle(versions[-1].parent)
+    words = ("--data", data, "--models", str(models), "--model", kind, "--name", "mnist", "--epochs", "1")
+    return open_bundle(Path(run_vouch("train", *words)["bundle"]))
+
+
+def bare_session(bundle: Bundle) -> ort.InferenceSession:
+    """The graph in ONNX Runtime, on all cores."""
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(bundle.read_model(), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,117 @@
+"""h2load, the neutral load generator, and what it says. From Debian's nghttp2-client.
+
+It sends one request over and over, and does not read the answers; that they are right is checked beside it.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.runs import RUN_WITHIN_S
+from benchmarks.serving.contenders import on_cpu
+
+WARM_UP_S = 1
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much is asked for at once: as soon as one call is answered, the next is sent."""
+
+    connections: int
+    streams: int
+    """At once, a connection; 1 over HTTP/1.1."""
+    http1: bool = False
+    """HTTP/1.1 with the message as body, in place of gRPC."""
+    cpu: int | None = None
+    """The number of the one core that the generator may use."""
+
+
+SATURATED, ALONE = Load(8, 8), Load(1, 1)
+SATURATED_HTTP1, ALONE_HTTP1 = Load(64, 1, http1=True), Load(1, 1, http1=True)
+"""As many calls at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What came of a load."""
+
+    calls: int
+    seconds: float
+    failed: int
+    """Not answered, or with an HTTP status other than 2xx."""
+    data_bytes: int
+    """Of all answers' messages; an answer that is an error has none."""
+    latencies_s: np.ndarray
+    """From when each was sent, or was due in an open loop; float64, sorted; empty unless they were asked for."""
+
+    @property
+    def calls_a_second(self) -> float:
+        return self.calls / self.seconds
+
+    def percentile_ms(self, q: float) -> float:
+        """The latency that q percent of calls stay within."""
+        return float(np.percentile(self.latencies_s, q) * 1000)
+
+
+def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, seconds: float, log: bool = False) -> Loaded:
+    """Calls a method for some seconds.
+
+    Args:
+        messages: the serialized requests of one call; over HTTP/1.1 the one body.
+        log: also keep every call's latency.
+
+    Raises:
+        RuntimeError: h2load failed; its output is in the message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        body, log_file = Path(folder) / "body", Path(folder) / "log"
+        body.write_bytes(b"".join(messages) if load.http1 else framed(messages))
+        command = [*words(load, body), f"http://{address}{path}"]
+        _run([*command, f"--duration={WARM_UP_S}s"])
+        output = _run([*command, f"--duration={round(seconds * 1000)}ms", *([f"--log-file={log_file}"] if log else [])])
+        latencies = np.sort(np.loadtxt(log_file, ndmin=2, usecols=2)[:, 0] / 1e6) if log else np.empty(0)
+    return read(output, seconds, latencies)
+
+
+def framed(messages: Sequence[bytes]) -> bytes:
+    """As gRPC sends them: none compressed, each after its length."""
+    return b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
+
+
+def words(load: Load, body: Path) -> list[str]:
+    """The command, but for where and how long."""
+    command = [*on_cpu(load.cpu), "h2load", "--threads=1", f"--clients={load.connections}", f"--data={body}"]
+    if load.http1:
+        return [*command, "--h1", "--header=content-type: application/octet-stream"]
+    headers = ("--header=content-type: application/grpc", "--header=te: trailers")
+    return [*command, f"--max-concurrent-streams={load.streams}", *headers]
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_WITHIN_S)
+    if done.returncode:
+        raise RuntimeError(f"h2load ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def read(output: str, seconds: float, latencies_s: np.ndarray) -> Loaded:
+    """The figures in h2load's output."""
+    done, failed, errored, timed_out = _numbers(
+        r"requests: \d+ total, \d+ started, (\d+) done, \d+ succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+        output,
+    )
+    (ok,) = _numbers(r"status codes: (\d+) 2xx", output)
+    (data,) = _numbers(r"traffic: .*\((\d+)\) data", output)
+    return Loaded(done, seconds, failed + errored + timed_out + max(0, done - failed - ok), data, latencies_s)
+
+
+def _numbers(pattern: str, output: str) -> Sequence[int]:
+    found = re.search(pattern, output)
+    if not found:
+        raise RuntimeError(f"h2load said something unexpected:\n{output}")
+    return [int(number) for number in found.groups()]

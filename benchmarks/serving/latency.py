@@ -1,0 +1,72 @@
+"""Latency of calls at random moments: the server on one core, the generator on another, and nothing else.
+
+First the most that it answers so placed, 64 calls at once; then shares of that, and an idle server at 2 % of it.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.serving.asking import INFER, Unanswered
+from benchmarks.serving.contenders import Contender, Running, running
+from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, Loaded, framed, h2load
+from benchmarks.serving.poisson import Asked, open_loop
+from benchmarks.serving.questions import Question, Sampled, looked_at
+from benchmarks.serving.rows import Row, problems, say
+from vouch.bundle.opening import Bundle
+
+SHARES = {"idle": 0.02, "50%": 0.5, "70%": 0.7, "90%": 0.9}
+LEAST_CALLS = 300
+"""Of a load, however long that takes."""
+
+
+def placed() -> tuple[int, int] | None:
+    """The server's core and the generator's; None where there is only one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[1]) if len(cores) > 1 else None
+
+
+def at_shares(
+    contender: Contender, bundle: Bundle, asked: Question, place: tuple[str, int], seconds: float
+) -> Iterator[Row]:
+    """The most, and a row for each share of it.
+
+    Args:
+        place: the kind of model and the number of the round.
+    """
+    cores = placed()
+    blank = Row(place[0], contender.name, len(asked.labels), place[1], "most", 0.0)
+    if cores is None:
+        return
+    try:
+        with running(contender, bundle.path, asked.asked_of(contender), cores[0]) as server:
+            yield from _loads(contender, server, asked, replace(blank, first_answer_s=server.first_answer_s), seconds)
+    except (RuntimeError, Unanswered) as err:
+        say(f"{place[0]}, latency, {contender.name}: {err}")
+        yield replace(blank, problems=str(err))
+
+
+def _loads(contender: Contender, server: Running, asked: Question, blank: Row, seconds: float) -> Iterator[Row]:
+    message, http1 = asked.asked_of(contender), bool(contender.path)
+    path, (_, cpu) = contender.path or INFER, placed() or (0, 0)
+    load = replace(SATURATED_HTTP1 if http1 else SATURATED, cpu=cpu)
+    most = h2load(server.address, path, (message,), load, seconds)
+    yield _row(blank, most, looked_at(server.address, asked, contender))
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder) / "body"
+        body.write_bytes(message if http1 else framed((message,)))
+        for name, share in SHARES.items():
+            rate = max(1.0, share * most.calls_a_second)
+            how = Asked(server.address, path, http1, str(body), rate, max(seconds, LEAST_CALLS / rate), blank.round)
+            loaded = open_loop(how, cpu)
+            row = _row(replace(blank, load=name), loaded, looked_at(server.address, asked, contender))
+            say(f"{row.kind}, latency, {row.contender}, {name}: p50 {row.p50_ms:.2f}, p99 {row.p99_ms:.2f} ms")
+            yield row
+
+
+def _row(blank: Row, loaded: Loaded, sampled: Sampled) -> Row:
+    p50, p99, p999 = (loaded.percentile_ms(q) if len(loaded.latencies_s) else None for q in (50, 99, 99.9))
+    row = replace(blank, calls_a_second=loaded.calls_a_second, problems=problems(loaded, sampled))
+    return replace(row, sampled=sampled.right, p50_ms=p50, p99_ms=p99, p999_ms=p999)

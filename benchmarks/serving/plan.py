@@ -1,0 +1,52 @@
+"""What `make benchmark` and `make benchmark-quick` measure."""
+
+from dataclasses import dataclass
+
+from benchmarks.peers.__main__ import installed
+from benchmarks.peers.catalog import PEERS, TRITON
+from benchmarks.peers.peer import Peer
+from benchmarks.peers.triton import triton
+from benchmarks.serving.contenders import Contender, default_vouch, echo, peer, vouch
+
+BATCHES = (1, 8, 32, 128, 1024)
+PARTS = ("calls", "streams", "latency")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which loads there are, and how long each is."""
+
+    batches: dict[str, tuple[int, ...]]
+    """Of each kind of model."""
+    parts: tuple[str, ...]
+    rounds: int
+    seconds: float
+
+
+FULL = Plan({"linear": BATCHES, "cnn": BATCHES}, PARTS, rounds=3, seconds=2.0)
+QUICK = Plan({"linear": (1, 32, 128, 1024), "cnn": (1, 32)}, ("calls",), rounds=2, seconds=1.0)
+
+
+def there() -> list[Peer]:
+    """The peers that could be installed here; what could not be says so and is left out."""
+    return installed(list(PEERS.values()))
+
+
+def for_calls(peers: list[Peer], quick: bool) -> list[Contender]:
+    """Ours with default settings first; Triton with one instance too, as its best counts."""
+    found = [default_vouch()]
+    if not quick:
+        found += [vouch("h2corn", 1), vouch("h2corn", 2), vouch("grpcio", 1)]
+    found += [peer(one) for one in peers]
+    return found + [peer(triton(instances=1))] * (TRITON in peers and not quick)
+
+
+def for_streams(peers: list[Peer]) -> list[Contender]:
+    """Those that have streams."""
+    return [default_vouch(), vouch("grpcio", 1), *(peer(one) for one in peers if one == TRITON)]
+
+
+def for_latency(peers: list[Peer]) -> list[Contender]:
+    """Each on one core; the echo shows what generator and machine add."""
+    on_one_core = [triton(instances=1) if one == TRITON else one for one in peers]
+    return [default_vouch(), *(peer(one, cores=1) for one in on_one_core), echo()]

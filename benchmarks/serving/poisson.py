@@ -1,0 +1,123 @@
+"""Calls at random moments (a Poisson process), whether or not earlier answers are back: an open loop, on one core.
+
+    python -m benchmarks.serving.poisson FILE       what is asked as JSON in the file; latencies go to FILE.npy
+
+A call's latency counts from the moment it was due, so that waiting is not hidden where the server falls behind. The
+generator never sleeps: it is meant for a core of its own. Whether an answer is right is known by its length alone.
+"""
+
+import gc
+import json
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.serving.connections import Connection, Http1, Http2
+from benchmarks.serving.contenders import on_cpu
+from benchmarks.serving.h2load import Loaded
+
+CONNECTIONS = {True: 64, False: 8}
+"""Over HTTP/1.1, where each takes a call at a time; over HTTP/2."""
+WARM_UP_S = 0.5
+"""Of each load, whose calls count for nothing."""
+DRAINED_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An open loop."""
+
+    address: str
+    path: str
+    http1: bool
+    message: str
+    """A file with the request's body, gRPC's five bytes before the message included."""
+    calls_a_second: float
+    seconds: float
+    seed: int = 0
+
+
+def open_loop(asked: Asked, cpu: int | None) -> Loaded:
+    """What came of it, in a process of its own that may use one core.
+
+    Raises:
+        RuntimeError: the server closed a connection, or broke the protocol; the generator's words are in the message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "asked"
+        file.write_text(json.dumps(asdict(asked)), "utf-8")
+        words = [*on_cpu(cpu), sys.executable, "-m", "benchmarks.serving.poisson", str(file)]
+        within_s = asked.seconds + 2 * DRAINED_WITHIN_S + 10
+        done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, timeout=within_s)
+        if done.returncode:
+            raise RuntimeError(f"the generator ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+        latencies, sizes, seconds = (np.load(f"{file}.{name}.npy") for name in ("latencies", "sizes", "seconds"))
+    answered = latencies[np.isfinite(latencies)]
+    failed = int(len(latencies) - len(answered))
+    return Loaded(len(answered), float(seconds), failed, int(sizes.sum()), np.sort(answered))
+
+
+def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:
+    """Latencies in seconds (infinite where nothing came), sizes of the answers, and how long the load took."""
+    body = Path(asked.message).read_bytes()
+    due = moments(asked)
+    host, _, port = asked.address.rpartition(":")
+    kind = Http1 if asked.http1 else Http2
+    sockets = [socket.create_connection((host, int(port)), 10) for _ in range(CONNECTIONS[asked.http1])]
+    connections = {one.fileno(): kind(one, asked.address, asked.path, body) for one in sockets}
+    latencies, sizes = np.full(len(due), np.inf), np.zeros(len(due), np.int64)
+    took_s = _play(connections, due.tolist(), latencies, sizes)
+    counted = due >= WARM_UP_S
+    return latencies[counted], sizes[counted], took_s - WARM_UP_S
+
+
+def moments(asked: Asked) -> np.ndarray:
+    """Seconds from the beginning at which calls are due, in order; the warm-up's are in front."""
+    rng = np.random.default_rng(asked.seed)
+    calls = max(2, round((asked.seconds + WARM_UP_S) * asked.calls_a_second))
+    return rng.exponential(1 / asked.calls_a_second, calls).cumsum()
+
+
+def _play(connections: Mapping[int, Connection], due: list[float], latencies: np.ndarray, sizes: np.ndarray) -> float:
+    """Fills in what is found for each call, and says how long all took."""
+    poll = select.epoll()
+    for number in connections:
+        poll.register(number, select.EPOLLIN)
+    waiting, turn, sent, done = deque[int](), list(connections.values()), 0, 0
+    clock, began = time.perf_counter, time.perf_counter()
+    until, now = due[-1] + DRAINED_WITHIN_S, 0.0
+    while done < len(due) and now < until:
+        now = clock() - began
+        while sent < len(due) and due[sent] <= now:
+            waiting.append(sent)
+            sent += 1
+        for _ in range(len(turn)):
+            if not waiting:
+                break
+            turn.append(one := turn.pop(0))
+            if one.has_room():
+                one.ask(waiting.popleft())
+        for one in turn:
+            one.flush()
+        for number, _ in poll.poll(0):
+            for call, size in connections[number].answers():
+                latencies[call], sizes[call] = clock() - began - due[call], size
+                done += 1
+    return now
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise")
+    gc.disable()
+    found = played(Asked(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
+    for name, value in zip(("latencies", "sizes", "seconds"), found, strict=True):
+        np.save(f"{sys.argv[1]}.{name}.npy", np.asarray(value))

@@ -1,0 +1,41 @@
+"""Figures of a run: kept row by row, joined where a run was made in pieces."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def joined(path: Path, figures: Figures) -> Figures:
+    """With the rows of an earlier piece of the same commit and machine in front, whose rounds come first.
+
+    Raises:
+        SystemExit: what lies there is of another commit or machine.
+    """
+    if not path.exists():
+        return figures
+    before: Figures = json.loads(path.read_text("utf-8"))
+    for key in ("machine", "flags", "commit"):
+        if before.get(key) != figures[key]:
+            raise SystemExit(f"{path} is of another {key}: {before.get(key)}, not {figures[key]}")
+    both = {**figures, "peers": {**before["peers"], **figures["peers"]}}
+    for key in ("rows", "streams"):
+        later = 1 + max((row["round"] for row in before[key]), default=-1)
+        both[key] = before[key] + [{**row, "round": row["round"] + later} for row in figures[key]]
+    return both
+
+
+def wrong(figures: Figures) -> list[str]:
+    """A sentence for each load that is no result."""
+    found = [
+        f"{row['kind']}, {row['contender']}, batch {row['batch']}, {row['load']}, round {row['round'] + 1}: "
+        + row["problems"]
+        for row in figures["rows"]
+        if row["problems"]
+    ]
+    return found + [
+        f"{row['contender']}, {row['way']}, round {row['round'] + 1}: {row['problems']}"
+        for row in figures["streams"]
+        if row["problems"]
+    ]

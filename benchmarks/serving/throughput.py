@@ -1,0 +1,94 @@
+"""As many calls as a server answers: 64 at once, each followed by the next, batch size after batch size."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import onnxruntime as ort
+
+from benchmarks.serving.asking import INFER, Unanswered
+from benchmarks.serving.contenders import Contender, NotStarted, Running, running
+from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, h2load
+from benchmarks.serving.questions import Question, sampling
+from benchmarks.serving.rows import Row, problems, say
+from vouch.bundle.opening import Bundle
+
+BARE = "bare ONNX Runtime"
+STARTS = 3
+"""Of a server that ends under load, after which it has no result."""
+Asked = dict[int, Question]
+"""Images of a call -> the call."""
+
+
+def bare(kind: str, session: ort.InferenceSession, asked: Asked, number: int, seconds: float) -> Iterator[Row]:
+    """What the model alone takes, in process on all cores, one run after the other."""
+    for batch, one in asked.items():
+        runs, began, cpu = 0, time.perf_counter(), time.process_time()
+        while time.perf_counter() < began + seconds:
+            session.run(None, {"images": one.images})
+            runs += 1
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+        yield Row(kind, BARE, batch, number, "saturated", runs / took, "", cpu / runs / batch * 1e6)
+
+
+def saturated(
+    contender: Contender, bundle: Bundle, asked: Asked, place: tuple[str, int], seconds: float
+) -> Iterator[Row]:
+    """A row for each batch size. A server that ends under a load is started again, and the load is repeated.
+
+    Args:
+        place: the kind of model and the number of the round.
+    """
+    left, problem = dict(asked), ""
+    for start in range(1, STARTS + 1):
+        try:
+            for row in _of_one_start(contender, bundle, left, Row(*_blank(contender, place), starts=start), seconds):
+                say(f"{place[0]}, round {place[1] + 1}, {row.contender}, batch {row.batch}: {_said(row)}")
+                left.pop(row.batch)
+                yield row
+        except (RuntimeError, Unanswered) as err:
+            problem = str(err)
+            say(f"{place[0]}, round {place[1] + 1}, {contender.name}: {problem}")
+        if not left:
+            return
+    yield Row(*_blank(contender, place, next(iter(left))), problem, starts=STARTS)
+
+
+def _blank(contender: Contender, place: tuple[str, int], batch: int = 0) -> tuple[str, str, int, int, str, float]:
+    return place[0], contender.name, batch, place[1], "saturated", 0.0
+
+
+def _of_one_start(contender: Contender, bundle: Bundle, asked: Asked, blank: Row, seconds: float) -> Iterator[Row]:
+    """Rows until all are measured. Raises NotStarted where the server ended."""
+    asked = dict(asked)
+    with running(contender, bundle.path, next(iter(asked.values())).asked_of(contender)) as server:
+        idle = server.usage()
+        blank = replace(blank, idle_mb=idle.memory_mb, largest_mb=idle.largest_mb)
+        for batch, one in asked.items():
+            found = replace(blank, batch=batch, first_answer_s=server.first_answer_s)
+            row = _measured(contender, server, one, found, seconds)
+            if server.has_ended():
+                raise NotStarted(f"{contender.name} ended by itself under a load of batch {batch}")
+            yield row
+
+
+def _measured(contender: Contender, server: Running, one: Question, blank: Row, seconds: float) -> Row:
+    """One load, with answers sampled."""
+    load, path = (SATURATED_HTTP1, contender.path) if contender.path else (SATURATED, INFER)
+    before, began = server.usage(), time.monotonic()
+    with sampling(server.address, one, contender) as sampled:
+        loaded = h2load(server.address, path, (one.asked_of(contender),), load, seconds)
+    after, took = server.usage(), time.monotonic() - began
+    images = max(1.0, loaded.calls_a_second * took * blank.batch)  # the warm-up took its share of the processor too
+    return replace(
+        blank,
+        calls_a_second=loaded.calls_a_second,
+        problems=problems(loaded, sampled),
+        cpu_s_per_million_images=(after.cpu_s - before.cpu_s) / images * 1e6,
+        memory_mb=after.memory_mb,
+        sampled=sampled.right,
+    )
+
+
+def _said(row: Row) -> str:
+    return f"{row.calls_a_second:,.0f} {row.problems}".strip()
