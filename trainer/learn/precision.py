@@ -17,9 +17,9 @@ GAINS: dict[ModelKind, tuple[frozenset[str], ...]] = {"cnn": (frozenset({"amx_bf
 lost, or was never measured: float32. `python -m benchmarks.precision` measures a processor, and prints its row:
 
 - avx2 without AVX-512 (AMD EPYC, Zen 3): float32; the figures are in docs/decisions.md.
-- amx_bf16 (Xeon), cnn: bfloat16. Measured on a network of the same layers with two thirds of the weights and twice
-  the batch, as "markedly faster"; the time of this network, and that of photographs, was never measured there.
-- amx_bf16, mlp and linear: never measured. A step of theirs is mostly no product of matrices.
+- amx_bf16 (Xeon), cnn: bfloat16. Measured on a similar network (the same kernels and channels, GELU, AdamW, 61,000
+  weights, batches of 256), as "markedly faster", without a ratio; this network, and that of photographs, never was.
+- amx_bf16, mlp and linear: never measured.
 - avx512_bf16 without AMX (EPYC from Zen 4 on, Xeon Cooper Lake): never measured.
 """
 
