@@ -18,6 +18,8 @@ from benchmarks.serving.contenders import free_port
 from benchmarks.serving.processes import family, process_memory_mb
 
 READY_WITHIN_S = 500.0
+ENDED_WITHIN_S = 1200.0
+"""For one command: as long as a point may take."""
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 Figures = dict[str, float]
 
@@ -27,7 +29,8 @@ def of_vouch(*words: str) -> tuple[dict[str, Any], Figures]:
     process, in 2^20 bytes: of all that this process has waited for, of which the largest counts.
     """
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "vouch", *words, "--json"], stdout=subprocess.PIPE, check=True)
+    command = [sys.executable, "-m", "vouch", *words, "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=ENDED_WITHIN_S)
     after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

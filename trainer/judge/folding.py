@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from vouch.trainer.learn.networks import Classifier, Linear
 
 FAR = 32.0
-"""Scales. A mean further from 0 is subtracted from pixels by itself: as a part of sums of raw pixels, what is left of
-them in float32 would be off by more than 1e-5 (at a mean of 250 and a scale of 1, by 2e-4)."""
+"""Scales. A mean further from 0 is subtracted from pixels by itself: as a part of sums of raw pixels, it would take
+digits from float32 (at a mean of 250 and a scale of 1, logits were off by 2e-4)."""
 
 Weights = tuple[Tensor, Tensor]
 """Of a layer: what values are multiplied by, its outputs being the first axis, and what is added; float64."""
