@@ -43,7 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _terminated(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    """As the system ends any other process that has no handler: an exception in the middle of an import would come out
+    as that import's failure.
+    """
+    os._exit(128 + number)
 
 
 def _show_bug(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:
