@@ -84,7 +84,7 @@ accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve,
 	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
 
 benchmark: $(INSTALLED) h2load ## Serve beside Triton, MLServer, KServe, LitServe and mosec, all of them installed here (an hour)
-	$(BIN)/python -m benchmarks.serving --data $(MNIST)
+	$(BIN)/python -m benchmarks.serving --data $(MNIST) $(if $(wildcard $(PHOTOS)),--photos $(PHOTOS))
 
 benchmark-quick: $(INSTALLED) h2load ## The same in five minutes, after the peers are installed
 	$(BIN)/python -m benchmarks.serving --quick --data $(MNIST)

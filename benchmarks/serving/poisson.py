@@ -23,12 +23,10 @@ import numpy as np
 
 from benchmarks.serving.connections import Connection, Http1, Http2
 from benchmarks.serving.contenders import on_cpu
-from benchmarks.serving.h2load import Loaded
+from benchmarks.serving.h2load import WARM_UP_S, Loaded
 
 CONNECTIONS = {True: 64, False: 8}
 """Over HTTP/1.1, where each takes a call at a time; over HTTP/2."""
-WARM_UP_S = 0.5
-"""Of each load, whose calls count for nothing."""
 DRAINED_WITHIN_S = 10.0
 
 
@@ -63,7 +61,8 @@ def open_loop(asked: Asked, cpu: int | None) -> Loaded:
         latencies, sizes, seconds = (np.load(f"{file}.{name}.npy") for name in ("latencies", "sizes", "seconds"))
     answered = latencies[np.isfinite(latencies)]
     failed = int(len(latencies) - len(answered))
-    return Loaded(len(answered), float(seconds), failed, int(sizes.sum()), np.sort(answered))
+    speed = len(answered) / float(seconds)
+    return Loaded(len(answered), speed, failed, int(sizes.sum()), np.sort(answered))
 
 
 def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.serving.asking import INFER
 from benchmarks.serving.contenders import Contender, running
-from benchmarks.serving.h2load import SATURATED, h2load
+from benchmarks.serving.h2load import SATURATED, WARM_UP_S, h2load
 from benchmarks.serving.questions import FRAME_BYTES, Question
 from benchmarks.serving.rows import StreamRow, say
 from vouch.bundle.opening import Bundle
@@ -60,7 +60,7 @@ def streamed(contender: Contender, bundle: Bundle, asked: Question, number: int,
                 answers = way.answers(server.address)
                 wrong = [way.label(answer) for answer in answers] != [expected] * len(way.messages)
                 loaded = h2load(server.address, way.path, way.messages, SATURATED, seconds)
-                speed = loaded.data_bytes / (len(answers[0]) + FRAME_BYTES) / seconds
+                speed = loaded.data_bytes / (len(answers[0]) + FRAME_BYTES) / (WARM_UP_S + seconds)
                 found = ["wrong answers"] * wrong + [f"{loaded.failed} failed"] * bool(loaded.failed)
                 say(f"{contender.name}, round {number + 1}, {way.name}: {speed:,.0f} answers a second {found or ''}")
                 yield StreamRow(contender.name, way.name, number, speed, "; ".join(found))

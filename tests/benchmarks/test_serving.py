@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 
 from benchmarks.serving.contenders import NotStarted, default_vouch, echo, free_port, running, vouch
-from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, Loaded, framed, read, words
-from benchmarks.serving.poisson import WARM_UP_S, Asked, moments, open_loop
+from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, WARM_UP_S, Loaded, framed, read, words
+from benchmarks.serving.photographs import Side, load
+from benchmarks.serving.poisson import Asked, moments, open_loop
 from benchmarks.serving.questions import Question, Sampled
 from benchmarks.serving.record import joined, wrong
 from benchmarks.serving.report import tables
-from benchmarks.serving.rows import Row, problems
+from benchmarks.serving.rows import PhotoRow, Row, problems
 
 MESSAGE = b"m" * 800
-FIGURES: dict[str, Any] = {"machine": "m", "flags": ["avx2"], "commit": "c", "peers": {"MLServer": "s"}, "streams": []}
+FIGURES: dict[str, Any] = {"machine": "m", "flags": ["avx2"], "commit": "c", "peers": {"MLServer": "s"}}
+FIGURES |= {"streams": [], "photographs": []}
 
 
 def row(name: str, batch: int, speed: float, number: int = 0, load: str = "saturated") -> dict[str, Any]:
@@ -81,6 +83,8 @@ def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
     [
         (Loaded(10, 1, 0, 1460, np.empty(0)), Sampled(1, 0, [], 146), ""),
         (Loaded(10, 1, 0, 700, np.empty(0)), Sampled(1, 0, [], 146), "answers of 70 bytes, expected 146"),
+        (Loaded(10, 1, 0, 1752, np.empty(0)), Sampled(1, 0, [], 146), "answers of 175 bytes, expected 146"),
+        (Loaded(10, 1, 0, 1752, np.empty(0), unfinished=2), Sampled(1, 0, [], 146), ""),
         (Loaded(10, 1, 3, 1460, np.empty(0)), Sampled(1, 0, [], 146), "3 calls failed"),
         (Loaded(10, 1, 0, 1460, np.empty(0)), Sampled(1, 1, [], 146), "1 wrong answers, 0 failed ones []"),
         (Loaded(10, 1, 0, 0, np.empty(0)), Sampled(), "no answer was seen to be right"),
@@ -88,7 +92,7 @@ def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
     ],
 )
 def test_a_load_counts_only_with_right_answers(loaded: Loaded, sampled: Sampled, why: str) -> None:
-    """Failed, wrong, and answers of another size; a server that is slow is not wrong."""
+    """Failed, wrong, and answers of another size; a server that is slow, or cut off by the clock, is not wrong."""
     assert problems(loaded, sampled) == why
 
 
@@ -96,7 +100,45 @@ def test_what_is_no_result_is_named() -> None:
     """Which load it was, and why."""
     bad = {**row("Vouch", 8, 1), "problems": "3 calls failed"}
 
-    assert wrong({"rows": [bad], "streams": []}) == ["linear, Vouch, batch 8, saturated, round 1: 3 calls failed"]
+    photo = PhotoRow("Vouch", 0, 40, 1.0, problems="2 of 9 labels are wrong").__dict__
+    assert wrong({"rows": [bad], "streams": [], "photographs": [photo]}) == [
+        "linear, Vouch, batch 8, saturated, round 1: 3 calls failed",
+        "Vouch, photographs, round 1: 2 of 9 labels are wrong",
+    ]
+
+
+def test_photographs_are_said_beside_triton() -> None:
+    """The median of the rounds' ratios."""
+    rows = [PhotoRow("Vouch", number, 43, speed).__dict__ for number, speed in enumerate((60, 50, 40))]
+    rows += [PhotoRow("Triton", number, 43, speed).__dict__ for number, speed in enumerate((40, 50, 10))]
+
+    assert cells(tables({**FIGURES, "rows": [], "photographs": rows}), "Triton") == ["40.0", "0.0", "1.50"]
+
+
+def test_answers_to_photographs_are_compared() -> None:
+    """Each with the label of its own file."""
+    side = Side(
+        echo(), "/inference.GRPCInferenceService/ModelInfer", lambda _, file: file, label_of, lambda _, file: file
+    )
+    with echoing() as address:
+        speed, done, others = load(address, side, [(b"ant", "ant"), (b"bee", "ant")], ["ant", "bee"], 0.3)
+
+    assert speed > 0
+    assert abs(2 * others - done) <= 1
+
+
+def label_of(answer: bytes, _: Sequence[str]) -> str:
+    """What an echo was sent."""
+    return answer.decode()
+
+
+def test_a_part_that_there_is_not_is_wrong_usage() -> None:
+    """The parts that there are are named."""
+    words = [sys.executable, "-m", "benchmarks.serving", "--parts", "calls,stream"]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert "'stream' is none of calls, streams, latency, photographs" in done.stderr
 
 
 def test_answers_are_read_in_the_form_of_each_protocol() -> None:
@@ -136,9 +178,30 @@ def test_what_h2load_says_is_read() -> None:
         "status codes: 7 2xx, 0 3xx, 2 4xx, 0 5xx\ntraffic: 1KB (1000) total, 1B (10) headers, 70B (70) data\n"
     )
 
-    loaded = read(said, 3, np.empty(0))
+    loaded = read(said, np.empty((0, 3), np.int64), 3, SATURATED)
 
-    assert (loaded.calls_a_second, loaded.failed, loaded.data_bytes) == (3, 2, 70)
+    assert (loaded.calls, loaded.calls_a_second, loaded.failed, loaded.data_bytes) == (9, 0, 2, 70)
+
+
+def test_speed_counts_what_is_answered_after_the_warm_up() -> None:
+    """What was sent before and is answered after it counts; what is answered too late, or with an error, does not."""
+    warm_up_us, said = (
+        round(WARM_UP_S * 1e6),
+        (
+            "requests: 5 total, 5 started, 5 done, 5 succeeded, 0 failed, 0 errored, 0 timeout\n"
+            "status codes: 5 2xx, 0 3xx, 0 4xx, 0 5xx\ntraffic: 1KB (1000) total, 1B (10) headers, 70B (70) data\n"
+        ),
+    )
+    began = 1_700_000_000_000_000
+    log = [
+        (began, 200, 100),
+        (began + 200, 200, warm_up_us),
+        (began + warm_up_us, 200, 1_999_000),
+        (began + warm_up_us, 503, 1_000),
+        (began + warm_up_us, 200, 2_000_001),
+    ]
+
+    assert read(said, np.array(log), 2, SATURATED).calls_a_second == 1
 
 
 def test_calls_are_due_at_random_moments() -> None:
