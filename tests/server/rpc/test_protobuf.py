@@ -1,6 +1,6 @@
 """Messages of millions of fields are refused before protobuf reads them."""
 
-import time
+from typing import SupportsIndex
 
 import pytest
 
@@ -12,6 +12,17 @@ from vouch.server.rpc.protobuf import FEW_BYTES, MAX_FIELDS, MAX_NUMBERS, check_
 
 PREDICT, INFER = pb.PredictRequest.DESCRIPTOR, inference_pb2.ModelInferRequest.DESCRIPTOR
 NUMBER = b"\x08\x01"
+
+
+class Counted(bytes):
+    """How often a byte of it is read: a clock would count what else the machine does."""
+
+    reads = 0
+
+    def __getitem__(self, at: SupportsIndex | slice) -> int:  # type: ignore[override]
+        assert not isinstance(at, slice), "a part of the message is copied"
+        self.reads += 1
+        return super().__getitem__(at)
 
 
 def within(tag: int, content: bytes) -> bytes:
@@ -44,11 +55,11 @@ def within(tag: int, content: bytes) -> bytes:
 )
 def test_too_many_fields_are_refused_in_a_moment(message: bytes, descriptor: object) -> None:
     """Wherever they are, and whatever their kind."""
-    began = time.process_time()
+    counted = Counted(message)
     with pytest.raises(InvalidRequest, match=f"the request has more than {MAX_FIELDS:,} fields"):
-        check_fields(message, descriptor)
+        check_fields(counted, descriptor)
 
-    assert time.process_time() - began < 1
+    assert counted.reads <= 3 * MAX_FIELDS
 
 
 @pytest.mark.parametrize(
@@ -63,11 +74,11 @@ def test_too_many_fields_are_refused_in_a_moment(message: bytes, descriptor: obj
 )
 def test_too_many_packed_numbers_are_refused_in_a_moment(message: bytes, descriptor: object) -> None:
     """Protobuf reads each, and 64 MB of them become 512."""
-    began = time.process_time()
+    counted = Counted(message)
     with pytest.raises(InvalidRequest, match=f"the request has more than {MAX_NUMBERS:,} bytes of packed numbers"):
-        check_fields(message, descriptor)
+        check_fields(counted, descriptor)
 
-    assert time.process_time() - began < 1
+    assert counted.reads < 100
 
 
 def test_numbers_that_are_copied_as_they_are_are_not_counted() -> None:
