@@ -145,7 +145,7 @@ def of_photographs(photos: Path | None, models: Path, peers: list[Peer], plan: P
     asked = photographs(bundle, photos)
     for number in range(plan.rounds):
         for side in sides(TRITON in peers)[:: -1 if number % 2 else 1]:
-            yield from photographed(side, bundle, asked, number, plan.photo_seconds)
+            yield photographed(side, bundle, asked, number, plan.photo_seconds)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.serving.asking import INFER, Unanswered
-from benchmarks.serving.contenders import Contender, Running, running
+from benchmarks.serving.contenders import STARTS, Contender, Running, running
 from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, Loaded, framed, h2load
 from benchmarks.serving.poisson import Asked, open_loop
 from benchmarks.serving.questions import Question, Sampled, looked_at
@@ -31,7 +31,7 @@ def placed() -> tuple[int, int] | None:
 def at_shares(
     contender: Contender, bundle: Bundle, asked: Question, place: tuple[str, int], seconds: float
 ) -> Iterator[Row]:
-    """The most, and a row for each share of it.
+    """The most, and a row for each share of it. A server that ends is started again, and all is repeated.
 
     Args:
         place: the kind of model and the number of the round.
@@ -40,12 +40,17 @@ def at_shares(
     blank = Row(place[0], contender.name, len(asked.labels), place[1], "most", 0.0)
     if cores is None:
         return
-    try:
-        with running(contender, bundle.path, asked.asked_of(contender), cores[0]) as server:
-            yield from _loads(contender, server, asked, replace(blank, first_answer_s=server.first_answer_s), seconds)
-    except (RuntimeError, Unanswered) as err:
-        say(f"{place[0]}, latency, {contender.name}: {err}")
-        yield replace(blank, problems=str(err))
+    problem = ""
+    for start in range(1, STARTS + 1):
+        try:
+            with running(contender, bundle.path, asked.asked_of(contender), cores[0]) as server:
+                blank = replace(blank, first_answer_s=server.first_answer_s, starts=start)
+                yield from list(_loads(contender, server, asked, blank, seconds))
+                return
+        except (RuntimeError, Unanswered) as err:
+            problem = str(err)
+            say(f"{place[0]}, latency, {contender.name}: {problem}")
+    yield replace(blank, problems=problem)
 
 
 def _loads(contender: Contender, server: Running, asked: Question, blank: Row, seconds: float) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import onnxruntime as ort
 
 from benchmarks.serving.asking import INFER, Unanswered
-from benchmarks.serving.contenders import Contender, NotStarted, Running, running
+from benchmarks.serving.contenders import STARTS, Contender, NotStarted, Running, running
 from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, h2load
 from benchmarks.serving.questions import Question, looked_at, sampling
 from benchmarks.serving.rows import Row, problems, say
@@ -16,8 +16,6 @@ from vouch.bundle.opening import Bundle
 BARE = "bare ONNX Runtime"
 TURNS = 2
 """At least, of a load: how often bare ONNX Runtime would answer in it all calls that are under way at once."""
-STARTS = 3
-"""Of a server that ends under load, after which it has no result."""
 Asked = dict[int, Question]
 """Images of a call -> the call."""
 
@@ -78,8 +76,8 @@ def _of_one_start(
         for batch, one in asked.items():
             found = replace(blank, batch=batch, first_answer_s=server.first_answer_s)
             row = _measured(contender, server, one, found, seconds[batch])
-            if server.has_ended():
-                raise NotStarted(f"{contender.name} ended by itself under a load of batch {batch}")
+            if (code := server.exit_code()) is not None:
+                raise NotStarted(f"{contender.name} ended with {code} under a load of batch {batch}")
             yield row
 
 
