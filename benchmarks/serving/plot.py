@@ -27,12 +27,13 @@ def plot(figures: dict[str, Any]) -> str:
                 throughput.plot(batches, [a * b for a, b in zip(batches, speeds, strict=True)], **mark)
             loads = [[row for row in of_it if row["load"] == share] for share in ("50%", "70%", "90%")]
             if all(loads):
-                axes = ([_middle(load, key) for load in loads] for key in ("calls_a_second", "p99_ms"))
-                latency.plot(*axes, **mark)
+                points = ([_middle(load, key) for load in loads] for key in ("calls_a_second", "p99_ms"))
+                latency.plot(*points, **mark)
         throughput.set(xscale="log", yscale="log", xlabel="images a call", ylabel="images a second", title=kind)
         latency.set(xscale="log", yscale="log", xlabel="calls a second, on one core", ylabel="p99, ms", title=kind)
-        if throughput.lines:
-            throughput.legend(fontsize=7)
+        for axes in (throughput, latency):
+            if axes.lines:
+                axes.legend(fontsize=7)
     text = io.StringIO()
     figure.savefig(text, format="svg")
     return text.getvalue()

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.serving.contenders import NotStarted, default_vouch, echo, running, vouch
 from benchmarks.serving.h2load import Loaded
+from benchmarks.serving.plot import plot
 from benchmarks.serving.questions import Question, Sampled
 from benchmarks.serving.record import joined, wrong
 from benchmarks.serving.report import tables
@@ -63,6 +64,15 @@ def test_latency_is_said_beside_the_idle_servers() -> None:
 
     assert cells(table, "Vouch")[-1] == "4.0"
     assert cells(table, "MLServer") == ["300", *["no answer"] * 5]
+
+
+@pytest.mark.parametrize("loads", [("saturated",), ("50%", "70%", "90%"), ()])
+def test_the_plot_names_its_lines(loads: tuple[str, ...]) -> None:
+    """Whichever parts were run."""
+    drawn = plot({"rows": [row("Vouch", 1, 300, load=load) for load in loads]})
+
+    assert drawn.rstrip().endswith("</svg>")
+    assert ("<!-- Vouch -->" in drawn) == bool(loads)
 
 
 def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
