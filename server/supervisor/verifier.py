@@ -134,9 +134,7 @@ async def _process(task: ProbeTask, started: Process | None = None) -> AsyncIter
         raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
     try:
         assert process.stdin is not None
-        with suppress(ConnectionError):  # it has ended already, and is asked why below
-            process.stdin.write(task.model_dump_json().encode() + b"\n")
-            await process.stdin.drain()
+        process.stdin.write(task.model_dump_json().encode() + b"\n")  # which waits for nobody
         yield process
     finally:
         await end(process)
