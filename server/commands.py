@@ -2,6 +2,7 @@
 loads too. Imports nothing large.
 """
 
+import signal
 from collections.abc import Sequence
 
 from vouch.cli.loading import loading
@@ -17,6 +18,7 @@ def serve(arguments: Sequence[str]) -> int:
 async def _serve(arguments: Sequence[str]) -> int:
     from vouch.server.supervisor.ahead import Ahead  # noqa: PLC0415 - as above
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's waits until all is loaded
     ahead = Ahead()
     try:
         if not {"-h", "--help"} & set(arguments):

@@ -31,6 +31,11 @@ def read(path: str) -> bytes:
         return b""
 
 
+def marked(mark: str) -> list[Path]:
+    """Processes with this in their environment."""
+    return [path for path in Path("/proc").glob("[0-9]*/environ") if mark.encode() in read(str(path))]
+
+
 async def test_the_first_version_is_verified_by_what_was_started_ahead(tmp_path: Path) -> None:
     """And the next one by a process of its own: none verifies twice."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
@@ -91,4 +96,18 @@ def test_a_wrong_setting_leaves_no_process(tmp_path: Path) -> None:
         until(lambda: server.has_ended)
 
         assert server.ended() == 2
-        assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(tmp_path).encode() in read(str(path))]
+        until(lambda: not marked(str(tmp_path)))
+
+
+def test_ctrl_c_ends_a_server_that_still_loads(tmp_path: Path) -> None:
+    """Without a traceback, and without a process that is left."""
+    ours = OURS | {"MARKED": str(tmp_path)}
+    command = (*VOUCH, "serve", str(tmp_path), "--port", "0", "--metrics-port", "0")
+    with run_beside(*command, env=ours) as server:
+        until(lambda: probes(server.pid) or "started" in server.err.text)
+        server.tell(signal.SIGINT)
+        until(lambda: server.has_ended)
+
+        assert server.ended() in (0, 130)
+        assert "Traceback" not in server.err.text
+        until(lambda: not marked(str(tmp_path)))
