@@ -12,6 +12,9 @@ def serve(arguments: Sequence[str]) -> int:
     """Serves a models folder until it is told to stop; returns the exit code."""
     import uvloop  # noqa: PLC0415 - signing needs no server
 
+    from vouch.server.logs import start_log  # noqa: PLC0415 - likewise
+
+    start_log()  # first: where standard error is closed, what is opened next must not get its number
     return uvloop.run(_serve(arguments))
 
 

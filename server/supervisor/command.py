@@ -7,7 +7,7 @@ from vouch.bundle.errors import BundleError
 from vouch.cli.console import DONE, FAILED, print_json
 from vouch.cli.settings import parse
 from vouch.server.errors import DomainError
-from vouch.server.logs import event, start_log
+from vouch.server.logs import event
 from vouch.server.settings import ServeSettings
 from vouch.server.supervisor.ahead import Ahead
 from vouch.server.supervisor.run import run_supervisor
@@ -26,7 +26,6 @@ async def serve(arguments: Sequence[str], ahead: Ahead) -> int:
     Raises:
         SystemExit: as `parse`.
     """
-    start_log()
 
     def warned(message: str) -> None:
         log.warning("%s", message, extra=event("setting_ignored"))
