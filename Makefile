@@ -31,10 +31,10 @@ test: $(INSTALLED) ## Everything CI runs: lint, types, tests with branch coverag
 	@$(MAKE) --no-print-directory --jobs 2 lint test-all
 
 test-all: $(INSTALLED)
-	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest --numprocesses 3 --cov --cov-report=term-missing:skip-covered
 
 test-fast: $(INSTALLED) ## The tests alone, without coverage
-	$(BIN)/pytest --numprocesses 3 --dist worksteal -x -q
+	$(BIN)/pytest --numprocesses 3 -x -q
 
 test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
 	$(BIN)/python -m tests.versions.prove pinned
@@ -84,7 +84,7 @@ accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve,
 	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
 
 benchmark: $(INSTALLED) h2load ## Serve beside Triton, MLServer, KServe, LitServe and mosec, all of them installed here (an hour)
-	$(BIN)/python -m benchmarks.serving --data $(MNIST)
+	$(BIN)/python -m benchmarks.serving --data $(MNIST) $(if $(wildcard $(PHOTOS)),--photos $(PHOTOS))
 
 benchmark-quick: $(INSTALLED) h2load ## The same in five minutes, after the peers are installed
 	$(BIN)/python -m benchmarks.serving --quick --data $(MNIST)

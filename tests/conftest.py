@@ -3,7 +3,10 @@
 import os
 import signal
 
+import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Small computations, several processes at once: more threads would only wait for each other. What tests start
 # inherits it. Before anything imports torch or numpy's BLAS.
@@ -18,3 +21,43 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # No time limit an example: the machines that run this are shared, and a slow second is no bug.
 settings.register_profile("vouch", deadline=None)
 settings.load_profile("vouch")
+
+HOSTILE = "tests/hostile/"
+LONGEST = (
+    HOSTILE,
+    "tests/end_to_end/test_main_job.py",
+    "tests/server/supervisor/test_supervisor.py",
+    "tests/trainer/learn/test_processes.py",
+    "tests/trainer/report/test_browser.py",
+    "tests/server/counting/test_totals.py",
+    "tests/server/worker/test_tls_serving.py",
+    "tests/server/transport/test_leaving.py",
+    "tests/server/transport/test_counting.py",
+    "tests/server/supervisor/test_serve.py",
+    "tests/server/supervisor/test_hostile_bundles.py",
+    "tests/deploy/test_monitoring.py",
+    "tests/deploy/test_proxy.py",
+)
+"""They begin first, so that no process has one of them left when the others have ended."""
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """A file's tests run in one process, where what they share is made once.
+
+    All of tests/hostile are in the same one: what is timed there must not meet another's attack.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return HOSTILE if nodeid.startswith(HOSTILE) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Which process has which tests."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes the longest begin."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONGEST])

@@ -1,4 +1,8 @@
-"""KServe's own Python server, over gRPC."""
+"""KServe's own Python server, over gRPC.
+
+Its `--workers` are of HTTP alone and gRPC has one process, so a run has all cores; the line that it logs for each call
+is off, because that halves its speed.
+"""
 
 from benchmarks.peers.peer import ROOT, SERVED_AS, Command, Peer, Start
 
@@ -21,5 +25,5 @@ KSERVE = Peer(
     "KServe",
     ("kserve==0.21.0", "onnxruntime==1.32.0"),
     start,
-    "raw bytes in and out, no logging of latencies, all cores for a run",
+    "raw bytes in and out, nothing logged for a call, all cores for a run",
 )

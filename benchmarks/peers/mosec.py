@@ -1,4 +1,8 @@
-"""mosec: a front end in Rust, workers in Python, over HTTP."""
+"""mosec: a front end in Rust, workers in Python, over HTTP.
+
+A worker of one thread for each core takes up to 16 requests a run: fewer cost small calls more, and more make runs of
+thousands of images, which are slower for each image of a cnn.
+"""
 
 from benchmarks.peers.peer import ROOT, Command, Peer, Start
 
@@ -21,6 +25,6 @@ MOSEC = Peer(
     "mosec (HTTP)",
     ("mosec==0.9.8", "onnxruntime==1.32.0"),
     start,
-    "batches of up to 64 requests, the shortest wait, raw bytes in place of JSON, a worker of one thread for each core",
+    "batches of up to 16 requests, the shortest wait, raw bytes in place of JSON, a worker of one thread for each core",
     path="/inference",
 )

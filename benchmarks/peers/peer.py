@@ -75,6 +75,7 @@ class Peer:
         noted = home() / self.name / ".installed"
         if noted.exists() and noted.read_text("utf-8") == wanted:
             return
+        print(f"{self.title} is being installed in {noted.parent}: a minute or more", file=sys.stderr, flush=True)
         pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         lock = LOCKS / f"{self.name}.txt"
         for words in (

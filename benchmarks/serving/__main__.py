@@ -1,6 +1,6 @@
 """Speed of serving, beside the peers, in one run on the same cores.
 
-    make benchmark          all of it: calls a second, streams, latency; under an hour on two cores
+    make benchmark          all of it: calls a second, streams, latency, photographs; under an hour on two cores
     make benchmark-quick    calls a second of Vouch and its peers, in five minutes
 
 The peers are installed first, from PyPI alone, each in an environment of its own (benchmarks/peers). Vouch runs with
@@ -12,24 +12,26 @@ The table goes to standard output; the whole run's figures go to docs/measured/s
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.catalog import PEERS
+from benchmarks.peers.__main__ import installed
+from benchmarks.peers.catalog import TRITON
 from benchmarks.peers.peer import Peer
 from benchmarks.runs import MEASURED, commit, cpu_flags, keep, machine
-from benchmarks.serving.bundles import bare_session, trained
+from benchmarks.serving.bundles import bare_session, of_photos, trained
 from benchmarks.serving.latency import at_shares
-from benchmarks.serving.plan import FULL, QUICK, Plan, for_calls, for_latency, for_streams, there
+from benchmarks.serving.photographs import photographed, photographs, sides
+from benchmarks.serving.plan import FULL, PARTS, QUICK, Plan, for_calls, for_latency, for_streams, needed
 from benchmarks.serving.plot import plot
 from benchmarks.serving.questions import question
 from benchmarks.serving.record import joined, wrong
 from benchmarks.serving.report import tables
-from benchmarks.serving.rows import Row, StreamRow
+from benchmarks.serving.rows import PhotoRow, Row, StreamRow, say
 from benchmarks.serving.streams import streamed
-from benchmarks.serving.throughput import bare, saturated
+from benchmarks.serving.throughput import bare, lasting, saturated
 from vouch.bundle.opening import Bundle
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
@@ -39,7 +41,8 @@ def main() -> int:
     """Runs the whole; returns 1 where an answer was wrong, or a peer could not be installed."""
     arguments = parsed()
     plan = asked_for(arguments)
-    peers = there()
+    wanted = needed(plan)
+    peers = installed(wanted)
     figures: dict[str, Any] = {
         "machine": machine(),
         "flags": cpu_flags(FLAGS),
@@ -48,8 +51,10 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as folder:
         models = arguments.models or Path(folder)
-        bundles = {kind: trained(kind, arguments.data, models) for kind in plan.batches}
+        kinds = plan.batches if set(plan.parts) - {"photographs"} else ()
+        bundles = {kind: trained(kind, arguments.data, models) for kind in kinds}
         rows = [asdict(row) for row in measured(bundles, peers, plan, arguments.quick)]
+        figures["photographs"] = [asdict(row) for row in of_photographs(arguments.photos, models, peers, plan)]
     figures["rows"] = [row for row in rows if "load" in row]
     figures["streams"] = [row for row in rows if "way" in row]
     if arguments.add:
@@ -59,8 +64,9 @@ def main() -> int:
         (MEASURED / f"{arguments.name}.svg").write_text(plot(figures), "utf-8")
     print(tables(figures))
     problems = wrong(figures)
-    print("\n".join(problems), file=sys.stderr)
-    return 1 if problems or len(peers) < len(PEERS) else 0
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems or len(peers) < len(wanted) else 0
 
 
 def parsed() -> argparse.Namespace:
@@ -68,8 +74,11 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
     parser.add_argument("--quick", action="store_true", help="the short form")
-    parser.add_argument("--kinds", default="", help="of models, by commas")
-    parser.add_argument("--parts", default="", help="calls, streams, latency, by commas")
+    parser.add_argument("--kinds", type=some_of(FULL.batches), help=f"of models, by commas: {', '.join(FULL.batches)}")
+    parser.add_argument("--parts", type=some_of(PARTS), help=f"by commas: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--photos", type=Path, help="a folder of class folders of photographs; none: that part is left out"
+    )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each load")
     parser.add_argument("--models", type=Path, help="a folder where the trained models are kept for the next run")
@@ -80,14 +89,26 @@ def parsed() -> argparse.Namespace:
     return arguments
 
 
+def some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """What reads a setting that is some of these, by commas."""
+
+    def read(text: str) -> tuple[str, ...]:
+        given = tuple(text.split(","))
+        if unknown := [word for word in given if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+        return given
+
+    return read
+
+
 def asked_for(arguments: argparse.Namespace) -> Plan:
     """The whole or the short form, with what the command line changes."""
     plan = QUICK if arguments.quick else FULL
-    kinds = arguments.kinds.split(",") if arguments.kinds else list(plan.batches)
+    kinds = arguments.kinds or list(plan.batches)
     return replace(
         plan,
         batches={kind: plan.batches[kind] for kind in kinds},
-        parts=tuple(arguments.parts.split(",")) if arguments.parts else plan.parts,
+        parts=arguments.parts or plan.parts,
         rounds=arguments.rounds or plan.rounds,
         seconds=arguments.seconds or plan.seconds,
     )
@@ -101,16 +122,31 @@ def measured(bundles: dict[str, Bundle], peers: list[Peer], plan: Plan, quick: b
         for kind, bundle in bundles.items():
             if "calls" in plan.parts:
                 asked = {batch: question(bundle, sessions[kind], batch) for batch in plan.batches[kind]}
-                yield from bare(kind, sessions[kind], asked, number, plan.seconds)
+                alone = list(bare(kind, sessions[kind], asked, number, plan.seconds))
+                yield from alone
                 for one in for_calls(peers, quick)[::turn]:
-                    yield from saturated(one, bundle, asked, (kind, number), plan.seconds)
-            alone = question(bundle, sessions[kind], 1)
+                    yield from saturated(one, bundle, asked, (kind, number), lasting(alone, plan.seconds))
+            single = question(bundle, sessions[kind], 1)
             if "latency" in plan.parts:
                 for one in for_latency(peers)[::turn]:
-                    yield from at_shares(one, bundle, alone, (kind, number), plan.seconds)
+                    yield from at_shares(one, bundle, single, (kind, number), plan.seconds)
             if "streams" in plan.parts and kind == next(iter(bundles)):
                 for one in for_streams(peers)[::turn]:
-                    yield from streamed(one, bundle, alone, number, plan.seconds)
+                    yield from streamed(one, bundle, single, number, plan.seconds)
+
+
+def of_photographs(photos: Path | None, models: Path, peers: list[Peer], plan: Plan) -> Iterator[PhotoRow]:
+    """The rounds with photographs, where there are any."""
+    if "photographs" not in plan.parts:
+        return
+    if photos is None:
+        say("photographs are left out, because --photos names no folder of them")
+        return
+    bundle = of_photos(photos, models)
+    asked = photographs(bundle, photos)
+    for number in range(plan.rounds):
+        for side in sides(TRITON in peers)[:: -1 if number % 2 else 1]:
+            yield photographed(side, bundle, asked, number, plan.photo_seconds)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,18 @@ from vouch.bundle.opening import Bundle, open_bundle
 
 def trained(kind: str, data: str, folder: Path) -> Bundle:
     """A bundle of this kind; the one that lies in the folder already, where one does."""
-    models = folder / kind
-    if versions := sorted(models.glob("mnist/*/manifest.json")):
+    return _trained(folder / kind, "mnist", "--data", data, "--model", kind, "--epochs", "1")
+
+
+def of_photos(photos: Path, folder: Path) -> Bundle:
+    """A bundle of photographs, by default settings: a backbone with a head."""
+    return _trained(folder / "photos", "photos", "--data", str(photos))
+
+
+def _trained(models: Path, name: str, *words: str) -> Bundle:
+    if versions := sorted(models.glob(f"{name}/*/manifest.json")):
         return open_bundle(versions[-1].parent)
-    words = ("--data", data, "--models", str(models), "--model", kind, "--name", "mnist", "--epochs", "1")
-    return open_bundle(Path(run_vouch("train", *words)["bundle"]))
+    return open_bundle(Path(run_vouch("train", *words, "--models", str(models), "--name", name)["bundle"]))
 
 
 def bare_session(bundle: Bundle) -> ort.InferenceSession:

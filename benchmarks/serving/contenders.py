@@ -18,6 +18,8 @@ from benchmarks.serving.asking import Unanswered, asking
 from benchmarks.serving.processes import Usage, family, process_memory_mb, usage
 
 START_TIMEOUT_S = 120.0
+STARTS = 3
+"""Of a server that ends under load, as Triton does now and then, after which it has no result."""
 METRICS_PORT = "VOUCH_SERVE_METRICS_PORT"
 
 
@@ -93,8 +95,8 @@ class Running:
     first_answer_s: float
     """From its start to its first right answer."""
     pid: int
-    has_ended: Callable[[], bool]
-    """Whether its first process has."""
+    exit_code: Callable[[], int | None]
+    """Of its first process; None: it runs. Negative: the number of the signal that ended it."""
 
     def usage(self) -> Usage:
         """Of it and all its descendants now."""
@@ -127,13 +129,21 @@ def running(contender: Contender, bundle: Path, message: bytes, cpu: int | None 
         )
         try:
             _wait_for_answer(process, contender, address, message)
-            yield Running(address, time.monotonic() - began, process.pid, lambda: process.poll() is not None)
-        except NotStarted as err:
-            lines = Path(log.name).read_text("utf-8", "replace").strip().splitlines()
-            said = [line for line in lines if line[:1] not in {"|", "+", ""}][-3:]  # Triton prints tables
-            raise NotStarted(f"{err}; it said: {' / '.join(said)}") from err
+            yield Running(address, time.monotonic() - began, process.pid, process.poll)
+        except (RuntimeError, Unanswered) as err:
+            if isinstance(err, NotStarted):
+                raise NotStarted(f"{err}; it said: {_last_words(Path(log.name))}") from err
+            if (code := process.poll()) is None:
+                raise
+            raise NotStarted(f"{contender.name} ended with {code}; it said: {_last_words(Path(log.name))}") from err
         finally:
             _end(process)
+
+
+def _last_words(log: Path) -> str:
+    """Of a server; Triton prints tables and empty lines, too."""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
+    return " / ".join([line for line in lines if line and line[0] not in "|+" and line[-1] != "]"][-3:])
 
 
 def on_cpu(cpu: int | None) -> list[str]:

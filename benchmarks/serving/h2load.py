@@ -15,7 +15,8 @@ import numpy as np
 from benchmarks.runs import RUN_WITHIN_S
 from benchmarks.serving.contenders import on_cpu
 
-WARM_UP_S = 1
+WARM_UP_S = 0.5
+"""Of each load, in front; what is under way at its end goes on, so that a slow batch does not count for nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,41 +42,38 @@ class Loaded:
     """What came of a load."""
 
     calls: int
-    seconds: float
+    """Answered, from the beginning on."""
+    calls_a_second: float
+    """After the warm-up."""
     failed: int
     """Not answered, or with an HTTP status other than 2xx."""
     data_bytes: int
     """Of all answers' messages; an answer that is an error has none."""
     latencies_s: np.ndarray
     """From when each was sent, or was due in an open loop; float64, sorted; empty unless they were asked for."""
-
-    @property
-    def calls_a_second(self) -> float:
-        return self.calls / self.seconds
+    unfinished: int = 0
+    """At most so many more were under way when time was up, whose bytes may count."""
 
     def percentile_ms(self, q: float) -> float:
         """The latency that q percent of calls stay within."""
         return float(np.percentile(self.latencies_s, q) * 1000)
 
 
-def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, seconds: float, log: bool = False) -> Loaded:
-    """Calls a method for some seconds.
+def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, seconds: float) -> Loaded:
+    """Calls a method for some seconds, after those of the warm-up.
 
     Args:
         messages: the serialized requests of one call; over HTTP/1.1 the one body.
-        log: also keep every call's latency.
 
     Raises:
         RuntimeError: h2load failed; its output is in the message.
     """
     with tempfile.TemporaryDirectory() as folder:
-        body, log_file = Path(folder) / "body", Path(folder) / "log"
+        body, log = Path(folder) / "body", Path(folder) / "log"
         body.write_bytes(b"".join(messages) if load.http1 else framed(messages))
-        command = [*words(load, body), f"http://{address}{path}"]
-        _run([*command, f"--duration={WARM_UP_S}s"])
-        output = _run([*command, f"--duration={round(seconds * 1000)}ms", *([f"--log-file={log_file}"] if log else [])])
-        latencies = np.sort(np.loadtxt(log_file, ndmin=2, usecols=2)[:, 0] / 1e6) if log else np.empty(0)
-    return read(output, seconds, latencies)
+        duration = f"--duration={round((WARM_UP_S + seconds) * 1000)}ms"
+        output = _run([*words(load, body), f"http://{address}{path}", duration, f"--log-file={log}"])
+        return read(output, np.fromfile(log, np.int64, sep=" ").reshape(-1, 3), seconds, load)
 
 
 def framed(messages: Sequence[bytes]) -> bytes:
@@ -99,15 +97,29 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def read(output: str, seconds: float, latencies_s: np.ndarray) -> Loaded:
-    """The figures in h2load's output."""
+def read(output: str, log: np.ndarray, seconds: float, load: Load) -> Loaded:
+    """The figures in h2load's output.
+
+    Args:
+        log: a row for each call: when it was sent, in microseconds; its status; how long it took, in microseconds.
+        seconds: that count, after the warm-up.
+    """
     done, failed, errored, timed_out = _numbers(
         r"requests: \d+ total, \d+ started, (\d+) done, \d+ succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
         output,
     )
     (ok,) = _numbers(r"status codes: (\d+) 2xx", output)
     (data,) = _numbers(r"traffic: .*\((\d+)\) data", output)
-    return Loaded(done, seconds, failed + errored + timed_out + max(0, done - failed - ok), data, latencies_s)
+    answered_us = (log[:, 0] + log[:, 2])[log[:, 1] // 100 == 2] - log[:, 0].min(initial=np.iinfo(np.int64).max)
+    counted = int(((answered_us > WARM_UP_S * 1e6) & (answered_us <= (WARM_UP_S + seconds) * 1e6)).sum())
+    return Loaded(
+        done,
+        counted / seconds,
+        failed + errored + timed_out + max(0, done - failed - ok),
+        data,
+        np.empty(0),
+        load.connections * load.streams,
+    )
 
 
 def _numbers(pattern: str, output: str) -> Sequence[int]:

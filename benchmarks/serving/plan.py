@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from benchmarks.peers.__main__ import installed
 from benchmarks.peers.catalog import PEERS, TRITON
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.triton import triton
 from benchmarks.serving.contenders import Contender, default_vouch, echo, peer, vouch
 
 BATCHES = (1, 8, 32, 128, 1024)
-PARTS = ("calls", "streams", "latency")
+PARTS = ("calls", "streams", "latency", "photographs")
 
 
 @dataclass(frozen=True)
@@ -21,15 +20,21 @@ class Plan:
     parts: tuple[str, ...]
     rounds: int
     seconds: float
+    """Of each load."""
+
+    @property
+    def photo_seconds(self) -> float:
+        """Of a load of photographs, of which there are fewer a second."""
+        return 3 * self.seconds
 
 
 FULL = Plan({"linear": BATCHES, "cnn": BATCHES}, PARTS, rounds=3, seconds=2.0)
-QUICK = Plan({"linear": (1, 32, 128, 1024), "cnn": (1, 32)}, ("calls",), rounds=2, seconds=1.0)
+QUICK = Plan({"linear": (1, 32, 128, 1024), "cnn": (1, 32)}, ("calls",), rounds=2, seconds=0.5)
 
 
-def there() -> list[Peer]:
-    """The peers that could be installed here; what could not be says so and is left out."""
-    return installed(list(PEERS.values()))
+def needed(plan: Plan) -> list[Peer]:
+    """The peers that its parts ask."""
+    return list(PEERS.values()) if {"calls", "latency"} & set(plan.parts) else [TRITON]
 
 
 def for_calls(peers: list[Peer], quick: bool) -> list[Contender]:

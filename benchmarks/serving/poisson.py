@@ -23,12 +23,12 @@ import numpy as np
 
 from benchmarks.serving.connections import Connection, Http1, Http2
 from benchmarks.serving.contenders import on_cpu
-from benchmarks.serving.h2load import Loaded
+from benchmarks.serving.h2load import WARM_UP_S, Loaded
 
 CONNECTIONS = {True: 64, False: 8}
-"""Over HTTP/1.1, where each takes a call at a time; over HTTP/2."""
-WARM_UP_S = 0.5
-"""Of each load, whose calls count for nothing."""
+"""At most, over HTTP/1.1, where each takes a call at a time, and over HTTP/2; and no more than calls a second, since
+servers close what is idle for some seconds.
+"""
 DRAINED_WITHIN_S = 10.0
 
 
@@ -63,7 +63,8 @@ def open_loop(asked: Asked, cpu: int | None) -> Loaded:
         latencies, sizes, seconds = (np.load(f"{file}.{name}.npy") for name in ("latencies", "sizes", "seconds"))
     answered = latencies[np.isfinite(latencies)]
     failed = int(len(latencies) - len(answered))
-    return Loaded(len(answered), float(seconds), failed, int(sizes.sum()), np.sort(answered))
+    speed = len(answered) / float(seconds)
+    return Loaded(len(answered), speed, failed, int(sizes.sum()), np.sort(answered))
 
 
 def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:
@@ -72,7 +73,8 @@ def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:
     due = moments(asked)
     host, _, port = asked.address.rpartition(":")
     kind = Http1 if asked.http1 else Http2
-    sockets = [socket.create_connection((host, int(port)), 10) for _ in range(CONNECTIONS[asked.http1])]
+    count = min(CONNECTIONS[asked.http1], max(1, round(asked.calls_a_second)))
+    sockets = [socket.create_connection((host, int(port)), 10) for _ in range(count)]
     connections = {one.fileno(): kind(one, asked.address, asked.path, body) for one in sockets}
     latencies, sizes = np.full(len(due), np.inf), np.zeros(len(due), np.int64)
     took_s = _play(connections, due.tolist(), latencies, sizes)

@@ -1,7 +1,7 @@
 """Requests with known answers: what every server is asked, and whether it answers right while it is under load."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -57,12 +57,14 @@ class Question:
 def question(bundle: Bundle, session: ort.InferenceSession, batch: int) -> Question:
     """The first images of the bundle's validation split, as often as they are needed."""
     images = np.resize(bundle.read_validation().images, (batch, *bundle.manifest.input.shape))
-    tensor = pb.ModelInferRequest.InferInputTensor(name="images", datatype="UINT8", shape=images.shape)
-    request = pb.ModelInferRequest(
-        model_name=bundle.manifest.name, inputs=[tensor], raw_input_contents=[images.tobytes()]
-    )
     labels = session.run(["probabilities"], {"images": images})[0].argmax(axis=1)
-    return Question(images, request.SerializeToString(), labels)
+    return Question(images, infer(bundle.manifest.name, "images", "UINT8", images.shape, images.tobytes()), labels)
+
+
+def infer(name: str, tensor: str, kind: str, shape: Sequence[int], content: bytes) -> bytes:
+    """An Open Inference request with one tensor."""
+    given = pb.ModelInferRequest.InferInputTensor(name=tensor, datatype=kind, shape=shape)
+    return pb.ModelInferRequest(model_name=name, inputs=[given], raw_input_contents=[content]).SerializeToString()
 
 
 @dataclass

@@ -20,9 +20,9 @@ def joined(path: Path, figures: Figures) -> Figures:
         if before.get(key) != figures[key]:
             raise SystemExit(f"{path} is of another {key}: {before.get(key)}, not {figures[key]}")
     both = {**figures, "peers": {**before["peers"], **figures["peers"]}}
-    for key in ("rows", "streams"):
-        later = 1 + max((row["round"] for row in before[key]), default=-1)
-        both[key] = before[key] + [{**row, "round": row["round"] + later} for row in figures[key]]
+    for key in ("rows", "streams", "photographs"):
+        later = 1 + max((row["round"] for row in before.get(key, [])), default=-1)
+        both[key] = before.get(key, []) + [{**row, "round": row["round"] + later} for row in figures[key]]
     return both
 
 
@@ -34,8 +34,11 @@ def wrong(figures: Figures) -> list[str]:
         for row in figures["rows"]
         if row["problems"]
     ]
+    others = [(row, row["way"]) for row in figures["streams"]] + [
+        (row, "photographs") for row in figures["photographs"]
+    ]
     return found + [
-        f"{row['contender']}, {row['way']}, round {row['round'] + 1}: {row['problems']}"
-        for row in figures["streams"]
+        f"{row['contender']}, {what}, round {row['round'] + 1}: {row['problems']}"
+        for row, what in others
         if row["problems"]
     ]

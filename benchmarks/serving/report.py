@@ -36,6 +36,8 @@ def tables(figures: dict[str, Any]) -> str:
             parts.append(memory(kind, calls))
     if figures["streams"]:
         parts.append(streams(figures["streams"]))
+    if figures["photographs"]:
+        parts.append(photographs(figures["photographs"]))
     parts += ["\n".join(f"- {title}: {settings}" for title, settings in figures["peers"].items())]
     flags = " ".join(figures["flags"]) or "none of the flags asked for"
     return "\n\n".join([*parts, f"{figures['machine']}; {flags}; commit {figures['commit']}"])
@@ -132,6 +134,19 @@ def streams(rows: Rows) -> str:
         lines.append(row_of([name, *cells]))
     targets = [f"*{TARGET_STREAM:g}*", f"*{TARGET_STREAM_OF_TRITON:g}*"]
     return "\n".join([*lines, row_of(["*to reach*", *[""] * len(ways), *targets])])
+
+
+def photographs(rows: Rows) -> str:
+    """Images a second from JPEG files; medians of the rounds and of their ratios."""
+    size = f"photographs of 500 x 375, {rows[0]['file_kb']} kB"
+    lines = head_of([size, "images a second", "cores' seconds per 1,000", "Vouch / it"])
+    vouch = {row["round"]: row["images_a_second"] for row in rows if row["contender"] == VOUCH}
+    for name in names(rows, "contender"):
+        of_it = [row for row in rows if row["contender"] == name]
+        speed, cpu_s = (median(row[key] for row in of_it) for key in ("images_a_second", "cpu_s_per_thousand_images"))
+        ratio = _middle_ratio(vouch, {row["round"]: row["images_a_second"] for row in of_it}) if name != VOUCH else ""
+        lines.append(row_of([name, f"{speed:,.1f}", f"{cpu_s:.1f}", ratio]))
+    return "\n".join(lines)
 
 
 def names(rows: Iterable[dict[str, Any]], key: str) -> list[Any]:

@@ -1,21 +1,21 @@
 """As many calls as a server answers: 64 at once, each followed by the next, batch size after batch size."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import onnxruntime as ort
 
 from benchmarks.serving.asking import INFER, Unanswered
-from benchmarks.serving.contenders import Contender, NotStarted, Running, running
+from benchmarks.serving.contenders import STARTS, Contender, NotStarted, Running, running
 from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, h2load
-from benchmarks.serving.questions import Question, sampling
+from benchmarks.serving.questions import Question, looked_at, sampling
 from benchmarks.serving.rows import Row, problems, say
 from vouch.bundle.opening import Bundle
 
 BARE = "bare ONNX Runtime"
-STARTS = 3
-"""Of a server that ends under load, after which it has no result."""
+TURNS = 2
+"""At least, of a load: how often bare ONNX Runtime would answer in it all calls that are under way at once."""
 Asked = dict[int, Question]
 """Images of a call -> the call."""
 
@@ -31,13 +31,20 @@ def bare(kind: str, session: ort.InferenceSession, asked: Asked, number: int, se
         yield Row(kind, BARE, batch, number, "saturated", runs / took, "", cpu / runs / batch * 1e6)
 
 
+def lasting(alone: Iterable[Row], seconds: float) -> dict[int, float]:
+    """Batch size -> seconds of a load: more where bare ONNX Runtime shows that calls are slow."""
+    at_once = SATURATED.connections * SATURATED.streams
+    return {row.batch: max(seconds, TURNS * at_once / row.calls_a_second) for row in alone}
+
+
 def saturated(
-    contender: Contender, bundle: Bundle, asked: Asked, place: tuple[str, int], seconds: float
+    contender: Contender, bundle: Bundle, asked: Asked, place: tuple[str, int], seconds: dict[int, float]
 ) -> Iterator[Row]:
     """A row for each batch size. A server that ends under a load is started again, and the load is repeated.
 
     Args:
         place: the kind of model and the number of the round.
+        seconds: of the load of each batch size.
     """
     left, problem = dict(asked), ""
     for start in range(1, STARTS + 1):
@@ -58,7 +65,9 @@ def _blank(contender: Contender, place: tuple[str, int], batch: int = 0) -> tupl
     return place[0], contender.name, batch, place[1], "saturated", 0.0
 
 
-def _of_one_start(contender: Contender, bundle: Bundle, asked: Asked, blank: Row, seconds: float) -> Iterator[Row]:
+def _of_one_start(
+    contender: Contender, bundle: Bundle, asked: Asked, blank: Row, seconds: dict[int, float]
+) -> Iterator[Row]:
     """Rows until all are measured. Raises NotStarted where the server ended."""
     asked = dict(asked)
     with running(contender, bundle.path, next(iter(asked.values())).asked_of(contender)) as server:
@@ -66,20 +75,21 @@ def _of_one_start(contender: Contender, bundle: Bundle, asked: Asked, blank: Row
         blank = replace(blank, idle_mb=idle.memory_mb, largest_mb=idle.largest_mb)
         for batch, one in asked.items():
             found = replace(blank, batch=batch, first_answer_s=server.first_answer_s)
-            row = _measured(contender, server, one, found, seconds)
-            if server.has_ended():
-                raise NotStarted(f"{contender.name} ended by itself under a load of batch {batch}")
+            row = _measured(contender, server, one, found, seconds[batch])
+            if (code := server.exit_code()) is not None:
+                raise NotStarted(f"{contender.name} ended with {code} under a load of batch {batch}")
             yield row
 
 
 def _measured(contender: Contender, server: Running, one: Question, blank: Row, seconds: float) -> Row:
     """One load, with answers sampled."""
     load, path = (SATURATED_HTTP1, contender.path) if contender.path else (SATURATED, INFER)
-    before, began = server.usage(), time.monotonic()
+    looked_at(server.address, one, contender)  # what is left of the load before is answered by then
+    before = server.usage()
     with sampling(server.address, one, contender) as sampled:
         loaded = h2load(server.address, path, (one.asked_of(contender),), load, seconds)
-    after, took = server.usage(), time.monotonic() - began
-    images = max(1.0, loaded.calls_a_second * took * blank.batch)  # the warm-up took its share of the processor too
+    after = server.usage()
+    images = max(1, loaded.calls) * blank.batch
     return replace(
         blank,
         calls_a_second=loaded.calls_a_second,

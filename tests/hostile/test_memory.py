@@ -31,7 +31,8 @@ HELD_BYTES, MESSAGE_BYTES = int(256 * MIB * SCALE), int(64 * MIB * SCALE)
 GROWN_BYTES = int((1024 - 160) * MIB * SCALE) if SECONDS else 100 * MIB
 """At most, at any moment: a container of 1 GiB has the worker, its supervisor and this."""
 LEFT_BYTES = 64 * MIB
-PROMISED_S = 0.1
+PROMISED_S = 0.1 if SECONDS else 0.25
+"""A p99 of 87 ms was measured: what runs beside other tests has more room."""
 HELD = {"unfinished": (20, MESSAGE_BYTES), "wide": (4, int(8_000_000 * SCALE))}
 """What callers keep who never end: how many they are, and the bytes of each message or answer."""
 GRPCIO_DOES_NOT_BEAR = {"unfinished", "many files"}

@@ -8,6 +8,7 @@ from vouch.sources import idx
 from vouch.sources.errors import SourceError
 from vouch.sources.folder_rules import FolderRules
 from vouch.sources.load import load, look
+from vouch.sources.survey import Survey
 from vouch.sources.wanted import Wanted
 from vouch.trainer.errors import TrainError
 from vouch.trainer.splits.split import make_splits
@@ -163,6 +164,10 @@ def test_size_reaches_the_readers_that_take_one(tmp_path: Path) -> None:
     assert table.splits["all"].images.shape == (2, 1, 4)
 
 
+class Enough(Exception):
+    """Nothing more is to be read."""
+
+
 def classes_of_one_image(folder: Path, count: int) -> Path:
     """So many class folders, each with the same picture."""
     (folder / "0").mkdir(parents=True)
@@ -175,17 +180,34 @@ def classes_of_one_image(folder: Path, count: int) -> Path:
 
 
 def test_ten_thousand_classes_are_taken_and_one_more_is_not(tmp_path: Path) -> None:
-    """In numbers' order; above the limit the advice is given before an image is read."""
+    """In numbers' order; above the limit the advice is given before an image is read. Decoding them shows no more."""
     folder = classes_of_one_image(tmp_path / "many", 10_000)
+    surveys: list[Survey] = []
 
-    source = load(str(folder))
+    def decide(survey: Survey) -> Wanted:
+        surveys.append(survey)
+        raise Enough
 
-    assert source.classes == tuple(map(str, range(10_000)))
-    assert sorted(source.splits["all"].labels.tolist()) == list(range(10_000))
+    with pytest.raises(Enough):
+        load(str(folder), decide=decide)
+
+    assert surveys[0].classes == tuple(map(str, range(10_000)))
+    assert surveys[0].sizes == {"all": 10_000}
     (folder / "one more").mkdir()
     (folder / "one more" / "1.png").write_bytes(b"no image")
     with pytest.raises(SourceError, match=r"has 10,001 classes; at most 10,000 are taken: leave some out, or group"):
         load(str(folder))
+
+
+def test_ten_thousand_classes_in_arrays_are_taken(tmp_path: Path) -> None:
+    """Each image keeps its own."""
+    labels = np.random.default_rng(0).permutation(10_000)
+    np.savez(tmp_path / "a.npz", images=np.zeros((10_000, 1, 1), dtype=np.uint8), labels=labels)
+
+    source = load(str(tmp_path / "a.npz"))
+
+    assert source.classes == tuple(map(str, range(10_000)))
+    assert source.splits["all"].labels.tolist() == labels.tolist()
 
 
 @pytest.mark.parametrize("form", ["integers", "strings", "columns"])

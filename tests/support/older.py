@@ -30,7 +30,7 @@ def older_manifest(manifest: Manifest) -> bytes:
         del training[name]
     if isinstance(manifest.claim, Claim):
         content["claim"]["confusion"] = manifest.claim.confusion.as_rows(len(manifest.labels)).tolist()
-    return (json.dumps(content, indent=2) + "\n").encode()
+    return json.dumps(content).encode()
 
 
 def written_before(bundle: Bundle) -> Bundle:

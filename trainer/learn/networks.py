@@ -48,8 +48,10 @@ class Linear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / inputs**0.5)
-        self.bias = nn.Parameter(torch.randn(outputs) / inputs**0.5)
+        self.weight, self.bias = nn.Parameter(torch.empty(outputs, inputs)), nn.Parameter(torch.empty(outputs))
+        if not self.weight.is_meta:  # filling it there would import torch's compiler, which takes seconds
+            for values in (self.weight, self.bias):
+                values.detach().normal_().div_(inputs**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """

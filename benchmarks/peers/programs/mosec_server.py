@@ -10,8 +10,8 @@ from mosec import Server, Worker
 
 from benchmarks.peers.programs.onnx_model import OnnxModel
 
-MAX_BATCH_SIZE = 64
-"""Requests of one run: as many as the load has at once."""
+MAX_BATCH_SIZE = 16
+"""Requests of one run."""
 MAX_WAIT_MS = 1
 """For a batch to fill; the least that can be set."""
 

@@ -1,4 +1,4 @@
-"""What all workers counted, asked over either transport of a whole server, and of its metrics."""
+"""What all workers counted, asked of a whole server, and of its metrics; each transport counts for itself."""
 
 import asyncio
 import os
@@ -58,11 +58,11 @@ async def statistics(stub: GRPCInferenceServiceStub) -> inference_pb2.ModelStati
     return counted
 
 
-async def test_whichever_worker_is_asked_tells_what_all_have_counted(tmp_path: Path, transport: Transport) -> None:
+async def test_whichever_worker_is_asked_tells_what_all_have_counted(tmp_path: Path) -> None:
     """Calls over many connections, to two workers, are all there; and still are when one of the two was killed."""
     publish_tiny(ModelsFolder(tmp_path))
     before = children()
-    async with working(tmp_path, transport) as house:
+    async with working(tmp_path) as house:
         await house.until_serving()
         told = await call_over_many(house.supervisor.port, tiny_images(3)[0])
 
@@ -147,11 +147,11 @@ async def test_each_request_counts_once_whatever_way_it_goes(tmp_path: Path, tra
         assert len(await scraped(house, "vouch_held_bytes", kind="received")) == 1
 
 
-async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path, transport: Transport) -> None:
+async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path) -> None:
     """A bundle that does not reproduce its claim counts as refused, and what was served before still is."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
-    async with working(tmp_path, transport) as house:
+    async with working(tmp_path) as house:
         await house.until_serving()
         publish_tiny(folder, graph=tiny_graph(ROTATED))
         await house.until(lambda model: bool(model.refusals))
@@ -165,7 +165,7 @@ async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path, transp
         assert await scraped(house, "vouch_installs_total") == [1]
         assert await scraped(house, "vouch_accuracy_claim", model="tiny", version="1") == [0.9]
         assert await scraped(house, "vouch_accuracy_served") == [0.9]
-        assert await scraped(house, "vouch_build_info", transport=transport, provider="cpu") == [1]
+        assert await scraped(house, "vouch_build_info", transport="h2corn", provider="cpu") == [1]
 
 
 async def until_answered_by(house: House) -> inference_pb2.ModelStatistics:

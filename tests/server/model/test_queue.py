@@ -101,5 +101,5 @@ def test_many_who_leave_at_once_cost_no_search(ends: Callable[[BatchQueue, Reque
     for one in requests:
         queue.remove(one)
 
-    assert process_time() - began < 5.0
+    assert process_time() - began < 20.0
     assert queue.images == 0

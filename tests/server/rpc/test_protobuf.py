@@ -1,6 +1,7 @@
 """Messages of millions of fields are refused before protobuf reads them."""
 
-import time
+from collections.abc import Callable
+from typing import SupportsIndex
 
 import pytest
 
@@ -14,6 +15,17 @@ PREDICT, INFER = pb.PredictRequest.DESCRIPTOR, inference_pb2.ModelInferRequest.D
 NUMBER = b"\x08\x01"
 
 
+class Counted(bytes):
+    """How often a byte of it is read: a clock would count what else the machine does."""
+
+    reads = 0
+
+    def __getitem__(self, at: SupportsIndex | slice) -> int:  # type: ignore[override]
+        assert not isinstance(at, slice), "a part of the message is copied"
+        self.reads += 1
+        return super().__getitem__(at)
+
+
 def within(tag: int, content: bytes) -> bytes:
     """A field that holds this content."""
     return varint(tag << 3 | 2) + varint(len(content)) + content
@@ -22,14 +34,14 @@ def within(tag: int, content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("message", "descriptor"),
     [
-        (NUMBER * 20_000_000, PREDICT),
-        (NUMBER * 20_000_000, INFER),
-        (within(3, NUMBER * 20_000_000), PREDICT),
-        (within(4, b"\x0a\x00" * 20_000_000), PREDICT),
-        (within(5, within(5, NUMBER * 20_000_000)), INFER),
-        (within(3, b"") * 10_000_000, PREDICT),
-        (b"\x09" + bytes(8) + NUMBER * 20_000_000, PREDICT),
-        (b"\x0d" + bytes(4) + NUMBER * 20_000_000, PREDICT),
+        (lambda: NUMBER * 20_000_000, PREDICT),
+        (lambda: NUMBER * 20_000_000, INFER),
+        (lambda: within(3, NUMBER * 20_000_000), PREDICT),
+        (lambda: within(4, b"\x0a\x00" * 20_000_000), PREDICT),
+        (lambda: within(5, within(5, NUMBER * 20_000_000)), INFER),
+        (lambda: within(3, b"") * 10_000_000, PREDICT),
+        (lambda: b"\x09" + bytes(8) + NUMBER * 20_000_000, PREDICT),
+        (lambda: b"\x0d" + bytes(4) + NUMBER * 20_000_000, PREDICT),
     ],
     ids=[
         "at the top",
@@ -42,32 +54,32 @@ def within(tag: int, content: bytes) -> bytes:
         "32 bits",
     ],
 )
-def test_too_many_fields_are_refused_in_a_moment(message: bytes, descriptor: object) -> None:
+def test_too_many_fields_are_refused_in_a_moment(message: Callable[[], bytes], descriptor: object) -> None:
     """Wherever they are, and whatever their kind."""
-    began = time.process_time()
+    counted = Counted(message())
     with pytest.raises(InvalidRequest, match=f"the request has more than {MAX_FIELDS:,} fields"):
-        check_fields(message, descriptor)
+        check_fields(counted, descriptor)
 
-    assert time.process_time() - began < 1
+    assert counted.reads <= 3 * MAX_FIELDS
 
 
 @pytest.mark.parametrize(
     ("message", "descriptor"),
     [
-        (within(3, within(2, b"\x01" * 20_000_000)), PREDICT),
-        (within(5, within(5, within(3, b"\x01" * 20_000_000))), INFER),
-        (within(5, within(5, within(1, b"\x01" * 600_000) + within(4, b"\x80\x01" * 300_000))), INFER),
-        (within(5, within(3, b"\x01" * 20_000_000)), INFER),
+        (lambda: within(3, within(2, b"\x01" * 20_000_000)), PREDICT),
+        (lambda: within(5, within(5, within(3, b"\x01" * 20_000_000))), INFER),
+        (lambda: within(5, within(5, within(1, b"\x01" * 600_000) + within(4, b"\x80\x01" * 300_000))), INFER),
+        (lambda: within(5, within(3, b"\x01" * 20_000_000)), INFER),
     ],
     ids=["raw shape", "typed contents", "several kinds", "tensor shape"],
 )
-def test_too_many_packed_numbers_are_refused_in_a_moment(message: bytes, descriptor: object) -> None:
+def test_too_many_packed_numbers_are_refused_in_a_moment(message: Callable[[], bytes], descriptor: object) -> None:
     """Protobuf reads each, and 64 MB of them become 512."""
-    began = time.process_time()
+    counted = Counted(message())
     with pytest.raises(InvalidRequest, match=f"the request has more than {MAX_NUMBERS:,} bytes of packed numbers"):
-        check_fields(message, descriptor)
+        check_fields(counted, descriptor)
 
-    assert time.process_time() - began < 1
+    assert counted.reads < 100
 
 
 def test_numbers_that_are_copied_as_they_are_are_not_counted() -> None:

@@ -32,10 +32,10 @@ RETRIES = Retries(first_s=0.05, most_s=0.2, alone_s=0.5)
 class House:
     """A pool, what it is to serve, and what its workers did."""
 
-    def __init__(self, scripts: list[Scripts], limits: Limits, folder: Path) -> None:
+    def __init__(self, scripts: list[Scripts], limits: Limits, retries: Retries, folder: Path) -> None:
         self.published = Published(folder)
         self.scripts = scripts
-        self.pool = Pool(scripts, self.published, limits, SOON, RETRIES)
+        self.pool = Pool(scripts, self.published, limits, SOON, retries)
 
     def publish(self, *versions: int, name: str = "tiny") -> None:
         """These versions are in the folder, and the last of them has just been verified."""
@@ -86,12 +86,14 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, *scripts: list[dict[str, Any]], limits: Limits = LIMITS) -> AsyncIterator[House]:
+async def house(
+    folder: Path, *scripts: list[dict[str, Any]], limits: Limits = LIMITS, retries: Retries = RETRIES
+) -> AsyncIterator[House]:
     """A pool with a slot for each list of scripts, of which each worker takes the next one."""
     folders = [folder / str(number) for number in range(len(scripts))]
     for one in folders:
         one.mkdir()
-    made = House([Scripts(one, list(of)) for one, of in zip(folders, scripts, strict=True)], limits, folder)
+    made = House([Scripts(one, list(of)) for one, of in zip(folders, scripts, strict=True)], limits, retries, folder)
     try:
         await made.pool.start()
         yield made
@@ -126,7 +128,9 @@ async def test_a_worker_takes_calls_only_when_it_serves_what_is_to_be_served(tmp
 
 async def test_a_new_version_is_loaded_by_one_worker_first(tmp_path: Path) -> None:
     """Where it dies of it, the others do not."""
-    async with house(tmp_path, [{"load": {"tiny:2": "dies"}}], [{"load": {"tiny:2": "dies"}}]) as found:
+    patient = replace(RETRIES, alone_s=30.0)  # longer than a death goes unnoticed on the busiest machine
+    dies = {"load": {"tiny:2": "dies"}}
+    async with house(tmp_path, [dies], [dies], retries=patient) as found:
         found.publish(1)
         await found.until_served(1, workers=2)
         found.publish(1, 2)
@@ -276,7 +280,7 @@ async def test_a_pool_that_is_stopped_while_it_starts_leaves_no_process(tmp_path
     """SIGTERM may come at any moment."""
     folder = tmp_path / "0"
     folder.mkdir()
-    found = House([Scripts(folder, [{"start": "hangs"}])], LIMITS, tmp_path)
+    found = House([Scripts(folder, [{"start": "hangs"}])], LIMITS, RETRIES, tmp_path)
     starting = asyncio.create_task(found.pool.start())
     await found.scripts[0].until("started")
     (pid, _), *_ = found.scripts[0].log

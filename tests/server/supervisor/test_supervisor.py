@@ -1,3 +1,5 @@
+"""Whole servers. Over each transport where it has a part in what is tested; else over the default."""
+
 import asyncio
 import logging
 import os
@@ -57,13 +59,11 @@ async def test_nothing_is_served_before_it_has_vouched_for_itself(tmp_path: Path
         assert model.versions[0].served.correct == 270
 
 
-async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_told_as_an_index(
-    tmp_path: Path, transport: Transport
-) -> None:
+async def test_what_is_asked_of_a_served_version_is_counted_and_the_folder_is_told_as_an_index(tmp_path: Path) -> None:
     """Counts begin with the version: neither its recount nor its warm-up is in them."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
-    async with working(tmp_path, transport, workers=1) as house:
+    async with working(tmp_path, workers=1) as house:
         await house.until_serving()
         publish_tiny(folder, graph=tiny_graph(ROTATED))
         refused = (await house.until(lambda model: bool(model.refusals))).refusals[0]
@@ -105,7 +105,7 @@ def is_live(version: int, model: pb.Model) -> bool:
     return bool(model.versions) and model.versions[0].version == version
 
 
-async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path, transport: Transport) -> None:
+async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path) -> None:
     """Callers who never pause get only right answers, first from the old version, then from the new."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
@@ -119,7 +119,7 @@ async def test_a_new_version_is_swapped_in_without_a_failed_call(tmp_path: Path,
             assert list(answer.labels) == expected
             versions.append(answer.version)
 
-    async with working(tmp_path, transport) as house, asyncio.timeout(60):
+    async with working(tmp_path) as house, asyncio.timeout(60):
         await house.until_serving()
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
@@ -170,16 +170,14 @@ async def answered(house: House) -> pb.PredictResponse:
 
 
 @pytest.mark.parametrize("instead", ["nothing", "another bundle"])
-async def test_a_served_folder_that_is_gone_is_needed_by_nobody(
-    tmp_path: Path, transport: Transport, instead: str
-) -> None:
+async def test_a_served_folder_that_is_gone_is_needed_by_nobody(tmp_path: Path, instead: str) -> None:
     """Every worker is killed, one after the other, and each successor serves the very bytes that were verified."""
     folder = ModelsFolder(tmp_path / "models")
     for _ in range(2):
         bundle = publish_tiny(folder)
     other = publish_tiny(ModelsFolder(tmp_path / "other"), graph=tiny_graph(ROTATED))
     before = children()
-    async with working(folder.path, transport) as house:
+    async with working(folder.path) as house:
         await house.until_serving()
         pool = house.supervisor._pool
         assert pool is not None
@@ -200,15 +198,13 @@ async def test_a_served_folder_that_is_gone_is_needed_by_nobody(
         assert (await house.model()).refusals == []
 
 
-async def test_served_files_that_are_written_over_give_way_to_the_last_good_version(
-    tmp_path: Path, transport: Transport
-) -> None:
+async def test_served_files_that_are_written_over_give_way_to_the_last_good_version(tmp_path: Path) -> None:
     """A new worker cannot load them; what it can is served, and the reason can be seen."""
     folder = ModelsFolder(tmp_path)
     for _ in range(2):
         bundle = publish_tiny(folder)
     before = children()
-    async with working(tmp_path, transport, workers=1) as house:
+    async with working(tmp_path, workers=1) as house:
         await house.until_serving()
         (bundle.path / "model.onnx").write_bytes(b"another one")
         (worker,) = workers_of(before)
@@ -223,12 +219,12 @@ async def test_served_files_that_are_written_over_give_way_to_the_last_good_vers
 
 
 async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_be_seen(
-    tmp_path: Path, transport: Transport, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reason stands in GetModel and in the log, and predictions go on."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
-    async with working(tmp_path, transport) as house:
+    async with working(tmp_path) as house:
         await house.until_serving()
         with caplog.at_level(logging.ERROR):
             publish_tiny(folder, graph=tiny_graph(ROTATED))
@@ -240,7 +236,7 @@ async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_b
         assert (await house.predict(tiny_images(1)[0])).version == 1
 
 
-async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path: Path, transport: Transport) -> None:
+async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path: Path) -> None:
     """One flipped byte in the newest version, and the one before it is served."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
@@ -248,7 +244,7 @@ async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path:
     content = bytearray(harmed.read_bytes())
     content[100] ^= 1
     harmed.write_bytes(content)
-    async with working(tmp_path, transport) as house:
+    async with working(tmp_path) as house:
         await house.until_serving()
 
         model = await house.until(lambda model: bool(model.refusals))

@@ -21,7 +21,6 @@ from vouch.protos.inference import inference_pb2
 from vouch.protos.vouch.v1 import classifier_pb2
 from vouch.server.lineup.folders import without_folders
 from vouch.server.services.contracts import HEALTH, REFLECTION_V1, REFLECTION_V1ALPHA
-from vouch.server.settings import Transport
 
 SERVICES = (
     classifier_pb2.DESCRIPTOR.services_by_name["Classifier"],
@@ -100,10 +99,10 @@ def answer(channel: grpc.Channel, path: str, method: Any, message: Message) -> l
         return [(err.details() or "").encode()]
 
 
-def test_no_answer_names_a_folder_of_the_server(models: ModelsFolder, transport: Transport) -> None:
+def test_no_answer_names_a_folder_of_the_server(models: ModelsFolder) -> None:
     """Of all methods, with versions that are refused for all kinds of reasons, and one that has lost its files."""
     kinds = {*BROKEN, *GRAPHS}
-    with serving_beside(models.path, "--transport", transport, "--workers", "1") as (place, server):
+    with serving_beside(models.path) as (place, server):
         with Client(place["address"]) as client:
 
             def all_settled() -> bool:

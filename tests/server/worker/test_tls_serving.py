@@ -138,7 +138,9 @@ async def test_callers_show_certificates_where_the_server_asks(
             assert len(await client.predict(tiny_images(2)[0])) == 2
 
 
-@pytest.mark.parametrize("pair", ["together", "apart"], indirect=True)
+@pytest.mark.parametrize(
+    ("pair", "transport"), [("together", "h2corn"), ("together", "grpcio"), ("apart", "h2corn")], indirect=True
+)
 async def test_a_replaced_certificate_is_shown_to_new_connections_and_a_broken_one_to_nobody(
     tmp_path: Path, transport: Transport, pair: Pair, ours: Authority
 ) -> None:

@@ -77,8 +77,11 @@ def test_nothing_is_wider_than_the_window(page: Page) -> None:
     assert width == page.evaluate("window.innerWidth")
 
 
+@pytest.mark.parametrize("page", [(DESKTOP, "light"), (PHONE, "dark")], indirect=True, ids=str)
 def test_axe_finds_nothing(page: Page) -> None:
-    """No rule of axe-core's is broken: for who cannot see the page, or sees it badly."""
+    """No rule of axe-core's is broken: for who cannot see the page, or sees it badly. Seconds each: two classes, below,
+    are looked at in the other light.
+    """
     assert complaints_of_axe(page) == ""
 
 
