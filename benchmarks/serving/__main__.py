@@ -64,7 +64,8 @@ def main() -> int:
         (MEASURED / f"{arguments.name}.svg").write_text(plot(figures), "utf-8")
     print(tables(figures))
     problems = wrong(figures)
-    print("\n".join(problems), file=sys.stderr)
+    for problem in problems:
+        print(problem, file=sys.stderr)
     return 1 if problems or len(peers) < len(wanted) else 0
 
 

@@ -18,8 +18,10 @@ from benchmarks.serving.rows import Row, problems, say
 from vouch.bundle.opening import Bundle
 
 SHARES = {"idle": 0.02, "50%": 0.5, "70%": 0.7, "90%": 0.9}
-LEAST_CALLS = 300
-"""Of a load, however long that takes."""
+LEAST_CALLS, LEAST_IDLE_CALLS = 300, 100
+"""Of a load, however long that takes; of the idle server's, whose median alone is asked."""
+LEAST_RATE = 5.0
+"""Calls a second: a connection that has none for 5 s is closed by some servers."""
 
 
 def placed() -> tuple[int, int] | None:
@@ -63,8 +65,9 @@ def _loads(contender: Contender, server: Running, asked: Question, blank: Row, s
         body = Path(folder) / "body"
         body.write_bytes(message if http1 else framed((message,)))
         for name, share in SHARES.items():
-            rate = max(1.0, share * most.calls_a_second)
-            how = Asked(server.address, path, http1, str(body), rate, max(seconds, LEAST_CALLS / rate), blank.round)
+            rate = max(LEAST_RATE, share * most.calls_a_second)
+            lasting = max(seconds, (LEAST_IDLE_CALLS if name == "idle" else LEAST_CALLS) / rate)
+            how = Asked(server.address, path, http1, str(body), rate, lasting, blank.round)
             loaded = open_loop(how, cpu)
             row = _row(replace(blank, load=name), loaded, looked_at(server.address, asked, contender))
             say(f"{row.kind}, latency, {row.contender}, {name}: p50 {row.p50_ms:.2f}, p99 {row.p99_ms:.2f} ms")

@@ -29,7 +29,7 @@ class Plan:
 
 
 FULL = Plan({"linear": BATCHES, "cnn": BATCHES}, PARTS, rounds=3, seconds=2.0)
-QUICK = Plan({"linear": (1, 32, 128, 1024), "cnn": (1, 32)}, ("calls",), rounds=2, seconds=0.6)
+QUICK = Plan({"linear": (1, 32, 128, 1024), "cnn": (1, 32)}, ("calls",), rounds=2, seconds=0.5)
 
 
 def needed(plan: Plan) -> list[Peer]:

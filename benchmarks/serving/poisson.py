@@ -26,10 +26,8 @@ from benchmarks.serving.contenders import on_cpu
 from benchmarks.serving.h2load import WARM_UP_S, Loaded
 
 CONNECTIONS = {True: 64, False: 8}
-"""Over HTTP/1.1, where each takes a call at a time; over HTTP/2."""
-LEAST_CONNECTIONS = 4
-"""Where calls are so rare that of more connections each would have less than a call a second: servers close those that
-are idle for some seconds.
+"""At most, over HTTP/1.1, where each takes a call at a time, and over HTTP/2; and no more than calls a second, since
+servers close what is idle for some seconds.
 """
 DRAINED_WITHIN_S = 10.0
 
@@ -75,7 +73,7 @@ def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:
     due = moments(asked)
     host, _, port = asked.address.rpartition(":")
     kind = Http1 if asked.http1 else Http2
-    count = min(CONNECTIONS[asked.http1], max(LEAST_CONNECTIONS, round(asked.calls_a_second)))
+    count = min(CONNECTIONS[asked.http1], max(1, round(asked.calls_a_second)))
     sockets = [socket.create_connection((host, int(port)), 10) for _ in range(count)]
     connections = {one.fileno(): kind(one, asked.address, asked.path, body) for one in sockets}
     latencies, sizes = np.full(len(due), np.inf), np.zeros(len(due), np.int64)

@@ -88,7 +88,8 @@ def latency(kind: str, rows: Rows) -> str:
         cells = [f"{_middle(of_it, 'most', 'calls_a_second'):,.0f}", f"{idle:.2f}"]
         for share in ("50%", "70%", "90%"):
             cells.append(" / ".join(f"{_middle(of_it, share, key):.2f}" for key in ("p50_ms", "p99_ms", "p999_ms")))
-        lines.append(row_of([name, *cells, f"{tail / idle:.1f}"]))
+        said = [*cells, f"{tail / idle:.1f}"]
+        lines.append(row_of([name, *("no answer" if "nan" in cell else cell for cell in said)]))
     lines.append(row_of(["*at most*", *[""] * 5, f"*{TARGET_TAIL:g}*"]))
     return "\n".join(lines)
 

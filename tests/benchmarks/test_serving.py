@@ -55,10 +55,14 @@ def test_a_peer_that_answers_nothing_has_no_ratio() -> None:
 
 
 def test_latency_is_said_beside_the_idle_servers() -> None:
-    """p99 at 70 % over the idle p50."""
+    """p99 at 70 % over the idle p50; a server that ended before has none."""
     rows = [row("Vouch", 1, 300, load=load) for load in ("most", "idle", "50%", "70%", "90%")]
 
-    assert cells(tables({**FIGURES, "rows": rows}), "Vouch")[-1] == "4.0"
+    rows += [row("MLServer", 1, 300, load="most")]
+    table = tables({**FIGURES, "rows": rows})
+
+    assert cells(table, "Vouch")[-1] == "4.0"
+    assert cells(table, "MLServer") == ["300", *["no answer"] * 5]
 
 
 def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
