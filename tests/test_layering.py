@@ -35,14 +35,14 @@ LIBRARIES = {
 }
 """Room -> the libraries that it may import, beside Python's own."""
 SERVER = {
-    "": ("errors", "budget", "repeats", "settings", "cores", "logs", "forced_exit", "passing"),
+    "": ("errors", "budget", "repeats", "settings", "cores", "logs", "forced_exit", "passing", "signing"),
     "counting": ("statistics", "counts"),
     "lineup": ("folders", "lineup", "comparing", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
         *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
         *("batcher", "loader", "planning", "compared", "decoding", "differing", "alone", "figures"),
-        *("recount", "audit"),
+        *("recount", "audit", "command"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
@@ -64,9 +64,9 @@ SERVER = {
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
     "supervisor": (
-        *("backoff", "import_path", "memory", "port", "presence", "states", "status_server", "watchdog"),
+        *("backoff", "import_path", "ahead", "memory", "port", "presence", "states", "status_server", "watchdog"),
         *("held_files", "launch", "published", "state", "verifier", "watcher", "metrics"),
-        *("worker_process", "slot", "pool", "supervisor", "run"),
+        *("worker_process", "slot", "pool", "supervisor", "run", "command"),
     ),
 }
 """Package of the server -> its files. Neither imports anything to its right; "" are the files beside the packages."""

@@ -30,7 +30,7 @@ LIFELONG = {
     "server/supervisor/worker_process.py: _unless_gone": "for a worker, whose states have limits",
     "server/supervisor/run.py: run_supervisor": "for a signal",
     "server/supervisor/supervisor.py: given_up": "for the end of tasks that live as long as the server",
-    "server/supervisor/verifier.py: _process": "for a process that was killed",
+    "server/supervisor/ahead.py: end": "for a process that was killed",
     "server/serving/readiness.py: changes": "as long as a caller watches; draining ends it",
     "server/rpc/stream.py: ready": "as long as a caller's stream is open; its end wakes and cancels it",
     "server/rpc/stream.py: _wait_for_room": "likewise",

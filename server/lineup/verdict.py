@@ -17,8 +17,6 @@ from vouch.server.lineup.comparing import Compared
 from vouch.server.lineup.lineup import Recount, RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings
 
-MAX_WORD_BYTES = 1 << 19
-"""A line, with the names of the most files, a reason of the most characters, and the answers to the most images."""
 MAX_REASON, MAX_CAVEATS = 4000, 101
 """Characters, and as many as promised coverages and one more."""
 

@@ -1,7 +1,8 @@
-"""The process that verifies a version: `python -m vouch.server.probe.process TASK`, started by the supervisor.
+"""The process that verifies a version: `python -m vouch.server.probe.process`, started by the supervisor.
 
-Its task and what it writes to standard output are described in `lineup/verdict.py`, a JSON object a line. It runs at
-low priority, in bounded memory, and ends with the supervisor however that ends.
+Its task, which it reads from standard input, and what it writes to standard output are described in
+`lineup/verdict.py`, a JSON object a line. It runs at low priority, in bounded memory, and ends with the supervisor
+however that ends.
 """
 
 import ctypes
@@ -137,5 +138,5 @@ def _only_voice() -> Callable[[AnyWord], None]:
     return say
 
 
-if __name__ == "__main__":
-    main(ProbeTask.model_validate_json(sys.argv[1]))
+if __name__ == "__main__" and (line := sys.stdin.buffer.readline()):  # or it is not needed any more
+    main(ProbeTask.model_validate_json(line))

@@ -13,6 +13,7 @@ from vouch.server.errors import StartFailed
 from vouch.server.forced_exit import end_within
 from vouch.server.logs import event
 from vouch.server.settings import ServeSettings
+from vouch.server.supervisor.ahead import Ahead
 from vouch.server.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("vouch.server")
@@ -21,16 +22,19 @@ EXIT_WITHIN_S = 10.0
 """When nothing is served any more; a look at a models folder that is away may never return."""
 
 
-async def run_supervisor(settings: ServeSettings, started: Callable[[Supervisor], None]) -> None:
+async def run_supervisor(
+    settings: ServeSettings, started: Callable[[Supervisor], None], ahead: Ahead | None = None
+) -> None:
     """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
 
     Args:
         started: called when the workers take calls.
+        ahead: what was started already.
 
     Raises:
         StartFailed: as `Supervisor.start`, or workers cannot be kept ready.
     """
-    supervisor = Supervisor(settings)
+    supervisor = Supervisor(settings, ahead)
     signals = _Signals(supervisor)
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, signals.arrived, number)

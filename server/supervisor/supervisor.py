@@ -14,6 +14,7 @@ from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import StartFailed
 from vouch.server.model.time_limits import load_within_s
 from vouch.server.settings import ServeSettings
+from vouch.server.supervisor.ahead import Ahead
 from vouch.server.supervisor.held_files import HeldFiles
 from vouch.server.supervisor.launch import launchers, worker_cores
 from vouch.server.supervisor.pool import Pool
@@ -36,8 +37,13 @@ WATCHER_ENDS_S = 2.0
 class Supervisor:
     """Serves from `start` to `stop`."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, ahead: Ahead | None = None) -> None:
+        """
+        Args:
+            ahead: what was started before this was loaded.
+        """
         self._settings = settings
+        self._ahead = ahead or Ahead()
         self._started_s = time.time()
         self._reserved: ReservedPort | None = None
         self._tls: TlsRotation | None = None
@@ -101,6 +107,7 @@ class Supervisor:
         await self._watcher.look()  # workers know from the start what is published
         self._watching = asyncio.create_task(self._watcher.watch(settings.scan_interval_s), name="watcher")
         await self._pool.start()  # the first version is being verified meanwhile
+        await self._ahead.end()  # there was none
 
     async def given_up(self) -> str:
         """Returns when the server cannot go on, with the reason; until then it waits."""
@@ -138,7 +145,7 @@ class Supervisor:
         settings, keys = self._settings, self._keys
         memory = settings.max_verify_bytes
         limits = ProbeLimits(memory_bytes=memory) if memory else ProbeLimits()
-        verifier = Verifier(settings, worker_cores(settings), limits, keys)
+        verifier = Verifier(settings, worker_cores(settings), limits, keys, self._ahead)
         return Watcher(ModelsFolder(settings.models), self._published, verifier, self._held)
 
     async def _metrics(self, accepted: str) -> tuple[str, bytes]:

@@ -7,8 +7,7 @@ time in proportion to the images that it recounts.
 import asyncio
 import os
 import signal
-import sys
-from asyncio.subprocess import Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,19 +15,10 @@ from pathlib import Path
 
 from vouch.bundle.signature import PublicKey
 from vouch.server.errors import Incomplete, Refused, Undecided
-from vouch.server.lineup.verdict import (
-    MAX_REASON,
-    MAX_WORD_BYTES,
-    Claimed,
-    NotVerified,
-    ProbeTask,
-    Running,
-    Verdict,
-    word_of,
-)
+from vouch.server.lineup.verdict import MAX_REASON, Claimed, NotVerified, ProbeTask, Running, Verdict, word_of
 from vouch.server.model.time_limits import IMAGE_S, START_S, STEP_S
 from vouch.server.settings import RuntimeSettings
-from vouch.server.supervisor.import_path import import_path
+from vouch.server.supervisor.ahead import MAX_WORD_BYTES, Ahead, end, start_probe
 from vouch.server.supervisor.memory import taken_bytes, total_bytes
 
 LOOK_S = 0.1
@@ -59,10 +49,13 @@ class Verifier:
     limits: ProbeLimits = field(default_factory=ProbeLimits)
     keys: tuple[PublicKey, ...] = ()
     """Of which one must have signed a bundle; none: it need not be signed."""
+    ahead: Ahead | None = None
+    """A process that waits for a first task."""
 
     async def verify(self, bundle: Path) -> Verdict:
         """As `probe`."""
-        return await probe(bundle, self.settings, self.cores, self.limits, self.keys)
+        started = self.ahead.take() if self.ahead is not None else None
+        return await probe(bundle, self.settings, self.cores, self.limits, self.keys, started)
 
     async def claims(self, bundle: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
         """What other versions of a bundle's model say of themselves. Of those that cannot be read, nothing: they are
@@ -87,6 +80,7 @@ async def probe(
     cores: int,
     limits: ProbeLimits | None = None,
     keys: Iterable[PublicKey] = (),
+    started: Process | None = None,
 ) -> Verdict:
     """Verifies a bundle as `vouch verify` does.
 
@@ -94,6 +88,7 @@ async def probe(
         bundle: NAME/VERSION in a models folder.
         cores: of each worker: how the model is run best is measured on as many.
         keys: of which one must have signed it; none: it need not be signed.
+        started: a process that waits for this task; None: one is started.
 
     Raises:
         Refused: with the reason, also where the process crashed, or took more memory or time than it may.
@@ -102,7 +97,7 @@ async def probe(
             moment later; the bundle may be good.
     """
     limits = limits or ProbeLimits()
-    async with _process(_task(bundle, settings, cores, limits, keys)) as process:
+    async with _process(_task(bundle, settings, cores, limits, keys), started) as process:
         errors = asyncio.create_task(_last_line(process), name="standard error of a probe")
         try:
             if found := await _heard(process, limits):
@@ -131,25 +126,18 @@ def _task(
 
 
 @asynccontextmanager
-async def _process(task: ProbeTask) -> AsyncIterator[Process]:
+async def _process(task: ProbeTask, started: Process | None = None) -> AsyncIterator[Process]:
     """A process that does this; it is ended with the block."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "vouch.server.probe.process", task.model_dump_json()),
-            env=os.environ | {"PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL if task.older else asyncio.subprocess.PIPE,
-            limit=MAX_WORD_BYTES,
-        )
+        process = started or await start_probe(DEVNULL if task.older else PIPE)
     except OSError as err:
         raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
     try:
+        assert process.stdin is not None
+        process.stdin.write(task.model_dump_json().encode() + b"\n")  # which waits for nobody
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await end(process)
 
 
 async def _heard(process: Process, limits: ProbeLimits, hear: Hear | None = None) -> Verdict | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.server.services.oip.calls import raw_request
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph, tiny_images
@@ -79,14 +80,23 @@ async def test_whichever_worker_is_asked_tells_what_all_have_counted(tmp_path: P
         await until_scraped(house, 2, "vouch_workers")
 
 
-async def scraped(house: House, name: str, **labels: str) -> list[float]:
-    """The values of the metrics with these labels among theirs."""
+async def samples_of(house: House) -> list[Sample]:
+    """All metrics."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.supervisor.metrics_port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
     _, _, text = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def values(samples: Iterable[Sample], name: str, **labels: str) -> list[float]:
+    """Of the metrics with these labels among theirs."""
     return [one.value for one in samples if one.name == name and labels.items() <= one.labels.items()]
+
+
+async def scraped(house: House, name: str, **labels: str) -> list[float]:
+    """The values of the metrics with these labels among theirs."""
+    return values(await samples_of(house), name, **labels)
 
 
 async def until_scraped(house: House, value: float, name: str, **labels: str) -> None:
@@ -121,11 +131,11 @@ async def test_each_request_counts_once_whatever_way_it_goes(tmp_path: Path, tra
         infer_answers = [one async for one in house.inference.ModelStreamInfer(iter_async([raw_request(three)] * 2))]
         assert (len(answers), len(infer_answers)) == (4, 2)
 
-        await until_scraped(house, 8, "vouch_requests_total", method=PREDICT)
+        for method, count in ((PREDICT, 8), (STREAM, 4), (INFER, 2), (INFER_STREAM, 2)):
+            await until_scraped(house, count, "vouch_requests_total", method=method)
+        samples = await samples_of(house)
         told = {
-            (method, model, code): sum(
-                await scraped(house, "vouch_requests_total", method=method, model=model, code=code)
-            )
+            (method, model, code): sum(values(samples, "vouch_requests_total", method=method, model=model, code=code))
             for method in (PREDICT, STREAM, INFER, INFER_STREAM)
             for model in ("tiny", "")
             for code in ("OK", "NOT_FOUND", "INVALID_ARGUMENT")
@@ -139,12 +149,12 @@ async def test_each_request_counts_once_whatever_way_it_goes(tmp_path: Path, tra
             (INFER, "tiny", "OK"): 2,
             (INFER_STREAM, "tiny", "OK"): 2,
         }
-        assert await scraped(house, "vouch_requests_total", model="made up") == []
-        assert sum(await scraped(house, "vouch_requests_total", code="OK", model="tiny")) == 11
-        assert await scraped(house, "vouch_queue_seconds_count") == [11]
-        assert await scraped(house, "vouch_batch_images_sum") == [4 + 3 + 3 + 3 + 3 + 3]
-        assert await scraped(house, "vouch_queue_images", model="tiny") == [0]
-        assert len(await scraped(house, "vouch_held_bytes", kind="received")) == 1
+        assert values(samples, "vouch_requests_total", model="made up") == []
+        assert sum(values(samples, "vouch_requests_total", code="OK", model="tiny")) == 11
+        assert values(samples, "vouch_queue_seconds_count") == [11]
+        assert values(samples, "vouch_batch_images_sum") == [4 + 3 + 3 + 3 + 3 + 3]
+        assert values(samples, "vouch_queue_images", model="tiny") == [0]
+        assert len(values(samples, "vouch_held_bytes", kind="received")) == 1
 
 
 async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path) -> None:
@@ -156,16 +166,17 @@ async def test_what_is_served_and_what_is_refused_is_told(tmp_path: Path) -> Non
         publish_tiny(folder, graph=tiny_graph(ROTATED))
         await house.until(lambda model: bool(model.refusals))
 
-        assert await scraped(house, "vouch_refusals_total") == [1]
-        assert await scraped(house, "vouch_refused_versions") == [1]
-        assert await scraped(house, "vouch_refused_version", model="tiny", version="2") == [1]
-        assert await scraped(house, "vouch_served_version", model="tiny") == [1]
-        assert await scraped(house, "vouch_served_folder_there", model="tiny", version="1") == [1]
-        assert await scraped(house, "vouch_model_versions", model="tiny") == [2]
-        assert await scraped(house, "vouch_installs_total") == [1]
-        assert await scraped(house, "vouch_accuracy_claim", model="tiny", version="1") == [0.9]
-        assert await scraped(house, "vouch_accuracy_served") == [0.9]
-        assert await scraped(house, "vouch_build_info", transport="h2corn", provider="cpu") == [1]
+        samples = await samples_of(house)
+        assert values(samples, "vouch_refusals_total") == [1]
+        assert values(samples, "vouch_refused_versions") == [1]
+        assert values(samples, "vouch_refused_version", model="tiny", version="2") == [1]
+        assert values(samples, "vouch_served_version", model="tiny") == [1]
+        assert values(samples, "vouch_served_folder_there", model="tiny", version="1") == [1]
+        assert values(samples, "vouch_model_versions", model="tiny") == [2]
+        assert values(samples, "vouch_installs_total") == [1]
+        assert values(samples, "vouch_accuracy_claim", model="tiny", version="1") == [0.9]
+        assert values(samples, "vouch_accuracy_served") == [0.9]
+        assert values(samples, "vouch_build_info", transport="h2corn", provider="cpu") == [1]
 
 
 async def until_answered_by(house: House) -> inference_pb2.ModelStatistics:

@@ -17,9 +17,13 @@ def last_word(bundle: Bundle, cores: int) -> AnyWord:
     task = ProbeTask(
         bundle=bundle.path, settings=RuntimeSettings(), cores=cores, memory_bytes=1 << 30, parent=os.getpid()
     )
-    words = [sys.executable, "-m", "vouch.server.probe.process", task.model_dump_json()]
-    done = subprocess.run(words, env=OURS, capture_output=True, check=True, timeout=60)
-    return word_of(done.stdout.splitlines()[-1])
+    return word_of(said(task.model_dump_json().encode() + b"\n").splitlines()[-1])
+
+
+def said(told: bytes) -> bytes:
+    """By a process that is told this."""
+    words = [sys.executable, "-m", "vouch.server.probe.process"]
+    return subprocess.run(words, env=OURS, input=told, capture_output=True, check=True, timeout=60).stdout
 
 
 def test_a_verdict_has_the_run_plan_for_a_workers_share_of_the_cores(tmp_path: Path) -> None:
@@ -42,3 +46,8 @@ def test_a_version_that_does_not_keep_its_word_has_a_reason(tmp_path: Path) -> N
 
     assert isinstance(word, NotVerified)
     assert "it claims 270 of 300 right" in word.reason
+
+
+def test_a_process_that_is_not_needed_any_more_ends_without_a_word() -> None:
+    """It was started before anybody knew what for, and whoever did has ended."""
+    assert said(b"") == b""

@@ -224,7 +224,7 @@ async def test_a_refused_version_leaves_the_old_one_serving_with_the_reason_to_b
     """The reason stands in GetModel and in the log, and predictions go on."""
     folder = ModelsFolder(tmp_path)
     publish_tiny(folder)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, workers=1) as house:
         await house.until_serving()
         with caplog.at_level(logging.ERROR):
             publish_tiny(folder, graph=tiny_graph(ROTATED))
@@ -244,7 +244,7 @@ async def test_a_harmed_bundle_at_start_gives_way_to_the_version_below(tmp_path:
     content = bytearray(harmed.read_bytes())
     content[100] ^= 1
     harmed.write_bytes(content)
-    async with working(tmp_path) as house:
+    async with working(tmp_path, workers=1) as house:
         await house.until_serving()
 
         model = await house.until(lambda model: bool(model.refusals))
@@ -256,7 +256,7 @@ async def test_a_batch_of_ten_thousand_mnist_images_fits(tmp_path: Path, transpo
     """The message limit and the request limit let 7.84 million bytes through: the shape is what is refused."""
     publish_tiny(ModelsFolder(tmp_path))
     images = np.zeros((10_000, 28, 28), np.uint8)
-    async with working(tmp_path, transport) as house:
+    async with working(tmp_path, transport, workers=1) as house:
         await house.until_serving()
 
         assert await status(house.predict(images)) is grpc.StatusCode.INVALID_ARGUMENT
