@@ -1,6 +1,7 @@
-"""How many cores this process really has: in a container that is not what the host has."""
+"""The cores that this process really has, which in a container are not the host's, and how its threads share them."""
 
 import os
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def keep_to(cores: frozenset[int]) -> None:
     """From now on all threads of this process, and those that they start, run on these cores alone."""
     while sum(_move(int(thread.name), cores) for thread in Path("/proc/self/task").iterdir()):
         pass  # one that was elsewhere may have started another meanwhile
+
+
+def interrupt_nobody(name: str) -> None:
+    """From now on this process's threads of this name, when they wake, let the thread finish that runs on their core.
+
+    They keep their share of the cores (Linux's SCHED_BATCH, which needs no privilege). A system that does not allow it
+    goes on as it was.
+    """
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended, or that is not allowed here
+            if (thread / "comm").read_text().strip() == name:
+                os.sched_setscheduler(int(thread.name), os.SCHED_BATCH, os.sched_param(0))
 
 
 def _move(thread: int, cores: frozenset[int]) -> bool:

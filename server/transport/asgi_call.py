@@ -113,6 +113,12 @@ class AsgiCall:
             self._take(event)
             return await self._one_carefully(hold)
         size = len(body)
+        if size == LENGTH_BYTES + length and size <= FREE_BYTES and event.get("more_body", False):
+            event = await self._receive()  # the end is an event of its own, and most often there already
+            if event["type"] == "http.disconnect":
+                raise CallerLeft
+            body += event.get("body", b"")
+            size = len(body)
         if event.get("more_body", False):
             pieces = [body]
             with self._intake.arriving.message(hold) as arrival:

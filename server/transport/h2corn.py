@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from h2corn import RequestPolicy, Server
 
+from vouch.server.cores import interrupt_nobody
 from vouch.server.errors import StartFailed
 from vouch.server.logs import event
 from vouch.server.rpc.call import Calls
@@ -41,6 +42,9 @@ from vouch.server.transport.tls import TlsFiles, TlsRotation
 
 log = logging.getLogger("vouch.server")
 
+HTTP2_THREAD = "tokio-rt-worker"
+"""h2corn's own thread. An answer is three events for it, and each wakes it: on a core that it shares with the event
+loop, it interrupted that three times a call."""
 RENEWAL_INTERVAL_S = 1.0
 AGE_SPREAD = 0.1
 """Of a connection's age, so that not all workers send their callers away at once."""
@@ -152,6 +156,7 @@ class H2cornServer:
             except Exception as err:
                 listens.close()
                 raise StartFailed(f"h2corn does not start: {err}") from err
+        interrupt_nobody(HTTP2_THREAD)
         serving.add_done_callback(lambda task: self._ended(generation, task))
         return generation
 

@@ -72,3 +72,20 @@ print(seen == [{core}, {core}])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout == "True\n"
+
+
+def test_threads_of_a_name_interrupt_nobody() -> None:
+    """And no others."""
+    code = """
+import os
+from pathlib import Path
+from vouch.server.cores import interrupt_nobody
+name = Path("/proc/self/comm").read_text().strip()
+interrupt_nobody(f"{name}-other")
+before = os.sched_getscheduler(0)
+interrupt_nobody(name)
+print(before == os.SCHED_OTHER, os.sched_getscheduler(0) == os.SCHED_BATCH)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout == "True True\n"

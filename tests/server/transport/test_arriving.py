@@ -164,11 +164,12 @@ async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(
         assert (await ended(waiting[0]))[0] == "3"  # a thousand zeros are no message
 
 
-async def test_a_body_that_stands_still_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sent", [MOST, message(b"")], ids=["most of a message", "all but the end"])
+async def test_a_body_that_stands_still_is_ended(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """After 30 s; here, half a second."""
     monkeypatch.setattr(vouch.server.transport.h2corn_settings, "BODY_IDLE_S", 0.5)
     server = await start_h2corn(echo(), Gate(), Listening())
-    call = await begun(server)
+    call = await begun(server, PREDICT, sent)
 
     assert (await ended(call))[0] == "reset"
     call.close()

@@ -143,6 +143,14 @@ async def test_a_message_may_come_in_pieces(size: int) -> None:
     assert (caller.answer, caller.status) == ("tiny", (0, ""))
 
 
+@pytest.mark.parametrize("name", ["tiny", "x" * 900])
+async def test_the_end_of_a_request_may_be_an_event_of_its_own(name: str) -> None:
+    """As HTTP/2 servers have it, whatever the size of the message."""
+    request = pb.PredictRequest(model=name).SerializeToString()
+
+    assert (await Caller(framed(request), b"").call()).answer == name
+
+
 @pytest.mark.parametrize(
     ("encoding", "content"), [("gzip", gzip.compress(REQUEST, mtime=0)), ("deflate", zlib.compress(REQUEST))]
 )
@@ -248,6 +256,23 @@ async def test_a_caller_who_leaves_while_it_sends_ends_the_call() -> None:
     await caller.call()
 
     assert caller.sent == []
+
+
+async def test_a_caller_who_leaves_before_the_end_of_its_request_is_not_answered() -> None:
+    """Though the message was whole."""
+    caller = Caller()
+    events: list[Event] = [
+        {"type": "http.request", "body": framed(REQUEST), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Event:
+        return events.pop(0)
+
+    await app(methods(SERVICE, caller.echo))(caller.scope, receive, caller.send)
+
+    assert caller.sent == []
+    assert not caller.echo.began.is_set()
 
 
 async def test_a_call_that_takes_no_trailers_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import resource
 import socket
 from collections import Counter
@@ -20,7 +21,7 @@ from tests.server.transport.echo import PREDICT, echo
 from tests.support.certificates import Authority, Pair
 from vouch.server.errors import StartFailed
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.h2corn import start_h2corn
+from vouch.server.transport.h2corn import HTTP2_THREAD, start_h2corn
 from vouch.server.transport.limits import OTHER_DESCRIPTORS, Listening
 from vouch.server.transport.tls import TlsFiles
 
@@ -99,6 +100,17 @@ async def test_new_callers_of_a_server_that_drains_do_not_wait_in_vain() -> None
         assert await accepted == "OK"
     await server.stop()
     assert not server.ended.done()
+
+
+async def test_its_thread_interrupts_nobody() -> None:
+    """The event loop answers all that is there before its answers go out, where both share a core."""
+    server = await start_h2corn(echo(), Gate(), Listening())
+    threads = Path("/proc/self/task").iterdir()
+    policies = [os.sched_getscheduler(int(one.name)) for one in threads if HTTP2_THREAD in (one / "comm").read_text()]
+    await server.stop()
+
+    assert policies
+    assert set(policies) == {os.SCHED_BATCH}
 
 
 async def test_an_end_that_nobody_asked_for_is_told() -> None:
