@@ -51,6 +51,8 @@ class Loaded:
     """Of all answers' messages; an answer that is an error has none."""
     latencies_s: np.ndarray
     """From when each was sent, or was due in an open loop; float64, sorted; empty unless they were asked for."""
+    late_p99_ms: float = 0.0
+    """How late the generator of an open loop was with a call by itself."""
     unfinished: int = 0
     """At most so many more were under way when time was up, whose bytes may count."""
 

@@ -70,11 +70,13 @@ def _loads(contender: Contender, server: Running, asked: Question, blank: Row, s
             how = Asked(server.address, path, http1, str(body), rate, lasting, blank.round)
             loaded = open_loop(how, cpu)
             row = _row(replace(blank, load=name), loaded, looked_at(server.address, asked, contender))
-            say(f"{row.kind}, latency, {row.contender}, {name}: p50 {row.p50_ms:.2f}, p99 {row.p99_ms:.2f} ms")
+            times = f"p50 {row.p50_ms:.2f}, p99 {row.p99_ms:.2f} ms, generator {row.late_p99_ms:.2f} ms late"
+            say(f"{row.kind}, latency, {row.contender}, {name}: {times}")
             yield row
 
 
 def _row(blank: Row, loaded: Loaded, sampled: Sampled) -> Row:
     p50, p99, p999 = (loaded.percentile_ms(q) if len(loaded.latencies_s) else None for q in (50, 99, 99.9))
     row = replace(blank, calls_a_second=loaded.calls_a_second, problems=problems(loaded, sampled))
-    return replace(row, sampled=sampled.right, p50_ms=p50, p99_ms=p99, p999_ms=p999)
+    late_ms = loaded.late_p99_ms
+    return replace(row, sampled=sampled.right, p50_ms=p50, p99_ms=p99, p999_ms=p999, late_p99_ms=late_ms)

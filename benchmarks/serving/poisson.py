@@ -30,6 +30,8 @@ CONNECTIONS = {True: 64, False: 8}
 servers close what is idle for some seconds.
 """
 DRAINED_WITHIN_S = 10.0
+FOUND = ("latencies", "sizes", "late", "seconds")
+"""The names of the files with what `played` returns."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,17 @@ def open_loop(asked: Asked, cpu: int | None) -> Loaded:
         done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False, timeout=within_s)
         if done.returncode:
             raise RuntimeError(f"the generator ended with {done.returncode}: {done.stderr.strip()[-400:]}")
-        latencies, sizes, seconds = (np.load(f"{file}.{name}.npy") for name in ("latencies", "sizes", "seconds"))
+        latencies, sizes, late, seconds = (np.load(f"{file}.{name}.npy") for name in FOUND)
     answered = latencies[np.isfinite(latencies)]
     failed = int(len(latencies) - len(answered))
-    speed = len(answered) / float(seconds)
-    return Loaded(len(answered), speed, failed, int(sizes.sum()), np.sort(answered))
+    speed, late_ms = len(answered) / float(seconds), float(np.percentile(late, 99) * 1000)
+    return Loaded(len(answered), speed, failed, int(sizes.sum()), np.sort(answered), late_ms)
 
 
-def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:
-    """Latencies in seconds (infinite where nothing came), sizes of the answers, and how long the load took."""
+def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Latencies in seconds (infinite where nothing came), sizes of the answers, how late the generator itself was with
+    each call, and how long the load took.
+    """
     body = Path(asked.message).read_bytes()
     due = moments(asked)
     host, _, port = asked.address.rpartition(":")
@@ -76,10 +80,10 @@ def played(asked: Asked) -> tuple[np.ndarray, np.ndarray, float]:
     count = min(CONNECTIONS[asked.http1], max(1, round(asked.calls_a_second)))
     sockets = [socket.create_connection((host, int(port)), 10) for _ in range(count)]
     connections = {one.fileno(): kind(one, asked.address, asked.path, body) for one in sockets}
-    latencies, sizes = np.full(len(due), np.inf), np.zeros(len(due), np.int64)
-    took_s = _play(connections, due.tolist(), latencies, sizes)
+    latencies, sizes, late = np.full(len(due), np.inf), np.zeros(len(due), np.int64), np.zeros(len(due))
+    took_s = _play(connections, due.tolist(), (latencies, sizes, late))
     counted = due >= WARM_UP_S
-    return latencies[counted], sizes[counted], took_s - WARM_UP_S
+    return latencies[counted], sizes[counted], late[counted], took_s - WARM_UP_S
 
 
 def moments(asked: Asked) -> np.ndarray:
@@ -89,8 +93,9 @@ def moments(asked: Asked) -> np.ndarray:
     return rng.exponential(1 / asked.calls_a_second, calls).cumsum()
 
 
-def _play(connections: Mapping[int, Connection], due: list[float], latencies: np.ndarray, sizes: np.ndarray) -> float:
-    """Fills in what is found for each call, and says how long all took."""
+def _play(connections: Mapping[int, Connection], due: list[float], found: tuple[np.ndarray, ...]) -> float:
+    """Fills in what is found for each call, as `played` returns it, and says how long all took."""
+    latencies, sizes, late = found
     poll = select.epoll()
     for number in connections:
         poll.register(number, select.EPOLLIN)
@@ -100,6 +105,7 @@ def _play(connections: Mapping[int, Connection], due: list[float], latencies: np
     while done < len(due) and now < until:
         now = clock() - began
         while sent < len(due) and due[sent] <= now:
+            late[sent] = now - due[sent]
             waiting.append(sent)
             sent += 1
         for _ in range(len(turn)):
@@ -121,5 +127,5 @@ if __name__ == "__main__":
     np.seterr(all="raise")
     gc.disable()
     found = played(Asked(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
-    for name, value in zip(("latencies", "sizes", "seconds"), found, strict=True):
+    for name, value in zip(FOUND, found, strict=True):
         np.save(f"{sys.argv[1]}.{name}.npy", np.asarray(value))

@@ -34,6 +34,8 @@ class Row:
     p50_ms: float | None = None
     p99_ms: float | None = None
     p999_ms: float | None = None
+    late_p99_ms: float = 0.0
+    """How late the generator of an open loop was by itself, which is in the latencies."""
 
 
 @dataclass(frozen=True)

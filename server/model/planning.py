@@ -17,7 +17,7 @@ def load_and_plan(
 ) -> tuple[Session | BoundSession, RunPlan]:
     """The bundle's graph, loaded and warm, and how it is run best on so many cores.
 
-    On a CPU a fast model that is hardly faster on several threads has one, unless the settings say how many.
+    On a CPU a model whose batches take less than a millisecond has one thread, unless the settings say how many.
 
     Raises:
         Refused, InvalidBundle: a file or the graph is not what the manifest says.

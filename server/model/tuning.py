@@ -15,13 +15,11 @@ MIN_RUNS = 5
 MEASURED_S = 0.003
 """For how long each size is run at least: a machine that is busy for a moment is not so for as long. Ten sizes and more
 are measured at every start, and in 10 ms each nothing else was found."""
-TURNS = 2
-"""In which two are compared: a busy moment of the machine meets both, or there is another."""
 COMPARED_IMAGES = 32
 """In a batch by which models are judged that take too long for larger ones to be timed."""
-THREADS_PAY = 0.8
-"""Of the time that one thread takes, more of them may take at most so much. What they save less they cost elsewhere:
-they wait for each other, on cores that a transport or another program has work for."""
+WORTH_THREADS_S = 1e-3
+"""A model that takes longer for a batch on one thread has all of them. Which is faster is not timed: while a server
+starts, others load on the same cores, and several threads lost."""
 
 
 class Runs(Protocol):
@@ -78,10 +76,8 @@ def on_threads_that_pay(
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Opened, int]:
-    """A model on so many threads, or on one, where more do not get a batch done so much sooner that they are worth it;
-    and on how many.
-
-    A model whose image takes too long for the event loop has them all without a comparison.
+    """A model on so many threads, or on one, where a batch takes so little that more would wait for each other, on
+    cores that a transport or another program has work for; and on how many.
 
     Args:
         opened: the model on a number of threads, warm.
@@ -89,13 +85,11 @@ def on_threads_that_pay(
     """
     several = opened(threads)
     one_image = np.zeros((1, *image_shape), np.uint8)
-    if threads == 1 or _shortest(several.run, one_image, clock) > MAX_BLOCKING_S:
+    if threads == 1 or _shortest(several.run, one_image, clock) > WORTH_THREADS_S:
         return several, threads
     alone = opened(1)
     images = np.zeros((min(COMPARED_IMAGES, max_batch_size), *image_shape), np.uint8)
-    times = [(_shortest(several.run, images, clock), _shortest(alone.run, images, clock)) for _ in range(TURNS)]
-    together_s, alone_s = map(min, zip(*times, strict=True))
-    return (several, threads) if together_s <= THREADS_PAY * alone_s else (alone, 1)
+    return (several, threads) if _shortest(alone.run, images, clock) > WORTH_THREADS_S else (alone, 1)
 
 
 def _shortest(run: Callable[[Sequence[np.ndarray]], object], images: np.ndarray, clock: Callable[[], float]) -> float:

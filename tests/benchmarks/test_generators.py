@@ -107,6 +107,7 @@ def test_the_generator_speaks_grpc(tmp_path: Path) -> None:
     assert loaded.calls > 200
     assert loaded.data_bytes == loaded.calls * (len(MESSAGE) + 5)
     assert 0 < loaded.percentile_ms(50) < 1000
+    assert 0 < loaded.late_p99_ms < loaded.percentile_ms(99)
 
 
 class Answering(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from vouch.server.model.tuning import (
     COMPARED_IMAGES,
     HANDING_OVER_S,
     MAX_BLOCKING_S,
-    THREADS_PAY,
+    WORTH_THREADS_S,
     inline_images,
     on_threads_that_pay,
 )
@@ -108,20 +108,20 @@ class Threaded:
 
 
 @pytest.mark.parametrize(
-    ("image_s", "share", "asked", "expected", "opened"),
+    ("batch_s", "share", "asked", "expected", "opened"),
     [
-        (1e-5, THREADS_PAY - 0.05, 4, 4, [4, 1]),
-        (1e-5, THREADS_PAY + 0.05, 4, 1, [4, 1]),  # a little sooner is not worth cores that a transport has work for
-        (1e-5, 1.5, 2, 1, [2, 1]),
-        (1e-5, 1.5, 1, 1, [1]),
-        (3 * MAX_BLOCKING_S, 1.0, 4, 4, [4]),  # not compared: that would take as long as it is slow
+        (1.1 * WORTH_THREADS_S, 0.5, 4, 4, [4, 1]),
+        (1.1 * WORTH_THREADS_S, 1.5, 4, 4, [4, 1]),  # as on cores on which others load: a moment decides nothing
+        (0.9 * WORTH_THREADS_S, 0.5, 4, 1, [4, 1]),
+        (0.9 * WORTH_THREADS_S, 1.5, 1, 1, [1]),
+        (1.1 * COMPARED_IMAGES * WORTH_THREADS_S, 1.0, 4, 4, [4]),  # one image says it
     ],
 )
 def test_a_model_has_several_threads_where_they_pay(
-    image_s: float, share: float, asked: int, expected: int, opened: list[int]
+    batch_s: float, share: float, asked: int, expected: int, opened: list[int]
 ) -> None:
     """And is opened a second time only to find that out."""
-    model = Threaded(image_s, share)
+    model = Threaded(batch_s / COMPARED_IMAGES, share)
 
     found, threads = on_threads_that_pay(model.open, asked, (4, 4), 256, lambda: model.now)
 
