@@ -10,7 +10,7 @@ from benchmarks.serving.report import Rows, names
 
 def plot(figures: dict[str, Any]) -> str:
     """A line of two plots for each kind of model; SVG."""
-    rows: Rows = figures["rows"]
+    rows: Rows = [row for row in figures["rows"] if not row["problems"]]
     kinds = names(rows, "kind")
     figure = Figure(figsize=(11, 4.2 * max(1, len(kinds))), layout="constrained")
     for place, kind in enumerate(kinds):

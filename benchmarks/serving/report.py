@@ -21,8 +21,9 @@ Rows = list[dict[str, Any]]
 
 
 def tables(figures: dict[str, Any]) -> str:
-    """All tables as Markdown."""
-    rows: Rows = figures["rows"]
+    """All tables as Markdown. What is no result is in none."""
+    rows: Rows = [row for row in figures["rows"] if not row["problems"]]
+    figures = {**figures, "streams": [row for row in figures["streams"] if not row["problems"]]}
     parts = []
     for kind in names(rows, "kind"):
         of_kind = [row for row in rows if row["kind"] == kind]
@@ -51,7 +52,8 @@ def throughput(kind: str, rows: Rows) -> str:
     for name, images in best.items():
         cells = [_speed(rows, name, batch) for batch in batches]
         share = f"{images / best[BARE]:.2f}" if best.get(BARE) else ""
-        lines.append(row_of([name, *(f"{cell:,.0f}" for cell in cells), f"{images:,.0f}", share]))
+        said = (f"{cell:,.0f}" if cell else "no result" for cell in cells)
+        lines.append(row_of([name, *said, f"{images:,.0f}", share]))
     if kind in TARGET_OF_BARE:
         lines.append(row_of(["*to reach*", *[""] * (len(batches) + 1), f"*{TARGET_OF_BARE[kind]}*"]))
     return "\n".join(lines)

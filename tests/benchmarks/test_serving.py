@@ -55,6 +55,15 @@ def test_a_peer_that_answers_nothing_has_no_ratio() -> None:
     assert cells(table, "Vouch / MLServer") == ["no answer"]
 
 
+def test_what_is_no_result_is_in_no_table() -> None:
+    """Refusals come fast."""
+    rows = [row("Vouch", 1, 300), {**row("Vouch", 32, 9000), "problems": "2 failed ones"}]
+    table = tables({**FIGURES, "rows": [*rows, row("Triton, 1 instance", 1, 100), row("Triton, 1 instance", 32, 30)]})
+
+    assert cells(table, "Vouch")[:3] == ["300", "no result", "300"]
+    assert cells(table, "Vouch / Triton's best") == ["3.00", "no answer"]
+
+
 def test_latency_is_said_beside_the_idle_servers() -> None:
     """p99 at 70 % over the idle p50; a server that ended before has none."""
     rows = [row("Vouch", 1, 300, load=load) for load in ("most", "idle", "50%", "70%", "90%")]
