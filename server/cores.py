@@ -49,7 +49,7 @@ def interrupt_nobody(name: str) -> None:
     They keep their share of the cores (Linux's SCHED_BATCH, which needs no privilege). A system that does not allow it
     goes on as it was.
     """
-    for thread in Path("/proc/self/task").iterdir():
+    for thread in Path("/proc/self/task").glob("*"):  # of which a system other than Linux has none
         with suppress(OSError):  # it has ended, or that is not allowed here
             if (thread / "comm").read_text().strip() == name:
                 os.sched_setscheduler(int(thread.name), os.SCHED_BATCH, os.sched_param(0))

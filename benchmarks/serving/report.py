@@ -22,8 +22,8 @@ Rows = list[dict[str, Any]]
 
 def tables(figures: dict[str, Any]) -> str:
     """All tables as Markdown. What is no result is in none."""
-    rows: Rows = [row for row in figures["rows"] if not row["problems"]]
-    figures = {**figures, "streams": [row for row in figures["streams"] if not row["problems"]]}
+    found = {key: [row for row in figures[key] if not row["problems"]] for key in ("rows", "streams", "photographs")}
+    figures, rows = figures | found, found["rows"]
     parts = []
     for kind in names(rows, "kind"):
         of_kind = [row for row in rows if row["kind"] == kind]
