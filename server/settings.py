@@ -30,7 +30,7 @@ class RuntimeSettings(CommandSettings):
     provider: Provider = "cpu"
     """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
-    """Threads of a run; 0: as many as this process has cores, or one where more are hardly faster."""
+    """Threads of a run; 0: as many as this process has cores, or one where a batch takes less than 1 ms."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
     """Images in one run of the model, fewer where they are large; a larger request is answered in several runs."""
     max_differing: Annotated[float, Flag("SHARE"), Field(ge=0, le=1)] = 0.001
