@@ -204,8 +204,9 @@ def _print_version(version: ModelVersion) -> None:
         lowest, highest = min(version.thresholds), max(version.thresholds)
         output().print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
     output().print(f"  digest   {version.digest}", markup=False)
-    threads = version.plan.threads or "of the provider"
-    output().print(f"  runs     threads {threads}, up to {version.plan.inline_images} images on the event loop")
+    plan = version.plan
+    threads = f"threads {plan.threads or 'of the provider'}, runs at once {plan.at_once}"
+    output().print(f"  runs     {threads}, up to {plan.inline_images} images on the event loop")
     if version.calibration:
         _print_calibration(version.calibration)
 

@@ -23,7 +23,9 @@ class RunPlan:
     threads: int
     """Of a run on the CPU; 0 where the provider has its own."""
     inline_images: int
-    """The largest batch that is run on the server's event loop; 0: none is."""
+    """The largest batch that is run on the event loop when nothing waits; 0: none is."""
+    at_once: int = 1
+    """Runs at the same time, which share the threads."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
         calibration=read_calibration(said.calibration) if said.HasField("calibration") else None,
         caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in said.caveats),
         pixels=read_pixels(said),
-        plan=RunPlan(said.plan.threads, said.plan.inline_images),
+        plan=RunPlan(said.plan.threads, said.plan.inline_images, said.plan.at_once or 1),
         recount=read_recount(said.recount) if said.HasField("recount") else None,
         balanced=read_balanced(said.balanced) if said.HasField("balanced") else None,
         backbone=read_backbone(said.backbone) if said.HasField("backbone") else None,

@@ -25,9 +25,16 @@ class RunPlan(Value):
     """How a version is run best, as its probe measured it under a worker's share of the cores."""
 
     threads: int = Field(default=0, ge=0, le=1024)
-    """Of a run on the CPU; 0 where the provider has its own."""
+    """Of a run on the CPU that is alone; 0 where the provider has its own."""
+    at_once: int = Field(default=1, ge=1, le=1024)
+    """Runs at the same time, which share the threads."""
     inline_images: int = Field(default=0, ge=0)
     """The largest batch that is run on the event loop, if nothing waits; 0: none is."""
+
+    def in_words(self) -> str:
+        """For people."""
+        threads = f"threads {self.threads or 'of the provider'}"
+        return f"{threads}, runs at once {self.at_once}, up to {self.inline_images} images on the event loop"
 
 
 class Recount(Value):

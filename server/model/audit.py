@@ -17,7 +17,6 @@ from vouch.server.model.recount import Verified
 def as_lines(verified: Verified) -> list[tuple[str, str]]:
     """(what, figure) of each line."""
     bundle, training = verified.bundle, verified.bundle.manifest.training
-    threads, inline = verified.plan.threads, verified.plan.inline_images
     created = bundle.manifest.created.isoformat(" ", "seconds")
     balanced = bundle.manifest.claim.balanced
     numbers = numbers_in_words(bundle.manifest.quantization, bundle.manifest.quantization_refused)
@@ -36,7 +35,7 @@ def as_lines(verified: Verified) -> list[tuple[str, str]]:
         ("images", ", ".join(f"{name} {split.size:,}" for name, split in training.splits.items())),
         *([("backbone", str(training.backbone))] if training.backbone else []),
         ("libraries", ", ".join(f"{name} {version}" for name, version in training.libraries.items()) or "unknown"),
-        ("run plan", f"threads {threads or 'of the provider'}, up to {inline} images on the event loop"),
+        ("run plan", verified.plan.in_words()),
     ]
 
 

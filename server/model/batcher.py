@@ -1,11 +1,12 @@
 """Many callers' images into one run: what is waiting runs as soon as the model is free, with no delay added.
 
-Knows neither gRPC nor ONNX: it is given a function. One task takes from the queue. A request's future travels with it.
+Knows neither gRPC nor ONNX: it is given a function. As many tasks as there are runs at once take from the queue. A
+request's future travels with it.
 """
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,10 +34,12 @@ class Limits:
     """A request of at most this many images runs on the event loop if nothing waits; 0: none does."""
     delay_s: float = 0.0
     """How long a batch that is not full waits for more; 0: what waits runs as soon as the model is free."""
+    at_once: int = 1
+    """Runs at the same time, at most."""
 
 
 class Batcher:
-    """Runs a function on what callers submit, one batch at a time. Made by `start_batcher`."""
+    """Runs a function on what callers submit, batch by batch. Made by `start_batcher`."""
 
     def __init__(self, runs: Runs, limits: Limits, share: Share) -> None:
         self._runs = runs
@@ -45,11 +48,12 @@ class Batcher:
         self._inline_images = 0 if limits.delay_s else limits.inline_images
         self._gathering = Gathering(runs, limits.batch_images, self._inline_images)
         self._queue = BatchQueue(limits.batch_images)
-        self._running: list[Slice] = []
+        self._running: list[list[Slice]] = []
+        """The batches of the runs that are in threads now."""
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._runner: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(limits.at_once, thread_name_prefix="model")
+        self._runners: list[asyncio.Task[None]] = []
 
     @property
     def waiting_images(self) -> int:
@@ -116,12 +120,12 @@ class Batcher:
             self._give_up(request)
 
     async def close(self) -> None:
-        """Refuses new requests, answers those that wait, then ends the runner and its thread."""
+        """Refuses new requests, answers those that wait, then ends the runners and their threads."""
         self._closing = self._closing or Closed("this model's version is no longer served")
         self._gathering.run()
         self._wake.set()
-        if self._runner is not None:
-            await asyncio.wait([self._runner])
+        if self._runners:
+            await asyncio.wait(self._runners)
         self._executor.shutdown()
         self._runs.end()
         self._share.end()
@@ -144,9 +148,8 @@ class Batcher:
         while True:
             if self._limits.delay_s:
                 await self._wait_for_more()
-            self._running = self._queue.take(loop.time())
-            if self._running:
-                await self._run_in_thread(self._running)
+            if batch := self._queue.take(loop.time()):
+                await self._run_in_thread(batch)
             elif self._closing is not None:
                 return
             else:
@@ -165,21 +168,27 @@ class Batcher:
                     await self._wake.wait()
 
     async def _run_in_thread(self, batch: list[Slice]) -> None:
+        self._running.append(batch)
         try:
             parts = [part.images for part in batch]
             outcome = await asyncio.get_running_loop().run_in_executor(self._executor, self._runs, parts)
             self._runs.settle(batch, outcome)
+        except BaseException:
+            self._end(batch)  # nobody is left waiting for it
+            raise
         finally:
+            self._running.remove(batch)
             for part in batch:
-                part.request.running = False
-                if part.request.given_up:
+                part.request.running -= 1
+                if part.request.given_up and not part.request.running:
                     self._share.give_back(part.request.images.nbytes)
 
-    def _runner_ended(self, runner: asyncio.Task[None]) -> None:
-        """Whatever ended the runner, nobody is left waiting for it."""
+    def _end(self, batch: Sequence[Slice] = ()) -> None:
+        """A runner has ended: what waits will not run, nor what this batch has begun."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
-        for request in [*self._queue.clear(), *(part.request for part in self._running)]:
+        for request in [*self._queue.clear(), *(part.request for part in batch)]:
             request.fail(for_one_caller(self._closing))
+        self._wake.set()
 
 
 def start_batcher(
@@ -193,20 +202,22 @@ def start_batcher(
     """A batcher at work in the running event loop.
 
     Args:
-        run: parts, arrays of shape (n, ...) -> arrays of as many rows as all parts have; blocks, and is called in a
-            thread of the batcher's own. What gathers the parts is the function: a GPU does so in memory of its own.
+        run: parts, arrays of shape (n, ...) -> arrays of as many rows as all parts have; blocks, and is called in as
+            many threads of the batcher's own as there are runs at once. What gathers the parts is the function: a GPU
+            does so in memory of its own.
         share: of the bytes that may wait; None: no bound.
-        on_death: told the error if the runner itself ends by one, which is a bug.
+        on_death: told the error if a runner itself ends by one, which is a bug.
         on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
         unusable: which rows of a run's outputs are no answer; called where the run was.
     """
     batcher = Batcher(Runs(run, on_batch, unusable), limits, share or Budget(sys.maxsize).share())
 
     def ended(runner: asyncio.Task[None]) -> None:
-        batcher._runner_ended(runner)
+        batcher._end()
         if not runner.cancelled() and (err := runner.exception()) is not None:
             on_death(err)
 
-    batcher._runner = asyncio.get_running_loop().create_task(batcher._work(), name="batcher")
-    batcher._runner.add_done_callback(ended)
+    for _ in range(limits.at_once):
+        batcher._runners.append(runner := asyncio.get_running_loop().create_task(batcher._work(), name="batcher"))
+        runner.add_done_callback(ended)
     return batcher

@@ -1,7 +1,6 @@
 """A bundle's graph, loaded, held against its manifest and warmed up: what the recount counts is what is served."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,49 +12,62 @@ from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.cuda import BoundSession
 from vouch.server.model.session import Outputs, Session, open_session
+from vouch.server.model.sessions import Sessions
 from vouch.server.model.usable import TOLERANCE
 from vouch.server.settings import RuntimeSettings
 
-Warmed = TypeVar("Warmed", Session, BoundSession)
+Loaded = Session | Sessions | BoundSession
 OnRun = Callable[[int], None]
 """Told before each run how many images it has, beside those that measure how fast a model is."""
 
 
-def load(
-    bundle: Bundle, settings: RuntimeSettings, plan: RunPlan, on_run: OnRun = lambda images: None
-) -> Session | BoundSession:
+def load(bundle: Bundle, settings: RuntimeSettings, plan: RunPlan, on_run: OnRun = lambda images: None) -> Loaded:
     """The bundle's graph, loaded, held against the manifest and warmed up; run as the plan says.
 
     Raises:
         Refused, InvalidBundle: a file or the graph is not what the manifest says.
         StartFailed: the provider is not available.
     """
+    manifest = bundle.manifest
+    alone = opened(bundle, settings, plan.threads or 1)
+    if settings.provider != "cpu":
+        bound = BoundSession(alone, settings.provider, settings.max_batch_size)
+        warm(bound, bound.sizes, manifest, on_run)
+        return bound
+    sizes = [1, most_images_a_run(settings, manifest.input.shape, plan.at_once)]
+    warm(alone, sizes, manifest, on_run)
+    if plan.at_once == 1:
+        return alone
+    beside = opened(bundle, settings, max(1, plan.threads // plan.at_once))
+    warm(beside, sizes, manifest, on_run)
+    return Sessions(alone, beside)
+
+
+def opened(bundle: Bundle, settings: RuntimeSettings, threads: int) -> Session:
+    """A session of the bundle's graph, held against the manifest. Raises as `load`."""
     manifest, model = bundle.manifest, bundle.read_model()
     check_graph(model, settings.allow_domain)
-    session = open_session(model, settings.provider, plan.threads or 1)
+    session = open_session(model, settings.provider, threads)
     session.check_signature(manifest.input, len(manifest.labels))
-    if settings.provider != "cpu":
-        bound = BoundSession(session, settings.provider, settings.max_batch_size)
-        return _warm(bound, bound.sizes, manifest, on_run)
-    return _warm(session, [1, most_images_a_run(settings, manifest.input.shape)], manifest, on_run)
+    return session
 
 
-def most_images_a_run(settings: RuntimeSettings, image_shape: tuple[int, ...]) -> int:
-    """Images of this shape, (H, W) or (H, W, C), in one run: on a processor no more than a claim is counted by, for the
-    layers of a photograph take megabytes, and a core is no faster with many of them. On a GPU as the settings say.
+def most_images_a_run(settings: RuntimeSettings, image_shape: tuple[int, ...], at_once: int = 1) -> int:
+    """Images of this shape, (H, W) or (H, W, C), in one of the runs at once: on a processor all together have no more
+    than a claim is counted by, for the layers of a photograph take megabytes, and a core is no faster with many of
+    them. On a GPU as the settings say.
     """
     if settings.provider != "cpu":
         return settings.max_batch_size
-    return min(settings.max_batch_size, counting_batch(image_shape))
+    return max(1, min(settings.max_batch_size, counting_batch(image_shape)) // at_once)
 
 
-def _warm(session: Warmed, sizes: list[int], manifest: Manifest, on_run: OnRun) -> Warmed:
-    """Runs each size once, the largest first, so that memory is asked for once."""
+def warm(session: Session | BoundSession, sizes: Sequence[int], manifest: Manifest, on_run: OnRun) -> None:
+    """Runs each size once, the largest first, so that memory is asked for once. Raises Refused."""
     for rows in reversed(sizes):
         on_run(rows)
         outputs = session.run([np.zeros((rows, *manifest.input.shape), np.uint8)])
         check_outputs(outputs, rows, manifest)
-    return session
 
 
 def check_outputs(outputs: Outputs, rows: int, manifest: Manifest) -> None:

@@ -1,23 +1,29 @@
-"""The run plan of a version, measured: on how many threads it is run, and which batches are run on the event loop.
+"""The run plan of a version, measured: on how many threads it is run, how many runs are made at once, and which batches
+are run on the event loop.
 
 Measured once, by whoever verifies the version; workers obey it.
 """
 
+from vouch.bundle.manifest import MODEL
 from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import RunPlan
-from vouch.server.model.cuda import BoundSession
-from vouch.server.model.loader import OnRun, load, most_images_a_run
-from vouch.server.model.session import Session
-from vouch.server.model.tuning import inline_images, on_threads_that_pay
+from vouch.server.model.loader import Loaded, OnRun, load, most_images_a_run, opened, warm
+from vouch.server.model.tuning import inline_images, is_worth_threads
 from vouch.server.settings import RuntimeSettings
+
+MOST_AT_ONCE = 8
+"""Runs. With more cores each has several threads: batches are not to become small."""
+TWICE_BYTES = 16 << 20
+"""A larger graph is in memory once, and so has one run at a time."""
 
 
 def load_and_plan(
     bundle: Bundle, settings: RuntimeSettings, cores: int, on_run: OnRun = lambda images: None
-) -> tuple[Session | BoundSession, RunPlan]:
+) -> tuple[Loaded, RunPlan]:
     """The bundle's graph, loaded and warm, and how it is run best on so many cores.
 
-    On a CPU a model whose batches take less than a millisecond has one thread, unless the settings say how many.
+    On a CPU a model whose batches take less than a millisecond has one thread, unless the settings say how many; all
+    others have all threads, one run at a time that is alone, else one thread or a few for each of several.
 
     Raises:
         Refused, InvalidBundle: a file or the graph is not what the manifest says.
@@ -25,17 +31,16 @@ def load_and_plan(
     """
     if settings.provider != "cpu":
         return load(bundle, settings, RunPlan(), on_run), RunPlan()
-    shape = bundle.manifest.input.shape
-    largest = most_images_a_run(settings, shape)
-
-    def opened(threads: int) -> Session | BoundSession:
-        session = load(bundle, settings, RunPlan(threads=threads), on_run)
-        on_run(1)  # what is measured next takes some runs of few images
-        return session
-
-    threads = settings.threads or cores
-    if settings.threads:
-        session = opened(threads)
-    else:
-        session, threads = on_threads_that_pay(opened, threads, shape, largest)
-    return session, RunPlan(threads=threads, inline_images=inline_images(session.run, shape, largest))
+    manifest, most = bundle.manifest, settings.threads or cores
+    one = opened(bundle, settings, 1)
+    warm(one, [1], manifest, on_run)
+    largest = most_images_a_run(settings, manifest.input.shape)
+    if is_worth_threads(one.run, manifest.input.shape, largest):
+        at_once = min(most, MOST_AT_ONCE) if manifest.files[MODEL].size <= TWICE_BYTES else 1
+        plan = RunPlan(threads=most, at_once=at_once)
+        return load(bundle, settings, plan, on_run), plan
+    plan = RunPlan(threads=settings.threads or 1)
+    session = load(bundle, settings, plan, on_run)
+    on_run(1)  # what is measured next takes some runs of few images
+    inline = inline_images(session.run, manifest.input.shape, largest)
+    return session, RunPlan(threads=plan.threads, inline_images=inline)

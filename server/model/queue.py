@@ -67,7 +67,7 @@ class BatchQueue:
                 part = request.images[request.taken : request.taken + room]
                 batch.append(Slice(request, part, request.taken))
                 request.taken += len(part)
-                request.running = True
+                request.running += 1
                 self.images -= len(part)
                 room -= len(part)
                 if not request.left:

@@ -25,9 +25,10 @@ from vouch.server.model.batcher import Batcher, Limits, start_batcher
 from vouch.server.model.decoding import Decoding
 from vouch.server.model.differing import Differing, allowed_to_differ
 from vouch.server.model.figures import Figures
-from vouch.server.model.loader import OnRun, check_outputs
+from vouch.server.model.loader import OnRun, check_outputs, most_images_a_run
 from vouch.server.model.planning import load_and_plan
 from vouch.server.model.session import Outputs
+from vouch.server.model.sessions import Sessions
 from vouch.server.settings import RuntimeSettings
 
 Progress = Callable[[Accuracy], None]
@@ -97,7 +98,8 @@ async def verify(
     except BundleError as err:
         raise Refused(str(err)) from err
     count = counting_batch(bundle.manifest.input.shape)
-    batcher = start_batcher(session.run, Limits(settings.max_batch_size, count))
+    run = session.run_in_turn if isinstance(session, Sessions) else session.run  # both are served, so both are counted
+    batcher = start_batcher(run, Limits(most_images_a_run(settings, bundle.manifest.input.shape, plan.at_once), count))
     allowed = allowed_to_differ(bundle.manifest.claim.total, settings.max_differing)
     counting = Counting(bundle.manifest, allowed)
     try:

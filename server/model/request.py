@@ -30,13 +30,13 @@ class Request:
     """In the event loop's time: it waits no longer for others' images."""
     taken: int = 0
     """Images already handed to a run."""
-    running: bool = False
-    """A run has some of its images now."""
+    running: int = 0
+    """Runs that have some of its images now."""
     given_up: bool = False
     """Its caller has an answer, or waits no more."""
     rows: Rows = ()
-    """Of all its images, where they come from several runs; filled as those end, so that the last copies no more than
-    the others."""
+    """Of all its images, where they come from several runs; filled as those end, in any order, so that the last copies
+    no more than the others."""
     filled: int = 0
     """The images whose rows are there."""
 
@@ -45,20 +45,24 @@ class Request:
         """Images that no run has taken yet."""
         return len(self.images) - self.taken
 
-    def add(self, part: Rows) -> None:
-        """The rows of its next images; with the last of them it is answered."""
+    def is_filled_by(self, images: int) -> bool:
+        """The rows of so many more images are all that it lacks."""
+        return self.filled + images == len(self.images)
+
+    def add(self, part: Rows, start: int) -> None:
+        """The rows of some images, from `start` on; with the last of them it is answered."""
         if self.answer.done():
             return
-        if not self.filled and not self.left:
+        count = len(part[0])
+        if count == len(self.images):
             self.answer.set_result(part)
             return
         if not self.filled:
             self.rows = tuple([np.empty((len(self.images), *values.shape[1:]), values.dtype) for values in part])
-        stop = self.filled + len(part[0])
         for rows, values in zip(self.rows, part, strict=True):
-            rows[self.filled : stop] = values
-        self.filled = stop
-        if not self.left:
+            rows[start : start + count] = values
+        self.filled += count
+        if self.is_filled_by(0):
             self.answer.set_result(self.rows)
 
     def fail(self, failure: DomainError) -> None:

@@ -74,15 +74,15 @@ class Runs:
         for part in batch:
             request, rows = part.request, slice(start, start := start + len(part.images))
             why = outcome.why_none(rows, part.start)
-            settled.append((request, rows, why))
-            if not request.answer.done() and (why is not None or not request.left):
+            settled.append((part, rows, why))
+            if not request.answer.done() and (why is not None or request.is_filled_by(len(part.images))):
                 (answered_ns if why is None else failed_ns).append(outcome.started_ns - request.submitted_ns)
         self.count(outcome, answered_ns, failed_ns)
-        for request, rows, why in settled:
+        for part, rows, why in settled:
             if why is None:
-                request.add(tuple([output[rows] for output in outcome.rows]))
+                part.request.add(tuple([output[rows] for output in outcome.rows]), part.start)
             else:
-                request.fail(why)
+                part.request.fail(why)
 
     def count(self, outcome: Outcome, answered_ns: Sequence[int], failed_ns: Sequence[int] = ()) -> None:
         """

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -18,18 +17,8 @@ are measured at every start, and in 10 ms each nothing else was found."""
 COMPARED_IMAGES = 32
 """In a batch by which models are judged that take too long for larger ones to be timed."""
 WORTH_THREADS_S = 1e-3
-"""A model that takes longer for a batch on one thread has all of them. Which is faster is not timed: while a server
+"""A model that takes longer for a batch on one thread has several. Which is faster is not timed: while a server
 starts, others load on the same cores, and several threads lost."""
-
-
-class Runs(Protocol):
-    """A model."""
-
-    def run(self, parts: Sequence[np.ndarray], /) -> object:
-        """Its outputs for images in parts, each uint8, shape (n, ...)."""
-
-
-Opened = TypeVar("Opened", bound=Runs)
 
 
 def inline_images(
@@ -69,27 +58,23 @@ def inline_images(
     return best
 
 
-def on_threads_that_pay(
-    opened: Callable[[int], Opened],
-    threads: int,
+def is_worth_threads(
+    run: Callable[[Sequence[np.ndarray]], object],
     image_shape: tuple[int, ...],
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[Opened, int]:
-    """A model on so many threads, or on one, where a batch takes so little that more would wait for each other, on
-    cores that a transport or another program has work for; and on how many.
+) -> bool:
+    """Whether a batch takes so long that several threads do not wait for each other most of the time, on cores that a
+    transport or another program has work for.
 
     Args:
-        opened: the model on a number of threads, warm.
+        run: as `inline_images`, on one thread.
         clock: tells seconds.
     """
-    several = opened(threads)
-    one_image = np.zeros((1, *image_shape), np.uint8)
-    if threads == 1 or _shortest(several.run, one_image, clock) > WORTH_THREADS_S:
-        return several, threads
-    alone = opened(1)
-    images = np.zeros((min(COMPARED_IMAGES, max_batch_size), *image_shape), np.uint8)
-    return (several, threads) if _shortest(alone.run, images, clock) > WORTH_THREADS_S else (alone, 1)
+    for size in (1, min(COMPARED_IMAGES, max_batch_size)):
+        if _shortest(run, np.zeros((size, *image_shape), np.uint8), clock) > WORTH_THREADS_S:
+            return True
+    return False
 
 
 def _shortest(run: Callable[[Sequence[np.ndarray]], object], images: np.ndarray, clock: Callable[[], float]) -> float:

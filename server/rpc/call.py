@@ -19,7 +19,7 @@ from vouch.server.rpc.context import CANCELLED, DEADLINE_EXCEEDED, OK, UNKNOWN, 
 from vouch.server.rpc.method import NO_METHOD, Method, Serialized, no_method
 from vouch.server.rpc.soon import Parts, Soon
 from vouch.server.rpc.status import Status, status_of
-from vouch.server.rpc.waiting import CallerLeft, unless_left, until, until_closing
+from vouch.server.rpc.waiting import CallerLeft, until, until_closing
 from vouch.server.serving.gate import Gate
 
 
@@ -138,8 +138,8 @@ class Calls:
             elif isinstance(answer, tuple):
                 parts = answer
             else:
-                async with until(context.deadline):
-                    parts = await unless_left(answer, call.left)
+                async with until(context.deadline, call.left):
+                    parts = await answer
         elif method.server_streaming:
             async with until(context.deadline):
                 await self._answer_stream(method, call, context)
@@ -147,9 +147,9 @@ class Calls:
             return
         else:
             async with until(context.deadline):
-                response: Message = await unless_left(
-                    method.function(await self._requests(method, call, context.hold), context), call.left
-                )
+                request = await self._requests(method, call, context.hold)
+                async with until(None, _watched(method, call)):
+                    response: Message = await method.function(request, context)
             parts = (response.SerializeToString(),)
         context.check_answer(sum(map(len, parts)))
         await call.finish(parts)
@@ -162,9 +162,9 @@ class Calls:
                         context.check_answer(sum(map(len, parts)))
                     await call.write(*ready)
             return
-        left = None if method.client_streaming else call.left  # reading the requests tells when the caller leaves
-        async with aclosing(method.function(await self._requests(method, call, context.hold), context)) as responses:
-            while (response := await unless_left(anext(responses, None), left)) is not None:
+        request = await self._requests(method, call, context.hold)
+        async with until(None, _watched(method, call)), aclosing(method.function(request, context)) as responses:
+            async for response in responses:
                 content = response.SerializeToString()
                 context.check_answer(len(content))
                 await call.write((content,))
@@ -174,6 +174,11 @@ class Calls:
             return method.decode(await call.one(hold))
         pieces = call.pieces(hold) if method.while_draining else until_closing(call.pieces(hold), self._gate)
         return _decoded(method, pieces)
+
+
+def _watched(method: Method, call: TransportCall) -> Callable[[], Awaitable[None]] | None:
+    """What tells that the caller has left; None where reading the requests does."""
+    return None if method.client_streaming else call.left
 
 
 async def _decoded(method: Method, pieces: AsyncIterator[Sequence[Serialized]]) -> AsyncIterator[Message]:

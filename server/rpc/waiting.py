@@ -2,59 +2,82 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from vouch.server.errors import DeadlineExpired
 from vouch.server.serving.gate import Gate
 
 T = TypeVar("T")
+WATCHED_AFTER_S = 0.02
+"""A caller who leaves sooner takes no more than its own answer with it."""
 
 
 class CallerLeft(Exception):
     """The caller has cancelled the call, or its connection is gone."""
 
 
-@asynccontextmanager
-async def until(deadline: float | None) -> AsyncIterator[None]:
-    """Raises DeadlineExpired when the caller's deadline passes; a TimeoutError from within is not that, and goes on."""
-    timeout = asyncio.timeout_at(deadline)
-    try:
-        async with timeout:
-            yield
-    except TimeoutError as err:
-        if not timeout.expired():
-            raise
+class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
+    """What is awaited within ends before its time: by DeadlineExpired when the deadline passes, by CallerLeft when the
+    caller has left. A TimeoutError from within is neither, and goes on.
+
+    The work goes on in the task that asks, which is cancelled; a task of its own for every call cost more than to read
+    and to write it. A caller is watched once the call has waited for a while: most are answered before.
+    """
+
+    __slots__ = ("_cancelling", "_deadline", "_ended_by", "_leaving", "_left", "_task", "_timers")
+
+    def __init__(self, deadline: float | None, left: Callable[[], Awaitable[None]] | None = None) -> None:
+        """
+        Args:
+            deadline: in the event loop's time.
+            left: returns when the caller has left; None where the transport then cancels the task, or where reading
+                tells.
+        """
+        self._deadline, self._left = deadline, left
+        self._timers = list[asyncio.TimerHandle]()
+        self._leaving: asyncio.Future[None] | None = None
+        self._ended_by: type[DeadlineExpired | CallerLeft] | None = None
+
+    async def __aenter__(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        if self._deadline is not None:
+            self._timers.append(loop.call_at(self._deadline, self._expire))
+        if self._left is not None:
+            self._timers.append(loop.call_later(WATCHED_AFTER_S, self._watch, self._left))
+
+    async def __aexit__(self, kind: type[BaseException] | None, err: BaseException | None, _: object) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None and not leaving.done():
+            leaving.cancel()
+            await asyncio.wait((leaving,))
+        if self._ended_by is None or self._task.uncancel() > self._cancelling or kind is not asyncio.CancelledError:
+            return
+        if self._ended_by is CallerLeft:
+            raise CallerLeft from err
         raise DeadlineExpired("the deadline passed before there was an answer") from err
 
+    def _expire(self) -> None:
+        self._end(DeadlineExpired)
 
-async def unless_left(awaitable: Awaitable[T], left: Callable[[], Awaitable[None]] | None) -> T:
-    """What is awaited.
+    def _watch(self, left: Callable[[], Awaitable[None]]) -> None:
+        self._leaving = asyncio.ensure_future(left())
+        self._leaving.add_done_callback(self._has_left)
 
-    Args:
-        left: returns when the caller has left; None where the transport then cancels this task.
+    def _has_left(self, leaving: "asyncio.Future[None]") -> None:
+        """However the watch has ended: it never does by itself while the caller is there."""
+        if not leaving.cancelled():
+            leaving.exception()  # or asyncio logs it
+        if leaving is self._leaving:
+            self._end(CallerLeft)
 
-    Raises:
-        CallerLeft: the caller left before; what was awaited is cancelled.
-    """
-    if left is None:
-        return await awaitable
-    work, leaving = asyncio.ensure_future(awaitable), asyncio.ensure_future(left())
-    work.add_done_callback(_not_forgotten)
-    try:
-        await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise CallerLeft
-    finally:
-        waiting = [one for one in (work, leaving) if not one.done()]
-        for one in waiting:
-            one.cancel()
-        if waiting:
-            await asyncio.wait(waiting)
-    try:
-        return work.result()
-    finally:  # its error leads back here: a circle, which would keep the request until garbage is collected
-        del work, waiting, awaitable
+    def _end(self, by: type[DeadlineExpired | CallerLeft]) -> None:
+        if self._ended_by is None:
+            self._ended_by = by
+            self._task.cancel()
 
 
 async def until_closing(pieces: AsyncIterator[T], gate: Gate) -> AsyncGenerator[T, None]:
@@ -88,9 +111,3 @@ async def until_closing(pieces: AsyncIterator[T], gate: Gate) -> AsyncGenerator[
             yield piece
             del piece  # or a stream that is quiet would keep it
     raise gate.closed_error()
-
-
-def _not_forgotten(work: "asyncio.Future[Any]") -> None:
-    """Or asyncio logs its error, where the caller left in the same moment."""
-    if not work.cancelled():
-        work.exception()

@@ -15,8 +15,7 @@ from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import Version
 from vouch.server.logs import event
 from vouch.server.model.batcher import Limits, start_batcher
-from vouch.server.model.loader import load, most_images_a_run
-from vouch.server.model.request import Model
+from vouch.server.model.loader import Loaded, load, most_images_a_run
 from vouch.server.model.time_limits import load_within_s
 from vouch.server.model.usable import unusable_in
 from vouch.server.repeats import Repeats
@@ -70,7 +69,7 @@ class Loader:
             if err.errno is not None:  # a disk's
                 raise
             raise Refused(f"it was not loaded within {self._within_s:g} s") from err
-        return self._served(bundle, version, session.run)
+        return self._served(bundle, version, session)
 
     def _open(self, version: Version) -> Bundle:
         """From the files that the supervisor holds, which are what was verified, whatever lies in the folder by now;
@@ -81,23 +80,24 @@ class Loader:
                 return open_held(version.path, held, version.digest)
         return open_bundle(version.path, version.digest)
 
-    def _served(self, bundle: Bundle, version: Version, run: Model) -> Served:
-        settings, batcher_of = self._settings, list[Served]()
+    def _served(self, bundle: Bundle, version: Version, session: Loaded) -> Served:
+        settings, plan, batcher_of = self._settings, version.plan, list[Served]()
         statistics = self.counts.begin(bundle.manifest.name, version.version)
         batcher = start_batcher(
-            run,
+            session.run,
             Limits(
-                most_images_a_run(settings, bundle.manifest.input.shape),
+                most_images_a_run(settings, bundle.manifest.input.shape, plan.at_once),
                 settings.max_queue_images,
-                version.plan.inline_images,
+                plan.inline_images,
                 settings.max_delay_ms / 1000,
+                plan.at_once,
             ),
             self._budget.share(),
             on_death=lambda err: self._on_death(batcher_of[0], err),
             on_batch=partial(_count, statistics, str(bundle)),
             unusable=unusable_in(bundle.manifest),
         )
-        batcher_of.append(served := Served(bundle, version.served, batcher, statistics, version.plan))
+        batcher_of.append(served := Served(bundle, version.served, batcher, statistics, plan))
         served.recount = version.recount
         return served
 

@@ -232,12 +232,14 @@ class Recount(_message.Message):
     def __init__(self, differing: _Optional[int] = ..., moved: _Optional[int] = ..., allowed: _Optional[int] = ..., first: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RunPlan(_message.Message):
-    __slots__ = ("threads", "inline_images")
+    __slots__ = ("threads", "inline_images", "at_once")
     THREADS_FIELD_NUMBER: _ClassVar[int]
     INLINE_IMAGES_FIELD_NUMBER: _ClassVar[int]
+    AT_ONCE_FIELD_NUMBER: _ClassVar[int]
     threads: int
     inline_images: int
-    def __init__(self, threads: _Optional[int] = ..., inline_images: _Optional[int] = ...) -> None: ...
+    at_once: int
+    def __init__(self, threads: _Optional[int] = ..., inline_images: _Optional[int] = ..., at_once: _Optional[int] = ...) -> None: ...
 
 class Caveat(_message.Message):
     __slots__ = ("kind", "text")

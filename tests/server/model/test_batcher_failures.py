@@ -60,10 +60,9 @@ async def test_callers_of_a_run_that_fails_share_its_reason_alone(run: Model, in
 async def test_callers_whose_runner_ends_are_told_apart() -> None:
     """Those that waited when it ended, and those who come afterwards."""
     batcher = start_batcher(raises, Limits(1, 100))
-    assert batcher._runner is not None
     waiting = asyncio.create_task(told(batcher))
     await asyncio.sleep(0)
-    batcher._runner.cancel()
+    batcher._runners[0].cancel()
     errors = await waiting
     later = [*await told(batcher), *await told(batcher)]
     await batcher.close()

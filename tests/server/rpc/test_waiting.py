@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from vouch.server.errors import Closed, DeadlineExpired
-from vouch.server.rpc.waiting import CallerLeft, unless_left, until, until_closing
+from vouch.server.rpc.waiting import WATCHED_AFTER_S, CallerLeft, until, until_closing
 from vouch.server.serving.gate import Gate
 
 WITHIN_S = 10
@@ -104,16 +104,89 @@ async def test_a_timeout_from_within_is_none(deadline_s: float | None) -> None:
             raise TimeoutError("of a lock")
 
 
-async def test_an_answer_that_is_there_when_the_caller_leaves_is_still_one() -> None:
-    """The caller's leaving shows when it is written."""
+async def test_a_caller_who_leaves_at_once_costs_an_answer_that_is_soon_there_nothing() -> None:
+    """Its leaving shows when the answer is written; nobody has looked for it before."""
+    looked = 0
 
     async def at_once() -> None:
-        return
+        nonlocal looked
+        looked += 1
 
-    async def answer() -> int:
-        return 7
+    async with until(None, at_once):
+        await asyncio.sleep(0)
+    await asyncio.sleep(2 * WATCHED_AFTER_S)
 
-    assert await unless_left(answer(), at_once) == 7
+    assert not looked
+
+
+async def test_a_caller_who_stays_is_no_longer_watched_when_the_answer_is_there() -> None:
+    """The watch has ended when the call goes on, and the task has not been cancelled."""
+    ended = asyncio.Event()
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with until(None, never):
+        await asyncio.sleep(3 * WATCHED_AFTER_S)
+    task = asyncio.current_task()
+
+    assert ended.is_set()
+    assert task is not None
+    assert not task.cancelling()
+
+
+async def test_a_watch_that_fails_is_a_caller_who_left() -> None:
+    """And the task goes on, as if nobody had cancelled it."""
+
+    async def broken() -> None:
+        raise OSError("connection lost")
+
+    with pytest.raises(CallerLeft):
+        async with until(None, broken):
+            await asyncio.Event().wait()
+    task = asyncio.current_task()
+
+    assert task is not None
+    assert not task.cancelling()
+
+
+@pytest.mark.parametrize("deadline_s", [None, 60.0])
+async def test_a_task_that_others_cancel_is_cancelled(deadline_s: float | None) -> None:
+    """That is neither the deadline nor the caller, whom it watches."""
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def wait() -> None:
+        async with until(deadline_s and asyncio.get_running_loop().time() + deadline_s, never):
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(2 * WATCHED_AFTER_S)
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_of_a_deadline_and_a_caller_who_left_the_first_counts() -> None:
+    """One error, whatever follows it while the work ends."""
+
+    async def left() -> None:
+        await asyncio.sleep(WATCHED_AFTER_S)
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(4 * WATCHED_AFTER_S)
+
+    with pytest.raises(DeadlineExpired):
+        async with until(asyncio.get_running_loop().time() + WATCHED_AFTER_S, left):
+            await slow_to_end()
 
 
 async def test_what_nobody_waits_for_any_more_is_cancelled() -> None:
@@ -130,7 +203,11 @@ async def test_what_nobody_waits_for_any_more_is_cancelled() -> None:
     async def left() -> None:
         await leaving.wait()
 
-    waiting = asyncio.create_task(unless_left(answer(), left))
+    async def call() -> None:
+        async with until(None, left):
+            await answer()
+
+    waiting = asyncio.create_task(call())
     async with asyncio.timeout(WITHIN_S):
         await began.wait()
         leaving.set()
