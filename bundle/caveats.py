@@ -4,8 +4,8 @@ Training's output, `vouch status`, model card and report say the same, because t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vouch.bundle.caveat import Caveat
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.label_sets import CONFIDENCE
 from vouch.bundle.reliability import Calibration, Coverage, Withheld
@@ -13,16 +13,6 @@ from vouch.bundle.reliability import Calibration, Coverage, Withheld
 CHANCE, COVERAGE = "no_better_than_chance", "coverage_not_kept"
 NAMED = 5
 """Classes that a sentence names."""
-
-
-@dataclass(frozen=True)
-class Caveat:
-    """One thing that users of the model must know."""
-
-    kind: str
-    """A word that does not change: CHANCE, COVERAGE, or one that a newer server knows."""
-    text: str
-    """The same for people, with the numbers."""
 
 
 def no_better_than_chance(claim: Claim | MultiLabelClaim) -> bool:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Discriminator, FailFast, Field, RootModel, Tag, model_validator
 
-from vouch.bundle.accuracy import Accuracy, Tally, wilson_interval
+from vouch.bundle.accuracy import Accuracy, wilson_interval
 from vouch.bundle.balanced import Balanced, balanced, balanced_over_labels
 from vouch.bundle.confusion import MAX_CLASSES, Confusion
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part
+from vouch.bundle.tally import Tally
 
 Row = Annotated[tuple[int, ...], FailFast(), Field(max_length=MAX_CLASSES)]
 Pair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]

@@ -8,11 +8,18 @@ from typing import BinaryIO
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
-from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_DIGESTS_BYTES
-from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION, VALIDATION_FILES, FileEntry
+from vouch.bundle.listed import (
+    FIT_DIGESTS,
+    MANIFEST,
+    MAX_BYTES,
+    MAX_FIT_DIGESTS_BYTES,
+    MODEL,
+    VALIDATION,
+    VALIDATION_FILES,
+    FileEntry,
+)
 from vouch.bundle.plain_files import file_digest, first_entries, open_file, open_held, read_digest
 from vouch.bundle.signature import SIGNATURE
-from vouch.bundle.stored_arrays import MAX_BYTES
 
 MAX_MANIFEST_BYTES = 256 << 20
 """Of 4,900 classes: the confusion matrix that older versions wrote takes 11 bytes an entry."""

@@ -11,13 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.listed import FIT_DIGESTS, KEY_BYTES, MAX_FIT_DIGESTS_BYTES, MAX_FIT_IMAGES
 
-FIT_DIGESTS = "fit-digests.bin"
-KEY_BYTES = 16
 DIGEST = np.dtype("<u8")
-MAX_FIT_IMAGES = 1 << 23
-MAX_FIT_DIGESTS_BYTES = KEY_BYTES + MAX_FIT_IMAGES * DIGEST.itemsize
-"""64 MiB; a bundle of more images has no digests."""
 
 
 def pack_fit_digests(batches: Iterable[np.ndarray], split_digest: str) -> bytes:

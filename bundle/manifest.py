@@ -15,27 +15,32 @@ from pydantic import (
     model_validator,
 )
 
-from vouch.bundle.accuracy import Tally
 from vouch.bundle.claims import WAYS, AnyClaim, MultiLabelClaim
 from vouch.bundle.confusion import MAX_CLASSES
 from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.listed import (
+    MANIFEST,
+    MAX_FILES,
+    MODEL,
+    NAME_PATTERN,
+    VALIDATION,
+    VALIDATION_FILES,
+    FileEntry,
+    FileName,
+)
 from vouch.bundle.multi_label import MultiLabelTally, Task
 from vouch.bundle.part import Part, Sha256
 from vouch.bundle.pixel_settings import FIRST_RULES, PixelSettings
 from vouch.bundle.quantization import Quantization
 from vouch.bundle.reliability import Calibration
 from vouch.bundle.signature import SIGNATURE
+from vouch.bundle.tally import Tally
 from vouch.bundle.training import Training, of_older
 
 FORMAT_VERSION: Final = 3
 """What is written. Still read: 1, which had neither calibration nor several labels, and 2, which had no answers."""
 BEFORE_ANSWERS: Final = (1, 2)
-MANIFEST, MODEL, CARD = "manifest.json", "model.onnx", "README.md"
-VALIDATION: Final = "validation.npz"
-VALIDATION_FILES: Final = "validation.zip"
-REPORT: Final = "report.html"
-
-MAX_LABEL_LENGTH, MAX_FILES = 1_000, 64
+MAX_LABEL_LENGTH = 1_000
 MAX_IMAGES = 1_000_000
 """Of a validation split, in format 3."""
 MAX_VALUES = 25_000_000
@@ -44,10 +49,8 @@ MAX_PARTS = 100_000
 """Lists, objects and names in them, which take a hundred times the memory of their text: 10,000 labels have three lists
 each. What looks like one within a label counts too."""
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH)]
-FileName = Annotated[str, Field(max_length=255)]
 
 
 def is_class_name(label: str) -> bool:
@@ -62,13 +65,6 @@ def _is_float32(value: float) -> float:
 
 
 Threshold = Annotated[float, Field(ge=0, le=1), AfterValidator(_is_float32)]
-
-
-class FileEntry(Part):
-    """What a file of the bundle must be."""
-
-    sha256: Sha256
-    size: int = Field(ge=0)
 
 
 class Manifest(Part):

@@ -8,7 +8,7 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
-from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.listed import MANIFEST
 from vouch.bundle.plain_files import first_entries
 
 VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,8}")

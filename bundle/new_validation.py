@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from vouch.bundle.answers import Answers
-from vouch.bundle.manifest import VALIDATION, VALIDATION_FILES
+from vouch.bundle.listed import VALIDATION, VALIDATION_FILES
 from vouch.bundle.stored_arrays import write_arrays
 from vouch.bundle.stored_files import write_files
 

@@ -3,9 +3,8 @@
 Its manifest is checked when it is opened, and each file against the manifest whenever it is read.
 """
 
-import os
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,19 @@ import numpy as np
 
 from vouch.bundle.answers import Answers
 from vouch.bundle.contents import (
-    LIMITS,
     MAX_MANIFEST_BYTES,
-    NEEDED,
     check_files,
     open_listed,
     read_listed,
 )
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
-from vouch.bundle.manifest import MANIFEST, MODEL, VALIDATION_FILES, Manifest, read_manifest
-from vouch.bundle.misplaced import not_a_bundle
-from vouch.bundle.plain_files import check_size, file_digest, hold, read_file, read_held
+from vouch.bundle.fit_digests import FitDigests
+from vouch.bundle.listed import FIT_DIGESTS, MANIFEST, MODEL, VALIDATION_FILES
+from vouch.bundle.manifest import Manifest, read_manifest
+from vouch.bundle.plain_files import read_file, read_held
 from vouch.bundle.signature import PublicKey, check_signature, sign
+from vouch.bundle.unread import explained
 from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
 
 PIECE_IMAGES = 256
@@ -110,7 +108,7 @@ def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey]
     Raises:
         InvalidBundle: no such folder, no manifest, another one than expected, not signed, or one that is not valid.
     """
-    with _explained(path):
+    with explained(path):
         content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
     if (digest := bytes_digest(content)) != (expected_digest or digest):
         raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
@@ -129,33 +127,11 @@ def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
         KeyUnusable: the key cannot be used.
         BundleError: the signature cannot be written.
     """
-    with _explained(path):
+    with explained(path):
         content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
     bundle = Bundle(path, read_manifest(content), bytes_digest(content))
     bundle.check_files()
     return bundle, sign(path, content, key)
-
-
-def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
-    """Descriptors of the files that are read while the bundle in this folder is served: it can be served by them when
-    the folder is gone, or holds another. Whoever gets them closes them.
-
-    Args:
-        files: that its manifest lists.
-
-    Raises:
-        InvalidBundle: a file is no plain one, or too large.
-        OSError: one cannot be opened.
-    """
-    held: dict[str, int] = {}
-    try:
-        for name in (MANIFEST, *(name for name in NEEDED if name in files)):
-            held[name] = hold(path / name, LIMITS[name])
-    except BaseException:
-        for descriptor in held.values():
-            os.close(descriptor)
-        raise
-    return held
 
 
 def open_held(path: Path, held: Mapping[str, int], expected_digest: str) -> Bundle:
@@ -175,26 +151,3 @@ def open_held(path: Path, held: Mapping[str, int], expected_digest: str) -> Bund
     if bytes_digest(content) != expected_digest:
         raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
     return Bundle(path, read_manifest(content), expected_digest, held)
-
-
-def check_manifest_size(path: Path) -> None:
-    """Whether this folder has a manifest that could be read, without reading it. Raises InvalidBundle."""
-    with _explained(path):
-        check_size(path / MANIFEST, MAX_MANIFEST_BYTES)
-
-
-def manifest_digest(path: Path) -> str:
-    """SHA-256 of the manifest in this folder, in little memory. Raises InvalidBundle."""
-    with _explained(path):
-        return file_digest(path / MANIFEST, MAX_MANIFEST_BYTES)[1]
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Says what lies at a path where there is no manifest."""
-    try:
-        yield
-    except OSError as err:
-        found = not_a_bundle(path)
-        hint = f"; {found}" if found else ""
-        raise InvalidBundle(f"{path} is not a bundle: {MANIFEST} cannot be read ({err.strerror}){hint}") from err

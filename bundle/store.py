@@ -11,16 +11,20 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.leftovers import hidden_files, remove_if_empty, remove_if_left
-from vouch.bundle.manifest import MANIFEST, NAME_PATTERN, FileEntry, Manifest
+from vouch.bundle.listed import MANIFEST, NAME_PATTERN, FileEntry
 from vouch.bundle.misplaced import VERSION_PATTERN
 from vouch.bundle.numbers import HIGHEST, next_number, remember, turn
-from vouch.bundle.opening import Bundle, open_bundle
 from vouch.bundle.signature import PublicKey
 from vouch.bundle.writing import STAGING, Content, make_staging, sync_folder, write_durably
+
+if TYPE_CHECKING:
+    from vouch.bundle.manifest import Manifest
+    from vouch.bundle.opening import Bundle
 
 
 class ModelsFolder:
@@ -69,7 +73,7 @@ class ModelsFolder:
             return []
         return sorted(int(entry) for entry in _entries(folder) if VERSION_PATTERN.fullmatch(entry))
 
-    def open(self, name: str, version: int, keys: Iterable[PublicKey] = ()) -> Bundle:
+    def open(self, name: str, version: int, keys: Iterable[PublicKey] = ()) -> "Bundle":
         """A published version.
 
         Args:
@@ -78,13 +82,15 @@ class ModelsFolder:
         Raises:
             InvalidBundle: it is not there, not signed, not valid, or says it is another model or version.
         """
+        from vouch.bundle.opening import open_bundle  # noqa: PLC0415 - who lists versions loads no arrays
+
         found = open_bundle(self.path / name / str(version), keys=keys)
         if (found.manifest.name, found.manifest.version) != (name, version):
             place = self.path / found.manifest.name / str(found.manifest.version)
             raise InvalidBundle(f"{found.path} says it is {found}, whose place is {place}")
         return found
 
-    def latest(self, name: str) -> Bundle | None:
+    def latest(self, name: str) -> "Bundle | None":
         """The highest version of a model that can be opened; None where there is none."""
         for version in reversed(self.versions(name)):
             with suppress(InvalidBundle):
@@ -108,8 +114,8 @@ class ModelsFolder:
             pass
 
     def publish(
-        self, name: str, files: Mapping[str, Content], describe: Callable[[int, dict[str, FileEntry]], Manifest]
-    ) -> Bundle:
+        self, name: str, files: Mapping[str, Content], describe: Callable[[int, dict[str, FileEntry]], "Manifest"]
+    ) -> "Bundle":
         """Publishes the next version, durable when this returns.
 
         Args:
@@ -123,8 +129,10 @@ class ModelsFolder:
             entries = {key: write_durably(staging / key, content) for key, content in files.items()}
             return self._take_number(name, staging, lambda version: describe(version, entries))
 
-    def _take_number(self, name: str, staging: Path, describe: Callable[[int], Manifest]) -> Bundle:
+    def _take_number(self, name: str, staging: Path, describe: Callable[[int], "Manifest"]) -> "Bundle":
         """Describes the next version and puts it into its place, which nobody else has or gets."""
+        from vouch.bundle.opening import Bundle  # noqa: PLC0415 - as above
+
         folder = self.path / name
         while True:
             version = next_number(folder, self.versions(name))

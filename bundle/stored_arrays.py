@@ -10,11 +10,9 @@ import numpy as np
 
 from vouch.bundle.answers import ANSWERS, Answers, lines, names_of
 from vouch.bundle.digest import ValidationDigest
+from vouch.bundle.listed import MAX_BYTES
 from vouch.bundle.npz import Header, Npz
 from vouch.bundle.stored_files import READ_BYTES, WRITTEN
-
-MAX_BYTES = 16 << 30
-"""Of all images and labels, as arrays: 100,000 images of 224 x 224 in colour."""
 
 
 def write_arrays(file: BinaryIO, batches: Iterable[np.ndarray], answers: Answers, names: Sequence[str]) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from vouch.bundle.answers import Answers, AnswersReader, names_of
 from vouch.bundle.digest import ValidationDigest
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.manifest import MAX_IMAGES, VALIDATION_FILES, Manifest
+from vouch.bundle.listed import VALIDATION_FILES
+from vouch.bundle.manifest import MAX_IMAGES, Manifest
 from vouch.bundle.npz import Npz
 from vouch.bundle.stored_arrays import StoredArrays, check_images
 from vouch.bundle.stored_files import StoredFiles

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from vouch.bundle.contents import check_publishable
 from vouch.bundle.leftovers import held
-from vouch.bundle.manifest import MANIFEST, FileEntry
+from vouch.bundle.listed import MANIFEST, FileEntry
 from vouch.bundle.plain_files import read_digest
 
 Content = bytes | Callable[[BinaryIO], None]

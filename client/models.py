@@ -7,7 +7,7 @@ from typing import cast
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.backbone import backbone_in_words
 from vouch.bundle.balanced import Balanced
-from vouch.bundle.caveats import Caveat
+from vouch.bundle.caveat import Caveat
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, RULES, WHITE, Fit, PixelSettings
 from vouch.bundle.reliability import ByClass, Calibration, Coverage, Method, Withheld

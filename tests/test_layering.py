@@ -351,12 +351,12 @@ def test_the_vouch_command_imports_no_program() -> None:
         assert {name.split(".")[0] for name in imports(ROOT / f"cli/{name}.py")} <= set(sys.stdlib_module_names)
 
 
-def test_rich_pillow_and_prometheus_are_loaded_by_no_process_of_a_server_before_they_are_needed() -> None:
-    """A server starts sooner without; a worker has Pillow, because callers send files."""
+def test_no_process_of_a_server_loads_a_library_before_it_is_needed() -> None:
+    """A server starts sooner without. A worker has Pillow, as callers send files; a supervisor needs no arrays."""
     for parts, unwanted in (
         (
             "vouch.server.commands, vouch.server.supervisor.supervisor",
-            "rich PIL prometheus_client onnxruntime grpc vouch.client",
+            "rich PIL prometheus_client onnxruntime grpc numpy vouch.bundle.manifest vouch.client",
         ),
         (
             "vouch.server.commands, vouch.server.model.recount",

@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vouch.bundle.caveats import Caveat, caveats, no_better_than_chance
+from vouch.bundle.caveat import Caveat
+from vouch.bundle.caveats import caveats, no_better_than_chance
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import REPORT, Manifest
+from vouch.bundle.listed import REPORT
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import open_bundle
 from vouch.bundle.quantization import numbers_in_words
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vouch.bundle.manifest import MODEL, Manifest
+from vouch.bundle.listed import MODEL
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import open_bundle
 from vouch.bundle.training import Recipe, Training
 from vouch.cli.console import say

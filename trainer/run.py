@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vouch.bundle.manifest import REPORT
+from vouch.bundle.listed import REPORT
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.training import Recipe

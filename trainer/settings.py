@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from vouch.bundle.manifest import NAME_PATTERN
+from vouch.bundle.listed import NAME_PATTERN
 from vouch.bundle.multi_label import Task
 from vouch.bundle.pixel_settings import ALL_BITS, WHITE
 from vouch.cli.settings import Flag

@@ -26,7 +26,8 @@ from tests.hostile.frames import (
     message,
     opening,
 )
-from vouch.bundle.manifest import MANIFEST, FileEntry, Manifest
+from vouch.bundle.listed import MANIFEST, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle, open_bundle
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.vouch.v1 import classifier_pb2 as pb

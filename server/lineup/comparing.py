@@ -7,7 +7,6 @@ known one by one, they differ where the 95 % intervals of their claims do not me
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-import numpy as np
 from pydantic import ConfigDict, Field
 
 from vouch.bundle.accuracy import Accuracy
@@ -64,15 +63,6 @@ class Worse:
             f"worse than version {self.than}: it has {counts} of the same images (McNemar's exact test: "
             f"p = {self.p_value:.2g}, below {SIGNIFICANT:g})"
         )
-
-
-def packed(right: np.ndarray) -> bytes:
-    """Answers as `Compared` has them.
-
-    Args:
-        right: bool, shape (N,).
-    """
-    return np.packbits(right).tobytes() if len(right) <= MAX_IMAGES else b""
 
 
 def have_the_same_classes(one: Comparable, other: Comparable) -> bool:

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.caveats import Caveat
-from vouch.bundle.manifest import MAX_FILES, FileEntry, FileName
+from vouch.bundle.caveat import Caveat
+from vouch.bundle.listed import MAX_FILES, FileEntry, FileName
 from vouch.bundle.part import Sha256
 from vouch.server.lineup.comparing import Compared
 from vouch.server.lineup.lineup import Recount, RunPlan, Value

@@ -6,7 +6,7 @@ import numpy as np
 
 from vouch.bundle.digest import bytes_digest
 from vouch.bundle.opening import Bundle
-from vouch.server.lineup.comparing import Compared, packed
+from vouch.server.lineup.comparing import MAX_IMAGES, Compared
 
 
 def compared(bundle: Bundle, right: np.ndarray | None = None) -> Compared:
@@ -24,3 +24,12 @@ def compared(bundle: Bundle, right: np.ndarray | None = None) -> Compared:
     split = manifest.validation_digest or (of_old.digest if of_old else "")
     classes = json.dumps([manifest.task, *sorted(manifest.labels)])
     return Compared(classes=bytes_digest(classes.encode()), split=split, right=b"" if right is None else packed(right))
+
+
+def packed(right: np.ndarray) -> bytes:
+    """Answers as `Compared` has them.
+
+    Args:
+        right: bool, shape (N,).
+    """
+    return np.packbits(right).tobytes() if len(right) <= MAX_IMAGES else b""

@@ -4,7 +4,7 @@ are run on the event loop.
 Measured once, by whoever verifies the version; workers obey it.
 """
 
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.listed import MODEL
 from vouch.bundle.opening import Bundle
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model.loader import Loaded, OnRun, load, most_images_a_run, opened, warm

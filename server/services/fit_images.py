@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from vouch.bundle.errors import BundleError
-from vouch.bundle.fit_digests import FIT_DIGESTS, FitDigests
+from vouch.bundle.fit_digests import FitDigests
+from vouch.bundle.listed import FIT_DIGESTS
 from vouch.bundle.opening import Bundle
 from vouch.server.budget import Hold
 from vouch.server.logs import event

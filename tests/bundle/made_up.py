@@ -9,7 +9,8 @@ from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.answers import Answers
 from vouch.bundle.claims import Claim
 from vouch.bundle.confusion import Confusion
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.listed import CARD, MODEL, VALIDATION, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.new_validation import from_arrays
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import binom, binomtest
 
-from vouch.bundle.accuracy import Accuracy, Tally, counting_batch, wilson_interval
+from vouch.bundle.accuracy import Accuracy, counting_batch, wilson_interval
+from vouch.bundle.tally import Tally
 
 COUNTS = st.integers(1, 1_000_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 

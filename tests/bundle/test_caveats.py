@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vouch.bundle.accuracy import Tally
+from vouch.bundle.caveat import Caveat
 from vouch.bundle.caveats import (
     CHANCE,
     COVERAGE,
-    Caveat,
     baseline_in_words,
     calibration_in_words,
     caveats,
@@ -20,6 +19,7 @@ from vouch.bundle.caveats import (
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.multi_label import MultiLabelTally
 from vouch.bundle.reliability import ByClass, Calibration, Coverage, Withheld
+from vouch.bundle.tally import Tally
 
 NAMES = ("cat", "dog", "ant")
 

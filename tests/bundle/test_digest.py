@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vouch.bundle.digest import InParts, array_digest, bytes_digest, image_digests
+from vouch.bundle.array_digest import InParts, array_digest, image_digests
+from vouch.bundle.digest import bytes_digest
 
 
 def test_bytes_have_their_sha256() -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from tests.bundle.made_up import FILES, made_up_manifest, publish_made_up
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.fit_digests import FIT_DIGESTS, KEY_BYTES, FitDigests, pack_fit_digests
-from vouch.bundle.opening import hold_bundle, manifest_digest, open_held
+from vouch.bundle.fit_digests import FitDigests, pack_fit_digests
+from vouch.bundle.listed import FIT_DIGESTS, KEY_BYTES
+from vouch.bundle.opening import open_held
 from vouch.bundle.store import ModelsFolder
+from vouch.bundle.unread import hold_bundle, manifest_digest
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 4, 5, 3), dtype=np.uint8)
 DIGEST, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4

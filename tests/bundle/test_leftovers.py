@@ -11,7 +11,7 @@ import pytest
 from tests.bundle.made_up import publish_made_up
 from tests.support.programs import OURS, Program, run_beside
 from vouch.bundle.leftovers import held, remove_if_left
-from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.listed import MANIFEST
 from vouch.bundle.numbers import HIGHEST
 from vouch.bundle.store import ModelsFolder
 

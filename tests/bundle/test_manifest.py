@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from tests.bundle.made_up import DIGEST, LABELS, made_up_manifest
 from tests.support.older import older_manifest
-from vouch.bundle.accuracy import Tally, wilson_interval
+from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.manifest import FORMAT_VERSION, is_class_name, read_manifest
 from vouch.bundle.multi_label import MultiLabelTally
 from vouch.bundle.pixel_settings import FIRST_RULES, RULES, PixelSettings
 from vouch.bundle.quantization import numbers_in_words
+from vouch.bundle.tally import Tally
 
 FILE = {"sha256": DIGEST, "size": 1}
 MISSING = object()

@@ -12,8 +12,8 @@ import pytest
 from tests.bundle.splits import unpack
 from tests.support.older import older_split
 from vouch.bundle.errors import InvalidBundle
+from vouch.bundle.listed import MAX_BYTES
 from vouch.bundle.npz import Npz
-from vouch.bundle.stored_arrays import MAX_BYTES
 from vouch.bundle.validation import Validation
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)

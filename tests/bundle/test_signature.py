@@ -10,7 +10,7 @@ import pytest
 
 from tests.bundle.made_up import made_up_manifest, publish_made_up
 from vouch.bundle.errors import BundleError, InvalidBundle
-from vouch.bundle.manifest import MANIFEST, FileEntry
+from vouch.bundle.listed import MANIFEST, FileEntry
 from vouch.bundle.opening import Bundle, open_bundle, sign_bundle
 from vouch.bundle.signature import SIGNATURE, KeyUnusable, PublicKey, make_key, read_public_key
 from vouch.bundle.store import ModelsFolder

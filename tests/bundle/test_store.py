@@ -13,10 +13,12 @@ from tests.bundle.made_up import FILES, IMAGES, made_up_manifest, publish_made_u
 from vouch.bundle import numbers
 from vouch.bundle.contents import LIMITS, MAX_ENTRIES, MAX_MANIFEST_BYTES
 from vouch.bundle.errors import BundleError, InvalidBundle
-from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.listed import CARD, MANIFEST, MODEL, VALIDATION, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.numbers import HIGHEST, turn
-from vouch.bundle.opening import Bundle, check_manifest_size, hold_bundle, manifest_digest, open_bundle, open_held
+from vouch.bundle.opening import Bundle, open_bundle, open_held
 from vouch.bundle.store import ModelsFolder
+from vouch.bundle.unread import check_manifest_size, hold_bundle, manifest_digest
 
 VERSIONS_EACH = 20
 BAD_NAMES = ["..", "../pets", "a/b", "/pets", "", ".pets", "Pets", "pets\n"]

@@ -7,12 +7,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.older import older_split, written_before
-from vouch.bundle.accuracy import Tally
 from vouch.bundle.claims import claim_from
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.listed import CARD, MODEL, VALIDATION, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder
+from vouch.bundle.tally import Tally
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.facts import LITE0
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
-from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.listed import MANIFEST
 from vouch.bundle.opening import Bundle
 from vouch.bundle.signature import SIGNATURE, read_public_key
 from vouch.bundle.store import ModelsFolder

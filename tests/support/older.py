@@ -8,7 +8,8 @@ import numpy as np
 
 from vouch.bundle.claims import Claim
 from vouch.bundle.digest import bytes_digest
-from vouch.bundle.manifest import MANIFEST, Manifest, read_manifest
+from vouch.bundle.listed import MANIFEST
+from vouch.bundle.manifest import Manifest, read_manifest
 from vouch.bundle.opening import Bundle
 from vouch.bundle.validation import Validation
 

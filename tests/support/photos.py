@@ -12,18 +12,19 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from vouch.bundle.accuracy import Tally
 from vouch.bundle.answers import answers_of
 from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right, uncalibrated
 from vouch.bundle.claims import claim_from
 from vouch.bundle.label_sets import label_sets
-from vouch.bundle.manifest import MODEL, FileEntry, Manifest
+from vouch.bundle.listed import MODEL, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.new_validation import from_files
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode
 from vouch.bundle.reliability import Calibration, Coverage
 from vouch.bundle.store import ModelsFolder
+from vouch.bundle.tally import Tally
 from vouch.bundle.training import Training
 
 SIDE = 8

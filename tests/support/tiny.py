@@ -13,19 +13,21 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.older import older_split, written_before
-from vouch.bundle.accuracy import Accuracy, Tally
+from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.answers import answers_of
 from vouch.bundle.calibration import CalibrationTally, calibration_error, confidence_and_right, uncalibrated
 from vouch.bundle.caveats import caveats
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
-from vouch.bundle.fit_digests import FIT_DIGESTS, pack_fit_digests
-from vouch.bundle.manifest import CARD, MODEL, VALIDATION, FileEntry, Manifest
+from vouch.bundle.fit_digests import pack_fit_digests
+from vouch.bundle.listed import CARD, FIT_DIGESTS, MODEL, VALIDATION, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.multi_label import MultiLabelTally, Task, task_of
 from vouch.bundle.new_validation import NewValidation, from_arrays
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.reliability import ByClass, Calibration, Coverage, Withheld
 from vouch.bundle.store import ModelsFolder
+from vouch.bundle.tally import Tally
 from vouch.bundle.training import SplitEntry, Training
 from vouch.bundle.validation import Validation
 from vouch.server.lineup.lineup import Recount, RunPlan

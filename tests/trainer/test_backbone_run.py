@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from tests.support.backbones import FEATURES, tiny_backbone
-from vouch.bundle.manifest import CARD
+from vouch.bundle.listed import CARD
 from vouch.sources.images import Images
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained, train

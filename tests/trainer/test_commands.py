@@ -21,7 +21,7 @@ import torch
 from benchmarks.many_photos import PHASES
 from tests.support.programs import OURS, VOUCH, run_beside, until
 from tests.support.tiny import publish_tiny
-from vouch.bundle.manifest import CARD, MODEL, REPORT
+from vouch.bundle.listed import CARD, MODEL, REPORT
 from vouch.bundle.store import ModelsFolder
 from vouch.trainer.commands import train
 from vouch.trainer.learn.checkpoint import DIGEST_LENGTH

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.listed import MODEL
 from vouch.bundle.training import Augmentation, Recipe
 from vouch.trainer.job import train
 from vouch.trainer.learn.hard import for_hard_images

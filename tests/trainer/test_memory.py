@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.listed import MODEL
 from vouch.bundle.opening import Bundle
 from vouch.sources.examples import Examples, Source
 from vouch.sources.image_file import ImageFile

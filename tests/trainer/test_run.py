@@ -15,11 +15,10 @@ import pytest
 import torch
 
 import vouch.trainer.run
+from vouch.bundle.array_digest import array_digest
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.digest import array_digest
 from vouch.bundle.errors import BundleError
-from vouch.bundle.fit_digests import FIT_DIGESTS
-from vouch.bundle.manifest import CARD, MODEL, REPORT, VALIDATION
+from vouch.bundle.listed import CARD, FIT_DIGESTS, MODEL, REPORT, VALIDATION
 from vouch.bundle.opening import Bundle
 from vouch.bundle.store import ModelsFolder
 from vouch.cli.stopping import stoppable

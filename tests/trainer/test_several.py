@@ -8,7 +8,8 @@ import pytest
 
 import vouch.trainer.run
 from vouch.bundle.claims import MultiLabelClaim
-from vouch.bundle.manifest import CARD, REPORT, Manifest
+from vouch.bundle.listed import CARD, REPORT
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle
 from vouch.sources.wanted import Wanted
 from vouch.trainer.choosing import Chosen

@@ -7,7 +7,8 @@ from typing import Any
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.bundle.graph import check_graph
-from vouch.bundle.manifest import VALIDATION, Manifest
+from vouch.bundle.listed import VALIDATION
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.mcnemar import holm, mcnemar
 from vouch.bundle.multi_label import Task
 from vouch.bundle.opening import Bundle, open_bundle

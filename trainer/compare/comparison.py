@@ -6,7 +6,8 @@ from typing import Any
 
 from vouch.bundle.balanced import Balanced
 from vouch.bundle.caveats import no_better_than_chance
-from vouch.bundle.manifest import MODEL, Manifest
+from vouch.bundle.listed import MODEL
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.mcnemar import SIGNIFICANT
 from vouch.bundle.reliability import Calibration
 from vouch.bundle.training import Training

@@ -8,7 +8,7 @@ import numpy as np
 
 from vouch.bundle.accuracy import COUNTING_BATCH, Accuracy
 from vouch.bundle.answers import answers_of, names_of
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.listed import MODEL
 from vouch.bundle.opening import Bundle
 from vouch.bundle.stated import Stated
 from vouch.trainer.errors import TrainError

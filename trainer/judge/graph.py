@@ -3,9 +3,10 @@
 import numpy as np
 import onnxruntime as ort
 
-from vouch.bundle.accuracy import Tally, counting_batch
+from vouch.bundle.accuracy import counting_batch
 from vouch.bundle.claims import Claim, MultiLabelClaim, claim_from
 from vouch.bundle.multi_label import MultiLabelTally
+from vouch.bundle.tally import Tally
 from vouch.sources.images import Images, batches
 from vouch.trainer.errors import TrainError
 

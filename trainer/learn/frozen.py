@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vouch.bundle.digest import array_digest
+from vouch.bundle.array_digest import array_digest
 from vouch.bundle.multi_label import Task
 from vouch.sources.examples import Examples
 from vouch.sources.images import rows_of

@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from vouch.bundle.digest import array_digest
+from vouch.bundle.array_digest import array_digest
 from vouch.bundle.multi_label import Task
 from vouch.bundle.training import CNN_DEPTH, CNN_WIDTH, Pool, Recipe
 from vouch.trainer.kinds import ModelKind

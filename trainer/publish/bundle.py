@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from vouch.bundle.manifest import CARD, MODEL, FileEntry, Manifest
+from vouch.bundle.listed import CARD, MODEL, FileEntry
+from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.store import ModelsFolder

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.caveat import Caveat
 from vouch.bundle.caveats import (
-    Caveat,
     baseline_in_words,
     calibration_in_words,
     caveats,

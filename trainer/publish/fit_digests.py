@@ -1,6 +1,7 @@
 """The bundle's file by which a server counts images that the model was fitted to."""
 
-from vouch.bundle.fit_digests import FIT_DIGESTS, MAX_FIT_IMAGES, pack_fit_digests
+from vouch.bundle.fit_digests import pack_fit_digests
+from vouch.bundle.listed import FIT_DIGESTS, MAX_FIT_IMAGES
 from vouch.cli.console import say
 from vouch.sources.examples import Examples
 from vouch.sources.images import batches

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vouch.bundle.digest import image_digests
+from vouch.bundle.array_digest import image_digests
 from vouch.sources.images import Images, batches
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vouch.bundle.digest import InParts, array_digest, bytes_digest
+from vouch.bundle.array_digest import InParts, array_digest
+from vouch.bundle.digest import bytes_digest
 from vouch.bundle.multi_label import Task
 from vouch.sources.equal_files import EqualFiles
 from vouch.sources.examples import Examples, Source

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from vouch.bundle.accuracy import Accuracy
-from vouch.server.lineup.comparing import MAX_IMAGES, Compared, have_the_same_classes, packed, worse_than
+from vouch.server.lineup.comparing import MAX_IMAGES, Compared, have_the_same_classes, worse_than
 from vouch.server.lineup.verdict import Claimed
+from vouch.server.model.compared import packed
 
 CLASSES, OTHERS = "1" * 64, "2" * 64
 

@@ -19,7 +19,8 @@ from tests.support.photos import PIXELS, photo_graph, publish_photos
 from vouch.bundle.accuracy import wilson_interval
 from vouch.bundle.answers import ANSWERS
 from vouch.bundle.digest import ValidationDigest, bytes_digest
-from vouch.bundle.manifest import MANIFEST, VALIDATION_FILES, read_manifest
+from vouch.bundle.listed import MANIFEST, VALIDATION_FILES
+from vouch.bundle.manifest import read_manifest
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixels import decode
 from vouch.bundle.store import ModelsFolder

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.tiny import ROTATED, microsoft_graph, mixing_graph, publish_tiny, tiny_graph, tiny_images
 from vouch.bundle.accuracy import Accuracy
-from vouch.bundle.manifest import MODEL, VALIDATION
+from vouch.bundle.listed import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import RunPlan

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.server.services.classifier.calls import refusal
 from tests.support.serving import Serving
 from tests.support.tiny import SIDE, publish_tiny
-from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.listed import MANIFEST
 from vouch.bundle.opening import open_bundle
 from vouch.bundle.pixel_settings import FIRST_RULES, Fit, PixelSettings
 from vouch.client.models import read_pixels

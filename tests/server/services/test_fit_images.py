@@ -8,7 +8,7 @@ import pytest
 from tests.server.services.classifier.calls import png, raw
 from tests.support.serving import Serving
 from tests.support.tiny import publish_tiny, tiny_images
-from vouch.bundle.fit_digests import FIT_DIGESTS
+from vouch.bundle.listed import FIT_DIGESTS
 from vouch.bundle.opening import Bundle
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.vouch.v1 import classifier_pb2 as pb

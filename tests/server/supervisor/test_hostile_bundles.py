@@ -15,7 +15,7 @@ from tests.support.graphs import endless, with_more
 from tests.support.programs import Program, serving_beside, until
 from tests.support.tiny import publish_tiny, tiny_images
 from tests.support.whole_server import children
-from vouch.bundle.manifest import MANIFEST
+from vouch.bundle.listed import MANIFEST
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
 from vouch.server.errors import Refused

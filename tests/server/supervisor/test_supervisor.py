@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 
 from tests.support.tiny import LABELS, ROTATED, publish_tiny, tiny_graph, tiny_images
 from tests.support.whole_server import SERVING, House, children, environment, working
-from vouch.bundle.manifest import VALIDATION
+from vouch.bundle.listed import VALIDATION
 from vouch.bundle.opening import sign_bundle
 from vouch.bundle.signature import make_key
 from vouch.bundle.store import ModelsFolder

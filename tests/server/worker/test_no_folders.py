@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from tests.support.programs import serving_beside, until
 from tests.support.tiny import ROTATED, publish_tiny, tiny_graph
-from vouch.bundle.manifest import CARD, MANIFEST, MODEL, VALIDATION
+from vouch.bundle.listed import CARD, MANIFEST, MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
 from vouch.client.client import Client
 from vouch.protos.inference import inference_pb2

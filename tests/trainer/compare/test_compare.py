@@ -17,7 +17,7 @@ from tests.support.tiny import (
     tiny_validation,
 )
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import CARD
+from vouch.bundle.listed import CARD
 from vouch.bundle.mcnemar import mcnemar
 from vouch.bundle.opening import Bundle
 from vouch.bundle.pixel_settings import PixelSettings

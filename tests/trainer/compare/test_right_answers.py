@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.tiny import publish_tiny, several_validation, tiny_graph, tiny_validation
 from vouch.bundle.errors import BundleError
-from vouch.bundle.manifest import MODEL
+from vouch.bundle.listed import MODEL
 from vouch.bundle.store import ModelsFolder
 from vouch.bundle.validation import Validation
 from vouch.trainer.compare.right_answers import right_answers

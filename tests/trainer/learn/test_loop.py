@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from vouch.bundle.digest import array_digest
+from vouch.bundle.array_digest import array_digest
 from vouch.bundle.training import Augmentation, Loss, Recipe
 from vouch.sources.examples import Examples
 from vouch.trainer.errors import TrainError

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from vouch.bundle.digest import array_digest
+from vouch.bundle.array_digest import array_digest
 from vouch.bundle.training import Pool
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.learn.networks import Classifier, Layers, Linear, cnn, depth_for

@@ -17,7 +17,8 @@ import torch
 from safetensors import SafetensorError
 
 from vouch.bundle import plain_files
-from vouch.bundle.digest import array_digest, bytes_digest
+from vouch.bundle.array_digest import array_digest
+from vouch.bundle.digest import bytes_digest
 from vouch.bundle.errors import InvalidBundle
 from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.lite0 import LAYERS, Convolutions

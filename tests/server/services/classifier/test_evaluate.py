@@ -11,7 +11,7 @@ from tests.support.photos import publish_photos
 from tests.support.serving import Serving
 from tests.support.tiny import claim_of, publish_tiny, tiny_validation
 from vouch.bundle.accuracy import COUNTING_BATCH
-from vouch.bundle.manifest import VALIDATION
+from vouch.bundle.listed import VALIDATION
 from vouch.bundle.opening import Bundle
 from vouch.bundle.store import ModelsFolder
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
