@@ -40,8 +40,8 @@ SERVER = {
     "lineup": ("folders", "lineup", "comparing", "verdict", "policy", "route"),
     "link": ("messages", "questions", "channel"),
     "model": (
-        *("request", "session", "time_limits", "tuning", "cuda", "queue", "runs", "gathering", "usable"),
-        *("batcher", "loader", "planning", "compared", "decoding", "differing", "alone", "figures"),
+        *("request", "session", "sessions", "time_limits", "tuning", "cuda", "queue", "runs", "gathering"),
+        *("usable", "batcher", "loader", "planning", "compared", "decoding", "differing", "alone", "figures"),
         *("recount", "audit", "command"),
     ),
     "serving": ("served", "catalog", "gate", "readiness"),

@@ -35,12 +35,13 @@ def load_and_plan(
     one = opened(bundle, settings, 1)
     warm(one, [1], manifest, on_run)
     largest = most_images_a_run(settings, manifest.input.shape)
-    if is_worth_threads(one.run, manifest.input.shape, largest):
-        at_once = min(most, MOST_AT_ONCE) if manifest.files[MODEL].size <= TWICE_BYTES else 1
-        plan = RunPlan(threads=most, at_once=at_once)
+    if most > 1 and is_worth_threads(one.run, manifest.input.shape, largest):
+        is_small = manifest.files[MODEL].size <= TWICE_BYTES
+        plan = RunPlan(threads=most, at_once=min(most, MOST_AT_ONCE) if is_small else 1)
         return load(bundle, settings, plan, on_run), plan
-    plan = RunPlan(threads=settings.threads or 1)
-    session = load(bundle, settings, plan, on_run)
+    threads = settings.threads or 1
+    session = one if threads == 1 else opened(bundle, settings, threads)
+    warm(session, [largest], manifest, on_run)
     on_run(1)  # what is measured next takes some runs of few images
     inline = inline_images(session.run, manifest.input.shape, largest)
-    return session, RunPlan(threads=plan.threads, inline_images=inline)
+    return session, RunPlan(threads=threads, inline_images=inline)

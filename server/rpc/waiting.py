@@ -8,7 +8,7 @@ from vouch.server.errors import DeadlineExpired
 from vouch.server.serving.gate import Gate
 
 T = TypeVar("T")
-WATCHED_AFTER_S = 0.02
+WATCHED_AFTER_S = 0.1
 """A caller who leaves sooner takes no more than its own answer with it."""
 
 

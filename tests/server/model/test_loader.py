@@ -10,6 +10,7 @@ from vouch.bundle.store import ModelsFolder
 from vouch.server.lineup.lineup import RunPlan
 from vouch.server.model import loader
 from vouch.server.model.loader import load, most_images_a_run
+from vouch.server.model.sessions import Sessions
 from vouch.server.settings import RuntimeSettings
 
 
@@ -38,3 +39,18 @@ def test_warming_up_takes_no_more_than_serving(tmp_path: Path, monkeypatch: pyte
     load(bundle, RuntimeSettings(), RunPlan(), runs.append)
 
     assert runs == [3, 1]
+
+
+def test_several_runs_at_once_have_together_what_one_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of images, and so of memory; each has its part of the threads, and all of them if it is alone."""
+    bundle = open_bundle(publish_tiny(ModelsFolder(tmp_path)).path)
+    monkeypatch.setattr(loader, "counting_batch", lambda shape: 7)
+    runs: list[int] = []
+
+    sessions = load(bundle, RuntimeSettings(), RunPlan(threads=4, at_once=2), runs.append)
+
+    assert isinstance(sessions, Sessions)
+    threads = [one.graph.get_session_options().intra_op_num_threads for one in (sessions.alone, sessions.beside)]
+    assert threads == [4, 2]
+    assert runs == [3, 1, 3, 1]
+    assert most_images_a_run(RuntimeSettings(max_batch_size=1), (28, 28), 4) == 1

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from vouch.bundle.manifest import MODEL, VALIDATION
 from vouch.bundle.store import ModelsFolder
 from vouch.server.errors import Refused
 from vouch.server.lineup.lineup import RunPlan
+from vouch.server.model import loader, planning
 from vouch.server.model.loader import load
 from vouch.server.model.planning import load_and_plan
 from vouch.server.model.recount import verify
-from vouch.server.model.session import Session
+from vouch.server.model.session import Outputs, Session
+from vouch.server.model.sessions import Sessions
 from vouch.server.settings import VerifySettings
 
 
@@ -34,14 +37,14 @@ async def test_a_bundle_that_keeps_its_word_is_verified(tmp_path: Path, max_batc
 
 
 async def test_every_run_is_announced_with_its_images(tmp_path: Path) -> None:
-    """Who waits for them may wait in proportion: warming up, the largest first, measuring, then the recount, in which
-    eight images are also run alone."""
+    """Who waits for them may wait in proportion: one image, warming up by the largest batch, measuring, then the
+    recount, in which eight images are also run alone."""
     bundle = publish_tiny(ModelsFolder(tmp_path))
     runs: list[int] = []
 
     await verify(bundle, settings(max_batch_size=64), 1, on_run=runs.append)
 
-    assert runs == [64, 1, 1, 256, *[1] * 8, 44]
+    assert runs == [1, 64, 1, 256, *[1] * 8, 44]
 
 
 async def test_a_claim_that_is_not_reproduced_is_refused_with_the_numbers(tmp_path: Path) -> None:
@@ -173,6 +176,51 @@ def test_a_plan_has_as_many_threads_as_were_asked_for(
     assert plan.threads == expected
     assert isinstance(session, Session)
     assert session.graph.get_session_options().intra_op_num_threads == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked_for", "twice_bytes", "expected"),
+    [
+        (1, 0, 1 << 20, RunPlan(threads=1)),
+        (2, 0, 1 << 20, RunPlan(threads=2, at_once=2)),
+        (2, 3, 1 << 20, RunPlan(threads=3, at_once=3)),
+        (16, 0, 1 << 20, RunPlan(threads=16, at_once=8)),
+        (2, 0, 16, RunPlan(threads=2)),  # a graph of more bytes is in memory once
+    ],
+)
+def test_a_model_whose_batches_take_long_has_as_many_runs_at_once_as_there_are_cores(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    asked_for: int,
+    twice_bytes: int,
+    expected: RunPlan,
+) -> None:
+    """Up to eight; none of them on the event loop, which has others to hear."""
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    monkeypatch.setattr(planning, "is_worth_threads", lambda *_: True)
+    monkeypatch.setattr(planning, "TWICE_BYTES", twice_bytes)
+    monkeypatch.setattr(planning, "inline_images", lambda *_: 0)
+
+    session, plan = load_and_plan(bundle, VerifySettings(bundle=Path("unused"), threads=asked_for), cores)
+
+    assert plan == expected
+    assert isinstance(session, Sessions if expected.at_once > 1 else Session)
+
+
+async def test_a_recount_counts_what_both_sessions_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the one for runs beside others wrong, callers would have its answers."""
+
+    class Wrong(Session):
+        def run(self, parts: Sequence[np.ndarray]) -> Outputs:
+            return Outputs(*[values[:, ::-1].copy() for values in super().run(parts)])
+
+    bundle = publish_tiny(ModelsFolder(tmp_path))
+    monkeypatch.setattr(planning, "is_worth_threads", lambda *_: True)
+    monkeypatch.setattr(loader, "Sessions", lambda alone, beside: Sessions(alone, Wrong(beside.graph)))
+
+    with pytest.raises(Refused, match=r"alone|reproduces"):
+        await verify(bundle, VerifySettings(bundle=Path("unused"), threads=2), 2)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

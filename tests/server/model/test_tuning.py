@@ -9,7 +9,7 @@ from vouch.server.model.tuning import (
     MAX_BLOCKING_S,
     WORTH_THREADS_S,
     inline_images,
-    on_threads_that_pay,
+    is_worth_threads,
 )
 
 
@@ -87,42 +87,25 @@ def test_a_slow_model_is_not_measured_at_every_size() -> None:
     assert max(sizes) == COMPARED_IMAGES
 
 
-class Threaded:
-    """A model that takes a share of the time on several threads; keeps how it was opened."""
-
-    def __init__(self, image_s: float, share: float) -> None:
-        self.now, self.opened = 0.0, list[int]()
-        self._image_s, self._share = image_s, share
-
-    def open(self, threads: int) -> "Threaded.On":
-        self.opened.append(threads)
-        return Threaded.On(self, threads)
-
-    class On:
-        def __init__(self, model: "Threaded", threads: int) -> None:
-            self.model, self.threads = model, threads
-
-        def run(self, parts: Sequence[np.ndarray]) -> None:
-            model = self.model
-            model.now += sum(map(len, parts)) * model._image_s * (model._share if self.threads > 1 else 1)
-
-
 @pytest.mark.parametrize(
-    ("batch_s", "share", "asked", "expected", "opened"),
+    ("batch_s", "max_batch_size", "expected", "most"),
     [
-        (1.1 * WORTH_THREADS_S, 0.5, 4, 4, [4, 1]),
-        (1.1 * WORTH_THREADS_S, 1.5, 4, 4, [4, 1]),  # as on cores on which others load: a moment decides nothing
-        (0.9 * WORTH_THREADS_S, 0.5, 4, 1, [4, 1]),
-        (0.9 * WORTH_THREADS_S, 1.5, 1, 1, [1]),
-        (1.1 * COMPARED_IMAGES * WORTH_THREADS_S, 1.0, 4, 4, [4]),  # one image says it
+        (1.1 * WORTH_THREADS_S, 256, True, COMPARED_IMAGES),
+        (0.9 * WORTH_THREADS_S, 256, False, COMPARED_IMAGES),
+        (1.1 * WORTH_THREADS_S, 8, False, 8),  # in batches of eight it is as fast
+        (1.1 * COMPARED_IMAGES * WORTH_THREADS_S, 256, True, 1),  # one image says it
     ],
 )
-def test_a_model_has_several_threads_where_they_pay(
-    batch_s: float, share: float, asked: int, expected: int, opened: list[int]
+def test_a_model_is_worth_threads_where_a_batch_takes_long(
+    batch_s: float, max_batch_size: int, expected: bool, most: int
 ) -> None:
-    """And is opened a second time only to find that out."""
-    model = Threaded(batch_s / COMPARED_IMAGES, share)
+    """And no more is run than it takes to find that out."""
+    now, sizes = 0.0, list[int]()
 
-    found, threads = on_threads_that_pay(model.open, asked, (4, 4), 256, lambda: model.now)
+    def run(parts: Sequence[np.ndarray]) -> None:
+        nonlocal now
+        sizes.append(sum(map(len, parts)))
+        now += sizes[-1] * batch_s / COMPARED_IMAGES
 
-    assert (found.threads, threads, model.opened) == (expected, expected, opened)
+    assert is_worth_threads(run, (4, 4), max_batch_size, lambda: now) is expected
+    assert max(sizes) == most
