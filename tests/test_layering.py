@@ -98,7 +98,7 @@ TRAINER = {
         *("small_classes", "rows", "presence", "overlaps", "split"),
     ),
     "learn": (
-        *("asked", "one_thread", "regression", "temperature", "device", "augment", "networks", "demand"),
+        *("asked", "one_thread", "heap", "regression", "temperature", "device", "augment", "networks", "demand"),
         *("effort", "hard", "precision", "presets"),
         *(
             "processes",

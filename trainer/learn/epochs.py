@@ -14,6 +14,7 @@ from vouch.trainer.learn.course import Epoch, Fitted, Step
 from vouch.trainer.learn.device import moved
 from vouch.trainer.learn.effort import FEW
 from vouch.trainer.learn.hard import HARD, commonest_share, for_hard_images, known, looked_at
+from vouch.trainer.learn.heap import keep_freed_memory
 from vouch.trainer.learn.losses import measure
 from vouch.trainer.learn.networks import Classifier, Layers
 from vouch.trainer.learn.optimizers import WARM_UP
@@ -47,6 +48,7 @@ class Fit:
         self.tune = as_tensors(splits.tune, processes.device)
         self.started = time.perf_counter()
         torch.set_num_threads(recipe.threads)
+        keep_freed_memory()
         model.to(processes.device)
         model.see_statistics(self.images.batches())
         self._start(recipe)

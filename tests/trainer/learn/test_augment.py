@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vouch.bundle.training import Augmentation
-from vouch.trainer.learn.augment import of_strength
+from vouch.trainer.learn.augment import BEND_POINTS, of_strength
 from vouch.trainer.learn.augment import warp as warp_by
 
 ALL = Augmentation(bend=0.05)
@@ -96,6 +97,22 @@ def test_nothing_asked_for_changes_nothing() -> None:
     none = Augmentation(rotation=0, scaling=0, shear=0, shift=0)
 
     torch.testing.assert_close(warp_by(pictures(), none, generator()), pictures(), atol=1e-5, rtol=0)
+
+
+def test_maps_and_bends_are_those_of_torchs_own_functions() -> None:
+    """A plane and a surface of pushes, as `affine_grid` and `interpolate` make them."""
+    by, x = Augmentation(rotation=0.5, scaling=0, shear=0, shift=0.3, bend=0.2), torch.rand(5, 2, 12, 12)
+    drawn = generator(7)
+    uniform = torch.rand(5, 6, generator=drawn) * 2 - 1
+    angle, moves = uniform[:, 0] * by.rotation, uniform[:, 4:] * by.shift
+    turns = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(5, 2, 2)
+    pushes = (torch.rand(5, 2, BEND_POINTS, BEND_POINTS, generator=drawn) * 2 - 1) * by.bend
+    surface = functional.interpolate(pushes, (12, 12), mode="bicubic", align_corners=True)
+    plane = functional.affine_grid(torch.cat([turns, moves[:, :, None]], dim=2), [5, 2, 12, 12], align_corners=False)
+    places = plane + surface.permute(0, 2, 3, 1)
+    expected = functional.grid_sample(x, places, padding_mode="border", align_corners=False)
+
+    torch.testing.assert_close(warp_by(x, by, generator(7)), expected, atol=1e-4, rtol=0)
 
 
 def test_a_crop_shows_the_middle_at_the_same_scale() -> None:
