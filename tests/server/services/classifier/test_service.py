@@ -208,7 +208,7 @@ async def test_models_are_described_with_claim_and_served_accuracy(serving: Serv
 
     (version,) = model.versions
     assert (model.name, version.version, model.state) == ("tiny", 1, pb.STATE_SERVING)
-    assert (version.role, version.plan) == (pb.ROLE_LIVE, pb.RunPlan())
+    assert (version.role, version.plan) == (pb.ROLE_LIVE, pb.RunPlan(at_once=1))
     assert (list(version.labels), list(version.input_shape)) == (list(LABELS), [4, 4])
     assert version.digest == bundle.digest
     assert (version.claim.correct, version.claim.total, version.claim.accuracy) == (270, 300, 0.9)
