@@ -21,11 +21,11 @@ def serve(arguments: Sequence[str]) -> int:
 async def _serve(arguments: Sequence[str]) -> int:
     from vouch.server.supervisor.ahead import Ahead  # noqa: PLC0415 - as above
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's waits until all is loaded
     ahead = Ahead()
     try:
         if not {"-h", "--help"} & set(arguments):
             await ahead.start()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's waits until all is loaded
         with loading():
             from vouch.server.supervisor.command import serve  # noqa: PLC0415 - what is ahead loads at the same time
         return await serve(arguments, ahead)

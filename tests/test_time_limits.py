@@ -37,7 +37,7 @@ LIFELONG = {
     "server/services/classifier/evaluate.py: counts": "for a batch that the model answers or fails; its end wakes all",
     "server/worker/reconcile.py: run": "for line-ups; cancelled when the worker stops",
     "server/worker/worker.py: _cancel": "for tasks that were cancelled, in a process whose end is certain by then",
-    "server/rpc/waiting.py: unless_left": "for a call's answer, which its deadline, its caller or a drain's grace ends",
+    "server/rpc/waiting.py: __aexit__": "for a cancelled task that reads whether the caller has left",
 }
 """Waits in the event loop of the product that have no limit of their own, and what ends them."""
 

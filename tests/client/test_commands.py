@@ -264,7 +264,7 @@ async def test_status_shows_what_is_served_and_what_was_refused(
     assert "warning" not in shown
     (version,) = result["models"][0]["versions"]
     assert (version["caveats"], version["no_better_than_chance"]) == ([], False)
-    assert (version["role"], version["plan"]) == ("live", {"threads": 0, "inline_images": 0})
+    assert (version["role"], version["plan"]) == ("live", {"threads": 0, "inline_images": 0, "at_once": 1})
 
 
 async def test_status_shows_label_sets_by_class(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
