@@ -11,8 +11,8 @@ from vouch.bundle.errors import BundleError, InvalidBundle
 from vouch.bundle.listed import (
     FIT_DIGESTS,
     MANIFEST,
-    MAX_BYTES,
     MAX_FIT_DIGESTS_BYTES,
+    MAX_VALIDATION_BYTES,
     MODEL,
     VALIDATION,
     VALIDATION_FILES,
@@ -26,8 +26,8 @@ MAX_MANIFEST_BYTES = 256 << 20
 LIMITS = {
     MANIFEST: MAX_MANIFEST_BYTES,
     MODEL: (2 << 30) - 1,
-    VALIDATION: MAX_BYTES,
-    VALIDATION_FILES: MAX_BYTES,
+    VALIDATION: MAX_VALIDATION_BYTES,
+    VALIDATION_FILES: MAX_VALIDATION_BYTES,
     FIT_DIGESTS: MAX_FIT_DIGESTS_BYTES,
 }
 """An ONNX file is one protobuf message, which ends at 2 GiB; images may not be compressible."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.listed import FIT_DIGESTS, KEY_BYTES, MAX_FIT_DIGESTS_BYTES, MAX_FIT_IMAGES
+from vouch.bundle.listed import FIT_DIGESTS, FIT_KEY_BYTES, MAX_FIT_DIGESTS_BYTES, MAX_FIT_IMAGES
 
 DIGEST = np.dtype("<u8")
 
@@ -24,7 +24,7 @@ def pack_fit_digests(batches: Iterable[np.ndarray], split_digest: str) -> bytes:
         split_digest: of the fit split, in hexadecimal. The key is its beginning: the same images give the same file,
             and the files of two trainings cannot be compared unless they have the same images and labels.
     """
-    key = bytes.fromhex(split_digest)[:KEY_BYTES]
+    key = bytes.fromhex(split_digest)[:FIT_KEY_BYTES]
     digests = [_digests(batch, key) for batch in batches]
     return key + np.unique(np.concatenate(digests)).astype(DIGEST).tobytes()
 
@@ -40,13 +40,16 @@ class FitDigests:
         Raises:
             InvalidBundle: it is no such file.
         """
-        if not KEY_BYTES < len(content) <= MAX_FIT_DIGESTS_BYTES or (len(content) - KEY_BYTES) % DIGEST.itemsize:
+        if (
+            not FIT_KEY_BYTES < len(content) <= MAX_FIT_DIGESTS_BYTES
+            or (len(content) - FIT_KEY_BYTES) % DIGEST.itemsize
+        ):
             raise InvalidBundle(
-                f"{FIT_DIGESTS} has {len(content):,} bytes; expected {KEY_BYTES} and then {DIGEST.itemsize} for each "
-                f"of 1 to {MAX_FIT_IMAGES:,} images"
+                f"{FIT_DIGESTS} has {len(content):,} bytes; expected {FIT_KEY_BYTES} and then {DIGEST.itemsize} for "
+                f"each of 1 to {MAX_FIT_IMAGES:,} images"
             )
-        self._key = content[:KEY_BYTES]
-        self._digests = np.frombuffer(content, DIGEST, offset=KEY_BYTES)
+        self._key = content[:FIT_KEY_BYTES]
+        self._digests = np.frombuffer(content, DIGEST, offset=FIT_KEY_BYTES)
         if not (self._digests[:-1] < self._digests[1:]).all():
             raise InvalidBundle(f"{FIT_DIGESTS} is not in order: expected numbers that ascend")
 

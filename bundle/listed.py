@@ -1,5 +1,5 @@
-"""The files of a bundle, as its manifest lists them: their names, and how large they may be. Knows none's content, so
-that whoever only watches a models folder loads no arrays.
+"""The files of a bundle, its manifest and those that it lists: their names, and how large they may be. Knows none's
+content, so that whoever only watches a models folder loads no arrays.
 """
 
 from typing import Annotated, Final
@@ -15,11 +15,11 @@ REPORT: Final = "report.html"
 FIT_DIGESTS: Final = "fit-digests.bin"
 
 MAX_FILES = 64
-MAX_BYTES = 16 << 30
+MAX_VALIDATION_BYTES = 16 << 30
 """Of all validation images and their labels, as arrays: 100,000 images of 224 x 224 in colour."""
-KEY_BYTES = 16
+FIT_KEY_BYTES = 16
 MAX_FIT_IMAGES = 1 << 23
-MAX_FIT_DIGESTS_BYTES = KEY_BYTES + MAX_FIT_IMAGES * 8
+MAX_FIT_DIGESTS_BYTES = FIT_KEY_BYTES + MAX_FIT_IMAGES * 8
 """64 MiB; a bundle of more images has no digests."""
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"

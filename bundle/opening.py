@@ -26,7 +26,7 @@ from vouch.bundle.listed import FIT_DIGESTS, MANIFEST, MODEL, VALIDATION_FILES
 from vouch.bundle.manifest import Manifest, read_manifest
 from vouch.bundle.plain_files import read_file, read_held
 from vouch.bundle.signature import PublicKey, check_signature, sign
-from vouch.bundle.unread import explained
+from vouch.bundle.unparsed import explained
 from vouch.bundle.validation import PIECE_BYTES, Piece, Validation, in_memory, read_claimed, read_pieces
 
 PIECE_IMAGES = 256

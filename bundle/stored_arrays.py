@@ -10,7 +10,7 @@ import numpy as np
 
 from vouch.bundle.answers import ANSWERS, Answers, lines, names_of
 from vouch.bundle.digest import ValidationDigest
-from vouch.bundle.listed import MAX_BYTES
+from vouch.bundle.listed import MAX_VALIDATION_BYTES
 from vouch.bundle.npz import Header, Npz
 from vouch.bundle.stored_files import READ_BYTES, WRITTEN
 
@@ -78,5 +78,5 @@ def check_images(images: Header, image_shape: tuple[int, ...], label_bytes: int 
         raise ValueError(f"it holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}")
     if images.shape[0] < 1:
         raise ValueError("it needs at least one image")
-    if (size := math.prod(images.shape) + images.shape[0] * label_bytes) > MAX_BYTES:
-        raise ValueError(f"it holds {size:,} bytes of images and labels; expected at most {MAX_BYTES:,}")
+    if (size := math.prod(images.shape) + images.shape[0] * label_bytes) > MAX_VALIDATION_BYTES:
+        raise ValueError(f"it holds {size:,} bytes of images and labels; expected at most {MAX_VALIDATION_BYTES:,}")

@@ -142,6 +142,11 @@ def read_model(model: pb.Model) -> Model:
     )
 
 
+def read_plan(said: pb.RunPlan) -> RunPlan:
+    """Of a server that is older than several runs at once, too."""
+    return RunPlan(said.threads, said.inline_images, said.at_once or 1)
+
+
 def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
     return ModelVersion(
         name=name,
@@ -158,7 +163,7 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
         calibration=read_calibration(said.calibration) if said.HasField("calibration") else None,
         caveats=tuple(Caveat(caveat.kind, caveat.text) for caveat in said.caveats),
         pixels=read_pixels(said),
-        plan=RunPlan(said.plan.threads, said.plan.inline_images, said.plan.at_once or 1),
+        plan=read_plan(said.plan),
         recount=read_recount(said.recount) if said.HasField("recount") else None,
         balanced=read_balanced(said.balanced) if said.HasField("balanced") else None,
         backbone=read_backbone(said.backbone) if said.HasField("backbone") else None,

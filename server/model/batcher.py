@@ -174,7 +174,7 @@ class Batcher:
             outcome = await asyncio.get_running_loop().run_in_executor(self._executor, self._runs, parts)
             self._runs.settle(batch, outcome)
         except BaseException:
-            self._end(batch)  # nobody is left waiting for it
+            self._fail_all(batch)
             raise
         finally:
             self._running.remove(batch)
@@ -183,8 +183,8 @@ class Batcher:
                 if part.request.given_up and not part.request.running:
                     self._share.give_back(part.request.images.nbytes)
 
-    def _end(self, batch: Sequence[Slice] = ()) -> None:
-        """A runner has ended: what waits will not run, nor what this batch has begun."""
+    def _fail_all(self, batch: Sequence[Slice] = ()) -> None:
+        """A runner has ended: whoever waits, or has images in this batch, is told that there will be no answer."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
         for request in [*self._queue.clear(), *(part.request for part in batch)]:
             request.fail(for_one_caller(self._closing))
@@ -213,7 +213,7 @@ def start_batcher(
     batcher = Batcher(Runs(run, on_batch, unusable), limits, share or Budget(sys.maxsize).share())
 
     def ended(runner: asyncio.Task[None]) -> None:
-        batcher._end()
+        batcher._fail_all()
         if not runner.cancelled() and (err := runner.exception()) is not None:
             on_death(err)
 

@@ -59,7 +59,7 @@ def most_images_a_run(settings: RuntimeSettings, image_shape: tuple[int, ...], a
     """
     if settings.provider != "cpu":
         return settings.max_batch_size
-    return max(1, min(settings.max_batch_size, counting_batch(image_shape)) // at_once)
+    return min(settings.max_batch_size, counting_batch(image_shape)) // at_once
 
 
 def warm(session: Session | BoundSession, sizes: Sequence[int], manifest: Manifest, on_run: OnRun) -> None:

@@ -12,7 +12,7 @@ from vouch.server.model.tuning import inline_images, is_worth_threads
 from vouch.server.settings import RuntimeSettings
 
 MOST_AT_ONCE = 8
-"""Runs. With more cores each has several threads: batches are not to become small."""
+"""Runs. With more threads each run has several: batches are not to become small."""
 TWICE_BYTES = 16 << 20
 """A larger graph is in memory once, and so has one run at a time."""
 
@@ -22,8 +22,8 @@ def load_and_plan(
 ) -> tuple[Loaded, RunPlan]:
     """The bundle's graph, loaded and warm, and how it is run best on so many cores.
 
-    On a CPU a model whose batches take less than a millisecond has one thread, unless the settings say how many; all
-    others have all threads, one run at a time that is alone, else one thread or a few for each of several.
+    On a CPU a model whose batches take less than a millisecond has one thread, unless the settings say how many. Any
+    other has all threads for a run that is alone; runs beside each other share them.
 
     Raises:
         Refused, InvalidBundle: a file or the graph is not what the manifest says.
@@ -34,14 +34,27 @@ def load_and_plan(
     manifest, most = bundle.manifest, settings.threads or cores
     one = opened(bundle, settings, 1)
     warm(one, [1], manifest, on_run)
+    on_run(1)  # what is measured next takes some runs of few images
     largest = most_images_a_run(settings, manifest.input.shape)
     if most > 1 and is_worth_threads(one.run, manifest.input.shape, largest):
+        del one  # or a large graph would be in memory twice
         is_small = manifest.files[MODEL].size <= TWICE_BYTES
-        plan = RunPlan(threads=most, at_once=min(most, MOST_AT_ONCE) if is_small else 1)
+        plan = RunPlan(threads=most, at_once=runs_at_once(most, largest) if is_small else 1)
         return load(bundle, settings, plan, on_run), plan
     threads = settings.threads or 1
     session = one if threads == 1 else opened(bundle, settings, threads)
     warm(session, [largest], manifest, on_run)
-    on_run(1)  # what is measured next takes some runs of few images
+    on_run(1)  # likewise
     inline = inline_images(session.run, manifest.input.shape, largest)
     return session, RunPlan(threads=threads, inline_images=inline)
+
+
+def runs_at_once(threads: int, images: int) -> int:
+    """Of so many images together, each of one thread, or of as few as leave none idle.
+
+    Args:
+        threads: of all runs.
+        images: of all runs, at most.
+    """
+    each = -(-threads // MOST_AT_ONCE)
+    return min(threads // each, images)

@@ -72,7 +72,8 @@ class BatchQueue:
                 room -= len(part)
                 if not request.left:
                     del lane[request]
-        self._next = self._next[::-1]
+        if batch:
+            self._next = self._next[::-1]
         return batch
 
     def _lane(self, request: Request) -> Lane:

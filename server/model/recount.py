@@ -99,7 +99,8 @@ async def verify(
         raise Refused(str(err)) from err
     count = counting_batch(bundle.manifest.input.shape)
     run = session.run_in_turn if isinstance(session, Sessions) else session.run  # both are served, so both are counted
-    batcher = start_batcher(run, Limits(most_images_a_run(settings, bundle.manifest.input.shape, plan.at_once), count))
+    most = most_images_a_run(settings, bundle.manifest.input.shape, plan.at_once)
+    batcher = start_batcher(run, Limits(most, count, at_once=plan.at_once))
     allowed = allowed_to_differ(bundle.manifest.claim.total, settings.max_differing)
     counting = Counting(bundle.manifest, allowed)
     try:

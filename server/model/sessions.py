@@ -4,6 +4,7 @@ Several threads finish one run sooner; runs beside each other, of one thread eac
 thread waits for another.
 """
 
+import itertools
 import threading
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ class Sessions:
         self.alone, self.beside = alone, beside
         self._lock = threading.Lock()
         self._running = 0
-        self._turns = 0
+        self._turns = itertools.cycle((alone, beside))
 
     def run(self, parts: Sequence[np.ndarray]) -> Outputs:
         """As `Session.run`."""
@@ -33,6 +34,5 @@ class Sessions:
                 self._running -= 1
 
     def run_in_turn(self, parts: Sequence[np.ndarray]) -> Outputs:
-        """The same on either session in turn, for one caller: each answers half of what is counted."""
-        self._turns += 1
-        return (self.alone if self._turns % 2 else self.beside).run(parts)
+        """The same on either session in turn, so that each answers about half of what is counted."""
+        return next(self._turns).run(parts)

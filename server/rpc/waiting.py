@@ -9,7 +9,7 @@ from vouch.server.serving.gate import Gate
 
 T = TypeVar("T")
 WATCHED_AFTER_S = 0.1
-"""A caller who leaves sooner takes no more than its own answer with it."""
+"""Seconds that a call waits before anybody looks whether its caller is still there."""
 
 
 class CallerLeft(Exception):
@@ -17,8 +17,8 @@ class CallerLeft(Exception):
 
 
 class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
-    """What is awaited within ends before its time: by DeadlineExpired when the deadline passes, by CallerLeft when the
-    caller has left. A TimeoutError from within is neither, and goes on.
+    """Cancels what is awaited within, and raises DeadlineExpired when the deadline passes, CallerLeft when the caller
+    has left. A TimeoutError from within is neither, and goes on.
 
     The work goes on in the task that asks, which is cancelled; a task of its own for every call cost more than to read
     and to write it. A caller is watched once the call has waited for a while: most are answered before.

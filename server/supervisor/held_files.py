@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 
 from vouch.bundle.errors import BundleError
-from vouch.bundle.unread import hold_bundle
+from vouch.bundle.unparsed import hold_bundle
 from vouch.server.lineup.verdict import VerifiedVersion
 from vouch.server.link.messages import Held
 from vouch.server.logs import event

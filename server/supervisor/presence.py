@@ -11,7 +11,7 @@ from pathlib import Path
 from vouch.bundle.contents import MAX_ENTRIES, check_files
 from vouch.bundle.errors import BundleError
 from vouch.bundle.plain_files import first_entries
-from vouch.bundle.unread import manifest_digest
+from vouch.bundle.unparsed import manifest_digest
 from vouch.server.lineup.verdict import VerifiedVersion
 from vouch.server.logs import event
 

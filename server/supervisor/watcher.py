@@ -16,7 +16,7 @@ from typing import Protocol
 from vouch.bundle.errors import BundleError
 from vouch.bundle.misplaced import without_models
 from vouch.bundle.store import ModelsFolder
-from vouch.bundle.unread import check_manifest_size, manifest_digest
+from vouch.bundle.unparsed import check_manifest_size, manifest_digest
 from vouch.server.errors import DomainError, Incomplete, Refused, Undecided
 from vouch.server.lineup.verdict import Claimed, Verdict, VerifiedVersion
 from vouch.server.logs import event

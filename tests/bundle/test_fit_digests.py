@@ -8,10 +8,10 @@ import pytest
 from tests.bundle.made_up import FILES, made_up_manifest, publish_made_up
 from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.fit_digests import FitDigests, pack_fit_digests
-from vouch.bundle.listed import FIT_DIGESTS, KEY_BYTES
+from vouch.bundle.listed import FIT_DIGESTS, FIT_KEY_BYTES
 from vouch.bundle.opening import open_held
 from vouch.bundle.store import ModelsFolder
-from vouch.bundle.unread import hold_bundle, manifest_digest
+from vouch.bundle.unparsed import hold_bundle, manifest_digest
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 4, 5, 3), dtype=np.uint8)
 DIGEST, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
@@ -40,7 +40,7 @@ def test_the_same_images_give_the_same_bytes_and_another_split_others() -> None:
     one, other = pack_fit_digests([IMAGES], DIGEST), pack_fit_digests([IMAGES], OTHER)
 
     assert one == pack_fit_digests([IMAGES[25:], IMAGES[:25]], DIGEST)
-    assert len(one) == len(other) == KEY_BYTES + 8 * 50
+    assert len(one) == len(other) == FIT_KEY_BYTES + 8 * 50
     assert not set(np.frombuffer(one, "<u8", offset=16)) & set(np.frombuffer(other, "<u8", offset=16))
 
 
@@ -48,9 +48,9 @@ def test_the_same_images_give_the_same_bytes_and_another_split_others() -> None:
     ("content", "says"),
     [
         (b"", "has 0 bytes"),
-        (bytes(KEY_BYTES), "has 16 bytes; expected 16 and then 8 for each"),
-        (bytes(KEY_BYTES + 9), "has 25 bytes"),
-        (bytes(KEY_BYTES + 16), "not in order"),
+        (bytes(FIT_KEY_BYTES), "has 16 bytes; expected 16 and then 8 for each"),
+        (bytes(FIT_KEY_BYTES + 9), "has 25 bytes"),
+        (bytes(FIT_KEY_BYTES + 16), "not in order"),
     ],
 )
 def test_what_is_no_such_file_is_refused(content: bytes, says: str) -> None:

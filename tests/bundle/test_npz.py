@@ -12,7 +12,7 @@ import pytest
 from tests.bundle.splits import unpack
 from tests.support.older import older_split
 from vouch.bundle.errors import InvalidBundle
-from vouch.bundle.listed import MAX_BYTES
+from vouch.bundle.listed import MAX_VALIDATION_BYTES
 from vouch.bundle.npz import Npz
 from vouch.bundle.validation import Validation
 
@@ -60,7 +60,7 @@ def test_arrays_larger_than_any_split_are_refused_by_their_headers() -> None:
     labels = header((count,), "<i8")
     promised = refused(archive(header((count, 3, 4), "|u1"), labels, zeros=BOMB_BYTES))
 
-    assert f"expected at most {MAX_BYTES:,}" in promised
+    assert f"expected at most {MAX_VALIDATION_BYTES:,}" in promised
 
 
 def test_no_more_is_inflated_than_a_header_promises() -> None:

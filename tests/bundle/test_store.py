@@ -18,7 +18,7 @@ from vouch.bundle.manifest import Manifest
 from vouch.bundle.numbers import HIGHEST, turn
 from vouch.bundle.opening import Bundle, open_bundle, open_held
 from vouch.bundle.store import ModelsFolder
-from vouch.bundle.unread import check_manifest_size, hold_bundle, manifest_digest
+from vouch.bundle.unparsed import check_manifest_size, hold_bundle, manifest_digest
 
 VERSIONS_EACH = 20
 BAD_NAMES = ["..", "../pets", "a/b", "/pets", "", ".pets", "Pets", "pets\n"]

@@ -32,7 +32,7 @@ def test_what_was_loaded_is_never_looked_through(tmp_path: Path, monkeypatch: py
 
 
 def test_where_nothing_was_loaded_all_is_looked_through_as_before() -> None:
-    """A command that runs in a program of somebody else's leaves that program's garbage where it is found."""
+    """A second command in one program leaves that program's garbage where it is found."""
     found: list[object] = []
     with loading():
         import_module("gc")

@@ -1,6 +1,6 @@
 import pytest
 
-from vouch.client.models import read_calibration
+from vouch.client.models import RunPlan, read_calibration, read_plan
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 
 
@@ -25,3 +25,9 @@ def test_a_method_is_read_where_it_is_known(method: int, known: tuple[str | None
     assert (found.method, found.judged, found.folds) == known
     assert [(one.coverage, one.needed, one.judged) for one in found.withheld] == [(0.99, 230, 60)]
     assert found.temperature == 1.5
+
+
+def test_a_server_that_says_nothing_of_runs_at_once_makes_one() -> None:
+    """It is older."""
+    assert read_plan(pb.RunPlan(threads=2, inline_images=8)) == RunPlan(2, 8, 1)
+    assert read_plan(pb.RunPlan(threads=2, at_once=2)) == RunPlan(2, 0, 2)

@@ -540,6 +540,16 @@ def test_any_split_into_requests_gives_each_caller_its_own_rows(
     assert max(map(len, model.batches)) <= max_batch_size
 
 
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not so():
+            await asyncio.sleep(0.001)
+
+
+async def until_told(done: list[BatchDone], runs: int) -> None:
+    await until(lambda: len(done) == runs)
+
+
 class Ordered:
     """Doubles its input; runs are let go one by one, in any order."""
 
@@ -561,9 +571,7 @@ class Ordered:
         return images * 2, images + 1000
 
     async def until_running(self, *firsts: int) -> None:
-        async with asyncio.timeout(10):
-            while not set(firsts) <= set(self.gates):
-                await asyncio.sleep(0.001)
+        await until(lambda: set(firsts) <= set(self.gates))
 
 
 async def test_as_many_runs_are_made_at_once_as_may_be() -> None:
@@ -592,30 +600,29 @@ async def test_a_long_request_has_its_rows_in_order_whichever_run_ends_first() -
     async with batching(model, max_batch_size=2, at_once=3, on_batch=done.append) as batcher:
         task = submit(batcher, 1, 2, 3, 4, 5)
         await model.until_running(1, 3, 5)
-        for value in (5, 1, 3):
+        for count, value in enumerate((5, 1, 3), 1):
             assert not task.done()
             model.gates[value].set()
-            await asyncio.sleep(0.02)
+            await until_told(done, count)
         assert [rows.tolist() for rows in await task] == [[2, 4, 6, 8, 10], [1001, 1002, 1003, 1004, 1005]]
     assert [(one.images, len(one.waits_ns)) for one in done] == [(1, 0), (2, 0), (2, 1)]
 
 
 async def test_a_request_that_is_given_up_is_held_until_the_last_of_its_runs_ends() -> None:
     """The model still reads its images."""
-    share = Budget(100).share()
+    share, done = Budget(100).share(), list[BatchDone]()
     model = Ordered()
-    batcher = start_batcher(model, Limits(1, 100, at_once=2), share)
+    batcher = start_batcher(model, Limits(1, 100, at_once=2), share, on_batch=done.append)
     task = submit(batcher, 1, 2)
     await model.until_running(1, 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    held = []
-    for value in (2, 1):
-        held.append(share.held)
+    held = [share.held]
+    for count, value in enumerate((2, 1), 1):
         model.gates[value].set()
-        await asyncio.sleep(0.05)
-    held.append(share.held)
+        await until_told(done, count)
+        held.append(share.held)
     await batcher.close()
 
     assert held == [16, 16, 0]

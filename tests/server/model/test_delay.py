@@ -31,7 +31,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vouch.server.model.batcher.ThreadPoolExecutor", Inline)
 
 
-def delaying(delay_s: float, batches: list[int] | None = None) -> Batcher:
+def delaying(delay_s: float, batches: list[int] | None = None, at_once: int = 1) -> Batcher:
     """Batches of 4; how many images each run had is kept."""
 
     def run(parts: Sequence[np.ndarray]) -> Rows:
@@ -40,7 +40,7 @@ def delaying(delay_s: float, batches: list[int] | None = None) -> Batcher:
             batches.append(len(images))
         return (images,)
 
-    return start_batcher(run, Limits(4, 100, inline_images=4, delay_s=delay_s))
+    return start_batcher(run, Limits(4, 100, inline_images=4, delay_s=delay_s, at_once=at_once))
 
 
 async def taken(batcher: Batcher, size: int, deadline_in_s: float | None = None) -> float:
@@ -51,11 +51,12 @@ async def taken(batcher: Batcher, size: int, deadline_in_s: float | None = None)
     return asyncio.get_running_loop().time() - started
 
 
-def test_a_batch_that_is_not_full_waits_as_long_as_it_was_told_to() -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_batch_that_is_not_full_waits_as_long_as_it_was_told_to(at_once: int) -> None:
     """And a full one not at all."""
 
     async def go() -> None:
-        batcher = delaying(0.5)
+        batcher = delaying(0.5, at_once=at_once)
         assert await taken(batcher, 1) == pytest.approx(0.5)
         assert await taken(batcher, 4) == pytest.approx(0.0)
         assert await taken(batcher, 9) == pytest.approx(0.5), "two full ones, and a rest that waits"

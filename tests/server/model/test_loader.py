@@ -53,4 +53,3 @@ def test_several_runs_at_once_have_together_what_one_has(tmp_path: Path, monkeyp
     threads = [one.graph.get_session_options().intra_op_num_threads for one in (sessions.alone, sessions.beside)]
     assert threads == [4, 2]
     assert runs == [3, 1, 3, 1]
-    assert most_images_a_run(RuntimeSettings(max_batch_size=1), (28, 28), 4) == 1

