@@ -16,7 +16,7 @@ class Row:
     batch: int
     round: int
     load: str
-    """saturated; or on a core of its own: most, idle, or the share of the most."""
+    """saturated; or on a core of its own: most, kept up, idle, or the share of what is kept up."""
     calls_a_second: float
     problems: str = ""
     """Why it is no result; empty where it is one."""

@@ -66,13 +66,13 @@ def test_what_is_no_result_is_in_no_table() -> None:
 
 def test_latency_is_said_beside_the_idle_servers() -> None:
     """p99 at 70 % over the idle p50; a server that ended before has none."""
-    rows = [row("Vouch", 1, 300, load=load) for load in ("most", "idle", "50%", "70%", "90%")]
+    rows = [row("Vouch", 1, 300, load=load) for load in ("most", "kept up", "idle", "50%", "70%", "90%")]
 
     rows += [row("MLServer", 1, 300, load="most")]
     table = tables({**FIGURES, "rows": rows})
 
     assert cells(table, "Vouch")[-1] == "4.0"
-    assert cells(table, "MLServer") == ["300", *["no answer"] * 5]
+    assert cells(table, "MLServer") == ["300", *["no answer"] * 6]
 
 
 @pytest.mark.parametrize("loads", [("saturated",), ("50%", "70%", "90%"), ()])
