@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.many_photos import make_photos
-from benchmarks.runs import commit, cpu_flags, keep, machine
+from benchmarks.runs import CODE, commit, cpu_flags, keep, machine
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.sources.decoding import WORTH_PROCESSES_S, Means, outcomes
 from vouch.sources.examples import Examples
@@ -124,7 +124,7 @@ def report(made: int, rates: dict[str, float], way: Way) -> None:
     at_once, threads, batch = way
     best = f"{at_once} runs at once of {threads} threads, batches of {batch}"
     print(f"\n{made:,} photographs; bare ONNX Runtime at its best: {best}; target {TARGET:g}; {machine()}")
-    figures = {"machine": machine(), "flags": cpu_flags(FLAGS), "commit": commit(["."]), "photographs": made}
+    figures = {"machine": machine(), "flags": cpu_flags(FLAGS), "commit": commit(CODE), "photographs": made}
     keep("features", figures | {"bare": best, "images_per_s": {name: round(rate, 1) for name, rate in rates.items()}})
 
 

@@ -72,6 +72,10 @@ def _spent_on_machine() -> float:
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
+CODE = (".", ":(exclude)docs")
+"""All but the docs, where figures are written while a run in pieces goes on."""
+
+
 def commit(paths: Sequence[str]) -> str:
     """The last commit that changed any of these, short; with `+` behind it where they are changed since."""
 

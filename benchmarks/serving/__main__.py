@@ -20,14 +20,14 @@ from typing import Any
 from benchmarks.peers.__main__ import installed
 from benchmarks.peers.catalog import TRITON
 from benchmarks.peers.peer import Peer
-from benchmarks.runs import MEASURED, commit, cpu_flags, keep, machine
+from benchmarks.runs import CODE, MEASURED, commit, cpu_flags, keep, machine
 from benchmarks.serving.bundles import bare_session, of_photos, trained
 from benchmarks.serving.latency import at_shares
 from benchmarks.serving.photographs import photographed, photographs, sides
 from benchmarks.serving.plan import FULL, PARTS, QUICK, Plan, for_calls, for_latency, for_streams, needed
 from benchmarks.serving.plot import plot
 from benchmarks.serving.questions import question
-from benchmarks.serving.record import joined, wrong
+from benchmarks.serving.record import earlier, joined, wrong
 from benchmarks.serving.report import tables
 from benchmarks.serving.rows import PhotoRow, Row, StreamRow, say
 from benchmarks.serving.streams import streamed
@@ -46,9 +46,10 @@ def main() -> int:
     figures: dict[str, Any] = {
         "machine": machine(),
         "flags": cpu_flags(FLAGS),
-        "commit": commit(["."]),
+        "commit": commit(CODE),
         "peers": {one.title: f"{one.requirements[0]}: {one.settings}" for one in peers},
     }
+    before = earlier(MEASURED / f"{arguments.name}.json", figures) if arguments.add else {}
     with tempfile.TemporaryDirectory() as folder:
         models = arguments.models or Path(folder)
         kinds = plan.batches if set(plan.parts) - {"photographs"} else ()
@@ -57,8 +58,7 @@ def main() -> int:
         figures["photographs"] = [asdict(row) for row in of_photographs(arguments.photos, models, peers, plan)]
     figures["rows"] = [row for row in rows if "load" in row]
     figures["streams"] = [row for row in rows if "way" in row]
-    if arguments.add:
-        figures = joined(MEASURED / f"{arguments.name}.json", figures)
+    figures = joined(before, figures)
     if arguments.name:
         keep(arguments.name, figures)
         (MEASURED / f"{arguments.name}.svg").write_text(plot(figures), "utf-8")

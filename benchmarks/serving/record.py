@@ -7,18 +7,28 @@ from typing import Any
 Figures = dict[str, Any]
 
 
-def joined(path: Path, figures: Figures) -> Figures:
-    """With the rows of an earlier piece of the same commit and machine in front, whose rounds come first.
+def earlier(path: Path, figures: Figures) -> Figures:
+    """An earlier piece of a run; empty where there is none. Asked before anything is measured, which would be lost.
+
+    Args:
+        figures: of which the machine, its flags and the commit are known.
 
     Raises:
         SystemExit: what lies there is of another commit or machine.
     """
     if not path.exists():
-        return figures
+        return {}
     before: Figures = json.loads(path.read_text("utf-8"))
     for key in ("machine", "flags", "commit"):
         if before.get(key) != figures[key]:
             raise SystemExit(f"{path} is of another {key}: {before.get(key)}, not {figures[key]}")
+    return before
+
+
+def joined(before: Figures, figures: Figures) -> Figures:
+    """With the rows of an earlier piece in front, whose rounds come first."""
+    if not before:
+        return figures
     both = {**figures, "peers": {**before["peers"], **figures["peers"]}}
     for key in ("rows", "streams", "photographs"):
         later = 1 + max((row["round"] for row in before.get(key, [])), default=-1)

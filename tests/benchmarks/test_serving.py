@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import runs
+from benchmarks.runs import CODE, commit
 from benchmarks.serving.contenders import NotStarted, default_vouch, echo, running, vouch
 from benchmarks.serving.h2load import Loaded
 from benchmarks.serving.plot import plot
 from benchmarks.serving.questions import Question, Sampled
-from benchmarks.serving.record import joined, wrong
+from benchmarks.serving.record import earlier, joined, wrong
 from benchmarks.serving.report import tables
 from benchmarks.serving.rows import PhotoRow, Row, problems
 from benchmarks.serving.throughput import lasting, saturated
@@ -85,14 +87,39 @@ def test_the_plot_names_its_lines(loads: tuple[str, ...]) -> None:
 
 
 def test_a_run_in_pieces_is_one_of_the_same_commit(tmp_path: Path) -> None:
-    """The later piece has the later rounds; another commit's figures are not mixed in."""
+    """The later piece has the later rounds; another commit's figures are not mixed in, and that is known before."""
     figures = {**FIGURES, "rows": [row("Vouch", 1, 300)]}
     path = tmp_path / "serving.json"
     path.write_text(json.dumps(figures))
 
-    assert [one["round"] for one in joined(path, figures)["rows"]] == [0, 1]
+    of_later = {key: figures[key] for key in ("machine", "flags", "commit")}
+    assert [one["round"] for one in joined(earlier(path, of_later), figures)["rows"]] == [0, 1]
+    assert joined(earlier(tmp_path / "none.json", of_later), figures) == figures
     with pytest.raises(SystemExit, match="another commit"):
-        joined(path, {**figures, "commit": "d"})
+        earlier(path, {**of_later, "commit": "d"})
+
+
+def test_figures_that_are_written_are_no_change_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the next piece of a run would be one of another commit."""
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+        subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+    measured = tmp_path / "docs" / "measured"
+    measured.mkdir(parents=True)
+    monkeypatch.setattr(runs, "MEASURED", measured)
+    (tmp_path / "code.py").write_text("")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    of_code = commit(CODE)
+    (measured / "serving.json").write_text("{}")
+
+    assert of_code
+    assert commit(CODE) == of_code
+    (tmp_path / "code.py").write_text("changed = True\n")
+    assert commit(CODE) == f"{of_code}+"
 
 
 @pytest.mark.parametrize(
