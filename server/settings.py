@@ -73,8 +73,8 @@ class ServeSettings(RuntimeSettings):
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
     """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
-    """Processes that share the port, each with its share of the cores. One already keeps more than one core busy; on
-    two cores two answered 3 to 20 % more calls of many connections, but a caller with one connection has one worker."""
+    """Processes that share the port, each with its share of the cores. On two cores two workers answered up to 1.5
+    times the calls of one from many connections; one is the default, as a caller with one connection has only one."""
     pin_workers: bool = False
     """Keep each worker on cores of its own: faster where nothing else runs on them, slower where something does."""
     max_request_images: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 16_384
