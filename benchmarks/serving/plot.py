@@ -17,7 +17,7 @@ def plot(figures: dict[str, Any]) -> str:
         throughput, latency = (figure.add_subplot(len(kinds), 2, 2 * place + column) for column in (1, 2))
         for style, name in enumerate(names(rows, "contender")):
             of_it = [row for row in rows if (row["kind"], row["contender"]) == (kind, name) and row["calls_a_second"]]
-            mark = {"marker": "osD^vP*X<>"[style % 10], "color": f"C{style % 10}", "label": name, "linewidth": 1}
+            mark = {"marker": "osD^vP*X<>hpd8"[style % 14], "color": f"C{style % 10}", "label": name, "linewidth": 1}
             calls = [row for row in of_it if row["load"] == "saturated"]
             if calls:
                 batches = names(calls, "batch")
