@@ -48,8 +48,8 @@ class Batcher:
         self._inline_images = 0 if limits.delay_s else limits.inline_images
         self._gathering = Gathering(runs, limits.batch_images, self._inline_images)
         self._queue = BatchQueue(limits.batch_images)
-        self._running: list[list[Slice]] = []
-        """The batches of the runs that are in threads now."""
+        self._running = 0
+        """Runs that are in threads now."""
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
         self._executor = ThreadPoolExecutor(limits.at_once, thread_name_prefix="model")
@@ -168,7 +168,7 @@ class Batcher:
                     await self._wake.wait()
 
     async def _run_in_thread(self, batch: list[Slice]) -> None:
-        self._running.append(batch)
+        self._running += 1
         try:
             parts = [part.images for part in batch]
             outcome = await asyncio.get_running_loop().run_in_executor(self._executor, self._runs, parts)
@@ -177,7 +177,7 @@ class Batcher:
             self._fail_all(batch)
             raise
         finally:
-            self._running.remove(batch)
+            self._running -= 1
             for part in batch:
                 part.request.running -= 1
                 if part.request.given_up and not part.request.running:
