@@ -12,7 +12,7 @@ from vouch.server.model.tuning import inline_images, is_worth_threads
 from vouch.server.settings import RuntimeSettings
 
 MOST_AT_ONCE = 8
-"""Runs. With more threads each run has several: batches are not to become small."""
+"""Runs. More of them would make batches small."""
 TWICE_BYTES = 16 << 20
 """A larger graph is in memory once, and so has one run at a time."""
 
@@ -50,11 +50,11 @@ def load_and_plan(
 
 
 def runs_at_once(threads: int, images: int) -> int:
-    """Of so many images together, each of one thread, or of as few as leave none idle.
+    """How many runs share these threads: one for each thread, up to eight; with more threads each run has several.
 
     Args:
-        threads: of all runs.
-        images: of all runs, at most.
+        threads: of all runs together.
+        images: of all runs together, at most; each run has at least one.
     """
     each = -(-threads // MOST_AT_ONCE)
     return min(threads // each, images)
