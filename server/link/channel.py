@@ -1,25 +1,63 @@
-"""A channel between supervisor and worker: one JSON object a line, over a socket that both hold an end of."""
+"""A channel between supervisor and worker: one JSON object a line, over two sockets, one for each direction.
+
+An event loop gives a socket up once a write to it fails, and what has arrived there is lost unread. With a socket for
+each direction the last words of a worker are read, whatever it is told meanwhile.
+"""
 
 import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Self
 
 from vouch.server.link.messages import MESSAGE, Order, Report
 
 log = logging.getLogger("vouch.server")
 
 CLOSE_WITHIN_S = 2.0
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 MAX_LINE_BYTES = 1 << 24
 """Counts take some 20 bytes for each size that runs of a version had, and 10 kB are usual."""
 
 
-class Channel:
-    """One end of the socket."""
+@dataclass(frozen=True)
+class Ends:
+    """The two sockets of one side."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    reads: socket.socket
+    writes: socket.socket
+
+    @classmethod
+    def pair(cls) -> tuple[Self, Self]:
+        """Of both sides."""
+        (to_us, from_them), (to_them, from_us) = socket.socketpair(), socket.socketpair()
+        return cls(to_us, from_us), cls(to_them, from_them)
+
+    @classmethod
+    def inherited(cls, descriptors: tuple[int, int]) -> Self:
+        """From the process that has started this one."""
+        reads, writes = descriptors
+        return cls(socket.socket(fileno=reads), socket.socket(fileno=writes))
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Of the socket that is read, and of the one that is written to."""
+        return self.reads.fileno(), self.writes.fileno()
+
+    def close(self) -> None:
+        """Both."""
+        self.reads.close()
+        self.writes.close()
+
+
+class Channel:
+    """One side."""
+
+    def __init__(self, reading: _Stream, writing: _Stream) -> None:
+        self._reader, self._read_end = reading
+        self._written_back, self._writer = writing  # held, or it would be thrown away
 
     def say(self, message: Order | Report) -> None:
         """Sends a message; one that nobody can read any more is lost."""
@@ -38,6 +76,7 @@ class Channel:
 
     async def close(self) -> None:
         """Sends what is still to be sent, as far as the other end takes it in time."""
+        self._read_end.close()
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._writer.drain()
@@ -49,6 +88,7 @@ class Channel:
             return
 
 
-async def channel(end: socket.socket) -> Channel:
-    """A channel over this end of a socket pair."""
-    return Channel(*await asyncio.open_connection(sock=end, limit=MAX_LINE_BYTES))
+async def channel(ends: Ends) -> Channel:
+    """A channel over these ends."""
+    reading = await asyncio.open_connection(sock=ends.reads, limit=MAX_LINE_BYTES)
+    return Channel(reading, await asyncio.open_connection(sock=ends.writes))

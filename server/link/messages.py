@@ -38,8 +38,8 @@ class Assignment(Message):
     """Its share of them."""
     pinned_to: frozenset[int] = frozenset()
     """The numbers of the cores that it keeps to; empty: whichever are free."""
-    socket: int
-    """The file descriptor of its end."""
+    sockets: tuple[int, int]
+    """The file descriptors of its ends: the one that it reads, and the one that it writes to."""
     tls: tuple[int, ...] = ()
     """Descriptors of what worked last: certificate, key, and the authority of callers if there is one. Taken where the
     files cannot be used now."""

@@ -24,13 +24,13 @@ class Launch:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     files: tuple[int, ...] = ()
-    """Descriptors that it inherits, beside its end of the channel. Whoever has started it closes them."""
+    """Descriptors that it inherits, beside its ends of the channel. Whoever has started it closes them."""
     held: tuple[int, ...] = ()
     """Descriptors that it inherits too, and that stay open here."""
 
 
-Launcher = Callable[[int], Launch]
-"""(the file descriptor of a worker's end of its channel) -> what starts that worker."""
+Launcher = Callable[[tuple[int, int]], Launch]
+"""(the file descriptors of a worker's ends of its channel) -> what starts that worker."""
 
 
 def worker_cores(settings: ServeSettings) -> int:
@@ -58,14 +58,14 @@ def launchers(
     command = (sys.executable, "-P", "-m", "vouch.server.worker.process")
     environment = {**ALLOCATION, **os.environ, "PYTHONPATH": import_path(os.environ.get("PYTHONPATH"))}
 
-    def launch(pinned_to: frozenset[int], end: int) -> Launch:
+    def launch(pinned_to: frozenset[int], ends: tuple[int, int]) -> Launch:
         certificate, served = _certificate(tls), held()
         assignment = Assignment(
             settings=settings,
             port=port,
             cores=cores,
             pinned_to=pinned_to,
-            socket=end,
+            sockets=ends,
             tls=certificate,
             held=served,
         )

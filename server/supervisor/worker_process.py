@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, TypeVar
@@ -12,7 +11,7 @@ from typing import Self, TypeVar
 from vouch.server.counting.counts import Counts
 from vouch.server.errors import StartFailed
 from vouch.server.lineup.lineup import LineUp
-from vouch.server.link.channel import Channel, channel
+from vouch.server.link.channel import Channel, Ends, channel
 from vouch.server.link.messages import (
     Applied,
     AskTotal,
@@ -92,14 +91,15 @@ class WorkerProcess:
         Raises:
             StartFailed: no process could be started.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = await _started(launcher(theirs.fileno()), theirs.fileno())
-                return cls(process, await channel(ours), limits)
-            except OSError as err:
-                ours.close()
-                raise StartFailed(f"a worker cannot be started: {err}") from err
+        ours, theirs = Ends.pair()
+        try:
+            process = await _started(launcher(theirs.descriptors), theirs.descriptors)
+            return cls(process, await channel(ours), limits)
+        except OSError as err:
+            ours.close()
+            raise StartFailed(f"a worker cannot be started: {err}") from err
+        finally:
+            theirs.close()
 
     async def how(self) -> str:
         """How it left: its end follows that of its channel, or does not."""
@@ -275,13 +275,13 @@ class WorkerProcess:
                 answer.set_result(applied)
 
 
-async def _started(launch: Launch, end: int) -> asyncio.subprocess.Process:
+async def _started(launch: Launch, ends: tuple[int, int]) -> asyncio.subprocess.Process:
     """Raises OSError."""
     try:
         return await asyncio.create_subprocess_exec(
             *launch.command,
             env=launch.environment,
-            pass_fds=(end, *launch.files, *launch.held),
+            pass_fds=(*ends, *launch.files, *launch.held),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=2,  # standard output is the supervisor's
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone

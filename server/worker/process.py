@@ -11,7 +11,6 @@ if __name__ == "__main__":
 
 import logging
 import os
-import socket
 from collections.abc import Iterable
 from functools import partial
 
@@ -23,7 +22,7 @@ with loading():
     from vouch.server.budget import Budget
     from vouch.server.cores import keep_to
     from vouch.server.errors import StartFailed
-    from vouch.server.link.channel import Channel, channel
+    from vouch.server.link.channel import Channel, Ends, channel
     from vouch.server.link.messages import Assignment, assignment
     from vouch.server.link.messages import Listening as Answer
     from vouch.server.logs import event, start_log
@@ -42,7 +41,7 @@ log = logging.getLogger("vouch.server")
 async def run(assigned: Assignment) -> int:
     """Serves until the supervisor says that it is enough, or is gone; returns the exit code."""
     start_log()
-    supervisor = await channel(socket.socket(fileno=assigned.socket))
+    supervisor = await channel(Ends.inherited(assigned.sockets))
     try:
         await _work(assigned, supervisor)
     except StartFailed as err:

@@ -10,11 +10,12 @@ from pathlib import Path
 from vouch.server.supervisor.launch import Launch
 
 PROGRAM = """
-import fcntl, json, os, signal, socket, sys, termios, threading, time
-end, log, script = socket.socket(fileno=int(sys.argv[1])), open(sys.argv[2], "a", buffering=1), json.loads(sys.argv[3])
+import json, os, signal, socket, sys, threading
+reads, writes = (socket.socket(fileno=int(word)) for word in sys.argv[1].split(","))
+log, script = open(sys.argv[2], "a", buffering=1), json.loads(sys.argv[3])
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 def say(**message):
-    end.sendall(json.dumps(message).encode() + b"\\n")
+    writes.sendall(json.dumps(message).encode() + b"\\n")
 def stand_still():
     threading.Event().wait(600)
 def note(what):
@@ -25,7 +26,7 @@ if script.get("start") == "hangs":
     stand_still()
 if script.get("start") == "dies":
     os._exit(3)
-for line in end.makefile():
+for line in reads.makefile():
     order = json.loads(line)
     kind = order["kind"]
     if kind == "follow":
@@ -47,7 +48,7 @@ for line in end.makefile():
                 if does == "hangs":
                     stand_still()
                 if does == "closes":
-                    end.shutdown(socket.SHUT_RDWR)
+                    writes.shutdown(socket.SHUT_RDWR)
                     stand_still()
                 if does.startswith("passing") and tried[key] <= int(does.partition(" ")[2] or 1):
                     problems.append({**whose, "reason": "no memory", "passing": True})
@@ -61,11 +62,9 @@ for line in end.makefile():
         note("listens")
         say(kind="listening", problem=script.get("listen", ""))
         if script.get("then") == "dies":
-            while any(fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4))):  # what it has said is not read yet
-                time.sleep(0.01)
             os._exit(5)
         if script.get("then") == "closes":
-            end.shutdown(socket.SHUT_RDWR)
+            writes.shutdown(socket.SHUT_RDWR)
             stand_still()
         if script.get("then") == "breaks":
             say(kind="broken", reason="its runner ended")
@@ -94,12 +93,12 @@ class Scripts:
     scripts: list[dict[str, object]] = field(default_factory=lambda: [{}])
     started: int = 0
 
-    def __call__(self, end: int) -> Launch:
+    def __call__(self, ends: tuple[int, int]) -> Launch:
         script = self.scripts[min(self.started, len(self.scripts) - 1)]
         self.started += 1
         if script.get("start") == "is absent":
             return Launch(("/no/such/program",), dict(os.environ))
-        words = (str(end), str(self.folder / "log"), json.dumps(script))
+        words = (",".join(map(str, ends)), str(self.folder / "log"), json.dumps(script))
         return Launch((sys.executable, "-c", PROGRAM, *words), dict(os.environ))
 
     @property

@@ -1,8 +1,9 @@
 import asyncio
-import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import uvloop
 from pydantic import ValidationError
 
 import vouch.server.link.channel
@@ -10,7 +11,7 @@ from vouch.bundle.accuracy import Accuracy
 from vouch.server.counting.counts import Counts
 from vouch.server.counting.statistics import Span, Statistics
 from vouch.server.lineup.lineup import LineUp, Model, Refusal, RunPlan, Version
-from vouch.server.link.channel import Channel, channel
+from vouch.server.link.channel import Channel, Ends, channel
 from vouch.server.link.messages import (
     VARIABLE,
     Applied,
@@ -57,7 +58,7 @@ LINE_UP = LineUp(
 
 
 async def ends() -> tuple[Channel, Channel]:
-    ours, theirs = socket.socketpair()
+    ours, theirs = Ends.pair()
     return await channel(ours), await channel(theirs)
 
 
@@ -89,7 +90,7 @@ async def test_what_is_said_is_heard_in_order_until_the_other_end_is_gone() -> N
 
 async def test_the_other_end_may_be_gone_without_having_read() -> None:
     """A worker that was killed leaves what it was told unread; hearing from it just ends."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = Ends.pair()
     end = await channel(ours)
     end.say(Stop())
     await asyncio.sleep(0)
@@ -99,10 +100,28 @@ async def test_the_other_end_may_be_gone_without_having_read() -> None:
     await end.close()
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_the_last_words_of_one_that_is_gone_are_heard_whatever_it_is_told(run: Callable[..., Sequence[object]]) -> None:
+    """A ping to a worker that has just died loses nothing of what it said before: which version it was loading."""
+
+    async def told_and_heard() -> Sequence[object]:
+        ours, theirs = Ends.pair()
+        end = await channel(ours)
+        theirs.writes.sendall(b'{"kind": "loading", "name": "a", "version": 3}\n')
+        theirs.close()
+        for number in range(3):
+            end.say(Ping(number=number))
+        said = [message async for message in end.heard()]
+        await end.close()
+        return said
+
+    assert run(told_and_heard()) == [Loading(name="a", version=3)]
+
+
 async def test_an_end_that_does_not_read_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing gives up what a stopped process does not take."""
     monkeypatch.setattr(vouch.server.link.channel, "CLOSE_WITHIN_S", 0.05)
-    ours, theirs = socket.socketpair()
+    ours, theirs = Ends.pair()
     end = await channel(ours)
     for number in range(100_000):
         end.say(Ping(number=number))
@@ -114,9 +133,9 @@ async def test_an_end_that_does_not_read_keeps_nobody(monkeypatch: pytest.Monkey
 
 async def test_what_is_not_understood_ends_the_hearing_and_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """A worker is then let go and replaced: nobody waits for one that cannot be talked to."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = Ends.pair()
     end = await channel(ours)
-    theirs.sendall(b'{"kind": "stop"}\n{"kind": "sing"}\n')
+    theirs.writes.sendall(b'{"kind": "stop"}\n{"kind": "sing"}\n')
 
     assert [message async for message in end.heard()] == [Stop()]
     assert "is not understood" in caplog.text
@@ -127,7 +146,7 @@ async def test_what_is_not_understood_ends_the_hearing_and_stands_in_the_log(cap
 def test_a_worker_reads_its_assignment_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All settings as the supervisor has them, whatever the worker's own environment says."""
     settings = ServeSettings(models=tmp_path, max_batch_size=17, grace_s=3)
-    assigned = Assignment(settings=settings, port=8081, cores=2, socket=5)
+    assigned = Assignment(settings=settings, port=8081, cores=2, sockets=(5, 6))
     monkeypatch.setenv(VARIABLE, assigned.model_dump_json())
     monkeypatch.setenv("VOUCH_SERVE_MAX_BATCH_SIZE", "99")
 

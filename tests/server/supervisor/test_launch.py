@@ -20,8 +20,8 @@ def assigned(launch: Launch) -> Assignment:
 
 def test_each_worker_has_its_share_of_the_cores(tmp_path: Path) -> None:
     """At least one, and none of them another's where they are pinned."""
-    several = [launch(7) for launch in launchers(ServeSettings(models=tmp_path, workers=2), 8081)]
-    alone = launchers(ServeSettings(models=tmp_path, pin_workers=True), 8081)[0](7)
+    several = [launch((7, 8)) for launch in launchers(ServeSettings(models=tmp_path, workers=2), 8081)]
+    alone = launchers(ServeSettings(models=tmp_path, pin_workers=True), 8081)[0]((7, 8))
 
     assert [assigned(launch).cores for launch in several] == [max(1, available_cores() // 2)] * 2
     assert worker_cores(ServeSettings(models=tmp_path, workers=256)) == 1
@@ -38,10 +38,10 @@ def test_more_workers_than_cores_cannot_be_pinned(tmp_path: Path) -> None:
 def test_a_worker_is_told_all_that_it_needs_and_finds_this_code(tmp_path: Path) -> None:
     """Whatever lies in the working directory."""
     settings = ServeSettings(models=tmp_path, max_batch_size=17)
-    launch = launchers(settings, 4711)[0](9)
+    launch = launchers(settings, 4711)[0]((9, 10))
 
     told = assigned(launch)
-    assert (told.settings, told.port, told.socket, told.tls, told.held) == (settings, 4711, 9, (), ())
+    assert (told.settings, told.port, told.sockets, told.tls, told.held) == (settings, 4711, (9, 10), (), ())
     assert launch.command[1:] == ("-P", "-m", "vouch.server.worker.process")
     assert launch.environment["PYTHONPATH"].split(os.pathsep)[0] == str(Path(__file__).resolve().parents[3])
 
@@ -53,7 +53,7 @@ def test_a_worker_inherits_the_certificate_that_works(tmp_path: Path) -> None:
     rotation = TlsRotation(TlsFiles(pair.certificate, pair.key))
     (start,) = launchers(ServeSettings(models=tmp_path), 8081, rotation)
     pair.key.write_text("not a key")
-    launch = start(9)
+    launch = start((9, 10))
 
     assert assigned(launch).tls == launch.files
     contents = inherited(launch.files)
@@ -65,7 +65,7 @@ def test_a_worker_inherits_the_files_of_what_is_served(tmp_path: Path) -> None:
     """They stay open in the supervisor."""
     held = (Held(digest="0" * 64, files={"model.onnx": 11, "manifest.json": 12}),)
     (start,) = launchers(ServeSettings(models=tmp_path), 8081, held=lambda: held)
-    launch = start(9)
+    launch = start((9, 10))
 
     assert assigned(launch).held == held
     assert launch.held == (11, 12)

@@ -1,13 +1,12 @@
 """A worker process as its supervisor sees it."""
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 
 from vouch.bundle.accuracy import Accuracy
 from vouch.server.lineup.lineup import LineUp, Model, RunPlan, Version
-from vouch.server.link.channel import channel
+from vouch.server.link.channel import Ends, channel
 from vouch.server.link.messages import Applied, Follow
 from vouch.server.supervisor.states import Limits
 from vouch.server.supervisor.worker_process import WorkerProcess
@@ -23,7 +22,7 @@ def serving(number: int, version: int) -> LineUp:
 
 async def test_a_line_up_that_was_overtaken_says_nothing_of_what_is_served() -> None:
     """A worker answers the newest alone; what it serves is what that one says, whoever waited for which."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = Ends.pair()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(600)")
     worker, end = WorkerProcess(process, await channel(ours), LIMITS), await channel(theirs)
     running: list[frozenset[tuple[str, int]]] = []

@@ -18,7 +18,7 @@ from tests.support.tiny import publish_tiny, tiny_images
 from vouch.bundle.store import ModelsFolder
 from vouch.client import AsyncClient
 from vouch.server.lineup.lineup import Model
-from vouch.server.link.channel import Channel, channel
+from vouch.server.link.channel import Channel, Ends, channel
 from vouch.server.link.messages import (
     VARIABLE,
     Applied,
@@ -78,15 +78,15 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     reserved = ReservedPort("127.0.0.1", 0)
 
     async def begin(**changed: Any) -> House:
-        ours, theirs = socket.socketpair()
+        ours, theirs = Ends.pair()
         settings = ServeSettings(models=tmp_path / "models", grace_s=1, **changed)
-        with theirs:
-            assigned = Assignment(settings=settings, port=reserved.port, cores=1, socket=theirs.fileno())
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "vouch.server.worker.process"),
-                env=OURS | {VARIABLE: assigned.model_dump_json()},
-                pass_fds=(theirs.fileno(),),
-            )
+        assigned = Assignment(settings=settings, port=reserved.port, cores=1, sockets=theirs.descriptors)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "vouch.server.worker.process"),
+            env=OURS | {VARIABLE: assigned.model_dump_json()},
+            pass_fds=theirs.descriptors,
+        )
+        theirs.close()
         started.append(House(ModelsFolder(tmp_path / "models"), process, await channel(ours), reserved.port))
         return started[-1]
 

@@ -1,7 +1,6 @@
 """A worker over a socket pair, with this test as its supervisor and a listener that only keeps what it is told."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from vouch.server.budget import Budget
 from vouch.server.counting.counts import Counts
 from vouch.server.errors import ModelFailed, NotReady, StartFailed
 from vouch.server.lineup.lineup import LineUp, Model
-from vouch.server.link.channel import Channel, channel
+from vouch.server.link.channel import Channel, Ends, channel
 from vouch.server.link.messages import (
     Applied,
     AskTotal,
@@ -128,7 +127,7 @@ def to_serve(*bundles: Bundle, number: int = 1) -> LineUp:
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """Starts workers; each is stopped after the test, if it has not ended."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = Ends.pair()
     supervisor, worker = await channel(ours), await channel(theirs)
     started: list[House] = []
 
