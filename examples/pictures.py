@@ -23,7 +23,6 @@ TOP: FloatRect = {"x": 0, "y": 60, "width": WIDTH, "height": HEIGHT - 60}
 """What report.png shows: the report without its upper margin."""
 PARTS = {
     "scores.png": "#scores figure",
-    "step.png": "#step figure",
     "weights.png": "#layers figure",
     "opposite.png": "#opposite figure",
     "confusion.png": "#confusion table",
