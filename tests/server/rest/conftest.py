@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,13 +127,20 @@ def deflated(content: bytes) -> bytes:
 @pytest.fixture
 async def rest(tmp_path: Path) -> AsyncIterator[Rest]:
     """One model, `tiny` version 1, is served."""
+    async with serving_tiny(tmp_path / "models") as house:
+        yield house
+
+
+@asynccontextmanager
+async def serving_tiny(models: Path) -> AsyncIterator[Rest]:
+    """Behind no port."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
     budget = worker_budget(20_000_000)
     decoder = Decoder(2, 100, budget)
     predictor = Predictor(catalog, decoder.decode, MAX_REQUEST_IMAGES, MAX_MESSAGE_BYTES)
     table = service_table(ServiceParts(catalog, gate, readiness, predictor))
-    folder = ModelsFolder(tmp_path / "models")
+    folder = ModelsFolder(models)
     house = Rest(catalog, Published(catalog), readiness, gate, table, folder, budget)
     house.install(publish_tiny(folder))
     yield house
