@@ -128,7 +128,7 @@ many-photos: $(INSTALLED) ## Train on 20,000 photographs made of those in PHOTOS
 
 $(VENV)-tritonclient/.installed:
 	$(PYTHON) -m venv $(VENV)-tritonclient
-	$(VENV)-tritonclient/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' numpy==2.4.6 pillow==13.0.0
+	$(VENV)-tritonclient/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' numpy==2.4.6
 	@touch $@
 
 $(VENV)-py-spy/.installed:

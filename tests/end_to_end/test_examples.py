@@ -17,20 +17,18 @@ from vouch.client.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = ROOT / "examples" / "call"
-TRITON = ROOT / ".venv-tritonclient" / "bin" / "python"
 EXAMPLES = {
     "predict.py": (sys.executable,),
     "predict.sh": ("sh",),
     "predict.mjs": ("node",),
     "predict.go": ("go", "run"),
-    "predict_triton.py": (str(TRITON),),
+    "predict_triton.py": (sys.executable,),
 }
 """File -> what runs it."""
 NEEDS = {
     "predict.sh": ("curl", "apt install curl"),
     "predict.mjs": ("node", "apt install nodejs, version 18 or newer"),
     "predict.go": ("go", "apt install golang-go"),
-    "predict_triton.py": (str(TRITON), "make .venv-tritonclient/.installed"),
 }
 """File -> the program that must be there, and how it gets there."""
 WITHIN_S = 90
