@@ -9,17 +9,16 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from vouch.server.rest.content import Content, json_content
-from vouch.server.rest.exchange import Exchange
-from vouch.server.rest.problem import Refused
-from vouch.server.rest.route import Page
-
 from vouch.bundle.errors import BundleError
 from vouch.bundle.listed import CARD, REPORT
 from vouch.server.errors import BundleGone, UnknownModel
 from vouch.server.page.about import about
 from vouch.server.page.examples import Example, Examples
 from vouch.server.page.latency import latency
+from vouch.server.rest.content import Content, json_content
+from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.problem import Refused
+from vouch.server.rest.route import Page
 from vouch.server.services.oip.statistics import Total
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served

@@ -25,8 +25,8 @@ def latency(requests: Requests) -> dict[str, Any]:
 
 def _within_ms(buckets: Sequence[int], share: float) -> float | None:
     wanted, seen = share * sum(buckets), 0
-    for bound, count in zip(BOUNDS_NS, buckets[:-1], strict=True):
+    for bound_ns, count in zip(BOUNDS_NS, buckets[:-1], strict=True):
         seen += count
         if seen and seen >= wanted:
-            return bound / 1e6
+            return float(bound_ns) / 1e6
     return None

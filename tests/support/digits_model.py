@@ -98,5 +98,5 @@ def publish_digits(folder: ModelsFolder, report: bytes = b"<!DOCTYPE html><title
             files=entries,
         )
 
-    files = {MODEL: digits_graph(), split.name: split, REPORT: report, CARD: b"# digits\n\nA card.\n"}
-    return folder.publish("digits", files, describe)
+    documents = {REPORT: report, CARD: b"# digits\n\nA card.\n"}
+    return folder.publish("digits", {MODEL: digits_graph(), split.name: split, **documents}, describe)
