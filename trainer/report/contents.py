@@ -15,6 +15,7 @@ FROZEN = {
     "step": "One step",
     "epochs": "The same image, epoch after epoch",
     "places": "What speaks for it, and where",
+    "try": "Change one weight yourself",
     "digests": "What changed, and what did not",
 }
 LEARNED = {
@@ -25,6 +26,7 @@ LEARNED = {
     "step": "One step",
     "epochs": "The same image, epoch after epoch",
     "layers": "The weights, epoch after epoch",
+    "try": "Change one weight yourself",
     "digests": "What changed, and what did not",
     "opposite": "The opposite experiment",
     "variants": "New images from old ones",

@@ -30,7 +30,7 @@ def test_every_part_of_the_story_is_there(digits_page: bytes) -> None:
     """The contents lead to sections that exist, story and measurements both."""
     page = Page(digits_page)
     inside = [link[1:] for link in page.links if link.startswith("#")]
-    story = ["image", "weights", "scores", "loss", "step", "epochs", "layers", "digests", "opposite"]
+    story = ["image", "weights", "scores", "loss", "step", "epochs", "layers", "try", "digests", "opposite"]
     measured = ["curves", "validation", "confusion", "mistakes", "doubts", "classes", "certainty", "next", "agreement"]
     measured += ["settings"]
 
@@ -123,7 +123,7 @@ def test_class_names_are_never_markup() -> None:
     content = report_html(*finished(noise_splits(HOSTILE, (6, 6)), recipe=ONE_EPOCH))
     page = Page(content)
 
-    assert page.tags.count("script") == 2
+    assert page.tags.count("script") == 3
     assert "alert(1)" not in "".join(re.findall(r"<script>(.*?)</script>", content.decode(), re.DOTALL))
     assert "onerror" not in page.attributes
     assert all(name in page.text for name in HOSTILE)
