@@ -7,23 +7,24 @@ from vouch.trainer.report.finished import Run
 from vouch.trainer.report.story import Story
 
 FROZEN = {
-    "image": "A thing and its label",
+    "image": "An image and its label",
     "backbone": "The backbone",
     "weights": "Random weights",
-    "scores": "Multiply, add up: scores",
-    "loss": "How wrong: the loss",
-    "step": "One step",
+    "scores": "Scores: multiply and add up",
+    "loss": "The loss: how wrong is the answer?",
+    "step": "One training step",
     "epochs": "The same image, epoch after epoch",
-    "places": "What speaks for it, and where",
+    "places": "What counts for the answer, and where",
     "try": "Change one weight yourself",
     "digests": "What changed, and what did not",
+    "opposite": "The opposite experiment",
 }
 LEARNED = {
-    "image": "A thing and its label",
+    "image": "An image and its label",
     "weights": "Random weights",
-    "scores": "Multiply, add up: scores",
-    "loss": "How wrong: the loss",
-    "step": "One step",
+    "scores": "Scores: multiply and add up",
+    "loss": "The loss: how wrong is the answer?",
+    "step": "One training step",
     "epochs": "The same image, epoch after epoch",
     "layers": "The weights, epoch after epoch",
     "try": "Change one weight yourself",
@@ -32,16 +33,16 @@ LEARNED = {
     "variants": "New images from old ones",
 }
 MEASURED = {
-    "curves": "Curves",
+    "curves": "Training curves",
     "validation": "Validation accuracy",
-    "confusion": "What is taken for what",
+    "confusion": "Which classes are confused",
     "mistakes": "The worst mistakes",
-    "where": "Where it looks",
+    "where": "Where the model looks",
     "doubts": "Likely label errors",
-    "classes": "Class by class",
-    "certainty": "Do probabilities mean what they say?",
+    "classes": "Results for each class",
+    "certainty": "Calibration: are the probabilities right?",
     "next": "What to do next",
-    "agreement": "The same answers where it is served",
+    "agreement": "Does the exported model give the same answers?",
     "settings": "Settings and versions",
 }
 

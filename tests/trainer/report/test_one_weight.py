@@ -10,6 +10,7 @@ import torch
 from tests.trainer.report.runs import RECIPE, finished, noise_splits, on_a_backbone
 from vouch.trainer.kinds import ModelKind
 from vouch.trainer.report.finished import Run
+from vouch.trainer.report.looks import probabilities_of
 from vouch.trainer.report.one_weight import chosen_rows, one_weight
 
 ONE_EPOCH = replace(RECIPE, epochs=1)
@@ -34,7 +35,7 @@ def answered(run: Run) -> tuple[np.ndarray, np.ndarray]:
     images = run.splits.validation.images[chosen_rows(run.exam.probabilities, run.several)]
     with torch.no_grad():
         scores = run.classifier(torch.from_numpy(images))
-        return scores.numpy(), run.classifier.probabilities(scores / run.exam.calibration.temperature).numpy()
+        return scores.numpy(), probabilities_of(scores / run.exam.calibration.temperature, run.several).numpy()
 
 
 @pytest.mark.parametrize(
