@@ -130,8 +130,8 @@ def images_or_model(ability: Ability) -> str:
     new, curve = ability.on_new, ability.curve
     if ability.backbone and new.accuracy < ENOUGH:
         return (
-            f"A backbone ({ability.backbone}) would probably help most: it has learned from many other photographs, and "
-            f"this network from few; {share(new.accuracy, 1)} of the answers to new ones are right"
+            f"A backbone ({ability.backbone}) would probably help most: it has learned from many other photographs, "
+            f"and this network from few; {share(new.accuracy, 1)} of the answers to new ones are right"
         )
     if curve and curve.right[-1] < new.low:
         curve = None  # of who knows less than the model it says nothing of the model

@@ -53,8 +53,8 @@ class Run:
         if not folds:
             return None
         return (
-            f"{len(folds)} folds of the {len(splits.fit):,} fit images: the images of each fold were answered by a model "
-            f"that had learned only from the others ({splits.judged_by})"
+            f"{len(folds)} folds of the {len(splits.fit):,} fit images: the images of each fold were answered by a "
+            f"model that had learned only from the others ({splits.judged_by})"
         )
 
     @property
