@@ -14,7 +14,6 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
-from torch import nn
 
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, on_a_backbone, with_exam
 from vouch.bundle.reliability import Coverage
@@ -229,9 +228,9 @@ def place_of(name: str) -> int:
 def probabilities_of_graph(run: Run, place: int = 0, k: int = 0, change: float = 0.0) -> list[float]:
     """Of the first image that is offered, by the graph that would be exported with this weight changed."""
     classifier, row = deepcopy(run.classifier), chosen_rows(run.exam.probabilities, run.several)[:1]
-    last = classifier.network[-1] if isinstance(classifier.network, nn.Sequential) else classifier.network
+    *_, weight, _ = classifier.network.parameters()  # of the last layer, before its bias
     with torch.no_grad():
-        last.weight[min(k, len(last.weight) - 1), place] += change
+        weight[min(k, len(weight) - 1), place] += change
     images = run.splits.validation.images
     graph = export(classifier, images.shape[1:], run.exam.calibration.temperature)
     shares: list[float] = run_graph(graph, images[row])[0].tolist()
