@@ -76,6 +76,7 @@ SERVER = {
         ),
         *("infer_schemas", "form", "predict", "predict_schemas", "table", "openapi", "guard", "app"),
     ),
+    "page": ("png", "latency", "about", "examples", "documents", "assets"),
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
     "supervisor": (
@@ -98,7 +99,8 @@ SERVER_ARROWS = {
     "services/oip": {"", "counting", "model", "rpc", "services", "serving"},
     "transport": {"", "rpc", "serving"},
     "rest": {"", "rpc", "services", "transport"},
-    "worker": {"", "counting", "lineup", "link", "model", "rest", "rpc", "services", "serving", "transport"}
+    "page": {"", "counting", "rest", "services/oip", "serving"},
+    "worker": {"", "counting", "lineup", "link", "model", "page", "rest", "rpc", "services", "serving", "transport"}
     | {"services/classifier", "services/oip"},
     "probe": {"", "lineup", "model"},
     "supervisor": {"", "counting", "lineup", "link", "model", "serving", "transport"},
@@ -154,7 +156,7 @@ TRAINER = {
     "report": (
         *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
-        *("followed", "frozen", "learned", "contents", "tables", "page"),
+        *("followed", "covered", "frozen", "learned", "one_weight", "contents", "tables", "page"),
     ),
     "compare": ("settings", "differing_settings", "right_answers", "selection", "compare", "comparison"),
 }
