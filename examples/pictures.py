@@ -102,8 +102,8 @@ def draw(page: Page) -> None:
 
 
 def write(name: str, png: bytes) -> None:
-    """The same with a palette of 64 colours, which makes a third of it."""
-    picture = Image.open(BytesIO(png)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    """The same with a palette of 256 colours, which makes it much smaller."""
+    picture = Image.open(BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     small = BytesIO()
     picture.save(small, "PNG", optimize=True)
     if len(small.getvalue()) > MAX_BYTES:
