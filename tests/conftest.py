@@ -27,6 +27,7 @@ LONGEST = (
     HOSTILE,
     "tests/end_to_end/test_main_job.py",
     "tests/server/supervisor/test_supervisor.py",
+    "tests/end_to_end/test_page.py",
     "tests/trainer/learn/test_processes.py",
     "tests/trainer/report/test_browser.py",
     "tests/server/counting/test_totals.py",
