@@ -24,7 +24,7 @@ ARROWS = {
 LIBRARIES = {
     "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
-    "cli": {"pydantic", "rich"},
+    "cli": {"pydantic", "rich", "shtab"},
     "sources": {"PIL", "numpy"},
     "trainer": {"PIL", "jinja2", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
     "server": {
@@ -134,7 +134,10 @@ TRAINER = {
         *("exam", "findings"),
         *("serving_cost", "kernel", "curve", "doubtful", "hindsight"),
     ),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
+    "publish": (
+        *("provenance", "metadata", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
+        "serving",
+    ),
     "report": (
         *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
@@ -190,6 +193,7 @@ ONLY_IN = {
         "trainer/judge/graph.py",
         "trainer/learn/backbone/features.py",
     },
+    "shtab": {"cli/completion.py"},
     "safetensors": {"trainer/learn/backbone/weights.py"},
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
@@ -342,7 +346,7 @@ def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
 
 def test_the_vouch_command_imports_no_program() -> None:
     """It picks one; `vouch serve` never loads torch, nor `vouch predict` the server."""
-    light = ("loading", "nearest", "printable", "programs")
+    light = ("exit_codes", "loading", "nearest", "printable", "programs")
     for path in (ROOT / "vouch").glob("*.py"):
         if path.name not in ("__init__.py", "__main__.py"):
             assert {name.split(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, "cli", "vouch"}

@@ -34,7 +34,7 @@ NOT_DECIDING = (
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
 ONE_LABEL = "--coverage-by-class is for one label an image, whose label sets promise to contain it; leave it out"
-AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class")
+AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class", "licence")
 """Settings that decide about the bundle, after the weights are found."""
 
 
@@ -44,7 +44,7 @@ class TrainSettings(RecipeSettings):
     table: ClassVar = "train"
     removed: ClassVar = {"recipe": "--preset says it now, with auto in place of default"}
 
-    data: Annotated[str, Flag("DATA", positional=True)] = "digits"
+    data: Annotated[str, Flag("DATA", positional=True, path=True)] = "digits"
     """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
     fetched), or a path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any with a labels.csv;
     any with --label-from), a folder of IDX files, an .npz or a .csv file."""
@@ -111,6 +111,9 @@ class TrainSettings(RecipeSettings):
     """Leave out classes with too few images to be in every split, instead of ending; they are named and counted."""
     allow_duplicates: bool = False
     """Go on although validation images are among those trained on."""
+    licence: Annotated[str, Flag("ID")] = ""
+    """The licence under which you publish the model, for its card: an identifier of the Hugging Face hub such as
+    apache-2.0 or cc-by-4.0."""
     name: Annotated[str, Flag("NAME")] = ""
     """The model's name in the models folder (default: after the data)."""
     models: Annotated[Path, Flag("DIR")] = Path("models")
@@ -141,6 +144,13 @@ class TrainSettings(RecipeSettings):
     def _a_folders_name(cls, value: str) -> str:
         if value and not re.fullmatch(NAME_PATTERN, value):
             raise ValueError("expected 1 to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit")
+        return value
+
+    @field_validator("licence")
+    @classmethod
+    def _as_the_hub_writes_it(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,63}", value):
+            raise ValueError("expected an identifier in small letters, such as apache-2.0")
         return value
 
     @field_validator("memory", mode="before")
