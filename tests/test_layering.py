@@ -26,7 +26,7 @@ LIBRARIES = {
     "protos": {"google", "grpc"},
     "cli": {"pydantic", "rich", "shtab"},
     "sources": {"PIL", "numpy"},
-    "trainer": {"PIL", "jinja2", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
+    "trainer": {"PIL", "jinja2", "mlflow", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "prometheus_client", "pydantic", "uvloop"),
@@ -143,17 +143,19 @@ TRAINER = {
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
         *("followed", "frozen", "learned", "contents", "tables", "page"),
     ),
+    "tracking": ("log", "mlflow_log", "tensorboard_log", "tracker"),
     "compare": ("settings", "differing_settings", "right_answers", "selection", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
-    "": {"splits", "learn", "learn/backbone", "judge", "publish", "report", "compare"},
+    "": {"splits", "learn", "learn/backbone", "judge", "publish", "report", "compare", "tracking"},
     "splits": {""},
     "learn/backbone": {""},
     "learn": {"", "splits", "learn/backbone"},
     "judge": {"", "splits", "learn", "learn/backbone"},
     "publish": {"", "splits", "learn", "learn/backbone", "judge", "report"},
     "report": {"", "splits", "learn", "learn/backbone", "judge"},
+    "tracking": {"", "learn"},
     "compare": {"", "judge"},
 }
 """Package of the trainer -> the packages that it may import."""
@@ -199,6 +201,7 @@ ONLY_IN = {
     "prometheus_client": {"server/supervisor/metrics.py"},
     "cryptography": {"bundle/signature.py"},
     "matplotlib": {"client/bench/plot.py"},
+    "mlflow": {"trainer/tracking/mlflow_log.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
         *("client/bench/calls.py", "client/streaming.py", "client/errors.py", "client/messages.py", "client/tls.py"),

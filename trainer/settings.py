@@ -19,7 +19,7 @@ from vouch.sources.label_pattern import check_pattern
 from vouch.sources.name_pattern import MOST_LETTERS
 from vouch.sources.wanted import Layout, Wanted
 from vouch.trainer.compare.settings import CompareSettings
-from vouch.trainer.kinds import Device, FitChoice, Quantize
+from vouch.trainer.kinds import Device, FitChoice, Quantize, Track
 from vouch.trainer.recipe_settings import OF_THE_RECIPE, RecipeSettings
 
 __all__ = ["OF_THE_RECIPE", "CompareSettings", "TrainSettings"]
@@ -28,7 +28,7 @@ MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
 NOT_DECIDING = (
     *("models", "name", "json_output", "strict", "if_absent", "resume", "remove_checkpoints", "like", "device"),
-    "memory",
+    *("memory", "track", "track_to"),
 )
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
@@ -129,6 +129,11 @@ class TrainSettings(RecipeSettings):
     fit_digests: bool = True
     """Keep digests of the images of fit in the bundle, so that vouch evaluate --data can say how many of its images
     were trained on. Whoever has the bundle and an image can find out whether it was one of them."""
+    track: Track = "none"
+    """Log this training in MLflow or TensorBoard too: settings, figures of every epoch, the claim, and the bundle
+    (TensorBoard: its card)."""
+    track_to: Annotated[str, Flag("URI|FOLDER", path=True)] = ""
+    """Where to. Default: MLflow's own, such as $MLFLOW_TRACKING_URI; the folder runs for TensorBoard."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
     resume: bool = False
@@ -211,6 +216,12 @@ class TrainSettings(RecipeSettings):
             raise ValueError("--multi-label and --single-label exclude each other; leave one of them out")
         if self.multi_label and self.coverage_by_class:
             raise ValueError(f"--multi-label: {ONE_LABEL}")
+        return self
+
+    @model_validator(mode="after")
+    def _tracked_somewhere(self) -> "TrainSettings":
+        if self.track_to and self.track == "none":
+            raise ValueError("--track-to says where a training is tracked: pass --track mlflow or tensorboard too")
         return self
 
     @property
