@@ -12,7 +12,7 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus shells floods memory fuzz lint format protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
+.PHONY: help install demo test test-all test-fast test-wheel sbom test-versions compose-test browser haproxy prometheus shells floods memory fuzz lint format protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ test-all: $(INSTALLED)
 test-fast: $(INSTALLED) ## The tests alone, without coverage
 	$(BIN)/pytest --numprocesses 3 -x -q
 
-test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
+test-wheel: $(INSTALLED) $(VENV)-sbom/.installed ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
 	$(BIN)/python -m tests.versions.prove pinned
+
+sbom: $(INSTALLED) $(VENV)-sbom/.installed ## Write the wheel and its bill of materials (CycloneDX) into dist/ (minutes)
+	$(BIN)/python -m tests.versions.sbom
 
 test-versions: $(INSTALLED) ## The same with the newest and with the lowest versions: before each release
 	$(BIN)/python -m tests.versions.prove newest lowest
@@ -131,6 +134,11 @@ $(VENV)-tritonclient/.installed:
 	$(VENV)-tritonclient/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' numpy==2.4.6
 	@touch $@
 
+$(VENV)-sbom/.installed: deploy/locks/sbom.txt
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/locks/sbom.txt
+	@touch $@
+
 $(VENV)-py-spy/.installed:
 	$(PYTHON) -m venv $(VENV)-py-spy
 	$(VENV)-py-spy/bin/pip install --quiet --disable-pip-version-check py-spy==0.4.3
@@ -160,4 +168,4 @@ $(VENV)-uv/.installed:
 	@touch $@
 
 clean: ## Remove what these commands made, but not models
-	rm -rf $(VENV) build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -73,16 +73,28 @@ class Environment:
 
     def python(self, *words: str, within_s: float = COMMAND_WITHIN_S) -> str:
         """What this Python prints."""
-        return _run([str(self._bin / "python"), *words], self.work, within_s)
+        return _run([str(self.interpreter), *words], self.work, within_s)
 
     def vouch(self, *words: str) -> str:
         """What the command prints on standard output."""
         return _run([str(self._bin / "vouch"), *words], self.work)
 
+    @property
+    def interpreter(self) -> Path:
+        """Of this environment."""
+        return self._bin / "python"
+
+    def run(self, *words: str) -> str:
+        """What another program prints, in the working folder."""
+        return _run(list(words), self.work)
+
+    def installed(self) -> list[str]:
+        """All that is there, such as numpy==2.4.6."""
+        return self.python("-m", "pip", "list", "--format=freeze", "--disable-pip-version-check").splitlines()
+
     def versions(self) -> str:
         """Those of the libraries that matter most."""
-        listed = self.python("-m", "pip", "list", "--format=freeze", "--disable-pip-version-check").splitlines()
-        return ", ".join(line.replace("==", " ") for line in listed if line.split("==")[0].lower() in SHOWN)
+        return ", ".join(line.replace("==", " ") for line in self.installed() if line.split("==")[0].lower() in SHOWN)
 
     @contextmanager
     def serving(self, models: Path) -> Iterator[dict[str, str]]:
