@@ -5,6 +5,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,15 @@ def lines_after_tab(command: str, folder: Path) -> list[str]:
     )
     os.close(theirs)
     terminal = Written(ours)
+
+    def noted(count: int) -> bool:
+        return lines.read_text().count("\n") == count
+
     try:
         terminal.until("ready> ")
         for number, typed in enumerate(TYPED, start=1):
             os.write(ours, f"{typed}\t{CTRL_O}".encode())
-            until(lambda many=number: lines.read_text().count("\n") == many, lambda: terminal.text)
+            until(partial(noted, number), lambda: terminal.text)
     finally:
         process.kill()
         process.wait(WITHIN_S)
