@@ -5,6 +5,8 @@ https://huggingface.co/docs/hub/model-cards
 
 import re
 
+from vouch.bundle.accuracy import Accuracy
+from vouch.bundle.balanced import Balanced
 from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.training import Training
 from vouch.cli.printable import json_text
@@ -15,7 +17,7 @@ NOT_IN_AN_ID = re.compile(r"[^\w.-]+", re.ASCII)
 
 def card_metadata(name: str, claim: Claim | MultiLabelClaim, training: Training) -> str:
     """The lines between the two of hyphens: what the model is for, its licence, and the claim as results."""
-    metrics = {"accuracy": claim.accuracy}
+    metrics: dict[str, Accuracy | Balanced] = {"accuracy": claim.accuracy}
     if claim.balanced:
         metrics["balanced_accuracy"] = claim.balanced
     results = {
