@@ -43,8 +43,8 @@ def train(settings: TrainSettings) -> Trained | None:
         be_quiet()
     if settings.if_absent and (found := folder.latest(settings.model_name)):
         return Trained(found, new=False) if leads else None
-    folder.check_writable(settings.model_name)
     check_library(settings.track)
+    folder.check_writable(settings.model_name)
     look(settings.data, settings.decoding, settings.task, settings.folder_rules)
     trained: Trained | None = import_module("vouch.trainer.run").run(settings)
     return trained
