@@ -21,5 +21,5 @@ def completion(arguments: Sequence[str]) -> int:
     if settings.json_output:
         print_json({"shell": settings.shell, "script": script})
     else:
-        print(script, end="")
+        print(script)
     return DONE

@@ -63,7 +63,7 @@ def test_a_command_ends_as_scripts_expect(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Done: 0, and one JSON object as all of standard output. Failed: 1, a sentence on standard error and no JSON."""
+    """Done: 0, and one JSON object as all of standard output. Failed: 1, and a sentence on standard error."""
     folder, address = place
     monkeypatch.chdir(folder)
     words = getattr(CASES[command], form).replace("ADDRESS", address).split()
@@ -76,7 +76,8 @@ def test_a_command_ends_as_scripts_expect(
         assert code == DONE
         assert CASES[command].key in json.loads(line)
     else:
-        assert (code, captured.out) == (FAILED, "")
+        assert code == FAILED
+        assert captured.out == "" or json.loads(captured.out)["errors"]  # vouch predict has one for each file
         assert captured.err.splitlines()[-1].startswith("error: ")
 
 

@@ -43,9 +43,10 @@ BOOLEANS = [(command, name) for command, name in FIELDS if is_switch(SETTINGS[co
 
 
 def wrong_value(command: str, name: str) -> str:
-    """One that no setting of this type takes; empty where any text is one, or the setting's own rules decide."""
-    annotation = SETTINGS[command].model_fields[name].annotation
-    return "" if {str, Path} & {annotation, *get_args(annotation)} else "so-so"
+    """One that no setting of this type takes; empty where any text is one, its own rules decide, or it has no flag."""
+    field = SETTINGS[command].model_fields[name]
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return "" if {str, Path} & kinds or field.is_required() else "so-so"
 
 
 WRONG = [(command, name) for command, name in FIELDS if wrong_value(command, name)]

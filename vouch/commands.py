@@ -89,7 +89,7 @@ def _run(arguments: list[str] | None) -> int:
 
 def usage() -> str:
     """The overview of the commands."""
-    lines = [f"  {name:<10}{about}" for name, (_, _, about) in COMMANDS.items()]
+    lines = [f"  {name:<12}{about}" for name, (_, _, about) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: vouch COMMAND [OPTION ...]",
