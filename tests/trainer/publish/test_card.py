@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from tests.support.facts import LITE0
 from vouch.bundle.accuracy import wilson_interval
@@ -74,6 +74,12 @@ def as_the_hub_reads(card: str) -> ModelCardData:
     return data
 
 
+def results_in(card: str) -> list[EvalResult]:
+    found = as_the_hub_reads(card).eval_results
+    assert found
+    return found
+
+
 HUB_ID = re.compile(r"(?:[\w-]+/)?[\w.-]+", re.ASCII)
 """The hub refuses a data set's type that is anything else."""
 
@@ -85,7 +91,7 @@ def test_the_hub_reads_the_header() -> None:
     assert (data.license, data.library_name, data.pipeline_tag) == ("unknown", "onnx", "image-classification")
     assert data.tags == ["vouch", "onnx", "image-classification"]
     assert data.model_name == "pets"
-    accuracy, balanced = data.eval_results or ()
+    accuracy, balanced = results_in(CARD)
     assert (accuracy.task_type, accuracy.dataset_split) == ("image-classification", "validation")
     assert (accuracy.dataset_name, accuracy.dataset_type) == ("digits", "digits")
     assert (accuracy.metric_type, accuracy.metric_value) == ("accuracy", 0.975)
@@ -113,7 +119,7 @@ def test_the_header_holds_what_a_person_sees_after_it() -> None:
 def test_any_name_of_the_data_fits_into_the_header(data: str, kind: str) -> None:
     """Quotes, colons, hyphens and other letters do not break it, and the hub takes the type made from it."""
     card = model_card("pets", ("cat", "dog"), training(data), exam(claim(((1, 0), (0, 1)))))
-    (result, _) = as_the_hub_reads(card).eval_results or ()
+    result = results_in(card)[0]
 
     assert (result.dataset_name, result.dataset_type) == (data, kind)
     assert HUB_ID.fullmatch(kind)
