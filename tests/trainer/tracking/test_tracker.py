@@ -159,10 +159,11 @@ def test_tensorboard_shows_all_of_it(bundle: Bundle, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("mlflow") is None, reason=NO_MLFLOW)
 @pytest.mark.filterwarnings("ignore")
-def test_the_real_mlflow_takes_it(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_real_mlflow_takes_it(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own client finds the run, with parameters, figures, tags and the files of the bundle."""
     import mlflow  # noqa: PLC0415 - it may not be here
 
+    monkeypatch.chdir(tmp_path)  # its files go below the working directory
     follow("mlflow", f"sqlite:///{tmp_path}/mlflow.db", bundle)
     (run,) = mlflow.MlflowClient().search_runs(["0"])
     files = {one.path for one in mlflow.MlflowClient().list_artifacts(run.info.run_id, "bundle")}
