@@ -26,6 +26,7 @@ def main() -> None:
         dist.mkdir(exist_ok=True)
         wheel.write_bytes(built.read_bytes())
         with Environment(Path(name), f"{wheel}[{EXTRAS}]", ROOT / "constraints.txt") as environment:
+            environment.install()
             print(write_sbom(environment, wheel))
 
 
