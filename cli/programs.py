@@ -26,8 +26,9 @@ COMMANDS = {
     "bench": Command("client", "client", "measure throughput and latency of a server"),
     "status": Command("client", "client", "show what is served, and what was refused and why"),
     "health": Command("client", "client", "report whether a server is ready, as the exit code"),
+    "completion": Command("cli", "completion", "print a script that completes all this in bash, zsh or fish"),
 }
-EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx"}
+EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx", "cli": "vouch-onnx"}
 """Program -> what is to be installed for it."""
 TABLES = {command.table: command.program for command in COMMANDS.values()}
 """Table of vouch.toml -> the program whose settings it holds."""

@@ -76,7 +76,7 @@ class HealthSettings(WaitingSettings):
 class PredictSettings(WaitingSettings):
     """Classify image files. The server decodes and resizes them as training did."""
 
-    files: Annotated[list[str], Flag("FILE", positional=True)]
+    files: Annotated[list[str], Flag("FILE", positional=True, path=True)]
     """Image files to classify (PNG, JPEG, WebP, BMP, GIF, TIFF), folders with such files, or - for one image on
     standard input."""
     model: Annotated[str, Flag("NAME")] = ""
@@ -93,7 +93,7 @@ class EvaluateSettings(WaitingSettings):
 
     model: Annotated[str, Flag("NAME")] = ""
     """Model to evaluate; optional if only one is served."""
-    data: Annotated[str, Flag("SPEC")] = ""
+    data: Annotated[str, Flag("SPEC", path=True)] = ""
     """Measure accuracy on these images instead of the bundle's validation split: digits, mnist, or a path, as for vouch
     train."""
     classes: Annotated[str, Flag("A,B,...")] = ""
@@ -140,7 +140,7 @@ class BenchSettings(StatusSettings):
 
     model: Annotated[str, Flag("NAME")] = ""
     """Model to measure; optional if only one is served."""
-    data: Annotated[str, Flag("SPEC")] = ""
+    data: Annotated[str, Flag("SPEC", path=True)] = ""
     """Send these images instead of random pixels: digits, mnist, or a path, as for vouch evaluate."""
     batches: Annotated[str, Flag("N,N,...")] = "1,8,32,128"
     """Images per call; each value is measured."""

@@ -39,7 +39,7 @@ class RecipeSettings(CommandSettings):
     model: ModelChoice = "auto"
     """The network, trained from scratch: linear (one layer), mlp (one or two hidden layers), or cnn (convolutions).
     auto: as the preset says."""
-    backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx")] = "auto"
+    backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx", path=True)] = "auto"
     """A pretrained network that turns an image into features for a linear head: lite0 (EfficientNet-Lite0 with ImageNet
     weights) or a file. auto: lite0 if the preset is backbone. none: train from scratch."""
     backbone_mean: Annotated[str, Flag("M[,M,M]")] = ""
