@@ -58,8 +58,9 @@ async def test_a_quiet_stream_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     shortened = [(name, value // 10 if name.endswith("_ms") else value) for name, value in options(Listening())]
     monkeypatch.setattr(vouch.server.transport.grpcio, "options", lambda _: shortened)
+    starts: tuple[Start, ...] = (start_h2corn, start_grpcio)
     async with asyncio.TaskGroup() as at_once:
-        for start, pings in product((start_h2corn, start_grpcio), (EVERY_12_S, EVERY_12_S | UNASKED)):
+        for start, pings in product(starts, (EVERY_12_S, EVERY_12_S | UNASKED)):
             at_once.create_task(expect_kept(start, pings))
 
 
