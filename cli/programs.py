@@ -26,8 +26,9 @@ COMMANDS = {
     "bench": Command("client", "client", "how fast a server answers, and how best to call it"),
     "status": Command("client", "client", "what is served, and what was refused"),
     "health": Command("client", "client", "whether a server is ready, as an exit code"),
+    "completion": Command("cli", "completion", "print a script that completes all this in bash, zsh or fish"),
 }
-EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx"}
+EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx", "cli": "vouch-onnx"}
 """Program -> what is to be installed for it."""
 TABLES = {command.table: command.program for command in COMMANDS.values()}
 """Table of vouch.toml -> the program whose settings it holds."""

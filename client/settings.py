@@ -76,7 +76,7 @@ class HealthSettings(WaitingSettings):
 class PredictSettings(WaitingSettings):
     """Classify image files; the server decodes and resizes them as training did."""
 
-    files: Annotated[list[str], Flag("FILE", positional=True)]
+    files: Annotated[list[str], Flag("FILE", positional=True, path=True)]
     """PNG, JPEG, WebP, BMP, GIF and TIFF files to classify, folders of them, or - for one on standard input."""
     model: Annotated[str, Flag("NAME")] = ""
     """The model to ask; may be left out where one is served."""
@@ -92,7 +92,7 @@ class EvaluateSettings(WaitingSettings):
 
     model: Annotated[str, Flag("NAME")] = ""
     """The model to recount; may be left out where one is served."""
-    data: Annotated[str, Flag("SPEC")] = ""
+    data: Annotated[str, Flag("SPEC", path=True)] = ""
     """Count on these images instead of the bundle's own validation split: digits, mnist, or a path, as for
     vouch train."""
     classes: Annotated[str, Flag("A,B,...")] = ""
@@ -139,7 +139,7 @@ class BenchSettings(StatusSettings):
 
     model: Annotated[str, Flag("NAME")] = ""
     """The model to measure; may be left out where one is served."""
-    data: Annotated[str, Flag("SPEC")] = ""
+    data: Annotated[str, Flag("SPEC", path=True)] = ""
     """Send these images instead of random pixels: digits, mnist, or a path, as for vouch evaluate."""
     batches: Annotated[str, Flag("N,N,...")] = "1,8,32,128"
     """Images a call: each of these is measured."""

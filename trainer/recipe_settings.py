@@ -40,7 +40,7 @@ class RecipeSettings(CommandSettings):
     model: ModelChoice = "auto"
     """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions), each from scratch.
     auto: as the preset says."""
-    backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx")] = "auto"
+    backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx", path=True)] = "auto"
     """A network that turns an image into features, on which a linear head learns: lite0 (EfficientNet-Lite0 with
     ImageNet's weights), or a file. auto: lite0 where the preset is backbone; none: from scratch."""
     backbone_mean: Annotated[str, Flag("M[,M,M]")] = ""

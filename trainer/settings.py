@@ -19,7 +19,7 @@ from vouch.sources.label_pattern import check_pattern
 from vouch.sources.name_pattern import MOST_LETTERS
 from vouch.sources.wanted import Layout, Wanted
 from vouch.trainer.compare.settings import CompareSettings
-from vouch.trainer.kinds import Device, FitChoice, Quantize
+from vouch.trainer.kinds import Device, FitChoice, Quantize, Track
 from vouch.trainer.recipe_settings import OF_THE_RECIPE, RecipeSettings
 
 __all__ = ["OF_THE_RECIPE", "CompareSettings", "TrainSettings"]
@@ -28,13 +28,13 @@ MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
 NOT_DECIDING = (
     *("models", "name", "json_output", "strict", "if_absent", "resume", "remove_checkpoints", "like", "device"),
-    "memory",
+    *("memory", "track", "track_to"),
 )
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
 ONE_LABEL = "--coverage-by-class is for one label an image, whose label sets promise to contain it; leave it out"
-AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class")
+AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class", "licence")
 """Settings that decide about the bundle, after the weights are found."""
 
 
@@ -44,7 +44,7 @@ class TrainSettings(RecipeSettings):
     table: ClassVar = "train"
     removed: ClassVar = {"recipe": "--preset says it now, with auto in place of default"}
 
-    data: Annotated[str, Flag("DATA", positional=True)] = "digits"
+    data: Annotated[str, Flag("DATA", positional=True, path=True)] = "digits"
     """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
     fetched), or a path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any with a labels.csv;
     any with --label-from), a folder of IDX files, an .npz or a .csv file."""
@@ -111,6 +111,9 @@ class TrainSettings(RecipeSettings):
     """Leave out classes with too few images to be in every split, instead of ending; they are named and counted."""
     allow_duplicates: bool = False
     """Go on although validation images are among those trained on."""
+    licence: Annotated[str, Flag("ID")] = ""
+    """The licence under which you publish the model, for its card: an identifier of the Hugging Face hub such as
+    apache-2.0 or cc-by-4.0."""
     name: Annotated[str, Flag("NAME")] = ""
     """The model's name in the models folder (default: after the data)."""
     models: Annotated[Path, Flag("DIR")] = Path("models")
@@ -126,6 +129,11 @@ class TrainSettings(RecipeSettings):
     fit_digests: bool = True
     """Keep digests of the images of fit in the bundle, so that vouch evaluate --data can say how many of its images
     were trained on. Whoever has the bundle and an image can find out whether it was one of them."""
+    track: Track = "none"
+    """Log this training in MLflow or TensorBoard too: settings, figures of every epoch, the claim, and the bundle
+    (TensorBoard: its card)."""
+    track_to: Annotated[str, Flag("URI|FOLDER", path=True)] = ""
+    """Where to. Default: MLflow's own, such as $MLFLOW_TRACKING_URI; the folder runs for TensorBoard."""
     if_absent: bool = False
     """Do nothing if a version of this name is already published."""
     resume: bool = False
@@ -141,6 +149,13 @@ class TrainSettings(RecipeSettings):
     def _a_folders_name(cls, value: str) -> str:
         if value and not re.fullmatch(NAME_PATTERN, value):
             raise ValueError("expected 1 to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit")
+        return value
+
+    @field_validator("licence")
+    @classmethod
+    def _as_the_hub_writes_it(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,63}", value):
+            raise ValueError("expected an identifier in small letters, such as apache-2.0")
         return value
 
     @field_validator("memory", mode="before")
@@ -201,6 +216,12 @@ class TrainSettings(RecipeSettings):
             raise ValueError("--multi-label and --single-label exclude each other; leave one of them out")
         if self.multi_label and self.coverage_by_class:
             raise ValueError(f"--multi-label: {ONE_LABEL}")
+        return self
+
+    @model_validator(mode="after")
+    def _tracked_somewhere(self) -> "TrainSettings":
+        if self.track_to and self.track == "none":
+            raise ValueError("--track-to says where a training is tracked: pass --track mlflow or tensorboard too")
         return self
 
     @property
