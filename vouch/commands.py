@@ -94,7 +94,7 @@ def usage() -> str:
         [
             "usage: vouch COMMAND [OPTION ...]",
             "",
-            "Trains an image classifier, serves it, and vouches for its accuracy.",
+            "Train an image classifier, serve it, and prove its accuracy before it answers.",
             "",
             *lines,
             "",
