@@ -27,7 +27,7 @@ const lead = (model, version) => {
   if (!model) return "The models folder is empty. Train a model with vouch train, and it appears here.";
   if (!version) return "No version is served now. The reason is below.";
   const { task, labels, claim, caveats } = version, several = task === "multi_label";
-  const few = labels.length <= 12 ? `: ${listed(labels)}` : "";
+  const names = listed(labels.slice(0, 13)), few = labels.length < 13 && names.length < 120 ? `: ${names}` : "";
   const what = several ? `Finds ${count(labels.length)} labels in images` : `Tells ${count(labels.length)} classes apart`;
   const chance = caveats.some(({ kind }) => kind === "no_better_than_chance") ? " That is no better than chance." : "";
   return `${what}${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "image")} that it had never seen.${chance}`;
