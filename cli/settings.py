@@ -36,7 +36,7 @@ from vouch.cli.outside import SETTINGS_FILE, as_list, link_remedy, read_environm
 from vouch.cli.printable import print_error
 from vouch.cli.programs import TABLES
 
-__all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "flag_name", "parse"]
+__all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "explained", "flag_name", "parse"]
 
 SHOWN = 100
 """Characters of a wrong value."""
@@ -96,7 +96,7 @@ def parse(
     fields = _in_order(settings)
     if {"-h", "--help"} & set(takewhile(lambda word: word != "--", arguments)):
         epilog = _other_ways(settings.table, fields) + epilog
-        print(help_text(_explained(settings, fields), program, settings.__doc__ or "", epilog), end="")
+        print(help_text(explained(settings), program, settings.__doc__ or "", epilog), end="")
         raise SystemExit(0)
     try:
         flags = read_words(fields, arguments, settings.removed)
@@ -110,12 +110,12 @@ def parse(
         _refuse(program, err.lines)
 
 
-def _explained(settings: type[Settings], fields: Fields) -> Fields:
-    """The fields with the sentences that are below them."""
-    said, explained = sentences(settings), {name: copy(field) for name, field in fields.items()}
-    for name, field in explained.items():
+def explained(settings: type[Settings]) -> Fields:
+    """Its fields in the order of the help, with the sentences that are below them."""
+    said, fields = sentences(settings), {name: copy(field) for name, field in _in_order(settings).items()}
+    for name, field in fields.items():
         field.description = said.get(name)
-    return explained
+    return fields
 
 
 def _refuse(program: str, lines: Sequence[str]) -> NoReturn:
