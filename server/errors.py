@@ -56,6 +56,10 @@ class Unsupported(DomainError):
     """No such method, or a part of a protocol that this server has not."""
 
 
+class UnsupportedMedia(DomainError):
+    """A body of a kind, or compressed in a way, that is not read here."""
+
+
 class LoadNotAllowed(DomainError):
     """What is served is decided by the models folder, not by callers."""
 

@@ -59,6 +59,14 @@ class ServeSettings(RuntimeSettings):
     """Port where Prometheus finds /metrics, in plain HTTP at the same address; 0 picks a free one."""
     transport: Transport | None = None
     """What speaks HTTP/2: h2corn, which is fast, or grpcio, the reference; by default h2corn where it can be loaded."""
+    http: bool = True
+    """Answer HTTP/1.1 and HTTP/2 without gRPC on the same port too: REST (/v1 and /v2)."""
+    allow_host: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
+    """A server on a loopback address answers HTTP to this name too, beside localhost: for a proxy on this machine; may
+    be passed several times."""
+    allow_origin: Annotated[tuple[str, ...], Flag("URL"), Field(max_length=100)] = ()
+    """Pages of this origin, such as https://shop.example, may call over HTTP (CORS); * for all; may be passed several
+    times."""
     default_model: Annotated[str, Flag("NAME")] = ""
     """The model of calls that name none; by default the only one that is published, and with several an error."""
     pin: Annotated[tuple[str, ...], Flag("NAME=VERSION"), Field(max_length=1000)] = ()

@@ -29,7 +29,7 @@ LIBRARIES = {
     "trainer": {"PIL", "jinja2", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
-        *("numpy", "onnxruntime", "prometheus_client", "pydantic", "uvloop"),
+        *("numpy", "onnxruntime", "orjson", "prometheus_client", "pydantic", "python_multipart", "uvloop"),
     },
     "client": {"grpc", "matplotlib", "numpy", "pydantic", "rich"},
 }
@@ -57,9 +57,24 @@ SERVER = {
     "services/classifier": ("describe", "encode", "evaluate", "service"),
     "services/oip": ("repository", "typed", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
-        *("addresses", "arriving", "inflating", "intake", "tls", "asgi_call", "grpcio_call", "limits"),
+        *("addresses", "arriving", "inflating", "intake", "tls", "asgi_request", "asgi_call", "grpcio_call", "limits"),
         *("listening_socket", "asgi"),
         *("h2corn_settings", "choice", "grpcio", "h2corn"),
+    ),
+    "rest": (
+        *(
+            "content",
+            "problem",
+            "exchange",
+            "route",
+            "call",
+            "messages",
+            "simple",
+            "json_body",
+            "infer_answer",
+            "infer",
+        ),
+        *("infer_schemas", "form", "predict", "predict_schemas", "table", "openapi", "guard", "app"),
     ),
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
@@ -82,7 +97,8 @@ SERVER_ARROWS = {
     "services/classifier": {"", "lineup", "model", "rpc", "services", "serving"},
     "services/oip": {"", "counting", "model", "rpc", "services", "serving"},
     "transport": {"", "rpc", "serving"},
-    "worker": {"", "counting", "lineup", "link", "model", "rpc", "services", "serving", "transport"}
+    "rest": {"", "rpc", "services", "transport"},
+    "worker": {"", "counting", "lineup", "link", "model", "rest", "rpc", "services", "serving", "transport"}
     | {"services/classifier", "services/oip"},
     "probe": {"", "lineup", "model"},
     "supervisor": {"", "counting", "lineup", "link", "model", "serving", "transport"},
@@ -192,6 +208,7 @@ ONLY_IN = {
     },
     "safetensors": {"trainer/learn/backbone/weights.py"},
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
+    "python_multipart": {"server/rest/form.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
     "cryptography": {"bundle/signature.py"},
     "matplotlib": {"client/bench/plot.py"},

@@ -19,6 +19,7 @@ from vouch.server.errors import (
     Overloaded,
     UnknownModel,
     Unsupported,
+    UnsupportedMedia,
     UnusableAnswer,
 )
 from vouch.server.logs import event
@@ -51,6 +52,7 @@ CODES: dict[type[Exception], Code] = {
     CountsUnknown: Code.UNAVAILABLE,
     LoadNotAllowed: Code.UNAVAILABLE,  # as Triton answers where it polls its repository
     Unsupported: Code.UNIMPLEMENTED,
+    UnsupportedMedia: Code.INVALID_ARGUMENT,
     Overloaded: Code.RESOURCE_EXHAUSTED,
     DeadlineExpired: Code.DEADLINE_EXCEEDED,
     BundleGone: Code.FAILED_PRECONDITION,
@@ -71,6 +73,8 @@ class Status:
 
     code: Code
     message: str
+    error: type[Exception] = Exception
+    """What was raised: a protocol with finer codes than gRPC's looks at it."""
 
 
 def status_of(err: Exception, path: str) -> Status:
@@ -83,7 +87,7 @@ def status_of(err: Exception, path: str) -> Status:
     """
     code = CODES.get(type(err))
     if code is not None:
-        return Status(code, _shortened(str(err)))
+        return Status(code, _shortened(str(err)), type(err))
     noted = REPEATS.note((path, *_origin(err)))
     if noted.written:
         log.error(

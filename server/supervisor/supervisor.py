@@ -94,9 +94,13 @@ class Supervisor:
         if self._tls:
             log.info("certificate %s", self._tls)
         transport = chosen_transport(settings.transport)
+        if transport == "grpcio" and settings.http:
+            log.warning("over grpcio there is no HTTP: neither REST nor the page; --no-http silences this line")
         self.build = build_info(transport, settings.provider)
         self._reserved = ReservedPort(settings.host, settings.port)
-        chosen = settings.model_copy(update={"transport": transport, "host": self._reserved.host})
+        names = (*settings.allow_host, settings.host)
+        address = {"transport": transport, "host": self._reserved.host, "allow_host": names}
+        chosen = settings.model_copy(update=address)
         limits = Limits(load_s=load_within_s(settings.max_batch_size), drain_s=settings.grace_s)
         started = launchers(chosen, self._reserved.port, self._tls, lambda: self._held.of(self._published.live()))
         self._pool = Pool(started, self._published, limits)

@@ -1,33 +1,21 @@
 """One call over ASGI: the messages of its request and of its response, its headers, its deadline, its end.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
-
-A server may tell that a caller has left by the event `http.disconnect`, by cancelling the call's task, or by an OSError
-when something is sent. All three mean the same.
 """
 
-import asyncio
-from base64 import b64decode
-from binascii import Error as NoBase64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import Any
 from urllib.parse import quote
 
 from vouch.server.budget import FREE_BYTES, Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge
-from vouch.server.rpc.context import is_reserved
 from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import Status
 from vouch.server.rpc.waiting import CallerLeft
+from vouch.server.transport.asgi_request import AsgiRequest, Event, Receive, Scope, Send, body_event, body_events
 from vouch.server.transport.intake import Intake
-
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-Scope = Mapping[str, Any]
 
 CONTENT_TYPE = b"application/grpc"
 HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
@@ -35,25 +23,16 @@ START: Event = {"type": "http.response.start", "status": 200, "headers": HEADERS
 OK_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
 LENGTH_BYTES = 5
 """Before each message: whether it is compressed, then its length."""
-TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 WORTH_NO_COPY = 1 << 14
 """Bytes of a message from which on a view costs less than a copy."""
-PIECE_BYTES = 1 << 18
-"""A longer answer is sent in pieces, so that a server waits with each until the caller has room for it."""
 TRAILERS = "http.response.trailers"
 
 
-class AsgiCall:
+class AsgiCall(AsgiRequest):
     """The two directions of a call, as gRPC messages."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
-        self._receive = receive
-        self._send = send
-        self._every_header: Iterable[tuple[bytes, bytes]] = scope["headers"]
-        self._headers: dict[bytes, bytes] = dict(self._every_header)
-        self._intake = intake
-        self._max_message_bytes = intake.max_message_bytes
-        self._client = scope["client"]
+        super().__init__(scope, receive, send, intake)
         self._is_post: bool = scope["method"] == "POST"
         self._has_trailers = TRAILERS in (scope.get("extensions") or ())
         self._read = bytearray()
@@ -65,12 +44,6 @@ class AsgiCall:
         """Whether this is a gRPC call at all."""
         return self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
 
-    async def say_in_http(self) -> None:
-        """What this port is, for those who make another call."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        start = {"type": "http.response.start", "status": 415, "headers": headers}
-        await self._put((start, _body(b"This port speaks gRPC over HTTP/2.\n")))
-
     def check(self) -> None:
         """
         Raises:
@@ -79,52 +52,27 @@ class AsgiCall:
         if not self._has_trailers:
             raise InvalidRequest("expected the header 'te: trailers', which gRPC's calls have")
 
-    @property
-    def peer(self) -> str:
-        """As gRPC writes it."""
-        host, port = self._client or ("", 0)
-        return f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
-
-    def headers(self, name: str) -> tuple[str | bytes, ...]:
-        """The values of a header of the caller's own. Raises InvalidRequest."""
-        if is_reserved(name):
-            return ()
-        key = name.encode()
-        values = [value for one, value in self._every_header if one == key]
-        if not name.endswith("-bin"):
-            return tuple(value.decode("latin-1") for value in values)
-        parts = [part.strip(b" =") for value in values for part in value.split(b",")]  # several may stand in one header
-        try:
-            return tuple(b64decode(part + b"=" * (-len(part) % 4), validate=True) for part in parts)
-        except NoBase64 as err:
-            raise InvalidRequest(f"expected base64 in the header {name}") from err
-
-    def deadline(self) -> float | None:
-        """In the event loop's time."""
-        timeout = self._headers.get(b"grpc-timeout")
-        return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
-
     async def one(self, hold: Hold) -> Serialized:
         """The only message of a unary request; its bytes stay in the hold."""
-        event = await self._receive()
+        event = await self.receive()
         body: bytes = event.get("body", b"")
         length = int.from_bytes(body[1:LENGTH_BYTES], "big")
-        if len(body) < LENGTH_BYTES or body[0] or length > self._max_message_bytes:
+        if len(body) < LENGTH_BYTES or body[0] or length > self.intake.max_message_bytes:
             self._take(event)
             return await self._one_carefully(hold)
         size = len(body)
         if size == LENGTH_BYTES + length and size <= FREE_BYTES and event.get("more_body", False):
-            event = await self._receive()  # the end is an event of its own, and most often there already
+            event = await self.receive()  # the end is an event of its own, and most often there already
             if event["type"] == "http.disconnect":
                 raise CallerLeft
             body += event.get("body", b"")
             size = len(body)
         if event.get("more_body", False):
             pieces = [body]
-            with self._intake.arriving.message(hold) as arrival:
+            with self.intake.arriving.message(hold) as arrival:
                 arrival.came(size)
                 while event.get("more_body", False) and size <= LENGTH_BYTES + length:
-                    event = await self._receive()
+                    event = await self.receive()
                     if event["type"] == "http.disconnect":
                         raise CallerLeft
                     pieces.append(event.get("body", b""))
@@ -159,7 +107,7 @@ class AsgiCall:
         while len(read) - at >= LENGTH_BYTES and not read[at]:
             start = at + LENGTH_BYTES
             length = int.from_bytes(read[at + 1 : start], "big")
-            if length > self._max_message_bytes or start + length > len(read):
+            if length > self.intake.max_message_bytes or start + length > len(read):
                 break
             at = start + length
             yield bytes(read[start:at])
@@ -175,8 +123,10 @@ class AsgiCall:
                 return None
             await self._read_more()
         compressed, length = self._read[0], int.from_bytes(self._read[1:LENGTH_BYTES], "big")
-        if length > self._max_message_bytes:
-            raise MessageTooLarge(f"the message has {length:,} bytes, at most {self._max_message_bytes:,} are taken")
+        if length > self.intake.max_message_bytes:
+            raise MessageTooLarge(
+                f"the message has {length:,} bytes, at most {self.intake.max_message_bytes:,} are taken"
+            )
         stop = LENGTH_BYTES + length
         if len(self._read) < stop:
             await self._read_to(stop, hold)
@@ -187,7 +137,7 @@ class AsgiCall:
         return await self._inflated(message, hold) if compressed else message
 
     async def _read_to(self, stop: int, hold: Hold) -> None:
-        with self._intake.arriving.message(hold) as arrival:
+        with self.intake.arriving.message(hold) as arrival:
             arrival.came(len(self._read))
             while (before := len(self._read)) < stop:
                 if self._ended:
@@ -196,7 +146,7 @@ class AsgiCall:
                 arrival.came(len(self._read) - before)
 
     async def _read_more(self) -> None:
-        self._take(await self._receive())
+        self._take(await self.receive())
 
     def _take(self, event: Event) -> None:
         if event["type"] == "http.disconnect":
@@ -206,16 +156,16 @@ class AsgiCall:
 
     async def _inflated(self, message: bytes, hold: Hold) -> Serialized:
         encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
-        return await self._intake.inflater.inflated(message, encoding, hold, self._client)
+        return await self.intake.inflater.inflated(message, encoding, hold, self.client)
 
     async def write(self, *messages: Parts) -> None:
         """Messages of a stream; returns when they have gone out."""
-        await self._put(chain(self._beginning(), _bodies(_framed(*messages), more=True)))
+        await self.put(chain(self._beginning(), body_events(_framed(*messages), more=True)))
 
     async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
         """The end, with a last message perhaps."""
-        bodies = _bodies(_framed(last) if last is not None else [b""])
-        await self._put(chain(self._beginning(), bodies, (_with(trailers) if trailers else OK_TRAILERS,)))
+        bodies = body_events(_framed(last) if last is not None else [b""])
+        await self.put(chain(self._beginning(), bodies, (_with(trailers) if trailers else OK_TRAILERS,)))
 
     async def fail(self, status: Status) -> None:
         """The end by an error."""
@@ -223,16 +173,11 @@ class AsgiCall:
         headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
         with suppress(CallerLeft):
             if self._started:
-                await self._put((_body(b""), {"type": "http.response.trailers", "headers": headers}))
+                await self.put((body_event(b""), {"type": "http.response.trailers", "headers": headers}))
             else:
-                await self._put(
-                    ({"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, _body(b""))
+                await self.put(
+                    ({"type": "http.response.start", "status": 200, "headers": HEADERS + headers}, body_event(b""))
                 )
-
-    async def left(self) -> None:
-        """Returns when the caller has left; for calls whose messages have all been read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
 
     def _beginning(self) -> tuple[Event, ...]:
         if self._started:
@@ -240,55 +185,11 @@ class AsgiCall:
         self._started = True
         return (START,)
 
-    async def _put(self, events: Iterable[Event]) -> None:
-        try:
-            for event in events:
-                await self._send(event)
-        except OSError as err:  # what ASGI says a server raises when the caller has left
-            raise CallerLeft from err
-
 
 def _with(trailers: Iterable[tuple[str, str]]) -> Event:
     """The trailers of a call that went well, and these."""
     more = [(name.encode("ascii"), value.encode("ascii")) for name, value in trailers]
     return {**OK_TRAILERS, "headers": [*OK_TRAILERS["headers"], *more]}
-
-
-def _body(content: bytes, more: bool = False) -> Event:
-    return {"type": "http.response.body", "body": content, "more_body": more}
-
-
-def _bodies(pieces: Sequence[bytes | memoryview], more: bool = False) -> Iterable[Event]:
-    """One, or where it is long several, each joined when it is sent: no long answer is copied whole."""
-    if sum(map(len, pieces)) <= PIECE_BYTES:
-        return (_body(b"".join(pieces), more),)
-    return _cut(pieces, more)
-
-
-def _cut(pieces: Sequence[bytes | memoryview], more: bool) -> Iterator[Event]:
-    left, gathered, size = sum(map(len, pieces)), list[memoryview](), 0
-    for piece in pieces:
-        at = 0
-        while at < len(piece):
-            gathered.append(memoryview(piece)[at : at + PIECE_BYTES - size])
-            at += len(gathered[-1])
-            size += len(gathered[-1])
-            if size in (PIECE_BYTES, left):
-                left -= size
-                yield _body(b"".join(gathered), more or left > 0)
-                gathered, size = [], 0
-
-
-def timeout_s(value: bytes) -> float:
-    """The seconds that a grpc-timeout header gives: at most 8 digits and a unit.
-
-    Raises:
-        InvalidRequest: it is none.
-    """
-    digits, unit = value[:-1], TIMEOUT_UNITS.get(value[-1:])
-    if unit is None or not digits.isdigit() or len(digits) > 8:
-        raise InvalidRequest(f"expected a grpc-timeout of up to 8 digits and a unit, got {value!r}")
-    return int(digits) * unit
 
 
 def _framed(*messages: Parts) -> list[bytes | memoryview]:

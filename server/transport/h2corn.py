@@ -23,7 +23,7 @@ from vouch.server.logs import event
 from vouch.server.rpc.call import Calls
 from vouch.server.rpc.method import Method
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.asgi import App
 from vouch.server.transport.h2corn_settings import config, policies_of
 from vouch.server.transport.intake import Intake
 from vouch.server.transport.limits import (
@@ -76,7 +76,7 @@ class H2cornServer:
 
     def __init__(
         self,
-        app: GrpcApp,
+        app: App,
         gate: Gate,
         listening: Listening,
         listener: socket.socket,
@@ -235,7 +235,7 @@ async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listeni
         StartFailed: the address is taken or not available, or the certificate cannot be used.
     """
     calls = Calls(methods, gate, listening.max_message_bytes, listening.admit, listening.budget)
-    app = GrpcApp(calls, Intake(listening.max_message_bytes, listening.cores))
+    app = App(calls, Intake(listening.max_message_bytes, listening.cores), listening.http)
     policies = policies_of(calls.methods.values(), listening)
     server = H2cornServer(app, gate, listening, listening_socket(listening), policies)
     await server.start()

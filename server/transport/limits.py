@@ -2,18 +2,26 @@
 
 import resource
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from vouch.server.budget import UNBOUNDED, Budget
 from vouch.server.rpc.admit import Admit, everybody
+from vouch.server.rpc.call import Calls
+from vouch.server.transport.asgi_request import Receive, Scope, Send
+from vouch.server.transport.intake import Intake
 from vouch.server.transport.tls import TlsContents, TlsFiles
 
+MakeHttp = Callable[[Calls, Intake], Callable[[Scope, Receive, Send], Awaitable[None]]]
+"""(how calls are answered, what requests come in through) -> an ASGI application for HTTP without gRPC."""
 MAX_CONCURRENT_STREAMS = 1024
 """Calls of one connection at once."""
 MAX_CALLS = 16_384
 """Of a worker at once, those included that nobody has taken up yet: each takes 10 KB, whatever it asks for."""
 MAX_HEADER_BYTES = 16 << 10
 """All headers of a call together, decoded."""
+MAX_LINE_BYTES, MAX_HEADERS = 8 << 10, 100
+"""Of HTTP/1.1: the line with the path, and how many headers."""
 MIN_PING_INTERVAL_S = 10
 """Callers may ping as often as this to keep a quiet connection."""
 HANDSHAKE_S = 5.0
@@ -56,6 +64,8 @@ class Listening:
     """How long calls may still take whose caller has been told to connect again."""
     admit: Admit = everybody
     """Who may call."""
+    http: MakeHttp | None = None
+    """What answers HTTP without gRPC on the same port; None: nothing does."""
 
     @property
     def connections(self) -> int:

@@ -30,7 +30,7 @@ with loading():
     from vouch.server.rpc.method import Method
     from vouch.server.serving.gate import Gate
     from vouch.server.transport.choice import Listener, chosen_transport, start_transport
-    from vouch.server.transport.limits import CALL_GRACE_S, Listening
+    from vouch.server.transport.limits import CALL_GRACE_S, Listening, MakeHttp
     from vouch.server.transport.tls import TlsContents, inherited, tls_files
     from vouch.server.worker.heap import keep_large_pieces_apart
     from vouch.server.worker.worker import Worker
@@ -65,7 +65,12 @@ async def _work(assigned: Assignment, supervisor: Channel) -> None:
 
 
 async def _listen(
-    assigned: Assignment, last_good: TlsContents | None, methods: Iterable[Method], gate: Gate, budget: Budget
+    assigned: Assignment,
+    last_good: TlsContents | None,
+    methods: Iterable[Method],
+    gate: Gate,
+    budget: Budget,
+    http: MakeHttp | None,
 ) -> Listener:
     """Raises StartFailed."""
     settings = assigned.settings
@@ -80,6 +85,7 @@ async def _listen(
         cores=assigned.cores,
         max_connections=settings.max_connections,
         max_connection_age_s=settings.connection_age_s,
+        http=http,
         grace_s=CALL_GRACE_S,  # a drain ends sooner, with the process
     )
     return await start_transport(chosen_transport(settings.transport), methods, gate, listening)

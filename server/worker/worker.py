@@ -35,10 +35,11 @@ from vouch.server.serving.readiness import Readiness
 from vouch.server.serving.served import Served
 from vouch.server.settings import ServeSettings
 from vouch.server.transport.choice import Listener
+from vouch.server.transport.limits import MakeHttp
 from vouch.server.worker.heap import give_back, trimmer
 from vouch.server.worker.loading import Loader
 from vouch.server.worker.reconcile import Reconciler
-from vouch.server.worker.services import ServiceParts, service_table
+from vouch.server.worker.services import ServiceParts, http_of, service_table
 
 log = logging.getLogger("vouch.server")
 
@@ -47,8 +48,9 @@ CLOSE_WITHIN_S = 5.0
 TOTAL_WITHIN_S = 3.0
 """What all workers counted; the supervisor waits a part of this for those that do not answer."""
 
-StartListening = Callable[[Iterable[Method], Gate, Budget], Awaitable[Listener]]
-"""Binds methods to a port, whose calls hold what they take in this budget. Raises StartFailed."""
+StartListening = Callable[[Iterable[Method], Gate, Budget, MakeHttp | None], Awaitable[Listener]]
+"""Binds methods to a port, whose calls hold what they take in this budget, and what answers HTTP. Raises StartFailed.
+"""
 
 
 class EndedUnasked(Exception):
@@ -89,6 +91,7 @@ class Worker:
         )
         parts = ServiceParts(self._catalog, self._gate, self._readiness, predictor, self._total)
         self._methods = service_table(parts)
+        self._http = http_of(settings)
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
@@ -156,7 +159,7 @@ class Worker:
         problem = ""
         try:
             if self._listener is None:
-                self._listener = await self._listen(self._methods, self._gate, self._budget)
+                self._listener = await self._listen(self._methods, self._gate, self._budget, self._http)
                 self._listener.ended.add_done_callback(partial(self._ended, "listening"))
         except StartFailed as err:
             problem = str(err)

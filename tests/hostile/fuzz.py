@@ -42,7 +42,7 @@ from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
 from vouch.server.serving.served import Served
 from vouch.server.settings import Transport
-from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.asgi import App
 from vouch.server.transport.intake import Intake
 from vouch.server.worker.heap import resident_bytes
 
@@ -95,7 +95,7 @@ async def house(path: Path) -> AsyncIterator[list[Method]]:
     await catalog.close()
 
 
-async def ask(app: GrpcApp, path: str, content: bytes) -> tuple[int, bytes]:
+async def ask(app: App, path: str, content: bytes) -> tuple[int, bytes]:
     """gRPC's code, and all that was told."""
     events = [{"type": "http.request", "body": b"\0" + len(content).to_bytes(4, "big") + content, "more_body": False}]
     told: list[bytes] = []
@@ -123,7 +123,7 @@ async def in_process(seed: int, numbers: Iterable[int], path: Path) -> Counter[i
     codes: Counter[int] = Counter()
     before = 0
     async with house(path) as methods:
-        app = GrpcApp(Calls(methods, Gate(), 1 << 20), Intake(1 << 20))
+        app = App(Calls(methods, Gate(), 1 << 20), Intake(1 << 20))
         paths = [method.path for method in methods if method.path != ENDLESS]
         for number in numbers:
             random = random_of(seed, "message", number)

@@ -15,8 +15,8 @@ from vouch.server.rpc.call import Calls
 from vouch.server.rpc.context import CANCELLED, CallContext
 from vouch.server.rpc.method import Method, methods
 from vouch.server.serving.gate import Gate
-from vouch.server.transport.asgi import GrpcApp
-from vouch.server.transport.asgi_call import Event, timeout_s
+from vouch.server.transport.asgi import App
+from vouch.server.transport.asgi_request import Event, timeout_s
 from vouch.server.transport.intake import Intake
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Classifier"]
@@ -63,8 +63,8 @@ class Echo:
     ListModels = GetModel = PredictStream = _unused
 
 
-def app(table: Iterable[Method], budget: Budget = UNBOUNDED) -> GrpcApp:
-    return GrpcApp(Calls(table, Gate(), MAX_ANSWER_BYTES, budget=budget), Intake(MAX_MESSAGE_BYTES))
+def app(table: Iterable[Method], budget: Budget = UNBOUNDED) -> App:
+    return App(Calls(table, Gate(), MAX_ANSWER_BYTES, budget=budget), Intake(MAX_MESSAGE_BYTES))
 
 
 class Caller:

@@ -14,7 +14,7 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.rpc.call import Calls
 from vouch.server.serving.gate import Gate
 from vouch.server.transport.addresses import bound
-from vouch.server.transport.asgi import GrpcApp
+from vouch.server.transport.asgi import App
 from vouch.server.transport.intake import Intake
 
 
@@ -26,7 +26,7 @@ async def channel() -> AsyncIterator[grpc.aio.Channel]:
     port, config, ended = listener.getsockname()[1], Config(), asyncio.Event()
     config.bind = [f"fd://{listener.detach()}"]
     config.accesslog = config.errorlog = None
-    app: Any = GrpcApp(Calls(echo(), Gate(), 1_000_000), Intake(1_000_000))
+    app: Any = App(Calls(echo(), Gate(), 1_000_000), Intake(1_000_000))
     serving = asyncio.create_task(serve(app, config, shutdown_trigger=ended.wait))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as open_channel:
         yield open_channel

@@ -42,6 +42,7 @@ from vouch.server.rpc.method import Method
 from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.gate import Gate
 from vouch.server.settings import ServeSettings
+from vouch.server.transport.limits import MakeHttp
 from vouch.server.worker.worker import EndedUnasked, Worker
 
 WITHIN_S = 30
@@ -85,7 +86,7 @@ class House:
         self.working = asyncio.create_task(self._worker.work(self.must_end_within.append))
         self._heard = supervisor.heard()
 
-    async def _listen(self, methods: Iterable[Method], gate: Gate, budget: Budget) -> Listener:
+    async def _listen(self, methods: Iterable[Method], gate: Gate, budget: Budget, http: MakeHttp | None) -> Listener:
         if self.refuses_to_listen:
             raise self.refuses_to_listen.pop()
         self.listeners.append(Listener(methods))

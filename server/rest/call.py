@@ -1,0 +1,84 @@
+"""A request over HTTP as a call of one of our methods: read into its message, answered from it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+import orjson
+
+from vouch.server.budget import FREE_BYTES, Hold
+from vouch.server.errors import Unsupported
+from vouch.server.rest.content import Content
+from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.problem import http_status, problem, problem_value
+from vouch.server.rest.route import Asked, Route
+from vouch.server.rpc.method import Serialized
+from vouch.server.rpc.soon import Parts
+from vouch.server.rpc.status import Status
+from vouch.server.rpc.waiting import CallerLeft
+from vouch.server.services.cost import too_long
+
+AT_ONCE_BYTES = 1 << 14
+"""Of a message that is written as JSON on the event loop: half a millisecond's work."""
+LINES = [(b"content-type", b"application/x-ndjson")]
+
+
+class RestCall(Exchange):
+    """As `TransportCall`."""
+
+    _asked: Asked
+    _hold: Hold
+
+    def route_to(self, route: Route, values: dict[str, str]) -> None:
+        """Where it goes; `values` are those of the path."""
+        self._route = route
+        self._values = values
+
+    def check(self) -> None:
+        """Nothing is wrong with it so far."""
+
+    async def one(self, hold: Hold) -> Serialized:
+        """The message that the request means."""
+        self._hold = hold
+        self._asked = await self._route.read(self, self._values, hold)
+        return self._asked.request
+
+    def pieces(self, hold: Hold) -> AsyncIterator[Sequence[Serialized]]:
+        """No route leads to a method that takes a stream."""
+        raise Unsupported(f"{self._route.rpc} takes a stream of messages")
+
+    async def write(self, *messages: Parts) -> None:
+        """Messages of a stream, each a line of JSON."""
+        if not self.has_begun:
+            await self.begin(200, LINES)
+        for parts in messages:
+            await self.more(self._asked.write(b"".join(parts)).body + b"\n")
+
+    async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
+        """The end, with the only message of a unary answer. Raises InvalidRequest, Overloaded: it does not fit."""
+        if last is None:
+            if not self.has_begun:
+                await self.begin(200, LINES)
+            await self.more(b"", ends=True)
+            return
+        await self.answer(await self._written(b"".join(last)))
+
+    async def fail(self, status: Status) -> None:
+        """The end by an error; nothing where the caller has left."""
+        code = http_status(status)
+        with suppress(CallerLeft):
+            if self.has_begun:
+                await self.more(orjson.dumps({"problem": problem_value(code, status.message)}) + b"\n", ends=True)
+            else:
+                await self.answer(problem(code, status.message))
+
+    async def _written(self, message: bytes) -> Content:
+        if len(message) <= AT_ONCE_BYTES:
+            return self._asked.write(message)
+        size = len(message) * self._asked.times
+        if size > FREE_BYTES:
+            self._hold.take("answers", size)
+        content = await asyncio.to_thread(self._asked.write, message)
+        if len(content.body) > self.intake.max_message_bytes:
+            raise too_long(self.intake.max_message_bytes)
+        return content

@@ -1,0 +1,143 @@
+"""One request over HTTP and the answer to it: what stands in the request, its body within its bounds, compression."""
+
+import asyncio
+import gzip
+from urllib.parse import parse_qsl
+
+from vouch.server.budget import Hold
+from vouch.server.errors import InvalidRequest, MessageTooLarge, UnsupportedMedia, quoted
+from vouch.server.rest.content import Content
+from vouch.server.rpc.method import Serialized
+from vouch.server.rpc.waiting import CallerLeft
+from vouch.server.transport.asgi_request import AsgiRequest, Receive, Scope, Send, body_event, body_events
+from vouch.server.transport.inflating import WINDOW_BITS
+from vouch.server.transport.intake import Intake
+
+ENCODINGS = {"": "identity", "identity": "identity", "x-gzip": "gzip"} | {name: name for name in WINDOW_BITS}
+"""What a Content-Encoding may say -> as what the body is read."""
+WORTH_GZIP_BYTES, AT_ONCE_BYTES = 1 << 11, 1 << 16
+"""Of an answer: from where on it is compressed for those who take that, and up to where this is done on the loop."""
+GZIP_LEVEL = 1
+MAX_QUERY_FIELDS = 20
+
+
+class Exchange(AsgiRequest):
+    """One request, and where its answer goes."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
+        super().__init__(scope, receive, send, intake)
+        self.verb: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers_of_answer: list[tuple[bytes, bytes]] = [(b"x-content-type-options", b"nosniff")]
+        """What every answer to this request says beside its own headers."""
+        self._query: bytes = scope["query_string"]
+        self._begun = False
+
+    def header(self, name: bytes) -> str:
+        """The value of a header; empty where it is missing.
+
+        Args:
+            name: in lower case.
+        """
+        return self._headers.get(name, b"").decode("latin-1")
+
+    @property
+    def media_type(self) -> str:
+        """Of the body, without parameters, in lower case; empty where nobody said it."""
+        return self.header(b"content-type").partition(";")[0].strip().lower()
+
+    def query(self, known: tuple[str, ...] = ()) -> dict[str, str]:
+        """The fields of the query.
+
+        Raises:
+            InvalidRequest: one that is not known here, or twice.
+        """
+        try:
+            pairs = parse_qsl(
+                self._query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict"
+            )
+        except ValueError as err:
+            raise InvalidRequest(f"the query cannot be read: {err}") from err
+        fields = dict(pairs)
+        for name in fields:
+            if name not in known:
+                expected = f"expected {', '.join(known)}" if known else "none is expected here"
+                raise InvalidRequest(f"unknown query parameter {quoted(name)}: {expected}")
+        if len(fields) < len(pairs):
+            raise InvalidRequest("a query parameter stands there twice")
+        return fields
+
+    async def body(self, hold: Hold) -> Serialized:
+        """The whole body, inflated; its bytes stay in the hold.
+
+        Raises:
+            MessageTooLarge: it is longer than a message may be; the rest is not read.
+            UnsupportedMedia: it is compressed in a way that is not read.
+            InvalidRequest, Overloaded: as `Inflater.inflated`; the budget has no room for it, ever or now.
+            CallerLeft: before it was whole.
+        """
+        encoding = ENCODINGS.get(self.header(b"content-encoding").strip().lower())
+        if encoding is None:
+            raise UnsupportedMedia(f"expected a body as it is, or in {' or '.join(WINDOW_BITS)}")
+        content = await self._received(hold)
+        if encoding == "identity" or not content:
+            return content
+        return await self.intake.inflater.inflated(content, encoding, hold, self.client)
+
+    async def _received(self, hold: Hold) -> bytes:
+        most = self.intake.max_message_bytes
+        length = self.header(b"content-length")
+        if length.isdecimal() and int(length[:20]) > most:
+            raise MessageTooLarge(f"the body has {length[:20]} bytes, at most {most:,} are taken")
+        pieces, size, more = list[bytes](), 0, True
+        with self.intake.arriving.message(hold) as arrival:
+            while more:
+                event = await self.receive()
+                if event["type"] == "http.disconnect":
+                    raise CallerLeft
+                pieces.append(event.get("body", b""))
+                size += len(pieces[-1])
+                if size > most:
+                    raise MessageTooLarge(f"the body has more than the {most:,} bytes that are taken")
+                arrival.came(len(pieces[-1]))
+                more = event.get("more_body", False)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def answer(self, content: Content) -> None:
+        """The whole answer. Raises CallerLeft."""
+        body, headers = content.body, [(name.encode(), value.encode()) for name, value in content.headers]
+        if len(body) >= WORTH_GZIP_BYTES and _takes_gzip(self.header(b"accept-encoding")):
+            body = _packed(body) if len(body) <= AT_ONCE_BYTES else await asyncio.to_thread(_packed, body)
+            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+        headers += [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(body))]
+        await self.begin(content.status, headers)
+        await self.put(body_events((body if self.verb != "HEAD" else b"",)))
+
+    async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The answer's beginning. Raises CallerLeft."""
+        self._begun = True
+        await self.put(
+            ({"type": "http.response.start", "status": status, "headers": [*self.headers_of_answer, *headers]},)
+        )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the answer has: its code cannot be changed any more."""
+        return self._begun
+
+    async def more(self, content: bytes, ends: bool = False) -> None:
+        """A part of an answer that has begun. Raises CallerLeft."""
+        await self.put((body_event(content, not ends),))
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip and does not rule it out."""
+    for one in accepted.lower().split(","):
+        name, _, weight = one.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)

@@ -1,0 +1,122 @@
+"""Forms with files: multipart/form-data (RFC 7578), read from a body that is here already."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from vouch.server.budget import Hold
+from vouch.server.errors import InvalidRequest
+from vouch.server.rpc.method import Serialized
+
+MEDIA_TYPE = "multipart/form-data"
+AT_ONCE_BYTES = 1 << 17
+"""Of a body that is read on the event loop."""
+MOST_FIELDS, MOST_FIELD_BYTES, MOST_HEADER_BYTES = 20, 1000, 8192
+"""Of a form, beside its files; of such a field; of the headers of a part."""
+
+
+@dataclass
+class Form:
+    """What a form holds."""
+
+    files: list[bytes] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """Of the files, as the caller has named them."""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+async def read_form(body: Serialized, content_type: str, most_files: int, hold: Hold) -> Form:
+    """The form in a body.
+
+    Args:
+        content_type: the header, which names the boundary.
+        hold: takes the files once more, as they are copied.
+
+    Raises:
+        InvalidRequest: it is no such form, it ends too early, or it has too many parts.
+    """
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 70:
+        raise InvalidRequest("expected a boundary of 1 to 70 signs in the Content-Type of a form")
+    hold.take("received", len(body))
+    reader = _Reader(boundary, most_files)
+    if len(body) <= AT_ONCE_BYTES:
+        return reader.read(body)
+    return await asyncio.to_thread(reader.read, body)
+
+
+class _Reader:
+    """Gathers the parts as the parser finds them."""
+
+    def __init__(self, boundary: bytes, most_files: int) -> None:
+        self._form = Form()
+        self._most_files = most_files
+        self._ended = False
+        self._header_name, self._header_value = b"", b""
+        self._headers: dict[bytes, bytes] = {}
+        self._content = bytearray()
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_field": self._add_name,
+                "on_header_value": self._add_value,
+                "on_header_end": self._end_header,
+                "on_part_data": self._add_content,
+                "on_part_end": self._end_part,
+                "on_end": self._end,
+            },
+        )
+
+    def read(self, body: Serialized) -> Form:
+        """All of it."""
+        try:
+            self._parser.write(bytes(body))
+            self._parser.finalize()
+        except FormParserError as err:
+            raise InvalidRequest(f"the form cannot be read: {err}") from err
+        if not self._ended:
+            raise InvalidRequest("the form ends too early")
+        return self._form
+
+    def _begin_part(self) -> None:
+        self._headers, self._content = {}, bytearray()
+
+    def _add_name(self, data: bytes, start: int, stop: int) -> None:
+        self._header_name += data[start:stop]
+
+    def _add_value(self, data: bytes, start: int, stop: int) -> None:
+        self._header_value += data[start:stop]
+
+    def _end_header(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        if sum(len(name) + len(value) for name, value in self._headers.items()) > MOST_HEADER_BYTES:
+            raise InvalidRequest(f"a part of the form has more than {MOST_HEADER_BYTES:,} bytes of headers")
+        self._header_name, self._header_value = b"", b""
+
+    def _add_content(self, data: bytes, start: int, stop: int) -> None:
+        self._content += memoryview(data)[start:stop]
+
+    def _end_part(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        if kind != b"form-data" or b"name" not in options:
+            raise InvalidRequest("expected a Content-Disposition of form-data with a name at each part of the form")
+        form, name = self._form, options[b"name"].decode(errors="replace")
+        if b"filename" in options:
+            if len(form.files) == self._most_files:
+                raise InvalidRequest(f"expected at most {self._most_files:,} files in a request")
+            form.files.append(bytes(self._content))
+            form.names.append(options[b"filename"].decode(errors="replace"))
+            return
+        if len(form.fields) == MOST_FIELDS or len(self._content) > MOST_FIELD_BYTES or name in form.fields:
+            raise InvalidRequest(
+                f"expected at most {MOST_FIELDS} fields beside the files, each once and of up to {MOST_FIELD_BYTES:,} "
+                "bytes"
+            )
+        form.fields[name] = self._content.decode(errors="replace")
+
+    def _end(self) -> None:
+        self._ended = True

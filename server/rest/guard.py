@@ -1,0 +1,92 @@
+"""What a browser may make its user's computer ask: nothing, on behalf of a page that is not ours.
+
+A page of a stranger can send requests to a server on the same machine, and by a name of its own that leads to
+127.0.0.1 it can read the answers too (DNS rebinding). So a server that listens on a loopback address answers to
+loopback's names alone, and no server takes a POST from a page of another origin, unless told to.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from vouch.server.errors import quoted
+from vouch.server.rest.content import Content
+from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.infer_answer import HEADER_LENGTH
+from vouch.server.rest.problem import Refused
+
+READS = ("GET", "HEAD")
+PREFLIGHT_S = 600
+ALLOWED_HEADERS = ("content-type", "content-encoding", "grpc-timeout", HEADER_LENGTH.decode())
+
+
+class Guard:
+    """Looks at each request before anything else does."""
+
+    def __init__(self, host: str, hosts: Sequence[str] = (), origins: Sequence[str] = ()) -> None:
+        """
+        Args:
+            host: that the server listens on.
+            hosts: further names that it answers to, where it listens on a loopback address.
+            origins: whose pages may call it, as scheme://host:port; `*` for all.
+        """
+        self._loopback = is_loopback(host)
+        self._hosts = frozenset(name.lower() for name in hosts)
+        self._origins = frozenset(origins)
+
+    def check(self, exchange: Exchange) -> Content | None:
+        """Lets a request pass; the answer where it is a browser's question whether it may ask.
+
+        Raises:
+            Refused: its host or its origin is not taken.
+        """
+        host = exchange.header(b"host").lower()
+        if self._loopback and host and not is_loopback(name := _name_of(host)) and name not in self._hosts:
+            raise Refused(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"this server listens on a loopback address and is not called {quoted(name)}; "
+                "--allow-host has it answer to that name",
+            )
+        origin = exchange.header(b"origin")
+        if not origin or origin.lower().partition("://")[2] == host:
+            return None
+        if origin in self._origins or "*" in self._origins:
+            return self._allow(exchange, origin)
+        if exchange.verb not in READS:
+            raise Refused(
+                HTTPStatus.FORBIDDEN,
+                f"pages of {quoted(origin)} may not call this server; --allow-origin lets them",
+            )
+        return None
+
+    def _allow(self, exchange: Exchange, origin: str) -> Content | None:
+        exchange.headers_of_answer += [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-expose-headers", HEADER_LENGTH),
+            (b"vary", b"origin"),
+        ]
+        if exchange.verb != "OPTIONS" or not exchange.header(b"access-control-request-method"):
+            return None
+        allowed = (
+            ("access-control-allow-methods", "GET, HEAD, POST"),
+            ("access-control-allow-headers", ", ".join(ALLOWED_HEADERS)),
+            ("access-control-max-age", str(PREFLIGHT_S)),
+        )
+        return Content(b"", "text/plain", HTTPStatus.NO_CONTENT, allowed)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a name or an address leads to this machine alone."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _name_of(host: str) -> str:
+    """Without port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]

@@ -1,0 +1,139 @@
+"""Open Inference over HTTP: a request, JSON with binary tensors behind it or without, as the message of ModelInfer.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.budget import Hold
+from vouch.server.errors import InvalidRequest, quoted
+from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.infer_answer import HEADER_LENGTH, written
+from vouch.server.rest.json_body import kind_of, pixels_of, read_json
+from vouch.server.rest.route import Asked
+from vouch.server.rpc.method import Serialized
+
+UINT8 = "UINT8"
+SIZE, BINARY, ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
+REQUEST = {"id": str, "parameters": dict, "inputs": list, "outputs": list}
+INPUT = {"name": str, "shape": list, "datatype": str, "parameters": dict, "data": list}
+OUTPUT = {"name": str, "parameters": dict}
+NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+MOST_TENSORS = 16
+"""Inputs, or outputs, of a request: our models have one and two."""
+
+
+async def read_infer(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
+    """As `route.Read`."""
+    exchange.query()
+    text, blobs = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH))
+    request = _checked(read_json(text, hold), REQUEST, "the request")
+    parameters = request.get("parameters", {})
+    message = pb.ModelInferRequest(
+        model_name=values["model"], model_version=values.get("version", ""), id=request.get("id", "")
+    )
+    binary = _flag(parameters, ALL_BINARY)
+    _fill(message.parameters, {key: value for key, value in parameters.items() if key != ALL_BINARY})
+    for number, tensor in enumerate(_tensors(request, "inputs")):
+        blobs = await _add_input(message, _checked(tensor, INPUT, f"input {number}"), blobs)
+    if len(blobs):
+        raise InvalidRequest(f"{len(blobs):,} bytes follow the tensors that the request describes")
+    binaries = dict[str, bool]()
+    for number, tensor in enumerate(_tensors(request, "outputs")):
+        name, is_binary = _add_output(message, _checked(tensor, OUTPUT, f"output {number}"), binary)
+        binaries[name] = is_binary
+    return Asked(message.SerializeToString(), partial(written, binaries=binaries, binary=binary))
+
+
+def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview]:
+    """The JSON, and the tensors behind it."""
+    if not header_length:
+        return body, memoryview(b"")
+    if not header_length.isdecimal() or len(header_length) > 10 or int(header_length) > len(body):
+        raise InvalidRequest(
+            f"expected {HEADER_LENGTH.decode()} to be the bytes of JSON in a body of {len(body):,}, "
+            f"got {quoted(header_length)}"
+        )
+    view = memoryview(body)
+    return view[: int(header_length)], view[int(header_length) :]
+
+
+async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], blobs: memoryview) -> memoryview:
+    """Adds an input; returns the tensors that follow."""
+    name, parameters = tensor.get("name", ""), dict(tensor.get("parameters", {}))
+    size = parameters.pop(SIZE, None)
+    if size is None:
+        data = tensor.get("data")
+        if data is None:
+            raise InvalidRequest(f"input {quoted(name)} has neither data nor {SIZE}")
+        content = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""  # what it says is wrong
+    else:
+        if "data" in tensor:
+            raise InvalidRequest(f"input {quoted(name)} has both data and {SIZE}")
+        if type(size) is not int or not 0 <= size <= len(blobs):
+            raise InvalidRequest(
+                f"expected {SIZE} of input {quoted(name)} to be at most the {len(blobs):,} bytes that are left, "
+                f"got {kind_of(size)}"
+            )
+        content, blobs = bytes(blobs[:size]), blobs[size:]
+    shape = tensor.get("shape", [])
+    if not all(type(one) is int and 0 <= one < 1 << 63 for one in shape):
+        raise InvalidRequest(f"expected whole numbers from 0 on as shape of input {quoted(name)}")
+    added = message.inputs.add(name=name, datatype=tensor.get("datatype", ""), shape=shape)
+    _fill(added.parameters, parameters)
+    message.raw_input_contents.append(content)
+    return blobs
+
+
+def _add_output(message: pb.ModelInferRequest, tensor: Mapping[str, Any], binary: bool) -> tuple[str, bool]:
+    """Adds an output; returns its name, and whether it is answered in binary."""
+    parameters = dict(tensor.get("parameters", {}))
+    is_binary = _flag(parameters, BINARY) if BINARY in parameters else binary
+    parameters.pop(BINARY, None)
+    added = message.outputs.add(name=tensor.get("name", ""))
+    _fill(added.parameters, parameters)
+    return added.name, is_binary
+
+
+def _tensors(request: Mapping[str, Any], key: str) -> list[Any]:
+    found: list[Any] = request.get(key, [])
+    if len(found) > MOST_TENSORS:
+        raise InvalidRequest(f"expected at most {MOST_TENSORS} {key}, got {len(found):,}")
+    return found
+
+
+def _flag(parameters: Mapping[str, Any], key: str) -> bool:
+    value = parameters.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"expected true or false for parameter {quoted(key)}, got {kind_of(value)}")
+    return value
+
+
+def _checked(value: Any, fields: Mapping[str, type], what: str) -> Mapping[str, Any]:
+    """An object with these fields alone, each of its type."""
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"expected an object as {what}, got {kind_of(value)}")
+    for key, one in value.items():
+        if key not in fields:
+            raise InvalidRequest(f"unknown field {quoted(key)} of {what}: expected {', '.join(fields)}")
+        if not isinstance(one, fields[key]):
+            raise InvalidRequest(f"expected {NAMES[fields[key]]} as {key} of {what}, got {kind_of(one)}")
+    return value
+
+
+def _fill(parameters: Any, values: Mapping[str, Any]) -> None:
+    """The same parameters as a message has them."""
+    for key, value in values.items():
+        if isinstance(value, bool):
+            parameters[key].bool_param = value
+        elif isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+            parameters[key].int64_param = value
+        elif isinstance(value, float):
+            parameters[key].double_param = value
+        elif isinstance(value, str):
+            parameters[key].string_param = value
+        else:
+            raise InvalidRequest(f"expected a text, a number, true or false as parameter {quoted(key)}")

@@ -1,0 +1,59 @@
+"""Open Inference over HTTP: the answer of ModelInfer as JSON, with binary tensors behind it or without."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from vouch.protos.inference import inference_pb2 as pb
+from vouch.server.rest.content import JSON, Content
+
+HEADER_LENGTH = b"inference-header-content-length"
+"""The header that says how many bytes of JSON stand before the binary tensors."""
+BINARY_TYPE = "application/octet-stream"
+FLOATS, LENGTH_BYTES = "FP32", 4
+PIECE = 1 << 15
+"""Values that are written in one go; between two, other threads have their turn."""
+
+
+def written(message: bytes, binaries: Mapping[str, bool], binary: bool) -> Content:
+    """A serialized ModelInferResponse whose tensors are raw.
+
+    Args:
+        binaries: output -> whether it is answered in binary; those that are not named are as `binary` says.
+    """
+    answer = pb.ModelInferResponse.FromString(message)
+    tails, tensors = list[bytes](), list[bytes]()
+    for tensor, content in zip(answer.outputs, answer.raw_output_contents, strict=True):
+        said: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+        if binaries.get(tensor.name, binary):
+            said["parameters"] = {"binary_data_size": len(content)}
+            tensors.append(orjson.dumps(said))
+            tails.append(content)
+        else:
+            pieces = _floats(content) if tensor.datatype == FLOATS else iter([orjson.dumps(_texts(content))[1:-1]])
+            tensors.append(orjson.dumps(said)[:-1] + b',"data":[' + b",".join(pieces) + b"]}")
+    head: dict[str, Any] = {"model_name": answer.model_name, "model_version": answer.model_version}
+    if answer.id:
+        head["id"] = answer.id
+    text = orjson.dumps(head)[:-1] + b',"outputs":[' + b",".join(tensors) + b"]}"
+    if not tails:
+        return Content(text, JSON)
+    return Content(b"".join((text, *tails)), BINARY_TYPE, headers=((HEADER_LENGTH.decode(), str(len(text))),))
+
+
+def _floats(content: bytes) -> Iterator[bytes]:
+    values = np.frombuffer(content, "<f4")
+    for at in range(0, len(values), PIECE):
+        yield orjson.dumps(values[at : at + PIECE].tolist())[1:-1]
+
+
+def _texts(content: bytes) -> list[str]:
+    """The elements of a raw tensor of BYTES, each behind its length."""
+    found, at = list[str](), 0
+    while at < len(content):
+        start = at + LENGTH_BYTES
+        at = start + int.from_bytes(content[at:start], "little")
+        found.append(content[start:at].decode())
+    return found

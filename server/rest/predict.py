@@ -1,0 +1,95 @@
+"""Predictions for people: an image as the body, or several as a form; labels and probabilities as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.budget import Hold
+from vouch.server.errors import InvalidRequest, UnsupportedMedia, quoted
+from vouch.server.rest import form as forms
+from vouch.server.rest.content import JSON, Content, json_content
+from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.route import Asked
+
+OPTIONS = ("top_k", "coverage", "version")
+MOST_FILES = 16_384
+"""In a form; how many a request may have, the server's settings say later."""
+TOP_K, MOST_TOP_K = "5", 1 << 31
+"""Classes of an image that are named where nobody says how many, and below how many one may ask for."""
+
+
+async def read_predict(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
+    """As `route.Read`: any body but a form and JSON is an image file, whatever its type says it is."""
+    options = exchange.query(OPTIONS)
+    kind = exchange.media_type
+    if kind == JSON:
+        raise UnsupportedMedia(
+            "expected an image file as the body, or a form with files; pixels as JSON go to "
+            f"/v2/models/{values['model']}/infer"
+        )
+    body = await exchange.body(hold)
+    names: list[str] | None = None
+    files: Sequence[Any] = [body]
+    if kind == forms.MEDIA_TYPE:
+        form = await forms.read_form(body, exchange.header(b"content-type"), MOST_FILES, hold)
+        files, names, options = form.files, form.names, _merged(options, form.fields)
+    elif not body:
+        raise InvalidRequest("expected an image file as the body, got nothing")
+    request = pb.PredictRequest(
+        model=values["model"],
+        version=_whole(options, "version", 1 << 31),
+        encoded=pb.EncodedImages(files=[bytes(file) for file in files]),
+        top_k=_whole(options, "top_k", MOST_TOP_K, TOP_K),
+        coverage=_coverage(options),
+    )
+    return Asked(request.SerializeToString(), partial(_written, names=names), times=20)
+
+
+def _written(message: bytes, names: Sequence[str] | None) -> Content:
+    """A serialized PredictResponse.
+
+    Args:
+        names: of the files; None where the body was one.
+    """
+    answer = pb.PredictResponse.FromString(message)
+    top_k, at = answer.top_k, 0
+    predictions = list[dict[str, Any]]()
+    for number in range(len(answer.probabilities) // top_k):
+        span = slice(number * top_k, (number + 1) * top_k)
+        best = zip(answer.labels[span], answer.probabilities[span], strict=True)
+        said: dict[str, Any] = {} if names is None else {"file": names[number]}
+        said["labels"] = [{"label": label, "probability": probability} for label, probability in best]
+        if answer.set_sizes:
+            said["label_set"] = list(answer.set_labels[at : at + answer.set_sizes[number]])
+            at += answer.set_sizes[number]
+        predictions.append(said)
+    return json_content({"model": answer.model, "version": answer.version, "predictions": predictions})
+
+
+def _merged(options: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, str]:
+    for name in fields:
+        if name not in OPTIONS:
+            raise InvalidRequest(f"unknown field {quoted(name)} of the form: expected files, {', '.join(OPTIONS)}")
+        if name in options:
+            raise InvalidRequest(f"{name} stands in the query and in the form")
+    return {**options, **fields}
+
+
+def _whole(options: Mapping[str, str], name: str, below: int, default: str = "0") -> int:
+    text = options.get(name, default)
+    if not text.isdecimal() or not text.isascii() or len(text) > 10 or int(text) >= below:
+        raise InvalidRequest(f"expected a whole number below {below:,} as {name}, got {quoted(text)}")
+    return int(text)
+
+
+def _coverage(options: Mapping[str, str]) -> float:
+    text = options.get("coverage", "0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise InvalidRequest(f"expected a share from 0 to below 1 as coverage, such as 0.95, got {quoted(text)}")
+    return value

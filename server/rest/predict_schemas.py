@@ -1,0 +1,51 @@
+"""The schemas of predictions for people."""
+
+from typing import Any
+
+from vouch.server.rest.form import MEDIA_TYPE as FORM
+
+PREDICT_QUERY: dict[str, Any] = {
+    "top_k": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "Classes to name; 5 by default"},
+    "coverage": {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "description": "Also answer label sets that contain the truth so often, such as 0.95",
+    },
+    "version": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "0: the live one"},
+}
+PREDICT_BODY: dict[str, Any] = {
+    **{kind: {"type": "string", "format": "binary"} for kind in ("image/png", "image/jpeg", "image/webp")},
+    "application/octet-stream": {"type": "string", "format": "binary"},
+    FORM: {
+        "type": "object",
+        "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+        "required": ["file"],
+    },
+}
+_LABEL = {
+    "type": "object",
+    "properties": {"label": {"type": "string"}, "probability": {"type": "number"}},
+    "required": ["label", "probability"],
+}
+PREDICT_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "model": {"type": "string"},
+        "version": {"type": "integer"},
+        "predictions": {
+            "type": "array",
+            "description": "One for each image, in their order",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "string", "description": "Its name, where the request is a form"},
+                    "labels": {"type": "array", "items": _LABEL, "description": "The most probable first"},
+                    "label_set": {"type": "array", "items": {"type": "string"}},
+                },
+                "required": ["labels"],
+            },
+        },
+    },
+    "required": ["model", "version", "predictions"],
+}
