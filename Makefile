@@ -12,7 +12,7 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format reference protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
+.PHONY: help install demo pictures test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format reference protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED) ## Train, publish, serve and predict on real digits, in under a minute
 	$(BIN)/python examples/demo.py
+
+pictures: $(INSTALLED) browser ## Make the pictures of README and tutorial from a real report
+	$(BIN)/python examples/pictures.py
 
 test: $(INSTALLED) ## Everything CI runs: lint, types, tests with branch coverage
 	@$(MAKE) --no-print-directory --jobs 2 lint test-all

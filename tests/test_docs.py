@@ -9,7 +9,7 @@ import pytest
 import vouch
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 MAX_LINE = 120
 
@@ -18,11 +18,11 @@ def test_the_readme_is_short() -> None:
     """Whoever comes here first reads it whole."""
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
 
-    assert len(lines) <= 130
+    assert len(lines) <= 110
     assert [line for line in lines if len(line) > MAX_LINE] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_has_no_long_lines(page: Path) -> None:
     """Rows of a table cannot be wrapped, nor can commands; all else is."""
     lines = page.read_text("utf-8").splitlines()
@@ -30,7 +30,7 @@ def test_a_page_has_no_long_lines(page: Path) -> None:
     assert [line for line in lines if len(line) > MAX_LINE and not line.startswith(("|", "    "))] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
     """To a file or a folder, and to a heading of that page where one is named."""
     for target, heading in LINK.findall(page.read_text("utf-8")):

@@ -8,8 +8,8 @@
 
 Each resampling draws images to learn from, some to validate by, and many others to count the truth on. All follows from
 the resampling's number, so that anybody can repeat it. Every block is kept at once in docs/measured/honesty.json: a
-measurement that was interrupted goes on where it was. The tables go to standard output, docs/accuracy.md and
-docs/label-sets.md.
+measurement that was interrupted goes on where it was. The tables go to standard output, to
+docs/explanation/accuracy.md and to label-sets.md beside it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from benchmarks.honesty.table import BESIDE_OTHERS, COMMAND, beside_table, kept_
 from benchmarks.measured import put
 from benchmarks.runs import MEASURED
 
-RECORD, PAGES = MEASURED / "honesty.json", MEASURED.parent
+RECORD, PAGES = MEASURED / "honesty.json", MEASURED.parent / "explanation"
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from vouch.bundle.opening import open_bundle
 from vouch.trainer.judge.graph import answers
 
 COMMAND = "python -m benchmarks.honesty.policies"
-PAGE = MEASURED.parent / "accuracy.md"
+PAGE = MEASURED.parent / "explanation" / "accuracy.md"
 OLD, NEW = "old", "new"
 SPLIT = ("--tune-share", "0.05")
 SEEDS = 5

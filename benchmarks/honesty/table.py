@@ -11,7 +11,7 @@ from benchmarks.measured import head_of, letter, row_of
 from vouch.bundle.label_sets import COVERAGES
 
 COMMAND, BESIDE_OTHERS = "make honesty", "make honesty, beside others"
-"""Between which marks docs/accuracy.md has what was kept, and docs/label-sets.md what others made of it."""
+"""The marks around the table in docs/explanation/accuracy.md (ours), and in label-sets.md beside it (others)."""
 OF_AN_INTERVAL, OF_A_COVERAGE = 0.95, 0.90
 """In how many of 100 resamplings a promise is to be kept."""
 ERRORS = 3

@@ -7,7 +7,7 @@
 Seconds are of the whole command, from files to bundle; right answers are the claim, counted once on the validation
 split. Lines take turns, so that a busy minute of the machine meets all. Every run is kept at once in
 docs/measured/training.json: a measurement that was interrupted goes on where it was, apart from the copied network,
-whose 14 epochs count whole. The table goes to standard output and into docs/training.md.
+whose 14 epochs count whole. The table goes to standard output and into docs/how-to/train.md.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from benchmarks.training.record import Record, writing
 from benchmarks.training.running import run_all
 from benchmarks.training.table import COMMAND, text
 
-RECORD, PAGE = MEASURED / "training.json", MEASURED.parent / "training.md"
+RECORD, PAGE = MEASURED / "training.json", MEASURED.parent / "how-to" / "train.md"
 
 
 def main() -> int:

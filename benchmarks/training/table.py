@@ -12,7 +12,7 @@ NAMES = ("data", "right, mean (spread)", "runs", "target", "seconds", "within", 
 BUSY = 0.1
 """Cores that others may take on average, for a time to mean something. Beyond it the processor's time is shown too."""
 COMMAND = "make training"
-"""Between whose marks docs/training.md has the table."""
+"""Between whose marks docs/how-to/train.md has the table."""
 
 
 def text(record: Record, lines: Sequence[Line], device: str) -> str:

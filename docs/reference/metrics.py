@@ -14,7 +14,7 @@ from vouch.server.supervisor.state import State, Surroundings, build_info
 ABOUT = """
 At `GET /metrics` of `--metrics-port` ([http.md](http.md)), summed over all workers of the server. Counters and
 histograms never go down while the server runs, also when a worker is replaced. A histogram has the series `_bucket`,
-`_sum` and `_count`. The alerts that use them: [runbook](../runbook.md).
+`_sum` and `_count`. The alerts that use them: [runbook](../how-to/runbook.md).
 """
 NOTHING = State(0.0, Counts({}, Requests(), {}, {}), (), 0, 0, (), (), 0, 0, 0)
 """A server that has just started: all families are there, whatever was counted."""

@@ -160,7 +160,7 @@ def test_the_command_shows_a_record_and_names_the_cells_where_one_is_unknown(
 def test_the_pages_show_what_was_found() -> None:
     """The tables in docs/ are those of docs/measured/honesty.json, and what explains them stays short."""
     record = Record(DOCS / "measured" / "honesty.json")
-    page, beside = ((DOCS / name).read_text("utf-8") for name in ("accuracy.md", "label-sets.md"))
+    page, beside = ((DOCS / "explanation" / name).read_text("utf-8") for name in ("accuracy.md", "label-sets.md"))
 
     assert put(page, kept_table(record), COMMAND) == page
     assert put(beside, beside_table(record), BESIDE_OTHERS) == beside

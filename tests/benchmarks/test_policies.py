@@ -28,7 +28,7 @@ def test_a_policy_is_its_mean_over_seeds() -> None:
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    """The table in docs/accuracy.md is that of docs/measured/policies.json."""
-    page = (DOCS / "accuracy.md").read_text("utf-8")
+    """The table in docs/explanation/accuracy.md is that of docs/measured/policies.json."""
+    page = (DOCS / "explanation" / "accuracy.md").read_text("utf-8")
 
     assert put(page, recorded(), COMMAND) == page

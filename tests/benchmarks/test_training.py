@@ -97,8 +97,8 @@ def test_the_command_shows_a_record_and_names_the_sets_where_one_is_unknown(
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    """The table in docs/training.md is that of docs/measured/training.json, and each row fits on a line."""
-    page = (DOCS / "training.md").read_text("utf-8")
+    """The table in docs/how-to/train.md is that of docs/measured/training.json, and each row fits on a line."""
+    page = (DOCS / "how-to" / "train.md").read_text("utf-8")
     table = text(Record(DOCS / "measured" / "training.json"), LINES, "cpu")
 
     assert put(page, table, COMMAND) == page

@@ -13,7 +13,7 @@ from vouch.server.supervisor.state import State, Surroundings
 ROOT = Path(__file__).resolve().parents[2]
 RULES = (ROOT / "deploy/prometheus/rules.yml").read_text()
 TESTS = (ROOT / "deploy/prometheus/rules_test.yml").read_text()
-RUNBOOK = (ROOT / "docs/runbook.md").read_text()
+RUNBOOK = (ROOT / "docs/how-to/runbook.md").read_text()
 ALERTS = dict(re.findall(r"^ +- alert: (\w+)\n((?: {8}.*\n)+)", RULES, re.MULTILINE))
 """Name -> the rest of the rule."""
 SILENT = re.findall(r"^ +- \{eval_time: \w+, alertname: (\w+), exp_alerts: \[\]\}$", TESTS, re.MULTILINE)
@@ -45,7 +45,7 @@ def test_an_alert_leads_to_its_paragraph_in_the_runbook(alert: str) -> None:
     """Which says what it means, where to look first, with a command or a query, and what to do."""
     meaning, look, remedy = re.split(r"\n\n(?=\*\*)", SECTIONS[alert].strip())
 
-    assert f"runbook_url: docs/runbook.md#{alert.lower()}\n" in ALERTS[alert]
+    assert f"runbook_url: docs/how-to/runbook.md#{alert.lower()}\n" in ALERTS[alert]
     assert meaning.startswith("**Meaning.** ")
     assert look.startswith("**First look.** ")
     assert "`" in look or "[" in look

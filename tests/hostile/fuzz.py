@@ -54,7 +54,7 @@ OURS_FAILED = (b"the server failed", b"the model failed", b"Traceback", b" objec
 ANSWER_S = 20.0
 AT_ONCE = 32
 BEARS_CONNECTIONS = {"h2corn"}
-"""One call whose path is no UTF-8 ends grpcio's loop, and with it the worker: docs/strangers.md."""
+"""One call whose path is no UTF-8 ends grpcio's loop, and with it the worker: docs/explanation/strangers.md."""
 FLAT_BYTES = 64 << 20
 WARM = 2000
 """Messages after which memory is looked at."""

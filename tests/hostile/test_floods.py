@@ -1,6 +1,6 @@
 """Floods over HTTP/2: whoever makes small calls beside them is answered in time, and nothing is left of them.
 
-`make floods` has each last for 10 s, from one connection and from ten. docs/strangers.md has a table of what was
+`make floods` has each last for 10 s, from one connection and from ten. docs/explanation/strangers.md has what was
 measured, and says what each transport does not bear.
 """
 
@@ -45,7 +45,7 @@ GRPCIO_DOES_NOT_BEAR = {
 def test_a_flood_holds_up_nobody_else(server: Server, bystander: Bystander, name: str, connections: int) -> None:
     """Small calls keep to the promised time, no worker is replaced, and its memory comes back."""
     if server.transport == "grpcio" and (name, connections) in GRPCIO_DOES_NOT_BEAR:
-        pytest.skip("grpcio does not bear it: docs/strangers.md")
+        pytest.skip("grpcio does not bear it: docs/explanation/strangers.md")
     workers = server.workers
     taken = tried(lambda: flooded(server, bystander, name, connections), PROMISED_S[connections])
     print(f"{server.transport}, {name} from {connections}: {taken[-1]}; {server.resident_bytes >> 20} MiB")

@@ -1,7 +1,7 @@
 """Requests that ask for much memory: it stays within the budget, others wait for nobody, and it comes back.
 
 `make memory` has the full sizes, in a container's memory of 1 GiB where this machine can give it; here all of it is an
-eighth. docs/strangers.md has a table of what was measured.
+eighth. docs/explanation/strangers.md has a table of what was measured.
 """
 
 import os
@@ -89,7 +89,7 @@ def callers(name: str, server: Server) -> Iterator[Program]:
 def test_what_callers_make_a_worker_hold_is_bounded(server: Server, name: str) -> None:
     """No worker ends, small calls of others are answered in time, and the memory comes back."""
     if server.transport == "grpcio" and name in GRPCIO_DOES_NOT_BEAR:
-        pytest.skip("grpcio does not bear it: docs/strangers.md")
+        pytest.skip("grpcio does not bear it: docs/explanation/strangers.md")
     workers, before = server.workers, server.resident_bytes
     server.forget_peak()
     taken = all_taken(name, server)

@@ -1,6 +1,6 @@
 """How each network is trained unless the user says otherwise: a table of presets, each for one kind of images.
 
-Chosen on fit images of several sets, never on a validation split. docs/training.md tells what each choice was worth.
+Chosen on fit images of several sets, never on a validation split. docs/how-to/train.md says what each is worth.
 """
 
 from collections.abc import Collection
