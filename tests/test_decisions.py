@@ -10,7 +10,7 @@ MOST_LINES = 400
 def test_every_decision_is_headed_by_its_question_and_listed() -> None:
     """Who looks for a reason reads one list of questions, in the order of the files; tests/test_docs.py follows it."""
     index = (DOCS / "decisions.md").read_text("utf-8")
-    listed = re.findall(r"^- \[(.+)\]\(decisions/([a-z]+\.md)#", index, re.MULTILINE)
+    listed = re.findall(r"^\| \[(.+)\]\(decisions/([a-z]+\.md)#", index, re.MULTILINE)
     files = re.findall(r"^## \[.+\]\(decisions/([a-z]+\.md)\)$", index, re.MULTILINE)
     questions = [(question, file) for file in files for question in headings(DOCS / "decisions" / file)]
 
