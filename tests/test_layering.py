@@ -154,7 +154,7 @@ TRAINER = {
     "report": (
         *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
-        *("followed", "frozen", "learned", "contents", "tables", "page"),
+        *("followed", "covered", "frozen", "learned", "one_weight", "contents", "tables", "page"),
     ),
     "compare": ("settings", "differing_settings", "right_answers", "selection", "compare", "comparison"),
 }

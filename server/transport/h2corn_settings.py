@@ -15,6 +15,7 @@ from vouch.server.transport.limits import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_LINE_BYTES,
+    STALL_S,
     Listening,
 )
 from vouch.server.transport.listening_socket import BACKLOG
@@ -25,8 +26,6 @@ STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES = 1 << 20, 4 << 20
 MAX_FRAME_BYTES = 256 << 10
 BODY_IDLE_S = 30.0
 """How long a unary request may stand still before it is whole."""
-STALL_S = 60.0
-"""How long an answer may wait for a caller who does not read."""
 BACKSTOP_BYTES = 1 << 20
 """Over our own limit on a message: only a request of several messages comes so far."""
 

@@ -28,6 +28,8 @@ HANDSHAKE_S = 5.0
 """For a new connection to say what gRPC's connections begin with, TLS's handshake included."""
 IDLE_S = 300.0
 """How long a connection without a call stays; clients connect anew when they need one."""
+STALL_S = 60.0
+"""How long an answer may wait for a caller who does not read."""
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 15, 4
 """TCP's: a connection whose other end is gone without a word is noticed after two minutes."""
 CALL_GRACE_S = 86_400.0

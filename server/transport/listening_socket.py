@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vouch.server.errors import StartFailed
 from vouch.server.transport.addresses import bound, cannot_listen
-from vouch.server.transport.limits import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES, Listening
+from vouch.server.transport.limits import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES, STALL_S, Listening
 
 BACKLOG = 1024
 SO_ATTACH_FILTER, SO_DETACH_FILTER, BPF_RETURN = 26, 27, 0x06
@@ -37,9 +37,12 @@ def listening_socket(listening: Listening) -> socket.socket:
 
 
 def _hand_down(listens: socket.socket) -> None:
-    """What connections inherit: TCP's keepalive, and that none which has ended keeps the next server from the port."""
+    """What connections inherit: TCP's keepalive; how long a caller may read nothing, which h2corn limits over HTTP/2
+    alone; and that none which has ended keeps the next server from the port.
+    """
     listens.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listens.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL_S * 1000))
     listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
     listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
     listens.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

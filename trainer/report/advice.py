@@ -77,8 +77,8 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     said = f"{count(worst.found.correct)} of {count(worst.found.total)} found, 95 % interval {_interval(worst.found)}"
     if worst.found.correct == worst.found.total:
         return (
-            f"No {noun} needs more images before the others: every validation image of each was found; "
-            f"{short(fewest.name, NAME)} has the fewest to learn from, {count(fewest.learned)}"
+            f"No {noun} needs more images than the others: every validation image of each was found; "
+            f"{short(fewest.name, NAME)} has the fewest training images, {count(fewest.learned)}"
         )
     if len(counted) > 2 and sum(one.found.correct > 0 for one in counted) == 1:
         return _one_alone(counted, noun)
@@ -88,7 +88,7 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     if _chance(worst.found, Accuracy(correct=correct, total=total)) * len(counted) < CHANCE:
         return (
             f"Add images of {name} first: {said}, of the others {share(others, 1)}; it has {count(worst.learned)} "
-            "images to learn from"
+            "training images"
         )
     return (
         f"No {noun} clearly needs more images than the others: {name} is found least ({said}), which may be chance "
@@ -102,7 +102,7 @@ def _one_alone(counted: Sequence[ClassFound], noun: str) -> str:
     missed = sum(one.found.total for one in counted if one is not only)
     return (
         f"Only {short(only.name, NAME)} is found, and of the others 0 of {count(missed)}: the model does not tell them "
-        f"apart, which more images of one {noun} do not mend"
+        f"apart, and more images of one {noun} will not change that"
     )
 
 
@@ -130,8 +130,8 @@ def images_or_model(ability: Ability) -> str:
     new, curve = ability.on_new, ability.curve
     if ability.backbone and new.accuracy < ENOUGH:
         return (
-            f"A backbone ({ability.backbone}) is likeliest to help: it has learned to see from many other photographs, "
-            f"and this network from few; {share(new.accuracy, 1)} of new ones are right"
+            f"A backbone ({ability.backbone}) would probably help most: it has learned from many other photographs, "
+            f"and this network from few; {share(new.accuracy, 1)} of the answers to new ones are right"
         )
     if curve and curve.right[-1] < new.low:
         curve = None  # of who knows less than the model it says nothing of the model
@@ -142,7 +142,7 @@ def images_or_model(ability: Ability) -> str:
             f"answers to new ones, by {ability.judge}"
         )
     if new.accuracy >= ENOUGH and (new.low >= NEARLY or (curve and curve.right[-1] >= ENOUGH)):
-        return f"Neither more images nor a bigger model has much left to gain: {share(new.accuracy)} are right"
+        return f"Neither more images nor a bigger model can improve much: {share(new.accuracy)} are right"
     if curve:
         return _by_the_curve(curve, ability.judge, bigger)
     if new.accuracy >= ENOUGH:
@@ -171,12 +171,12 @@ def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
         return "Whether more images or a bigger model would help was not tried: it would cost more than this training"
     if on_fit > new.accuracy + GAP:
         return (
-            f"More images are likelier to help than a bigger model: of those that were learned from "
-            f"{share(on_fit, 1)} are right, of new ones {share(new.accuracy, 1)}"
+            f"More images would probably help more than a bigger model: {share(on_fit, 1)} of the answers to training "
+            f"images are right, {share(new.accuracy, 1)} to new ones"
         )
     return (
-        f"The model is hardly better on the images that it has learned from ({share(on_fit, 1)} right) than on "
-        f"new ones ({share(new.accuracy, 1)}), so {bigger} is likelier to help than more images"
+        f"The model is hardly better on its training images ({share(on_fit, 1)} right) than on new ones "
+        f"({share(new.accuracy, 1)}), so {bigger} would probably help more than more images"
     )
 
 

@@ -49,12 +49,12 @@ class Run:
         """What temperature, thresholds and label sets were chosen by, in words, with the reason; None: nothing was."""
         splits, folds = self.splits, self.fitted.folds
         if len(splits.tune):
-            return f"the {len(splits.tune):,} images of tune, which the model has not learned ({splits.judged_by})"
+            return f"the {len(splits.tune):,} images of tune, which the model has not learned from ({splits.judged_by})"
         if not folds:
             return None
         return (
-            f"{len(folds)} folds of the {len(splits.fit):,} fit images: those of each were answered by a model that "
-            f"had learned the others alone ({splits.judged_by})"
+            f"{len(folds)} folds of the {len(splits.fit):,} fit images: the images of each fold were answered by a "
+            f"model that had learned only from the others ({splits.judged_by})"
         )
 
     @property

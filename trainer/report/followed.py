@@ -47,6 +47,15 @@ def place_followed(shown: tuple[int, ...], story: Story) -> int:
     return next((shown.index(k) for k in story.truth if k in shown), 0)
 
 
+def before_and_after(story: Story, followed: int, names: tuple[str, ...]) -> dict[str, Any]:
+    """The probability of the label before training and after it; of the followed class where there is no label."""
+    k = story.truth[0] if story.truth else followed
+    return {
+        "name": names[k],
+        "probabilities": (float(story.random.probabilities[k]), float(story.kept.probabilities[k])),
+    }
+
+
 def largest(products: np.ndarray) -> np.ndarray:
     """Places in the flat array of those with the largest effect, the largest first."""
     sizes = np.abs(products).ravel()

@@ -11,10 +11,11 @@ import torch
 
 from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.report.activation import Places, places_of
+from vouch.trainer.report.covered import CoveredImage, cover
 from vouch.trainer.report.finished import Run
-from vouch.trainer.report.followed import common, largest, place_followed, truth_probability
+from vouch.trainer.report.followed import before_and_after, common, largest, place_followed, truth_probability
 from vouch.trainer.report.looks import Look
-from vouch.trainer.report.pictures import MappedTile, mapped_tile
+from vouch.trainer.report.pictures import MappedTile, Tile, image_tile, mapped_tile
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story
 from vouch.trainer.report.wording import share, short
@@ -30,7 +31,7 @@ def learned_frozen(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]
     classifier = run.classifier
     assert isinstance(classifier, FrozenClassifier)
     names, place = run.splits.classes, place_followed(recorder.shown, story)
-    k = recorder.shown[place]
+    found = places_of(classifier, story.image[None])
     return {
         **common(run, recorder, story),
         "backbone": classifier.backbone.facts,
@@ -39,8 +40,10 @@ def learned_frozen(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]
             {"when": "weights after training", **_sum(_Features.of(story, classifier), story.kept, place)},
         ],
         "step": _step(story, recorder, names),
-        "maps": _maps(classifier, story, recorder, names),
-        "map_sum": _map_sum(classifier, story, k),
+        "maps": _maps(found, story, recorder, names),
+        "map_sum": _map_sum(found, recorder.shown[place]),
+        "versus": _versus(story, recorder.shown[place], names),
+        "opposite": _opposite(classifier, story, found, names),
         "kept": story.kept,
     }
 
@@ -113,9 +116,8 @@ def _step(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[str,
     }
 
 
-def _maps(classifier: FrozenClassifier, story: Story, recorder: Recorder, names: tuple[str, ...]) -> list[MappedTile]:
+def _maps(found: Places | None, story: Story, recorder: Recorder, names: tuple[str, ...]) -> list[MappedTile]:
     """Where in the first image the scores of a few classes came from, the label's first."""
-    found = places_of(classifier, story.image[None])
     if found is None:
         return []
     others = sorted(recorder.shown, key=lambda k: -float(story.kept.scores[k]))
@@ -130,10 +132,44 @@ def _maps(classifier: FrozenClassifier, story: Story, recorder: Recorder, names:
     ]
 
 
-def _map_sum(classifier: FrozenClassifier, story: Story, k: int) -> dict[str, float] | None:
+def _map_sum(found: Places | None, k: int) -> dict[str, float] | None:
     """The parts of the followed class's score, added up."""
-    found: Places | None = places_of(classifier, story.image[None])
     if found is None:
         return None
     parts = found.parts(0, k)
     return {"places": parts.size, "sum": float(parts.sum(dtype=np.float64)), "bias": found.bias(k)}
+
+
+def _opposite(
+    classifier: FrozenClassifier, story: Story, found: Places | None, names: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """The first image with more and more of it covered."""
+    if found is None:
+        return None
+    made = cover(classifier, story.image, found)
+    first, last = made.frames[0], made.frames[-1]
+    return {
+        "wanted": names[made.k],
+        "frames": [_covered_tile(frame, made.all_places) for frame in made.frames],
+        "elsewhere": _covered_tile(made.elsewhere, made.all_places),
+        "first": first.probability,
+        "last": last.probability,
+        "covered": last.places,
+        "all_places": made.all_places,
+        "turned": not last.called,
+        "still_elsewhere": made.elsewhere.called,
+    }
+
+
+def _versus(story: Story, followed: int, names: tuple[str, ...]) -> dict[str, Any]:
+    """The image, twice the same: it is what the weights are for that changes."""
+    before, after = (
+        image_tile(story.image, f"the image {when} training", SIDE, f"{when} training", note)
+        for when, note in (("before", "the image"), ("after", "the same image"))
+    )
+    return {"before": before, "after": after, **before_and_after(story, followed, names)}
+
+
+def _covered_tile(frame: CoveredImage, all_places: int) -> Tile:
+    words = f"{frame.places} of {all_places} covered" if frame.places else "the whole image"
+    return image_tile(frame.image, words, SIDE, words, share(frame.probability, 1))

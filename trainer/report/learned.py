@@ -7,7 +7,13 @@ import torch
 
 from vouch.trainer.report.figures import course_figure
 from vouch.trainer.report.finished import Run
-from vouch.trainer.report.followed import common, largest, place_followed, truth_probability
+from vouch.trainer.report.followed import (
+    before_and_after,
+    common,
+    largest,
+    place_followed,
+    truth_probability,
+)
 from vouch.trainer.report.looks import Look, averaged
 from vouch.trainer.report.opposite import Opposite
 from vouch.trainer.report.pictures import Tile, image_tile, weights_tile
@@ -34,6 +40,7 @@ def learned(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
         "step": _step(story, recorder, names),
         "layers": _layers(recorder, story, names),
         "opposite": _opposite(story.opposite, names),
+        "versus": _versus(story, recorder, names),
         "variants": _variants(story),
     }
 
@@ -50,6 +57,18 @@ def _slope_tiles(seen: Look, recorder: Recorder, names: tuple[str, ...], what: s
         weights_tile(picture, limit, f"{what} for {names[k]}", TILE, short(names[k]))
         for k, picture in zip(recorder.shown, pictures, strict=True)
     ]
+
+
+def _versus(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[str, Any]:
+    """The followed class's weights before and after training."""
+    place = place_followed(recorder.shown, story)
+    what = f"weights for {names[recorder.shown[place]]}"
+    pictures = averaged(torch.from_numpy(np.stack([seen.slopes[place] for seen in (story.random, story.kept)])))
+    before, after = (
+        weights_tile(picture, _limit(picture), f"{what} {when} training", TILE, short(what), f"{when} training")
+        for picture, when in zip(pictures, ("before", "after"), strict=True)
+    )
+    return {"before": before, "after": after, **before_and_after(story, recorder.shown[place], names)}
 
 
 def _product(story: Story, place: int, name: str) -> dict[str, Any]:
@@ -169,6 +188,7 @@ def _opposite(experiment: Opposite | None, names: tuple[str, ...]) -> dict[str, 
         "large": image_tile(last.image, "what the blank image became", TILE, "what it became"),
         "bright": image_tile(_brightened(last.image), "the same, brightened", TILE, "the same, brightened"),
         "first_answer": names[experiment.frames[0].answer],
+        "first": experiment.frames[0].probability,
         "last": last.probability,
         "changes": last.change,
         "called_after": experiment.called_after,

@@ -118,7 +118,7 @@ def _curves(run: Run, recorder: Recorder) -> dict[str, Any]:
         "loss_figure": curves_figure(numbers, losses, percent=False),
         "accuracy_figure": curves_figure(numbers, shares, percent=True),
         "rate_figure": rate_figure(list(recorder.steps)),
-        "speed_figure": curves_figure([epoch.number for epoch in timed], [("images a second", speeds)], False),
+        "speed_figure": curves_figure([epoch.number for epoch in timed], [("images per second", speeds)], False),
         "images": sum(epoch.images for epoch in run.fitted.epochs),
         "speed": sum(epoch.images for epoch in run.fitted.epochs) / seconds if seconds else 0.0,
         "step_seconds": seconds,

@@ -20,6 +20,7 @@ from vouch.trainer.report.finished import Run
 from vouch.trainer.report.frozen import learned_frozen
 from vouch.trainer.report.learned import VARIANT, learned
 from vouch.trainer.report.measured import gallery, measured
+from vouch.trainer.report.one_weight import one_weight
 from vouch.trainer.report.pictures import image_tile, is_photograph
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.story import Story, tell
@@ -76,6 +77,7 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
     told = (learned_frozen if frozen else learned)(run, recorder, story)
     titles = {section["key"]: section["title"] for _, sections in words["contents"] for section in sections}
     shared = words | {"story": told, "good": good, "frozen": frozen, "numbered": titles.__getitem__}
+    shared |= {"weigh": one_weight(run)}
     for most_images in GALLERY_SIZES:
         content = printable(template.render(shared, gallery=gallery(run, most_images)), keep="\n\t").encode()
         if len(content) < MAX_BYTES:

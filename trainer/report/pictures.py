@@ -1,6 +1,6 @@
 """Arrays as pictures inside the page: images as they are, and weights in two colours.
 
-Weights are drawn with transparency, so that nought is the colour of the page, be it light or dark.
+Weights are drawn with transparency, so that 0 is the colour of the page, be it light or dark.
 """
 
 from collections.abc import Iterable
@@ -65,7 +65,7 @@ def mapped_tile(image: np.ndarray, parts: np.ndarray, limit: float, side: int, w
         words: caption and note.
     """
     width, height = shown_size(image.shape[0], image.shape[1], side)
-    alt = f"where in the image what speaks {words[0]} lies"
+    alt = f"the image with a map of the places that count: {', '.join(filter(None, words))}"
     return MappedTile(Tile(image_uri(image, side), alt, width, height, *words), weights_uri(parts, limit))
 
 
@@ -86,7 +86,7 @@ def is_photograph(shape: tuple[int, ...]) -> bool:
 
 
 def weights_uri(weights: np.ndarray, limit: float) -> str:
-    """Weights as a picture: orange for positive, blue for negative, nothing for nought.
+    """Weights as a picture: orange for positive, blue for negative, nothing for 0.
 
     Args:
         weights: floats, shape (H, W).

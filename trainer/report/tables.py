@@ -36,9 +36,9 @@ def tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
     ]
     return [
         ("What was asked for", [(key, _listed(value)) for key, value in asked.items()]),
-        ("The recipe that it came to", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
-        *([("What changed on the way", changed)] if changed else []),
-        ("Where it was fitted", _circumstances(training.circumstances)),
+        ("The recipe that was used", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
+        *([("Changes during training", changed)] if changed else []),
+        ("Where it was trained", _circumstances(training.circumstances)),
         ("Data", [("all splits", f"SHA-256 {training.data_digest}"), *splits.items()]),
         ("Versions", list(versions.items())),
     ]

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from queue import Queue
 
@@ -22,9 +22,14 @@ from tests.server.rest.conftest import Rest, serving_tiny
 from tests.server.rest.test_predict import png
 from tests.support.tiny import LABELS, tiny_images
 from vouch.server.rest.app import RestApp
+from vouch.server.rest.content import Content
+from vouch.server.rest.exchange import Exchange
 from vouch.server.rest.guard import Guard
 from vouch.server.rest.openapi import document
+from vouch.server.rest.route import Page
 from vouch.server.rest.table import rest_routes
+from vouch.server.rpc.method import NO_METHOD
+from vouch.server.transport import listening_socket
 from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.limits import Listening
 
@@ -184,16 +189,37 @@ def test_schemathesis_finds_nothing(address: str, path: str, verb: str, data: st
     case.call_and_validate(base_url=f"http://{address}", timeout=WITHIN_S, excluded_checks=[positive_data_acceptance])
 
 
-async def test_slow_and_broken_callers_end_with_their_time(rest: Rest) -> None:
-    """A request whose head, or body, never ends is not waited for without end; the address answers others."""
-    guard = Guard("127.0.0.1")
-    http = Listening(http=lambda calls, intake: RestApp(calls, intake, guard))
-    server = await start_h2corn(rest.methods, rest.gate, http)
-    loop = asyncio.get_running_loop()
-    raw = socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S)
-    raw.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 20_000)
-    answer = await loop.run_in_executor(None, raw.recv, 100)
+async def test_a_head_that_is_too_long_is_refused(rest: Rest) -> None:
+    """Before all of it is read."""
+    async with listening(rest) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 20_000)
+        async with asyncio.timeout(WITHIN_S):
+            assert (await reader.read(100)).startswith(b"HTTP/1.1 431")
+        writer.close()
 
-    assert answer.startswith(b"HTTP/1.1 431") or answer == b""
-    raw.close()
+
+async def test_a_caller_who_reads_nothing_is_given_up(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer is not kept for ever: over HTTP/1.1 the connection's own limit ends it."""
+    monkeypatch.setattr(listening_socket, "STALL_S", 1.0)
+    async with listening(rest, Page("GET", "/large", _large)) as port, asyncio.timeout(WITHIN_S):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        (no_method,) = (method for method in rest.methods if method.path == NO_METHOD)
+        while not no_method.requests.methods:
+            await asyncio.sleep(0.05)
+        writer.transport.abort()
+
+
+async def _large(_exchange: Exchange, _values: Mapping[str, str]) -> Content:
+    return Content(bytes(32 << 20))
+
+
+@asynccontextmanager
+async def listening(rest: Rest, *pages: Page) -> AsyncIterator[int]:
+    """The port of a server within this test's event loop."""
+    guard = Guard("127.0.0.1")
+    http = Listening(http=lambda calls, intake: RestApp(calls, intake, guard, pages))
+    server = await start_h2corn(rest.methods, rest.gate, http)
+    yield server.port
     await server.stop()

@@ -23,7 +23,7 @@ def of(correct: int, total: int = 100) -> Accuracy:
     [
         ({"ants": (98, 100, 500), "bees": (70, 100, 60)}, "Add images of bees first: 70 of 100 found, 95 % interval"),
         ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants is"),
-        ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images before the others: every"),
+        ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images than the others: every"),
         ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
         (
             {"ants": (0, 4, 9), "bees": (9, 9, 60), "flies": (0, 6, 9)},
@@ -103,9 +103,9 @@ FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
 @pytest.mark.parametrize(
     ("ability", "begins"),
     [
-        (Ability(1.0, of(995, 1000), "--model cnn", None), "Neither more images nor a bigger model has much left"),
-        (Ability(1.0, of(995, 1000), "--model cnn", RISING, "a judge"), "Neither more images nor a bigger model has"),
-        (Ability(1.0, of(960, 1000), "--model cnn", RISING, "a judge"), "More images are likelier to help than a"),
+        (Ability(1.0, of(995, 1000), "--model cnn", None), "Neither more images nor a bigger model can improve"),
+        (Ability(1.0, of(995, 1000), "--model cnn", RISING, "a judge"), "Neither more images nor a bigger model can"),
+        (Ability(1.0, of(960, 1000), "--model cnn", RISING, "a judge"), "More images would probably help more than a"),
         (Ability(1.0, of(20, 20), "--model cnn", None), "20 validation images are too few to say"),
         (Ability(1.0, of(20, 20), None, RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(20, 20), None, Curve((9, 18), (0.98, 0.995)), "a head"), "Neither more images nor a bigger"),
@@ -113,8 +113,8 @@ FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
         (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: the same"),
         (Ability(1.0, of(90), "--model cnn", RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(90), None, FLAT, "a head"), "The last half of the images brought no clear gain (from 100"),
-        (Ability(0.99, of(90), "--model cnn", None), "More images are likelier to help than a bigger model: of those"),
-        (Ability(0.90, of(90), "--preset best", None), "The model is hardly better on the images that it has learned"),
+        (Ability(0.99, of(90), "--model cnn", None), "More images would probably help more than a bigger model: 99.0%"),
+        (Ability(0.90, of(90), "--preset best", None), "The model is hardly better on its training images (90.0%"),
         (Ability(None, of(90), None, None), "Whether more images or a bigger model would help was not tried"),
     ],
 )

@@ -1,20 +1,26 @@
 """The page in a real browser: nothing missing, nothing asked of the network, nothing wider than a phone."""
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, on_a_backbone, with_exam
 from vouch.bundle.reliability import Coverage
-from vouch.trainer.judge.graph import count_claim
+from vouch.trainer.judge.export import export
+from vouch.trainer.judge.graph import count_claim, run_graph
 from vouch.trainer.report.finished import Run
+from vouch.trainer.report.one_weight import chosen_rows
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits.split import Splits
@@ -43,11 +49,22 @@ def file(digits_page: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def colour_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another report: two classes of colour images."""
-    run = finished(noise_splits(("ants", "bees"), (12, 12, 3)), "cnn", replace(RECIPE, epochs=1))
+def learned_colours() -> tuple[Run, Recorder]:
+    """Another model: two classes of colour images."""
+    return finished(noise_splits(("ants", "bees"), (12, 12, 3)), "cnn", replace(RECIPE, epochs=1))
+
+
+@pytest.fixture(scope="module")
+def learned_on_a_backbone() -> tuple[Run, Recorder]:
+    """And a frozen backbone."""
+    return on_a_backbone(noise_splits(("ants", "bees", "flies"), (70, 90, 3)))
+
+
+@pytest.fixture(scope="module")
+def colour_pair(learned_colours: tuple[Run, Recorder], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two classes."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_bytes(report_html(*run))
+    path.write_bytes(report_html(*learned_colours))
     return path
 
 
@@ -99,10 +116,12 @@ def test_axe_finds_nothing_where_two_classes_have_colour(
     page.close()
 
 
-def test_axe_finds_nothing_where_a_backbone_is_frozen(browser: Browser, tmp_path: Path) -> None:
+def test_axe_finds_nothing_where_a_backbone_is_frozen(
+    browser: Browser, learned_on_a_backbone: tuple[Run, Recorder], tmp_path: Path
+) -> None:
     """Every map lies over its image, as large as that, and nothing is wider than a phone."""
     path = tmp_path / "report.html"
-    path.write_bytes(report_html(*on_a_backbone(noise_splits(("ants", "bees", "flies"), (70, 90, 3)))))
+    path.write_bytes(report_html(*learned_on_a_backbone))
     page = browser.new_page(viewport={"width": PHONE, "height": 800}, color_scheme="dark")
     page.goto(path.as_uri())
     sizes = page.evaluate(
@@ -142,7 +161,7 @@ def test_a_cell_shows_its_images(page: Page) -> None:
     sprites = page.locator("#gallery .sprite")
 
     assert cell.get_attribute("aria-pressed") == "true"
-    assert page.locator("#gallery p").inner_text().startswith("7, and called so")
+    assert page.locator("#gallery p").inner_text().startswith("Label 7, answer 7")
     assert sprites.count() == min(20, int(cell.inner_text()))
     assert sprites.first.evaluate("e => getComputedStyle(e).backgroundImage").startswith('url("data:image/png')
     box = sprites.first.bounding_box()
@@ -150,7 +169,97 @@ def test_a_cell_shows_its_images(page: Page) -> None:
     assert box["width"] == box["height"] == 56
 
     page.locator('.confusion button[data-cell="3,3"]').press("Enter")
-    assert page.locator("#gallery p").inner_text().startswith("3, and called so")
+    assert page.locator("#gallery p").inner_text().startswith("Label 3, answer 3")
+
+
+@pytest.mark.parametrize("kind", ["digits", "colours", "on_a_backbone"])
+def test_a_weight_is_changed_by_the_keyboard(browser: Browser, request: pytest.FixtureRequest, kind: str) -> None:
+    """What the page shows is what the exported graph answers, before the change and after it: where the page may run
+    its script and nothing else, as a server sends it.
+    """
+    run, recorder = request.getfixturevalue(f"learned_{kind}")
+    page = as_a_server_sends_it(browser, report_html(run, recorder))
+    assert shown_probabilities(page) == pytest.approx(probabilities_of_graph(run), abs=1e-4)
+
+    slider, presses = page.get_by_label("Change of the weight"), 9
+    for _ in range(presses):
+        slider.press("ArrowRight")
+    step = json.loads(page.locator("#weigh-data").inner_text())["step"]
+    changed = probabilities_of_graph(
+        run, place_of(page.locator("#weigh-name").inner_text()), chosen(page), presses * step
+    )
+    said = page.locator("#weigh-said")
+
+    assert shown_probabilities(page) == pytest.approx(changed, abs=1e-4)
+    assert slider.evaluate("e => e.matches(':focus-visible')")
+    assert said.get_attribute("aria-live") == "polite"
+    assert "\N{RIGHTWARDS ARROW}" in said.inner_text()
+    page.get_by_role("button", name="Put it back").press("Enter")
+    assert shown_probabilities(page) == pytest.approx(probabilities_of_graph(run), abs=1e-4)
+    page.close()
+
+
+def as_a_server_sends_it(browser: Browser, content: bytes) -> Page:
+    """Somebody else's page: it may run its script, and reach nothing; on a phone with a touch screen."""
+    page = browser.new_page(viewport={"width": PHONE, "height": 800}, has_touch=True)
+    policy = {"Content-Security-Policy": "sandbox allow-scripts; connect-src 'none'", "Content-Type": "text/html"}
+    page.route("http://report.test/", lambda route: route.fulfill(body=content, headers=policy))
+    page.goto("http://report.test/")
+    return page
+
+
+def shown_probabilities(page: Page) -> list[float]:
+    """Of all classes, as the page writes them."""
+    cells = page.locator("#weigh-rows tbody td:nth-child(3)").all_inner_texts()
+    return [float(cell.strip("<>%")) / 100 for cell in cells]
+
+
+def chosen(page: Page) -> int:
+    """The class whose weight is changed."""
+    return int(page.locator("#weigh-class").input_value())
+
+
+def place_of(name: str) -> int:
+    """Of an input by its name on the page: of the pixels of a digit by row and column, else by its number."""
+    numbers = [int(number) for number in re.findall(r"\d+", name)]
+    return 8 * (numbers[0] - 1) + numbers[1] - 1 if len(numbers) == 2 else numbers[0] - 1
+
+
+def probabilities_of_graph(run: Run, place: int = 0, k: int = 0, change: float = 0.0) -> list[float]:
+    """Of the first image that is offered, by the graph that would be exported with this weight changed."""
+    classifier, row = deepcopy(run.classifier), chosen_rows(run.exam.probabilities, run.several)[:1]
+    *_, weight, _ = classifier.network.parameters()  # of the last layer, before its bias
+    with torch.no_grad():
+        weight[min(k, len(weight) - 1), place] += change
+    images = run.splits.validation.images
+    graph = export(classifier, images.shape[1:], run.exam.calibration.temperature)
+    shares: list[float] = run_graph(graph, images[row])[0].tolist()
+    return shares
+
+
+def test_a_weight_is_chosen_by_touch_mouse_and_keyboard(browser: Browser, digits_page: bytes) -> None:
+    """A cell of a picture, or the slider, of which the arrow keys go up and down too; the frame goes along."""
+    page = as_a_server_sends_it(browser, digits_page)
+    name, side = page.locator("#weigh-name"), page.locator("#weigh-weights").evaluate("e => e.clientWidth")
+    page.locator("#weigh-weights").tap(position={"x": 2.5 / 8 * side, "y": 4.5 / 8 * side})
+    assert name.inner_text() == "row 5, column 3"
+    page.locator("#weigh-products").click(position={"x": 6.5 / 8 * side, "y": 1.5 / 8 * side})
+    assert name.inner_text() == "row 2, column 7"
+    slider = page.get_by_label("Pixel", exact=True)
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowLeft"):
+        slider.press(key)
+    assert name.inner_text() == "row 3, column 6"
+    assert slider.get_attribute("aria-valuetext") == "row 3, column 6"
+    frame = page.locator("#weigh .cells i").first.evaluate("e => [e.style.left, e.style.top]")
+    assert frame == ["62.5%", "25%"]
+
+    page.get_by_label("Change of the weight").press("End")
+    before = page.locator("#weigh-w").inner_text()
+    page.get_by_role("radio", name="validation image 1", exact=True).check()
+    assert page.locator("#weigh-w").inner_text() == before
+    page.locator("#weigh-class").select_option("7")
+    assert page.locator("#weigh-said").inner_text().startswith("Score of 7: ")
+    page.close()
 
 
 def test_text_can_be_told_from_its_ground(page: Page) -> None:
@@ -222,7 +331,11 @@ def test_awkward_names_fit_a_phone(browser: Browser, splits: Splits, tmp_path: P
     page.locator('.confusion button[data-cell="6,6"]').click()
 
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE
-    assert page.locator("#gallery p").inner_text().startswith("<script>alert(1)</script>, and called so")
+    assert (
+        page.locator("#gallery p")
+        .inner_text()
+        .startswith("Label <script>alert(1)</script>, answer <script>alert(1)</script>")
+    )
     assert ran == []
     page.close()
 

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.backbones import tiny_backbone
 from tests.trainer.report.page_parts import Page
 from tests.trainer.report.runs import noise_splits, on_a_backbone
 from vouch.trainer.learn.frozen import FrozenClassifier, Made
+from vouch.trainer.report.activation import places_of
+from vouch.trainer.report.covered import cover
 from vouch.trainer.report.finished import Run
 from vouch.trainer.report.frozen import learned_frozen
 from vouch.trainer.report.page import report_html
@@ -61,10 +64,10 @@ def test_a_tuned_backbone_is_said_to_be_tuned(pair: tuple[Run, Recorder]) -> Non
 
     assert told["sums"][1]["score"] == pytest.approx(float(told["kept"].scores[1]), abs=1e-4)
     assert told["map_sum"]["sum"] + told["map_sum"]["bias"] == pytest.approx(told["sums"][1]["score"], abs=1e-4)
-    assert "then all of it was trained further with small rates (fine-tuning)" in text
-    assert "they were tuned too" in text
-    assert "neither does the network" not in text
-    assert "images a second over the steps" in text
+    assert "Then all weights were trained further in small steps (fine-tuning)" in text
+    assert "Fine-tuning changed them too" in text
+    assert "it is frozen" not in text
+    assert "images per second. The steps took" in text
 
 
 def test_fine_tuning_that_was_not_kept_is_said(pair: tuple[Run, Recorder]) -> None:
@@ -74,34 +77,61 @@ def test_fine_tuning_that_was_not_kept_is_said(pair: tuple[Run, Recorder]) -> No
     tried = replace(fitted, epochs=(*fitted.epochs, replace(last, number=last.number + 1)))
     text = words(Page(report_html(replace(run, fitted=tried), recorder)))
 
-    assert f"Epoch {last.number}, the last of the layer alone, is kept" in text
-    assert "fine-tuning, which came after it, was no better on tune" in text
-    assert f"The last epoch, {last.number}, is kept" in words(Page(report_html(run, recorder)))
+    assert f"The weights after epoch {last.number} were kept, the last epoch of the layer alone" in text
+    assert "The fine-tuning after it was no better on tune" in text
+    assert f"The weights after the last epoch, {last.number}, were kept" in words(Page(report_html(run, recorder)))
 
 
 def test_the_page_says_what_never_changes(pair_page: Page) -> None:
-    """The backbone with its source and digest; pictures of weights, variants and a changed image are left out."""
+    """The backbone with its source and digest; pictures of weights and variants are left out."""
     text = words(pair_page)
 
     assert "The backbone is tiny (from made up; licence: unknown)." in text
     assert "0" * 64 in text
-    assert "makes 5 numbers of each image, its features" in text
-    assert "6 numbers in all: that is everything that learns" in text
-    assert "lie in a graph that nothing writes to" in text
-    assert not {"layers", "opposite", "variants"} & set(pair_page.ids)
+    assert "computes 5 numbers from each image, its features" in text
+    assert "That makes 6 numbers, and only these are learned." in text
+    assert "they are in a file that training only reads" in text
+    assert not {"layers", "variants"} & set(pair_page.ids)
     assert {link[1:] for link in pair_page.links if link.startswith("#")} <= set(pair_page.ids)
     assert "there the loss on fit with its penalty is lowest" in text
-    assert "images a second" not in text.lower()
+    assert "images per second" not in text.lower()
     assert "nan" not in text.lower().split()
+
+
+def test_the_opposite_experiment_covers_what_counts(pair: tuple[Run, Recorder], pair_page: Page) -> None:
+    """Nothing of the image is covered first, then what counts most for the answer, at most half; elsewhere as much.
+    Each probability is the model's own answer to the picture that is shown, and the weights stay.
+    """
+    run, recorder = pair
+    assert isinstance(run.classifier, FrozenClassifier)
+    image, before = recorder.image[0].numpy(), run.classifier.head.weight.detach().clone()
+    found = places_of(run.classifier, image[None])
+    assert found is not None
+    made = cover(run.classifier, image, found)
+    parts = found.parts(0, made.k)
+
+    assert np.array_equal(made.frames[0].image, image)
+    assert made.frames[-1].places == made.elsewhere.places <= parts.size / 2
+    assert [frame.called for frame in made.frames[:-1]] == [True] * (len(made.frames) - 1)
+    for frame in (*made.frames, made.elsewhere):
+        shares = run.classifier(torch.from_numpy(frame.image[None])).detach().softmax(dim=1)[0]
+        assert frame.probability == pytest.approx(float(shares[made.k]), abs=1e-5)
+    changed = (made.frames[1].image != image).any(axis=2)
+    unchanged = (made.elsewhere.image != image).any(axis=2)
+    assert parts[changed].min() >= np.sort(parts, axis=None)[-made.frames[1].places]
+    assert parts[unchanged].max() <= np.sort(parts, axis=None)[made.elsewhere.places - 1]
+    assert torch.equal(before, run.classifier.head.weight)
+    assert "The model calls the first image" in words(pair_page)
+    assert "The file of a backbone computes features, but no gradients." in words(pair_page)
 
 
 def test_two_classes_have_one_score(pair_page: Page) -> None:
     """And one map: what speaks against one of them speaks for the other."""
     text = words(pair_page)
 
-    assert "a positive score says bees, a negative one ants" in text
-    assert "Two classes need no second score: that of ants is always 0." in text
-    assert "Of two classes, what speaks against one speaks for the other." in text
+    assert "a positive score means bees, a negative score means ants" in text
+    assert "With two classes, the score of ants is always 0." in text
+    assert "With two classes, what counts against one counts for the other." in text
     assert "where" in pair_page.ids
 
 
@@ -110,8 +140,8 @@ def test_several_labels_have_a_map_each() -> None:
     run, recorder = on_a_backbone(noise_splits(("a", "b", "c"), (12, 10, 3), several=True))
     page = Page(report_html(run, recorder))
 
-    assert "every label whose score is high enough is answered" in words(page)
-    assert page.alts.count("where in the image what speaks for a lies") >= 1
+    assert "Every label with a high enough score is an answer." in words(page)
+    assert any(alt.startswith("the image with a map of the places that count: for a") for alt in page.alts if alt)
 
 
 def test_an_image_without_a_label_has_no_probability_of_it() -> None:
@@ -132,4 +162,6 @@ def test_without_places_there_is_no_map() -> None:
 
     assert "where" not in page.ids
     assert "places of the image" not in words(page)
-    assert "What speaks for it, and where" in words(page)
+    assert "What counts for the answer, and where" in words(page)
+    assert "It is left out for this backbone." in words(page)
+    assert "The file of this backbone gives neither." in words(page)

@@ -29,7 +29,7 @@ def test_a_backbone_is_named_where_few_photographs_were_learned_from_without_one
     photos = replace(run, recipe=replace(run.recipe, preset="photos"))
 
     assert backbone(photos) == "--backbone lite0"
-    assert "A backbone (--backbone lite0) is likeliest to help" in next_steps(photos).model
+    assert "A backbone (--backbone lite0) would probably help most" in next_steps(photos).model
     assert backbone(run) is None
     assert backbone(replace(frozen, recipe=photos.recipe)) is None
 

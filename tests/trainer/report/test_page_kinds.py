@@ -58,18 +58,21 @@ def test_two_classes_have_one_score_and_every_sentence_says_so(colour_pair: Page
 
     assert "counts for bees counts for ants" in text
     assert "counts against it" not in text
-    assert "Two classes need no second score: that of ants is always 0." in text
-    assert "divided by the sum of both (softmax)" in text
+    assert "With two classes, the score of ants is always 0." in text
+    assert "divided by the sum of both (softmax;" in text
     assert "each class's score" not in text
-    assert "What it shows stays what it is: ants." in text
+    assert "The label stays the same: ants." in text
 
 
 def test_colour_is_said_where_numbers_are_of_one_channel(colour_pair: Page) -> None:
     """A pixel has three numbers; those that are written out are the red ones, and a product names its channel."""
     text = " ".join(colour_pair.text.split())
 
-    assert "a grid of 12 \N{MULTIPLICATION SIGN} 12 pixels, each of 3 numbers from 0 to 255: red, green, blue." in text
-    assert "The red ones from row" in text
+    assert (
+        "a grid of 12 \N{MULTIPLICATION SIGN} 12 pixels. Each pixel has 3 numbers from 0 to 255: red, green, blue."
+        in text
+    )
+    assert "The table shows some red numbers, from row" in text
     assert "pixel (row, column, channel)" in text
     assert re.search(r"\d+, \d+, (red|green|blue)", text)
     assert "The pictures show the mean over the channels." in text

@@ -11,5 +11,5 @@ def test_what_changed_on_the_way_stands_beside_the_recipe() -> None:
     epochs = (replace(first, note="mirrored images are not learned"), *others)
     changed = replace(run, fitted=replace(run.fitted, epochs=epochs))
 
-    assert "What changed on the way" not in dict(tables(run))
-    assert dict(tables(changed))["What changed on the way"] == [("epoch 0", "mirrored images are not learned")]
+    assert "Changes during training" not in dict(tables(run))
+    assert dict(tables(changed))["Changes during training"] == [("epoch 0", "mirrored images are not learned")]

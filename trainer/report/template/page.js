@@ -41,7 +41,7 @@
     const some = images.length < count ? `; ${images.length} of them` : "";
     const which = t === a ? ", those it was least sure of" : ", those it was surest of";
     const words = element("p");
-    words.append(element("b", t === a ? `${data.names[t]}, and called so` : `${data.names[t]}, called ${data.names[a]}`),
+    words.append(element("b", `Label ${data.names[t]}, answer ${data.names[a]}`),
       `: ${count} image${count === 1 ? "" : "s"}${some}${some ? which : ""}`);
     const list = element("ul");
     list.append(...images.map((image) => picture(image, t, a)));
