@@ -61,6 +61,11 @@ class ServeSettings(RuntimeSettings):
     """What speaks HTTP/2: h2corn, which is fast, or grpcio, the reference; by default h2corn where it can be loaded."""
     http: bool = True
     """Answer HTTP/1.1 and HTTP/2 without gRPC on the same port too: REST (/v1 and /v2)."""
+    page: bool = True
+    """Show a page for people at /, where there is HTTP: try the models, and see what is known of them."""
+    show_images: bool | None = None
+    """Show learning reports and example images on the page; by default where the server listens on a loopback
+    address, and nowhere else."""
     allow_host: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
     """A server on a loopback address answers HTTP to this name too, beside localhost: for a proxy on this machine; may
     be passed several times."""

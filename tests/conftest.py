@@ -1,9 +1,12 @@
 """What all tests share."""
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -22,11 +25,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 settings.register_profile("vouch", deadline=None)
 settings.load_profile("vouch")
 
+# A million objects come from collecting the tests, and none of them goes: no search for garbage looks at them, neither
+# now nor, after `pytest_collection_finish`, in any test.
+gc.disable()
+
 HOSTILE = "tests/hostile/"
 LONGEST = (
     HOSTILE,
     "tests/end_to_end/test_main_job.py",
     "tests/server/supervisor/test_supervisor.py",
+    "tests/end_to_end/test_page.py",
     "tests/trainer/learn/test_processes.py",
     "tests/trainer/report/test_browser.py",
     "tests/server/counting/test_totals.py",
@@ -61,3 +69,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """In several processes the longest begin."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONGEST])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What importing runs is counted by the first process alone: all of them import the same, twice as slowly if so."""
+    is_first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+    counting = None if is_first else Coverage.current()
+    if counting:
+        counting.stop()
+    yield
+    if counting:
+        counting.start()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage to find."""
+    gc.freeze()
+    gc.enable()

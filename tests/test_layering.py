@@ -76,6 +76,7 @@ SERVER = {
         ),
         *("infer_schemas", "form", "predict", "predict_schemas", "table", "openapi", "guard", "app"),
     ),
+    "page": ("png", "latency", "about", "examples", "documents", "assets"),
     "worker": ("heap", "loading", "reconcile", "services", "worker", "process"),
     "probe": ("process",),
     "supervisor": (
@@ -98,7 +99,8 @@ SERVER_ARROWS = {
     "services/oip": {"", "counting", "model", "rpc", "services", "serving"},
     "transport": {"", "rpc", "serving"},
     "rest": {"", "rpc", "services", "transport"},
-    "worker": {"", "counting", "lineup", "link", "model", "rest", "rpc", "services", "serving", "transport"}
+    "page": {"", "counting", "rest", "services/oip", "serving"},
+    "worker": {"", "counting", "lineup", "link", "model", "page", "rest", "rpc", "services", "serving", "transport"}
     | {"services/classifier", "services/oip"},
     "probe": {"", "lineup", "model"},
     "supervisor": {"", "counting", "lineup", "link", "model", "serving", "transport"},

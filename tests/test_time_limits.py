@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -62,40 +63,51 @@ def of(call: ast.Call, module: str) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Found:
+    """Lines of a file."""
+
+    endless: list[int]
+    """Where something is waited for without a limit, outside of an event loop."""
+    unread: list[int]
+    """Where a program is started whose output nobody may read."""
+
+
 @cache
-def calls(path: Path) -> list[tuple[ast.Call, bool]]:
-    """Every call, and whether it is awaited."""
+def found_in(path: Path) -> Found:
+    """What is wrong with its calls; none of the tree is kept, which the tests that follow would have to bear."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     awaited = {node.value for node in nodes if isinstance(node, ast.Await)}
-    return [(node, node in awaited) for node in nodes if isinstance(node, ast.Call)]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    handed_on = {given for call in calls if method(call) in HANDED_TO for given in call.args}
+    endless = [
+        call.lineno
+        for call in calls
+        if (of(call, "subprocess") and method(call) in RUNS and "timeout" not in {one.arg for one in call.keywords})
+        or (method(call) in WAITS and call not in awaited and call not in handed_on and not has_limit(call))
+    ]
+    unread = [
+        call.lineno
+        for call in calls
+        if method(call) == "openpty" or (method(call) in STARTS and "PIPE" in ast.unparse(call))
+    ]
+    return Found(endless, unread)
 
 
 def test_what_blocks_a_thread_has_a_limit() -> None:
     """Commands that are run, and waits for processes, threads, locks and queues."""
-    endless = []
-    for path in files((*PRODUCT, *AROUND)):
-        found = calls(path)
-        handed_on = {given for call, _ in found if method(call) in HANDED_TO for given in call.args}
-        endless += [
-            f"{path.relative_to(ROOT)}:{call.lineno}"
-            for call, awaited in found
-            if (of(call, "subprocess") and method(call) in RUNS and "timeout" not in {one.arg for one in call.keywords})
-            or (method(call) in WAITS and not awaited and call not in handed_on and not has_limit(call))
-        ]
+    endless = [
+        f"{path.relative_to(ROOT)}:{line}" for path in files((*PRODUCT, *AROUND)) for line in found_in(path).endless
+    ]
 
     assert endless == []
 
 
 def test_what_a_test_starts_is_read_while_it_runs() -> None:
     """A pipe or a terminal that nobody reads is full at some time, and then its writer waits."""
-    unread = [
-        f"{path.relative_to(ROOT)}:{call.lineno}"
-        for path in files(("tests",))
-        for call, _ in calls(path)
-        if method(call) == "openpty" or (method(call) in STARTS and "PIPE" in ast.unparse(call))
-    ]
+    unread = [path for path in files(("tests",)) if found_in(path).unread]
 
-    assert {place.split(":")[0] for place in unread} == {"tests/support/programs.py"}
+    assert [str(path.relative_to(ROOT)) for path in unread] == ["tests/support/programs.py"]
 
 
 def test_what_waits_in_the_event_loop_of_the_product_has_a_limit_or_a_known_end() -> None:

@@ -16,8 +16,9 @@ from vouch.server.rest.route import Asked
 OPTIONS = ("top_k", "coverage", "version")
 MOST_FILES = 16_384
 """In a form; how many a request may have, the server's settings say later."""
-TOP_K, MOST_TOP_K = "5", 1 << 31
-"""Classes of an image that are named where nobody says how many, and below how many one may ask for."""
+TOP_K = 5
+"""Classes of an image that are named where nobody says how many."""
+BELOW = 1 << 31
 
 
 async def read_predict(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
@@ -39,9 +40,9 @@ async def read_predict(exchange: Exchange, values: Mapping[str, str], hold: Hold
         raise InvalidRequest("expected an image file as the body, got nothing")
     request = pb.PredictRequest(
         model=values["model"],
-        version=_whole(options, "version", 1 << 31),
+        version=_whole(options, "version", 0),
         encoded=pb.EncodedImages(files=[bytes(file) for file in files]),
-        top_k=_whole(options, "top_k", MOST_TOP_K, TOP_K),
+        top_k=_whole(options, "top_k", 1, TOP_K),
         coverage=_coverage(options),
     )
     return Asked(request.SerializeToString(), partial(_written, names=names), times=20)
@@ -77,10 +78,10 @@ def _merged(options: Mapping[str, str], fields: Mapping[str, str]) -> dict[str, 
     return {**options, **fields}
 
 
-def _whole(options: Mapping[str, str], name: str, below: int, default: str = "0") -> int:
-    text = options.get(name, default)
-    if not text.isdecimal() or not text.isascii() or len(text) > 10 or int(text) >= below:
-        raise InvalidRequest(f"expected a whole number below {below:,} as {name}, got {quoted(text)}")
+def _whole(options: Mapping[str, str], name: str, least: int, default: int = 0) -> int:
+    text = options.get(name, str(default))
+    if not text.isdecimal() or not text.isascii() or len(text) > 10 or not least <= int(text) < BELOW:
+        raise InvalidRequest(f"expected a whole number from {least} to {BELOW - 1:,} as {name}, got {quoted(text)}")
     return int(text)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from vouch.server.rest.form import MEDIA_TYPE as FORM
 
 PREDICT_QUERY: dict[str, Any] = {
-    "top_k": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "Classes to name; 5 by default"},
+    "top_k": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "Classes to name; 5 by default"},
     "coverage": {
         "type": "number",
         "minimum": 0,

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from functools import partial
 
+from vouch.server.page.assets import asset_pages
+from vouch.server.page.documents import Documents
 from vouch.server.rest.app import RestApp
-from vouch.server.rest.guard import Guard
+from vouch.server.rest.guard import Guard, is_loopback
+from vouch.server.rest.route import Page
 from vouch.server.rpc.method import Method, no_method
 from vouch.server.services.classifier.service import Classifier
 from vouch.server.services.health import Health
 from vouch.server.services.oip.service import Inference
-from vouch.server.services.oip.statistics import Total
+from vouch.server.services.oip.statistics import Total, counted_here
 from vouch.server.services.predictor import Predictor
 from vouch.server.services.reflection import Reflection
 from vouch.server.serving.catalog import Catalog
@@ -31,11 +34,19 @@ class ServiceParts:
     """What all workers have counted; None where there is only this one."""
 
 
-def http_of(settings: ServeSettings) -> MakeHttp | None:
+def http_of(settings: ServeSettings, parts: ServiceParts) -> MakeHttp | None:
     """What answers HTTP without gRPC; None where that is not wanted."""
     if not settings.http:
         return None
-    return partial(RestApp, guard=Guard(settings.host, settings.allow_host, settings.allow_origin))
+    guard = Guard(settings.host, settings.allow_host, settings.allow_origin)
+    return partial(RestApp, guard=guard, pages=_page_of(settings, parts) if settings.page else ())
+
+
+def _page_of(settings: ServeSettings, parts: ServiceParts) -> list[Page]:
+    """The page for people, and what it asks for beside REST."""
+    shows_images = is_loopback(settings.host) if settings.show_images is None else settings.show_images
+    documents = Documents(parts.catalog, parts.total or counted_here(parts.catalog), shows_images)
+    return [*asset_pages(), *documents.pages()]
 
 
 def service_table(parts: ServiceParts) -> list[Method]:

@@ -91,7 +91,7 @@ class Worker:
         )
         parts = ServiceParts(self._catalog, self._gate, self._readiness, predictor, self._total)
         self._methods = service_table(parts)
-        self._http = http_of(settings)
+        self._http = http_of(settings, parts)
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
         self._end: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()

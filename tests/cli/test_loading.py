@@ -2,20 +2,12 @@
 
 import gc
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from vouch.cli.loading import loading
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """What one test leaves out is looked through again in the next."""
-    yield
-    gc.unfreeze()
 
 
 def test_what_was_loaded_is_never_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

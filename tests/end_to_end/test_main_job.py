@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
@@ -88,7 +87,7 @@ def test_the_demo_ends_by_itself_with_three_counts_that_agree(tmp_path: Path) ->
     demo = Path(__file__).resolve().parents[2] / "examples" / "demo.py"
 
     command = [sys.executable, str(demo)]
-    shorter = os.environ | {"VOUCH_TRAIN_EPOCHS": "4"}
+    shorter = os.environ | {"VOUCH_TRAIN_MODEL": "linear", "VOUCH_TRAIN_EPOCHS": "4"}
     done = subprocess.run(
         command, cwd=tmp_path, env=shorter, capture_output=True, text=True, check=False, timeout=2 * WITHIN_S
     )
@@ -252,9 +251,8 @@ def test_the_textbook_classifier_tells_threes_from_sevens(tmp_path: Path) -> Non
 @needs_mnist
 def test_mnist_is_claimed_and_served_alike(tmp_path: Path) -> None:
     """The linear model: at least 92 % of the real 10,000, recounted by server and client to the same number."""
-    result = vouch_json(
-        "train", "--data", str(MNIST), "--name", "mnist", "--model", "linear", "--models", str(tmp_path)
-    )
+    words = ["--data", str(MNIST), "--name", "mnist", "--model", "linear", "--epochs", "3"]
+    result = vouch_json("train", *words, "--models", str(tmp_path))
     with serving(tmp_path) as (address, _):
         until_served(address, 1)
         evaluation = vouch_json("evaluate", "--server", address)
@@ -264,23 +262,3 @@ def test_mnist_is_claimed_and_served_alike(tmp_path: Path) -> None:
     assert result["accuracy"] >= 0.92
     assert evaluation["claim"]["correct"] == evaluation["served"]["correct"] == result["correct"]
     assert (own["served"]["correct"], own["served"]["total"]) == (result["correct"], 10_000)
-
-
-def test_validation_images_that_were_trained_on_are_found(tmp_path: Path) -> None:
-    """Such a claim would be hollow: the command fails, and no model appears."""
-    images = np.random.default_rng(0).integers(0, 255, (60, 5, 5), np.uint8)
-    labels = np.arange(60) % 2
-    np.savez(
-        tmp_path / "leaky.npz",
-        fit_images=images,
-        fit_labels=labels,
-        validation_images=images[:7],
-        validation_labels=labels[:7],
-    )
-    words = ["train", "--data", str(tmp_path / "leaky.npz"), "--model", "linear", "--models", str(tmp_path / "models")]
-
-    refused = vouch(*words, code=1)
-
-    assert "7 of 7 validation images are also in fit" in refused.stderr
-    assert "pass --allow-duplicates" in refused.stderr
-    assert list((tmp_path / "models").iterdir()) == []

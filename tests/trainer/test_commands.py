@@ -211,6 +211,27 @@ def test_what_cannot_be_done_is_one_message(
 
 
 @pytest.mark.usefixtures("no_settings")
+def test_validation_images_that_were_trained_on_are_found(tmp_path: Path) -> None:
+    """Such a claim would be hollow: the command fails, and no model appears."""
+    images = np.random.default_rng(0).integers(0, 255, (60, 5, 5), np.uint8)
+    labels = np.arange(60) % 2
+    np.savez(
+        tmp_path / "leaky.npz",
+        fit_images=images,
+        fit_labels=labels,
+        validation_images=images[:7],
+        validation_labels=labels[:7],
+    )
+
+    refused = ran("--data", str(tmp_path / "leaky.npz"), "--model", "linear", "--models", str(tmp_path / "models"))
+
+    assert refused.code == 1
+    assert "7 of 7 validation images are also in fit" in refused.err
+    assert "pass --allow-duplicates" in refused.err
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_settings")
 @pytest.mark.parametrize(
     "arguments",
     [("--epochs", "-1"), ("--classes", "3"), ("--modle", "cnn"), ("digits", "mnist"), ("--batch-size", "1")],

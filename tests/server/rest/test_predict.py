@@ -66,8 +66,9 @@ async def test_several_files_come_as_a_form(rest: Rest) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("?top_k=x", "expected a whole number below 2,147,483,648 as top_k, got 'x'"),
+        ("?top_k=x", "expected a whole number from 1 to 2,147,483,647 as top_k, got 'x'"),
         ("?top_k=-1", "got '-1'"),
+        ("?top_k=0", "got '0'"),
         ("?top_k=99999999999", "got '99999999999'"),
         ("?coverage=2", "expected a share from 0 to below 1 as coverage"),
         ("?coverage=nan", "got 'nan'"),

@@ -1,0 +1,269 @@
+"""The page in a real browser: ask about drawings and photographs, by hand, by keyboard and on a phone."""
+
+import base64
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.digits_model import publish_digits
+from tests.support.page_server import PageServer
+from vouch.bundle.opening import Bundle
+from vouch.bundle.store import ModelsFolder
+from vouch.trainer.job import train
+from vouch.trainer.settings import TrainSettings
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+DESKTOP, PHONE = 1280, 390
+INSECTS = Path(__file__).resolve().parents[3] / "shared/data/insects"
+OF_EACH = 12
+"""Photographs of ants and of bees that are learned from."""
+EXPECTED = ("status of 400 (Bad Request)", "net::ERR_CONNECTION_REFUSED")
+"""Complaints of the browser's own: about a file that is no image, and a server that went away."""
+MINUS = "\N{MINUS SIGN}"
+SEVEN = ((0.3, 0.2), (0.7, 0.2), (0.45, 0.8))
+HOSTILE = b"""<!DOCTYPE html><title>Report</title><p id="found"></p><script>
+const found = document.getElementById("found");
+let store = "open";
+try { localStorage.length; } catch { store = "shut"; }
+fetch("/v1/models").then(() => "read", () => "nothing")
+  .then((got) => { found.textContent = `${origin} ${store} ${got}`; });
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelsFolder:
+    return ModelsFolder(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def server(folder: ModelsFolder) -> Iterator[PageServer]:
+    """A linear model of digits, and a version that was refused."""
+    server = PageServer(publish_digits(folder, HOSTILE))
+    server.refuse("digits", 2, "9 answers differ from the claimed ones, and 1 may")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, server: PageServer, width: int, scheme: Literal["light", "dark"] = "light") -> Page:
+    """The page, when the model is shown."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(20_000)
+    page.goto(server.url)
+    page.locator("#trust p").first.wait_for()
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: PageServer) -> Iterator[Page]:
+    """Opened once; complaints and requests are held against it at the end."""
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.set_default_timeout(20_000)
+    page.goto(server.url)
+    page.locator("#trust p").first.wait_for()
+    yield page
+    page.close()
+    assert [one for one in complaints if not one.endswith(EXPECTED)] == []
+    assert [url for url in requests if not url.startswith((server.url, f"blob:{server.url}"))] == []
+
+
+def draw(page: Page, *points: tuple[float, float]) -> None:
+    """A stroke from point to point, in shares of the pad."""
+    page.locator("#pad").scroll_into_view_if_needed()
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    for number, (x, y) in enumerate(points):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8 if number else 1)
+        if not number:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def says(page: Page, label: str) -> None:
+    """Waits until the model has answered this."""
+    expect(page.locator("#answer[aria-busy=false] span")).to_have_text(label)
+
+
+def test_draw_a_7_read_7(page: Page) -> None:
+    """With bars, and the drawing as the model sees it: 8 x 8 pixels that the ink fills from top to bottom."""
+    draw(page, *SEVEN)
+    says(page, "7")
+    seen = "(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0))"
+    pixels = page.evaluate(f"{seen}(document.getElementById('sight'))")
+
+    assert page.locator("#bars li").count() == 5
+    assert page.locator("#bars li").first.inner_text().startswith("7")
+    assert len(pixels) == 64
+    assert max(pixels[:8]) > 100
+    assert max(pixels[-8:]) > 100
+    assert pixels[0] < 50
+
+
+def test_a_linear_model_says_where_the_score_came_from(page: Page) -> None:
+    """What speaks for a class, what speaks against it and what is added make up its score, for any class."""
+    draw(page, *SEVEN)
+    expect(page.locator("#why")).to_be_visible()
+    page.locator("#class").select_option("3")
+    said = page.locator("#spoken").inner_text().replace(MINUS, "-")
+    numbers = [float(number) for number in re.findall(r"[+-][\d.]+\d", said)]
+    score = float(page.locator("#score b").inner_text().replace(MINUS, "-"))
+
+    assert len(numbers) == 3
+    assert abs(sum(numbers) - score) < 0.2
+    assert page.locator("#score span").inner_text() == "score of 3"
+
+
+def test_an_example_is_asked_about(page: Page) -> None:
+    """One that was answered wrongly, as its caption says."""
+    wrong = page.locator("#examples li", has_text="answered").first
+    answer = wrong.inner_text().split()[-1]
+    wrong.locator("button").click()
+
+    expect(page.locator("#picture")).to_be_visible()
+    says(page, answer)
+    expect(page.locator("#why")).to_be_visible()
+
+
+def test_a_file_that_is_no_image_is_explained(page: Page) -> None:
+    """In the server's own words; after that the page works as before."""
+    page.set_input_files("#choose", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(page.locator("#answer.wrong")).to_contain_text("PNG")
+    page.locator("#clear").click()
+
+    expect(page.locator("#pad")).to_be_visible()
+    draw(page, *SEVEN)
+    expect(page.locator("#bars li")).to_have_count(5)
+
+
+def test_the_card_tells_claim_versions_and_speed(page: Page) -> None:
+    """And why a version was refused."""
+    draw(page, *SEVEN)
+    expect(page.locator("#latency")).to_contain_text("answered so far")
+
+    assert "claimed" in page.locator("#trust").inner_text()
+    assert page.locator("#confusion td").count() > 100
+    assert "9 answers differ" in page.locator("#versions").inner_text()
+    assert "distorting" in page.locator("#asked").inner_text()
+    assert page.locator("#reply a").get_attribute("href") == "/v1/models/digits/versions/1/report#scores"
+
+
+def test_a_hostile_report_learns_nothing(browser: Browser, server: PageServer) -> None:
+    """It has an origin of its own, no storage, and cannot ask the server."""
+    page = browser.new_page()
+    page.goto(f"{server.url}/v1/models/digits/versions/1/report")
+
+    expect(page.locator("#found")).to_have_text("null shut nothing")
+    page.close()
+
+
+def test_the_server_goes_away_and_comes_back(browser: Browser, server: PageServer) -> None:
+    """The page says so, keeps the drawing, and asks about it when there is somebody to answer."""
+    page = opened(browser, server, DESKTOP)
+    server.leave()
+    expect(page.locator("#notice")).to_be_visible(timeout=20_000)
+    draw(page, *SEVEN)
+    expect(page.locator("#answer")).to_have_text("The server does not answer.")
+    server.come_back()
+
+    expect(page.locator("#notice")).to_be_hidden(timeout=20_000)
+    says(page, "7")
+    expect(page.locator("#state")).to_have_text("Serving")
+    page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_axe_finds_nothing(browser: Browser, server: PageServer, width: int, scheme: Literal["light", "dark"]) -> None:
+    """With everything there is on the page; and nobody has to scroll sideways, on a phone either."""
+    page = opened(browser, server, width, scheme)
+    page.locator("#examples img").first.wait_for()
+    draw(page, *SEVEN)
+    expect(page.locator("#why")).to_be_visible()
+    found = Axe().run(page)
+
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, server: PageServer) -> None:
+    """It draws too: a stroke from top to bottom is a 1."""
+    page = opened(browser, server, DESKTOP)
+    page.locator("#examples img").first.wait_for()
+    page.locator("#pad").focus()
+    for key in (" ", *["ArrowDown"] * 14, " "):
+        page.keyboard.press(key)
+    says(page, "1")
+    expect(page.locator("#why")).to_be_visible()
+    reachable = "a[href], button, input, select, [tabindex='0']"
+    shown = f"[...document.querySelectorAll(\"{reachable}\")].filter(e => e.checkVisibility() && !e.closest('.camera'))"
+    wanted = page.evaluate(f"{shown}.length")
+    page.evaluate(f"window.left = new Set({shown}); document.activeElement.blur()")
+    for _ in range(wanted + 5):
+        page.keyboard.press("Tab")
+        page.evaluate("window.left.delete(document.activeElement)")
+
+    assert wanted > 20
+    assert page.evaluate("[...window.left].map(e => e.outerHTML)") == []
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def insects(folder: ModelsFolder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model of a few photographs on a pretrained backbone."""
+    data = tmp_path_factory.mktemp("photos")
+    for kind in ("ants", "bees"):
+        (data / kind).mkdir()
+        for photo in sorted((INSECTS / "train" / kind).iterdir())[:OF_EACH]:
+            shutil.copy(photo, data / kind)
+    settings = TrainSettings(
+        data=str(data), name="insects", backbone="lite0", keep_alike=False, device="cpu", models=folder.path
+    )
+    trained = train(settings)
+    assert trained is not None
+    return trained.bundle
+
+
+@pytest.mark.skipif(not INSECTS.is_dir(), reason="there are no photographs in ../shared/data/insects")
+def test_drop_a_photo_of_a_bee_read_bees(browser: Browser, insects: Bundle) -> None:
+    """On a phone's width; the question is the one that a pretrained network raises."""
+    server = PageServer(insects)
+    page = opened(browser, server, PHONE)
+    photo = sorted((INSECTS / "val" / "bees").iterdir())[0].read_bytes()
+    dropped = page.evaluate_handle(
+        """(text) => {
+            const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0)), data = new DataTransfer();
+            data.items.add(new File([bytes], "bee.jpg", { type: "image/jpeg" }));
+            return data;
+        }""",
+        base64.b64encode(photo).decode(),
+    )
+    page.dispatch_event("#input", "drop", {"dataTransfer": dropped})
+
+    says(page, "bees")
+    assert page.locator("#pad").is_hidden()
+    assert page.locator("#picture").is_visible()
+    assert "A network that others trained" in page.locator("#asked").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    page.close()
+    server.close()
