@@ -1,18 +1,25 @@
-"""The pictures of README and tutorial: parts of a real learning report, taken in headless Chromium. `make pictures`.
+"""The pictures of README and tutorial, taken in headless Chromium: `make pictures`.
 
-It trains the linear model on the digits in a temporary folder (seconds), opens the report of that training, and writes
-docs/pictures/*.png. The digits may be copied; photographs of others are never part of a picture here.
+It trains the linear model on the digits in a temporary folder (seconds) and takes parts of its learning report. Then it
+serves the model, draws a 7 on the server's page, and takes that. The digits may be copied; photographs of others are
+never part of a picture here.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import FloatRect, Page, sync_playwright
+
+from vouch import Client
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 MAX_BYTES = 150_000
@@ -27,8 +34,10 @@ PARTS = {
     "opposite.png": "#opposite figure",
     "confusion.png": "#confusion table",
 }
-"""Picture -> the first element of the report that it shows. """
-TRAIN_TIMEOUT_S, PAGE_TIMEOUT_MS = 300.0, 30_000.0
+"""Picture -> the first element of the report that it shows."""
+SEVEN = ((0.3, 0.2), (0.7, 0.2), (0.45, 0.8))
+"""A stroke on the page's pad, in shares of its sides."""
+TRAIN_TIMEOUT_S, START_TIMEOUT_S, END_TIMEOUT_S, PAGE_TIMEOUT_MS = 300.0, 60.0, 60.0, 30_000.0
 
 
 def main() -> None:
@@ -38,32 +47,63 @@ def main() -> None:
         raise SystemExit("Chromium is not installed: make browser")
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        report = trained_report(Path(folder))
+        run("train", "digits", "--model", "linear", "--models", folder)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.set_default_timeout(PAGE_TIMEOUT_MS)
-        page.goto(report.as_uri())
+        page.goto((Path(folder) / "digits" / "1" / "report.html").as_uri())
         write("report.png", page.screenshot(clip=TOP))
         for name, selector in PARTS.items():
-            write(name, part(page, selector))
+            write(name, page.locator(selector).first.screenshot())
+        with serving(folder) as address:
+            page.goto(f"http://{address}/")
+            draw(page)
+            write("page.png", page.screenshot())
         browser.close()
 
 
-def trained_report(folder: Path) -> Path:
-    """The report of the linear model, trained on the digits."""
-    command = ["train", "digits", "--model", "linear", "--models", str(folder)]
-    subprocess.run([sys.executable, "-m", "vouch", *command], check=True, timeout=TRAIN_TIMEOUT_S)
-    return folder / "digits" / "1" / "report.html"
+def run(*words: str) -> None:
+    """A vouch command."""
+    subprocess.run([sys.executable, "-m", "vouch", *words], check=True, timeout=TRAIN_TIMEOUT_S)
 
 
-def part(page: Page, selector: str) -> bytes:
-    """A PNG of the first such element."""
-    return page.locator(selector).first.screenshot()
+@contextmanager
+def serving(models: str) -> Iterator[str]:
+    """`vouch serve` on a free port; yields its address when the model is served."""
+    command = [sys.executable, "-m", "vouch", "serve", models, "--port", "0", "--metrics-port", "0", "--json"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    try:
+        address = str(json.loads(server.stdout.readline())["address"])
+        with Client(address) as client:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not client.ready():
+                if time.monotonic() > deadline:
+                    raise SystemExit("the model was not served in time")
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(END_TIMEOUT_S)
+
+
+def draw(page: Page) -> None:
+    """Draws a 7 on the pad and waits for the answer."""
+    pad = page.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box is not None
+    for number, (x, y) in enumerate(SEVEN):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8 if number else 1)
+        if not number:
+            page.mouse.down()
+    page.mouse.up()
+    page.locator("#answer[aria-busy=false] span").first.wait_for()
 
 
 def write(name: str, png: bytes) -> None:
-    """The same with a palette of 64 colours, which makes a third of it."""
-    picture = Image.open(BytesIO(png)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    """The same with a palette of 256 colours, which makes it much smaller."""
+    picture = Image.open(BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     small = BytesIO()
     picture.save(small, "PNG", optimize=True)
     if len(small.getvalue()) > MAX_BYTES:

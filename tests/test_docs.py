@@ -42,6 +42,16 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
             assert heading[1:] in headings(found), f"{page.name}: {target}{heading}"
 
 
+def test_pictures_are_there_and_small() -> None:
+    """A README is read over slow connections too; `make pictures` writes them."""
+    shown = re.findall(r'<img src="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    sizes = {str(path.relative_to(ROOT)): path.stat().st_size for path in ROOT.glob("docs/pictures/*.png")}
+
+    assert set(shown) <= sizes.keys()
+    assert shown
+    assert max(sizes.values()) < 150_000
+
+
 def headings(page: Path) -> set[str]:
     """As links name them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
