@@ -12,7 +12,7 @@ PROTOS := vouch/protos/vouch/v1/classifier.proto vouch/protos/inference/inferenc
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pictures test test-all test-fast test-wheel test-versions compose-test browser haproxy prometheus floods memory fuzz lint format reference protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
+.PHONY: help install demo pictures test test-all test-fast test-wheel sbom test-versions compose-test browser haproxy prometheus shells floods memory fuzz lint format reference protos protos-baseline accuracy benchmark benchmark-quick h2load resets rolling-restart profile training honesty growth ideas loading many-photos quantized lock locks clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +39,11 @@ test-all: $(INSTALLED)
 test-fast: $(INSTALLED) ## The tests alone, without coverage
 	$(BIN)/pytest --numprocesses 3 -x -q
 
-test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
+test-wheel: $(INSTALLED) $(VENV)-sbom/.installed ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
 	$(BIN)/python -m tests.versions.prove pinned
+
+sbom: $(INSTALLED) $(VENV)-sbom/.installed ## Write the wheel and its bill of materials (CycloneDX) into dist/ (minutes)
+	$(BIN)/python -m tests.versions.sbom
 
 test-versions: $(INSTALLED) ## The same with the newest and with the lowest versions: before each release
 	$(BIN)/python -m tests.versions.prove newest lowest
@@ -53,6 +56,9 @@ browser: ## Install Debian's Chromium, in which the report is tested (as root)
 
 prometheus: ## Install Debian's Prometheus, in which rules and dashboard are tested (as root)
 	@command -v prometheus > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus)
+
+shells: ## Install Debian's zsh and fish, in which completion is tested beside bash (as root)
+	@command -v zsh > /dev/null && command -v fish > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends zsh fish)
 
 haproxy: ## Install Debian's HAProxy, in which the proxy's configuration is tested (as root)
 	@command -v haproxy > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends haproxy)
@@ -134,6 +140,11 @@ $(VENV)-tritonclient/.installed:
 	$(VENV)-tritonclient/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' numpy==2.4.6
 	@touch $@
 
+$(VENV)-sbom/.installed: deploy/locks/sbom.txt
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/locks/sbom.txt
+	@touch $@
+
 $(VENV)-py-spy/.installed:
 	$(PYTHON) -m venv $(VENV)-py-spy
 	$(VENV)-py-spy/bin/pip install --quiet --disable-pip-version-check py-spy==0.4.3
@@ -151,6 +162,7 @@ HASHED := $(VENV)-uv/bin/uv pip compile --quiet --no-header --no-annotate --gene
 	--python-version 3.11 --python-platform x86_64-manylinux_2_36
 locks: $(VENV)-uv/.installed ## Write deploy/locks from constraints.txt, for the images
 	echo setuptools | $(HASHED) - --output-file deploy/locks/build.txt
+	echo cyclonedx-bom==7.5.0 | $(HASHED) - --output-file deploy/locks/sbom.txt
 	$(HASHED) pyproject.toml --extra server --extra sign --output-file deploy/locks/server-cpu.txt
 	echo 'onnxruntime-gpu[cuda,cudnn]' | $(HASHED) pyproject.toml - --extra server --extra sign --no-emit-package onnxruntime \
 		--output-file deploy/locks/server-cuda.txt
@@ -162,4 +174,4 @@ $(VENV)-uv/.installed:
 	@touch $@
 
 clean: ## Remove what these commands made, but not models
-	rm -rf $(VENV) build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

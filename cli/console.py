@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vouch.cli.exit_codes import DONE, FAILED
 from vouch.cli.lines import ProgressLines
 from vouch.cli.printable import json_text, print_error, printable
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
 AGAINST = "bold red"
 """How a line looks that speaks against a result, where colours are shown; its words say it too."""
 

@@ -4,8 +4,9 @@ argparse reads the flags and lays out the help; what a value may be is checked l
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -14,6 +15,9 @@ from vouch.cli.errors import WrongUsage
 from vouch.cli.nearest import did_you_mean
 
 Fields = Mapping[str, FieldInfo]
+Noted = Callable[[argparse.Action, FieldInfo], None]
+FOLDERS = ("BUNDLE", "DIR", "FOLDER")
+"""Words that stand for a folder in the help."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class Flag:
     Args:
         metavar: the word that stands for the value in the help.
         positional: the value may be written without a flag. Where it has a default, the flag is there too.
+        path: the value may be a path, although its type is text.
     """
 
     metavar: str | None = None
     positional: bool = False
+    path: bool = False
 
 
 def flag_of(field: FieldInfo) -> Flag:
@@ -49,6 +55,18 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
     """The values that a field of a few words may have; empty for any other."""
     kinds = (field.annotation, *get_args(field.annotation))  # of `Literal[...] | None` too
     return next((tuple(map(str, get_args(kind))) for kind in kinds if get_origin(kind) is Literal), ())
+
+
+def path_of(field: FieldInfo) -> Literal["file", "folder"] | None:
+    """What kind of path the field's value is; None where it is none. Where a file is expected, a folder may be too."""
+    if Path not in _types(field.annotation) and not flag_of(field).path:
+        return None
+    return "folder" if flag_of(field).metavar in FOLDERS else "file"
+
+
+def _types(annotation: Any) -> list[Any]:
+    """A type and those that it is made of, such as list[Path] | None."""
+    return [annotation, *(inner for one in get_args(annotation) for inner in _types(one))]
 
 
 def is_switch(field: FieldInfo) -> bool:
@@ -98,16 +116,27 @@ def help_text(fields: Fields, program: str, about: str, epilog: str) -> str:
     words = [metavar_of(name, field) + "..." * takes_several(field) for name, field in _positionals(fields)]
     optional = [not field.is_required() for _, field in _positionals(fields)]
     shown = [f"[{word}]" if may_miss else word for word, may_miss in zip(words, optional, strict=True)]
-    parser = _parser(fields)
+    parser = help_parser(fields)
     parser.prog, parser.description, parser.epilog = program, about, epilog
     parser.usage = " ".join([program, *shown, "[OPTION ...]"])
-    for name, field in _positionals(fields):
-        parser.add_argument(name, metavar=metavar_of(name, field), help=_about(field))
-    parser.add_argument("-h", "--help", action="store_true", help="Show this.")
     return parser.format_help()
 
 
-def _parser(fields: Fields) -> argparse.ArgumentParser:
+def help_parser(fields: Fields, noted: Noted = lambda action, field: None) -> argparse.ArgumentParser:
+    """All that may be on the command line, `--help` too: to be shown or completed, not to read anything.
+
+    Args:
+        noted: called with each argument and its field.
+    """
+    parser = _parser(fields, noted)
+    for name, field in _positionals(fields):
+        several = "*" if takes_several(field) else None
+        noted(parser.add_argument(name, nargs=several, metavar=metavar_of(name, field), help=_about(field)), field)
+    parser.add_argument("-h", "--help", action="store_true", help="Show this.")
+    return parser
+
+
+def _parser(fields: Fields, noted: Noted = lambda action, field: None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         argument_default=argparse.SUPPRESS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -116,12 +145,13 @@ def _parser(fields: Fields) -> argparse.ArgumentParser:
         exit_on_error=False,
     )
     for name, field in fields.items():
+        flag, about = flag_name(name), _about(field)
         if is_switch(field):
-            parser.add_argument(flag_name(name), dest=name, action=argparse.BooleanOptionalAction, help=_about(field))
+            noted(parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=about), field)
         elif not (flag_of(field).positional and field.is_required()):
-            about = f"The same as {metavar_of(name, field)}." if flag_of(field).positional else _about(field)
-            action = "append" if takes_several(field) else "store"
-            parser.add_argument(flag_name(name), dest=name, action=action, metavar=metavar_of(name, field), help=about)
+            word, action = metavar_of(name, field), "append" if takes_several(field) else "store"
+            about = f"The same as {word}." if flag_of(field).positional else about
+            noted(parser.add_argument(flag, dest=name, action=action, metavar=word, help=about), field)
     return parser
 
 

@@ -14,20 +14,21 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "train": Command("trainer", "train", "fit a classifier to labelled images and publish it as a bundle"),
+    "train": Command("trainer", "train", "train a classifier on labelled images and publish it as a bundle"),
     "compare": Command(
-        "trainer", "compare", "published models side by side, and whether chance explains the difference"
+        "trainer", "compare", "compare published models, and test whether they differ by more than chance"
     ),
-    "serve": Command("server", "serve", "serve a models folder over gRPC"),
-    "verify": Command("server", "serve", "recount a bundle's claim offline"),
-    "sign": Command("server", "sign", "sign a bundle, or make a key for it"),
+    "serve": Command("server", "serve", "serve a models folder over gRPC and HTTP"),
+    "verify": Command("server", "serve", "check a bundle's claim without a server"),
+    "sign": Command("server", "sign", "sign a bundle, or create a key"),
     "predict": Command("client", "client", "classify image files"),
-    "evaluate": Command("client", "client", "claim and served accuracy side by side"),
-    "bench": Command("client", "client", "how fast a server answers, and how best to call it"),
-    "status": Command("client", "client", "what is served, and what was refused"),
-    "health": Command("client", "client", "whether a server is ready, as an exit code"),
+    "evaluate": Command("client", "client", "show claimed and served accuracy side by side"),
+    "bench": Command("client", "client", "measure throughput and latency of a server"),
+    "status": Command("client", "client", "show what is served, and what was refused and why"),
+    "health": Command("client", "client", "report whether a server is ready, as the exit code"),
+    "completion": Command("cli", "completion", "print a script that completes all this in bash, zsh or fish"),
 }
-EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx"}
+EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx", "cli": "vouch-onnx"}
 """Program -> what is to be installed for it."""
 TABLES = {command.table: command.program for command in COMMANDS.values()}
 """Table of vouch.toml -> the program whose settings it holds."""

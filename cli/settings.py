@@ -11,12 +11,12 @@ from importlib import import_module
 from inspect import get_annotations
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from vouch.cli.console import WRONG_USAGE
 from vouch.cli.errors import WrongUsage
+from vouch.cli.exit_codes import WRONG_USAGE
 from vouch.cli.expected import expected
 from vouch.cli.explained import sentences
 from vouch.cli.flags import (
@@ -34,9 +34,9 @@ from vouch.cli.flags import (
 from vouch.cli.nearest import did_you_mean
 from vouch.cli.outside import SETTINGS_FILE, as_list, link_remedy, read_environment, read_file, variable_of
 from vouch.cli.printable import print_error
-from vouch.cli.programs import TABLES
+from vouch.cli.programs import COMMANDS, TABLES
 
-__all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "explained", "flag_name", "parse"]
+__all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "explained", "flag_name", "parse", "settings_of"]
 
 SHOWN = 100
 """Characters of a wrong value."""
@@ -65,6 +65,15 @@ class CommandSettings(Settings):
 
     json_output: bool = False
     """Print one JSON object on the last line of standard output."""
+
+
+class CompletionSettings(CommandSettings):
+    """Print a script with which a shell completes commands, options, their choices and paths."""
+
+    table: ClassVar = "completion"
+
+    shell: Annotated[Literal["bash", "zsh", "fish"], Flag("SHELL", positional=True)]
+    """The shell that the script is for."""
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -108,6 +117,17 @@ def parse(
         return _checked(settings, flags, dict(base or {}), environment, file)
     except WrongUsage as err:
         _refuse(program, err.lines)
+
+
+def settings_of(command: str) -> type[Settings]:
+    """The class that declares a command's options: `predict` has `PredictSettings`, in its program's settings.py.
+
+    Raises:
+        ImportError: the program is not installed.
+    """
+    module = import_module(f"vouch.{COMMANDS[command].program}.settings")
+    found: type[Settings] = getattr(module, f"{command.title()}Settings")
+    return found
 
 
 def explained(settings: type[Settings]) -> Fields:

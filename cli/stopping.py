@@ -11,8 +11,6 @@ from multiprocessing import parent_process
 from threading import Thread, current_thread, main_thread
 from types import FrameType
 
-TERMINATED = 128 + signal.SIGTERM
-"""The exit code that a shell gives to a process that SIGTERM ended; Ctrl-C's is 130."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_WISH_S = 0.5
 """Signals so close together are one: `timeout` sends its own twice, and torchrun hands on what a terminal sent too."""

@@ -10,7 +10,8 @@ from typing import Any
 from vouch.bundle.caveats import CHANCE, calibration_in_words, guarantee_in_words, promise_in_words, withheld_in_words
 from vouch.bundle.errors import BundleError
 from vouch.bundle.reliability import Calibration
-from vouch.cli.console import AGAINST, DONE, FAILED, exit_code, output, print_caveats, print_json, progress_bar, say
+from vouch.cli.console import AGAINST, exit_code, output, print_caveats, print_json, progress_bar, say
+from vouch.cli.exit_codes import DONE, FAILED
 from vouch.cli.printable import json_text
 from vouch.cli.settings import parse
 from vouch.client.bench.images import Reference, take_reference

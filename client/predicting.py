@@ -11,7 +11,8 @@ from contextlib import ExitStack
 
 import grpc
 
-from vouch.cli.console import FAILED, progress_bar, say
+from vouch.cli.console import progress_bar, say
+from vouch.cli.exit_codes import DONE, FAILED
 from vouch.client.answers import Answers, Unanswered, show_answers
 from vouch.client.client import Client
 from vouch.client.errors import CallFailed
@@ -54,7 +55,7 @@ def predict_files(settings: PredictSettings) -> int:
         raise CallFailed(f"{ended}; {left:,} of {len(listing.files):,} files were not answered", ended.code) from ended
     if ended is not None:
         raise ended
-    return FAILED if answers.failed else 0
+    return FAILED if answers.failed else DONE
 
 
 def _ask_all(settings: PredictSettings, files: Sequence[File], answers: Answers) -> None:

@@ -15,24 +15,24 @@ from vouch.sources.wanted import Layout
 
 
 class StatusSettings(CommandSettings):
-    """Show what a server serves, with claim and served accuracy, and what it refused."""
+    """Show which models a server serves, with claim and served accuracy, and which versions it refused."""
 
     table: ClassVar = "client"
 
     server: Annotated[str, Flag("HOST:PORT")] = DEFAULT_SERVER
-    """The server to call; the port may be left out where it is 8081."""
+    """Server to call; the port defaults to 8081."""
     timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 60.0
     """How long to wait for an answer."""
     tls: bool = False
-    """Speak TLS; the server's certificate has to lead to a root that gRPC knows, or to --tls-ca."""
+    """Use TLS. The server's certificate must be signed by a CA that gRPC trusts, or by --tls-ca."""
     tls_ca: Annotated[Path | None, Flag("FILE")] = None
-    """Speak TLS with a server whose certificate one of these has signed, in PEM."""
+    """Use TLS, and trust servers whose certificate is signed by one of these CAs, in PEM."""
     tls_certificate: Annotated[Path | None, Flag("FILE")] = None
-    """With --tls or --tls-ca: the certificate to show to a server that asks for one, in PEM."""
+    """With --tls or --tls-ca: client certificate, if the server requires one, in PEM."""
     tls_key: Annotated[Path | None, Flag("FILE")] = None
-    """The certificate's private key in PEM, without a password."""
+    """Private key of the client certificate, PEM without a password."""
     tls_server_name: Annotated[str, Flag("NAME")] = ""
-    """With --tls or --tls-ca: the name in the server's certificate, where it is not the host that is called."""
+    """With --tls or --tls-ca: the name in the server's certificate, if it differs from the host."""
 
     @field_validator("server")
     @classmethod
@@ -63,50 +63,51 @@ class WaitingSettings(StatusSettings):
     """Base of commands that need a model."""
 
     wait_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=86_400)] = 0.0
-    """How long to wait for a model to be served, where none is yet."""
+    """How long to wait until a model is served."""
 
 
 class HealthSettings(WaitingSettings):
-    """Ask a server over grpc.health.v1 whether it serves at least one model: 0 where it does, 1 where it does not."""
+    """Check over grpc.health.v1 whether a server serves at least one model. Exit code 0 if it does, 1 if not."""
 
     timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 3.0
     """How long to wait for an answer."""
 
 
 class PredictSettings(WaitingSettings):
-    """Classify image files; the server decodes and resizes them as training did."""
+    """Classify image files. The server decodes and resizes them as training did."""
 
-    files: Annotated[list[str], Flag("FILE", positional=True)]
-    """PNG, JPEG, WebP, BMP, GIF and TIFF files to classify, folders of them, or - for one on standard input."""
+    files: Annotated[list[str], Flag("FILE", positional=True, path=True)]
+    """Image files to classify (PNG, JPEG, WebP, BMP, GIF, TIFF), folders with such files, or - for one image on
+    standard input."""
     model: Annotated[str, Flag("NAME")] = ""
-    """The model to ask; may be left out where one is served."""
+    """Model to call; optional if only one is served."""
     top: Annotated[int, Flag("K"), Field(ge=1, le=10_000)] = 3
     """How many classes to name for each image."""
     coverage: Annotated[float, Flag("SHARE"), Field(ge=0, lt=1)] = 0
-    """Also name a set of labels for each image that contains the truth this often, such as 0.95; one of the coverages
-    that the model promises (vouch status shows them). 0: none."""
+    """Also name a label set for each image that contains the right label this often, such as 0.95. The model must
+    promise this coverage (see vouch status). 0: none."""
 
 
 class EvaluateSettings(WaitingSettings):
-    """Recount a model's claim through the server that serves it, and show both side by side."""
+    """Recount a model's claim on the server that serves it, and show both side by side."""
 
     model: Annotated[str, Flag("NAME")] = ""
-    """The model to recount; may be left out where one is served."""
-    data: Annotated[str, Flag("SPEC")] = ""
-    """Count on these images instead of the bundle's own validation split: digits, mnist, or a path, as for
-    vouch train."""
+    """Model to evaluate; optional if only one is served."""
+    data: Annotated[str, Flag("SPEC", path=True)] = ""
+    """Measure accuracy on these images instead of the bundle's validation split: digits, mnist, or a path, as for vouch
+    train."""
     classes: Annotated[str, Flag("A,B,...")] = ""
-    """With --data: only these classes of it."""
+    """With --data: use only these classes."""
     batch_size: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 256
-    """With --data: images of an array in a message; files go one by one."""
+    """With --data: images per message for arrays; files are sent one by one."""
     label_from: Annotated[str, Flag("REGEX")] = ""
-    """With --data: labels come from the names of a folder's files, as for vouch train."""
+    """With --data: take labels from file names, as for vouch train."""
     splits: bool = True
-    """With --data: folders named like splits are splits; --no-splits: they are classes."""
+    """With --data: treat folders named like splits as splits; with --no-splits they are classes."""
     strict: bool = False
-    """With --data: what is left out is an error, as for vouch train; a file that the server refuses too."""
+    """With --data: fail if files are left out, as for vouch train, or refused by the server."""
     layout: Layout | None = None
-    """With --data: the order of axes of its arrays, as for vouch train."""
+    """With --data: order of the axes of arrays, as for vouch train."""
 
     @field_validator("label_from")
     @classmethod
@@ -135,24 +136,25 @@ class EvaluateSettings(WaitingSettings):
 
 
 class BenchSettings(StatusSettings):
-    """Measure how many images a second a server answers and how long calls take, and recommend how to call it."""
+    """Measure a server's throughput and latency, and recommend how to call it."""
 
     model: Annotated[str, Flag("NAME")] = ""
-    """The model to measure; may be left out where one is served."""
-    data: Annotated[str, Flag("SPEC")] = ""
+    """Model to measure; optional if only one is served."""
+    data: Annotated[str, Flag("SPEC", path=True)] = ""
     """Send these images instead of random pixels: digits, mnist, or a path, as for vouch evaluate."""
     batches: Annotated[str, Flag("N,N,...")] = "1,8,32,128"
-    """Images a call: each of these is measured."""
+    """Images per call; each value is measured."""
     seconds: Annotated[float, Flag("SECONDS"), Field(gt=0, le=3600)] = 3.0
-    """How long each point is measured; a fifth of it is spent before, to warm up."""
+    """Duration of each measurement; a fifth of it is warm-up."""
     loads: Annotated[str, Flag("SHARE,...")] = "0.5,0.7,0.9"
-    """At which shares of the measured capacity calls come at random moments."""
+    """Loads for latency: shares of the measured capacity, with calls at random times."""
     slo_ms: Annotated[float | None, Flag("MS"), Field(gt=0, le=86_400_000)] = None
-    """How long 99 in 100 calls may take in the setting that is recommended; left out: 10 times a lone call's median."""
+    """Latency limit (99th percentile) for the recommendation. Default: 10 times the median of a single call on an idle
+    server."""
     out: Annotated[Path | None, Flag("FOLDER")] = None
-    """Write bench.json and the picture bench.svg into this folder."""
+    """Write bench.json and the plot bench.svg to this folder."""
     timeout_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=86_400)] = 10.0
-    """How long to wait for an answer; longer calls are counted as DEADLINE_EXCEEDED."""
+    """How long to wait for an answer; longer calls count as DEADLINE_EXCEEDED."""
 
     @field_validator("batches")
     @classmethod

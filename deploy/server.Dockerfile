@@ -22,6 +22,15 @@ COPY sources /house/sources
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
  && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
 
+# What is installed, as a bill of materials (CycloneDX).
+FROM build AS sbom
+ARG VERSION=0.2.0
+RUN python -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --require-hashes -r /locks/sbom.txt \
+ && sed --in-place "s/^dynamic = .*/version = \"${VERSION}\"/" /house/pyproject.toml \
+ && /opt/sbom/bin/cyclonedx-py environment --validate --output-reproducible --pyproject /house/pyproject.toml \
+        --output-file /sbom.cdx.json /opt/vouch/bin/python
+
 FROM ${PYTHON_IMAGE}
 ARG PROVIDER=cpu
 ARG VERSION=0.2.0
@@ -35,6 +44,7 @@ RUN groupadd --gid 10001 vouch \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vouch \
  && install --directory --owner 10001 --group 10001 /models /work
 COPY --from=build /opt/vouch /opt/vouch
+COPY --from=sbom /sbom.cdx.json /opt/vouch/sbom.cdx.json
 ENV PATH=/opt/vouch/bin:${PATH} PYTHONUNBUFFERED=1 HOME=/tmp \
     VOUCH_SERVE_MODELS=/models VOUCH_SERVE_HOST=0.0.0.0 \
     VOUCH_SERVE_PROVIDER=${PROVIDER}

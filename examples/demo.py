@@ -18,7 +18,7 @@ from vouch.bundle.validation import Validation
 from vouch.cli.console import output
 from vouch.client import CallFailed, Client, Predictions
 
-MODELS = Path("models")
+MODELS, LINEAR = Path("models"), "digits-linear"
 SHOWN = 6
 TRAIN_TIMEOUT_S, START_TIMEOUT_S, END_TIMEOUT_S = 1800.0, 60.0, 60.0
 SHADES = " .:-=+*#%@"
@@ -31,7 +31,10 @@ def main() -> int:
     heading("1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.")
     if train() != 0:
         return 1
-    path = newest_bundle()
+    heading("   And a linear model, whose weights can be looked at.")
+    if train("--model", "linear", "--name", LINEAR) != 0:
+        return 1
+    path = newest_bundle("digits")
     bundle = open_bundle(path)
     validation = bundle.read_validation()
     labels = bundle.manifest.labels
@@ -55,15 +58,15 @@ def main() -> int:
     return 0 if correct == bundle.manifest.claim.correct == evaluation.served.correct else 1
 
 
-def train() -> int:
+def train(*more: str) -> int:
     """`vouch train` as a command."""
-    command = typed("train", "--data", "digits", "--models", str(MODELS))
+    command = typed("train", "--data", "digits", *more, "--models", str(MODELS))
     return subprocess.run(command, check=False, timeout=TRAIN_TIMEOUT_S).returncode
 
 
-def newest_bundle() -> Path:
-    """The version that was just published."""
-    return max((MODELS / "digits").glob("[0-9]*"), key=lambda path: int(path.name))
+def newest_bundle(name: str) -> Path:
+    """The version of a model that was just published."""
+    return max((MODELS / name).glob("[0-9]*"), key=lambda path: int(path.name))
 
 
 @contextmanager
@@ -157,6 +160,19 @@ def print_next_steps(path: Path, seconds: float) -> None:
         ("vouch train --help", "your own images, other networks, other losses"),
     ):
         output().print(f"   {command:<40}{about}", markup=False)
+    heading("Open in a browser:")
+    for address, about in (
+        (report(path), "how the network learned"),
+        (report(newest_bundle(LINEAR)), "how the linear model learned: its weights as pictures"),
+        ("http://localhost:8081", "draw a digit and see the answer, while `vouch serve models` runs"),
+    ):
+        output().print(f"   {about}:", markup=False)
+        output().print(f"     {address}", markup=False, soft_wrap=True)
+
+
+def report(bundle: Path) -> str:
+    """The address of its learning report."""
+    return (bundle / "report.html").resolve().as_uri()
 
 
 if __name__ == "__main__":

@@ -28,93 +28,93 @@ class RuntimeSettings(CommandSettings):
     }
 
     provider: Provider = "cpu"
-    """Where the model runs; cuda needs onnxruntime-gpu and refuses to start rather than fall back to the CPU."""
+    """Where the model runs. cuda needs onnxruntime-gpu, and fails to start rather than fall back to the CPU."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
-    """Threads of a run that is alone, which several runs share; 0: one where a batch takes less than 1 ms on it, else
-    as many as this process has cores."""
+    """Threads for one run; runs at the same time share them. 0: one thread if a batch takes less than 1 ms on it, else
+    one for each core of this process."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
-    """Images in all runs of the model at a time, fewer where they are large; a larger request is answered in several
-    runs."""
+    """Images in all runs of a model at a time; fewer if images are large. A larger request is split into several runs.
+    """
     max_differing: Annotated[float, Flag("SHARE"), Field(ge=0, le=1)] = 0.001
-    """Share of the validation images, at least one, that may be answered otherwise than claimed where the model hardly
-    prefers one answer to the other: for hardware that rounds differently. 0: none may."""
+    """Share of the validation images (at least one image) whose answer may differ from the claim, if the model was
+    almost undecided: other hardware rounds differently. 0: none may."""
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
-    """Run operators of this domain too, beside ONNX's own, such as com.microsoft; may be passed several times."""
+    """Also allow operators of this domain, such as com.microsoft, besides ONNX's own. Repeatable."""
 
     require_signature: Annotated[tuple[Path, ...], Flag("KEY"), Field(max_length=100)] = ()
-    """Take only versions that this key has signed (vouch sign), a public key in PEM; may be passed several times: one
-    of them is enough."""
+    """Only accept versions signed (vouch sign) with this key, a public key in PEM. Repeatable; one matching key is
+    enough."""
 
 
 class ServeSettings(RuntimeSettings):
-    """Serve the newest version of every model that reproduces its claim, over gRPC, until SIGTERM."""
+    """Serve the newest version of every model that reproduces its claim, over gRPC and HTTP, until SIGTERM."""
 
     models: Annotated[Path, Flag("DIR", positional=True)] = Path("models")
     """The models folder."""
     host: Annotated[str, Flag("ADDRESS")] = "127.0.0.1"
-    """Address or name to listen on, of a name with several addresses the first; 0.0.0.0 or :: for all."""
+    """Address or host name to listen on; of a name with several addresses, the first. 0.0.0.0 or :: means all."""
     port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8081
     """Port to listen on; 0 picks a free one."""
     metrics_port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8082
-    """Port where Prometheus finds /metrics, in plain HTTP at the same address; 0 picks a free one."""
+    """Port for Prometheus metrics at /metrics, plain HTTP, same address; 0 picks a free one."""
     transport: Transport | None = None
-    """What speaks HTTP/2: h2corn, which is fast, or grpcio, the reference; by default h2corn where it can be loaded."""
+    """HTTP/2 implementation: h2corn (fast) or grpcio (reference, gRPC only). Default: h2corn if it can be loaded."""
     http: bool = True
-    """Answer HTTP/1.1 and HTTP/2 without gRPC on the same port too: REST (/v1 and /v2)."""
+    """Also answer plain HTTP/1.1 and HTTP/2 on the same port: REST under /v1 and /v2, and the page."""
     page: bool = True
-    """Show a page for people at /, where there is HTTP: try the models, and see what is known of them."""
+    """Serve a web page at /, to try the models and to read what is known about them. Needs --http."""
     show_images: bool | None = None
-    """Show learning reports and example images on the page; by default where the server listens on a loopback
-    address, and nowhere else."""
+    """Show learning reports and example images on the page. Default: only when listening on a loopback address."""
     allow_host: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
-    """A server on a loopback address answers HTTP to this name too, beside localhost: for a proxy on this machine; may
-    be passed several times."""
+    """Also answer HTTP requests for this host name when listening on a loopback address, for example behind a local
+    proxy. Repeatable."""
     allow_origin: Annotated[tuple[str, ...], Flag("URL"), Field(max_length=100)] = ()
-    """Pages of this origin, such as https://shop.example, may call over HTTP (CORS); * for all; may be passed several
-    times."""
+    """Allow web pages of this origin, such as https://shop.example, to call over HTTP (CORS); * allows all. Repeatable.
+    """
     default_model: Annotated[str, Flag("NAME")] = ""
-    """The model of calls that name none; by default the only one that is published, and with several an error."""
+    """Model for calls that name none. Default: the only published model; with several, such calls are an error."""
     pin: Annotated[tuple[str, ...], Flag("NAME=VERSION"), Field(max_length=1000)] = ()
-    """Serve this version of a model and no other, such as digits=3; may be passed several times."""
+    """Serve only this version of a model, such as digits=3. Repeatable."""
     allow_worse: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=1000)] = ()
-    """Serve the newest version of this model though it is worse than an older one; may be passed several times."""
+    """Serve the newest version of this model even if it is worse than an older one. Repeatable."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
-    """Connections of a worker at once; fewer where its file descriptors (ulimit -n) are fewer."""
+    """Connections per worker at a time; fewer if the limit of open files (ulimit -n) is lower."""
     max_connection_age_s: Annotated[float | None, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = None
-    """Callers connected for so long are told to connect again, and their calls go on: a worker or a server that came
-    later gets its share. By default 600 with several workers; 0: they may stay for ever."""
+    """Ask clients to reconnect after this time, without losing calls, so that new workers and servers get their share.
+    Default: 600 with several workers, else 0 (never)."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
-    """How many servers there should be, this one included: the metrics say it, and an alert when there are fewer."""
+    """How many servers should be running, including this one. Metrics report it, and an alert fires if there are fewer.
+    """
     workers: Annotated[int, Flag("N"), Field(ge=1, le=256)] = 1
-    """Processes that share the port, each with its share of the cores. On two cores two workers answered up to 1.5
-    times the calls of one from many connections; one is the default, as a caller with one connection has only one."""
+    """Worker processes that share the port and the cores. With many connections, two workers on two cores answered up
+    to 1.5 times the calls of one; a client with one connection uses only one worker."""
     pin_workers: bool = False
-    """Keep each worker on cores of its own: faster where nothing else runs on them, slower where something does."""
+    """Bind each worker to its own cores: faster if nothing else runs on them, slower otherwise."""
     max_request_images: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 16_384
-    """Images in one request."""
+    """Images per request."""
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536
-    """Images of a model that may wait; beyond it callers are told at once to come back later."""
+    """Images that may wait for a model. Beyond that, calls fail at once and may be retried later."""
     max_held_bytes: Annotated[int, Flag("N"), Field(ge=1024)] = 512 * 1024 * 1024
-    """Bytes that callers may make a worker hold: requests, files, images, answers. Half of its memory, or less."""
+    """Memory per worker for requests, files, images and answers of all callers: at most half of the worker's memory."""
     max_delay_ms: Annotated[float, Flag("MS"), Field(ge=0, le=1000)] = 0.0
-    """How long a batch that is not full waits for more images; 0: not at all, what waits runs as soon as it can."""
+    """How long an incomplete batch waits for more images; 0: run at once."""
     max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024
-    """Size of one message, in either direction; 10,000 MNIST images are 7.8 million bytes."""
+    """Size limit of a message in either direction; 10,000 MNIST images are 7.8 million bytes."""
     max_verify_bytes: Annotated[int | None, Flag("N"), Field(ge=64 << 20)] = None
-    """Memory of the process that verifies a version; by default half of what the machine or the container has."""
+    """Memory limit of the process that verifies a version. Default: half of the machine's or container's memory."""
     scan_interval_s: Annotated[float, Flag("SECONDS"), Field(gt=0, le=3600)] = 1.0
-    """How often the models folder is looked at for new versions."""
+    """How often to look for new versions in the models folder."""
     grace_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 30.0
-    """How long accepted calls may still take after SIGTERM."""
+    """Time for accepted calls to finish after SIGTERM."""
     drain_delay_s: Annotated[float, Flag("SECONDS"), Field(ge=0, le=3600)] = 0.0
-    """How long after SIGTERM new calls are still taken, while health and /ready say no already: behind a load balancer,
-    longer than that takes to notice."""
+    """After SIGTERM, accept new calls for this time while health and /ready already report not ready. Behind a load
+    balancer, set it to longer than the balancer needs to notice."""
     tls_certificate: Annotated[Path | None, Flag("FILE")] = None
-    """Speak TLS alone, with this certificate or chain in PEM; read anew when it is replaced."""
+    """Serve TLS only, with this certificate or chain in PEM. It is reloaded when the file changes."""
     tls_key: Annotated[Path | None, Flag("FILE")] = None
-    """The certificate's private key in PEM, without a password."""
+    """Private key of the certificate, PEM without a password."""
     tls_client_ca: Annotated[Path | None, Flag("FILE")] = None
-    """Take only callers who show a certificate that one of these has signed, in PEM."""
+    """Only accept clients whose certificate is signed by one of these CAs, in PEM."""
 
     @field_validator("host")
     @classmethod
@@ -195,23 +195,23 @@ class ServeSettings(RuntimeSettings):
 
 
 class VerifySettings(RuntimeSettings):
-    """Recount a bundle's claim offline, as the server would before serving it: hashes, graph, every answer."""
+    """Check a bundle as the server would before serving it: hashes, graph and every claimed answer."""
 
     bundle: Annotated[Path, Flag("BUNDLE", positional=True)]
-    """The bundle's folder, such as models/digits/1."""
+    """Folder of the bundle, such as models/digits/1."""
 
 
 class SignSettings(CommandSettings):
-    """Sign a bundle: a server that requires signatures serves it, and everybody can see that nothing was changed."""
+    """Sign a bundle. Servers can require a signature, and anyone can check that nothing was changed."""
 
     table: ClassVar = "sign"
 
     bundle: Annotated[Path | None, Flag("BUNDLE", positional=True)] = None
-    """The bundle's folder, such as models/digits/1."""
+    """Folder of the bundle, such as models/digits/1."""
     key: Annotated[Path | None, Flag("FILE")] = None
-    """The private key, Ed25519 in PEM without a password."""
+    """Private key: Ed25519, PEM without a password."""
     new_key: Annotated[Path | None, Flag("FILE")] = None
-    """Write a new private key to this file, which its owner alone can read, and the public one to FILE.pub."""
+    """Create a new private key in this file, readable only by its owner, and the public key in FILE.pub."""
 
     @model_validator(mode="after")
     def _one_thing_at_a_time(self) -> Self:

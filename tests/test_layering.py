@@ -24,9 +24,9 @@ ARROWS = {
 LIBRARIES = {
     "bundle": {"cryptography", "numpy", "PIL", "pydantic"},
     "protos": {"google", "grpc"},
-    "cli": {"pydantic", "rich"},
+    "cli": {"pydantic", "rich", "shtab"},
     "sources": {"PIL", "numpy"},
-    "trainer": {"PIL", "jinja2", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
+    "trainer": {"PIL", "jinja2", "mlflow", "numpy", "onnx", "onnxruntime", "pydantic", "safetensors", "torch"},
     "server": {
         *("google", "h2corn", "grpc", "grpc_health", "grpc_reflection"),
         *("numpy", "onnxruntime", "orjson", "prometheus_client", "pydantic", "python_multipart", "uvloop"),
@@ -152,23 +152,28 @@ TRAINER = {
         *("exam", "findings"),
         *("serving_cost", "kernel", "curve", "doubtful", "hindsight"),
     ),
-    "publish": ("provenance", "card", "fit_digests", "describe", "validation", "label_errors", "bundle", "serving"),
+    "publish": (
+        *("provenance", "metadata", "card", "fit_digests", "describe", "validation", "label_errors", "bundle"),
+        "serving",
+    ),
     "report": (
         *("wording", "series", "encoding", "pictures", "gallery", "looks", "opposite", "finished", "recorder"),
         *("outcome", "story", "advice", "next_steps", "axes", "figures", "activation", "judged", "measured"),
         *("followed", "covered", "frozen", "learned", "one_weight", "contents", "tables", "page"),
     ),
+    "tracking": ("log", "mlflow_log", "tensorboard_log", "tracker"),
     "compare": ("settings", "differing_settings", "right_answers", "selection", "compare", "comparison"),
 }
 """Package of the trainer -> its files; likewise."""
 TRAINER_ARROWS = {
-    "": {"splits", "learn", "learn/backbone", "judge", "publish", "report", "compare"},
+    "": {"splits", "learn", "learn/backbone", "judge", "publish", "report", "compare", "tracking"},
     "splits": {""},
     "learn/backbone": {""},
     "learn": {"", "splits", "learn/backbone"},
     "judge": {"", "splits", "learn", "learn/backbone"},
     "publish": {"", "splits", "learn", "learn/backbone", "judge", "report"},
     "report": {"", "splits", "learn", "learn/backbone", "judge"},
+    "tracking": {"", "learn"},
     "compare": {"", "judge"},
 }
 """Package of the trainer -> the packages that it may import."""
@@ -208,12 +213,14 @@ ONLY_IN = {
         "trainer/judge/graph.py",
         "trainer/learn/backbone/features.py",
     },
+    "shtab": {"cli/completion.py"},
     "safetensors": {"trainer/learn/backbone/weights.py"},
     "h2corn": {"server/transport/h2corn.py", "server/transport/h2corn_settings.py"},
     "python_multipart": {"server/rest/form.py"},
     "prometheus_client": {"server/supervisor/metrics.py"},
     "cryptography": {"bundle/signature.py"},
     "matplotlib": {"client/bench/plot.py"},
+    "mlflow": {"trainer/tracking/mlflow_log.py"},
     "jinja2": {"trainer/report/page.py"},
     "grpc": {
         *("client/bench/calls.py", "client/streaming.py", "client/errors.py", "client/messages.py", "client/tls.py"),
@@ -361,7 +368,7 @@ def test_the_generator_of_load_knows_neither_grpc_nor_the_terminal() -> None:
 
 def test_the_vouch_command_imports_no_program() -> None:
     """It picks one; `vouch serve` never loads torch, nor `vouch predict` the server."""
-    light = ("loading", "nearest", "printable", "programs")
+    light = ("exit_codes", "loading", "nearest", "printable", "programs")
     for path in (ROOT / "vouch").glob("*.py"):
         if path.name not in ("__init__.py", "__main__.py"):
             assert {name.split(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, "cli", "vouch"}

@@ -10,7 +10,7 @@ from vouch import commands
 from vouch.cli.explained import sentences
 from vouch.cli.flags import is_switch
 from vouch.cli.programs import COMMANDS
-from vouch.cli.settings import CommandSettings, flag_name, parse
+from vouch.cli.settings import CommandSettings, CompletionSettings, flag_name, parse, settings_of
 from vouch.client.settings import BenchSettings, EvaluateSettings, HealthSettings, PredictSettings, StatusSettings
 from vouch.server.settings import ServeSettings, SignSettings, VerifySettings
 from vouch.trainer.settings import CompareSettings, TrainSettings
@@ -26,8 +26,15 @@ SETTINGS: dict[str, type[CommandSettings]] = {
     "bench": BenchSettings,
     "status": StatusSettings,
     "health": HealthSettings,
+    "completion": CompletionSettings,
 }
-NEEDED = {"sign": ["b", "--key", "k"], "compare": ["one", "two"], "verify": ["one"], "predict": ["one"]}
+NEEDED = {
+    "sign": ["b", "--key", "k"],
+    "compare": ["one", "two"],
+    "verify": ["one"],
+    "predict": ["one"],
+    "completion": ["bash"],
+}
 """Words without which a command is wrong usage."""
 WITH_ALL = {"evaluate": ["--data", "digits"]}
 """Words beside which every flag of a command means something."""
@@ -36,9 +43,10 @@ BOOLEANS = [(command, name) for command, name in FIELDS if is_switch(SETTINGS[co
 
 
 def wrong_value(command: str, name: str) -> str:
-    """One that no setting of this type takes; empty where any text is one, or the setting's own rules decide."""
-    annotation = SETTINGS[command].model_fields[name].annotation
-    return "" if {str, Path} & {annotation, *get_args(annotation)} else "so-so"
+    """One that no setting of this type takes; empty where any text is one, its own rules decide, or it has no flag."""
+    field = SETTINGS[command].model_fields[name]
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return "" if {str, Path} & kinds or field.is_required() else "so-so"
 
 
 WRONG = [(command, name) for command, name in FIELDS if wrong_value(command, name)]
@@ -71,7 +79,8 @@ def refusal(capsys: pytest.CaptureFixture[str], command: str, *words: str) -> st
 
 
 def test_every_command_has_its_settings() -> None:
-    """And reads the table and variables that are said to be its own."""
+    """Found by its name, and with the table and variables that are said to be its own."""
+    assert {name: settings_of(name) for name in COMMANDS} == SETTINGS
     assert {name: command.table for name, command in COMMANDS.items()} == {
         name: settings.table for name, settings in SETTINGS.items()
     }

@@ -16,8 +16,9 @@ from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import open_bundle
 from vouch.bundle.quantization import numbers_in_words
 from vouch.cli.console import exit_code, output, print_caveats, print_json, say
+from vouch.cli.exit_codes import TERMINATED
 from vouch.cli.settings import parse
-from vouch.cli.stopping import TERMINATED, Terminated, stoppable
+from vouch.cli.stopping import Terminated, stoppable
 from vouch.sources.errors import SourceError
 from vouch.trainer.errors import TrainError
 from vouch.trainer.job import Trained

@@ -1,5 +1,6 @@
 """The fit with what a person sees of it: a progress bar, a line for some epochs, and what came of it."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -47,7 +48,12 @@ def fit_and_tell(
         f"thread{'s' * (recipe.threads > 1)}, in {recipe.precision}: {_right(splits, fitted)}"
     )
     if isinstance(classifier, FrozenClassifier) and changes_the_backbone(recipe):
-        return continued(fitted, _fine_tune_and_tell(classifier, splits, recipe, processes, checkpoint))
+        last = fitted.epochs[-1].number
+
+        def on_epoch(epoch: Epoch) -> None:  # numbered as `continued` does
+            recorder.on_epoch(replace(epoch, number=last + epoch.number))
+
+        return continued(fitted, _fine_tune_and_tell(classifier, splits, recipe, processes, on_epoch, checkpoint))
     return fitted
 
 
@@ -70,7 +76,12 @@ def _right(splits: Splits, fitted: Fitted) -> str:
 
 
 def _fine_tune_and_tell(
-    classifier: FrozenClassifier, splits: Splits, recipe: Recipe, processes: Processes, checkpoint: Checkpoint
+    classifier: FrozenClassifier,
+    splits: Splits,
+    recipe: Recipe,
+    processes: Processes,
+    on_epoch: Callable[[Epoch], None],
+    checkpoint: Checkpoint,
 ) -> Fitted:
     with progress_bar(f"fine-tuning for {_epochs(recipe)}", None) as show:
 
@@ -83,6 +94,8 @@ def _fine_tune_and_tell(
                 say(
                     f"fine-tuning, epoch {step.epoch.number}: tune loss {said}, accuracy {step.epoch.tune_accuracy:.2%}"
                 )
+                if step.epoch.number:
+                    on_epoch(step.epoch)
 
         fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
     found = f"epoch {fitted.best.number} is kept"

@@ -11,6 +11,7 @@ from vouch.cli.console import be_quiet
 from vouch.sources.load import look
 from vouch.sources.summary import Summary
 from vouch.trainer.settings import TrainSettings
+from vouch.trainer.tracking.tracker import check_library
 
 if TYPE_CHECKING:  # loads onnxruntime
     from vouch.trainer.judge.serving_cost import ServingCost
@@ -42,6 +43,7 @@ def train(settings: TrainSettings) -> Trained | None:
         be_quiet()
     if settings.if_absent and (found := folder.latest(settings.model_name)):
         return Trained(found, new=False) if leads else None
+    check_library(settings.track)
     folder.check_writable(settings.model_name)
     look(settings.data, settings.decoding, settings.task, settings.folder_rules)
     trained: Trained | None = import_module("vouch.trainer.run").run(settings)

@@ -33,74 +33,74 @@ class RecipeSettings(CommandSettings):
     """How a model learns. 0, or nothing, leaves a number to the preset."""
 
     preset: PresetChoice = "auto"
-    """For which images the usual values are: digits (small and grey), small (small, in colour), photos (larger ones,
-    learned from scratch), backbone (larger ones, on a network that knows photographs already), or best, a wider cnn
-    for small images that takes about twice as long. auto: by the images' size, colour and number; what was chosen is
-    printed."""
+    """Defaults for a kind of images: digits (small and grey), small (small, in colour), photos (larger, trained from
+    scratch), backbone (larger, on a pretrained network), or best (a wider cnn for small images, about twice as slow).
+    auto chooses by size, colour and number of images, and prints its choice."""
     model: ModelChoice = "auto"
-    """The network: linear (one layer of weights), mlp (a hidden layer or two), cnn (convolutions), each from scratch.
+    """The network, trained from scratch: linear (one layer), mlp (one or two hidden layers), or cnn (convolutions).
     auto: as the preset says."""
-    backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx")] = "auto"
-    """A network that turns an image into features, on which a linear head learns: lite0 (EfficientNet-Lite0 with
-    ImageNet's weights), or a file. auto: lite0 where the preset is backbone; none: from scratch."""
+    backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx", path=True)] = "auto"
+    """A pretrained network that turns an image into features for a linear head: lite0 (EfficientNet-Lite0 with ImageNet
+    weights) or a file. auto: lite0 if the preset is backbone. none: train from scratch."""
     backbone_mean: Annotated[str, Flag("M[,M,M]")] = ""
-    """What FILE.onnx wants subtracted from its pixels, which are 0 to 255, where the file does not say."""
+    """Mean to subtract from pixels (0 to 255) for FILE.onnx, if the file does not state it."""
     backbone_scale: Annotated[str, Flag("S[,S,S]")] = ""
-    """What FILE.onnx wants them divided by then."""
+    """Then divide by this, for FILE.onnx."""
     backbone_size: Annotated[str, Flag("HxW")] = ""
-    """The height and width that FILE.onnx takes, where it does not say; 224 is 224x224."""
+    """Input height and width of FILE.onnx, if the file does not state it; 224 means 224x224."""
     backbone_output: Annotated[str, Flag("NAME"), Field(max_length=256)] = ""
-    """Which output of FILE.onnx the features are, where it has several."""
+    """Which output of FILE.onnx has the features, if it has several."""
     backbone_licence: Annotated[str, Flag("TEXT"), Field(max_length=1000)] = ""
-    """The licence of FILE.onnx's weights, for the manifest and the card."""
+    """Licence of the weights in FILE.onnx, for the manifest and the card."""
     fine_tune: bool = False
-    """Go on from the head and change the weights of lite0 too, in small steps."""
+    """After training the head, also train the weights of lite0, in small steps."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
-    """How often all images are gone through; 0: as the preset says."""
+    """Passes over all images; 0: as the preset says."""
     best_epoch: bool = False
-    """Keep the weights of the epoch with the smallest loss on tune, instead of those of the last one."""
+    """Keep the weights of the epoch with the smallest loss on the tune split, instead of the last epoch."""
     batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
-    """Images a step; 0: as the preset says."""
+    """Images per step; 0: as the preset says."""
     learning_rate: Annotated[float, Flag("RATE"), Field(ge=0, le=100)] = 0
-    """The largest step size of the schedule; 0: as the preset says."""
+    """Largest learning rate of the schedule; 0: as the preset says."""
     weight_decay: Annotated[float | None, Flag("RATE"), Field(ge=0, le=100)] = None
-    """How strongly weights are drawn towards 0."""
+    """Weight decay: how strongly weights are pulled towards 0."""
     precision: PrecisionChoice = "auto"
-    """The numbers that steps compute in: float32, or bfloat16, which some processors multiply faster; weights, graph
-    and claim are float32. auto: by the processor's instructions and the network, never by timing; it is recorded."""
+    """Number format of training steps: float32, or bfloat16, which some processors multiply faster. Weights, graph and
+    claim are always float32. auto decides by the processor's instructions and the network, never by timing; the choice
+    is recorded."""
     loss: Loss = "cross-entropy"
-    """How far an answer is from the label: cross-entropy, or mse (mean squared error of the probabilities)."""
+    """Loss function: cross-entropy, or mse (mean squared error of the probabilities)."""
     label_smoothing: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """The share of the truth that is spread over all classes, so that no answer has to be certain."""
+    """Share of the target probability spread over all classes, so that answers need not be certain."""
     focus: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """The chance that an image which was answered easily is skipped in an epoch, for harder ones. Off for files, whose
-    labels may be wrong, and with --balance, unless it is given."""
+    """Probability of skipping an easy image in an epoch, to train more on hard ones. Off by default for image files,
+    whose labels may be wrong, and with --balance."""
     balance: bool = False
-    """Let every class count the same, however many images it has: the rarer, the more an image weighs in the loss."""
+    """Give every class the same weight in the loss, however many images it has."""
     width: Annotated[int, Flag("N"), Field(ge=0, le=1024, multiple_of=16)] = 0
-    """Channels of a cnn's last layers; 0: as the preset says."""
+    """Channels of the last layers of a cnn; 0: as the preset says."""
     depth: Annotated[int, Flag("N"), Field(ge=0, le=8)] = 0
-    """How often a cnn halves the sides of the image; 0: until about 4 x 4 are left."""
+    """How often a cnn halves the sides of the image; 0: until about 4 x 4 remain."""
     dropout: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """The share of a cnn's last features that a step does without."""
+    """Share of the last features of a cnn that are dropped in each step."""
     flip: bool | None = None
-    """Learn mirrored images too, left and right. Neither said: as the preset says."""
+    """Also train on mirrored images (left and right). Default: as the preset says."""
     rotation: Annotated[float | None, Flag("DEGREES"), Field(ge=0, le=180)] = None
-    """Turn variants of the images by up to this."""
+    """Augmentation: rotate images by up to this angle."""
     scaling: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """Scale each side of a variant by up to this."""
+    """Augmentation: scale each side by up to this share."""
     shear: Share = None
-    """Slant variants by up to this."""
+    """Augmentation: shear images by up to this share."""
     shift: Share = None
-    """Move variants by up to this share of half the side."""
+    """Augmentation: shift images by up to this share of half a side."""
     bend: Share = None
-    """Push parts of a variant by up to this share of half the side."""
+    """Augmentation: distort parts of the image by up to this share of half a side."""
     crop: Annotated[float | None, Flag("SHARE"), Field(gt=0, le=1)] = None
-    """The share of the sides that every variant shows; a cnn serves whole images all the same."""
+    """Augmentation: train on random crops with this share of each side. A cnn serves whole images."""
     zoom: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """Show variants at a random place, up to this much closer."""
+    """Augmentation: enlarge a random part by up to this share."""
     colour: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """Change brightness, contrast and saturation of variants by up to this."""
+    """Augmentation: change brightness, contrast and saturation by up to this share."""
 
     @field_validator("backbone")
     @classmethod

@@ -9,6 +9,7 @@ from vouch.bundle.training import Recipe
 from vouch.cli.console import say
 from vouch.cli.stopping import finishing
 from vouch.trainer.choosing import Chosen
+from vouch.trainer.compare.differing_settings import chosen_settings
 from vouch.trainer.errors import TrainError
 from vouch.trainer.fitting import fit_and_tell, kept_parts
 from vouch.trainer.job import Trained
@@ -27,7 +28,7 @@ from vouch.trainer.like import note_threads, recipe_like, recipe_of
 from vouch.trainer.limits import check_settings
 from vouch.trainer.making import make_classifier
 from vouch.trainer.publish.bundle import publish
-from vouch.trainer.publish.describe import describe
+from vouch.trainer.publish.describe import data_name, describe
 from vouch.trainer.publish.fit_digests import fit_digests
 from vouch.trainer.publish.label_errors import LABEL_ERRORS, label_errors
 from vouch.trainer.publish.serving import cost_to_serve
@@ -40,15 +41,18 @@ from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.resuming import open_checkpoint, telling_how_to_go_on
 from vouch.trainer.settings import TrainSettings
 from vouch.trainer.splits.split import data_digest
+from vouch.trainer.tracking.tracker import Tracker, tracking
 
 
 def run(settings: TrainSettings) -> Trained | None:
     """The run of `vouch.trainer.job.train`, which has looked at the settings first; arguments and results are its."""
     with joined(choose_device(settings.device)) as processes, explained_memory(processes.device):
-        return _run(settings, processes)
+        track = settings.track if processes.leads else "none"
+        with tracking(track, settings.track_to, settings.model_name) as tracker:
+            return _run(settings, processes, tracker)
 
 
-def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
+def _run(settings: TrainSettings, processes: Processes, tracker: Tracker) -> Trained | None:
     folder = ModelsFolder(settings.models)
     _tidy(folder, settings, processes)
     if settings.like:
@@ -60,7 +64,8 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
     recipe = _recipe(settings, chosen, splits.fit.images.shape, processes)
     classifier = make_classifier(settings, recipe.model or chosen.model, recipe, splits, processes.cores())
 
-    recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes))
+    tracker.begun(chosen_settings(settings.deciding() | {"data": data_name(settings.data)}, recipe))
+    recorder = Recorder(classifier, splits, recipe.loss, wanted_class(splits.classes), tracker.epoch)
     checkpoint = open_checkpoint(settings, recipe, before, processes, kept_parts(classifier, recorder))
     with telling_how_to_go_on(checkpoint):
         fitted = fit_and_tell(classifier, splits, recipe, processes, recorder, checkpoint)
@@ -90,6 +95,7 @@ def _run(settings: TrainSettings, processes: Processes) -> Trained | None:
             known = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
             published = publish(folder, run, pixels, {REPORT: report, **doubts, **known})
             checkpoint.remove()
+            tracker.published(published, fitted.epochs)
             cost = cost_to_serve(run, pixels)
     return Trained(published, new=True, read=splits.read, advice=next_steps(run).sentences, serving=cost)
 

@@ -19,7 +19,7 @@ from vouch.sources.label_pattern import check_pattern
 from vouch.sources.name_pattern import MOST_LETTERS
 from vouch.sources.wanted import Layout, Wanted
 from vouch.trainer.compare.settings import CompareSettings
-from vouch.trainer.kinds import Device, FitChoice, Quantize
+from vouch.trainer.kinds import Device, FitChoice, Quantize, Track
 from vouch.trainer.recipe_settings import OF_THE_RECIPE, RecipeSettings
 
 __all__ = ["OF_THE_RECIPE", "CompareSettings", "TrainSettings"]
@@ -28,119 +28,134 @@ MAX_SIDE = 4096
 """Pixels: a colour image of 4096 x 4096 takes 48 MiB and still fits into a message of the server's default 64 MiB."""
 NOT_DECIDING = (
     *("models", "name", "json_output", "strict", "if_absent", "resume", "remove_checkpoints", "like", "device"),
-    "memory",
+    *("memory", "track", "track_to"),
 )
 """Settings that decide nothing about the weights, so that a repeated training does not take them over."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
 ONE_LABEL = "--coverage-by-class is for one label an image, whose label sets promise to contain it; leave it out"
-AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class")
+AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class", "licence")
 """Settings that decide about the bundle, after the weights are found."""
 
 
 class TrainSettings(RecipeSettings):
-    """Fit a classifier to labelled images, count what it gets right on images it has never seen, and publish both."""
+    """Train a classifier on labelled images, measure its accuracy on images it has never seen, and publish both."""
 
     table: ClassVar = "train"
     removed: ClassVar = {"recipe": "--preset says it now, with auto in place of default"}
 
-    data: Annotated[str, Flag("DATA", positional=True)] = "digits"
-    """What to learn from: digits (1,797 images, which come with Vouch), mnist (found in $VOUCH_DATA/mnist, or
-    fetched), or a path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any with a labels.csv;
-    any with --label-from), a folder of IDX files, an .npz or a .csv file."""
+    data: Annotated[str, Flag("DATA", positional=True, path=True)] = "digits"
+    """The training data: digits (1,797 images included with Vouch), mnist (from $VOUCH_DATA/mnist, or downloaded), or a
+    path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any folder with a labels.csv or with
+    --label-from), a folder of IDX files, an .npz or a .csv file."""
     classes: Annotated[str, Flag("A,B,...")] = ""
-    """Only these classes, in this order; two make a binary classifier with one output, positive for the second."""
+    """Use only these classes, in this order. With two, the model is binary: one output, positive for the second."""
     label_from: Annotated[str, Flag("REGEX")] = ""
-    """Labels come from the names of a folder's files: what the group of this expression finds, such as '^([a-z]+)'
-    for cat.0.png; with a slash in it, it is looked for in the path."""
+    """Take labels from file names: the first group of this regular expression, such as '^([a-z]+)' for cat.0.png. With
+    a slash in it, the expression is searched in the path."""
     groups: Annotated[str, Flag("COLUMN|REGEX"), Field(max_length=MOST_LETTERS)] = ""
-    """Images that belong together (of one patient, burst or video) stay on one side of every split, and of every fold:
-    those with the same value in this column of labels.csv, or, where no column is called so, with the same find of
-    this expression in their files' names (its first group, or all); with a slash in it, it is looked for in the
-    path."""
+    """Keep images that belong together (same patient, burst or video) on one side of every split and fold. Images
+    belong together if they have the same value in this column of labels.csv. If there is no such column, this is a
+    regular expression, and files whose names match with the same text (the first group, or all) belong together; with a
+    slash in it, it is searched in the path."""
     keep_alike: bool = True
-    """Images that are nearly the same (brightened, compressed again, the next of a burst) stay on one side of a split
-    that Vouch makes, unless a class would be missing otherwise."""
+    """Keep near-duplicate images (brightened, recompressed, next in a burst) on one side of a split that Vouch makes,
+    unless a class would be missing otherwise."""
     splits: bool = True
-    """Folders named like splits (train, val, test, ...) are splits; --no-splits: they are classes."""
+    """Treat folders named train, val, test and the like as splits; with --no-splits they are classes."""
     strict: bool = False
-    """What else is among a folder's images, and images that cannot be read, are an error; else they are left out and
-    counted."""
+    """Fail if the folder has other files among the images, or images that cannot be read. Without it they are left out
+    and counted."""
     size: Annotated[str, Flag("HxW")] = ""
-    """Resize a folder's images to this height and width; 64 is 64x64. Default: photographs as the preset takes them,
-    224x224; small images keep their size, or take the median where they differ."""
+    """Resize images of a folder to this height and width; 64 means 64x64. Default: photographs as the preset says
+    (224x224); small images keep their size, or take the median if sizes differ."""
     fit: FitChoice = "auto"
-    """How pictures of other proportions fill the size: stretch them, crop what is too much at two sides, or pad them
-    with the ground. auto: crop for photographs of which at least half is left, else stretch."""
+    """How to resize images with other proportions: stretch; crop two sides; or pad with --ground. auto: crop
+    photographs if at least half of the image remains, else stretch."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
-    """What a folder's images become, and what a .csv file's are: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour
-    and alpha); 0: grey where all of them are, else colour."""
+    """Channels of images from a folder or a .csv file: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and
+    alpha). 0: grey if all images are grey, else colour."""
     bits: Annotated[int, Flag("N"), Field(ge=8, le=ALL_BITS)] = ALL_BITS
-    """How many bits the samples of a folder's 16-bit files hold, such as 10 or 12; the server takes them likewise."""
+    """How many bits of 16-bit image files are in use, such as 10 or 12. The server does the same."""
     ground: Annotated[str, Flag("COLOUR")] = "white"
-    """What transparent images lie on, here and in the server: white, black, or a colour as ff8000."""
+    """Background for transparent images, in training and serving: white, black, or a colour such as ff8000."""
     layout: Layout | None = None
-    """The order of axes of an .npz file's images, where their lengths leave it open: nchw (channels before height and
-    width) or nhwc. Of a .csv file in colour: nchw for one plane after the other."""
+    """Order of the axes of an .npz file's images if their lengths leave it open: nchw (channels before height and
+    width) or nhwc. For a .csv file in colour, nchw means one plane after the other."""
     multi_label: bool = False
-    """An image may have any number of labels, also where every file in labels.csv has one."""
+    """Each image may have any number of labels, even if every file in labels.csv has exactly one."""
     single_label: bool = False
-    """An image has exactly one label; data that gives one several labels, or none, is an error."""
+    """Each image has exactly one label. Data with several labels for an image, or none, is an error."""
     quantize: Quantize = "none"
-    """The published graph's numbers: none leaves them float32; int8 makes it smaller, and faster on processors with
+    """Number format of the published graph: none (float32), or int8, which is smaller, and faster on processors with
     VNNI or AMX."""
     max_drop: Annotated[float | None, Flag("POINTS"), Field(ge=0, le=100)] = None
-    """Percentage points of accuracy on the judged images that int8 may lose (default: 1, or what two images are, if
-    that is more). float32 is published where it loses more, or more than chance (McNemar's test), or where fewer than
-    100 images are judged. 100: int8 whatever it loses."""
+    """Accuracy, in percentage points, that int8 may lose on the images used for calibration (default: 1, or the share
+    of two images, if that is more). If it loses more, or significantly many (McNemar's test), or fewer than 100 images
+    are available, float32 is published. 100: always int8."""
     coverage_by_class: bool = False
-    """Label sets conditional on the class: what is promised of them holds among the images of each class, where enough
-    images of each judge (22 for 90 %, 45 for 95 %, 230 for 99 %); one label an image."""
+    """Promise the coverage of label sets for each class separately. Each class needs enough calibration images: 22 for
+    90 %, 45 for 95 %, 230 for 99 %. Single-label models only."""
     seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
-    """What all randomness begins from: the split, the first weights, the order of the images."""
+    """Seed for everything random: the split, the initial weights, the order of images."""
     split_seed: Annotated[int | None, Flag("N"), Field(ge=0, lt=2**32)] = None
-    """What the split begins from, so that two trainings with other seeds are compared on the same validation images
-    (default: the seed)."""
+    """Seed for the split alone, to compare trainings with different seeds on the same validation images (default:
+    --seed)."""
     tune_share: Annotated[float | None, Flag("SHARE"), Field(gt=0, lt=0.5)] = None
-    """Share of the training images kept aside to choose temperature, thresholds and label sets by. Default: none of
-    fewer than 5,000 images (20,000 for a single layer or a head), which are all learned and judged by folds; else 5 %,
-    but at least 400 images."""
+    """Share of the training images set aside to choose temperature, thresholds and label sets. Default: none with fewer
+    than 5,000 images (20,000 for a single layer or a head), then all are trained on and cross-validation takes their
+    place; else 5 %, but at least 400 images."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
-    """Share of the images kept aside to count the claim on, where the data has no validation split of its own."""
+    """Share of the images set aside to measure the claim, if the data has no validation split of its own."""
     leave_out_small_classes: bool = False
-    """Leave out classes with too few images to be in every split, instead of ending; they are named and counted."""
+    """Leave out classes with too few images to be in every split, instead of failing. They are named and counted."""
     allow_duplicates: bool = False
-    """Go on although validation images are among those trained on."""
+    """Continue although validation images are also among the training images."""
+    licence: Annotated[str, Flag("ID")] = ""
+    """The licence under which you publish the model, for its card: an identifier of the Hugging Face hub such as
+    apache-2.0 or cc-by-4.0."""
     name: Annotated[str, Flag("NAME")] = ""
-    """The model's name in the models folder (default: after the data)."""
+    """Name of the model in the models folder (default: after the data)."""
     models: Annotated[Path, Flag("DIR")] = Path("models")
-    """The models folder to publish in."""
+    """Models folder to publish to."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=MAX_THREADS)] = 0
-    """Of the processor, to fit with; the weights depend on it to the last bit, so it is recorded. 0: as
-    $OMP_NUM_THREADS says, or else one for each core that has enough to do."""
+    """Threads for training. The last bits of the weights depend on it, so it is recorded. 0: $OMP_NUM_THREADS if set,
+    else one thread for each core that has enough to do."""
     memory: Annotated[int | None, Flag("SIZE"), Field(ge=1)] = None
-    """What images, and what fitting makes of them, may take, such as 500M or 2G; the program itself takes about 0.7G
-    beside it. Images that take over a quarter of it are kept in a file. Default: what is available."""
+    """Memory for images and training, such as 500M or 2G; the program itself needs about 0.7G more. Images that take
+    more than a quarter of it are kept in a file. Default: what is available."""
     device: Device = "auto"
-    """Where to fit: auto takes cuda where it is available."""
+    """Where to train; auto uses cuda if it is available."""
     fit_digests: bool = True
-    """Keep digests of the images of fit in the bundle, so that vouch evaluate --data can say how many of its images
-    were trained on. Whoever has the bundle and an image can find out whether it was one of them."""
+    """Store digests of the training images in the bundle, so that vouch evaluate --data can report how many of its
+    images were trained on. Anyone with the bundle and an image can check whether that image was used."""
+    track: Track = "none"
+    """Log this training in MLflow or TensorBoard too: settings, figures of every epoch, the claim, and the bundle
+    (TensorBoard: its card)."""
+    track_to: Annotated[str, Flag("URI|FOLDER", path=True)] = ""
+    """Where to. Default: MLflow's own, such as $MLFLOW_TRACKING_URI; the folder runs for TensorBoard."""
     if_absent: bool = False
-    """Do nothing if a version of this name is already published."""
+    """Do nothing if a version with this name is already published."""
     resume: bool = False
-    """Go on from the last epoch of an interrupted training with the same settings and images; on the processor to the
-    same result as without the interruption."""
+    """Continue an interrupted training from its last epoch, with the same settings and images. On the CPU the result is
+    the same as without the interruption."""
     remove_checkpoints: bool = False
-    """Remove what interrupted trainings of this name with other settings have kept."""
+    """Remove checkpoints of interrupted trainings of this name with other settings."""
     like: Annotated[Path | None, Flag("BUNDLE")] = None
-    """Repeat the training of this bundle: its settings, where no flag says otherwise."""
+    """Repeat the training of this bundle: use its settings unless a flag says otherwise."""
 
     @field_validator("name")
     @classmethod
     def _a_folders_name(cls, value: str) -> str:
         if value and not re.fullmatch(NAME_PATTERN, value):
             raise ValueError("expected 1 to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit")
+        return value
+
+    @field_validator("licence")
+    @classmethod
+    def _as_the_hub_writes_it(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,63}", value):
+            raise ValueError("expected an identifier in small letters, such as apache-2.0")
         return value
 
     @field_validator("memory", mode="before")
@@ -201,6 +216,12 @@ class TrainSettings(RecipeSettings):
             raise ValueError("--multi-label and --single-label exclude each other; leave one of them out")
         if self.multi_label and self.coverage_by_class:
             raise ValueError(f"--multi-label: {ONE_LABEL}")
+        return self
+
+    @model_validator(mode="after")
+    def _tracked_somewhere(self) -> "TrainSettings":
+        if self.track_to and self.track == "none":
+            raise ValueError("--track-to says where a training is tracked: pass --track mlflow or tensorboard too")
         return self
 
     @property

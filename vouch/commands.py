@@ -9,6 +9,7 @@ from importlib import import_module
 from types import FrameType, TracebackType
 
 from vouch import __version__
+from vouch.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USAGE
 from vouch.cli.loading import loading
 from vouch.cli.nearest import did_you_mean
 from vouch.cli.printable import print_error, printable
@@ -16,7 +17,7 @@ from vouch.cli.programs import COMMANDS, EXTRAS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Runs a command and returns its exit code, one of `EXIT_CODES`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
@@ -30,16 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         print_error("interrupted")
-        return 130
+        return INTERRUPTED
     except OSError as err:
         if err.filename is not None:  # a file's; standard output has no name
             print_error(f"error: {err.strerror}: {err.filename}")
-            return 1
+            return FAILED
         # Standard output is closed or full: whatever is still to be written there must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(err, BrokenPipeError):
             print_error(f"error: standard output cannot be written: {err.strerror}")
-        return 1
+        return FAILED
 
 
 def _terminated(number: int, _: FrameType | None) -> None:
@@ -60,17 +61,17 @@ def _run(arguments: list[str] | None) -> int:
         command, rest = rest[0], [*rest[1:], "--help"]
     if command in ("help", "-h", "--help"):
         print(usage())
-        return 0
+        return DONE
     if command in ("-V", "--version", "version"):
         print(f"vouch {__version__}")
-        return 0
+        return DONE
     if command not in COMMANDS:
         wrong = f"there is no command {command!r}{did_you_mean(command, [*COMMANDS, 'help'])}"
         if command.startswith("-"):
             wrong = f"expected a command before {command!r}, as in vouch train --json"
         print_error(f"vouch: error: {wrong}")
         print_error("vouch --help shows the commands")
-        return 2
+        return WRONG_USAGE
     program = COMMANDS[command].program
     try:
         with loading():
@@ -79,21 +80,21 @@ def _run(arguments: list[str] | None) -> int:
     except SystemExit as end:  # after --help, and after wrong usage
         if isinstance(end.code, str):  # a library that cannot be used says why
             print_error(end.code)
-        return 1 if isinstance(end.code, str) else end.code or 0
+        return FAILED if isinstance(end.code, str) else end.code or DONE
     except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
         print_error(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'")
-        return 1
+        return FAILED
     return code
 
 
 def usage() -> str:
     """The overview of the commands."""
-    lines = [f"  {name:<10}{about}" for name, (_, _, about) in COMMANDS.items()]
+    lines = [f"  {name:<12}{about}" for name, (_, _, about) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: vouch COMMAND [OPTION ...]",
             "",
-            "Trains an image classifier, serves it, and vouches for its accuracy.",
+            "Train an image classifier, serve it, and prove its accuracy before it answers.",
             "",
             *lines,
             "",

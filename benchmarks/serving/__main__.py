@@ -1,6 +1,6 @@
 """Speed of serving, beside the peers, in one run on the same cores.
 
-    make benchmark          all of it: calls a second, streams, latency, photographs; under an hour on two cores
+    make benchmark          all of it: calls a second, streams, REST, latency, photographs; under an hour on two cores
     make benchmark-quick    calls a second of Vouch and its peers, in five minutes
 
 The peers are installed first, from PyPI alone, each in an environment of its own (benchmarks/peers). Vouch runs with
@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measured import put
 from benchmarks.peers.__main__ import installed
 from benchmarks.peers.catalog import TRITON
 from benchmarks.peers.peer import Peer
@@ -24,16 +25,18 @@ from benchmarks.runs import CODE, MEASURED, commit, cpu_flags, keep, machine
 from benchmarks.serving.bundles import bare_session, of_photos, trained
 from benchmarks.serving.latency import at_shares
 from benchmarks.serving.photographs import photographed, photographs, sides
-from benchmarks.serving.plan import FULL, PARTS, QUICK, Plan, for_calls, for_latency, for_streams, needed
+from benchmarks.serving.plan import FULL, PARTS, QUICK, Plan, for_calls, for_latency, for_rest, for_streams, needed
 from benchmarks.serving.plot import plot
 from benchmarks.serving.questions import question
 from benchmarks.serving.record import earlier, joined, wrong
-from benchmarks.serving.report import tables
+from benchmarks.serving.report import rest, tables
+from benchmarks.serving.rest import RestRow, over_http
 from benchmarks.serving.rows import PhotoRow, Row, StreamRow, say
 from benchmarks.serving.streams import streamed
 from benchmarks.serving.throughput import bare, lasting, saturated
 from vouch.bundle.opening import Bundle
 
+PAGE, OF_REST = MEASURED.parent / "explanation" / "performance.md", "make benchmark, REST"
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
 
 
@@ -58,10 +61,10 @@ def main() -> int:
         figures["photographs"] = [asdict(row) for row in of_photographs(arguments.photos, models, peers, plan)]
     figures["rows"] = [row for row in rows if "load" in row]
     figures["streams"] = [row for row in rows if "way" in row]
+    figures["rest"] = [row for row in rows if "takes" in row]
     figures = joined(before, figures)
     if arguments.name:
-        keep(arguments.name, figures)
-        (MEASURED / f"{arguments.name}.svg").write_text(plot(figures), "utf-8")
+        written(arguments.name, figures)
     print(tables(figures))
     problems = wrong(figures)
     for problem in problems:
@@ -114,7 +117,18 @@ def asked_for(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def measured(bundles: dict[str, Bundle], peers: list[Peer], plan: Plan, quick: bool) -> Iterator[Row | StreamRow]:
+def written(name: str, figures: dict[str, Any]) -> None:
+    """The record of this name, its plot, and the table of REST where the page has it."""
+    keep(name, figures)
+    if figures["rows"]:
+        (MEASURED / f"{name}.svg").write_text(plot(figures), "utf-8")
+    if right := [row for row in figures["rest"] if not row["problems"]]:
+        PAGE.write_text(put(PAGE.read_text("utf-8"), rest(right), OF_REST), "utf-8")
+
+
+def measured(
+    bundles: dict[str, Bundle], peers: list[Peer], plan: Plan, quick: bool
+) -> Iterator[Row | StreamRow | RestRow]:
     """All rounds, one after the other."""
     sessions = {kind: bare_session(bundle) for kind, bundle in bundles.items()}
     for number in range(plan.rounds):
@@ -133,6 +147,9 @@ def measured(bundles: dict[str, Bundle], peers: list[Peer], plan: Plan, quick: b
             if "streams" in plan.parts and kind == next(iter(bundles)):
                 for one in for_streams(peers)[::turn]:
                     yield from streamed(one, bundle, single, number, plan.seconds)
+            if "rest" in plan.parts and kind == next(iter(bundles)):
+                for one in for_rest(peers, bundle)[::turn]:
+                    yield over_http(one, bundle, single, number, plan.seconds)
 
 
 def of_photographs(photos: Path | None, models: Path, peers: list[Peer], plan: Plan) -> Iterator[PhotoRow]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 
+from benchmarks.serving.forms import Form
+
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 Ask = Callable[[bytes, float], bytes]
 """(a message, seconds to wait) -> the answer. Raises Unanswered."""
@@ -17,15 +19,15 @@ class Unanswered(Exception):
 
 
 @contextmanager
-def asking(address: str, path: str) -> Iterator[Ask]:
+def asking(address: str, form: Form | None) -> Iterator[Ask]:
     """A connection.
 
     Args:
-        path: where raw pixels are posted over HTTP/1.1; empty for ModelInfer over gRPC.
+        form: in which is asked over HTTP/1.1; None for ModelInfer over gRPC.
     """
-    if path:
+    if form is not None:
         with closing(http.client.HTTPConnection(address)) as connection:
-            yield lambda message, within_s: _posted(connection, path, message, within_s)
+            yield lambda message, within_s: _posted(connection, form, message, within_s)
         return
     with grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)]) as channel:
         call: Any = channel.unary_unary(INFER)
@@ -40,10 +42,10 @@ def asking(address: str, path: str) -> Iterator[Ask]:
         yield ask
 
 
-def _posted(connection: http.client.HTTPConnection, path: str, message: bytes, within_s: float) -> bytes:
+def _posted(connection: http.client.HTTPConnection, form: Form, message: bytes, within_s: float) -> bytes:
     connection.timeout = within_s
     try:
-        connection.request("POST", path, message, {"content-type": "application/octet-stream"})
+        connection.request("POST", form.path, message, form.headers)
         response = connection.getresponse()
         answer = response.read()
     except (OSError, http.client.HTTPException) as err:

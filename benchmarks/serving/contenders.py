@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.peers.peer import Peer
 from benchmarks.serving.asking import Unanswered, asking
+from benchmarks.serving.forms import Form, raw
 from benchmarks.serving.processes import Usage, family, process_memory_mb, usage
 
 START_TIMEOUT_S = 120.0
@@ -32,8 +33,8 @@ class Contender:
     """(a bundle's folder, port, an empty folder that is its own while it runs) -> what starts it. The model is served
     under the name that the bundle has."""
     environment: dict[str, str] = field(default_factory=dict)
-    path: str = ""
-    """Where it takes raw pixels over HTTP/1.1; empty where it speaks Open Inference over gRPC."""
+    form: Form | None = None
+    """In which it is asked over HTTP/1.1; None where it speaks Open Inference over gRPC."""
     echoes: bool = False
     """It answers with the request: a limit, not a server."""
     settings: str = ""
@@ -80,7 +81,7 @@ def peer(one: Peer, name: str = "", cores: int | None = None) -> Contender:
     def command(bundle: Path, port: int, folder: Path) -> list[str]:
         return one.command(bundle / "model.onnx", port, folder, cores or len(os.sched_getaffinity(0)))
 
-    return Contender(name or one.title, command, path=one.path, settings=one.settings)
+    return Contender(name or one.title, command, form=raw(one.path) if one.path else None, settings=one.settings)
 
 
 class NotStarted(RuntimeError):
@@ -178,7 +179,7 @@ def _is_answered(contender: Contender, address: str, message: bytes) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
-        with asking(address, contender.path) as ask:
+        with asking(address, contender.form) as ask:
             ask(message, 5)
     except (OSError, Unanswered):
         return False

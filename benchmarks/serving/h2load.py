@@ -6,7 +6,7 @@ It sends one request over and over, and does not read the answers; that they are
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Load:
 SATURATED, ALONE = Load(8, 8), Load(1, 1)
 SATURATED_HTTP1, ALONE_HTTP1 = Load(64, 1, http1=True), Load(1, 1, http1=True)
 """As many calls at once."""
+GRPC = {"content-type": "application/grpc", "te": "trailers"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,14 @@ class Loaded:
         return float(np.percentile(self.latencies_s, q) * 1000)
 
 
-def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, seconds: float) -> Loaded:
+def h2load(
+    address: str,
+    path: str,
+    messages: Sequence[bytes],
+    load: Load,
+    seconds: float,
+    headers: Mapping[str, str] = GRPC,
+) -> Loaded:
     """Calls a method for some seconds, after those of the warm-up.
 
     Args:
@@ -74,7 +82,7 @@ def h2load(address: str, path: str, messages: Sequence[bytes], load: Load, secon
         body, log = Path(folder) / "body", Path(folder) / "log"
         body.write_bytes(b"".join(messages) if load.http1 else framed(messages))
         duration = f"--duration={round((WARM_UP_S + seconds) * 1000)}ms"
-        output = _run([*words(load, body), f"http://{address}{path}", duration, f"--log-file={log}"])
+        output = _run([*words(load, body, headers), f"http://{address}{path}", duration, f"--log-file={log}"])
         return read(output, np.fromfile(log, np.int64, sep=" ").reshape(-1, 3), seconds, load)
 
 
@@ -83,13 +91,11 @@ def framed(messages: Sequence[bytes]) -> bytes:
     return b"".join(b"\0" + len(message).to_bytes(4, "big") + message for message in messages)
 
 
-def words(load: Load, body: Path) -> list[str]:
+def words(load: Load, body: Path, headers: Mapping[str, str] = GRPC) -> list[str]:
     """The command, but for where and how long."""
     command = [*on_cpu(load.cpu), "h2load", "--threads=1", f"--clients={load.connections}", f"--data={body}"]
-    if load.http1:
-        return [*command, "--h1", "--header=content-type: application/octet-stream"]
-    headers = ("--header=content-type: application/grpc", "--header=te: trailers")
-    return [*command, f"--max-concurrent-streams={load.streams}", *headers]
+    command += [f"--header={name}: {value}" for name, value in headers.items()]
+    return [*command, "--h1" if load.http1 else f"--max-concurrent-streams={load.streams}"]
 
 
 def _run(command: list[str]) -> str:

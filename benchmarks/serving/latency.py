@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.serving.asking import INFER, Unanswered
 from benchmarks.serving.contenders import STARTS, Contender, Running, running
-from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, Loaded, framed, h2load
+from benchmarks.serving.h2load import GRPC, SATURATED, SATURATED_HTTP1, Loaded, framed, h2load
 from benchmarks.serving.poisson import Asked, open_loop
 from benchmarks.serving.questions import Question, Sampled, looked_at
 from benchmarks.serving.rows import Row, problems, say
@@ -59,10 +59,11 @@ def at_shares(
 
 
 def _loads(contender: Contender, server: Running, asked: Question, blank: Row, seconds: float) -> Iterator[Row]:
-    message, http1 = asked.asked_of(contender), bool(contender.path)
-    path, (_, cpu) = contender.path or INFER, placed() or (0, 0)
+    message, form, http1 = asked.asked_of(contender), contender.form, contender.form is not None
+    path, headers = (form.path, form.headers) if form else (INFER, GRPC)
+    _, cpu = placed() or (0, 0)
     load = replace(SATURATED_HTTP1 if http1 else SATURATED, cpu=cpu)
-    most = h2load(server.address, path, (message,), load, seconds)
+    most = h2load(server.address, path, (message,), load, seconds, headers)
     yield _row(blank, most, looked_at(server.address, asked, contender))
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"

@@ -1,14 +1,19 @@
 """What `make benchmark` and `make benchmark-quick` measure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.peers.catalog import PEERS, TRITON
-from benchmarks.peers.peer import Peer
+from benchmarks.peers.litserve import LITSERVE
+from benchmarks.peers.mlserver import MLSERVER, MLSERVER_HTTP
+from benchmarks.peers.mosec import MOSEC
+from benchmarks.peers.peer import SERVED_AS, Peer
 from benchmarks.peers.triton import triton
 from benchmarks.serving.contenders import Contender, default_vouch, echo, peer, vouch
+from benchmarks.serving.forms import json_tensor, of_vouch
+from vouch.bundle.opening import Bundle
 
 BATCHES = (1, 8, 32, 128, 1024)
-PARTS = ("calls", "streams", "latency", "photographs")
+PARTS = ("calls", "streams", "rest", "latency", "photographs")
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,11 @@ QUICK = Plan({"linear": (1, 32, 128, 1024), "cnn": (1, 32)}, ("calls",), rounds=
 
 def needed(plan: Plan) -> list[Peer]:
     """The peers that its parts ask."""
-    return list(PEERS.values()) if {"calls", "latency"} & set(plan.parts) else [TRITON]
+    parts = set(plan.parts)
+    if parts & {"calls", "latency"}:
+        return list(PEERS.values())
+    found = [LITSERVE, MOSEC, MLSERVER] if "rest" in parts else []
+    return [*found, TRITON] if parts & {"streams", "photographs"} else found
 
 
 def for_calls(peers: list[Peer], quick: bool) -> list[Contender]:
@@ -49,6 +58,13 @@ def for_calls(peers: list[Peer], quick: bool) -> list[Contender]:
 def for_streams(peers: list[Peer]) -> list[Contender]:
     """Those that have streams."""
     return [default_vouch(), vouch("grpcio", 1), *(peer(one) for one in peers if one == TRITON)]
+
+
+def for_rest(peers: list[Peer], bundle: Bundle) -> list[Contender]:
+    """Ours in each form, and those that speak HTTP in theirs."""
+    found = [replace(default_vouch(), name=f"Vouch, {form.takes}", form=form) for form in of_vouch(bundle)]
+    found += [peer(one) for one in peers if one.path]
+    return found + [replace(peer(MLSERVER_HTTP), form=json_tensor(SERVED_AS))] * (MLSERVER in peers)
 
 
 def for_latency(peers: list[Peer]) -> list[Contender]:

@@ -29,13 +29,15 @@ class Question:
 
     def asked_of(self, contender: Contender) -> bytes:
         """The request as this contender takes it."""
-        return self.images.tobytes() if contender.path else self.message
+        return contender.form.body(self.images) if contender.form else self.message
 
     def is_right(self, answer: bytes, contender: Contender) -> bool:
         """Whether this contender's answer is that of the model."""
         if contender.echoes:
             return answer == self.message
-        return self._are_right(np.frombuffer(answer, np.float32)) if contender.path else self.is_answered_by(answer)
+        if contender.form:
+            return self._are_right(contender.form.probabilities(answer))
+        return self.is_answered_by(answer)
 
     def _are_right(self, probabilities: np.ndarray) -> bool:
         """Whether these rows name the right labels."""
@@ -84,10 +86,10 @@ def looked_at(address: str, asked: Question, contender: Contender) -> Sampled:
     Raises:
         Unanswered: there was none.
     """
-    with asking(address, contender.path) as ask:
+    with asking(address, contender.form) as ask:
         answer = ask(asked.asked_of(contender), 30)
     right = asked.is_right(answer, contender)
-    return Sampled(int(right), int(not right), [], len(answer) + (0 if contender.path else FRAME_BYTES))
+    return Sampled(int(right), int(not right), [], len(answer) + (0 if contender.form else FRAME_BYTES))
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def sampling(address: str, asked: Question, contender: Contender) -> Iterator[Sa
     sampled, over, message = Sampled(), threading.Event(), asked.asked_of(contender)
 
     def look() -> None:
-        with asking(address, contender.path) as ask:
+        with asking(address, contender.form) as ask:
             while not over.wait(SAMPLE_EVERY_S):
                 try:
                     answer = ask(message, 30)
@@ -105,7 +107,7 @@ def sampling(address: str, asked: Question, contender: Contender) -> Iterator[Sa
                     continue
                 right = asked.is_right(answer, contender)
                 sampled.right, sampled.wrong = sampled.right + right, sampled.wrong + (not right)
-                sampled.frame_bytes = len(answer) + (0 if contender.path else FRAME_BYTES)
+                sampled.frame_bytes = len(answer) + (0 if contender.form else FRAME_BYTES)
 
     thread = threading.Thread(target=look)
     thread.start()

@@ -30,9 +30,9 @@ def joined(before: Figures, figures: Figures) -> Figures:
     if not before:
         return figures
     both = {**figures, "peers": {**before["peers"], **figures["peers"]}}
-    for key in ("rows", "streams", "photographs"):
+    for key in ("rows", "streams", "rest", "photographs"):
         later = 1 + max((row["round"] for row in before.get(key, [])), default=-1)
-        both[key] = before.get(key, []) + [{**row, "round": row["round"] + later} for row in figures[key]]
+        both[key] = before.get(key, []) + [{**row, "round": row["round"] + later} for row in figures.get(key, [])]
     return both
 
 
@@ -44,9 +44,9 @@ def wrong(figures: Figures) -> list[str]:
         for row in figures["rows"]
         if row["problems"]
     ]
-    others = [(row, row["way"]) for row in figures["streams"]] + [
-        (row, "photographs") for row in figures["photographs"]
-    ]
+    others = [(row, row["way"]) for row in figures["streams"]]
+    others += [(row, f"REST, {row['takes']}") for row in figures.get("rest", [])]
+    others += [(row, "photographs") for row in figures["photographs"]]
     return found + [
         f"{row['contender']}, {what}, round {row['round'] + 1}: {row['problems']}"
         for row, what in others

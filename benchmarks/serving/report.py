@@ -23,7 +23,8 @@ Rows = list[dict[str, Any]]
 
 def tables(figures: dict[str, Any]) -> str:
     """All tables as Markdown. What is no result is in none."""
-    found = {key: [row for row in figures[key] if not row["problems"]] for key in ("rows", "streams", "photographs")}
+    keys = ("rows", "streams", "rest", "photographs")
+    found = {key: [row for row in figures.get(key, []) if not row["problems"]] for key in keys}
     figures, rows = figures | found, found["rows"]
     parts = []
     for kind in names(rows, "kind"):
@@ -38,6 +39,8 @@ def tables(figures: dict[str, Any]) -> str:
             parts.append(memory(kind, calls))
     if figures["streams"]:
         parts.append(streams(figures["streams"]))
+    if figures["rest"]:
+        parts.append(rest(figures["rest"]))
     if figures["photographs"]:
         parts.append(photographs(figures["photographs"]))
     parts += ["\n".join(f"- {title}: {settings}" for title, settings in figures["peers"].items())]
@@ -138,6 +141,20 @@ def streams(rows: Rows) -> str:
         lines.append(row_of([name, *cells]))
     targets = [f"*{TARGET_STREAM:g}*", f"*{TARGET_STREAM_OF_TRITON:g}*"]
     return "\n".join([*lines, row_of(["*to reach*", *[""] * len(ways), *targets])])
+
+
+def rest(rows: Rows) -> str:
+    """Calls a second over HTTP/1.1; medians of the rounds, and of their ratios to Vouch in the same form."""
+    head = ["REST, one image per call", "takes", "calls per second", "CPU seconds per million calls", "Vouch / it"]
+    lines = head_of(head)
+    for name in names(rows, "contender"):
+        of_it = [row for row in rows if row["contender"] == name]
+        takes = of_it[0]["takes"]
+        speed, cpu_s = (median(row[key] for row in of_it) for key in ("calls_a_second", "cpu_s_per_million_calls"))
+        ours = _by_round(rows, lambda row, takes=takes: row["contender"].startswith(VOUCH) and row["takes"] == takes)  # type: ignore[misc]
+        ratio = _middle_ratio(ours, {row["round"]: row["calls_a_second"] for row in of_it})
+        lines.append(row_of([name, takes, f"{speed:,.0f}", f"{cpu_s:,.0f}", "" if name.startswith(VOUCH) else ratio]))
+    return "\n".join(lines)
 
 
 def photographs(rows: Rows) -> str:

@@ -8,7 +8,7 @@ import onnxruntime as ort
 
 from benchmarks.serving.asking import INFER, Unanswered
 from benchmarks.serving.contenders import STARTS, Contender, NotStarted, Running, running
-from benchmarks.serving.h2load import SATURATED, SATURATED_HTTP1, h2load
+from benchmarks.serving.h2load import GRPC, SATURATED, SATURATED_HTTP1, h2load
 from benchmarks.serving.questions import Question, looked_at, sampling
 from benchmarks.serving.rows import Row, problems, say
 from vouch.bundle.opening import Bundle
@@ -83,11 +83,12 @@ def _of_one_start(
 
 def _measured(contender: Contender, server: Running, one: Question, blank: Row, seconds: float) -> Row:
     """One load, with answers sampled."""
-    load, path = (SATURATED_HTTP1, contender.path) if contender.path else (SATURATED, INFER)
+    form = contender.form
+    load, path, headers = (SATURATED_HTTP1, form.path, form.headers) if form else (SATURATED, INFER, GRPC)
     looked_at(server.address, one, contender)  # what is left of the load before is answered by then
     before = server.usage()
     with sampling(server.address, one, contender) as sampled:
-        loaded = h2load(server.address, path, (one.asked_of(contender),), load, seconds)
+        loaded = h2load(server.address, path, (one.asked_of(contender),), load, seconds, headers)
     after = server.usage()
     images = max(1, loaded.calls) * blank.batch
     return replace(

@@ -1,12 +1,11 @@
 """Every command with its arguments and options, from the settings classes, and the exit codes."""
 
-import signal
 from collections.abc import Iterator
 
 from docs.reference import markdown
 from docs.reference.declared import Declared, declared
 from docs.reference.markdown import code, plain, prose, table
-from vouch.cli.console import DONE, FAILED, WRONG_USAGE
+from vouch.cli.exit_codes import EXIT_CODES
 from vouch.cli.programs import COMMANDS
 
 ABOUT = """
@@ -14,13 +13,6 @@ ABOUT = """
 of `vouch.toml` for each option. A range such as "1 to 50" is what the option takes. With `--json`, every command prints
 one JSON object on the last line of standard output.
 """
-EXIT_CODES = {
-    DONE: "The command has done what it was asked.",
-    FAILED: "It failed. The last line on standard error says why.",
-    WRONG_USAGE: "Wrong usage: one line for each mistake, then one that names the help.",
-    128 + signal.SIGINT: "Interrupted by Ctrl-C (SIGINT).",
-    128 + signal.SIGTERM: "`vouch train` was ended by SIGTERM. `vouch serve` ends with 0 then, after it has drained.",
-}
 
 
 def page() -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -10,8 +9,7 @@ from pydantic.fields import FieldInfo
 from vouch.cli.expected import expected
 from vouch.cli.flags import choices_of, flag_name, flag_of, is_switch, metavar_of, takes_several
 from vouch.cli.outside import variable_of
-from vouch.cli.programs import COMMANDS
-from vouch.cli.settings import Settings, explained
+from vouch.cli.settings import explained, settings_of
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,6 @@ class Declared:
     default: str
     """As vouch.toml has it; empty where there is none."""
     about: str
-
-
-def settings_of(command: str) -> type[Settings]:
-    """The class that declares a command's options: `predict` has `PredictSettings`, in its program's settings.py."""
-    module = import_module(f"vouch.{COMMANDS[command].program}.settings")
-    found: type[Settings] = getattr(module, f"{command.title()}Settings")
-    return found
 
 
 def declared(command: str) -> tuple[str, Sequence[Declared]]:

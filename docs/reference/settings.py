@@ -25,6 +25,9 @@ OTHER = {
     ("GRPC_VERBOSITY",): "gRPC's own log lines. Vouch sets it to `NONE` unless you set it.",
     ("GRPC_ENABLE_FORK_SUPPORT",): "Vouch sets it to `0` unless you set it, because it never forks.",
     ("ORT_DISABLE_TELEMETRY",): "ONNX Runtime's telemetry. Vouch sets it to `1` unless you set it.",
+    (
+        "MLFLOW_DISABLE_TELEMETRY",
+    ): "MLflow's telemetry. `vouch train --track mlflow` sets it to `true` unless you set it.",
     ("PYDANTIC_DISABLE_PLUGINS",): "Vouch sets it to `1` unless you set it, because looking for plugins takes time.",
     ("PYTHONPATH",): "Passed on to the server's processes, after the folder that Vouch itself was loaded from.",
     (*VARIABLES, *EXCEPTIONS): "gRPC's proxies and the hosts that are called without one. The client's error messages "

@@ -1,6 +1,7 @@
 """HTTP without gRPC as an ASGI application: finds the path, and has it answered as a call or as a page."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from time import perf_counter_ns
 
 import orjson
@@ -61,7 +62,7 @@ class RestApp:
         except CallerLeft:
             return
         finally:
-            self._calls.count_stranger(began_ns)
+            self._calls.count_stranger(began_ns, content.status < HTTPStatus.BAD_REQUEST)
 
     async def _describe(self, exchange: Exchange, values: Mapping[str, str]) -> Content:
         return Content(self._document)

@@ -121,13 +121,14 @@ class Calls:
             if task is not None:
                 self._long_calls.discard(task)
 
-    def count_stranger(self, began_ns: int) -> None:
+    def count_stranger(self, began_ns: int, answered: bool = False) -> None:
         """Counts what came to the port and is no call.
 
         Args:
             began_ns: by time.perf_counter_ns.
+            answered: whether it got what it asked for, such as a page.
         """
-        _count(self._no_method, UNKNOWN, began_ns, None)
+        _count(self._no_method, OK if answered else UNKNOWN, began_ns, None)
 
     async def _answer(self, method: Method, call: TransportCall, context: CallContext) -> None:
         """From the request's messages to the response's."""

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Sequence
 
 from vouch.bundle.errors import BundleError
-from vouch.cli.console import DONE, FAILED, print_json
+from vouch.cli.console import print_json
+from vouch.cli.exit_codes import DONE, FAILED
 from vouch.cli.settings import parse
 from vouch.server.errors import DomainError
 from vouch.server.logs import event

@@ -28,7 +28,8 @@ def test_h2load_has_as_many_calls_at_once_over_either_protocol() -> None:
     """Over HTTP/1.1 each connection has one."""
     assert SATURATED.connections * SATURATED.streams == SATURATED_HTTP1.connections * SATURATED_HTTP1.streams
     assert "--h1" in words(SATURATED_HTTP1, Path("body"))
-    assert not any("grpc" in word for word in words(SATURATED_HTTP1, Path("body")))
+    assert "--header=a: b" in words(SATURATED_HTTP1, Path("body"), {"a": "b"})
+    assert not any("grpc" in word for word in words(SATURATED_HTTP1, Path("body"), {}))
 
 
 def test_what_h2load_says_is_read() -> None:

@@ -1,5 +1,6 @@
 """Peers as they are installed and started; none is."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.peers import peer as peer_file
 from benchmarks.peers.__main__ import installed
 from benchmarks.peers.catalog import PEERS, TRITON
+from benchmarks.peers.mlserver import MLSERVER, MLSERVER_HTTP
 from benchmarks.peers.peer import HOME, LOCKS, ROOT, Command, Peer
 from benchmarks.peers.triton import PYTHON, triton
 
@@ -51,6 +53,16 @@ def test_a_peer_starts_from_its_own_environment_on_the_port_it_is_given(name: st
     assert str(PORT) in said
     assert str(environments / "model.onnx") in {settings.get("MODEL", ""), *links}
     assert int(settings["ORT_THREADS"]) in {1, CORES}
+
+
+def test_mlserver_is_asked_on_its_port_over_either_protocol(environments: Path) -> None:
+    """The other protocol has the next port."""
+    for peer, mine, other in ((MLSERVER, "grpc_port", "http_port"), (MLSERVER_HTTP, "http_port", "grpc_port")):
+        _, _, folder = started(peer, environments)
+        settings = json.loads((folder / "settings.json").read_text())
+        shutil.rmtree(folder)
+
+        assert (settings[mine], settings[other]) == (PORT, PORT + 1)
 
 
 @pytest.mark.parametrize("name", PEERS)

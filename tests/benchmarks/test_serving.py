@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +14,14 @@ import pytest
 from benchmarks import runs
 from benchmarks.runs import CODE, commit
 from benchmarks.serving.contenders import NotStarted, default_vouch, echo, running, vouch
+from benchmarks.serving.forms import raw
 from benchmarks.serving.h2load import Loaded
+from benchmarks.serving.plan import FULL, needed
 from benchmarks.serving.plot import plot
 from benchmarks.serving.questions import Question, Sampled
 from benchmarks.serving.record import earlier, joined, wrong
 from benchmarks.serving.report import tables
+from benchmarks.serving.rest import RestRow
 from benchmarks.serving.rows import PhotoRow, Row, problems
 from benchmarks.serving.throughput import lasting, saturated
 
@@ -159,20 +163,50 @@ def test_photographs_are_said_beside_triton() -> None:
     assert cells(tables({**FIGURES, "rows": [], "photographs": rows}), "Triton") == ["40.0", "0.0", "1.50"]
 
 
+def test_rest_is_compared_in_the_same_form() -> None:
+    """JSON with JSON, bytes with bytes; what is no result is named, and in no table."""
+    forms = {"Vouch, bytes": "bytes", "Vouch, JSON": "JSON", "mosec (HTTP)": "bytes", "MLServer (HTTP)": "JSON"}
+    speeds = {"Vouch, bytes": 600, "Vouch, JSON": 300, "mosec (HTTP)": 800, "MLServer (HTTP)": 100}
+    rows = [
+        RestRow(name, takes, number, speeds[name], 50).__dict__ for number in (0, 1) for name, takes in forms.items()
+    ]
+    rows.append(RestRow("Vouch, JSON", "JSON", 1, 9000, 50, "3 calls failed").__dict__)
+    figures = {**FIGURES, "rows": [], "rest": rows}
+
+    table = tables(figures)
+
+    assert cells(table, "Vouch, JSON") == ["JSON", "300", "50", ""]
+    assert cells(table, "mosec (HTTP)")[-1] == "0.75"
+    assert cells(table, "MLServer (HTTP)")[-1] == "3.00"
+    assert wrong(figures) == ["Vouch, JSON, REST, JSON, round 2: 3 calls failed"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "names"),
+    [
+        (("rest",), {"litserve", "mosec", "mlserver"}),
+        (("rest", "streams"), {"litserve", "mosec", "mlserver", "triton"}),
+    ],
+)
+def test_a_part_needs_no_other_parts_peers(parts: tuple[str, ...], names: set[str]) -> None:
+    """What is not asked is not installed."""
+    assert {one.name for one in needed(replace(FULL, parts=parts))} == names
+
+
 def test_a_part_that_there_is_not_is_wrong_usage() -> None:
     """The parts that there are are named."""
     words = [sys.executable, "-m", "benchmarks.serving", "--parts", "calls,stream"]
     done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60)
 
     assert done.returncode == 2
-    assert "'stream' is none of calls, streams, latency, photographs" in done.stderr
+    assert "'stream' is none of calls, streams, rest, latency, photographs" in done.stderr
 
 
 def test_answers_are_read_in_the_form_of_each_protocol() -> None:
     """Over HTTP/1.1 an answer is the probabilities' bytes; other labels, and half an answer, are wrong."""
     asked = Question(np.zeros((2, 1), np.uint8), MESSAGE, np.array([1, 0]))
     right = np.array([[0, 1], [1, 0]], np.float32)
-    over_http = default_vouch().__class__("peer", lambda *_: [], path="/predict")
+    over_http = default_vouch().__class__("peer", lambda *_: [], form=raw("/predict"))
 
     assert asked.asked_of(over_http) == b"\0\0"
     assert asked.is_right(right.tobytes(), over_http)

@@ -66,6 +66,8 @@ def images() -> str:
     assert server < MAX_SERVER_MB, f"the server's image adds {server:.0f} MB"
     asked = "import importlib.util as find; print([name for name in ('torch', 'pip', 'onnx') if find.find_spec(name)])"
     found = docker("run", "--rm", "--entrypoint", "python", SERVER_IMAGE, "-c", asked).strip()
+    bill = json.loads(docker("run", "--rm", "--entrypoint", "cat", SERVER_IMAGE, "/opt/vouch/sbom.cdx.json"))
+    assert "onnxruntime" in {component["name"] for component in bill["components"]}, "the bill of materials"
     assert found == "[]", f"the server's image has {found}"
     return f"on top of the base image: server {server:.0f} MB, trainer {trainer:,.0f} MB"
 

@@ -59,6 +59,16 @@ def test_every_dependency_of_an_image_is_locked_by_hash(image: str) -> None:
     assert f"ARG TORCH_VERSION={tested['torch']}\n" in dockerfile
 
 
+def test_the_generator_of_the_bill_of_materials_is_locked_by_hash() -> None:
+    """One lock for the images and for `make sbom`; a line of the Dockerfiles finds the version's place."""
+    assert len(LOCKED.findall(lock("sbom"))) == lock("sbom").count("==") > 1
+    assert re.findall(r"^dynamic = .*", (ROOT / "pyproject.toml").read_text(), re.MULTILINE) == [
+        'dynamic = ["version"]'
+    ]
+    for image in ("server", "trainer"):
+        assert "-r /locks/sbom.txt" in (ROOT / f"deploy/{image}.Dockerfile").read_text()
+
+
 def test_images_are_called_by_the_version_of_the_package() -> None:
     """Wherever a default of it is written."""
     files = [*COMPOSE, ".env.example", "deploy/server.Dockerfile", "deploy/trainer.Dockerfile"]

@@ -94,7 +94,9 @@ def test_the_demo_ends_by_itself_with_three_counts_that_agree(tmp_path: Path) ->
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "models" / "digits" / "1" / "manifest.json").is_file()
+    assert (tmp_path / "models" / "digits-linear" / "1" / "report.html").is_file()
     assert "vouch evaluate" in done.stdout.rsplit("Next", 1)[1]
+    assert (tmp_path / "models" / "digits" / "1" / "report.html").as_uri() in done.stdout.rsplit("Open", 1)[1]
     assert "\\n" not in done.stdout, "a line's end that is spelled out"
 
 

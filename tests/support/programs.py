@@ -156,6 +156,26 @@ def run_beside(
 
 
 @contextmanager
+def typing_to(*command: str, cwd: Path, env: Mapping[str, str]) -> Iterator[tuple[Written, Callable[[str], None]]]:
+    """A program at a terminal of its own: what it shows there, and a function that types."""
+    ours, theirs = pty.openpty()
+    words = ["setsid", "--ctty", *command]
+    process = subprocess.Popen(words, cwd=cwd, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = Written(ours)
+
+    def typed(text: str) -> None:
+        os.write(ours, text.encode())
+
+    try:
+        yield shown, typed
+    finally:
+        process.kill()
+        process.wait(WITHIN_S)
+        shown.close()
+
+
+@contextmanager
 def serving_beside(
     models: Path, *words: str, env: Mapping[str, str] | None = None, shell: str = ""
 ) -> Iterator[tuple[dict[str, str], Program]]:

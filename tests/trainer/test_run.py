@@ -13,6 +13,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import vouch.trainer.run
 from vouch.bundle.array_digest import array_digest
@@ -64,6 +65,8 @@ def settings(folder: Path) -> TrainSettings:
         name="sevens",
         models=folder / "models",
         device="cpu",
+        track="tensorboard",
+        track_to=str(folder / "runs"),
     )
 
 
@@ -92,6 +95,20 @@ def test_a_whole_bundle_is_published(trained: Trained, settings: TrainSettings) 
     assert bundle == ModelsFolder(settings.models).open("sevens", 1)
     assert set(bundle.manifest.files) == {MODEL, VALIDATION, REPORT, CARD, FIT_DIGESTS, LABEL_ERRORS}
     assert str(bundle.manifest.claim.accuracy) in bundle.read(CARD).decode()
+
+
+def test_a_training_can_be_followed_in_tensorboard(trained: Trained, settings: TrainSettings) -> None:
+    """Every epoch of its history, what the recipe came to, and the claim."""
+    events = EventAccumulator(str(min((Path(settings.track_to) / "sevens").iterdir()))).Reload()
+    history, claim = trained.bundle.manifest.training.history, trained.bundle.manifest.claim.accuracy
+
+    assert history is not None
+    losses = [one.value for one in events.Scalars("loss/fit")]
+    assert losses == pytest.approx([one for one in history.fit_loss if one is not None])
+    assert events.Scalars("claim/accuracy")[0].value == pytest.approx(claim.accuracy)
+    (shown,) = events.Tensors("settings/text_summary")
+    assert "| epochs | 2 |" in shown.tensor_proto.string_val[0].decode()
+    assert "| recipe.optimizer | " in shown.tensor_proto.string_val[0].decode()
 
 
 def test_the_bundle_knows_the_images_of_fit_and_no_others(trained: Trained, digits: Source) -> None:

@@ -75,21 +75,33 @@ class Environment:
 
     def _pip(self, *words: str) -> str:
         """What ours prints that works on this environment: one of its own would take seconds to install."""
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(self._bin / "python")]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(self.interpreter)]
         return _run([*pip, *words], self.work, INSTALL_WITHIN_S)
 
     def python(self, *words: str) -> str:
         """What this Python prints."""
-        return _run([str(self._bin / "python"), *words], self.work)
+        return _run([str(self.interpreter), *words], self.work)
 
     def vouch(self, *words: str) -> str:
         """What the command prints on standard output."""
         return _run([str(self._bin / "vouch"), *words], self.work)
 
+    @property
+    def interpreter(self) -> Path:
+        """Of this environment."""
+        return self._bin / "python"
+
+    def run(self, *words: str) -> str:
+        """What another program prints, in the working folder."""
+        return _run(list(words), self.work)
+
+    def installed(self) -> list[str]:
+        """All that is there, such as numpy==2.4.6."""
+        return self._pip("list", "--format=freeze").splitlines()
+
     def versions(self) -> str:
         """Those of the libraries that matter most."""
-        listed = self._pip("list", "--format=freeze").splitlines()
-        return ", ".join(line.replace("==", " ") for line in listed if line.split("==")[0].lower() in SHOWN)
+        return ", ".join(line.replace("==", " ") for line in self.installed() if line.split("==")[0].lower() in SHOWN)
 
     @contextmanager
     def serving(self, models: Path) -> Iterator[dict[str, str]]:

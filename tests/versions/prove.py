@@ -4,7 +4,8 @@
     .venv/bin/python -m tests.versions.prove pinned     with the versions of constraints.txt, as CI does
 
 Each set of versions is tried in two environments: one trains and serves the digits, one has the server extra alone,
-without torch. Everything is downloaded, and installed in both at once: some minutes for each set.
+without torch. Everything is downloaded, and installed in both at once: some minutes for each set. Of the pinned
+versions the bill of materials is written and checked too.
 """
 
 import sys
@@ -18,10 +19,11 @@ from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
 from tests.versions.environment import ROOT, Environment, build_wheel, metadata_of
+from tests.versions.sbom import EXTRAS, write_sbom
 from tests.versions.trials import serve_without_torch, train_and_serve
 
 TRIALS: dict[str, Callable[[Environment, Path], str]] = {
-    "server,sign,trainer,backbone": train_and_serve,
+    EXTRAS: train_and_serve,
     "server": serve_without_torch,
 }
 """Extras -> what is tried with them, in this order: the second serves what the first has trained and signed."""
@@ -46,6 +48,8 @@ def main(wanted: Sequence[str]) -> None:
                 for extras, environment, seconds in zip(TRIALS, environments, installed, strict=True):
                     print(f"{versions} [{extras}], installed in {seconds:.0f} s: {environment.versions()}", flush=True)
                     print(f"  {TRIALS[extras](environment, folder / f'models-{versions}')}", flush=True)
+                    if versions == "pinned" and extras == EXTRAS:
+                        print(f"  {write_sbom(environment, wheel)}", flush=True)
 
 
 def constraints_of(versions: str, metadata: Metadata) -> str:

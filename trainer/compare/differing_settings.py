@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vouch.bundle.training import Training
+from vouch.bundle.training import Recipe, Setting, Training
 
 
 def differing_settings(trainings: Sequence[Training]) -> dict[str, tuple[Any, ...]]:
@@ -16,14 +16,17 @@ def differing_settings(trainings: Sequence[Training]) -> dict[str, tuple[Any, ..
 
 
 def _settings(training: Training) -> dict[str, Any]:
-    """A setting that the recipe has too is as the recipe has it: asked for may be 0, which stands for any number."""
-    asked = training.asked
-    recipe = flat(asdict(training.recipe)) if training.recipe else {}
-    came_to = {name if name in asked else f"recipe.{name}": value for name, value in recipe.items()}
+    settings = chosen_settings(training.asked, training.recipe)
     fit = training.splits.get("fit")
     learned = {"fit.images": fit.size, "fit.digest": fit.digest[:8]} if fit else {}
     backbone = {"backbone.sha256": training.backbone.weights_sha256[:8]} if training.backbone else {}
-    return asked | came_to | learned | backbone
+    return settings | learned | backbone
+
+
+def chosen_settings(asked: Mapping[str, Setting], recipe: Recipe | None) -> dict[str, Any]:
+    """What was asked for; what the recipe has too is as the recipe has it: asked for may be 0, for any number."""
+    chosen = flat(asdict(recipe)) if recipe else {}
+    return dict(asked) | {name if name in asked else f"recipe.{name}": value for name, value in chosen.items()}
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -9,14 +9,14 @@ from vouch.cli.settings import CommandSettings, Flag
 
 
 class CompareSettings(CommandSettings):
-    """Published models side by side, and whether a difference in accuracy is more than chance (McNemar's test)."""
+    """Compare published models, and test whether their accuracies differ by more than chance (McNemar's test)."""
 
     table: ClassVar = "compare"
 
     bundles: Annotated[list[Path], Flag("BUNDLE", positional=True)]
-    """The bundles' folders, such as models/digits/1; two or more, each is held against the first."""
+    """Folders of two or more bundles, such as models/digits/1; each is compared with the first."""
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
-    """Run operators of this domain too, beside ONNX's own; may be passed several times."""
+    """Also allow operators of this domain, besides ONNX's own. Repeatable."""
 
     @model_validator(mode="after")
     def _at_least_two(self) -> "CompareSettings":

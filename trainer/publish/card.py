@@ -1,4 +1,4 @@
-"""The model card, README.md of a bundle, in the Hugging Face form with its `model-index`."""
+"""The model card, README.md of a bundle: a header for the Hugging Face hub, then text for people."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,9 @@ from vouch.bundle.claims import Claim, MultiLabelClaim
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.reliability import Calibration
 from vouch.bundle.training import Training
-from vouch.cli.printable import json_text, printable
+from vouch.cli.printable import printable
 from vouch.trainer.judge.exam import Exam
+from vouch.trainer.publish.metadata import card_metadata, licence_of
 from vouch.trainer.report.wording import sentence
 
 MOST_ROWS = 200
@@ -48,7 +49,7 @@ def model_card(
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
     effort = f"{training.seconds:.1f} s with seed {training.seed}{_numbers(training)}"
     card = f"""---
-{_front_matter(name, claim, training)}
+{card_metadata(name, claim, training)}
 ---
 # {name}
 
@@ -63,7 +64,7 @@ An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 {_backbone(training)}
 Trained on `{_cell(training.data)}` ({sizes}) in {effort}; `manifest.json` has
 every setting and the digests of the data.
-"""
+{_licence(training)}"""
     return printable(card, keep="\n")
 
 
@@ -71,6 +72,10 @@ def what_next(sentences: Sequence[str]) -> str:
     """The card's last part: advice, sentences without their full stops."""
     lines = [f"- {_cell(sentence)}." for sentence in sentences]
     return printable("\n".join(["", "What to do next:", "", *lines, ""]), keep="\n")
+
+
+def _licence(training: Training) -> str:
+    return f"\nLicence of this model: {licence}.\n" if (licence := licence_of(training)) else ""
 
 
 def _numbers(training: Training) -> str:
@@ -202,33 +207,6 @@ The features are those of `{_cell(facts.name)}`: {facts.features:,} numbers an i
 fitted.{checked} The weights that make these numbers lie in `model.onnx` too. They are
 from {_cell(facts.source)}, under {_cell(licence)}{changed}. SHA-256 of their file: `{facts.weights_sha256}`.
 """
-
-
-def _front_matter(name: str, claim: Claim | MultiLabelClaim, training: Training) -> str:
-    metrics = {"accuracy": claim.accuracy.accuracy}
-    if claim.balanced:
-        metrics["balanced_accuracy"] = claim.balanced.accuracy
-    index = {
-        "name": name,
-        "results": [
-            {
-                "task": {"type": "image-classification"},
-                "dataset": {"name": training.data, "type": training.data, "split": "validation"},
-                "metrics": [
-                    {"type": metric, "value": round(value, 6), "verified": False} for metric, value in metrics.items()
-                ],
-            }
-        ],
-    }
-    # JSON is YAML: one line a key, and quoting that is somebody else's.
-    return "\n".join(
-        [
-            "library_name: onnx",
-            "pipeline_tag: image-classification",
-            "tags: [vouch, onnx, image-classification]",
-            f"model-index: {json_text([index])}",
-        ]
-    )
 
 
 def _cell(text: str) -> str:

@@ -162,7 +162,7 @@ def _by_the_curve(curve: Curve, judge: str | None, bigger: str) -> str:
     )
     if curve.rises:
         return f"More images would help: {tried}"
-    return f"The last half of the images brought no clear gain ({tried}); {bigger} may help more than more of them"
+    return f"The last half of the images brought no clear gain ({tried}); {bigger} may help more than more images"
 
 
 def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:

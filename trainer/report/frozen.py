@@ -146,7 +146,7 @@ def _opposite(
     """The first image with more and more of it covered."""
     if found is None:
         return None
-    made = cover(classifier, story.image, found)
+    made = cover(classifier, story.image, story.kept.probabilities, found)
     first, last = made.frames[0], made.frames[-1]
     return {
         "wanted": names[made.k],

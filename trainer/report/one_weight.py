@@ -21,7 +21,7 @@ from vouch.trainer.report.finished import Run
 from vouch.trainer.report.pictures import image_tile
 from vouch.trainer.report.wording import short
 
-MOST_IMAGES, MOST_CLASSES = 4, 12
+MOST_IMAGES, MOST_CLASSES = 3, 12
 WHOLE_GRID = 1024
 """Pixels of an image that is shown with all of its weights; of more, and of features, only some are shown."""
 SOME, SOME_COLUMNS = 64, 8

@@ -99,7 +99,7 @@ def weights_uri(weights: np.ndarray, limit: float) -> str:
 
 
 def counts_uri(counts: np.ndarray) -> str:
-    """Counts as a picture: nothing for nought, full colour for the largest; small counts are raised by the root.
+    """Counts as a picture: nothing for 0, full colour for the largest; small counts are raised by the root.
 
     Args:
         counts: not negative, shape (H, W).

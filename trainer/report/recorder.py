@@ -3,6 +3,7 @@
 What it keeps is bounded: a copy of the first weights, and for some epochs the answer to one image and small pictures.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vouch.bundle.training import Loss
-from vouch.trainer.learn.course import Step
+from vouch.trainer.learn.course import Epoch, Step
 from vouch.trainer.learn.losses import Criterion
 from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import probabilities_of, shown_classes, templates
@@ -55,14 +56,23 @@ class FirstStep:
 class Recorder:
     """Is told of every step of a fit; its state is kept with the fit's, so a resumed fit has a whole report."""
 
-    def __init__(self, classifier: Classifier, splits: Splits, loss: Loss, target: int) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        splits: Splits,
+        loss: Loss,
+        target: int,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> None:
         """
         Args:
             classifier: with its first weights, about to be fitted.
             splits: the first image of fit is followed.
             loss: as trained.
             target: a class that is to be among the shown ones.
+            on_epoch: told of every epoch, after this.
         """
+        self.on_epoch = on_epoch
         self.image = torch.from_numpy(np.array(splits.fit.images[:1]))
         """uint8, shape (1, H, W) or (1, H, W, C)."""
         self.label = torch.from_numpy(np.array(splits.fit.labels[:1]))
@@ -107,6 +117,7 @@ class Recorder:
             self.moments.append(self._moment(step.epoch.number))
             shape = tuple(self.image.shape[1:])
             self.pictured.append((step.epoch.number, torch.from_numpy(templates(self._copy, shape, self.shown))))
+            self.on_epoch(step.epoch)
 
     def with_first_weights(self) -> Classifier:
         """A copy of the model as it was before the first step."""

@@ -1,4 +1,4 @@
-"""The numbers of the story: one image, random weights, scores, a loss, one step, and what came of it."""
+"""The numbers of the story: one image, random weights, scores, a loss, one step, and its result."""
 
 from dataclasses import dataclass
 

@@ -24,11 +24,13 @@ export const showCard = (models, model, version, about) => {
 };
 
 const lead = (model, version) => {
-  if (!model) return "The models folder is empty. Train a model, and it appears here.";
+  if (!model) return "The models folder is empty. Train a model with vouch train, and it appears here.";
   if (!version) return "No version is served now. The reason is below.";
-  const { task, labels, claim } = version, kind = task === "multi_label" ? "labels" : "classes";
+  const { task, labels, claim, caveats } = version, several = task === "multi_label";
   const few = labels.length <= 12 ? `: ${listed(labels)}` : "";
-  return `Tells ${count(labels.length)} ${kind} apart${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "image")} that it had never seen.`;
+  const what = several ? `Finds ${count(labels.length)} labels in images` : `Tells ${count(labels.length)} classes apart`;
+  const chance = caveats.some(({ kind }) => kind === "no_better_than_chance") ? " That is no better than chance." : "";
+  return `${what}${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "image")} that it had never seen.${chance}`;
 };
 
 const fact = (kind, figure, what, more) =>
@@ -37,10 +39,10 @@ const showTrust = (version) => {
   const { claim, served, recount, baseline, caveats, calibration } = version;
   const differing = recount.differing ? `${count(recount.differing)} answered otherwise, ${count(recount.allowed)} allowed.` : "Every answer as claimed.";
   const facts = [
-    fact("main", percent(claim.accuracy, 2), "claimed", `Counted when it was trained: right for ${count(claim.correct)} of ${counted(claim.total, "image")} it had never seen. 95% interval: ${percent(claim.low)} to ${percent(claim.high)}.`),
+    fact(claim.low <= baseline.accuracy ? "bad" : "main", percent(claim.accuracy, 2), "claimed", `Counted when it was trained: right for ${count(claim.correct)} of ${counted(claim.total, "image")} it had never seen. 95% interval: ${percent(claim.low)} to ${percent(claim.high)}.`),
     fact(served.accuracy < claim.low ? "bad" : "", percent(served.accuracy, 2), "counted again here", `This server counted before it served the model: right for ${count(served.correct)} of ${count(served.total)}. ${differing}`),
   ];
-  if (calibration) facts.push(fact("", percent(calibration.error_after), "off on average", "So far are its probabilities from the share of answers that are right."));
+  if (calibration) facts.push(fact("", percent(calibration.error_after), "calibration error", "How far its probabilities are, on average, from the share of right answers."));
   $("trust").replaceChildren(...facts);
   const mark = (at, kind) => variables(make("b", { className: kind }), { at });
   const name = (at, kind, text) => variables(make("span", { className: kind, textContent: text }), { at });
@@ -71,8 +73,8 @@ const matrix = (labels, all) => {
     return variables(make("td", { textContent: times || "", className: times ? (label === answer ? "right" : "wrong") : "" }), { v: strength });
   };
   const rows = labels.map((name, label) => make("tr", {}, head("row", name), ...labels.map((_, answer) => cell(label, answer))));
-  const longest = Math.min(7, Math.max(...labels.map((name) => name.length)) * 0.6 + 1);
-  return variables(make("table", { className: "matrix" }, make("thead", {}, make("tr", {}, make("td"), ...labels.map((name) => head("col", name)))), make("tbody", {}, ...rows)), { k: labels.length, name: longest });
+  const longest = Math.min(7, Math.max(...labels.map((name) => name.length)) * 0.6 + 1), few = labels.length <= 6;
+  return variables(make("table", { className: few ? "matrix few" : "matrix" }, make("thead", {}, make("tr", {}, make("td"), ...labels.map((name) => head("col", name)))), make("tbody", {}, ...rows)), { k: labels.length, name: longest, column: few ? Math.max(3.1, longest) : 3.1 });
 };
 const pairs = (labels, wrong) => make("table", { className: "pairs" },
   make("thead", {}, make("tr", {}, head("col", "class"), head("col", "taken for"), head("col", "images"))),
@@ -99,6 +101,7 @@ const showVersions = (model, version) => {
     `Right for ${count(one.claim.correct)} of ${counted(one.claim.total, "image")}, and for ${count(one.served.correct)} when this server counted.` + (one === version && model.versions.length > 1 ? " Shown here." : "")));
   const refused = (model?.refusals ?? []).map((one) => item(`Version ${one.version}`, tag("bad", one.held_back ? "held back" : "refused"), `${one.reason}.`));
   const waiting = (model?.verifying ?? []).map((number) => item(`Version ${number}`, tag("wait", "being verified"), "Its answers are being counted."));
+  $("history").hidden = !model;
   $("versions").replaceChildren(...served.reverse(), ...refused.reverse(), ...waiting);
 };
 /** Shows how fast a version has answered. */

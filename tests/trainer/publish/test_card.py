@@ -1,10 +1,9 @@
-import json
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from tests.support.facts import LITE0
 from vouch.bundle.accuracy import wilson_interval
@@ -38,9 +37,9 @@ def exam(
     return Exam(b"", 0.0, np.empty((0, 2)), counted, calibration, thresholds, quantized, np.empty((0, 2)))
 
 
-def training(data: str = "digits") -> Training:
+def training(data: str = "digits", licence: str = "") -> Training:
     return Training(
-        asked={},
+        asked={"licence": licence},
         seed=7,
         seconds=12.34,
         data=data,
@@ -53,13 +52,6 @@ def training(data: str = "digits") -> Training:
         libraries={},
         source_revision=None,
     )
-
-
-def front_matter(card: str) -> dict[str, str]:
-    """What stands between the two lines of hyphens, key by key."""
-    opening, content, _ = card.split("---\n", maxsplit=2)
-    assert opening == ""
-    return dict(line.split(": ", maxsplit=1) for line in content.splitlines())
 
 
 CARD = model_card("pets", ("cat", "dog"), training(), exam(claim(((990, 10), (40, 960)))))
@@ -76,28 +68,70 @@ def test_the_card_tells_how_the_model_came_about() -> None:
     assert "Trained on `digits` (54,000 fit, 3,000 tune, 2,000 validation) in 12.3 s with seed 7" in CARD
 
 
-def test_tools_read_the_front_matter() -> None:
-    """The model-index in Hugging Face form is JSON, which is YAML too, on one line, with the claim as its metric."""
-    index: list[dict[str, Any]] = json.loads(front_matter(CARD)["model-index"])
-    (model,) = index
-    (result,) = model["results"]
-
-    assert model["name"] == "pets"
-    assert result["task"] == {"type": "image-classification"}
-    assert result["dataset"]["split"] == "validation"
-    assert result["metrics"] == [
-        {"type": "accuracy", "value": 0.975, "verified": False},
-        {"type": "balanced_accuracy", "value": 0.975, "verified": False},
-    ]
-    assert front_matter(CARD)["pipeline_tag"] == "image-classification"
+def as_the_hub_reads(card: str) -> ModelCardData:
+    data = ModelCard(card).data
+    assert isinstance(data, ModelCardData)
+    return data
 
 
-def test_any_path_fits_into_the_front_matter() -> None:
-    """Quotes, colons, hyphens and other letters in the data's name do not break it."""
-    data = '/data/"my": {дом} --- # \\ 1.npz'
+def results_in(card: str) -> list[EvalResult]:
+    found = as_the_hub_reads(card).eval_results
+    assert found
+    return found
+
+
+HUB_ID = re.compile(r"(?:[\w-]+/)?[\w.-]+", re.ASCII)
+"""The hub refuses a data set's type that is anything else."""
+
+
+def test_the_hub_reads_the_header() -> None:
+    """By its own library: what the model is for, and the claim as results, each with its interval."""
+    data = as_the_hub_reads(CARD)
+
+    assert (data.license, data.library_name, data.pipeline_tag) == ("unknown", "onnx", "image-classification")
+    assert data.tags == ["vouch", "onnx", "image-classification"]
+    assert data.model_name == "pets"
+    accuracy, balanced = results_in(CARD)
+    assert (accuracy.task_type, accuracy.dataset_split) == ("image-classification", "validation")
+    assert (accuracy.dataset_name, accuracy.dataset_type) == ("digits", "digits")
+    assert (accuracy.metric_type, accuracy.metric_value) == ("accuracy", 0.975)
+    assert accuracy.metric_name == "accuracy, 95 % interval 96.69% to 98.12%"
+    assert (balanced.metric_type, balanced.metric_value) == ("balanced_accuracy", 0.975)
+
+
+def test_the_header_holds_what_a_person_sees_after_it() -> None:
+    """The hub's library writes the same metadata back, and the text below begins with the model's name."""
+    card = ModelCard(CARD)
+
+    assert ModelCard(f"---\n{card.data.to_yaml()}\n---\n{card.text}").data.to_dict() == card.data.to_dict()
+    assert card.text.lstrip().startswith("# pets\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ('/data/"my": {дом} --- # \\ 1.npz', "data-my-----1.npz"),
+        ("my photos", "my-photos"),
+        ("дом", "data"),
+        ("digits", "digits"),
+    ],
+)
+def test_any_name_of_the_data_fits_into_the_header(data: str, kind: str) -> None:
+    """Quotes, colons, hyphens and other letters do not break it, and the hub takes the type made from it."""
     card = model_card("pets", ("cat", "dog"), training(data), exam(claim(((1, 0), (0, 1)))))
+    result = results_in(card)[0]
 
-    assert json.loads(front_matter(card)["model-index"])[0]["results"][0]["dataset"]["name"] == data
+    assert (result.dataset_name, result.dataset_type) == (data, kind)
+    assert HUB_ID.fullmatch(kind)
+
+
+def test_the_licence_is_the_one_that_was_said() -> None:
+    """In the header and in the text, also where YAML would read a number; without one the text has no word of it."""
+    card = model_card("pets", ("cat", "dog"), training(licence="0.1"), exam(claim(((1, 0), (0, 1)))))
+
+    assert as_the_hub_reads(card).license == "0.1"
+    assert card.endswith("\nLicence of this model: 0.1.\n")
+    assert "Licence of this model" not in CARD
 
 
 def test_labels_do_not_break_the_table() -> None:

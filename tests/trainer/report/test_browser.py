@@ -20,7 +20,7 @@ from vouch.bundle.reliability import Coverage
 from vouch.trainer.judge.export import export
 from vouch.trainer.judge.graph import count_claim, run_graph
 from vouch.trainer.report.finished import Run
-from vouch.trainer.report.one_weight import chosen_rows
+from vouch.trainer.report.one_weight import chosen_rows, one_weight
 from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits.split import Splits
@@ -58,6 +58,18 @@ def learned_colours() -> tuple[Run, Recorder]:
 def learned_on_a_backbone() -> tuple[Run, Recorder]:
     """And a frozen backbone."""
     return on_a_backbone(noise_splits(("ants", "bees", "flies"), (70, 90, 3)))
+
+
+@pytest.fixture(scope="module")
+def learned_many() -> tuple[Run, Recorder]:
+    """And more classes than are shown."""
+    return finished(noise_splits(tuple("abcdefghijklmnopqrstu"), (8, 8)), recipe=replace(RECIPE, epochs=1))
+
+
+@pytest.fixture(scope="module")
+def learned_labels() -> tuple[Run, Recorder]:
+    """And several labels for an image."""
+    return on_a_backbone(noise_splits(("a", "b", "c"), (12, 10, 3), several=True))
 
 
 @pytest.fixture(scope="module")
@@ -172,30 +184,31 @@ def test_a_cell_shows_its_images(page: Page) -> None:
     assert page.locator("#gallery p").inner_text().startswith("Label 3, answer 3")
 
 
-@pytest.mark.parametrize("kind", ["digits", "colours", "on_a_backbone"])
+@pytest.mark.parametrize("kind", ["digits", "colours", "on_a_backbone", "many", "labels"])
 def test_a_weight_is_changed_by_the_keyboard(browser: Browser, request: pytest.FixtureRequest, kind: str) -> None:
     """What the page shows is what the exported graph answers, before the change and after it: where the page may run
     its script and nothing else, as a server sends it.
     """
     run, recorder = request.getfixturevalue(f"learned_{kind}")
     page = as_a_server_sends_it(browser, report_html(run, recorder))
-    assert shown_probabilities(page) == pytest.approx(probabilities_of_graph(run), abs=1e-4)
+    own = probabilities_of_graph(run)
+    assert shown_probabilities(page) == pytest.approx(own, abs=1e-4)
 
     slider, presses = page.get_by_label("Change of the weight"), 9
     for _ in range(presses):
         slider.press("ArrowRight")
-    step = json.loads(page.locator("#weigh-data").inner_text())["step"]
-    changed = probabilities_of_graph(
-        run, place_of(page.locator("#weigh-name").inner_text()), chosen(page), presses * step
-    )
+    change = presses * json.loads(page.locator("#weigh-data").inner_text())["step"]
+    place, name = (page.locator(which).inner_text() for which in ("#weigh-name", "#weigh-class option:checked"))
     said = page.locator("#weigh-said")
 
-    assert shown_probabilities(page) == pytest.approx(changed, abs=1e-4)
+    assert shown_probabilities(page) == pytest.approx(
+        probabilities_of_graph(run, place_of(place), name, change), abs=1e-4
+    )
     assert slider.evaluate("e => e.matches(':focus-visible')")
     assert said.get_attribute("aria-live") == "polite"
     assert "\N{RIGHTWARDS ARROW}" in said.inner_text()
     page.get_by_role("button", name="Put it back").press("Enter")
-    assert shown_probabilities(page) == pytest.approx(probabilities_of_graph(run), abs=1e-4)
+    assert shown_probabilities(page) == pytest.approx(own, abs=1e-4)
     page.close()
 
 
@@ -209,14 +222,9 @@ def as_a_server_sends_it(browser: Browser, content: bytes) -> Page:
 
 
 def shown_probabilities(page: Page) -> list[float]:
-    """Of all classes, as the page writes them."""
+    """Of the classes that are shown, as the page writes them."""
     cells = page.locator("#weigh-rows tbody td:nth-child(3)").all_inner_texts()
     return [float(cell.strip("<>%")) / 100 for cell in cells]
-
-
-def chosen(page: Page) -> int:
-    """The class whose weight is changed."""
-    return int(page.locator("#weigh-class").input_value())
 
 
 def place_of(name: str) -> int:
@@ -225,16 +233,22 @@ def place_of(name: str) -> int:
     return 8 * (numbers[0] - 1) + numbers[1] - 1 if len(numbers) == 2 else numbers[0] - 1
 
 
-def probabilities_of_graph(run: Run, place: int = 0, k: int = 0, change: float = 0.0) -> list[float]:
-    """Of the first image that is offered, by the graph that would be exported with this weight changed."""
+def probabilities_of_graph(run: Run, place: int = 0, name: str = "", change: float = 0.0) -> list[float]:
+    """Likewise of the first image that is offered, by the graph that is exported with this weight changed.
+
+    Args:
+        name: of the class that the weight belongs to.
+    """
     classifier, row = deepcopy(run.classifier), chosen_rows(run.exam.probabilities, run.several)[:1]
     *_, weight, _ = classifier.network.parameters()  # of the last layer, before its bias
-    with torch.no_grad():
-        weight[min(k, len(weight) - 1), place] += change
+    names = run.splits.classes
+    if change:
+        with torch.no_grad():
+            weight[min(names.index(name), len(weight) - 1), place] += change
     images = run.splits.validation.images
     graph = export(classifier, images.shape[1:], run.exam.calibration.temperature)
-    shares: list[float] = run_graph(graph, images[row])[0].tolist()
-    return shares
+    shares = run_graph(graph, images[row])[0]
+    return [float(shares[names.index(shown)]) for shown in one_weight(run)["classes"]]
 
 
 def test_a_weight_is_chosen_by_touch_mouse_and_keyboard(browser: Browser, digits_page: bytes) -> None:

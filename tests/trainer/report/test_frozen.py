@@ -107,7 +107,9 @@ def test_the_opposite_experiment_covers_what_counts(pair: tuple[Run, Recorder], 
     image, before = recorder.image[0].numpy(), run.classifier.head.weight.detach().clone()
     found = places_of(run.classifier, image[None])
     assert found is not None
-    made = cover(run.classifier, image, found)
+    with torch.no_grad():
+        answer = run.classifier(recorder.image).softmax(dim=1)[0].numpy()
+    made = cover(run.classifier, image, answer, found)
     parts = found.parts(0, made.k)
 
     assert np.array_equal(made.frames[0].image, image)
