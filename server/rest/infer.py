@@ -30,7 +30,7 @@ async def read_infer(exchange: Exchange, values: Mapping[str, str], hold: Hold) 
     """As `route.Read`."""
     exchange.query()
     text, blobs = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH))
-    request = _checked(read_json(text, hold), REQUEST, "the request")
+    request = _checked(await read_json(text, hold, exchange.intake.long_work), REQUEST, "the request")
     parameters = request.get("parameters", {})
     message = pb.ModelInferRequest(
         model_name=values["model"], model_version=values.get("version", ""), id=request.get("id", "")
