@@ -39,13 +39,13 @@ test-all: $(INSTALLED)
 test-fast: $(INSTALLED) ## The tests alone, without coverage
 	$(BIN)/pytest --numprocesses 3 -x -q
 
-test-wheel: $(INSTALLED) $(VENV)-sbom/.installed ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
+test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
 	$(BIN)/python -m tests.versions.prove pinned
 
 sbom: $(INSTALLED) $(VENV)-sbom/.installed ## Write the wheel and its bill of materials (CycloneDX) into dist/ (minutes)
 	$(BIN)/python -m tests.versions.sbom
 
-test-versions: $(INSTALLED) ## The same with the newest and with the lowest versions: before each release
+test-versions: $(INSTALLED) $(VENV)-sbom/.installed ## The same with the newest and with the lowest versions: before each release
 	$(BIN)/python -m tests.versions.prove newest lowest
 
 compose-test: $(INSTALLED) ## Bring the deployment up on a Docker engine and check it from outside (twenty minutes; as root)

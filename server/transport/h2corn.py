@@ -121,26 +121,40 @@ class H2cornServer:
         """
         if self._stopping:
             return
-        self._stopping = True
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.wait((self._renewing,), timeout=CLOSED_WITHIN_S)
+        await self._renew_no_more()
         hear_nobody(self._listener)
         await asyncio.sleep(SETTLED_S)
         if self._current is not None:
             await self._say_farewell(self._current)
             await asyncio.sleep(ACCEPTED_S)
+        self._shut()
+
+    async def stop(self) -> None:
+        """Closes all that is left, without the pauses of `turn_away` where that was not called before.
+
+        What a caller who does not read keeps open ends with the process.
+        """
+        if not self._stopping:
+            await self._renew_no_more()
+            if self._current is not None:
+                self._current.server.shutdown()
+        if self._current is not None:
+            await asyncio.wait({self._current.serving, *self._draining}, timeout=CLOSED_WITHIN_S)
+        self._shut()
+        for held in self._held:
+            close_all(held)
+
+    async def _renew_no_more(self) -> None:
+        self._stopping = True
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait((self._renewing,), timeout=CLOSED_WITHIN_S)
+
+    def _shut(self) -> None:
+        """Nobody can connect any more."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-
-    async def stop(self) -> None:
-        """Closes all that is left. What a caller who does not read keeps open ends with the process."""
-        await self.turn_away()
-        if self._current is not None:
-            await asyncio.wait({self._current.serving, *self._draining}, timeout=CLOSED_WITHIN_S)
-        for held in self._held:
-            close_all(held)
 
     async def _begin(self) -> _Generation:
         listens = self._listener.dup()

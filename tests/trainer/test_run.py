@@ -187,7 +187,7 @@ def test_training_repeats(trained: Trained, settings: TrainSettings, capsys: pyt
 
     assert again.manifest.version == trained.bundle.manifest.version + 1
     assert again.read(MODEL) == trained.bundle.read(MODEL)
-    assert b"own first step" in again.read(REPORT)  # which was made before the interruption
+    assert b"The first step of this run" in again.read(REPORT)  # which was made before the interruption
     assert again.read(VALIDATION) == trained.bundle.read(VALIDATION)
     assert again.manifest.claim == trained.bundle.manifest.claim
     assert "read 362 images: 2 classes (7: 179, 3: 183), 8 x 8 pixels, grey, values 0 to 255\n" in said.err
@@ -228,7 +228,7 @@ def test_an_interrupted_training_goes_on(
     assert "going on from" in capsys.readouterr().err
     assert state["count"] > 2
     assert again.read(MODEL) == trained.bundle.read(MODEL)
-    assert b"own first step" in again.read(REPORT)  # which was made before the interruption
+    assert b"The first step of this run" in again.read(REPORT)  # which was made before the interruption
     assert not list((settings.models / "sevens").glob(".training*"))
 
 

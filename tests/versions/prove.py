@@ -4,8 +4,8 @@
     .venv/bin/python -m tests.versions.prove pinned     with the versions of constraints.txt, as CI does
 
 Each set of versions is tried in two environments: one trains and serves the digits, one has the server extra alone,
-without torch. Everything is downloaded, and installed in both at once: some minutes for each set. Of the pinned
-versions the bill of materials is written and checked too.
+without torch. Everything is downloaded, and installed in both at once: some minutes for each set. Of all but the
+pinned versions the bill of materials is written too, and held against its schema: half a minute, which CI is spared.
 """
 
 import sys
@@ -48,7 +48,7 @@ def main(wanted: Sequence[str]) -> None:
                 for extras, environment, seconds in zip(TRIALS, environments, installed, strict=True):
                     print(f"{versions} [{extras}], installed in {seconds:.0f} s: {environment.versions()}", flush=True)
                     print(f"  {TRIALS[extras](environment, folder / f'models-{versions}')}", flush=True)
-                    if versions == "pinned" and extras == EXTRAS:
+                    if versions != "pinned" and extras == EXTRAS:
                         print(f"  {write_sbom(environment, wheel)}", flush=True)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import re
+from itertools import product
 from pathlib import Path
 
 import grpc
@@ -51,14 +52,20 @@ EVERY_12_S = {"grpc.keepalive_time_ms": 1200}
 UNASKED = {"grpc.http2.max_pings_without_data": 0}
 
 
-@pytest.mark.parametrize("pings", [EVERY_12_S, EVERY_12_S | UNASKED], ids=["by default", "without data"])
-@pytest.mark.parametrize("start", [start_h2corn, start_grpcio], ids=["h2corn", "grpcio"])
-async def test_a_quiet_stream_is_kept(start: Start, pings: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_quiet_stream_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller who pings about as often as it may is not told that these are too many pings, with a stream or without a
     call; in tenths of the times, as gRPC's clients ping once a second at most.
     """
     shortened = [(name, value // 10 if name.endswith("_ms") else value) for name, value in options(Listening())]
     monkeypatch.setattr(vouch.server.transport.grpcio, "options", lambda _: shortened)
+    starts: tuple[Start, ...] = (start_h2corn, start_grpcio)
+    async with asyncio.TaskGroup() as at_once:
+        for start, pings in product(starts, (EVERY_12_S, EVERY_12_S | UNASKED)):
+            at_once.create_task(expect_kept(start, pings))
+
+
+async def expect_kept(start: Start, pings: dict[str, int]) -> None:
+    """Both connections last for as long as six pings take, of which the fourth was too many."""
     server = await start(echo(), Gate(), Listening())
     given = [*pings.items(), ("grpc.keepalive_permit_without_calls", 1), ("grpc.use_local_subchannel_pool", 1)]
     target = f"127.0.0.1:{server.port}"
@@ -69,7 +76,7 @@ async def test_a_quiet_stream_is_kept(start: Start, pings: dict[str, int], monke
         await stream.write(pb.PredictStreamRequest(id="1"))
         assert await stream.read()
         await idle.channel_ready()
-        await asyncio.sleep(8.0)  # six pings, of which the fourth was too many
+        await asyncio.sleep(8.0)
         await stream.write(pb.PredictStreamRequest(id="2"))
         assert await stream.read()
         stream.cancel()
