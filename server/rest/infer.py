@@ -50,12 +50,12 @@ class InferReader:
         if known is not None:
             return Asked(b"".join((known.request, tensors)), known.write)
         message, write = await _read(text, tensors, values, hold)
-        asked = Asked(message.SerializeToString(), write)
-        if len(message.inputs) == 1 and asked.request.endswith(message.raw_input_contents[0]):
+        request = message.SerializeToString()
+        if len(message.inputs) == 1 and request.endswith(message.raw_input_contents[0]):
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[key] = Asked(asked.request[: -len(tensors)], write)
-        return asked
+            self._known[key] = Asked(request[: -len(tensors)], write)
+        return Asked(request, write)
 
 
 async def _read(

@@ -87,17 +87,9 @@ class Rest:
         return App(calls, Intake(MAX_MESSAGE_BYTES), lambda calls, intake: RestApp(calls, intake, self.guard))
 
     async def ask(
-        self,
-        verb: str,
-        path: str,
-        *chunks: bytes,
-        kind: str = "application/octet-stream",
-        app: App | None = None,
-        **headers: str,
+        self, verb: str, path: str, *chunks: bytes, kind: str = "application/octet-stream", **headers: str
     ) -> Answer:
-        """One request, whose body comes in these pieces, to one app or a new one; underscores in names of headers are
-        dashes.
-        """
+        """One request, whose body comes in these pieces; underscores in names of headers are dashes."""
         named = {"host": "localhost:8081", "content-type": kind} | headers
         bare, _, query = path.partition("?")
         scope = {
@@ -119,7 +111,7 @@ class Rest:
         async def send(event: Event) -> None:
             sent.append(event)
 
-        await (app or self.app())(scope, receive, send)
+        await self.app()(scope, receive, send)
         start, *bodies = sent
         headers_sent = {name.decode(): value.decode() for name, value in start["headers"]}
         return Answer(start["status"], headers_sent, b"".join(event["body"] for event in bodies))
