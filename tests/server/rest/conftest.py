@@ -36,7 +36,7 @@ from vouch.server.transport.asgi_request import Event
 from vouch.server.transport.intake import Intake
 from vouch.server.worker.services import ServiceParts, service_table
 
-MAX_MESSAGE_BYTES = 200_000
+MAX_MESSAGE_BYTES = 300_000
 MAX_REQUEST_IMAGES = 500
 
 
