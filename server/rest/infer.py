@@ -43,13 +43,13 @@ class InferReader:
         exchange.query()
         text, tensors = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH))
         if not len(tensors) or len(text) > MOST_KNOWN_BYTES:
-            message, write = await _read(text, tensors, values, hold)
+            message, write = await _read(exchange, values, hold, text, tensors)
             return Asked(message.SerializeToString(), write)
         key = (values["model"], values.get("version", ""), bytes(text), len(tensors))
         known = self._known.get(key)
         if known is not None:
             return Asked(b"".join((known.request, tensors)), known.write)
-        message, write = await _read(text, tensors, values, hold)
+        message, write = await _read(exchange, values, hold, text, tensors)
         request = message.SerializeToString()
         if len(message.inputs) == 1 and request.endswith(message.raw_input_contents[0]):
             if len(self._known) >= MOST_KNOWN:
@@ -59,10 +59,15 @@ class InferReader:
 
 
 async def _read(
-    text: Serialized, blobs: memoryview, values: Mapping[str, str], hold: Hold
+    exchange: Exchange, values: Mapping[str, str], hold: Hold, text: Serialized, blobs: memoryview
 ) -> tuple[pb.ModelInferRequest, Write]:
-    """The message, and how the answer to it is written."""
-    request = _checked(read_json(text, hold), REQUEST, "the request")
+    """The message, and how the answer to it is written.
+
+    Args:
+        text: the JSON.
+        blobs: the tensors behind it.
+    """
+    request = _checked(await read_json(text, hold, exchange.intake.long_work), REQUEST, "the request")
     parameters = request.get("parameters", {})
     message = pb.ModelInferRequest(
         model_name=values["model"], model_version=values.get("version", ""), id=request.get("id", "")

@@ -1,5 +1,7 @@
 """What takes requests in, one for all calls of a transport: its bound on a message, and what reads long ones."""
 
+import asyncio
+
 from vouch.server.transport.arriving import Arriving
 from vouch.server.transport.inflating import Inflater
 
@@ -16,3 +18,6 @@ class Intake:
         self.max_message_bytes = max_message_bytes
         self.inflater = Inflater(max_message_bytes, cores)
         self.arriving = Arriving()
+        self.long_work = asyncio.Lock()
+        """Held by a request whose reading takes tens of milliseconds of the event loop: a second one waits its turn, so
+        that all others have one in between."""

@@ -98,6 +98,11 @@ def bomb(content: bytes, path: str) -> Attack:
     return Attack(BEGIN, each(headers(1, compressed), *data, count=20), Then.ANEW)
 
 
+def posted(path: str, body: bytes) -> bytes:
+    """A request over HTTP/1.1."""
+    return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+
+
 ATTACKS: Mapping[str, Callable[[], Attack]] = {
     "rapid reset": lambda: Attack(FIRST, each(headers(1), RESET), Then.ANEW),
     "calls that are reset": lambda: Attack(FIRST, each(headers(1), BODY, RESET), Then.ANEW),
@@ -128,6 +133,9 @@ ATTACKS: Mapping[str, Callable[[], Attack]] = {
     "half a preface": lambda: Attack(PREFACE[:11], then=Then.ANEW),
     "garbage": lambda: Attack(bytes(range(256)) * 8, then=Then.ANEW),
     "TLS": lambda: Attack(TLS_HELLO, then=Then.ANEW),
+    "HTTP/1.1 in a row": lambda: Attack(b"", again(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")),
+    "JSON of zeros": lambda: Attack(b"", posted("/v2/models/tiny/infer", b'{"inputs": [%b0]}' % (b"0," * (2_000_000)))),
+    "JSON of lists": lambda: Attack(b"", posted("/v2/models/tiny/infer", b'{"inputs": [%b0]}' % (b"[]," * 60_000))),
     "bombs of zeros": lambda: bomb(bytes(60 << 20), PREDICT),
     "bombs of fields": lambda: bomb(b"\x08\x01" * (30 << 20), PREDICT),
     "bombs of zeros to ModelInfer": lambda: bomb(bytes(60 << 20), INFER),

@@ -230,6 +230,14 @@ async def test_json_that_becomes_large_in_memory_is_refused_before_it_is_read(re
     assert "can never fit" in answer.json["detail"]
 
 
+async def test_json_of_very_many_lists_is_not_read(rest: Rest) -> None:
+    """Each costs more time than text: eight megabytes of them would hold up everybody for a second."""
+    answer = await rest.ask("POST", PATH, b"[" + b",".join([b"[]"] * 65_536) + b"]", kind="application/json")
+
+    assert answer.status == 400
+    assert "more than 65,536 lists and objects" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff", b'{"inputs": NaN}', b"[" * 5000])
 async def test_what_is_no_json_object_is_told_so(rest: Rest, body: bytes) -> None:
     """Where it goes wrong too."""
