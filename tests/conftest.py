@@ -74,7 +74,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes the longest begin."""
+    """In several processes the longest begin. Where calls are timed, counting lines does not slow them down."""
+    for item in items:
+        if item.nodeid.startswith(HOSTILE):
+            item.add_marker(pytest.mark.no_cover)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONGEST])
 

@@ -6,15 +6,17 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle
 from vouch.cli.console import say
 from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import Track
-from vouch.trainer.learn.course import Epoch
 from vouch.trainer.tracking.log import Ended, Log
+
+if TYPE_CHECKING:  # a command that only prints its help has no use for torch
+    from vouch.trainer.learn.course import Epoch
 
 
 def check_library(track: Track) -> None:
@@ -36,7 +38,7 @@ class Tracker:
         values = {name: one if isinstance(one, str | int | float) else str(one) for name, one in plain.items()}
         self._tell(lambda log: log.parameters(values))
 
-    def epoch(self, epoch: Epoch) -> None:
+    def epoch(self, epoch: "Epoch") -> None:
         """One that has just ended."""
         self._told.add(epoch.number)
         self._tell(lambda log: log.figures(_figures(epoch), epoch.number))
