@@ -226,7 +226,7 @@ def _upright(parts: ImageParts, image: ImageFile.ImageFile) -> Image.Image:
 def _may_lack_rows(image: ImageFile.ImageFile) -> bool:
     """Rows that a PNG file lacks, Pillow leaves zero, and says nothing; of an interlaced one they may be anywhere."""
     last = image.getpixel((image.width - 1, image.height - 1))
-    return bool(image.info.get("interlace")) or not np.any(last)
+    return bool(image.info.get("interlace")) or not (any(last) if isinstance(last, tuple) else last)
 
 
 def _upright_low(parts: ImageParts, upright: Image.Image, raw: str, settings: PixelSettings) -> Image.Image | None:

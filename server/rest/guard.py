@@ -6,6 +6,7 @@ loopback's names alone, and no server takes a POST from a page of another origin
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -75,6 +76,7 @@ class Guard:
         return Content(b"", "text/plain", HTTPStatus.NO_CONTENT, allowed)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(name: str) -> bool:
     """Whether a name or an address leads to this machine alone."""
     if name == "localhost" or name.endswith(".localhost"):

@@ -13,7 +13,7 @@ from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.rest.exchange import Exchange
 from vouch.server.rest.infer_answer import HEADER_LENGTH, written
 from vouch.server.rest.json_body import kind_of, pixels_of, read_json
-from vouch.server.rest.route import Asked
+from vouch.server.rest.route import Asked, Write
 from vouch.server.rpc.method import Serialized
 
 UINT8 = "UINT8"
@@ -24,12 +24,49 @@ OUTPUT = {"name": str, "parameters": dict}
 NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
 MOST_TENSORS = 16
 """Inputs, or outputs, of a request: our models have one and two."""
+MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
+"""Texts of JSON that are known, and the length of one: a client that never asks twice alike would fill any number."""
 
 
-async def read_infer(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
-    """As `route.Read`."""
-    exchange.query()
-    text, blobs = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH))
+class InferReader:
+    """Reads a request as `route.Read`.
+
+    Clients send the same JSON over and over, in front of other pixels. In front of a single binary tensor it is read
+    once, and known again by its bytes.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, bytes, int], Asked] = {}
+        """(model, version, JSON, bytes of the tensor) -> what they mean; the tensor at the end is left out."""
+
+    async def __call__(self, exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
+        exchange.query()
+        text, tensors = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH))
+        if not len(tensors) or len(text) > MOST_KNOWN_BYTES:
+            message, write = await _read(exchange, values, hold, text, tensors)
+            return Asked(message.SerializeToString(), write)
+        key = (values["model"], values.get("version", ""), bytes(text), len(tensors))
+        known = self._known.get(key)
+        if known is not None:
+            return Asked(b"".join((known.request, tensors)), known.write)
+        message, write = await _read(exchange, values, hold, text, tensors)
+        request = message.SerializeToString()
+        if len(message.inputs) == 1 and request.endswith(message.raw_input_contents[0]):
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = Asked(request[: -len(tensors)], write)
+        return Asked(request, write)
+
+
+async def _read(
+    exchange: Exchange, values: Mapping[str, str], hold: Hold, text: Serialized, blobs: memoryview
+) -> tuple[pb.ModelInferRequest, Write]:
+    """The message, and how the answer to it is written.
+
+    Args:
+        text: the JSON.
+        blobs: the tensors behind it.
+    """
     request = _checked(await read_json(text, hold, exchange.intake.long_work), REQUEST, "the request")
     parameters = request.get("parameters", {})
     message = pb.ModelInferRequest(
@@ -45,7 +82,7 @@ async def read_infer(exchange: Exchange, values: Mapping[str, str], hold: Hold) 
     for number, tensor in enumerate(_tensors(request, "outputs")):
         name, is_binary = _add_output(message, _checked(tensor, OUTPUT, f"output {number}"), binary)
         binaries[name] = is_binary
-    return Asked(message.SerializeToString(), partial(written, binaries=binaries, binary=binary))
+    return message, partial(written, binaries=binaries, binary=binary)
 
 
 def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview]:

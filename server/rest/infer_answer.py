@@ -1,6 +1,6 @@
 """Open Inference over HTTP: the answer of ModelInfer as JSON, with binary tensors behind it or without."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,29 +24,31 @@ def written(message: bytes, binaries: Mapping[str, bool], binary: bool) -> Conte
         binaries: output -> whether it is answered in binary; those that are not named are as `binary` says.
     """
     answer = pb.ModelInferResponse.FromString(message)
-    tails, tensors = list[bytes](), list[bytes]()
+    outputs, tails = list[dict[str, Any]](), list[bytes]()
     for tensor, content in zip(answer.outputs, answer.raw_output_contents, strict=True):
         said: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
         if binaries.get(tensor.name, binary):
             said["parameters"] = {"binary_data_size": len(content)}
-            tensors.append(orjson.dumps(said))
             tails.append(content)
         else:
-            pieces = _floats(content) if tensor.datatype == FLOATS else iter([orjson.dumps(_texts(content))[1:-1]])
-            tensors.append(orjson.dumps(said)[:-1] + b',"data":[' + b",".join(pieces) + b"]}")
+            said["data"] = _floats(content) if tensor.datatype == FLOATS else _texts(content)
+        outputs.append(said)
     head: dict[str, Any] = {"model_name": answer.model_name, "model_version": answer.model_version}
     if answer.id:
         head["id"] = answer.id
-    text = orjson.dumps(head)[:-1] + b',"outputs":[' + b",".join(tensors) + b"]}"
+    text = orjson.dumps({**head, "outputs": outputs})
     if not tails:
         return Content(text, JSON)
     return Content(b"".join((text, *tails)), BINARY_TYPE, headers=((HEADER_LENGTH.decode(), str(len(text))),))
 
 
-def _floats(content: bytes) -> Iterator[bytes]:
+def _floats(content: bytes) -> list[float] | orjson.Fragment:
     values = np.frombuffer(content, "<f4")
-    for at in range(0, len(values), PIECE):
-        yield orjson.dumps(values[at : at + PIECE].tolist())[1:-1]
+    if len(values) <= PIECE:
+        floats: list[float] = values.tolist()
+        return floats
+    pieces = (orjson.dumps(values[at : at + PIECE].tolist())[1:-1] for at in range(0, len(values), PIECE))
+    return orjson.Fragment(b"[" + b",".join(pieces) + b"]")
 
 
 def _texts(content: bytes) -> list[str]:

@@ -13,6 +13,9 @@ from vouch.server.rest.exchange import Exchange
 from vouch.server.rest.problem import Refused
 from vouch.server.rpc.method import Serialized
 
+Write = Callable[[bytes], Content]
+"""From a serialized message of a method's answer."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -20,8 +23,7 @@ class Asked:
 
     request: Serialized
     """A message of the method."""
-    write: Callable[[bytes], Content]
-    """From a serialized message of the method's answer."""
+    write: Write
     times: int = 8
     """What writing the answer takes, times what its message takes: a float of 4 bytes may be a text of 25."""
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from vouch.protos.inference import inference_pb2 as oip
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.rest.content import JSON
-from vouch.server.rest.infer import read_infer
+from vouch.server.rest.infer import InferReader
 from vouch.server.rest.infer_schemas import INFER_ANSWER, INFER_REQUEST
 from vouch.server.rest.messages import reference
 from vouch.server.rest.predict import read_predict
@@ -97,6 +97,7 @@ def _of_models() -> list[Route]:
     counts = asking(oip.ModelStatisticsRequest, oip.ModelStatisticsResponse, whole, **named)
     infer = Documented("Probabilities and logits, or the highest classes", INFER_ANSWER, INFER_REQUEST)
     configured = Documented("The same as Triton's clients want it", {JSON: reference(oip.ModelConfig)})
+    read = InferReader()
     found = [_oip("GET", "/v2/models/stats", "ModelStatistics", counts, "Counts of all models")]
     for path in (MODEL, VERSION):
         found += [
@@ -104,7 +105,7 @@ def _of_models() -> list[Route]:
             _check(path + "/ready", "ModelReady", ready, "ready"),
             Route("GET", path + "/config", INFERENCE + "ModelConfig", config, configured),
             _oip("GET", path + "/stats", "ModelStatistics", counts, "Counts since it was installed"),
-            Route("POST", path + "/infer", INFERENCE + "ModelInfer", read_infer, infer),
+            Route("POST", path + "/infer", INFERENCE + "ModelInfer", read, infer),
         ]
     return found
 

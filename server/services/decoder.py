@@ -26,6 +26,10 @@ from vouch.server.errors import InvalidRequest, Overloaded
 
 AT_ONCE_BYTES = 1 << 16
 """Headers of a file of at most so many bytes are read on the event loop: less than a turn through a thread costs."""
+AT_ONCE_PIXELS = 1 << 12
+"""A file that comes alone, of at most so many pixels for a model of at most so many, is decoded on the event loop: the
+image library's Python takes nearly all of that time, and a turn through a thread would be as much again.
+"""
 LARGE_S = 0.25
 """A file that takes longer to decode is large: 16 million pixels."""
 UNCOUNTED_BYTES = 4 << 20
@@ -133,7 +137,11 @@ class Decoder:
         images = np.empty((len(files), *expected.shape), np.uint8)
         for row, file in enumerate(files):
             try:
-                images[row] = await self._in_turn(await self._parts(file), expected, hold)
+                parts = await self._parts(file)
+                if len(files) == 1 and _is_tiny(parts, expected):
+                    images[row] = decode_parts(parts, expected)
+                else:
+                    images[row] = await self._in_turn(parts, expected, hold)
             except (InvalidImage, InvalidRequest) as err:
                 raise InvalidRequest(f"file {row}: {err}") from err
         return images
@@ -221,3 +229,8 @@ class Decoder:
                 file.pixels.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._headers.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_tiny(parts: ImageParts, expected: PixelSettings) -> bool:
+    """Whether decoding is over before a thread would have begun."""
+    return max(parts.width * parts.height * parts.scans, math.prod(expected.shape)) <= AT_ONCE_PIXELS

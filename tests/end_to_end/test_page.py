@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from tests.support.digits_model import publish_digits
 from tests.support.page_server import PageServer
@@ -165,7 +165,7 @@ def test_the_card_tells_claim_versions_and_speed(page: Page) -> None:
     assert page.locator("#confusion td").count() > 100
     assert "9 answers differ" in page.locator("#versions").inner_text()
     assert "distorting" in page.locator("#asked").inner_text()
-    assert page.locator("#reply a").get_attribute("href") == "/v1/models/digits/versions/1/report#scores"
+    assert page.locator("#reply a").get_attribute("href") == "/v1/models/digits/versions/1/report#how-it-learned"
 
 
 def test_a_hostile_report_learns_nothing(browser: Browser, server: PageServer) -> None:
@@ -228,6 +228,29 @@ def test_the_keyboard_reaches_everything(browser: Browser, server: PageServer) -
     page.close()
 
 
+def test_awkward_names_fit_a_phone(browser: Browser, folder: ModelsFolder) -> None:
+    """Names that are long, or are markup, neither widen the page nor run."""
+    hostile = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "W" * 60, "{{ 7 * 7 }}"]
+    names = [f"Rhinolophus ferrumequinum, female, in her winter quarters, number {number}" for number in range(6)]
+    server = PageServer(publish_digits(folder, name="bats", labels=(*hostile, *names)))
+    page = opened(browser, server, PHONE)
+    ran: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        ran.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.locator("#examples button").first.click()
+    expect(page.locator("#bars li")).to_have_count(5)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    assert hostile[0] in page.locator("#examples").inner_text()
+    assert ran == []
+    page.close()
+    server.close()
+
+
 @pytest.fixture(scope="module")
 def insects(folder: ModelsFolder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A model of a few photographs on a pretrained backbone."""
@@ -246,7 +269,7 @@ def insects(folder: ModelsFolder, tmp_path_factory: pytest.TempPathFactory) -> B
 
 @pytest.mark.skipif(not INSECTS.is_dir(), reason="there are no photographs in ../shared/data/insects")
 def test_drop_a_photo_of_a_bee_read_bees(browser: Browser, insects: Bundle) -> None:
-    """On a phone's width; the question is the one that a pretrained network raises."""
+    """On a phone's width; the answer to the question is about a pretrained network."""
     server = PageServer(insects)
     page = opened(browser, server, PHONE)
     photo = sorted((INSECTS / "val" / "bees").iterdir())[0].read_bytes()
@@ -263,7 +286,7 @@ def test_drop_a_photo_of_a_bee_read_bees(browser: Browser, insects: Bundle) -> N
     says(page, "bees")
     assert page.locator("#pad").is_hidden()
     assert page.locator("#picture").is_visible()
-    assert "A network that others trained" in page.locator("#asked").inner_text()
+    assert "A network that others trained" in page.locator("#reply").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE
     page.close()
     server.close()

@@ -66,21 +66,30 @@ def digits_graph() -> bytes:
     return content
 
 
-def publish_digits(folder: ModelsFolder, report: bytes = b"<!DOCTYPE html><title>Report</title>") -> Bundle:
-    """Its next version."""
-    images, labels = (array[FIT:] for array in digits())
+def publish_digits(
+    folder: ModelsFolder,
+    report: bytes = b"<!DOCTYPE html><title>Report</title>",
+    name: str = "digits",
+    labels: tuple[str, ...] = LABELS,
+) -> Bundle:
+    """Its next version.
+
+    Args:
+        labels: what the ten digits are called.
+    """
+    images, truth = (array[FIT:] for array in digits())
     logits = images.reshape(len(images), -1).astype(np.float32) @ weights()[:-1] + weights()[-1]
     probabilities = uncalibrated(logits, 1).astype(np.float32)
-    split = from_arrays([images], answers_of(labels, probabilities, None), LABELS)
+    split = from_arrays([images], answers_of(truth, probabilities, None), labels)
     tally = Tally()
-    tally.add(labels, probabilities)
+    tally.add(truth, probabilities)
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:
         return Manifest(
-            name="digits",
+            name=name,
             version=version,
             created=datetime(2026, 1, 1, tzinfo=UTC),
-            labels=LABELS,
+            labels=labels,
             input=PixelSettings(height=SIDE, width=SIDE),
             claim=claim_from(tally),
             validation_digest=split.digest,
@@ -99,4 +108,4 @@ def publish_digits(folder: ModelsFolder, report: bytes = b"<!DOCTYPE html><title
         )
 
     documents = {REPORT: report, CARD: b"# digits\n\nA card.\n"}
-    return folder.publish("digits", {MODEL: digits_graph(), split.name: split, **documents}, describe)
+    return folder.publish(name, {MODEL: digits_graph(), split.name: split, **documents}, describe)

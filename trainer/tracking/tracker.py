@@ -6,15 +6,17 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vouch.bundle.manifest import Manifest
 from vouch.bundle.opening import Bundle
 from vouch.cli.console import say
 from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import Track
-from vouch.trainer.learn.course import Epoch
 from vouch.trainer.tracking.log import Ended, Log
+
+if TYPE_CHECKING:  # a command that only prints its help has no use for torch
+    from vouch.trainer.learn.course import Epoch
 
 
 def check_library(track: Track) -> None:
@@ -36,12 +38,12 @@ class Tracker:
         values = {name: one if isinstance(one, str | int | float) else str(one) for name, one in plain.items()}
         self._tell(lambda log: log.parameters(values))
 
-    def epoch(self, epoch: Epoch) -> None:
+    def epoch(self, epoch: "Epoch") -> None:
         """One that has just ended."""
         self._told.add(epoch.number)
         self._tell(lambda log: log.figures(_figures(epoch), epoch.number))
 
-    def published(self, bundle: Bundle, epochs: tuple[Epoch, ...]) -> None:
+    def published(self, bundle: Bundle, epochs: "tuple[Epoch, ...]") -> None:
         """The result; and epochs from before an interruption, which this process has not seen."""
         for epoch in epochs:
             if epoch.number not in self._told:
@@ -99,7 +101,7 @@ def _opened(track: Track, place: str, name: str) -> Log:
     return log
 
 
-def _figures(epoch: Epoch) -> dict[str, float]:
+def _figures(epoch: "Epoch") -> dict[str, float]:
     values = {
         "loss/fit": epoch.fit_loss,
         "loss/tune": epoch.tune_loss,

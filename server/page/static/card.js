@@ -27,7 +27,7 @@ const lead = (model, version) => {
   if (!model) return "The models folder is empty. Train a model with vouch train, and it appears here.";
   if (!version) return "No version is served now. The reason is below.";
   const { task, labels, claim, caveats } = version, several = task === "multi_label";
-  const few = labels.length <= 12 ? `: ${listed(labels)}` : "";
+  const names = listed(labels.slice(0, 13)), few = labels.length < 13 && names.length < 120 ? `: ${names}` : "";
   const what = several ? `Finds ${count(labels.length)} labels in images` : `Tells ${count(labels.length)} classes apart`;
   const chance = caveats.some(({ kind }) => kind === "no_better_than_chance") ? " That is no better than chance." : "";
   return `${what}${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "image")} that it had never seen.${chance}`;
@@ -80,18 +80,14 @@ const pairs = (labels, wrong) => make("table", { className: "pairs" },
   make("thead", {}, make("tr", {}, head("col", "class"), head("col", "taken for"), head("col", "images"))),
   make("tbody", {}, ...wrong.map(([label, answer, times]) => make("tr", {}, head("row", labels[label]), make("td", { textContent: labels[answer] }), make("td", { textContent: count(times) })))));
 
-const DISTORTING = "“Once I multiply the image by random weights, am I not just distorting it?”";
-const FEATURES = "“A network that others trained looks at my photo, and I fit a few weights. What is multiplied by what?”";
-const QUESTIONS = {
-  linear: [DISTORTING, "No. The image stays as it is: multiplying and adding up gives new numbers, one score for each class, and training changes only the weights.", "scores"],
-  layers: [DISTORTING, "No. The image stays as it is: each layer computes new numbers from the ones before it, the last are the scores of the classes, and training changes only the weights.", "weights"],
-  backbone: [FEATURES, "The network turns your photo into a list of numbers and leaves the photo as it is; each number is multiplied by a weight, and the sums are the scores of the classes.", "backbone"],
+const REPLIES = {
+  linear: "Each pixel is multiplied by a weight, and the products are added up: a new number, the score of a class.",
+  layers: "Each layer computes new numbers from the ones before it, and the last are the scores of the classes.",
+  backbone: "A network that others trained computes numbers from it. Each is multiplied by a weight, and the sums are the scores of the classes.",
 };
-const showQuestion = (about, report) => {
-  const [question, reply, section] = QUESTIONS[about.network] ?? QUESTIONS.layers;
-  $("asked").textContent = question;
-  $("reply").replaceChildren(`${reply} `);
-  if (about.report) $("reply").append(make("a", { href: `${report}#${section}`, textContent: "See it step by step in the learning report" }), ".");
+const showQuestion = ({ network, report }, address) => {
+  $("reply").replaceChildren(`No. The image stays as it is. ${REPLIES[network] ?? REPLIES.layers} Training changes the weights, never the image. `);
+  if (report) $("reply").append(make("a", { href: `${address}#how-it-learned`, textContent: "See it step by step in the learning report" }), ".");
 };
 const showVersions = (model, version) => {
   const tag = (kind, text) => make("span", { className: `tag ${kind}`, textContent: text });

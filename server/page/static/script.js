@@ -152,7 +152,8 @@ const tell = async ({ version: by, predictions: [{ labels, label_set: set }] }, 
   $("answer").className = "said";
   $("answer").replaceChildren(make("span", { textContent: several ? listed(set) || "none of the labels" : first.label }), " ",
     make("small", { textContent: several ? "" : percent(first.probability) }));
-  $("bars").classList.toggle("short", labels.every(({ label }) => label.length < 3));
+  const longest = Math.max(...labels.map(({ label }) => label.length));
+  $("bars").className = longest < 3 ? "bars short" : longest > 14 ? "bars long" : "bars";
   $("bars").replaceChildren(...labels.map(({ label, probability }) => make("li", {}, make("span", { textContent: label }),
     make("span", { className: "bar", ariaHidden: "true" }, variables(make("i"), { share: probability })), make("span", { textContent: percent(probability) }))));
   $("set").hidden = several || !set;

@@ -74,6 +74,30 @@ async def test_binary_tensors_come_and_go(rest: Rest) -> None:
     assert len(probabilities["data"]) == 9
 
 
+async def test_requests_that_differ_in_pixels_alone_are_each_answered(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after others have come between, and where the tensor is as long and the JSON says something else."""
+    images, _ = tiny_images(6)
+    app = rest.app()
+    monkeypatch.setattr(rest, "app", lambda: app)
+    for count in (3, 2, 3):
+        for first in (0, 3):
+            chosen = images[first : first + count]
+            body, length = binary(chosen, parameters={"binary_data_output": True})
+            answer = await rest.ask("POST", PATH, body, inference_header_content_length=str(length))
+            said = orjson.loads(answer.body[: int(answer.headers["inference-header-content-length"])])
+
+            assert said["outputs"][0]["shape"] == [count, 3]
+            assert answer.body[-24 * count :] == b"".join((await over_grpc(rest, chosen)).raw_output_contents)
+
+    body, length = binary(images[:3], outputs=[{"name": "logits"}])
+    answer = await rest.ask("POST", PATH, body, inference_header_content_length=str(length))
+    assert [one["name"] for one in answer.json["outputs"]] == ["logits"]
+    answer = await rest.ask("POST", PATH, body + b"1", inference_header_content_length=str(length))
+    assert answer.status == 400
+
+
 async def test_nested_data_is_the_same_as_flat(rest: Rest) -> None:
     """As `numpy.ndarray.tolist` gives it."""
     images, labels = tiny_images(4)

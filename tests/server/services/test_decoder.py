@@ -30,6 +30,7 @@ class Held:
         self.let_go = threading.Semaphore(0)
         self._news = threading.Condition()
         monkeypatch.setattr(module, "decode_parts", self._decode)
+        monkeypatch.setattr(module, "AT_ONCE_PIXELS", 0)
 
     def _decode(self, parts: ImageParts, settings: PixelSettings) -> np.ndarray:
         with self._news:
@@ -133,6 +134,17 @@ async def test_who_left_while_it_was_decoded_keeps_the_thread_until_it_ends(deco
     for _ in range(3):
         held.let_go.release()
     assert (await asyncio.wait_for(staying, 30)).shape == (1, 8, 8)
+
+
+async def test_a_tiny_file_alone_needs_no_thread(decoder: Decoder) -> None:
+    """A larger one does, and one that becomes larger, and one of several."""
+    decoder.close()
+
+    assert (await decoder.decode([TINY_FILE], SMALL)).shape == (1, 8, 8)
+    large = PixelSettings(height=65, width=64)
+    for files, settings in (([png(65, 64)], SMALL), ([TINY_FILE], large), ([TINY_FILE] * 2, SMALL)):
+        with pytest.raises(Overloaded, match="no thread could be started"):
+            await decoder.decode(files, settings)
 
 
 async def test_a_broken_file_frees_its_thread(decoder: Decoder) -> None:
