@@ -4,7 +4,7 @@ The interval holds every value from which the counted one, less half an image of
 chance takes it, at those rates of the classes with this mean that leave most to chance. Where all classes have equally
 many images, it is Wilson's score interval with continuity correction: R. G. Newcombe, Statistics in Medicine 17 (1998),
 method 4. Adding up the classes' own intervals (MOVER: G. Y. Zou and A. Donner, Statistics in Medicine 27 (2008)) breaks
-its promise where classes are many and their images few; docs/decisions.md has figures.
+its promise where classes are many and their images few; docs/decisions/claims.md has figures.
 """
 
 from dataclasses import dataclass

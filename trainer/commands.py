@@ -66,7 +66,7 @@ def train(arguments: Sequence[str]) -> int:
 
 def _let_threads_sleep() -> None:
     """Torch's threads wait for each other asleep, as OpenMP reads when torch is loaded: where all of them spin and
-    another program has a core, most of the time is spent in that (docs/decisions.md has figures).
+    another program has a core, most of the time is spent in that (docs/decisions/training.md has figures).
     """
     if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"

@@ -1,6 +1,7 @@
 """The tables of the services on h2corn: HTTP/2 in Rust, within this process's own event loop.
 
-It listens on a socket of our own. Its settings are in `h2corn_settings`; docs/decisions.md says why it was chosen.
+It listens on a socket of our own. Its settings are in `h2corn_settings`; docs/decisions/transport.md says why it was
+chosen.
 
 What takes connections is a generation. The next one takes over when the certificate has changed, which h2corn would not
 notice, or when connections have reached their age, which h2corn does not know: the old one says farewell to its

@@ -38,7 +38,7 @@ class FrozenClassifier(Classifier):
     """A linear layer on the features that a backbone makes of images.
 
     The features are scaled: less their mean, by the square root of their spread, so that those that vary more count
-    more, but not by as much as they vary (between one scale for all and one each; docs/decisions.md has figures).
+    more, but not by as much as they vary (between one scale for all and one each: docs/decisions/backbones.md).
     """
 
     def __init__(self, backbone: Backbone, classes: int, task: Task = "single_label", threads: int = 1) -> None:

@@ -1,7 +1,7 @@
 """Networks from scratch, each fitted to all but a fold of the images: for each image there is one that has not seen it.
 
 All folds together take about as long as the fit to all images. Those of one layer are fitted at once, in a wider one;
-of deeper networks there are few, and each makes a part of the steps. docs/decisions.md has figures.
+of deeper networks there are few, and each makes a part of the steps. docs/decisions/calibration.md has figures.
 """
 
 from collections.abc import Callable

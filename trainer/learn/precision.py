@@ -16,7 +16,7 @@ GAINS: dict[ModelKind, tuple[frozenset[str], ...]] = {"cnn": (frozenset({"amx_bf
 """Network -> sets of instructions, any of which is enough for bfloat16 to be the faster one. What is not in it has
 lost, or was never measured: float32. `python -m benchmarks.precision` measures a processor, and prints its row:
 
-- avx2 without AVX-512 (AMD EPYC, Zen 3): float32; the figures are in docs/decisions.md.
+- avx2 without AVX-512 (AMD EPYC, Zen 3): float32; the figures are in docs/decisions/training.md.
 - amx_bf16 (Xeon), cnn: bfloat16. Measured on a similar network (the same kernels and channels, GELU, AdamW, 61,000
   weights, batches of 256), as "markedly faster", without a ratio; this network, and that of photographs, never was.
 - amx_bf16, mlp and linear: never measured.

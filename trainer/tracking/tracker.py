@@ -43,7 +43,7 @@ class Tracker:
         self._told.add(epoch.number)
         self._tell(lambda log: log.figures(_figures(epoch), epoch.number))
 
-    def published(self, bundle: Bundle, epochs: tuple[Epoch, ...]) -> None:
+    def published(self, bundle: Bundle, epochs: "tuple[Epoch, ...]") -> None:
         """The result; and epochs from before an interruption, which this process has not seen."""
         for epoch in epochs:
             if epoch.number not in self._told:
@@ -101,7 +101,7 @@ def _opened(track: Track, place: str, name: str) -> Log:
     return log
 
 
-def _figures(epoch: Epoch) -> dict[str, float]:
+def _figures(epoch: "Epoch") -> dict[str, float]:
     values = {
         "loss/fit": epoch.fit_loss,
         "loss/tune": epoch.tune_loss,

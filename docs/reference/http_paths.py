@@ -1,0 +1,65 @@
+"""Every path that a server answers over HTTP beside gRPC, from the table that answers them."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from docs.reference import markdown
+from docs.reference.markdown import code, plain, prose, table
+from vouch.server.rest.openapi import PATH
+from vouch.server.rest.problem import AGAIN_LATER, CODES, MEDIA_TYPE, RETRY_AFTER_S
+from vouch.server.rest.route import Route
+from vouch.server.rest.table import rest_routes
+from vouch.server.rpc.status import CODES as GRPC_CODES
+from vouch.server.supervisor.status_server import METRICS, READY
+
+ON_THE_PORT = f"""
+REST is on the port of gRPC (`--port`), over HTTP/1.1 and HTTP/2, with the transport h2corn; `--no-http` leaves it out.
+Each path asks an [RPC](rpc.md), whose limits and errors it has. `GET {PATH}` has the whole description, with the
+schemas of bodies and answers (OpenAPI 3.1).
+"""
+PROBLEMS = f"""
+An error is a problem document (RFC 9457, `{MEDIA_TYPE}`): `title`, `status`, `detail`, and `error` with the same
+sentence. With {" and ".join(str(one.value) for one in AGAIN_LATER)}, the header `retry-after` says {RETRY_AFTER_S} s.
+"""
+METRICS_PORT = {
+    METRICS: "The [metrics](metrics.md), in Prometheus' text format or OpenMetrics, by the request's Accept header.",
+    READY: "200 while calls should be sent to this server, else 503. After SIGTERM it is 503 at once.",
+}
+
+
+def page() -> str:
+    """http.md."""
+    return markdown.page("HTTP paths", *_blocks())
+
+
+def _blocks() -> Iterator[str]:
+    yield "## REST"
+    yield prose(ON_THE_PORT)
+    routes = rest_routes()
+    yield table(["path", "what it does", "RPC", "in the query"], map(_row, routes))
+    if options := {name: schema for route in routes for name, schema in route.documented.query.items()}:
+        header = ["in the query", "what it says"]
+        yield table(header, ([code(name), plain(schema["description"])] for name, schema in options.items()))
+    yield "### Errors"
+    yield prose(PROBLEMS)
+    yield table(["code", "means", "over gRPC"], _codes())
+    yield "## The metrics port (`--metrics-port`)"
+    yield prose("HTTP/1.1 without TLS, for Prometheus and load balancers; HEAD is answered too.")
+    yield table(["path", "answer"], ([code(f"GET {path}"), text] for path, text in METRICS_PORT.items()))
+
+
+def _row(route: Route) -> list[str]:
+    said = route.documented
+    return [
+        code(f"{route.verb} {route.path}"),
+        plain(said.summary),
+        code(route.rpc.rpartition("/")[2]),
+        ", ".join(map(code, said.query)),
+    ]
+
+
+def _codes() -> Iterator[list[str]]:
+    """HTTP's codes, and those that gRPC has for the same errors; an unexpected error is 500."""
+    for status in sorted({*CODES.values(), HTTPStatus.INTERNAL_SERVER_ERROR}):
+        same = {GRPC_CODES[error].name for error, its in CODES.items() if its is status}
+        yield [str(status.value), status.phrase, ", ".join(map(code, sorted(same or {"INTERNAL"})))]
