@@ -15,6 +15,10 @@ from vouch.bundle.opening import Bundle
 BYTES, JSON, PNG = "bytes", "JSON", "a PNG file"
 """What pixels are sent as."""
 OCTETS = "application/octet-stream"
+EXACT, AS_TEXT = 0.02, 0.1
+"""By how much of its size a right answer may differ from another: the digits of a probability depend on the run that it
+was computed in.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Form:
     probabilities: Callable[[bytes], np.ndarray]
     """Of an answer: float32, those of all images in a row. A class that the answer does not name has 0."""
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": OCTETS})
+    varies: float = EXACT
+    """By how much of its size an answer may differ."""
 
 
 def raw(path: str) -> Form:
@@ -49,7 +55,7 @@ def json_tensor(model: str) -> Form:
     def body(images: np.ndarray) -> bytes:
         return json.dumps(_request(images.shape, data=images.ravel().tolist())).encode()
 
-    return Form(JSON, infer_path(model), body, _of_json, {"content-type": "application/json"})
+    return Form(JSON, infer_path(model), body, _of_json, {"content-type": "application/json"}, AS_TEXT)
 
 
 def png_file(model: str, labels: Sequence[str]) -> Form:
@@ -65,7 +71,7 @@ def png_file(model: str, labels: Sequence[str]) -> Form:
         named = {one["label"]: one["probability"] for one in prediction["labels"]}
         return np.array([named.get(label, 0) for label in labels], np.float32)
 
-    return Form(PNG, f"/v1/models/{model}:predict", body, probabilities, {"content-type": "image/png"})
+    return Form(PNG, f"/v1/models/{model}:predict", body, probabilities, {"content-type": "image/png"}, AS_TEXT)
 
 
 def of_vouch(bundle: Bundle) -> list[Form]:

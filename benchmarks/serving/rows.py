@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 
+from benchmarks.serving.forms import EXACT
 from benchmarks.serving.h2load import Loaded
 from benchmarks.serving.questions import Sampled
 
@@ -62,8 +63,12 @@ class PhotoRow:
     problems: str = ""
 
 
-def problems(loaded: Loaded, sampled: Sampled) -> str:
-    """Why this is no result; empty where it is one."""
+def problems(loaded: Loaded, sampled: Sampled, varies: float = EXACT) -> str:
+    """Why this is no result; empty where it is one.
+
+    Args:
+        varies: by how much of their size answers may differ.
+    """
     found = []
     if loaded.failed:
         found.append(f"{loaded.failed} calls failed")
@@ -73,7 +78,8 @@ def problems(loaded: Loaded, sampled: Sampled) -> str:
     if loaded.calls and not sampled.right:
         found.append("no answer was seen to be right")
     expected = loaded.calls * sampled.frame_bytes
-    if not 0.98 * expected <= loaded.data_bytes <= 1.02 * expected + loaded.unfinished * sampled.frame_bytes:
+    least, most = (1 - varies) * expected, (1 + varies) * expected + loaded.unfinished * sampled.frame_bytes
+    if not least <= loaded.data_bytes <= most:
         mean = loaded.data_bytes / max(1, loaded.calls)
         found.append(f"answers of {mean:,.0f} bytes, expected {sampled.frame_bytes:,}")
     return "; ".join(found)

@@ -8,6 +8,7 @@ import onnxruntime as ort
 
 from benchmarks.serving.asking import INFER, Unanswered
 from benchmarks.serving.contenders import STARTS, Contender, NotStarted, Running, running
+from benchmarks.serving.forms import EXACT
 from benchmarks.serving.h2load import GRPC, SATURATED, SATURATED_HTTP1, h2load
 from benchmarks.serving.questions import Question, looked_at, sampling
 from benchmarks.serving.rows import Row, problems, say
@@ -94,7 +95,7 @@ def _measured(contender: Contender, server: Running, one: Question, blank: Row, 
     return replace(
         blank,
         calls_a_second=loaded.calls_a_second,
-        problems=problems(loaded, sampled),
+        problems=problems(loaded, sampled, form.varies if form else EXACT),
         cpu_s_per_million_images=(after.cpu_s - before.cpu_s) / images * 1e6,
         memory_mb=after.memory_mb,
         sampled=sampled.right,

@@ -14,7 +14,7 @@ import pytest
 from benchmarks import runs
 from benchmarks.runs import CODE, commit
 from benchmarks.serving.contenders import NotStarted, default_vouch, echo, running, vouch
-from benchmarks.serving.forms import raw
+from benchmarks.serving.forms import AS_TEXT, raw
 from benchmarks.serving.h2load import Loaded
 from benchmarks.serving.plan import FULL, needed
 from benchmarks.serving.plot import plot
@@ -142,6 +142,15 @@ def test_figures_that_are_written_are_no_change_of_the_code(tmp_path: Path, monk
 def test_a_load_counts_only_with_right_answers(loaded: Loaded, sampled: Sampled, why: str) -> None:
     """Failed, wrong, and answers of another size; a server that is slow, or cut off by the clock, is not wrong."""
     assert problems(loaded, sampled) == why
+
+
+def test_numbers_as_text_have_more_digits_or_fewer() -> None:
+    """An answer of half the size is an error's all the same."""
+    sampled = Sampled(1, 0, [], 588)
+
+    assert problems(Loaded(10, 1, 0, 6090, np.empty(0)), sampled, AS_TEXT) == ""
+    assert problems(Loaded(10, 1, 0, 6090, np.empty(0)), sampled) == "answers of 609 bytes, expected 588"
+    assert problems(Loaded(10, 1, 0, 3000, np.empty(0)), sampled, AS_TEXT) == "answers of 300 bytes, expected 588"
 
 
 def test_what_is_no_result_is_named() -> None:
