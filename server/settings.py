@@ -13,6 +13,7 @@ Transport = Literal["h2corn", "grpcio"]
 MAX_BATCH_SIZE = 65_536
 CONNECTION_AGE_S = 600.0
 """With several workers, where nothing else is said."""
+ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 PIN = re.compile(r"[^=]+=[1-9][0-9]{0,8}")
 LEFT = ("envoy", "auto")
 """Transports of earlier versions."""
@@ -138,6 +139,14 @@ class ServeSettings(RuntimeSettings):
         if value in LEFT:
             raise ValueError(f"{value} has left: h2corn has taken its place and is the default; leave --transport out")
         return value or None
+
+    @field_validator("allow_origin")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not ORIGIN.fullmatch(one.lower()):
+                raise ValueError("--allow-origin takes SCHEME://HOST or SCHEME://HOST:PORT, or *; without a path")
+        return tuple(one.lower() for one in value)
 
     @field_validator("tls_certificate", "tls_key", "tls_client_ca")
     @classmethod

@@ -46,12 +46,13 @@ def asset_pages() -> list[Page]:
 
 
 def _asset(path: str, name: str, body: bytes) -> Page:
-    tag = f'"{sha256(body).hexdigest()[:16]}"'
+    tag = f'W/"{sha256(body).hexdigest()[:16]}"'  # weak: the same with and without compression
     headers = (*HEADERS, ("etag", tag))
     whole = Content(body, MEDIA_TYPES[name.rpartition(".")[2]], headers=headers)
     unchanged = Content(b"", whole.media_type, 304, headers)
 
     async def answer(exchange: Exchange, _: Mapping[str, str]) -> Content:
-        return unchanged if exchange.header(b"if-none-match") == tag else whole
+        known = {one.strip() for one in exchange.header(b"if-none-match").split(",")}
+        return unchanged if tag in known else whole
 
     return Page("GET", path, answer)

@@ -1,8 +1,8 @@
 """What is shown of a version: facts, report, card, example images and latency.
 
 A bundle is somebody's file. Its report may run scripts, but as a stranger's page: it can read nothing of this server,
-and ask nobody. Report and images may show what is private, so they are shown where the server listens on a loopback
-address, or where somebody has allowed it.
+and load nothing from anywhere. Report and images may show what is private, so they are shown where the server listens
+on a loopback address, or where somebody has allowed it.
 """
 
 import asyncio
@@ -24,8 +24,21 @@ from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served
 
 VERSION = "/v1/models/{model}/versions/{version}"
-STRANGER = "sandbox allow-scripts; connect-src 'none'"
-"""Without `allow-same-origin` a page has an origin of its own, whatever its address is."""
+STRANGER = "; ".join(
+    (
+        "sandbox allow-scripts",
+        "default-src 'none'",
+        "script-src 'unsafe-inline'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "connect-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Without `allow-same-origin` a page has an origin of its own, whatever its address is; it loads nothing from anywhere.
+That a script leads its reader to another page no policy can prevent."""
 INERT = "sandbox; default-src 'none'"
 PRIVATE = (("cache-control", "private, no-cache"), ("cross-origin-resource-policy", "same-origin"))
 MAX_DOCUMENT_BYTES = 32 << 20

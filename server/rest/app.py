@@ -6,12 +6,14 @@ from time import perf_counter_ns
 
 import orjson
 
+from vouch.server.budget import FREE_BYTES, Hold
+from vouch.server.errors import DomainError
 from vouch.server.rest.call import RestCall
 from vouch.server.rest.content import Content
 from vouch.server.rest.exchange import Exchange
 from vouch.server.rest.guard import Guard
 from vouch.server.rest.openapi import PATH, document
-from vouch.server.rest.problem import Refused, http_status, problem
+from vouch.server.rest.problem import CODES, Refused, http_status, problem
 from vouch.server.rest.route import Page, Route, Routes
 from vouch.server.rest.table import rest_routes
 from vouch.server.rpc.call import Calls
@@ -57,15 +59,26 @@ class RestApp:
             content = problem(err.status, str(err), err.headers)
         except CallerLeft:
             return
-        try:
-            await call.answer(content)
-        except CallerLeft:
-            return
-        finally:
-            self._calls.count_stranger(began_ns, content.status < HTTPStatus.BAD_REQUEST)
+        with self._calls.hold() as hold:
+            try:
+                await call.answer(_within(content, hold))
+            except CallerLeft:
+                return
+            finally:
+                self._calls.count_stranger(began_ns, content.status < HTTPStatus.BAD_REQUEST)
 
     async def _describe(self, exchange: Exchange, values: Mapping[str, str]) -> Content:
         return Content(self._document)
+
+
+def _within(content: Content, hold: Hold) -> Content:
+    """What is sent: the content, which the hold has until then, or why there is no room for it."""
+    try:
+        if len(content.body) > FREE_BYTES:
+            hold.take("answers", len(content.body))
+    except DomainError as err:
+        return problem(CODES[type(err)], str(err))
+    return content
 
 
 async def _page(page: Page, exchange: Exchange, values: Mapping[str, str]) -> Content:

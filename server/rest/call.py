@@ -15,7 +15,7 @@ from vouch.server.rest.route import Asked, Route
 from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import Status
-from vouch.server.rpc.waiting import CallerLeft
+from vouch.server.rpc.waiting import CallerLeft, until
 from vouch.server.services.cost import too_long
 
 AT_ONCE_BYTES = 1 << 14
@@ -40,7 +40,8 @@ class RestCall(Exchange):
     async def one(self, hold: Hold) -> Serialized:
         """The message that the request means."""
         self._hold = hold
-        self._asked = await self._route.read(self, self._values, hold)
+        async with until(self.deadline()):
+            self._asked = await self._route.read(self, self._values, hold)
         return self._asked.request
 
     def pieces(self, hold: Hold) -> AsyncIterator[Sequence[Serialized]]:

@@ -1,4 +1,4 @@
-"""One request over HTTP and the answer to it: what stands in the request, its body within its bounds, compression."""
+"""One request over HTTP and the answer to it: headers, query, a body within its bounds, compression."""
 
 import asyncio
 import gzip
@@ -18,6 +18,10 @@ ENCODINGS = {"": "identity", "identity": "identity", "x-gzip": "gzip"} | {name: 
 WORTH_GZIP_BYTES, AT_ONCE_BYTES = 1 << 11, 1 << 16
 """Of an answer: from where on it is compressed for those who take that, and up to where this is done on the loop."""
 GZIP_LEVEL = 1
+NEVER = ("q=0", "q=0.0", "q=0.00", "q=0.000")
+"""Weights that rule an encoding out."""
+WITHOUT_BODY = (204, 304)
+"""Codes of answers that have no body, nor a length of one."""
 MAX_QUERY_FIELDS = 20
 
 
@@ -106,10 +110,13 @@ class Exchange(AsgiRequest):
     async def answer(self, content: Content) -> None:
         """The whole answer. Raises CallerLeft."""
         body, headers = content.body, [(name.encode(), value.encode()) for name, value in content.headers]
-        if len(body) >= WORTH_GZIP_BYTES and _takes_gzip(self.header(b"accept-encoding")):
-            body = _packed(body) if len(body) <= AT_ONCE_BYTES else await asyncio.to_thread(_packed, body)
-            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
-        headers += [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(body))]
+        if len(body) >= WORTH_GZIP_BYTES:
+            headers.append((b"vary", b"accept-encoding"))
+            if _takes_gzip(self.header(b"accept-encoding")):
+                body = _packed(body) if len(body) <= AT_ONCE_BYTES else await asyncio.to_thread(_packed, body)
+                headers.append((b"content-encoding", b"gzip"))
+        if content.status not in WITHOUT_BODY:
+            headers += [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(body))]
         await self.begin(content.status, headers)
         await self.put(body_events((body if self.verb != "HEAD" else b"",)))
 
@@ -131,12 +138,13 @@ class Exchange(AsgiRequest):
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding names gzip and does not rule it out."""
+    """Whether an Accept-Encoding names gzip, or anything, and does not rule it out."""
+    weights = dict[str, str]()
     for one in accepted.lower().split(","):
         name, _, weight = one.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        weights[name.strip()] = weight.replace(" ", "")
+    weight = weights.get("gzip", weights.get("*", NEVER[0]))
+    return weight not in NEVER
 
 
 def _packed(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What a browser may make its user's computer ask: nothing, on behalf of a page that is not ours.
+"""What pages in a browser may ask of this server.
 
 A page of a stranger can send requests to a server on the same machine, and by a name of its own that leads to
 127.0.0.1 it can read the answers too (DNS rebinding). So a server that listens on a loopback address answers to
@@ -41,6 +41,8 @@ class Guard:
         Raises:
             Refused: its host or its origin is not taken.
         """
+        if self._origins:
+            exchange.headers_of_answer.append((b"vary", b"origin"))
         host = exchange.header(b"host").lower()
         if self._loopback and host and not is_loopback(name := _name_of(host)) and name not in self._hosts:
             raise Refused(
@@ -48,8 +50,8 @@ class Guard:
                 f"this server listens on a loopback address and is not called {quoted(name)}; "
                 "--allow-host has it answer to that name",
             )
-        origin = exchange.header(b"origin")
-        if not origin or origin.lower().partition("://")[2] == host:
+        origin = exchange.header(b"origin").lower()
+        if not origin or origin.partition("://")[2] == host:
             return None
         if origin in self._origins or "*" in self._origins:
             return self._allow(exchange, origin)
@@ -63,8 +65,7 @@ class Guard:
     def _allow(self, exchange: Exchange, origin: str) -> Content | None:
         exchange.headers_of_answer += [
             (b"access-control-allow-origin", origin.encode("latin-1")),
-            (b"access-control-expose-headers", HEADER_LENGTH),
-            (b"vary", b"origin"),
+            (b"access-control-expose-headers", HEADER_LENGTH + b", retry-after"),
         ]
         if exchange.verb != "OPTIONS" or not exchange.header(b"access-control-request-method"):
             return None

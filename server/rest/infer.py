@@ -22,8 +22,8 @@ REQUEST = {"id": str, "parameters": dict, "inputs": list, "outputs": list}
 INPUT = {"name": str, "shape": list, "datatype": str, "parameters": dict, "data": list}
 OUTPUT = {"name": str, "parameters": dict}
 NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
-MOST_TENSORS = 16
-"""Inputs, or outputs, of a request: our models have one and two."""
+MOST_TENSORS, MOST_PARAMETERS, MOST_SIZES = 16, 32, 8
+"""Inputs, or outputs, of a request, of which our models have one and two; parameters of each; sizes of a shape."""
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
 """Texts of JSON that are known, and the length of one: a client that never asks twice alike would fill any number."""
 
@@ -106,7 +106,8 @@ async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], b
         data = tensor.get("data")
         if data is None:
             raise InvalidRequest(f"input {quoted(name)} has neither data nor {SIZE}")
-        content = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""  # what it says is wrong
+        # Where the datatype is wrong, the method says so; the content does not matter.
+        content = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""
     else:
         if "data" in tensor:
             raise InvalidRequest(f"input {quoted(name)} has both data and {SIZE}")
@@ -117,8 +118,8 @@ async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], b
             )
         content, blobs = bytes(blobs[:size]), blobs[size:]
     shape = tensor.get("shape", [])
-    if not all(type(one) is int and 0 <= one < 1 << 63 for one in shape):
-        raise InvalidRequest(f"expected whole numbers from 0 on as shape of input {quoted(name)}")
+    if len(shape) > MOST_SIZES or not all(type(one) is int and 0 <= one < 1 << 63 for one in shape):
+        raise InvalidRequest(f"expected up to {MOST_SIZES} whole numbers from 0 on as shape of input {quoted(name)}")
     added = message.inputs.add(name=name, datatype=tensor.get("datatype", ""), shape=shape)
     _fill(added.parameters, parameters)
     message.raw_input_contents.append(content)
@@ -163,6 +164,8 @@ def _checked(value: Any, fields: Mapping[str, type], what: str) -> Mapping[str, 
 
 def _fill(parameters: Any, values: Mapping[str, Any]) -> None:
     """The same parameters as a message has them."""
+    if len(values) > MOST_PARAMETERS:
+        raise InvalidRequest(f"expected at most {MOST_PARAMETERS} parameters, got {len(values):,}")
     for key, value in values.items():
         if isinstance(value, bool):
             parameters[key].bool_param = value

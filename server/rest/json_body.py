@@ -15,6 +15,8 @@ MAX_BYTES, MAX_CONTAINERS = 4 << 20, 1 << 16
 40 milliseconds at most. A list for each pixel of 224 x 224 fits."""
 MEMORY = {b",": 40, b"[": 64, b"{": 240, b'"': 40}
 """Sign -> bytes that a value behind it may take: an entry with its number, a list, an object, half a text."""
+WIDEST = 4
+"""Bytes of each sign of a text that has one beyond the basic plane."""
 AT_ONCE_BYTES = 1 << 16
 """Of JSON that is read without waiting for a turn."""
 PIECE = 1 << 16
@@ -42,7 +44,9 @@ async def read_json(text: Serialized, hold: Hold, turn: asyncio.Lock) -> dict[st
             raise InvalidRequest(
                 f"the JSON has more than {MAX_CONTAINERS:,} lists and objects; send pixels as one flat list, or binary"
             )
-        hold.take("received", sum(size * content.count(sign) for sign, size in MEMORY.items()))
+        size = sum(size * content.count(sign) for sign, size in MEMORY.items())
+        is_plain = content.isascii() and b"\\u" not in content
+        hold.take("received", size if is_plain else size + WIDEST * len(content))
     if len(text) <= AT_ONCE_BYTES:
         value = _parsed(text)
     else:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
-from vouch.server.budget import Hold
+from vouch.server.budget import FREE_BYTES, Hold
 from vouch.server.errors import InvalidRequest, UnsupportedMedia, quoted
 from vouch.server.rest import form as forms
 from vouch.server.rest.content import JSON, Content, json_content
@@ -19,6 +19,8 @@ MOST_FILES = 16_384
 TOP_K = 5
 """Classes of an image that are named where nobody says how many."""
 BELOW = 1 << 31
+COPIES = 2
+"""Of a body: as the message, and as the message is serialized."""
 
 
 async def read_predict(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
@@ -38,6 +40,8 @@ async def read_predict(exchange: Exchange, values: Mapping[str, str], hold: Hold
         files, names, options = form.files, form.names, _merged(options, form.fields)
     elif not body:
         raise InvalidRequest("expected an image file as the body, got nothing")
+    if len(body) > FREE_BYTES:
+        hold.take("received", COPIES * len(body))
     request = pb.PredictRequest(
         model=values["model"],
         version=_whole(options, "version", 0),

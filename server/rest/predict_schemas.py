@@ -19,7 +19,7 @@ PREDICT_BODY: dict[str, Any] = {
     "application/octet-stream": {"type": "string", "format": "binary"},
     FORM: {
         "type": "object",
-        "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+        "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}, **PREDICT_QUERY},
         "required": ["file"],
     },
 }

@@ -121,6 +121,10 @@ class Calls:
             if task is not None:
                 self._long_calls.discard(task)
 
+    def hold(self) -> Hold:
+        """Of the budget, for what is answered without a method; whoever asks for it ends it."""
+        return Hold(self._budget)
+
     def count_stranger(self, began_ns: int, answered: bool = False) -> None:
         """Counts what came to the port and is no call.
 

@@ -33,7 +33,7 @@ class AsgiCall(AsgiRequest):
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
         super().__init__(scope, receive, send, intake)
-        self._is_post: bool = scope["method"] == "POST"
+        self._may_be_grpc: bool = scope["method"] == "POST" and scope.get("http_version") != "1.1"
         self._has_trailers = TRAILERS in (scope.get("extensions") or ())
         self._read = bytearray()
         self._ended = False
@@ -41,8 +41,8 @@ class AsgiCall(AsgiRequest):
 
     @property
     def is_grpc(self) -> bool:
-        """Whether this is a gRPC call at all."""
-        return self._is_post and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
+        """Whether this is a gRPC call at all: over HTTP/1.1 there is none."""
+        return self._may_be_grpc and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
 
     def check(self) -> None:
         """

@@ -34,8 +34,18 @@ HOSTILE = b"""<!DOCTYPE html><title>Report</title><p id="found"></p><script>
 const found = document.getElementById("found");
 let store = "open";
 try { localStorage.length; } catch { store = "shut"; }
-fetch("/v1/models").then(() => "read", () => "nothing")
-  .then((got) => { found.textContent = `${origin} ${store} ${got}`; });
+const loaded = (name, from) => new Promise((done) => {
+  const one = document.createElement(name);
+  one.onload = () => done(name);
+  one.onerror = () => done("");
+  one.src = from;
+  one.href = from;
+  one.rel = "stylesheet";
+  document.body.append(one);
+});
+const read = fetch("/v1/models").then(() => "fetch", () => "");
+const parts = [loaded("img", "/page/icon.svg"), loaded("script", "/page/script.js"), loaded("link", "/page/style.css")];
+Promise.all([read, ...parts]).then((got) => { found.textContent = `${origin} ${store} ${got.join("") || "nothing"}`; });
 </script>"""
 
 
@@ -169,7 +179,7 @@ def test_the_card_tells_claim_versions_and_speed(page: Page) -> None:
 
 
 def test_a_hostile_report_learns_nothing(browser: Browser, server: PageServer) -> None:
-    """It has an origin of its own, no storage, and cannot ask the server."""
+    """It has an origin of its own, no storage, and loads nothing, by whatever element."""
     page = browser.new_page()
     page.goto(f"{server.url}/v1/models/digits/versions/1/report")
 

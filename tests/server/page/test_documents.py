@@ -64,7 +64,9 @@ def test_a_report_is_a_strangers_page(server: PageServer) -> None:
     policy = found.headers["content-security-policy"]
 
     assert found.status == 200
-    assert policy == "sandbox allow-scripts; connect-src 'none'"
+    assert policy.startswith("sandbox allow-scripts; default-src 'none';")
+    assert "connect-src 'none'" in policy
+    assert "allow-same-origin" not in policy
     assert b"<title>Report</title>" in found.body
 
 

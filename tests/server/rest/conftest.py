@@ -100,6 +100,7 @@ class Rest:
             "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in named.items()],
             "client": ("127.0.0.1", 5),
             "scheme": "http",
+            "http_version": "1.1",
         }
         left, sent = list(chunks or (b"",)), list[Event]()
 

@@ -210,6 +210,29 @@ async def test_an_origin_that_is_allowed_may_call(rest: Rest) -> None:
     assert other.status == 403
 
 
+async def test_grpc_over_http_1_is_none(rest: Rest) -> None:
+    """A page cannot get past the checks of its host and origin by calling itself gRPC."""
+    answer = await rest.ask(
+        "POST",
+        "/vouch.v1.Classifier/ListModels",
+        b"\0" * 5,
+        kind="application/grpc",
+        te="trailers",
+        host="evil.example",
+    )
+
+    assert answer.status == 421
+
+
+async def test_what_a_page_shows_is_within_the_budget(rest: Rest) -> None:
+    """As every answer is."""
+    rest.budget.total_bytes = 5000
+    answer = await rest.ask("GET", "/openapi.json")
+
+    assert answer.status == 400
+    assert "can never fit" in answer.json["detail"]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("localhost", True), ("::1", True), ("127.1.2.3", True), ("0.0.0.0", False), ("a.b", False)]
 )

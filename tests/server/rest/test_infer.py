@@ -145,6 +145,7 @@ async def test_bodies_may_be_compressed(rest: Rest, encoding: str, pack: Any) ->
         ({"outputs": [{"name": "logits", "parameters": {"binary_data": 1}}]}, "expected true or false for parameter"),
         ({"parameters": {"a": [1]}}, "expected a text, a number, true or false as parameter 'a'"),
         ({"parameters": {"sequence_start": "yes"}}, "sequence_start"),
+        ({"parameters": {str(number): 1 for number in range(33)}}, "expected at most 32 parameters, got 33"),
         ({"outputs": [{"name": "logits"}] * 17}, "expected at most 16 outputs, got 17"),
     ],
 )
@@ -169,7 +170,8 @@ async def test_a_wrong_request_is_told_what_is_wrong(rest: Rest, changed: dict[s
         ({"data": [[0] * 8, 1]}, "expected lists of one depth"),
         ({"data": [0] * 15}, "expected 16 bytes of pixels for shape [1, 4, 4], got 15"),
         ({"data": None}, "expected a list as data of input 0, got null"),
-        ({"shape": [1, 4, -4]}, "expected whole numbers from 0 on as shape"),
+        ({"shape": [1, 4, -4]}, "expected up to 8 whole numbers from 0 on as shape"),
+        ({"shape": [1] * 9}, "expected up to 8 whole numbers"),
         ({"shape": [1, 4, 5]}, "expected images of shape [N, 4, 4], got [1, 4, 5]"),
         ({"datatype": "FP32"}, "expected datatype UINT8 for 'images', got 'FP32'"),
         ({"parameters": {"binary_data_size": 16}}, "has both data and binary_data_size"),
