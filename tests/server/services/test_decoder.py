@@ -140,7 +140,7 @@ async def test_a_tiny_file_alone_needs_no_thread(decoder: Decoder, monkeypatch: 
     """One of more pixels does, of more bytes, one that becomes larger, and one of several."""
     here: list[bool] = []
 
-    def decode(parts: ImageParts, settings: PixelSettings) -> np.ndarray:
+    def decode(_: ImageParts, settings: PixelSettings) -> np.ndarray:
         here.append(threading.current_thread() is threading.main_thread())
         return np.zeros(settings.shape, np.uint8)
 
