@@ -232,5 +232,6 @@ class Decoder:
 
 
 def _is_tiny(parts: ImageParts, expected: PixelSettings) -> bool:
-    """Whether decoding is over before a thread would have begun."""
-    return max(parts.width * parts.height * parts.scans, math.prod(expected.shape)) <= AT_ONCE_PIXELS
+    """Whether decoding is over before a thread would have begun. Few pixels may lie behind many bytes of nothing."""
+    pixels = max(parts.width * parts.height * parts.scans, math.prod(expected.shape))
+    return pixels <= AT_ONCE_PIXELS and len(parts.encoded) <= AT_ONCE_BYTES

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from tests.hostile.images import chunk, jpeg, png
+from tests.hostile.images import END, chunk, jpeg, png
 from vouch.bundle.image_parts import image_parts
 from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import PixelSettings
@@ -136,15 +136,22 @@ async def test_who_left_while_it_was_decoded_keeps_the_thread_until_it_ends(deco
     assert (await asyncio.wait_for(staying, 30)).shape == (1, 8, 8)
 
 
-async def test_a_tiny_file_alone_needs_no_thread(decoder: Decoder) -> None:
-    """A larger one does, and one that becomes larger, and one of several."""
-    decoder.close()
+async def test_a_tiny_file_alone_needs_no_thread(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of more pixels does, of more bytes, one that becomes larger, and one of several."""
+    here: list[bool] = []
 
-    assert (await decoder.decode([TINY_FILE], SMALL)).shape == (1, 8, 8)
+    def decode(_: ImageParts, settings: PixelSettings) -> np.ndarray:
+        here.append(threading.current_thread() is threading.main_thread())
+        return np.zeros(settings.shape, np.uint8)
+
+    monkeypatch.setattr(module, "decode_parts", decode)
+    padded = TINY_FILE.removesuffix(END) + chunk(b"IDAT", bytes(module.AT_ONCE_BYTES)) + END
     large = PixelSettings(height=65, width=64)
-    for files, settings in (([png(65, 64)], SMALL), ([TINY_FILE], large), ([TINY_FILE] * 2, SMALL)):
-        with pytest.raises(Overloaded, match="no thread could be started"):
-            await decoder.decode(files, settings)
+    for files, settings in (([padded], SMALL), ([png(65, 64)], SMALL), ([TINY_FILE], large), ([TINY_FILE] * 2, SMALL)):
+        await decoder.decode(files, settings)
+    assert here == [False] * 5
+    await decoder.decode([TINY_FILE], SMALL)
+    assert here[5:] == [True]
 
 
 async def test_a_broken_file_frees_its_thread(decoder: Decoder) -> None:
