@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from queue import Queue
+from unittest.mock import ANY
 
 import pytest
 import schemathesis
@@ -29,9 +30,11 @@ from vouch.server.rest.openapi import document
 from vouch.server.rest.route import Page
 from vouch.server.rest.table import rest_routes
 from vouch.server.rpc.method import NO_METHOD
+from vouch.server.settings import ServeSettings
 from vouch.server.transport import listening_socket
 from vouch.server.transport.h2corn import start_h2corn
 from vouch.server.transport.limits import Listening
+from vouch.server.worker.services import ServiceParts, http_of
 
 WITHIN_S = 60
 NODE, CHROMIUM, CURL = shutil.which("node"), shutil.which("chromium"), shutil.which("curl")
@@ -197,6 +200,18 @@ async def test_a_head_that_is_too_long_is_refused(rest: Rest) -> None:
         async with asyncio.timeout(WITHIN_S):
             assert (await reader.read(100)).startswith(b"HTTP/1.1 431")
         writer.close()
+
+
+async def test_without_http_the_port_speaks_grpc_alone(rest: Rest) -> None:
+    """As `--no-http` wants it: a request over HTTP/1.1 is no beginning of HTTP/2."""
+    assert http_of(ServeSettings(http=False), ServiceParts(rest.catalog, rest.gate, rest.readiness, ANY)) is None
+    server = await start_h2corn(rest.methods, rest.gate, Listening())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(WITHIN_S):
+        assert not (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
+    await server.stop()
 
 
 async def test_a_caller_who_reads_nothing_is_given_up(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:

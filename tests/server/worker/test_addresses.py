@@ -42,7 +42,8 @@ ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6: ::1 
     ],
 )
 def test_what_a_server_prints_is_called_as_it_is(tmp_path: Path, host: str, printed: str, transport: str) -> None:
-    """By the client, by `vouch health` and by Prometheus, whatever the transport and however the host is written.
+    """By the client, by `vouch health`, by Prometheus and over HTTP, which grpcio says that it has not. Whatever the
+    transport, and however the host is written.
 
     Hosts are read in one place for both transports, so each is tried over one of them, and the first over both.
     """
@@ -55,6 +56,11 @@ def test_what_a_server_prints_is_called_as_it_is(tmp_path: Path, host: str, prin
         with urllib.request.urlopen(f"http://{place['metrics']}/metrics", timeout=30) as metrics:
             assert b"vouch_" in metrics.read()
         server.err.until(re.escape(f"listening on {place['address']}, "))
+        if transport == "grpcio":
+            assert "over grpcio there is no HTTP" in server.err.text
+        else:
+            with urllib.request.urlopen(f"http://{place['address']}/v2/health/ready", timeout=30) as ready:
+                assert ready.read() == b'{"ready":true}'
 
 
 @pytest.mark.parametrize("transport", get_args(Transport))
