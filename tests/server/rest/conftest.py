@@ -1,5 +1,6 @@
 """REST over a catalog that serves the tiny model, asked as an ASGI server would: no socket, no process."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -106,7 +107,7 @@ class Rest:
 
         async def receive() -> Event:
             if not left:
-                return {"type": "http.disconnect"}
+                await asyncio.Event().wait()  # who has asked waits for the answer
             return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
 
         async def send(event: Event) -> None:
