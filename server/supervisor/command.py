@@ -36,10 +36,11 @@ async def serve(arguments: Sequence[str], ahead: Ahead) -> int:
 
     def started(supervisor: Supervisor) -> None:
         address, metrics = (written(settings.host, port) for port in (supervisor.port, supervisor.metrics_port))
-        place = {"address": address, "metrics": metrics, "models": str(settings.models)}
+        page = _page(settings, address, supervisor.build["transport"])
+        place = {"address": address, "page": page, "metrics": metrics, "models": str(settings.models)}
         log.info(
-            "listening on %s, models folder %s, metrics at http://%s/metrics",
-            *(address, settings.models, metrics),
+            "listening on %s, %s, models folder %s, metrics at http://%s/metrics",
+            *(address, f"page at {page}" if page else "no page", settings.models, metrics),
             extra=event("started", **place, workers=settings.workers, **supervisor.build),
         )
         if settings.json_output:
@@ -51,3 +52,10 @@ async def serve(arguments: Sequence[str], ahead: Ahead) -> int:
         log.error("%s", err, extra=event("failed"))
         return FAILED
     return DONE
+
+
+def _page(settings: ServeSettings, address: str, transport: str) -> str:
+    """Where people find the page; empty where there is none."""
+    if not (settings.http and settings.page) or transport == "grpcio":
+        return ""
+    return f"{'https' if settings.tls_certificate else 'http'}://{address}"

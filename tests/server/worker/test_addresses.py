@@ -56,6 +56,7 @@ def test_what_a_server_prints_is_called_as_it_is(tmp_path: Path, host: str, prin
         with urllib.request.urlopen(f"http://{place['metrics']}/metrics", timeout=30) as metrics:
             assert b"vouch_" in metrics.read()
         server.err.until(re.escape(f"listening on {place['address']}, "))
+        assert place["page"] == ("" if transport == "grpcio" else f"http://{place['address']}")
         if transport == "grpcio":
             assert "over grpcio there is no HTTP" in server.err.text
         else:
