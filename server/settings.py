@@ -96,7 +96,8 @@ class ServeSettings(RuntimeSettings):
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536
     """Images that may wait for a model. Beyond that, calls fail at once and may be retried later."""
     max_held_bytes: Annotated[int, Flag("N"), Field(ge=1024)] = 512 * 1024 * 1024
-    """Memory per worker for requests, files, images and answers of all callers: at most half of the worker's memory."""
+    """Bytes of memory per worker for requests, files, images and answers of all callers. Set it to at most half of the
+    worker's memory."""
     max_delay_ms: Annotated[float, Flag("MS"), Field(ge=0, le=1000)] = 0.0
     """How long an incomplete batch waits for more images; 0: run at once."""
     max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024

@@ -60,8 +60,9 @@ class RestApp:
         except CallerLeft:
             return
         with self._calls.hold() as hold:
+            content = _within(content, hold)
             try:
-                await call.answer(_within(content, hold))
+                await call.answer(content)
             except CallerLeft:
                 return
             finally:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import orjson
 
-from vouch.server.budget import FREE_BYTES, Hold
+from vouch.server.budget import Hold
 from vouch.server.errors import Unsupported
 from vouch.server.rest.content import Content
 from vouch.server.rest.exchange import Exchange
@@ -76,9 +76,7 @@ class RestCall(Exchange):
     async def _written(self, message: bytes) -> Content:
         if len(message) <= AT_ONCE_BYTES:
             return self._asked.write(message)
-        size = len(message) * self._asked.times
-        if size > FREE_BYTES:
-            self._hold.take("answers", size)
+        self._hold.take("answers", len(message) * self._asked.growth)
         content = await asyncio.to_thread(self._asked.write, message)
         if len(content.body) > self.intake.max_message_bytes:
             raise too_long(self.intake.max_message_bytes)

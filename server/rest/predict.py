@@ -49,7 +49,7 @@ async def read_predict(exchange: Exchange, values: Mapping[str, str], hold: Hold
         top_k=_whole(options, "top_k", 1, TOP_K),
         coverage=_coverage(options),
     )
-    return Asked(request.SerializeToString(), partial(_written, names=names), times=20)
+    return Asked(request.SerializeToString(), partial(_written, names=names), growth=20)
 
 
 def _written(message: bytes, names: Sequence[str] | None) -> Content:

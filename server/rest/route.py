@@ -24,8 +24,8 @@ class Asked:
     request: Serialized
     """A message of the method."""
     write: Write
-    times: int = 8
-    """What writing the answer takes, times what its message takes: a float of 4 bytes may be a text of 25."""
+    growth: int = 8
+    """How many times its message's bytes the answer takes while it is written: a float of 4 bytes may be 25 of text."""
 
 
 Read = Callable[[Exchange, Mapping[str, str], Hold], Awaitable[Asked]]

@@ -91,7 +91,10 @@ class WorkerProcess:
         Raises:
             StartFailed: no process could be started.
         """
-        ours, theirs = Ends.pair()
+        try:
+            ours, theirs = Ends.pair()
+        except OSError as err:  # no file descriptors are left
+            raise StartFailed(f"a worker cannot be started: {err}") from err
         try:
             process = await _started(launcher(theirs.descriptors), theirs.descriptors)
             return cls(process, await channel(ours), limits)
