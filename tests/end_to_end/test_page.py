@@ -9,8 +9,9 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect
 
+from tests.support.browser import browser, needs_chromium
 from tests.support.digits_model import publish_digits
 from tests.support.page_server import PageServer
 from vouch.bundle.opening import Bundle
@@ -18,10 +19,8 @@ from vouch.bundle.store import ModelsFolder
 from vouch.trainer.job import train
 from vouch.trainer.settings import TrainSettings
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+__all__ = ["browser"]
+pytestmark = needs_chromium
 DESKTOP, PHONE = 1280, 390
 INSECTS = Path(__file__).resolve().parents[3] / "shared/data/insects"
 OF_EACH = 12
@@ -29,6 +28,14 @@ OF_EACH = 12
 EXPECTED = ("status of 400 (Bad Request)", "net::ERR_CONNECTION_REFUSED")
 """Complaints of the browser's own: about a file that is no image, and a server that went away."""
 MINUS = "\N{MINUS SIGN}"
+WHOLE_SEVEN = """() => {
+  const sight = document.getElementById("sight");
+  const pixels = sight.getContext("2d").getImageData(0, 0, sight.width, sight.height).data;
+  const shades = pixels.filter((_, i) => i % 4 === 0);
+  return shades.length === 64 && Math.max(...shades.slice(0, 8)) > 100 && Math.max(...shades.slice(-8)) > 100
+    && shades[0] < 50;
+}"""
+"""Whether the model sees 8 x 8 pixels with ink in the first row and in the last, and none in the first corner."""
 SEVEN = ((0.3, 0.2), (0.7, 0.2), (0.45, 0.8))
 HOSTILE = b"""<!DOCTYPE html><title>Report</title><p id="found"></p><script>
 const found = document.getElementById("found");
@@ -61,14 +68,6 @@ def server(folder: ModelsFolder) -> Iterator[PageServer]:
     server.refuse("digits", 2, "9 answers differ from the claimed ones, and 1 may")
     yield server
     server.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def opened(browser: Browser, server: PageServer, width: int, scheme: Literal["light", "dark"] = "light") -> Page:
@@ -118,16 +117,11 @@ def says(page: Page, label: str) -> None:
 def test_draw_a_7_read_7(page: Page) -> None:
     """With bars, and the drawing as the model sees it: 8 x 8 pixels that the ink fills from top to bottom."""
     draw(page, *SEVEN)
+    page.wait_for_function(WHOLE_SEVEN)  # answers before that are about a part of the stroke
     says(page, "7")
-    seen = "(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0))"
-    pixels = page.evaluate(f"{seen}(document.getElementById('sight'))")
 
-    assert page.locator("#bars li").count() == 5
-    assert page.locator("#bars li").first.inner_text().startswith("7")
-    assert len(pixels) == 64
-    assert max(pixels[:8]) > 100
-    assert max(pixels[-8:]) > 100
-    assert pixels[0] < 50
+    expect(page.locator("#bars li")).to_have_count(5)
+    expect(page.locator("#bars li").first).to_have_text(re.compile("^7"))
 
 
 def test_a_linear_model_says_where_the_score_came_from(page: Page) -> None:

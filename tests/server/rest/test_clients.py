@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server.rest.conftest import Rest, serving_tiny
 from tests.server.rest.test_predict import png
+from tests.support.browser import CHROMIUM, FLAGS, needs_chromium
 from tests.support.tiny import LABELS, tiny_images
 from vouch.server.rest.app import RestApp
 from vouch.server.rest.content import Content
@@ -37,9 +38,7 @@ from vouch.server.transport.limits import Listening
 from vouch.server.worker.services import ServiceParts, http_of
 
 WITHIN_S = 60
-NODE, CHROMIUM, CURL = shutil.which("node"), shutil.which("chromium"), shutil.which("curl")
-FLAGS = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"]
-"""Without the second, newer browsers refuse pages to call a loopback address before they ask the server."""
+NODE, CURL = shutil.which("node"), shutil.which("curl")
 IMAGES, ROWS = tiny_images(5)
 
 
@@ -156,7 +155,7 @@ def test_node(address: str, file: Path) -> None:
     assert printed("node", "-e", NODE_PROGRAM, address, str(file)) == f"200 {LABELS[ROWS[0]]}\n"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
+@needs_chromium
 def test_a_browsers_pages(address: str, file: Path) -> None:
     """One of an origin that is allowed gets answers; another gets none, and cannot read what there is."""
     with sync_playwright() as playwright:

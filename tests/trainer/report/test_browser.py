@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -13,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page
 
+from tests.support.browser import browser, needs_chromium
 from tests.trainer.report.runs import RECIPE, finished, named, noise_splits, on_a_backbone, with_exam
 from vouch.bundle.reliability import Coverage
 from vouch.trainer.judge.export import export
@@ -25,19 +25,9 @@ from vouch.trainer.report.page import report_html
 from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.splits.split import Splits
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+__all__ = ["browser"]
+pytestmark = needs_chromium
 DESKTOP, PHONE = 1280, 375
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
