@@ -1,5 +1,6 @@
 // A pad to draw on, and what the model gets of it: few grey pixels, centred and scaled as MNIST's digits were.
 const PEN = 0.055, STEP = 0.03, FINE = 8;
+const READ = { willReadFrequently: true };
 
 export class Pad {
   #strokes = [];
@@ -47,7 +48,7 @@ export class Pad {
 
   /** The strokes on finer pixels, and of these the means. */
   #drawn(side, { x, y, scale, pen }) {
-    const fine = side * FINE, context = new OffscreenCanvas(fine, fine).getContext("2d");
+    const fine = side * FINE, context = new OffscreenCanvas(fine, fine).getContext("2d", READ);
     context.scale(FINE, FINE);
     stroke(context, this.#strokes, pen, ([px, py]) => [x + scale * px, y + scale * py]);
     const alpha = context.getImageData(0, 0, fine, fine).data;
@@ -142,7 +143,7 @@ export const paint = (canvas, pixels, width, height, colour = (value) => [value,
 
 /** Grey pixels of a picture that has just as many. */
 export const pixelsOf = (picture, width, height) => {
-  const context = new OffscreenCanvas(width, height).getContext("2d");
+  const context = new OffscreenCanvas(width, height).getContext("2d", READ);
   context.drawImage(picture, 0, 0);
   return context.getImageData(0, 0, width, height).data.filter((_, place) => place % 4 === 0);
 };
