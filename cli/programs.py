@@ -25,8 +25,10 @@ COMMANDS = {
     "evaluate": Command("client", "client", "show claimed and served accuracy side by side"),
     "bench": Command("client", "client", "measure throughput and latency of a server"),
     "status": Command("client", "client", "show what is served, and what was refused and why"),
-    "health": Command("client", "client", "report whether a server is ready, as the exit code"),
-    "completion": Command("cli", "completion", "print a script that completes all this in bash, zsh or fish"),
+    "health": Command("client", "client", "check whether a server is ready (exit code 0)"),
+    "completion": Command(
+        "cli", "completion", "print a script that completes commands and options in bash, zsh or fish"
+    ),
 }
 EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx", "cli": "vouch-onnx"}
 """Program -> what is to be installed for it."""

@@ -98,6 +98,6 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "vouch help COMMAND, or vouch COMMAND --help, shows the options of a command; vouch --version the version.",
+            "vouch help COMMAND (or vouch COMMAND --help) shows its options, vouch --version the version.",
         ]
     )

@@ -81,6 +81,8 @@ class Page:
     path: str
     answer: Callable[[Exchange, Mapping[str, str]], Awaitable[Content]]
     """Raises Refused, DomainErrors."""
+    summary: str
+    """What is at this path, for the reference."""
 
 
 class Routes:

@@ -34,7 +34,7 @@ def _for_people() -> list[Route]:
         "Labels and probabilities for image files", {JSON: PREDICT_ANSWER}, PREDICT_BODY, PREDICT_QUERY
     )
     counted = Documented(
-        "Recount the claim now: a line of JSON after each batch",
+        "Recounts the claim now: one line of JSON after each batch",
         {LINES: reference(pb.EvaluateResponse)},
     )
     return [
@@ -78,7 +78,7 @@ def _of_server() -> list[Route]:
             "/v2/repository/index",
             INFERENCE + "RepositoryIndex",
             index,
-            Documented("Every version that is known", {JSON: models}),
+            Documented("All versions, with their states", {JSON: models}),
         ),
         Route("POST", "/v2/repository/models/{model}/load", INFERENCE + "RepositoryModelLoad", load, refused),
         Route("POST", "/v2/repository/models/{model}/unload", INFERENCE + "RepositoryModelUnload", unload, refused),
@@ -100,15 +100,17 @@ def _of_models() -> list[Route]:
         headers=(HEADER_LENGTH,),
         headers_of_answer=(HEADER_LENGTH,),
     )
-    configured = Documented("The same as Triton's clients want it", {JSON: reference(oip.ModelConfig)})
+    configured = Documented(
+        "The model's configuration, as Triton's clients read it", {JSON: reference(oip.ModelConfig)}
+    )
     read = InferReader()
-    found = [_oip("GET", "/v2/models/stats", "ModelStatistics", counts, "Counts of all models")]
+    found = [_oip("GET", "/v2/models/stats", "ModelStatistics", counts, "Request counts of all models")]
     for path in (MODEL, VERSION):
         found += [
             _oip("GET", path, "ModelMetadata", metadata, "Tensors, labels, claim and served accuracy"),
             _check(path + "/ready", "ModelReady", ready, "ready"),
             Route("GET", path + "/config", INFERENCE + "ModelConfig", config, configured),
-            _oip("GET", path + "/stats", "ModelStatistics", counts, "Counts since it was installed"),
+            _oip("GET", path + "/stats", "ModelStatistics", counts, "Request counts since the version was loaded"),
             Route("POST", path + "/infer", INFERENCE + "ModelInfer", read, infer),
         ]
     return found
@@ -120,7 +122,7 @@ def _oip(verb: str, path: str, rpc: str, read: Read, summary: str) -> Route:
 
 def _check(path: str, rpc: str, read: Read, field: str) -> Route:
     answer: Mapping[str, Any] = {JSON: {"type": "object", "properties": {field: {"type": "boolean"}}}}
-    return Route("GET", path, INFERENCE + rpc, read, Documented(f"200 where it is {field}", answer))
+    return Route("GET", path, INFERENCE + rpc, read, Documented(f"200 if {field}, else 503", answer))
 
 
 def rest_routes() -> list[Route]:

@@ -226,7 +226,7 @@ async def test_without_http_the_port_speaks_grpc_alone(rest: Rest) -> None:
 async def test_a_caller_who_reads_nothing_is_given_up(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its answer is not kept for ever: over HTTP/1.1 the connection's own limit ends it."""
     monkeypatch.setattr(listening_socket, "STALL_S", 1.0)
-    async with listening(rest, Page("GET", "/large", _large)) as port, asyncio.timeout(WITHIN_S):
+    async with listening(rest, Page("GET", "/large", _large, "A large answer")) as port, asyncio.timeout(WITHIN_S):
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         (no_method,) = (method for method in rest.methods if method.path == NO_METHOD)
