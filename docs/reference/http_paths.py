@@ -1,12 +1,13 @@
 """Every path that a server answers over HTTP beside gRPC, from the tables that answer them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 
 from docs.reference import markdown
 from docs.reference.markdown import code, plain, prose, table
 from vouch.server.page.assets import asset_pages
 from vouch.server.page.documents import Documents
+from vouch.server.rest.headers import OF_ANSWERS, OF_PROBLEMS, Header
 from vouch.server.rest.openapi import PATH
 from vouch.server.rest.problem import AGAIN_LATER, CODES, MEDIA_TYPE, RETRY_AFTER_S
 from vouch.server.rest.route import Route
@@ -49,6 +50,11 @@ def _blocks() -> Iterator[str]:
     if options := {name: schema for route in routes for name, schema in route.documented.query.items()}:
         header = ["in the query", "meaning"]
         yield table(header, ([code(name), plain(schema["description"])] for name, schema in options.items()))
+    header = ["header of a request", "meaning"]
+    yield table(header, ([code(one.name), plain(one.description)] for one in _unique(routes, lambda one: one.headers)))
+    header = ["header of an answer", "meaning"]
+    sent = _unique(routes, lambda one: (*one.documented.headers_of_answer, *OF_ANSWERS, *OF_PROBLEMS))
+    yield table(header, ([code(one.name), plain(one.description)] for one in sent))
     yield "### Errors"
     yield prose(PROBLEMS)
     yield table(["code", "means", "over gRPC"], _codes())
@@ -58,6 +64,10 @@ def _blocks() -> Iterator[str]:
     yield "## The metrics port (`--metrics-port`)"
     yield prose("HTTP/1.1 without TLS, for Prometheus and load balancers; HEAD is answered too.")
     yield table(["path", "answer"], ([code(f"GET {path}"), text] for path, text in METRICS_PORT.items()))
+
+
+def _unique(routes: Sequence[Route], headers: Callable[[Route], Sequence[Header]]) -> list[Header]:
+    return list({one.name: one for route in routes for one in headers(route)}.values())
 
 
 def _row(route: Route) -> list[str]:

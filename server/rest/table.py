@@ -1,7 +1,6 @@
 """All paths of REST: what each asks of which method, and how it is documented."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from google.protobuf.message import Message
@@ -9,6 +8,7 @@ from google.protobuf.message import Message
 from vouch.protos.inference import inference_pb2 as oip
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.rest.content import JSON
+from vouch.server.rest.headers import HEADER_LENGTH
 from vouch.server.rest.infer import InferReader
 from vouch.server.rest.infer_schemas import INFER_ANSWER, INFER_REQUEST
 from vouch.server.rest.messages import reference
@@ -20,7 +20,6 @@ from vouch.server.rest.simple import asking, part, whole, yes_or_no
 CLASSIFIER, INFERENCE = "/vouch.v1.Classifier/", "/inference.GRPCInferenceService/"
 MODEL, VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 LINES = "application/x-ndjson"
-MAYBE = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _as_message(summary: str, answer: type[Message]) -> Documented:
@@ -95,7 +94,12 @@ def _of_models() -> list[Route]:
     metadata = asking(oip.ModelMetadataRequest, oip.ModelMetadataResponse, whole, **named)
     config = asking(oip.ModelConfigRequest, oip.ModelConfigResponse, part("config"), **named)
     counts = asking(oip.ModelStatisticsRequest, oip.ModelStatisticsResponse, whole, **named)
-    infer = Documented("Probabilities and logits, or the highest classes", INFER_ANSWER, INFER_REQUEST)
+    infer = Documented(
+        "Probabilities and logits, or the highest classes",
+        *(INFER_ANSWER, INFER_REQUEST),
+        headers=(HEADER_LENGTH,),
+        headers_of_answer=(HEADER_LENGTH,),
+    )
     configured = Documented(
         "The model's configuration, as Triton's clients read it", {JSON: reference(oip.ModelConfig)}
     )
