@@ -25,7 +25,7 @@ COMMANDS = {
     "evaluate": Command("client", "client", "show claimed and served accuracy side by side"),
     "bench": Command("client", "client", "measure throughput and latency of a server"),
     "status": Command("client", "client", "show what is served, and what was refused and why"),
-    "health": Command("client", "client", "report whether a server is ready, as the exit code"),
+    "health": Command("client", "client", "check whether a server is ready (exit code 0)"),
     "completion": Command(
         "cli", "completion", "print a script that completes commands and options in bash, zsh or fish"
     ),

@@ -202,8 +202,9 @@ def _in_order(settings: type[Settings]) -> Fields:
 def _other_ways(table: str, fields: Fields) -> str:
     example = next(name for name, field in fields.items() if not flag_of(field).positional)
     return (
-        f"An option can also be a variable ({variable_of(table, example)} for {flag_name(example)}) or a line below\n"
-        f"[{table}] in {SETTINGS_FILE} ({example} = ...). Options override variables, variables override the file.\n\n"
+        f"Options can also be set by environment variables ({variable_of(table, example)} for\n"
+        f"{flag_name(example)}) or below [{table}] in {SETTINGS_FILE} ({example} = ...). Options override variables,\n"
+        "and variables override the file.\n\n"
     )
 
 

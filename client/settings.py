@@ -82,10 +82,10 @@ class PredictSettings(WaitingSettings):
     model: Annotated[str, Flag("NAME")] = ""
     """Model to call; optional if only one is served."""
     top: Annotated[int, Flag("K"), Field(ge=1, le=10_000)] = 3
-    """How many classes to name for each image."""
+    """How many classes to show for each image."""
     coverage: Annotated[float, Flag("SHARE"), Field(ge=0, lt=1)] = 0
-    """Also name a label set for each image that contains the right label this often, such as 0.95. The model must
-    promise this coverage (see vouch status). 0: none."""
+    """Also show a label set for each image; at least this share of the sets, such as 0.95, contains the right label.
+    The model must promise this coverage (see vouch status). 0: no label sets."""
 
 
 class EvaluateSettings(WaitingSettings):
@@ -103,9 +103,9 @@ class EvaluateSettings(WaitingSettings):
     label_from: Annotated[str, Flag("REGEX")] = ""
     """With --data: take labels from file names, as for vouch train."""
     splits: bool = True
-    """With --data: treat folders named like splits as splits; with --no-splits they are classes."""
+    """With --data: treat folders named like splits as splits. With --no-splits they are classes."""
     strict: bool = False
-    """With --data: fail if files are left out, as for vouch train, or refused by the server."""
+    """With --data: fail if files are left out (as for vouch train) or refused by the server."""
     layout: Layout | None = None
     """With --data: order of the axes of arrays, as for vouch train."""
 

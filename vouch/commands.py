@@ -98,6 +98,6 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "vouch COMMAND --help (or vouch help COMMAND) shows a command's options, vouch --version the version.",
+            "vouch help COMMAND (or vouch COMMAND --help) shows its options, vouch --version the version.",
         ]
     )
