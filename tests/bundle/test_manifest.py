@@ -173,7 +173,7 @@ def test_a_value_of_the_confusion_matrix_out_of_range_is_refused(confusion: obje
 
 def test_a_confusion_matrix_of_more_classes_than_labels_is_refused() -> None:
     """Its positions are positions in the labels."""
-    with pytest.raises(InvalidBundle, match="3 labels, but the claim's counts are of 4"):
+    with pytest.raises(InvalidBundle, match="3 labels, but the claim has counts for 4"):
         read_manifest(edited("claim.confusion", columns([0, 0, 1, 3], [0, 1, 1, 3], [1, 1, 2, 2])))
 
 
@@ -302,7 +302,7 @@ def test_a_temperature_that_nobody_fits_is_refused(temperature: float) -> None:
 @pytest.mark.parametrize("interval", [(0.02, 0.03), (0.0, 0.005), (-0.1, 0.1), (0.0, 1.1), (float("nan"), 0.1)])
 def test_an_interval_holds_the_error(interval: tuple[float, float]) -> None:
     """And lies within 0 to 1; where none is stated, as in older bundles, there is none."""
-    with pytest.raises(InvalidBundle, match="the calibration error does not lie within its interval"):
+    with pytest.raises(InvalidBundle, match="the calibration error is not within its interval"):
         read_manifest(edited("calibration", calibrated() | {"error_interval": interval}))
     older = read_manifest(edited("calibration", calibrated())).calibration
     assert older is not None
@@ -348,7 +348,7 @@ def test_a_coverage_by_class_is_read_back() -> None:
         ({"thresholds": [0.1, 0.2, 1.5]}, "less than or equal to 1"),
         ({"thresholds": [0.2, 0.2, 0.3]}, "the threshold is not the lowest"),
         ({"judged": [30]}, "expected thresholds and counts of each class"),
-        ({"covered": [3, 1, 2]}, "no more covered images than there are"),
+        ({"covered": [3, 1, 2]}, "not more covered images than images"),
         ({"covered": [1, 2, 1]}, "do not add up"),
         ({"total": [3, 3, 2]}, "do not add up"),
         ({"total": [3, 1, 2], "covered": [3, 1, 2]}, "by class was not counted on the claim's images"),
@@ -479,7 +479,7 @@ def test_why_there_is_no_smaller_graph_is_kept() -> None:
 
     assert read_manifest(refused).quantization_refused == "too few images"
     assert made_up_manifest().quantization_refused is None
-    with pytest.raises(InvalidBundle, match="both there and refused"):
+    with pytest.raises(InvalidBundle, match="both present and refused"):
         read_manifest(both)
 
 
@@ -547,7 +547,7 @@ def test_a_multi_label_manifest_is_read_back() -> None:
         ({"thresholds": [0.5, 0.5, 1.5]}, "thresholds.2"),
         ({"thresholds": [0.5, 0.1, 0.5]}, r"thresholds\.1: .*float32"),
         ({"task": "single_label"}, "not one of a single_label model"),
-        ({"labels": ["cat", "dog"]}, "2 labels, but the claim's counts are of 3"),
+        ({"labels": ["cat", "dog"]}, "2 labels, but the claim has counts for 3"),
         ({"format_version": 1, "validation_digest": None}, "format 1 has no thresholds"),
         ({"claim": json.loads(made_up_manifest().to_json())["claim"]}, "not one of a multi_label model"),
     ],
@@ -580,8 +580,8 @@ def test_a_coverage_of_several_labels_is_refused() -> None:
         ([[[2, 1], [0, 3]], [[4, 0], [1, 1]]], "the claim's counts are of 2"),
         ([[[2, 1], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 4]]], "do not add up"),
         ([[[3, 1], [-1, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claim.per_label.0.1.0"),
-        ([[[3, 0], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "as many right images"),
-        ([[[0, 3], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "as many right images"),
+        ([[[3, 0], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claimed number of right images"),
+        ([[[0, 3], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claimed number of right images"),
         ([[[2, 1, 0], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claim.per_label.0.0"),
         ([], "do not go with|counts are of 0"),
     ],

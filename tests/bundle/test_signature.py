@@ -226,7 +226,7 @@ def huge(path: Path) -> None:
     [
         (rsa, "is no Ed25519 key", "is no Ed25519 key"),
         (locked, "has a password", "is a private key"),
-        (swapped, "is a public key; signing takes the private one", "is a private key; expected the public one"),
+        (swapped, "is a public key; signing needs the private key", "is a private key; expected the public one"),
         (garbage, "is no private key in PEM", "is no public key in PEM"),
         (huge, "more than 65,536 bytes", "more than 65,536 bytes"),
         (lambda path: None, "cannot be read: No such file", "cannot be read: No such file"),

@@ -343,7 +343,7 @@ def test_a_name_that_is_no_plain_folder_name_is_refused(
     models: ModelsFolder, attempt: Callable[[ModelsFolder, str], object], name: str
 ) -> None:
     """No name can lead outside the models folder; it is refused before anything is written."""
-    with pytest.raises(BundleError, match="a model's name is"):
+    with pytest.raises(BundleError, match="a model's name has"):
         attempt(models, name)
 
     assert not models.path.exists()

@@ -129,7 +129,7 @@ def harmed(place: int, kind: str, value: int) -> bytes:
         (harmed(8, "H", 1), "000001.png is encrypted"),
         (harmed(42, "I", 0), "000001.png overlaps"),
         (harmed(20, "I", 1 << 30), "000001.png overlaps|is stored, and yet has"),
-        (harmed(16, "I", 7), "000001.png has a header of its own that says something else"),
+        (harmed(16, "I", 7), "000001.png has a header that differs"),
         (harmed(46, "B", 0x31), "it holds '100001.png'"),
         (a_split()[0][:-1], "does not end as a zip archive"),
         (a_split()[0] + b"more", "without a comment"),
@@ -188,7 +188,7 @@ def test_another_image_is_known_by_the_digest() -> None:
     def change(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
         archive.writestr(name, content[:-1] + b"!" if name == "000003.png" else content)
 
-    with pytest.raises(InvalidBundle, match="holds other images or labels than were judged"):
+    with pytest.raises(InvalidBundle, match="has other images or labels than the claim"):
         pieces(rewritten(change), a_split()[1])
 
 

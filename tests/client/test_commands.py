@@ -181,7 +181,7 @@ async def test_evaluate_reads_folders_as_training_does(
     assert result["left_out"]["broken"]["names"][0].startswith("first.broken.png: ")
     assert "left out 1 image that cannot be read (first.broken.png: " in said.err
     assert strict == 1
-    assert "--strict, and not all of " in capsys.readouterr().err
+    assert "--strict: not all files in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--label-from", "(a)"], ["--no-splits"], ["--strict"], ["--layout", "nchw"]])
@@ -301,7 +301,7 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
     ):
         assert shown.count(part) == 1, part
     for part in (
-        "  sets     no promise of 95%: it needs 45 images that judge, and there are 40",
+        "  sets     no promise of 95%: it needs 45 judged images, and there are 40",
         "  sets     rest on 40 tune images (split): with 90 % confidence",
     ):
         assert shown.count(part) == 2, f"of each model: {part}"

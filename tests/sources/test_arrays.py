@@ -80,8 +80,11 @@ def test_prefixes_are_splits(tmp_path: Path) -> None:
         ({"train_images": IMAGES, "training_labels": LABELS}, "has train_images but no train_labels"),
         ({"train_x": IMAGES, "train_y": LABELS, "fit_x": IMAGES, "fit_y": LABELS}, "train and fit both mean fit"),
         ({}, "has no arrays; expected images and labels"),
-        ({"images": IMAGES, "labels": LABELS, "fit_images": IMAGES, "fit_labels": LABELS}, "not both"),
-        ({"images": IMAGES / 100, "labels": LABELS}, "float64 from 0 to 0.23, some of them between .*expected whole"),
+        (
+            {"images": IMAGES, "labels": LABELS, "fit_images": IMAGES, "fit_labels": LABELS},
+            "images without a split as well as images of",
+        ),
+        ({"images": IMAGES / 100, "labels": LABELS}, "float64 from 0 to 0.23, some between .*expected whole"),
         (
             {"images": IMAGES / 128 - 1, "labels": LABELS},
             "float64 from -1 to -0.82.*scale them to 0 to 255, round them",
@@ -92,18 +95,18 @@ def test_prefixes_are_splits(tmp_path: Path) -> None:
         ({"images": IMAGES, "labels": LABELS + 0.5}, "float64 with values such as 3.5; expected whole"),
         (
             {"images": IMAGES, "labels": np.full((4, 2), 2)},
-            r"int64 of shape \(4, 2\) with values such as 2; expected 0",
+            r"int64 of shape \(4, 2\) with values such as 2; expected a column of 0",
         ),
-        ({"images": IMAGES, "labels": np.array([b"\xff", b"a", b"a", b"a"])}, "bytes that are no UTF-8"),
+        ({"images": IMAGES, "labels": np.array([b"\xff", b"a", b"a", b"a"])}, "bytes that are not UTF-8"),
         ({"images": np.zeros((4, 7), np.uint8), "labels": LABELS}, r"have the shape \(4, 7\); expected \(N, H, W\)"),
         ({"images": np.zeros((4, 5, 6, 7), np.uint8), "labels": LABELS}, r"shape \(4, 5, 6, 7\); expected"),
         (
             {"images": np.zeros((4, 3, 9, 4), np.uint8), "labels": LABELS},
-            "3 or 4 may be the channels; pass --layout nchw",
+            "3 or 4 could be the channels; pass --layout nchw",
         ),
         (
             {"images": np.zeros((4, 3, 3, 3), np.uint8), "labels": LABELS},
-            "3 or 3 may be the channels; pass --layout nchw",
+            "3 or 3 could be the channels; pass --layout nchw",
         ),
         ({"images": IMAGES, "labels": LABELS - 4}, "label -1"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "no examples"),
@@ -140,7 +143,7 @@ def test_arrays_are_found_by_the_names_that_people_use(tmp_path: Path, keys: tup
     source = read_npz("data.npz", path)
 
     assert {split: len(part) for split, part in source.splits.items()} == {"fit": 4, "validation": 2}
-    assert "left aside: mean_image" in source.notes[1]
+    assert "ignored: mean_image" in source.notes[1]
     assert re.fullmatch("splits: .* as fit, .* as validation", source.notes[0])
 
 
@@ -166,10 +169,10 @@ ONE_HOT = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]])
         (LABELS[:, None].astype(float), ("3", "5", "12"), "whole numbers stored as floats"),
         (np.array([b"cat", "Möwe".encode(), b"cat", b"dog"]), ("Möwe", "cat", "dog"), "bytes, read as UTF-8"),
         (np.array([True, False, True, False]), ("False", "True"), ""),
-        (ONE_HOT.astype(np.uint8), ("0", "1", "2"), "one an image, the place of the 1 among 3 columns"),
-        (ONE_HOT, ("0", "1", "2"), "the place of the 1"),
-        (ONE_HOT.astype(np.float32), ("0", "1", "2"), "the place of the 1"),
-        (ONE_HOT.astype(bool), ("0", "1", "2"), "the place of the 1"),
+        (ONE_HOT.astype(np.uint8), ("0", "1", "2"), "one per image, the position of the 1 among 3 columns"),
+        (ONE_HOT, ("0", "1", "2"), "the position of the 1"),
+        (ONE_HOT.astype(np.float32), ("0", "1", "2"), "the position of the 1"),
+        (ONE_HOT.astype(bool), ("0", "1", "2"), "the position of the 1"),
     ],
 )
 def test_one_label_an_image_in_any_form(
@@ -217,12 +220,12 @@ COLOUR = np.arange(4 * 5 * 6 * 3, dtype=np.uint16).astype(np.uint8).reshape(4, 5
         (COLOUR[:, :3, :3].transpose(0, 3, 1, 2), "nchw", COLOUR[:, :3, :3], "channels first"),
         (COLOUR[:, :3, :3], "nhwc", COLOUR[:, :3, :3], ""),
         (COLOUR[:, :4, :4, 0].reshape(4, 16), None, COLOUR[:, :4, :4, 0], "rows of numbers, taken as 4 x 4 pixels"),
-        (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, taken as 8 bits"),
-        (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, taken as 8 bits"),
-        (COLOUR / 255, None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
-        (np.round(COLOUR / 255, 3), None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
-        ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, taken as 0 to 255"),
-        (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
+        (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, converted to 8 bits"),
+        (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, converted to 8 bits"),
+        (COLOUR / 255, None, COLOUR, "float64, 0 to 1, converted to 0 to 255"),
+        (np.round(COLOUR / 255, 3), None, COLOUR, "float64, 0 to 1, converted to 0 to 255"),
+        ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, converted to 0 to 255"),
+        (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, converted to 0 to 255"),
     ],
 )
 def test_images_in_any_form(tmp_path: Path, stored: np.ndarray, layout: Any, expected: np.ndarray, said: str) -> None:
@@ -280,7 +283,7 @@ def test_a_header_that_promises_terabytes_is_refused(tmp_path: Path) -> None:
         archive.writestr("images.npy", array.getvalue() + b"pixels")
         archive.writestr("labels.npy", array.getvalue() + b"labels")
 
-    with pytest.raises(SourceError, match=r"images promises 1,000,000,000,000,000 bytes .*more than a file of"):
+    with pytest.raises(SourceError, match=r"images states 1,000,000,000,000,000 bytes .*more than a file of"):
         read_npz("data.npz", path)
 
 
@@ -290,7 +293,7 @@ def test_an_array_larger_than_memory_is_refused_by_number(tmp_path: Path, monkey
     monkeypatch.setattr("vouch.sources.arrays.available_memory", lambda: 16)
 
     with pytest.raises(
-        SourceError, match=r"labels takes 0.0 GB of memory \(4 int64\) and 0.0 GB are left; give a part"
+        SourceError, match=r"labels takes 0.0 GB of memory \(4 int64\), but only 0.0 GB are available; use a part"
     ):
         read_npz("data.npz", path)
 
@@ -343,4 +346,4 @@ def test_arrays_that_cannot_be_meant_are_left_aside(tmp_path: Path, names: dict[
 
     (part,) = source.splits.values()
     assert part.images.shape == IMAGES.shape
-    assert source.notes[-1].endswith(f"left aside: {aside}")
+    assert source.notes[-1].endswith(f"ignored: {aside}")
