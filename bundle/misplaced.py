@@ -25,8 +25,8 @@ def not_a_models_folder(path: Path) -> str:
         meant = _above(path) / near[0] if near else None
         if meant and (why := not_a_models_folder(meant)):  # a model, or a version of one
             return f"{path} does not exist; {why}"
-            hint = f"did you mean {meant}?" if meant else "vouch train makes one"
-            return f"the models folder {path} does not exist; {hint}"
+        hint = f"did you mean {meant}?" if meant else "vouch train makes one"
+        return f"the models folder {path} does not exist; {hint}"
     if not path.is_dir():
         return f"{path} is a file; {EXPECTED}"
     if _has_manifest(path):

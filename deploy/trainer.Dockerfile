@@ -3,7 +3,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL=https://pypi.org/simple
-# Where torch comes from: builds of one version differ, so it is pinned by version and all else by hash.
+# The source of torch: builds of one version differ, so torch is pinned by version and all other packages by hash.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ARG TORCH_VERSION=2.13.0
 ENV PATH=/opt/build/bin:${PATH} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -23,7 +23,7 @@ COPY trainer /house/trainer
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
  && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
 
-# What is installed, as a bill of materials (CycloneDX).
+# The bill of materials (CycloneDX).
 FROM build AS sbom
 ARG VERSION=0.2.0
 RUN python -m venv /opt/sbom \
@@ -39,7 +39,7 @@ LABEL org.opencontainers.image.title="Vouch trainer" \
       org.opencontainers.image.description="Fits an image classifier, counts its claim, and publishes both as a bundle." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The server's user: what one writes the other reads. A volume that is mounted for the first time takes its folder's owner.
+# The server's user, so that both can read the files. A new volume gets its folder's owner.
 RUN groupadd --gid 10001 vouch \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vouch \
  && install --directory --owner 10001 --group 10001 /models /cache /data

@@ -138,7 +138,7 @@ def test_a_commonest_set_that_cannot_be_is_refused(commonest: int) -> None:
     labels = np.arange(10)[:, None] < 8
     content = several(labels, labels).model_dump()
 
-    with pytest.raises(ValueError, match="images of the commonest set"):
+    with pytest.raises(ValueError, match="number of images with the most frequent set"):
         MultiLabelClaim.model_validate(content | {"commonest_set": commonest})
 
 
@@ -209,7 +209,7 @@ def test_what_the_temperature_did_is_said_as_it_was_measured(
             {"method": "split", "judged": 1234},
             "rest on 1,234 tune images (split): with 90 % confidence over draws of them",
         ),
-        ({"method": "cross", "judged": 500, "folds": 5}, "answers to 500 images (cross, 5 folds): these are of models"),
+        ({"method": "cross", "judged": 500, "folds": 5}, "answers to 500 images (cross, 5 folds), from models trained"),
         ({}, "whose number was not recorded: their promises hold on average over draws"),
     ],
     ids=["split", "cross", "older"],

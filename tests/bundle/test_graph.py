@@ -166,7 +166,7 @@ def test_a_number_of_more_bits_is_not_taken_for_another() -> None:
 )
 def test_what_is_no_message_is_refused(content: bytes) -> None:
     """Cut off, of unknown wire types, or too long."""
-    with pytest.raises(InvalidBundle, match="is no ONNX file"):
+    with pytest.raises(InvalidBundle, match="is not an ONNX file"):
         check_graph(content)
 
 

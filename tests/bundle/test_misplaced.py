@@ -27,7 +27,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             "models/pets",
             "models/pets is the folder of one model, with version 1, 2; expected a models folder, which "
-            "holds NAME/VERSION: models",
+            "contains NAME/VERSION: models",
         ),
         (
             "models/pets/2",
@@ -41,7 +41,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             "models/petz",
             "models/petz does not exist; models/pets is the folder of one model, with version 1, 2; expected a models "
-            "folder, which holds NAME/VERSION: models",
+            "folder, which contains NAME/VERSION: models",
         ),
         ("nowhere", "the models folder nowhere does not exist; vouch train makes one"),
     ],
@@ -104,7 +104,7 @@ def test_a_folder_without_models_is_described(made: list[str], found: str) -> No
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("models/pets", "; models/pets holds version 1, 2; expected one of them: models/pets/2"),
+        ("models/pets", "; models/pets contains version 1, 2; expected one of them: models/pets/2"),
         ("models", "; models is a models folder; expected one version of a model: models/pets/2"),
         ("models/pets/3", "; models/pets has version 1, 2"),
         (
@@ -128,7 +128,9 @@ def test_a_bundle_in_a_folder_of_another_name_is_not_overlooked(models: Path) ->
     folder = ModelsFolder(models)
 
     assert folder.names() == ["Pets"]
-    with pytest.raises(InvalidBundle, match="Pets/1 says it is pets version 1, whose place is .*models/pets/1"):
+    with pytest.raises(
+        InvalidBundle, match="Pets/1 is pets version 1 by its manifest, which belongs in .*models/pets/1"
+    ):
         folder.open("Pets", 1)
 
 

@@ -122,8 +122,8 @@ def test_an_archive_as_those_over_2_gib_is_read(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (lambda record: record[:40] + struct.pack("<Q", 1 << 40) + record[48:], "does not end where the archive"),
-        (lambda record: b"PK\0\0" + record[4:], "elsewhere"),
+        (lambda record: record[:40] + struct.pack("<Q", 1 << 40) + record[48:], "does not end at the archive"),
+        (lambda record: b"PK\0\0" + record[4:], "not at its end"),
     ],
 )
 def test_where_the_list_is_is_looked_at_in_such_an_archive_too(

@@ -104,7 +104,7 @@ def test_after_the_last_number_there_is_none(models: ModelsFolder) -> None:
     publish_made_up(models)
     (models.path / "pets" / HIGHEST).write_text("999999999")
 
-    with pytest.raises(BundleError, match="the last that there can be"):
+    with pytest.raises(BundleError, match="the highest possible one"):
         publish_made_up(models)
 
 
@@ -246,7 +246,7 @@ def test_a_bundle_copied_elsewhere_is_refused(models: ModelsFolder, place: tuple
     name, version = place
     shutil.copytree(published.path, models.path / name / str(version))
 
-    with pytest.raises(InvalidBundle, match="says it is pets version 1"):
+    with pytest.raises(InvalidBundle, match="is pets version 1 by its manifest"):
         models.open(name, version)
     assert open_bundle(published.path) == published
 
@@ -358,7 +358,7 @@ def test_no_name_opens_a_bundle_outside(models: ModelsFolder, name: str) -> None
     shutil.copytree(outside.path, models.path / "a" / "b" / "1")
     shutil.copytree(outside.path, models.path.parent / "1")
 
-    with pytest.raises(InvalidBundle, match="says it is"):
+    with pytest.raises(InvalidBundle, match="by its manifest"):
         models.open(name, 1)
 
 
@@ -376,7 +376,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path,
     (path / name).unlink()
     os.mkfifo(path / name)
 
-    with pytest.raises(InvalidBundle, match="is a link or no file at all"):
+    with pytest.raises(InvalidBundle, match="is a link or not a file"):
         open_bundle(path).check_files()
 
 

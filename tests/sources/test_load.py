@@ -105,7 +105,7 @@ def test_a_slip_is_answered_with_what_was_meant(
         load(spec)
 
     hint = f"did you mean {meant}? " if meant else ""
-    assert str(refused.value).startswith(f"there is no {spec}; {hint}--data takes ")
+    assert str(refused.value).startswith(f"{spec} does not exist; {hint}--data takes ")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_classes_whose_ranges_do_not_meet_are_named(tmp_path: Path) -> None:
     (warning,) = decoding_warnings(load(apart))
 
     assert warning.startswith(
-        "nearly all images of class dog have no sample below 51% of what there can be, and those "
+        "nearly all images of class dog have no sample below 51% of the possible range, and those "
     )
     assert "of cat none above 47%: " in warning
     assert decoding_warnings(load(meeting)) == ()

@@ -351,5 +351,5 @@ async def test_a_key_that_cannot_be_used_is_told_before_anything_is_served(tmp_p
     make_key(tmp_path / "k")
     settings = ServeSettings(models=tmp_path, port=0, metrics_port=0, require_signature=(tmp_path / "k",))
 
-    with pytest.raises(StartFailed, match="k is a private key; expected the public one"):
+    with pytest.raises(StartFailed, match="k is a private key; expected the public key"):
         await Supervisor(settings).start()

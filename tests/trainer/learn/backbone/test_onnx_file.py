@@ -324,7 +324,7 @@ def two_rows(path: Path) -> None:
     [
         (foreign, "net.onnx has operators of the domain 'com.microsoft'"),
         (outside, r"net.onnx has data outside the file, in 'passwd'; .* external_data=False"),
-        (junk, "is no ONNX file"),
+        (junk, "is not an ONNX file"),
         (no_outputs, "net.onnx has no outputs"),
         (pipe, "cannot be read: expected a file"),
         (two_inputs, r"needs 2 inputs for its features \(x, mask\)"),
