@@ -45,10 +45,10 @@ test-wheel: $(INSTALLED) ## Build the wheel and test it in empty environments, w
 sbom: $(INSTALLED) $(VENV)-sbom/.installed ## Write the wheel and its bill of materials (CycloneDX) into dist/ (minutes)
 	$(BIN)/python -m tests.versions.sbom
 
-test-versions: $(INSTALLED) $(VENV)-sbom/.installed ## Test the wheel with the newest and with the lowest versions: before each release
+test-versions: $(INSTALLED) $(VENV)-sbom/.installed ## Test the wheel with the newest and lowest versions, before each release
 	$(BIN)/python -m tests.versions.prove newest lowest
 
-compose-test: $(INSTALLED) ## Start the deployment on a Docker engine and check it from outside (twenty minutes; as root)
+compose-test: $(INSTALLED) ## Check the deployment on a Docker engine from outside (twenty minutes; as root)
 	$(BIN)/python -m tests.compose.prove
 
 browser: ## Install Debian's Chromium, in which the report is tested (as root)
@@ -63,10 +63,10 @@ shells: ## Install Debian's zsh and fish, in which completion is tested beside b
 haproxy: ## Install Debian's HAProxy, in which the proxy's configuration is tested (as root)
 	@command -v haproxy > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends haproxy)
 
-floods: $(INSTALLED) ## Flood a server of each transport, 10 s each, and measure the effect on other callers (half an hour)
+floods: $(INSTALLED) ## Flood a server of each transport, and measure the effect on other callers (half an hour)
 	VOUCH_FLOOD_S=10 $(BIN)/pytest -q -s tests/hostile/test_floods.py
 
-memory: $(INSTALLED) ## Send a server requests that need gigabytes, and measure its memory (some minutes; as root within 1 GiB)
+memory: $(INSTALLED) ## Measure a server's memory for requests of gigabytes (some minutes; as root within 1 GiB)
 	VOUCH_MEMORY_S=5 $(BIN)/pytest -q -s tests/hostile/test_memory.py
 
 fuzz: $(INSTALLED) ## Send a million mutated messages and 100,000 mutated connections (half an hour)
@@ -92,10 +92,10 @@ protos: $(INSTALLED) ## Generate the code beside the .proto files
 protos-baseline: $(INSTALLED) ## Make the current .proto files the baseline for compatibility; only on purpose
 	$(BIN)/buf build protos --exclude-source-info --output protos/baseline.txtpb
 
-accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and measure accuracy with an independent client too
+accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and count with an independent client too
 	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
 
-benchmark: $(INSTALLED) h2load ## Compare speed with Triton, MLServer, KServe, LitServe and mosec, which it installs (an hour)
+benchmark: $(INSTALLED) h2load ## Compare speed with Triton, MLServer, KServe, LitServe and mosec, installed here (an hour)
 	$(BIN)/python -m benchmarks.serving --data $(MNIST) $(if $(wildcard $(PHOTOS)),--photos $(PHOTOS))
 
 benchmark-quick: $(INSTALLED) h2load ## The same in five minutes, after the peers are installed
@@ -107,7 +107,7 @@ h2load: ## Install Debian's load generator of HTTP/2, nghttp2-client (as root)
 resets: $(INSTALLED) ## Measure how missed deadlines affect other calls on the same channel
 	$(BIN)/python -m benchmarks.resets
 
-rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers one after the other under load
+rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers in turn under load
 	$(BIN)/python -m benchmarks.rolling_restart --other-python $(VENV)-tritonclient/bin/python
 
 profile: $(INSTALLED) $(VENV)-py-spy/.installed h2load ## Profile a saturated server (installs perf as root)
@@ -120,7 +120,7 @@ training: $(INSTALLED) ## Measure accuracy and speed of training on all data set
 honesty: $(INSTALLED) ## Measure how often promises from few images are kept, over many resamplings (hours)
 	$(BIN)/python -m benchmarks.honesty --mnist $(MNIST) --photos $(PHOTOS)
 
-growth: $(INSTALLED) ## Measure how cost grows with images, classes, models and connections (an hour; GROWTH=--quick: five minutes)
+growth: $(INSTALLED) ## Measure the growth of cost with data and load (an hour; GROWTH=--quick: five minutes)
 	$(BIN)/python -m benchmarks.growth $(GROWTH)
 
 ideas: $(INSTALLED) ## Measure the effect of each idea in the cnn's recipe (half an hour)
