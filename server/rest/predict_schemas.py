@@ -1,18 +1,18 @@
-"""The schemas of predictions for people."""
+"""The schemas of simple predictions."""
 
 from typing import Any
 
 from vouch.server.rest.form import MEDIA_TYPE as FORM
 
 PREDICT_QUERY: dict[str, Any] = {
-    "top_k": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "Classes to name; 5 by default"},
+    "top_k": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "Classes to return; 5 by default"},
     "coverage": {
         "type": "number",
         "minimum": 0,
         "exclusiveMaximum": 1,
-        "description": "Also answer label sets that contain the truth so often, such as 0.95",
+        "description": "Also return label sets that contain the right label in this share of images, such as 0.95",
     },
-    "version": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "0: the live one"},
+    "version": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "0: the live version"},
 }
 PREDICT_BODY: dict[str, Any] = {
     **{kind: {"type": "string", "format": "binary"} for kind in ("image/png", "image/jpeg", "image/webp")},
@@ -35,11 +35,11 @@ PREDICT_ANSWER: dict[str, Any] = {
         "version": {"type": "integer"},
         "predictions": {
             "type": "array",
-            "description": "One for each image, in their order",
+            "description": "One for each image, in the same order",
             "items": {
                 "type": "object",
                 "properties": {
-                    "file": {"type": "string", "description": "Its name, where the request is a form"},
+                    "file": {"type": "string", "description": "The file's name, if the request is a form"},
                     "labels": {"type": "array", "items": _LABEL, "description": "The most probable first"},
                     "label_set": {"type": "array", "items": {"type": "string"}},
                 },

@@ -1,4 +1,4 @@
-"""All paths of REST: what each asks of which method, and how it is documented."""
+"""All REST paths: the method of each, its request, and its documentation."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -35,7 +35,7 @@ def _for_people() -> list[Route]:
         "Labels and probabilities for image files", {JSON: PREDICT_ANSWER}, PREDICT_BODY, PREDICT_QUERY
     )
     counted = Documented(
-        "Recount the claim now: a line of JSON after each batch",
+        "Recount the claim now: one line of JSON after each batch",
         {LINES: reference(pb.EvaluateResponse)},
     )
     return [
@@ -59,7 +59,7 @@ def _for_people() -> list[Route]:
 
 
 def _of_server() -> list[Route]:
-    """/v2: what Open Inference and Triton's extensions say of the server."""
+    """/v2: paths of Open Inference and Triton's extensions about the server."""
     live = yes_or_no("live", "the server is not live")
     ready = yes_or_no("ready", "the server is not ready")
     load = asking(oip.RepositoryModelLoadRequest, oip.RepositoryModelLoadResponse, whole, model_name="model")
@@ -79,7 +79,7 @@ def _of_server() -> list[Route]:
             "/v2/repository/index",
             INFERENCE + "RepositoryIndex",
             index,
-            Documented("Every version that is known", {JSON: models}),
+            Documented("All known versions", {JSON: models}),
         ),
         Route("POST", "/v2/repository/models/{model}/load", INFERENCE + "RepositoryModelLoad", load, refused),
         Route("POST", "/v2/repository/models/{model}/unload", INFERENCE + "RepositoryModelUnload", unload, refused),
@@ -87,7 +87,7 @@ def _of_server() -> list[Route]:
 
 
 def _of_models() -> list[Route]:
-    """/v2: what they say of a model, of the live version or of one that is named."""
+    """/v2: their paths about a model, for the live version or a named one."""
     named = {"name": "model", "version": "version"}
     ready = asking(
         oip.ModelReadyRequest, oip.ModelReadyResponse, yes_or_no("ready", "the model is not served"), **named
@@ -96,7 +96,7 @@ def _of_models() -> list[Route]:
     config = asking(oip.ModelConfigRequest, oip.ModelConfigResponse, part("config"), **named)
     counts = asking(oip.ModelStatisticsRequest, oip.ModelStatisticsResponse, whole, **named)
     infer = Documented("Probabilities and logits, or the highest classes", INFER_ANSWER, INFER_REQUEST)
-    configured = Documented("The same as Triton's clients want it", {JSON: reference(oip.ModelConfig)})
+    configured = Documented("The same in the form of Triton's clients", {JSON: reference(oip.ModelConfig)})
     read = InferReader()
     found = [_oip("GET", "/v2/models/stats", "ModelStatistics", counts, "Counts of all models")]
     for path in (MODEL, VERSION):
@@ -116,9 +116,9 @@ def _oip(verb: str, path: str, rpc: str, read: Read, summary: str) -> Route:
 
 def _check(path: str, rpc: str, read: Read, field: str) -> Route:
     answer: Mapping[str, Any] = {JSON: {"type": "object", "properties": {field: {"type": "boolean"}}}}
-    return Route("GET", path, INFERENCE + rpc, read, Documented(f"200 where it is {field}", answer))
+    return Route("GET", path, INFERENCE + rpc, read, Documented(f"200 if it is {field}, else 503", answer))
 
 
 def rest_routes() -> list[Route]:
-    """In the order in which the document lists them."""
+    """All routes, in the order of the document."""
     return [*_for_people(), *_of_server(), *_of_models()]
