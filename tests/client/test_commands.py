@@ -519,7 +519,9 @@ async def test_bench_shows_what_was_measured_before_its_end(serving: Serving, en
     assert not result["complete"]
     assert len(result["closed"]) >= 2
     assert code == (130 if ending == "interrupted" else 1)
-    gone = f"error: {serving.address} went away while it was measured: the server is draining; another one may answer"
+    gone = (
+        f"error: {serving.address} went away while it was measured: the server is draining; another server may answer"
+    )
     assert program.err.text.rstrip().endswith("interrupted" if ending == "interrupted" else gone)
 
 
