@@ -131,7 +131,7 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelMetadata(self, request, context):
-        """`properties` carries the labels, the digest, the claim and the served accuracy.
+        """`properties` contains the labels, the digest, the claim and the served accuracy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,16 +144,17 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelStreamInfer(self, request_iterator, context):
-        """ModelInfer for each request of a stream, for any model, answered in order; several are at work at once. A request
-        that fails is answered by its error, and the stream goes on; with the metadata `triton_grpc_error: true` it ends
-        with the error's status. When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        """ModelInfer for each request of a stream, for any model, answered in order; several run at the same time. A request
+        that fails is answered with its error, and the stream goes on; with the metadata `triton_grpc_error: true`, the
+        stream ends with the error's status. When the server drains, the requests read so far are answered and the stream
+        ends with UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModelConfig(self, request, context):
-        """`parameters` carries what `properties` of ModelMetadata does.
+        """`parameters` contains the same facts as `properties` of ModelMetadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +182,7 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RepositoryModelUnload(self, request, context):
-        """UNAVAILABLE, likewise.
+        """UNAVAILABLE, as above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
