@@ -33,7 +33,7 @@ examples:
   vouch train mnist --model cnn --name mnist
   vouch train mnist --classes 3,7 --model linear --name threes-and-sevens
   vouch train photos/                               photos/LABEL/*.jpg
-  vouch train --like models/mnist/1                 the same once more
+  vouch train --like models/mnist/1                 repeat this training
   torchrun --nproc-per-node 2 -m vouch.trainer mnist"""
 
 COMPARE_EXAMPLES = """\
@@ -41,8 +41,8 @@ examples:
   vouch compare models/digits/1 models/digits/2
   vouch compare models/digits/* --json              each against version 1, p-values corrected (Holm)
 
-Where no image was in both validation splits, or the classes differ, the reason stands in place of the
-test; the exit code is 0 all the same."""
+If the validation splits share no image, or the classes differ, the reason is shown instead of a test. The
+exit code is then still 0."""
 
 
 def train(arguments: Sequence[str]) -> int:

@@ -104,7 +104,7 @@ class GRPCInferenceServiceServicer:
     """
 
     def ServerLive(self, request, context):
-        """Whether the process answers.
+        """Whether the process responds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +131,7 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelMetadata(self, request, context):
-        """`properties` contains the labels, the digest, the claim and the served accuracy.
+        """`properties` carries the labels, the digest, the claim and the served accuracy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,24 +144,24 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelStreamInfer(self, request_iterator, context):
-        """ModelInfer for each request of a stream, for any model, answered in order; several run at the same time. A request
-        that fails is answered with its error, and the stream goes on; with the metadata `triton_grpc_error: true`, the
-        stream ends with the error's status. When the server drains, the requests read so far are answered and the stream
-        ends with UNAVAILABLE.
+        """ModelInfer for each request of a stream, for any model, answered in order; several requests are in progress at a
+        time. If a request fails, its answer is the error, and the stream continues; with the metadata
+        `triton_grpc_error: true` the stream ends with the error's status. When the server drains, it answers the requests
+        that it has read, and the stream ends UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModelConfig(self, request, context):
-        """`parameters` contains the same facts as `properties` of ModelMetadata.
+        """`parameters` has the same contents as `properties` of ModelMetadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModelStatistics(self, request, context):
-        """Counts of the served version of one model, or of each, since it was installed.
+        """Request counts of the served version of one model or of all models, since the version was loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,7 +182,7 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RepositoryModelUnload(self, request, context):
-        """UNAVAILABLE, as above.
+        """UNAVAILABLE, for the same reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -10,6 +10,7 @@ from vouch.server.budget import Hold
 from vouch.server.errors import quoted
 from vouch.server.rest.content import Content
 from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.headers import ALLOW, OF_BODIES, OF_REQUESTS, Header
 from vouch.server.rest.problem import Refused
 from vouch.server.rpc.method import Serialized
 
@@ -28,6 +29,8 @@ class Asked:
     """Memory for writing the answer, in multiples of its message: a float of 4 bytes may become 25 of text."""
 
 
+READS = ("GET", "HEAD")
+"""Verbs of requests without a body."""
 Read = Callable[[Exchange, Mapping[str, str], Hold], Awaitable[Asked]]
 """(request, values in its path, the hold for its bytes) -> the method's request. Raises DomainErrors."""
 
@@ -45,6 +48,10 @@ class Documented:
     """Name -> schema, with a description."""
     answered: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)
     """Status codes of successful responses."""
+    headers: tuple[Header, ...] = ()
+    """Headers that its requests may have, in addition to those of all requests."""
+    headers_of_answer: tuple[Header, ...] = ()
+    """Headers of successful responses, in addition to those of all responses."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,12 @@ class Route:
     read: Read
     documented: Documented
 
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All that are read of its requests."""
+        of_bodies = () if self.verb in READS else OF_BODIES
+        return (*OF_REQUESTS, *of_bodies, *self.documented.headers)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -68,6 +81,8 @@ class Page:
     path: str
     answer: Callable[[Exchange, Mapping[str, str]], Awaitable[Content]]
     """Raises Refused, DomainErrors."""
+    summary: str
+    """What is at this path, for the reference."""
 
 
 class Routes:
@@ -97,7 +112,7 @@ class Routes:
         route = verbs.get("GET" if verb == "HEAD" else verb)
         if route is None:
             allowed = ", ".join(sorted({*verbs, *(["HEAD"] if "GET" in verbs else [])}))
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this path accepts only {allowed}", (("allow", allowed),))
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this path accepts only {allowed}", ((ALLOW.name, allowed),))
         return route, values
 
     def _verbs(self, path: str) -> tuple[dict[str, Route | Page], dict[str, str]]:

@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class ClassifierStub:
-    """Classifies images with verified models. Every answer names the version of the model that gave it.
+    """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
-    Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
-    retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id to look up in the server's log).
+    Errors: INVALID_ARGUMENT (the message says what was expected and what was received), NOT_FOUND (no such model or
+    version), UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue
+    is full: retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that is also in the server's log).
     """
 
     def __init__(self, channel):
@@ -67,11 +67,11 @@ class ClassifierStub:
 
 
 class ClassifierServicer:
-    """Classifies images with verified models. Every answer names the version of the model that gave it.
+    """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
-    Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
-    retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id to look up in the server's log).
+    Errors: INVALID_ARGUMENT (the message says what was expected and what was received), NOT_FOUND (no such model or
+    version), UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue
+    is full: retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that is also in the server's log).
     """
 
     def Predict(self, request, context):
@@ -82,13 +82,13 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PredictStream(self, request_iterator, context):
-        """The same for many requests on one stream: answers come in the order of the requests and have their ids. A request
-        that fails is answered with its error, and the stream goes on.
+        """The same for many requests on one stream. Answers have the ids of the requests, in the same order. If a request
+        fails, its answer is the error, and the stream continues.
 
-        A stream with the header `vouch-count-fit-images: 1` returns at its end how many of its images the model was
-        trained on, in two trailers: `vouch-compared-images` and, of these, `vouch-fit-images`. Both are missing if fewer
-        than 100 images were compared, if the bundle has no digests of its training images, or if the stream ends with an
-        error.
+        A stream with the header `vouch-count-fit-images: 1` gets two trailers: `vouch-compared-images`, the number of its
+        images that were compared with the training images, and `vouch-fit-images`, how many of these the model was trained
+        on. Both are missing if fewer than 100 images were compared, if the bundle has no digests of the training images,
+        or if the stream ends with an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +110,7 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """Recounts the claim on the bundle's validation split now, through the serving path; one message per batch.
+        """Recounts the claim on the bundle's validation split now, with the same code as predictions; one message per batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,11 +153,11 @@ def add_ClassifierServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Classifier:
-    """Classifies images with verified models. Every answer names the version of the model that gave it.
+    """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
-    Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
-    retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id to look up in the server's log).
+    Errors: INVALID_ARGUMENT (the message says what was expected and what was received), NOT_FOUND (no such model or
+    version), UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue
+    is full: retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that is also in the server's log).
     """
 
     @staticmethod
