@@ -191,7 +191,7 @@ async def test_images_of_all_calls_are_bounded(held: Held) -> None:
     await held.until(1)
 
     with pytest.raises(
-        Overloaded, match=r"49,2.. bytes more \(image files and their images\) do not fit now: .* 100,000"
+        Overloaded, match=r"49,2.. more bytes \(image files and their images\) do not fit now: .* 100,000"
     ):
         await decoder.decode([TINY_FILE], large)
     held.let_go.release()

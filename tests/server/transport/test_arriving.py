@@ -31,7 +31,7 @@ async def test_bytes_of_messages_that_are_not_whole_are_taken_from_the_budget() 
         with arriving.message(one) as arrival:
             arrival.came(2000)
             arrival.came(2000)
-        refused = pytest.raises(Overloaded, match="3,064 bytes more .requests. do not fit")
+        refused = pytest.raises(Overloaded, match="3,064 more bytes .requests. do not fit now")
         with refused, arriving.message(other) as second:
             second.came(3000)
         held = budget.held
