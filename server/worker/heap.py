@@ -34,7 +34,7 @@ class When:
 
     look_interval_s: float = 5.0
     worked_s: float = 0.1
-    """Processor time since the last trim; less work frees too little."""
+    """Processor time since the last garbage collection; less work leaves too little garbage."""
     worth_bytes: int = 32 << 20
     """Growth; less is soon used again."""
 
@@ -59,18 +59,19 @@ async def give_back(trim: Trim, when: When | None = None) -> None:
         trim: the result of `trimmer`.
     """
     when = when or When()
-    least, trimmed_at_s = resident_bytes(), 0.0
+    least, searched_at_s = resident_bytes(), 0.0
     while True:
         began_s = time.process_time()
         await asyncio.sleep(when.look_interval_s)
         now_s = time.process_time()
         least = min(least, resident_bytes())
         is_busy = now_s - began_s > BUSY * when.look_interval_s
-        has_worked = now_s - trimmed_at_s > when.worked_s
-        if has_worked and not is_busy and resident_bytes() > least + when.worth_bytes:
+        if is_busy or resident_bytes() <= least + when.worth_bytes:
+            continue
+        if now_s - searched_at_s > when.worked_s:
             gc.collect()
-            await asyncio.to_thread(trim, 0)
-            trimmed_at_s = time.process_time()
+            searched_at_s = time.process_time()
+        await asyncio.to_thread(trim, 0)  # takes 0.1 ms if there is nothing to return
 
 
 def trimmer() -> Trim | None:
