@@ -105,7 +105,7 @@ class _Work:
         while not self.has_ended and len(self.content) < stop:
             self.content += self._piece(stop - len(self.content))
         if len(self.content) > self._max_bytes:
-            raise MessageTooLarge(f"the decompressed message has more than {self._max_bytes:,} bytes, the limit")
+            raise MessageTooLarge(f"the decompressed message has more than {self._max_bytes:,} bytes")
         if self.has_ended and (left := len(self._inflate.unused_data) + len(self._message) - self._read):
             raise InvalidRequest(f"{left:,} bytes follow the end of the compressed message")
 
