@@ -45,7 +45,7 @@ def fit_and_tell(
         fitted = _fit_and_judge(classifier, splits, recipe, processes, recorder, checkpoint)
     say(
         f"fitted in {fitted.seconds:.1f} s on {processes.device.type}, {recipe.threads} "
-        f"thread{'s' * (recipe.threads > 1)}, {recipe.precision}: {_right(splits, fitted)}"
+        f"thread{'s' * (recipe.threads > 1)}, in {recipe.precision}: {_right(splits, fitted)}"
     )
     if isinstance(classifier, FrozenClassifier) and changes_the_backbone(recipe):
         last = fitted.epochs[-1].number

@@ -134,12 +134,12 @@ def test_a_header_without_a_label_trains_nothing(tmp_path: Path) -> None:
         (
             ("--size", "1040x1040", "--model", "mlp"),
             1,
-            "2.1 GiB, and an ONNX file has at most 2 GiB; pass a smaller --size",
+            "2.1 GiB, but an ONNX file has at most 2 GiB; pass a smaller --size",
         ),
         (
             ("--size", "4096", "--model", "mlp"),
             1,
-            "32.0 GiB, and an ONNX file has at most 2 GiB; pass a smaller --size",
+            "32.0 GiB, but an ONNX file has at most 2 GiB; pass a smaller --size",
         ),
         (("--classes", "bar,sqare"), 1, "has no class sqare; it has bar, square; did you mean square?"),
     ],

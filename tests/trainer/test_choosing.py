@@ -80,8 +80,8 @@ def test_what_a_flag_says_is_done(
     ("survey", "words", "why"),
     [
         (arrays(96, 60, 3), {}, "a backbone needs images of at least 64 x 64 pixels"),
-        (arrays(96, 96, 4), {}, "not of 4"),
-        (files((480, 640)), {"channels": 2}, "not of 2"),
+        (arrays(96, 96, 4), {}, "these have 4"),
+        (files((480, 640)), {"channels": 2}, "these have 2"),
     ],
 )
 def test_what_no_backbone_takes_is_learned_from_scratch(

@@ -285,7 +285,7 @@ def test_what_others_left_unfinished_is_removed_and_said(
 
     said = capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == [".training-young.pt", "notes.tmp"]
-    assert f"left unfinished: {folder}/.staging-1234, " in said
+    assert f"trainings that no longer run: {folder}/.staging-1234, " in said
     assert f"{folder}/.training-12.34.tmp" in said
     assert not (settings.models / "never").exists()
     assert f"were not resumed for 30 days: {folder}/.training-0123456789abcdef.pt\n" in said
@@ -303,7 +303,7 @@ def test_where_int8_loses_too_much_float32_is_published_with_the_reason(
 
     manifest, reason = found.bundle.manifest, found.bundle.manifest.quantization_refused
     assert reason is not None
-    assert "percentage points less, and --max-drop allows 1" in reason
+    assert "percentage points less, but --max-drop allows 1" in reason
     assert f"float32 is published, not int8: {reason} (--max-drop 100" in capsys.readouterr().err
     assert reason in found.bundle.read(CARD).decode()
     assert manifest.quantization is None
@@ -424,8 +424,9 @@ def test_small_classes_are_left_out_where_that_was_asked_for(
     splits, _ = read_splits(settings.model_copy(update={"leave_out_small_classes": True}))
 
     assert splits.classes == ("0", "1")
-    assert "warning: 1 of 3 classes left out, with 1 image in all: too few to be in every split: 2 (1 image)\n" in (
-        capsys.readouterr().err
+    assert (
+        "warning: left out 1 of 3 classes with too few images to be in every split (1 image in all): 2 (1 image)\n"
+        in (capsys.readouterr().err)
     )
 
 

@@ -36,7 +36,8 @@ FACTS: dict[str, Callable[[Manifest], object]] = {
 WIDEST = 24
 """Characters of a column; longer values are cut in the middle, because paths differ at their ends."""
 ABOUT_THE_MODELS = (
-    "This compares these models, not their settings: another seed gives another model with a slightly different accuracy."
+    "This compares these models, not their settings: "
+    "another seed gives another model with a slightly different accuracy."
 )
 """What McNemar's test does not show (T. G. Dietterich 1998, see `mcnemar`)."""
 
@@ -66,8 +67,8 @@ def in_words(difference: Difference | str, name: str, first: str) -> str:
     p_value = difference.p_value
     verdict = "significant" if p_value < SIGNIFICANT else "not significant"
     return (
-        f"of {difference.images:,} common validation images, {difference.only_this:,} are right only in {name}, "
-        f"{difference.only_first:,} only in {first}: p {_rounded(p_value)} (McNemar), {verdict} at "
+        f"of {difference.images:,} common validation images, {difference.only_this:,} are right only with {name}, "
+        f"{difference.only_first:,} only with {first}: p {_rounded(p_value)} (McNemar), {verdict} at "
         f"{SIGNIFICANT * 100:.0f} %."
     )
 
