@@ -105,8 +105,8 @@ def test_it_repeats_to_the_byte(trained: Trained, settings: TrainSettings, folde
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ({"epochs": 3}, "--epochs: of no use here"),
-        ({"rotation": 10.0, "colour": 0.2}, "--rotation, --colour: of no use here"),
+        ({"epochs": 3}, "--epochs: does not apply to a head"),
+        ({"rotation": 10.0, "colour": 0.2}, "--rotation, --colour: does not apply to a head"),
         ({"loss": "mse"}, "--loss mse"),
     ],
 )
