@@ -1,15 +1,15 @@
-"""The commands of `vouch` by name: which program runs each, and where its settings are. Imports nothing."""
+"""The commands of `vouch`: the program that runs each, and its table of settings. Imports nothing."""
 
 from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """What is known of a command before anything of it is loaded."""
+    """The facts about a command that are known before its program is loaded."""
 
     program: str
-    """The package below `vouch` that has it."""
+    """The package below `vouch` that contains it."""
     table: str
-    """Of vouch.toml; its variables begin with VOUCH_ and this name."""
+    """Its table of vouch.toml; its variables begin with VOUCH_ and this name."""
     about: str
 
 
@@ -25,10 +25,12 @@ COMMANDS = {
     "evaluate": Command("client", "client", "show claimed and served accuracy side by side"),
     "bench": Command("client", "client", "measure throughput and latency of a server"),
     "status": Command("client", "client", "show what is served, and what was refused and why"),
-    "health": Command("client", "client", "report whether a server is ready, as the exit code"),
-    "completion": Command("cli", "completion", "print a script that completes all this in bash, zsh or fish"),
+    "health": Command("client", "client", "check whether a server is ready (exit code 0)"),
+    "completion": Command(
+        "cli", "completion", "print a script that completes commands and options in bash, zsh or fish"
+    ),
 }
 EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx", "cli": "vouch-onnx"}
-"""Program -> what is to be installed for it."""
+"""Program -> the package to install for it."""
 TABLES = {command.table: command.program for command in COMMANDS.values()}
 """Table of vouch.toml -> the program whose settings it holds."""

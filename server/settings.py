@@ -31,14 +31,14 @@ class RuntimeSettings(CommandSettings):
     provider: Provider = "cpu"
     """Where the model runs. cuda needs onnxruntime-gpu, and fails to start rather than fall back to the CPU."""
     threads: Annotated[int, Flag("N"), Field(ge=0, le=1024)] = 0
-    """Threads for one run; runs at the same time share them. 0: one thread if a batch takes less than 1 ms on it, else
-    one for each core of this process."""
+    """Threads for running a model; simultaneous runs share them. 0: one thread if a batch takes less than 1 ms on it,
+    else one for each core of this process."""
     max_batch_size: Annotated[int, Flag("N"), Field(ge=1, le=MAX_BATCH_SIZE)] = 256
-    """Images in all runs of a model at a time; fewer if images are large. A larger request is split into several runs.
-    """
+    """Limit on the images of a model that run at the same time; lower if images are large. A larger request is split
+    into several runs."""
     max_differing: Annotated[float, Flag("SHARE"), Field(ge=0, le=1)] = 0.001
-    """Share of the validation images (at least one image) whose answer may differ from the claim, if the model was
-    almost undecided: other hardware rounds differently. 0: none may."""
+    """Share of the validation images (at least one image) whose answer may differ from the claim if the model was
+    almost undecided, because other hardware rounds differently. 0: none may differ."""
     allow_domain: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
     """Also allow operators of this domain, such as com.microsoft, besides ONNX's own. Repeatable."""
 
@@ -53,7 +53,7 @@ class ServeSettings(RuntimeSettings):
     models: Annotated[Path, Flag("DIR", positional=True)] = Path("models")
     """The models folder."""
     host: Annotated[str, Flag("ADDRESS")] = "127.0.0.1"
-    """Address or host name to listen on; of a name with several addresses, the first. 0.0.0.0 or :: means all."""
+    """Address or host name to listen on; if a name has several addresses, the first. 0.0.0.0 or :: means all."""
     port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8081
     """Port to listen on; 0 picks a free one."""
     metrics_port: Annotated[int, Flag("N"), Field(ge=0, le=65_535)] = 8082
@@ -63,7 +63,7 @@ class ServeSettings(RuntimeSettings):
     http: bool = True
     """Also answer plain HTTP/1.1 and HTTP/2 on the same port: REST under /v1 and /v2, and the page."""
     page: bool = True
-    """Serve a web page at /, to try the models and to read what is known about them. Needs --http."""
+    """Serve a web page at / to try the models and see their accuracy. Needs --http."""
     show_images: bool | None = None
     """Show learning reports and example images on the page. Default: only when listening on a loopback address."""
     allow_host: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=100)] = ()
@@ -73,15 +73,15 @@ class ServeSettings(RuntimeSettings):
     """Allow web pages of this origin, such as https://shop.example, to call over HTTP (CORS); * allows all. Repeatable.
     """
     default_model: Annotated[str, Flag("NAME")] = ""
-    """Model for calls that name none. Default: the only published model; with several, such calls are an error."""
+    """Model for calls that do not name one. Default: the only published model; with several, such calls fail."""
     pin: Annotated[tuple[str, ...], Flag("NAME=VERSION"), Field(max_length=1000)] = ()
     """Serve only this version of a model, such as digits=3. Repeatable."""
     allow_worse: Annotated[tuple[str, ...], Flag("NAME"), Field(max_length=1000)] = ()
     """Serve the newest version of this model even if it is worse than an older one. Repeatable."""
     max_connections: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 4096
-    """Connections per worker at a time; fewer if the limit of open files (ulimit -n) is lower."""
+    """Limit on the simultaneous connections of a worker; lower if the limit of open files (ulimit -n) requires it."""
     max_connection_age_s: Annotated[float | None, Flag("SECONDS"), Field(ge=0, le=1_000_000)] = None
-    """Ask clients to reconnect after this time, without losing calls, so that new workers and servers get their share.
+    """Ask clients to reconnect after this time, without losing calls, so that new workers and servers get calls too.
     Default: 600 with several workers, else 0 (never)."""
     expected_servers: Annotated[int, Flag("N"), Field(ge=1, le=10_000)] = 1
     """How many servers should be running, including this one. Metrics report it, and an alert fires if there are fewer.
@@ -92,14 +92,14 @@ class ServeSettings(RuntimeSettings):
     pin_workers: bool = False
     """Bind each worker to its own cores: faster if nothing else runs on them, slower otherwise."""
     max_request_images: Annotated[int, Flag("N"), Field(ge=1, le=1_000_000)] = 16_384
-    """Images per request."""
+    """Limit on the images of a request."""
     max_queue_images: Annotated[int, Flag("N"), Field(ge=1)] = 65_536
-    """Images that may wait for a model. Beyond that, calls fail at once and may be retried later."""
+    """Limit on the images that wait for a model. Beyond it, calls fail immediately and may be retried later."""
     max_held_bytes: Annotated[int, Flag("N"), Field(ge=1024)] = 512 * 1024 * 1024
-    """Bytes of memory per worker for requests, files, images and answers of all callers. Set it to at most half of the
-    worker's memory."""
+    """Memory limit of a worker for requests, files, images and answers of all callers, in bytes. Set it to at most half
+    of the worker's memory."""
     max_delay_ms: Annotated[float, Flag("MS"), Field(ge=0, le=1000)] = 0.0
-    """How long an incomplete batch waits for more images; 0: run at once."""
+    """How long an incomplete batch waits for more images; 0: it does not wait."""
     max_message_bytes: Annotated[int, Flag("N"), Field(ge=1024, le=2**31 - 1)] = 64 * 1024 * 1024
     """Size limit of a message in either direction; 10,000 MNIST images are 7.8 million bytes."""
     max_verify_bytes: Annotated[int | None, Flag("N"), Field(ge=64 << 20)] = None

@@ -63,6 +63,7 @@ SERVER = {
     ),
     "rest": (
         *(
+            "headers",
             "content",
             "problem",
             "exchange",

@@ -33,7 +33,7 @@ examples:
   vouch train mnist --model cnn --name mnist
   vouch train mnist --classes 3,7 --model linear --name threes-and-sevens
   vouch train photos/                               photos/LABEL/*.jpg
-  vouch train --like models/mnist/1                 repeats that training
+  vouch train --like models/mnist/1                 repeat this training
   torchrun --nproc-per-node 2 -m vouch.trainer mnist"""
 
 COMPARE_EXAMPLES = """\
@@ -41,8 +41,8 @@ examples:
   vouch compare models/digits/1 models/digits/2
   vouch compare models/digits/* --json              each against version 1, p-values corrected (Holm)
 
-If two models have no common validation images, or different classes, the reason is printed instead of
-the test; the exit code is still 0."""
+If the validation splits share no image, or the classes differ, the reason is shown instead of a test. The
+exit code is then still 0."""
 
 
 def train(arguments: Sequence[str]) -> int:

@@ -38,14 +38,14 @@ class RecipeSettings(CommandSettings):
     auto chooses by size, colour and number of images, and prints its choice."""
     model: ModelChoice = "auto"
     """The network, trained from scratch: linear (one layer), mlp (one or two hidden layers), or cnn (convolutions).
-    auto: as the preset says."""
+    auto: the preset chooses."""
     backbone: Annotated[str, Flag("auto|none|lite0|FILE.onnx", path=True)] = "auto"
     """A pretrained network that turns an image into features for a linear head: lite0 (EfficientNet-Lite0 with ImageNet
     weights) or a file. auto: lite0 if the preset is backbone. none: train from scratch."""
     backbone_mean: Annotated[str, Flag("M[,M,M]")] = ""
     """Mean to subtract from pixels (0 to 255) for FILE.onnx, if the file does not state it."""
     backbone_scale: Annotated[str, Flag("S[,S,S]")] = ""
-    """Then divide by this, for FILE.onnx."""
+    """Number to divide by after subtracting the mean, for FILE.onnx, if the file does not state it."""
     backbone_size: Annotated[str, Flag("HxW")] = ""
     """Input height and width of FILE.onnx, if the file does not state it; 224 means 224x224."""
     backbone_output: Annotated[str, Flag("NAME"), Field(max_length=256)] = ""
@@ -55,13 +55,13 @@ class RecipeSettings(CommandSettings):
     fine_tune: bool = False
     """After training the head, also train the weights of lite0, in small steps."""
     epochs: Annotated[int, Flag("N"), Field(ge=0, le=100_000)] = 0
-    """Passes over all images; 0: as the preset says."""
+    """Passes over all images; 0: chosen by the preset."""
     best_epoch: bool = False
     """Keep the weights of the epoch with the smallest loss on the tune split, instead of the last epoch."""
     batch_size: Annotated[int, Flag("N"), Field(ge=0, le=65_536)] = 0
-    """Images per step; 0: as the preset says."""
+    """Images per step; 0: chosen by the preset."""
     learning_rate: Annotated[float, Flag("RATE"), Field(ge=0, le=100)] = 0
-    """Largest learning rate of the schedule; 0: as the preset says."""
+    """Largest learning rate of the schedule; 0: chosen by the preset."""
     weight_decay: Annotated[float | None, Flag("RATE"), Field(ge=0, le=100)] = None
     """Weight decay: how strongly weights are pulled towards 0."""
     precision: PrecisionChoice = "auto"
@@ -78,13 +78,13 @@ class RecipeSettings(CommandSettings):
     balance: bool = False
     """Give every class the same weight in the loss, however many images it has."""
     width: Annotated[int, Flag("N"), Field(ge=0, le=1024, multiple_of=16)] = 0
-    """Channels of the last layers of a cnn; 0: as the preset says."""
+    """Channels of the last layers of a cnn; 0: chosen by the preset."""
     depth: Annotated[int, Flag("N"), Field(ge=0, le=8)] = 0
     """How often a cnn halves the sides of the image; 0: until about 4 x 4 remain."""
     dropout: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
     """Share of the last features of a cnn that are dropped in each step."""
     flip: bool | None = None
-    """Also train on mirrored images (left and right). Default: as the preset says."""
+    """Also train on mirrored images (left and right). Default: chosen by the preset."""
     rotation: Annotated[float | None, Flag("DEGREES"), Field(ge=0, le=180)] = None
     """Augmentation: rotate images by up to this angle."""
     scaling: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
@@ -96,7 +96,7 @@ class RecipeSettings(CommandSettings):
     bend: Share = None
     """Augmentation: distort parts of the image by up to this share of half a side."""
     crop: Annotated[float | None, Flag("SHARE"), Field(gt=0, le=1)] = None
-    """Augmentation: train on random crops with this share of each side. A cnn serves whole images."""
+    """Augmentation: train on random crops with this share of each side. The served model gets whole images."""
     zoom: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
     """Augmentation: enlarge a random part by up to this share."""
     colour: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None

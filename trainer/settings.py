@@ -51,27 +51,27 @@ class TrainSettings(RecipeSettings):
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Use only these classes, in this order. With two, the model is binary: one output, positive for the second."""
     label_from: Annotated[str, Flag("REGEX")] = ""
-    """Take labels from file names: the first group of this regular expression, such as '^([a-z]+)' for cat.0.png. With
-    a slash in it, the expression is searched in the path."""
+    """Take labels from file names: the first group of this regular expression, such as '^([a-z]+)' for cat.0.png. If
+    it contains a slash, it is searched in the path."""
     groups: Annotated[str, Flag("COLUMN|REGEX"), Field(max_length=MOST_LETTERS)] = ""
-    """Keep images that belong together (same patient, burst or video) on one side of every split and fold. Images
+    """Keep images that belong together (same patient, burst or video) in the same part of every split and fold. Images
     belong together if they have the same value in this column of labels.csv. If there is no such column, this is a
-    regular expression, and files whose names match with the same text (the first group, or all) belong together; with a
-    slash in it, it is searched in the path."""
+    regular expression, and files whose names match with the same text (the first group, or the whole match) belong
+    together. If it contains a slash, it is searched in the path."""
     keep_alike: bool = True
-    """Keep near-duplicate images (brightened, recompressed, next in a burst) on one side of a split that Vouch makes,
-    unless a class would be missing otherwise."""
+    """Keep near-duplicate images (brightened, recompressed, next in a burst) in the same part of each split that Vouch
+    makes, unless a class would then be missing."""
     splits: bool = True
-    """Treat folders named train, val, test and the like as splits; with --no-splits they are classes."""
+    """Treat folders named train, val, test or similar as splits. With --no-splits they are classes."""
     strict: bool = False
-    """Fail if the folder has other files among the images, or images that cannot be read. Without it they are left out
-    and counted."""
+    """Fail if the folder has other files among the images, or images that cannot be read. By default they are
+    left out and counted."""
     size: Annotated[str, Flag("HxW")] = ""
-    """Resize images of a folder to this height and width; 64 means 64x64. Default: photographs as the preset says
-    (224x224); small images keep their size, or take the median if sizes differ."""
+    """Resize images of a folder to this height and width; 64 means 64x64. Default: photographs become 224x224
+    (or a backbone file's size); small images keep their size, or get the median size if sizes differ."""
     fit: FitChoice = "auto"
-    """How to resize images with other proportions: stretch; crop two sides; or pad with --ground. auto: crop
-    photographs if at least half of the image remains, else stretch."""
+    """How to resize images with other proportions: stretch; crop two sides; or pad with the colour of --ground. auto:
+    crop photographs if at least half of the image remains, else stretch."""
     channels: Annotated[int, Flag("N"), Field(ge=0, le=4)] = 0
     """Channels of images from a folder or a .csv file: 1 (grey), 2 (grey and alpha), 3 (colour) or 4 (colour and
     alpha). 0: grey if all images are grey, else colour."""
@@ -80,8 +80,8 @@ class TrainSettings(RecipeSettings):
     ground: Annotated[str, Flag("COLOUR")] = "white"
     """Background for transparent images, in training and serving: white, black, or a colour such as ff8000."""
     layout: Layout | None = None
-    """Order of the axes of an .npz file's images if their lengths leave it open: nchw (channels before height and
-    width) or nhwc. For a .csv file in colour, nchw means one plane after the other."""
+    """Order of the axes of an .npz file's images, if their lengths do not show it: nchw (channels before height and
+    width) or nhwc. For a .csv file in colour, nchw means one colour plane after the other."""
     multi_label: bool = False
     """Each image may have any number of labels, even if every file in labels.csv has exactly one."""
     single_label: bool = False
@@ -91,20 +91,20 @@ class TrainSettings(RecipeSettings):
     VNNI or AMX."""
     max_drop: Annotated[float | None, Flag("POINTS"), Field(ge=0, le=100)] = None
     """Accuracy, in percentage points, that int8 may lose on the images used for calibration (default: 1, or the share
-    of two images, if that is more). If it loses more, or significantly many (McNemar's test), or fewer than 100 images
-    are available, float32 is published. 100: always int8."""
+    of two images, if that is more). float32 is published if the loss is larger or significant (McNemar's test), or if
+    fewer than 100 images are available. 100: always publish int8."""
     coverage_by_class: bool = False
     """Promise the coverage of label sets for each class separately. Each class needs enough calibration images: 22 for
     90 %, 45 for 95 %, 230 for 99 %. Single-label models only."""
     seed: Annotated[int, Flag("N"), Field(ge=0, lt=2**32)] = 0
     """Seed for everything random: the split, the initial weights, the order of images."""
     split_seed: Annotated[int | None, Flag("N"), Field(ge=0, lt=2**32)] = None
-    """Seed for the split alone, to compare trainings with different seeds on the same validation images (default:
+    """Seed for the split only, to compare trainings with different seeds on the same validation images (default:
     --seed)."""
     tune_share: Annotated[float | None, Flag("SHARE"), Field(gt=0, lt=0.5)] = None
-    """Share of the training images set aside to choose temperature, thresholds and label sets. Default: none with fewer
-    than 5,000 images (20,000 for a single layer or a head), then all are trained on and cross-validation takes their
-    place; else 5 %, but at least 400 images."""
+    """Share of the training images set aside to choose temperature, thresholds and label sets. Default: 5 %,
+    but at least 400 images. With fewer than 5,000 images (20,000 for a single layer or a head) none are set aside, and
+    cross-validation is used instead."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of the images set aside to measure the claim, if the data has no validation split of its own."""
     leave_out_small_classes: bool = False
@@ -133,7 +133,7 @@ class TrainSettings(RecipeSettings):
     """Log this training in MLflow or TensorBoard too: settings, figures of every epoch, the claim, and the bundle
     (TensorBoard: its card)."""
     track_to: Annotated[str, Flag("URI|FOLDER", path=True)] = ""
-    """Where to. Default: MLflow's own, such as $MLFLOW_TRACKING_URI; the folder runs for TensorBoard."""
+    """Where to log. Default: MLflow's own setting, such as $MLFLOW_TRACKING_URI; for TensorBoard, the folder runs."""
     if_absent: bool = False
     """Do nothing if a version with this name is already published."""
     resume: bool = False
@@ -142,7 +142,7 @@ class TrainSettings(RecipeSettings):
     remove_checkpoints: bool = False
     """Remove checkpoints of interrupted trainings of this name with other settings."""
     like: Annotated[Path | None, Flag("BUNDLE")] = None
-    """Repeat the training of this bundle: use its settings unless a flag says otherwise."""
+    """Repeat the training of this bundle with its settings. Other options override them."""
 
     @field_validator("name")
     @classmethod

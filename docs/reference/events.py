@@ -18,7 +18,7 @@ is for people and may change; names of events and fields stay. A line of a libra
 """
 EVENTS = {
     "started": "The server listens. The fields say where, and which versions of Vouch and ONNX Runtime run.",
-    "setting_ignored": "An environment variable begins with `VOUCH_SERVE_` and is no setting.",
+    "setting_ignored": "An environment variable begins with `VOUCH_SERVE_`, but is not a setting.",
     "failed": "The server could not start, or gave up; the message says why. It ends with exit code 1.",
     "draining": "SIGTERM or SIGINT came: calls end within the drain delay and the grace period.",
     "stopped": "The server has ended in order.",

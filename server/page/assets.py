@@ -55,4 +55,4 @@ def _asset(path: str, name: str, body: bytes) -> Page:
         known = {one.strip() for one in exchange.header(b"if-none-match").split(",")}
         return unchanged if tag in known else whole
 
-    return Page("GET", path, answer)
+    return Page("GET", path, answer, "The page" if name == INDEX else "A file of the page")

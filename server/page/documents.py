@@ -62,15 +62,19 @@ class Documents:
 
     def pages(self) -> list[Page]:
         """Their paths."""
-        found = {
-            "about": self._about,
-            "latency": self._latency,
-            "card": self._card,
-            "report": self._report,
-            "examples": self._list,
-            "examples/{number}": self._example,
-        }
-        return [Page("GET", f"{VERSION}/{part}", answer) for part, answer in found.items()]
+        found = (
+            ("about", self._about, "Network, documents and confusion matrix, as JSON"),
+            (
+                "latency",
+                self._latency,
+                "Answered requests, and the time within which 50 % and 99 % were answered, as JSON",
+            ),
+            ("card", self._card, "The model card, as text"),
+            ("report", self._report, "The learning report"),
+            ("examples", self._list, "Example images with their labels and answers, as JSON"),
+            ("examples/{number}", self._example, "An example image: PNG, JPEG or WebP"),
+        )
+        return [Page("GET", f"{VERSION}/{part}", answer, summary) for part, answer, summary in found]
 
     async def _about(self, exchange: Exchange, values: Mapping[str, str]) -> Content:
         return json_content(about(self._served(values).bundle.manifest, self._shows_images))

@@ -37,7 +37,7 @@ class RestApp:
         self._guard = guard
         routes = rest_routes()
         self._document = orjson.dumps(document(routes))
-        described = Page("GET", PATH, self._describe)
+        described = Page("GET", PATH, self._describe, "All REST paths, with the schemas of requests and answers")
         self._routes = Routes([*routes, described, *pages])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

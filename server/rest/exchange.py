@@ -7,14 +7,13 @@ from urllib.parse import parse_qsl
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge, UnsupportedMedia, quoted
 from vouch.server.rest.content import Content
+from vouch.server.rest.headers import ACCEPT_ENCODING, ANSWER_ENCODING, BODY_ENCODING, ENCODINGS
 from vouch.server.rpc.method import Serialized
 from vouch.server.rpc.waiting import CallerLeft
 from vouch.server.transport.asgi_request import AsgiRequest, Receive, Scope, Send, body_event, body_events
 from vouch.server.transport.inflating import WINDOW_BITS
 from vouch.server.transport.intake import Intake
 
-ENCODINGS = {"": "identity", "identity": "identity", "x-gzip": "gzip"} | {name: name for name in WINDOW_BITS}
-"""What a Content-Encoding may say -> as what the body is read."""
 WORTH_GZIP_BYTES, AT_ONCE_BYTES = 1 << 11, 1 << 16
 """Of an answer: from where on it is compressed for those who take that, and up to where this is done on the loop."""
 GZIP_LEVEL = 1
@@ -80,7 +79,7 @@ class Exchange(AsgiRequest):
             InvalidRequest, Overloaded: as `Inflater.inflated`; the budget has no room for it, ever or now.
             CallerLeft: before it was whole.
         """
-        encoding = ENCODINGS.get(self.header(b"content-encoding").strip().lower())
+        encoding = ENCODINGS.get(self.header(BODY_ENCODING.key).strip().lower())
         if encoding is None:
             raise UnsupportedMedia(f"expected a body as it is, or in {' or '.join(WINDOW_BITS)}")
         content = await self._received(hold)
@@ -111,10 +110,10 @@ class Exchange(AsgiRequest):
         """The whole answer. Raises CallerLeft."""
         body, headers = content.body, [(name.encode(), value.encode()) for name, value in content.headers]
         if len(body) >= WORTH_GZIP_BYTES:
-            headers.append((b"vary", b"accept-encoding"))
-            if _takes_gzip(self.header(b"accept-encoding")):
+            headers.append((b"vary", ACCEPT_ENCODING.key))
+            if _takes_gzip(self.header(ACCEPT_ENCODING.key)):
                 body = _packed(body) if len(body) <= AT_ONCE_BYTES else await asyncio.to_thread(_packed, body)
-                headers.append((b"content-encoding", b"gzip"))
+                headers.append((ANSWER_ENCODING.key, b"gzip"))
         if content.status not in WITHOUT_BODY:
             headers += [(b"content-type", content.media_type.encode()), (b"content-length", b"%d" % len(body))]
         await self.begin(content.status, headers)

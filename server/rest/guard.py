@@ -13,12 +13,13 @@ from ipaddress import ip_address
 from vouch.server.errors import quoted
 from vouch.server.rest.content import Content
 from vouch.server.rest.exchange import Exchange
-from vouch.server.rest.infer_answer import HEADER_LENGTH
+from vouch.server.rest.headers import BODY_ENCODING, HEADER_LENGTH, RETRY_AFTER, TIMEOUT
 from vouch.server.rest.problem import Refused
+from vouch.server.rest.route import READS
 
-READS = ("GET", "HEAD")
 PREFLIGHT_S = 600
-ALLOWED_HEADERS = ("content-type", "content-encoding", "grpc-timeout", HEADER_LENGTH.decode())
+ALLOWED_HEADERS = ("content-type", *(header.name for header in (BODY_ENCODING, TIMEOUT, HEADER_LENGTH)))
+"""That a page of another origin may send."""
 
 
 class Guard:
@@ -65,7 +66,7 @@ class Guard:
     def _allow(self, exchange: Exchange, origin: str) -> Content | None:
         exchange.headers_of_answer += [
             (b"access-control-allow-origin", origin.encode("latin-1")),
-            (b"access-control-expose-headers", HEADER_LENGTH + b", retry-after"),
+            (b"access-control-expose-headers", b", ".join((HEADER_LENGTH.key, RETRY_AFTER.key))),
         ]
         if exchange.verb != "OPTIONS" or not exchange.header(b"access-control-request-method"):
             return None

@@ -11,7 +11,8 @@ from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.rest.exchange import Exchange
-from vouch.server.rest.infer_answer import HEADER_LENGTH, written
+from vouch.server.rest.headers import HEADER_LENGTH
+from vouch.server.rest.infer_answer import written
 from vouch.server.rest.json_body import kind_of, pixels_of, read_json
 from vouch.server.rest.route import Asked, Write
 from vouch.server.rpc.method import Serialized
@@ -41,7 +42,7 @@ class InferReader:
 
     async def __call__(self, exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
         exchange.query()
-        text, tensors = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH))
+        text, tensors = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH.key))
         if not len(tensors) or len(text) > MOST_KNOWN_BYTES:
             message, write = await _read(exchange, values, hold, text, tensors)
             return Asked(message.SerializeToString(), write)
@@ -91,7 +92,7 @@ def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview
         return body, memoryview(b"")
     if not header_length.isdecimal() or len(header_length) > 10 or int(header_length) > len(body):
         raise InvalidRequest(
-            f"expected {HEADER_LENGTH.decode()} to be the bytes of JSON in a body of {len(body):,}, "
+            f"expected {HEADER_LENGTH.name} to be the bytes of JSON in a body of {len(body):,}, "
             f"got {quoted(header_length)}"
         )
     view = memoryview(body)

@@ -8,9 +8,8 @@ import orjson
 
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.rest.content import JSON, Content
+from vouch.server.rest.headers import HEADER_LENGTH
 
-HEADER_LENGTH = b"inference-header-content-length"
-"""The header that says how many bytes of JSON stand before the binary tensors."""
 BINARY_TYPE = "application/octet-stream"
 FLOATS, LENGTH_BYTES = "FP32", 4
 PIECE = 1 << 15
@@ -39,7 +38,7 @@ def written(message: bytes, binaries: Mapping[str, bool], binary: bool) -> Conte
     text = orjson.dumps({**head, "outputs": outputs})
     if not tails:
         return Content(text, JSON)
-    return Content(b"".join((text, *tails)), BINARY_TYPE, headers=((HEADER_LENGTH.decode(), str(len(text))),))
+    return Content(b"".join((text, *tails)), BINARY_TYPE, headers=((HEADER_LENGTH.name, str(len(text))),))
 
 
 def _floats(content: bytes) -> list[float] | orjson.Fragment:

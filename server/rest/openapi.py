@@ -8,6 +8,7 @@ from typing import Any
 from vouch import __version__
 from vouch.protos.inference import inference_pb2 as oip
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
+from vouch.server.rest.headers import OF_ANSWERS, OF_PROBLEMS, Header
 from vouch.server.rest.messages import SCHEMAS, schemas
 from vouch.server.rest.problem import MEDIA_TYPE, problem_value
 from vouch.server.rest.route import Route
@@ -50,17 +51,23 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     said, content = route.documented, _content(route.documented.answer)
+    headers = _named((*OF_ANSWERS, *said.headers_of_answer))
     operation: dict[str, Any] = {
         "summary": said.summary,
         "operationId": _name(route),
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": _value(name)} for name in _values(route.path)),
             *({"name": name, "in": "query", "schema": schema} for name, schema in said.query.items()),
+            *({"name": header.name, "in": "header", **_said(header)} for header in route.headers),
         ],
         "responses": {
-            **{str(code.value): {"description": code.phrase, "content": content} for code in said.answered},
+            **{
+                str(code.value): {"description": code.phrase, "headers": headers, "content": content}
+                for code in said.answered
+            },
             "default": {
                 "description": "A problem (RFC 9457)",
+                "headers": _named(OF_PROBLEMS),
                 "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}},
             },
         },
@@ -68,6 +75,14 @@ def _operation(route: Route) -> dict[str, Any]:
     if said.body:
         operation["requestBody"] = {"required": True, "content": _content(said.body)}
     return operation
+
+
+def _named(headers: Sequence[Header]) -> dict[str, Any]:
+    return {header.name: _said(header) for header in headers}
+
+
+def _said(header: Header) -> dict[str, Any]:
+    return {"description": header.description, "schema": header.schema}
 
 
 def _content(kinds: Any) -> dict[str, Any]:

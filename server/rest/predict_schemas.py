@@ -5,14 +5,24 @@ from typing import Any
 from vouch.server.rest.form import MEDIA_TYPE as FORM
 
 PREDICT_QUERY: dict[str, Any] = {
-    "top_k": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "Classes to name; 5 by default"},
+    "top_k": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 2**31 - 1,
+        "description": "How many labels to return; 5 by default",
+    },
     "coverage": {
         "type": "number",
         "minimum": 0,
         "exclusiveMaximum": 1,
-        "description": "Also answer label sets that contain the truth so often, such as 0.95",
+        "description": "Also return label sets; at least this share of them, such as 0.95, contains the right label",
     },
-    "version": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "description": "0: the live one"},
+    "version": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 2**31 - 1,
+        "description": "A version's number; 0 or none: the live version",
+    },
 }
 PREDICT_BODY: dict[str, Any] = {
     **{kind: {"type": "string", "format": "binary"} for kind in ("image/png", "image/jpeg", "image/webp")},
@@ -35,12 +45,12 @@ PREDICT_ANSWER: dict[str, Any] = {
         "version": {"type": "integer"},
         "predictions": {
             "type": "array",
-            "description": "One for each image, in their order",
+            "description": "One for each image, in the same order",
             "items": {
                 "type": "object",
                 "properties": {
-                    "file": {"type": "string", "description": "Its name, where the request is a form"},
-                    "labels": {"type": "array", "items": _LABEL, "description": "The most probable first"},
+                    "file": {"type": "string", "description": "Name of the file, if the request is a form"},
+                    "labels": {"type": "array", "items": _LABEL, "description": "Most probable first"},
                     "label_set": {"type": "array", "items": {"type": "string"}},
                 },
                 "required": ["labels"],

@@ -22,6 +22,7 @@ from vouch.server.errors import (
     UnusableAnswer,
 )
 from vouch.server.rest.content import Content, Headers
+from vouch.server.rest.headers import RETRY_AFTER
 from vouch.server.rpc.status import Status
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,7 +59,7 @@ class Refused(Exception):
 def problem(status: HTTPStatus, detail: str, headers: Headers = ()) -> Content:
     """A problem document. `error` is the sentence once more: clients of Open Inference read it there."""
     if status in AGAIN_LATER:
-        headers = (*headers, ("retry-after", str(RETRY_AFTER_S)))
+        headers = (*headers, (RETRY_AFTER.name, str(RETRY_AFTER_S)))
     return Content(orjson.dumps(problem_value(status, detail)), MEDIA_TYPE, status, headers)
 
 

@@ -10,6 +10,7 @@ from vouch.server.budget import Hold
 from vouch.server.errors import quoted
 from vouch.server.rest.content import Content
 from vouch.server.rest.exchange import Exchange
+from vouch.server.rest.headers import ALLOW, OF_BODIES, OF_REQUESTS, Header
 from vouch.server.rest.problem import Refused
 from vouch.server.rpc.method import Serialized
 
@@ -28,6 +29,8 @@ class Asked:
     """How many times its message's bytes the answer takes while it is written: a float of 4 bytes may be 25 of text."""
 
 
+READS = ("GET", "HEAD")
+"""Verbs of requests that have no body."""
 Read = Callable[[Exchange, Mapping[str, str], Hold], Awaitable[Asked]]
 """(request, values of its path, what its bytes are held in) -> what it means. Raises DomainErrors."""
 
@@ -45,6 +48,10 @@ class Documented:
     """Name -> schema, with a description."""
     answered: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)
     """Codes of answers that are no errors."""
+    headers: tuple[Header, ...] = ()
+    """Read of its requests beside those of all requests."""
+    headers_of_answer: tuple[Header, ...] = ()
+    """Of answers that are no errors, beside those of all answers."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,12 @@ class Route:
     read: Read
     documented: Documented
 
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All that are read of its requests."""
+        of_bodies = () if self.verb in READS else OF_BODIES
+        return (*OF_REQUESTS, *of_bodies, *self.documented.headers)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -68,6 +81,8 @@ class Page:
     path: str
     answer: Callable[[Exchange, Mapping[str, str]], Awaitable[Content]]
     """Raises Refused, DomainErrors."""
+    summary: str
+    """What is at this path, for the reference."""
 
 
 class Routes:
@@ -97,7 +112,7 @@ class Routes:
         route = verbs.get("GET" if verb == "HEAD" else verb)
         if route is None:
             allowed = ", ".join(sorted({*verbs, *(["HEAD"] if "GET" in verbs else [])}))
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this path takes {allowed}", (("allow", allowed),))
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this path takes {allowed}", ((ALLOW.name, allowed),))
         return route, values
 
     def _verbs(self, path: str) -> tuple[dict[str, Route | Page], dict[str, str]]:

@@ -12,7 +12,7 @@ from vouch.server.rest.content import Content, json_content
 from vouch.server.rest.exchange import Exchange
 from vouch.server.rest.messages import as_json
 from vouch.server.rest.problem import problem
-from vouch.server.rest.route import Asked, Read
+from vouch.server.rest.route import READS, Asked, Read
 
 Show = Callable[[Any], Content]
 """From a message to what is answered."""
@@ -39,7 +39,7 @@ def _written(answer: type[Message], show: Show, message: bytes) -> Content:
 def _without_body(read: Callable[[Mapping[str, str]], Asked]) -> Read:
     async def read_exchange(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
         exchange.query()
-        if exchange.verb not in ("GET", "HEAD"):
+        if exchange.verb not in READS:
             await exchange.body(hold)  # Triton's clients send some, which says nothing here
         return read(values)
 

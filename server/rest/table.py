@@ -1,7 +1,6 @@
 """All paths of REST: what each asks of which method, and how it is documented."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from google.protobuf.message import Message
@@ -9,6 +8,7 @@ from google.protobuf.message import Message
 from vouch.protos.inference import inference_pb2 as oip
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
 from vouch.server.rest.content import JSON
+from vouch.server.rest.headers import HEADER_LENGTH
 from vouch.server.rest.infer import InferReader
 from vouch.server.rest.infer_schemas import INFER_ANSWER, INFER_REQUEST
 from vouch.server.rest.messages import reference
@@ -20,7 +20,6 @@ from vouch.server.rest.simple import asking, part, whole, yes_or_no
 CLASSIFIER, INFERENCE = "/vouch.v1.Classifier/", "/inference.GRPCInferenceService/"
 MODEL, VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 LINES = "application/x-ndjson"
-MAYBE = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _as_message(summary: str, answer: type[Message]) -> Documented:
@@ -35,7 +34,7 @@ def _for_people() -> list[Route]:
         "Labels and probabilities for image files", {JSON: PREDICT_ANSWER}, PREDICT_BODY, PREDICT_QUERY
     )
     counted = Documented(
-        "Recount the claim now: a line of JSON after each batch",
+        "Recounts the claim now: one line of JSON after each batch",
         {LINES: reference(pb.EvaluateResponse)},
     )
     return [
@@ -79,7 +78,7 @@ def _of_server() -> list[Route]:
             "/v2/repository/index",
             INFERENCE + "RepositoryIndex",
             index,
-            Documented("Every version that is known", {JSON: models}),
+            Documented("All versions, with their states", {JSON: models}),
         ),
         Route("POST", "/v2/repository/models/{model}/load", INFERENCE + "RepositoryModelLoad", load, refused),
         Route("POST", "/v2/repository/models/{model}/unload", INFERENCE + "RepositoryModelUnload", unload, refused),
@@ -95,16 +94,23 @@ def _of_models() -> list[Route]:
     metadata = asking(oip.ModelMetadataRequest, oip.ModelMetadataResponse, whole, **named)
     config = asking(oip.ModelConfigRequest, oip.ModelConfigResponse, part("config"), **named)
     counts = asking(oip.ModelStatisticsRequest, oip.ModelStatisticsResponse, whole, **named)
-    infer = Documented("Probabilities and logits, or the highest classes", INFER_ANSWER, INFER_REQUEST)
-    configured = Documented("The same as Triton's clients want it", {JSON: reference(oip.ModelConfig)})
+    infer = Documented(
+        "Probabilities and logits, or the highest classes",
+        *(INFER_ANSWER, INFER_REQUEST),
+        headers=(HEADER_LENGTH,),
+        headers_of_answer=(HEADER_LENGTH,),
+    )
+    configured = Documented(
+        "The model's configuration, as Triton's clients read it", {JSON: reference(oip.ModelConfig)}
+    )
     read = InferReader()
-    found = [_oip("GET", "/v2/models/stats", "ModelStatistics", counts, "Counts of all models")]
+    found = [_oip("GET", "/v2/models/stats", "ModelStatistics", counts, "Request counts of all models")]
     for path in (MODEL, VERSION):
         found += [
             _oip("GET", path, "ModelMetadata", metadata, "Tensors, labels, claim and served accuracy"),
             _check(path + "/ready", "ModelReady", ready, "ready"),
             Route("GET", path + "/config", INFERENCE + "ModelConfig", config, configured),
-            _oip("GET", path + "/stats", "ModelStatistics", counts, "Counts since it was installed"),
+            _oip("GET", path + "/stats", "ModelStatistics", counts, "Request counts since the version was loaded"),
             Route("POST", path + "/infer", INFERENCE + "ModelInfer", read, infer),
         ]
     return found
@@ -116,7 +122,7 @@ def _oip(verb: str, path: str, rpc: str, read: Read, summary: str) -> Route:
 
 def _check(path: str, rpc: str, read: Read, field: str) -> Route:
     answer: Mapping[str, Any] = {JSON: {"type": "object", "properties": {field: {"type": "boolean"}}}}
-    return Route("GET", path, INFERENCE + rpc, read, Documented(f"200 where it is {field}", answer))
+    return Route("GET", path, INFERENCE + rpc, read, Documented(f"200 if {field}, else 503", answer))
 
 
 def rest_routes() -> list[Route]:

@@ -20,6 +20,8 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Scope = Mapping[str, Any]
 
+TIMEOUT_KEY, TIMEOUT_DIGITS = b"grpc-timeout", 8
+"""The header with a deadline, and how many digits it may have."""
 TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 PIECE_BYTES = 1 << 18
 """A longer answer is sent in pieces, so that a server waits with each until the caller has room for it."""
@@ -58,7 +60,7 @@ class AsgiRequest:
 
     def deadline(self) -> float | None:
         """In the event loop's time."""
-        timeout = self._headers.get(b"grpc-timeout")
+        timeout = self._headers.get(TIMEOUT_KEY)
         return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
 
     async def left(self) -> None:
@@ -106,12 +108,12 @@ def _cut(pieces: Sequence[bytes | memoryview], more: bool) -> Iterator[Event]:
 
 
 def timeout_s(value: bytes) -> float:
-    """The seconds that a grpc-timeout header gives: at most 8 digits and a unit.
+    """The seconds that a grpc-timeout header gives: digits and a unit.
 
     Raises:
         InvalidRequest: it is none.
     """
     digits, unit = value[:-1], TIMEOUT_UNITS.get(value[-1:])
-    if unit is None or not digits.isdigit() or len(digits) > 8:
-        raise InvalidRequest(f"expected a grpc-timeout of up to 8 digits and a unit, got {value!r}")
+    if unit is None or not digits.isdigit() or len(digits) > TIMEOUT_DIGITS:
+        raise InvalidRequest(f"expected a grpc-timeout of up to {TIMEOUT_DIGITS} digits and a unit, got {value!r}")
     return int(digits) * unit

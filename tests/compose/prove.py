@@ -125,7 +125,7 @@ def second_start() -> str:
     until(lambda: trainer_exit() is not None, 60)
     assert trainer_exit() == 0
     assert versions() == ["1"], versions()
-    return f"healthy after {healthy_s:.0f} s, still version 1 alone"
+    return f"healthy after {healthy_s:.0f} s, still only version 1"
 
 
 def retraining() -> str:
@@ -284,7 +284,7 @@ def public() -> str:
             codes = Counter(how_a_call_ends(client) for _ in range(3000))
         compose("down", **scale)
     assert set(codes) == {"OK", "RESOURCE_EXHAUSTED"}, codes
-    return f"TLS alone; of 3,000 calls in a row {codes['OK']:,} OK, the others RESOURCE_EXHAUSTED"
+    return f"TLS only; of 3,000 calls in a row {codes['OK']:,} OK, the others RESOURCE_EXHAUSTED"
 
 
 def unprotected() -> str:

@@ -221,7 +221,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
         (["train", "--classes", "3,11"], 1, "error: digits has no class 11; it has 0, 1, 2"),
         (["train", "--classes", "3"], 2, "--classes (or VOUCH_TRAIN_CLASSES): expected two or more class names"),
         (["train", "--epochs", "-1"], 2, "--epochs (or VOUCH_TRAIN_EPOCHS): expected a whole number from 0 to 100,000"),
-        (["train", "--modle", "cnn"], 2, "there is no --modle; did you mean --model?"),
+        (["train", "--modle", "cnn"], 2, "unknown option --modle; did you mean --model?"),
         (["train", "--models", __file__], 1, "cannot be written: Not a directory"),
         (["train", "--name", "../up"], 2, "--name (or VOUCH_TRAIN_NAME): expected 1 to 63 of a-z, 0-9,"),
         (["compare", "nowhere", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
@@ -229,7 +229,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
         (["verify", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
         (["serve", "nowhere"], 1, '"message": "there is no models folder nowhere'),
         (["predict"], 2, "vouch predict: error: FILE is missing"),
-        (["guess"], 2, "vouch: error: there is no command 'guess'"),
+        (["guess"], 2, "vouch: error: unknown command 'guess'"),
     ],
 )
 def test_bad_input_gets_a_sentence_and_an_exit_code(words: list[str], code: int, says: str) -> None:
