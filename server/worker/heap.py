@@ -34,7 +34,7 @@ class When:
 
     look_interval_s: float = 5.0
     worked_s: float = 0.1
-    """Of a processor's time since it gave back last; what has done less has freed nothing worth it."""
+    """Of a processor's time since garbage was last searched; what has done less has left none worth the search."""
     worth_bytes: int = 32 << 20
     """Of growth; less is soon used again."""
 
@@ -59,18 +59,19 @@ async def give_back(trim: Trim, when: When | None = None) -> None:
         trim: what `trimmer` found.
     """
     when = when or When()
-    least, trimmed_at_s = resident_bytes(), 0.0
+    least, searched_at_s = resident_bytes(), 0.0
     while True:
         began_s = time.process_time()
         await asyncio.sleep(when.look_interval_s)
         now_s = time.process_time()
         least = min(least, resident_bytes())
         is_busy = now_s - began_s > BUSY * when.look_interval_s
-        has_worked = now_s - trimmed_at_s > when.worked_s  # what is freed after one time is given back the next
-        if has_worked and not is_busy and resident_bytes() > least + when.worth_bytes:
+        if is_busy or resident_bytes() <= least + when.worth_bytes:
+            continue
+        if now_s - searched_at_s > when.worked_s:
             gc.collect()
-            await asyncio.to_thread(trim, 0)
-            trimmed_at_s = time.process_time()
+            searched_at_s = time.process_time()
+        await asyncio.to_thread(trim, 0)  # takes 0.1 ms where there is nothing to give back
 
 
 def trimmer() -> Trim | None:
