@@ -117,7 +117,7 @@ class _Work:
         try:
             piece = self._inflate.decompress(packed, count)
         except zlib.error as err:
-            raise InvalidRequest(f"the message is not valid {self._encoding}") from err
+            raise InvalidRequest(f"the compressed message is not valid {self._encoding}") from err
         if not packed and not piece and not self.has_ended:
             raise InvalidRequest("the compressed message is incomplete")
         return piece
