@@ -217,7 +217,7 @@ def test_any_number_of_images_can_be_gone_through(kind: ModelKind, batch_size: i
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_one_image_a_step_is_refused(kind: ModelKind) -> None:
     """A network that normalises over a step's images cannot learn from one at a time, and says what to do."""
-    with pytest.raises(TrainError, match="at least 2 images in every step: try --batch-size"):
+    with pytest.raises(TrainError, match="at least 2 images in every step: pass --batch-size"):
         fit(made(kind), made_up(), replace(QUICK, batch_size=1))
 
 

@@ -285,6 +285,12 @@ def test_the_card_names_the_licence_and_the_digest_of_a_backbone() -> None:
         model_card("m", ("a", "b"), one, exam(claim(((5, 0), (0, 5))))) for one in (on_backbone, training())
     )
 
-    for said in ("`lite0`", "the licence Apache-2.0", "a package 0.1.0", "a" * 64, "95.00% of the fit images"):
+    for said in (
+        "`lite0`",
+        "the licence Apache-2.0",
+        "a package 0.1.0",
+        "a" * 64,
+        "accuracy on fit is 95.00% (10 folds)",
+    ):
         assert said in found
     assert "licence" not in without
