@@ -22,7 +22,7 @@ def of(correct: int, total: int = 100) -> Accuracy:
     ("found", "begins"),
     [
         ({"ants": (98, 100, 500), "bees": (70, 100, 60)}, "Add images of bees first: 70 of 100 found, 95 % interval"),
-        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants is"),
+        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants has"),
         ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images than the others: every"),
         ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
         (
