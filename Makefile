@@ -107,7 +107,7 @@ h2load: ## Install Debian's load generator of HTTP/2, nghttp2-client (as root)
 resets: $(INSTALLED) ## Measure the effect of passed deadlines on other calls of the same channel
 	$(BIN)/python -m benchmarks.resets
 
-rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers in turn under load
+rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers in turn while others call
 	$(BIN)/python -m benchmarks.rolling_restart --other-python $(VENV)-tritonclient/bin/python
 
 profile: $(INSTALLED) $(VENV)-py-spy/.installed h2load ## Profile a saturated server (installs perf as root)

@@ -22,7 +22,7 @@ COPY sources /house/sources
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels /house \
  && pip --python /opt/vouch/bin/python install --no-index --no-deps /wheels/*.whl
 
-# The bill of materials (CycloneDX).
+# What is installed, as a bill of materials (CycloneDX).
 FROM build AS sbom
 ARG VERSION=0.2.0
 RUN python -m venv /opt/sbom \
