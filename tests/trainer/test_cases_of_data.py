@@ -195,7 +195,7 @@ def test_a_folder_as_a_person_has_it_is_trained_on(tmp_path: Path) -> None:
     assert "read 79 images and left out 1: 2 classes (bar 39, square 40)" in err
     assert "splits: Train as fit\n" in err
     assert "splits: the data has no validation split, so 20% of fit is set aside for it\n" in err
-    assert "left out 2 hidden files, or files of the system (__MACOSX, Train/bar/Thumbs.db)\n" in err
+    assert "left out 2 hidden or system files (__MACOSX, Train/bar/Thumbs.db)\n" in err
     assert "warning: left out 1 image that cannot be read (Train/bar/0/0.png: " in err
     left_out = json.loads(out.splitlines()[-1])["read"]["left_out"]
     assert (left_out["images"], left_out["broken"]["count"], left_out["system"]["count"]) == (1, 1, 2)

@@ -195,7 +195,7 @@ def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
         ({"size": "700x700", "model": "mlp"}, "has at most 2 GiB"),
         ({"size": "4096x4096", "model": "cnn"}, "available: pass a smaller --size"),
         ({"classes": "cat,owl"}, "has no class owl; it has cat, dog"),
-        ({"single_label": True, "multi_label": True}, "not which others it has not"),
+        ({"single_label": True, "multi_label": True}, "has one class per image, not several labels"),
         ({"preset": "backbone", "epochs": 3}, "--epochs: does not apply to a head"),
     ],
 )
