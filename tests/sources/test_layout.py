@@ -192,7 +192,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
             ["trainA/1.png", "trainB/1.png", "testA/1.png"],
             "trainA and trainB, whose .* contain train, .* pass --no-splits",
         ),
-        (["images/1.png", "Masks/1.png"], "contains Masks, images, which are kinds of files .*; --classes if"),
+        (["images/1.png", "Masks/1.png"], "contains Masks, images, which are kinds of files.*; pass --classes if"),
         (["pets_train/1.png", "pets_test/1.png"], "pets_train contains 1.png, but no folder for a class"),
         (["test.csv", "train.csv"], r"contains test\.csv, train\.csv and no image; pass the path .*/train\.csv$"),
     ],

@@ -159,7 +159,7 @@ def test_images_that_fit_nowhere_are_refused() -> None:
     """Neither into memory nor on the disk."""
     huge = survey((10**6, 10**6))
 
-    with pytest.raises(SourceError, match=r"100 images of 1000000 x 1000000 take 100,000\.0 GB; of "):
+    with pytest.raises(SourceError, match=r"100 images of 1000000 x 1000000 take 100,000\.0 GB; a quarter of "):
         check_survey(TrainSettings(model="cnn"), huge)
 
 
