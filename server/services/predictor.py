@@ -173,13 +173,13 @@ class UnaryPath:
         self,
         predictor: Predictor,
         find_pixels: Callable[[Serialized], Span | None],
-        read: Callable[[Serialized], tuple[Any, Serialized | None]],
-        ask: Callable[[Any, Serialized | None, CallContext], tuple[Plan, Images]],
+        read: Callable[[Serialized], tuple[Any, Any]],
+        ask: Callable[[Any, Any, CallContext], tuple[Plan, Images]],
     ) -> None:
         """
         Args:
             find_pixels: where raw pixels lie in a request; None where that is not plain to see.
-            read: the message, and what was left out of it because protobuf would read it value by value.
+            read: the message, and what was left out of it because protobuf would read it value by value or copy it.
             ask: what a request that was read asks for.
         """
         self._predictor = predictor
@@ -220,7 +220,7 @@ class UnaryPath:
         rows = known.served.batcher.run_inline(np.ndarray(known.shape, np.uint8, request, at))
         return None if rows is None else Begun(rows, known.parts, known.counted_in)
 
-    async def answer(self, message: Any, left_out: Serialized | None, context: CallContext) -> Parts:
+    async def answer(self, message: Any, left_out: Any, context: CallContext) -> Parts:
         """The answer to a request that was read."""
         plan, images = self._ask(message, left_out, context)
         return await self._predictor.answer(plan, images.load, context)

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge, Unsupported
+from vouch.server.rpc.method import Serialized
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """Encodings that are read, and as what zlib knows them."""
@@ -41,7 +42,7 @@ class Inflater:
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         """Caller -> whose message it is that is inflated; those who wait hold the lock."""
 
-    async def inflated(self, message: bytes, encoding: str, hold: Hold, caller: Hashable) -> bytes | memoryview:
+    async def inflated(self, message: Serialized, encoding: str, hold: Hold, caller: Hashable) -> bytes | memoryview:
         """What a compressed message holds.
 
         Args:
@@ -87,7 +88,7 @@ def encoding_of(message: bytes) -> str:
 class _Work:
     """A message, as far as it is inflated."""
 
-    def __init__(self, message: bytes, encoding: str, max_bytes: int) -> None:
+    def __init__(self, message: Serialized, encoding: str, max_bytes: int) -> None:
         self._message = memoryview(message)
         self._encoding = encoding
         self._max_bytes = max_bytes
