@@ -1,4 +1,4 @@
-"""What the programs' command lines have in common: settings, progress, the last line, exit codes.
+"""What all command lines share: settings, progress, the JSON line, exit codes.
 
 Knows none of the programs.
 """

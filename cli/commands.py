@@ -8,7 +8,7 @@ from vouch.cli.exit_codes import DONE
 from vouch.cli.settings import CompletionSettings, parse
 
 EXAMPLES = """\
-Where each shell looks for it:
+Where each shell expects it:
   vouch completion bash > ~/.local/share/bash-completion/completions/vouch
   vouch completion zsh > ~/.zfunc/_vouch            with fpath+=(~/.zfunc) in ~/.zshrc, before compinit
   vouch completion fish > ~/.config/fish/completions/vouch.fish"""

@@ -1,6 +1,6 @@
-"""Scripts with which a shell completes the commands, their options, choices and paths.
+"""Scripts that let a shell complete commands, options, choices and paths.
 
-shtab writes them from a parser. A script is static: pressing TAB starts no Python.
+shtab generates them from a parser. A script is static: pressing TAB does not start Python.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def completion_script(shell: str) -> str:
 
 
 def _all_commands() -> argparse.ArgumentParser:
-    """A parser of every command whose program is installed; it reads nothing."""
+    """A parser of all commands whose program is installed; only for generating scripts."""
     parser = argparse.ArgumentParser("vouch", add_help=False)
     parser.add_argument("-h", "--help", action="store_true", help="Show the commands.")
     parser.add_argument("-V", "--version", action="store_true", help="Show the version.")
@@ -38,7 +38,7 @@ def _all_commands() -> argparse.ArgumentParser:
 
 
 def _completed(action: argparse.Action, field: FieldInfo) -> None:
-    """Says what a value may be, and shortens the help to the beginning of its first sentence."""
+    """Sets the completion of an argument's value, and shortens its help to the start of the first sentence."""
     action.help = re.split(r"[.:;](?: |$)| \(", action.help or "")[0]
     if choices := choices_of(field):
         action.choices = choices

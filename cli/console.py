@@ -1,7 +1,7 @@
-"""What a command shows: progress on standard error, results on standard output, exit codes.
+"""Output of a command: progress on standard error, results on standard output, exit codes.
 
-Progress bars are drawn only where standard error is a terminal; the JSON object is the last line of standard output.
-Rich is loaded when something is shown: it takes longer than the rest of the house, and a server has nothing to show.
+Progress bars are drawn only if standard error is a terminal; the JSON object is the last line of standard output.
+Rich is loaded when it is first used: loading it takes longer than all other modules, and a server does not use it.
 """
 
 import sys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 AGAINST = "bold red"
-"""How a line looks that speaks against a result, where colours are shown; its words say it too."""
+"""Style of a warning about a result, on terminals with colours; the text is a warning without it too."""
 
 
 def output() -> "Console":
@@ -29,33 +29,33 @@ def output() -> "Console":
 
 @cache
 def _console(stderr: bool) -> "Console":
-    """No markup, no emoji: a path or a label is shown as it is, brackets and colons too, on one line."""
+    """A console without markup: paths and labels are printed unchanged, with their brackets and colons, on one line."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
     class Printable(Console):
         def print(self, *objects: Any, **options: Any) -> None:
             super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
 
-        def render_str(self, text: str, **options: Any) -> "Text":  # the cells of a table, which may have lines
+        def render_str(self, text: str, **options: Any) -> "Text":  # table cells, which may have several lines
             return super().render_str(printable(text, keep="\n"), **options)
 
     return Printable(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 class Show(Protocol):
-    """How far a piece of work is."""
+    """Reports progress."""
 
     def __call__(self, done: int, of: int | None = None) -> None:
-        """So many are done; of so many in all, where that has changed."""
+        """`done` are done; `of` is the new total, if it has changed."""
 
 
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator["Show"]:
-    """On standard error while the block runs: about how long it takes, then a bar, or without a terminal a line now
-    and then.
+    """Shows progress on standard error while the block runs: an estimate of the duration, then a bar, or without a
+    terminal a line from time to time.
 
     Yields:
-        a function that is told how many are done so far, and of how many where that has changed.
+        a function to call with the number done so far, and with the total if it has changed.
     """
     if _console(stderr=True).quiet:
         yield lambda done, of=None: None
@@ -80,7 +80,7 @@ def progress_bar(title: str, total: int | None) -> Iterator["Show"]:
         task = bar.add_task(title, total=total)
 
         def show(done: int, of: int | None = None) -> None:
-            bar.update(task, completed=done, total=of)  # None leaves it as it is
+            bar.update(task, completed=done, total=of)  # None keeps the total
             if of is not None:
                 lines.of(of)
             lines.estimate(done, say)
@@ -94,19 +94,19 @@ def say(text: str) -> None:
 
 
 def print_caveats(title: str, texts: Iterable[str]) -> None:
-    """What is to be said against a result, a line each; in red where standard output is a terminal."""
+    """Prints warnings about a result, one line each; red if standard output is a terminal."""
     for text in texts:
         output().print(f"  {title}  {text}", style=AGAINST)
 
 
 def be_quiet() -> None:
-    """From now on this process says nothing: another one speaks for it."""
+    """Turns off this process's output: another process reports for it."""
     for stderr in (False, True):
-        _console(stderr=stderr).quiet = True  # by the same word as above: the cache tells f(x) from f(x=x)
+        _console(stderr=stderr).quiet = True  # keyword as above: the cache distinguishes f(x) and f(x=x)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
-    """The result as one JSON object on one line of standard output."""
+    """Prints the result as one JSON object on one line of standard output."""
     print(json_text(result), flush=True)
 
 
@@ -115,11 +115,11 @@ def exit_code(
     expected: tuple[type[Exception], ...],
     tell: Callable[[str], None] = lambda message: print_error(f"error: {message}"),
 ) -> int:
-    """Runs a command: 0 or its own code when it is done, 1 with one message where an expected error ends it.
+    """Runs a command and returns its exit code, or 0; prints one message and returns 1 after an expected error.
 
     Args:
-        expected: errors whose message is meant for the user; any other exception is a bug and keeps its traceback.
-        tell: what is done with that message.
+        expected: errors whose message is for the user; any other exception is a bug and keeps its traceback.
+        tell: prints that message.
     """
     try:
         return command() or DONE

@@ -1,4 +1,4 @@
-"""What a setting takes, in words: the type of its field and its bounds."""
+"""The values that a setting accepts, in words: the type of its field and its bounds."""
 
 from pathlib import Path
 from typing import Any, get_args

@@ -1,6 +1,6 @@
-"""The command line of a settings class: its words read, its help, and how a field is called there.
+"""The command line of a settings class: reading it, its help, and the names of its flags.
 
-argparse reads the flags and lays out the help; what a value may be is checked later, for all sources alike.
+argparse reads the flags and formats the help. Values are checked later, in the same way for all sources.
 """
 
 import argparse
@@ -17,16 +17,16 @@ from vouch.cli.nearest import did_you_mean
 Fields = Mapping[str, FieldInfo]
 Noted = Callable[[argparse.Action, FieldInfo], None]
 FOLDERS = ("BUNDLE", "DIR", "FOLDER")
-"""Words that stand for a folder in the help."""
+"""Names of values in the help that are folders."""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """How a field looks on the command line, where its name and type do not say it.
+    """How a field looks on the command line, as far as its name and type do not define it.
 
     Args:
-        metavar: the word that stands for the value in the help.
-        positional: the value may be written without a flag. Where it has a default, the flag is there too.
+        metavar: the name of the value in the help.
+        positional: the value may be given without a flag. If it has a default, the flag exists too.
         path: the value may be a path, although its type is text.
     """
 
@@ -36,7 +36,7 @@ class Flag:
 
 
 def flag_of(field: FieldInfo) -> Flag:
-    """What was declared beside the field's type."""
+    """The `Flag` declared with the field's type."""
     return next((item for item in field.metadata if isinstance(item, Flag)), Flag())
 
 
@@ -46,31 +46,31 @@ def flag_name(field_name: str) -> str:
 
 
 def metavar_of(name: str, field: FieldInfo) -> str:
-    """The word that stands for a field's value."""
+    """The name of a field's value in the help."""
     choices = choices_of(field)
     return "{" + ",".join(choices) + "}" if choices else flag_of(field).metavar or name.upper()
 
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
-    """The values that a field of a few words may have; empty for any other."""
-    kinds = (field.annotation, *get_args(field.annotation))  # of `Literal[...] | None` too
+    """The values of a field that allows only some words; empty for other fields."""
+    kinds = (field.annotation, *get_args(field.annotation))  # also in `Literal[...] | None`
     return next((tuple(map(str, get_args(kind))) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def path_of(field: FieldInfo) -> Literal["file", "folder"] | None:
-    """What kind of path the field's value is; None where it is none. Where a file is expected, a folder may be too."""
+    """The kind of path that the field's value is; None if it is not a path. A folder may also stand for a file."""
     if Path not in _types(field.annotation) and not flag_of(field).path:
         return None
     return "folder" if flag_of(field).metavar in FOLDERS else "file"
 
 
 def _types(annotation: Any) -> list[Any]:
-    """A type and those that it is made of, such as list[Path] | None."""
+    """A type and the types in it, such as those of list[Path] | None."""
     return [annotation, *(inner for one in get_args(annotation) for inner in _types(one))]
 
 
 def is_switch(field: FieldInfo) -> bool:
-    """Whether it is said by `--name` or `--no-name`; one whose default is None is left open by saying neither."""
+    """Whether it is set by `--name` or `--no-name`; with neither, its default counts, which may be None."""
     return field.annotation is bool or set(get_args(field.annotation)) == {bool, type(None)}
 
 
@@ -80,16 +80,16 @@ def takes_several(field: FieldInfo) -> bool:
 
 
 def read_words(fields: Fields, words: Sequence[str], removed: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The values that are on the command line, as text, by the names of their fields; flags and others in any order.
+    """The values on the command line, as text, by field name; flags and positional values in any order.
 
     Args:
         removed: settings of earlier versions, with what to do instead.
 
     Raises:
-        WrongUsage: a flag is not known, has no value or has one too many, or there are too many words without a flag.
+        WrongUsage: a flag is unknown, lacks a value or has one too many, or there are too many words without a flag.
     """
     before, after = list(words), []
-    if "--" in before:  # what follows are no flags, whatever it looks like
+    if "--" in before:  # words after it are not flags
         at = before.index("--")
         before, after = before[:at], before[at + 1 :]
     parser = _parser(fields)
@@ -112,7 +112,7 @@ def read_words(fields: Fields, words: Sequence[str], removed: Mapping[str, str] 
 
 
 def help_text(fields: Fields, program: str, about: str, epilog: str) -> str:
-    """What `--help` shows."""
+    """The text of `--help`."""
     words = [metavar_of(name, field) + "..." * takes_several(field) for name, field in _positionals(fields)]
     optional = [not field.is_required() for _, field in _positionals(fields)]
     shown = [f"[{word}]" if may_miss else word for word, may_miss in zip(words, optional, strict=True)]
@@ -123,7 +123,7 @@ def help_text(fields: Fields, program: str, about: str, epilog: str) -> str:
 
 
 def help_parser(fields: Fields, noted: Noted = lambda action, field: None) -> argparse.ArgumentParser:
-    """All that may be on the command line, `--help` too: to be shown or completed, not to read anything.
+    """A parser of all arguments, `--help` included; only for help and completion.
 
     Args:
         noted: called with each argument and its field.
@@ -167,10 +167,10 @@ def _positionals(fields: Fields) -> list[tuple[str, FieldInfo]]:
 
 
 def _positional(fields: Fields, loose: Sequence[str]) -> tuple[str, Any]:
-    """Words without a flag as the value of the one field that takes them."""
+    """Words without a flag, as the value of the one field that takes them."""
     places = _positionals(fields)
     if not places:
-        raise WrongUsage(f"{loose[0]!r} is not expected: this command takes flags alone")
+        raise WrongUsage(f"{loose[0]!r} is not expected: this command takes only flags")
     (name, field) = places[0]
     if takes_several(field):
         return name, list(loose)
@@ -186,4 +186,4 @@ def _refuse_unknown(fields: Fields, word: str, removed: Mapping[str, str]) -> No
             raise WrongUsage(f"{flag} was removed: {instead}")
     names = [flag_name(name) for name in fields]
     opposites = [f"--no-{flag_name(name)[2:]}" for name, field in fields.items() if is_switch(field)]
-    raise WrongUsage(f"there is no {flag}{did_you_mean(flag, [*names, *opposites, '--help'])}")
+    raise WrongUsage(f"unknown option {flag}{did_you_mean(flag, [*names, *opposites, '--help'])}")

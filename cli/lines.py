@@ -1,40 +1,40 @@
-"""Progress in lines: an estimate at the beginning, then how far it is, from time to time.
+"""Progress as lines: an estimate at the beginning, then the progress from time to time.
 
-From what was measured of the work itself; nothing is decided by it.
+Estimates are only shown; nothing depends on them.
 """
 
 import time
 from collections.abc import Callable
 
 ESTIMATED_AFTER_S = 2.0
-"""How long the work is watched before it is said how long it takes."""
+"""Time before the duration is estimated."""
 WORTH_SAYING_S = 5.0
-"""Of work that takes less, nothing is said."""
+"""No estimate is shown if less time is left."""
 LINE_EVERY_S = 10.0
 
 
 class ProgressLines:
-    """What is said of one piece of work."""
+    """The lines about one piece of work."""
 
     def __init__(self, title: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
-            title: what is done, such as "decoding images".
-            total: how many there are; None: nobody knows.
+            title: the work, such as "decoding images".
+            total: the number of items; None if unknown.
         """
         self._title, self._total, self._clock = title, total, clock
         self._first: int | None = None
-        """How many were done when it began here: of work that is resumed, not none."""
+        """Items that were done at the beginning: not 0 if work is resumed."""
         self._began = self._said = clock()
         self._estimated = False
         self._done = 0
 
     def of(self, total: int) -> None:
-        """From now on there are so many in all: the work has become less, or more, than it was."""
+        """Sets a new total."""
         self._total = total
 
     def tell(self, done: int, say: Callable[[str], None]) -> None:
-        """Says the estimate, or a line every ten seconds."""
+        """Shows the estimate once, and a line every ten seconds."""
         self.estimate(done, say)
         now = self._clock()
         if now - self._said < LINE_EVERY_S:
@@ -45,8 +45,8 @@ class ProgressLines:
         say(f"{self._title}: {done:,}{of}" + ("" if left is None else f", about {duration(left)} left"))
 
     def estimate(self, done: int, say: Callable[[str], None]) -> None:
-        """Says once how long it takes, as soon as that can be known, where it is worth it."""
-        if self._first is None or done < self._done:  # work may begin again
+        """Shows once how long the work takes, when that can be estimated and is long enough."""
+        if self._first is None or done < self._done:  # work may restart
             self._first, self._began, self._estimated = done, self._clock(), False
         self._done = done
         if self._estimated or self._clock() - self._began < ESTIMATED_AFTER_S:
@@ -64,7 +64,7 @@ class ProgressLines:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that fits: 40 s, 3 min, 2.5 h."""
+    """A duration in a suitable unit: 40 s, 3 min, 2.5 h."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

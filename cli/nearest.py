@@ -1,17 +1,17 @@
-"""The name that was probably meant, for messages about one that is not known."""
+"""The name that was probably meant, for messages about an unknown name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 LONGEST = 100
-"""Characters; comparing longer words takes long, and no name of ours is longer."""
+"""In characters. Comparing longer words takes long, and no name of ours is longer."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name that is most like this word; empty where none is like it.
+    """The known name that is most similar to this word; empty if none is similar.
 
-    Upper and lower case, hyphens and underscores are the same here, and hyphens in front do not count. The beginning of
-    a name is enough where no other name begins so.
+    Case does not count, hyphens equal underscores, and leading hyphens do not count. The start of a name is enough if
+    no other name begins with it.
     """
     if not 0 < len(word) <= LONGEST:
         return ""
@@ -23,7 +23,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean train?`, to be put behind what was wrong; empty where no known name is like this word."""
+    """`; did you mean train?`, to append to a message; empty if no known name is similar to this word."""
     name = nearest(word, known)
     return f"; did you mean {name}?" if name else ""
 

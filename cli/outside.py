@@ -1,6 +1,6 @@
-"""What the environment and vouch.toml say about a table of settings, and what in them means nothing.
+"""A table's settings from the environment and from vouch.toml, with errors and warnings about unknown names.
 
-Of the environment, only variables of the table are looked at; the file is looked at as a whole.
+Of the environment, only the table's variables are checked; the file is checked as a whole.
 """
 
 import json
@@ -17,9 +17,9 @@ from vouch.cli.programs import COMMANDS, TABLES
 
 SETTINGS_FILE = "vouch.toml"
 LINK = re.compile(r"(tcp|udp|sctp)://")
-"""How Kubernetes writes where a service is; Docker's links do too."""
+"""A service's address in Kubernetes' variables, and in those of Docker's links."""
 OF_LINKS = re.compile(r"(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-"""What else Kubernetes sets for each service, behind the service's name."""
+"""Other variables that Kubernetes sets for each service: what follows the service's name."""
 
 
 def variable_of(table: str, name: str) -> str:
@@ -30,7 +30,7 @@ def variable_of(table: str, name: str) -> str:
 def read_environment(
     table: str, known: Iterable[str], removed: Mapping[str, str] | None = None
 ) -> tuple[dict[str, str], list[str]]:
-    """The settings that are variables, as text, and a warning for each variable of the table that is no setting.
+    """The settings in the environment, as text, and a warning for each variable of the table that is not a setting.
 
     Args:
         known: the settings of all commands that share the table.
@@ -48,12 +48,12 @@ def read_environment(
         elif variable.upper().startswith(variable_of(table, "")) and not _is_link(variable, value):
             meant = nearest(variable[len(variable_of(table, "")) :], names.values())
             hint = f"; did you mean {variable_of(table, meant)}?" if meant else ""
-            warnings.append(f"{variable} is no setting and is ignored{hint}")
+            warnings.append(f"{variable} is not a setting and is ignored{hint}")
     return values, warnings
 
 
 def as_list(variable: str, text: str) -> list[Any]:
-    """A variable's value as the list that it should be. Raises WrongUsage."""
+    """A variable's value as a list. Raises WrongUsage if it is not one."""
     try:
         values = json.loads(text)
     except ValueError:
@@ -64,7 +64,7 @@ def as_list(variable: str, text: str) -> list[Any]:
 
 
 def link_remedy(variable: str, value: object) -> str:
-    """What to do where Kubernetes has set the variable for a service whose name makes it; empty where it has not."""
+    """What to do if Kubernetes has set this variable for a service; empty if it has not."""
     if not (isinstance(value, str) and LINK.match(value) and variable.endswith("_PORT")):
         return ""
     service = variable.removesuffix("_PORT").lower().replace("_", "-")
@@ -80,15 +80,15 @@ def read_file(
     elsewhere: Callable[[str], list[str]],
     removed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The table's settings in vouch.toml of the working directory; none where there is no such file.
+    """The table's settings in vouch.toml of the working directory; none if there is no such file.
 
     Args:
         known: the settings of all commands that share the table.
-        elsewhere: asked which other tables have a setting of this name, where this one has not.
+        elsewhere: gives the other tables that have a setting of this name; called for an unknown setting.
         removed: settings of earlier versions, with what to do instead.
 
     Raises:
-        WrongUsage: the file cannot be read or is not TOML, or holds a table or a setting that is not known.
+        WrongUsage: the file cannot be read, is not TOML, or has an unknown table or setting.
     """
     try:
         content = tomllib.loads(Path(SETTINGS_FILE).read_text("utf-8"))
@@ -120,19 +120,19 @@ def _is_link(variable: str, value: str) -> bool:
 
 
 def _wrong_table(name: str, value: object, tables: Iterable[str]) -> str:
-    """Empty where a name of the file's top level is one of the tables."""
+    """The error of a name at the file's top level; empty if it is one of the tables."""
     if name in tables:
         return "" if isinstance(value, dict) else f"{SETTINGS_FILE}: {name} is not a table; expected [{name}]"
     if not isinstance(value, dict):
         expected = ", ".join(f"[{table}]" for table in tables)
-        return f"{SETTINGS_FILE}: {name} is in no table; expected it below one of {expected}"
+        return f"{SETTINGS_FILE}: {name} is outside of all tables; expected it below one of {expected}"
     if name in COMMANDS:
-        return f"{SETTINGS_FILE}: there is no table [{name}]; vouch {name} reads [{COMMANDS[name].table}]"
+        return f"{SETTINGS_FILE}: unknown table [{name}]; vouch {name} reads [{COMMANDS[name].table}]"
     meant = nearest(name, tables)
-    return f"{SETTINGS_FILE}: there is no table [{name}]" + (f"; did you mean [{meant}]?" if meant else "")
+    return f"{SETTINGS_FILE}: unknown table [{name}]" + (f"; did you mean [{meant}]?" if meant else "")
 
 
 def _wrong_key(table: str, name: str, known: Iterable[str], elsewhere: Callable[[str], list[str]]) -> str:
     others = " or ".join(f"[{other}]" for other in elsewhere(name))
     belongs = f"; it belongs to {others}" if others else ""
-    return f"{SETTINGS_FILE}: [{table}] has no setting {name}{belongs}{did_you_mean(name, known)}"
+    return f"{SETTINGS_FILE}: unknown setting {name} in [{table}]{belongs}{did_you_mean(name, known)}"

@@ -1,15 +1,15 @@
-"""The commands of `vouch` by name: which program runs each, and where its settings are. Imports nothing."""
+"""The commands of `vouch`: the program that runs each, and its table of settings. Imports nothing."""
 
 from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """What is known of a command before anything of it is loaded."""
+    """The facts about a command that are known before its program is loaded."""
 
     program: str
-    """The package below `vouch` that has it."""
+    """The package below `vouch` that contains it."""
     table: str
-    """Of vouch.toml; its variables begin with VOUCH_ and this name."""
+    """Its table of vouch.toml; its variables begin with VOUCH_ and this name."""
     about: str
 
 
@@ -31,6 +31,6 @@ COMMANDS = {
     ),
 }
 EXTRAS = {"trainer": "vouch-onnx[trainer]", "server": "vouch-onnx[server]", "client": "vouch-onnx", "cli": "vouch-onnx"}
-"""Program -> what is to be installed for it."""
+"""Program -> the package to install for it."""
 TABLES = {command.table: command.program for command in COMMANDS.values()}
 """Table of vouch.toml -> the program whose settings it holds."""

@@ -1,6 +1,6 @@
 """Settings of a program: flags over environment over file over defaults, checked in one place.
 
-A program declares one `Settings` class a command; its fields, with their defaults and docstrings, are the flags, the
+A program declares one `Settings` class per command. Its fields, with defaults and docstrings, define the flags, the
 variables and the keys of `vouch.toml`. Nothing else reads the command line, the environment or the file.
 """
 
@@ -39,7 +39,7 @@ from vouch.cli.programs import COMMANDS, TABLES
 __all__ = ["SETTINGS_FILE", "CommandSettings", "Flag", "Settings", "explained", "flag_name", "parse", "settings_of"]
 
 SHOWN = 100
-"""Characters of a wrong value."""
+"""A message shows at most this many characters of a wrong value."""
 
 
 class Settings(BaseModel):
@@ -48,14 +48,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     table: ClassVar[str]
-    """Of vouch.toml; variables begin with VOUCH_ and this name. The commands of a program may share one."""
+    """The table of vouch.toml; variables begin with VOUCH_ and this name. Commands of a program may share one."""
     removed: ClassVar[Mapping[str, str]] = {}
-    """Settings that earlier versions had, with what to do instead: for whoever still sets one."""
+    """Settings of earlier versions, with what to do instead; shown to users who still set one."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _nothing_is_none(cls, value: Any, info: ValidationInfo) -> Any:
-        """A setting that may be left out is left out by an empty value too: `VOUCH_SERVE_TLS_KEY=`."""
+        """An empty value means None for a setting whose default is None: `VOUCH_SERVE_TLS_KEY=`."""
         field = cls.model_fields[info.field_name or ""]
         return None if value == "" and field.default is None else value
 
@@ -68,19 +68,19 @@ class CommandSettings(Settings):
 
 
 class CompletionSettings(CommandSettings):
-    """Print a script with which a shell completes commands, options, their choices and paths."""
+    """Print a script that lets a shell complete commands, options, choices and paths."""
 
     table: ClassVar = "completion"
 
     shell: Annotated[Literal["bash", "zsh", "fish"], Flag("SHELL", positional=True)]
-    """The shell that the script is for."""
+    """The shell."""
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def warn(message: str) -> None:
-    """One line on standard error."""
+    """Prints a warning as one line on standard error."""
     print_error(f"warning: {message}")
 
 
@@ -92,15 +92,14 @@ def parse(
     base: Mapping[str, Any] | None = None,
     warned: Callable[[str], None] = warn,
 ) -> AnySettings:
-    """The settings that these arguments, the environment and the file give.
+    """The settings from these arguments, the environment and the file.
 
     Args:
-        base: values that stand where no flag says otherwise, over environment and file.
-        warned: called with each thing that is worth a warning, in a sentence.
+        base: values that a flag overrides; they override environment and file.
+        warned: called with each warning, a sentence.
 
     Raises:
-        SystemExit: 2 with one line for each wrong setting on standard error and one that names the help; 0 after
-            `--help`.
+        SystemExit: 2 after one line per wrong setting and one that names the help, on standard error; 0 after `--help`.
     """
     fields = _in_order(settings)
     if {"-h", "--help"} & set(takewhile(lambda word: word != "--", arguments)):
@@ -131,7 +130,7 @@ def settings_of(command: str) -> type[Settings]:
 
 
 def explained(settings: type[Settings]) -> Fields:
-    """Its fields in the order of the help, with the sentences that are below them."""
+    """Its fields in the order of the help, with the docstrings below them."""
     said, fields = sentences(settings), {name: copy(field) for name, field in _in_order(settings).items()}
     for name, field in fields.items():
         field.description = said.get(name)
@@ -152,7 +151,7 @@ def _checked(
     environment: Mapping[str, str],
     file: Mapping[str, Any],
 ) -> AnySettings:
-    """The first of these that says something about a field decides it."""
+    """The settings. For each field, the first of these sources that has it decides."""
     table, fields = settings.table, settings.model_fields
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
@@ -168,7 +167,7 @@ def _checked(
         elif name in file:
             values[name] = file[name]
             places[name] = f"{SETTINGS_FILE}: [{table}] {name}"
-            if isinstance(file[name], bool) and not is_switch(field):  # pydantic would take true for 1
+            if isinstance(file[name], bool) and not is_switch(field):  # pydantic would accept true as 1
                 said = str(file[name]).lower()
                 raise WrongUsage(f"{places[name]}: {expected(field)}, got {said}")
     try:
@@ -181,7 +180,7 @@ def _checked(
 def _describe(fields: Fields, places: Mapping[str, str], detail: Any) -> str:
     name = str(detail["loc"][0]) if detail["loc"] else ""
     own_words = str(detail["msg"]).removeprefix("Value error, ")
-    if name not in fields:  # several settings do not go together
+    if name not in fields:  # an error about several settings together
         return own_words
     if detail["type"] == "missing":
         return f"{metavar_of(name, fields[name])} is missing"
@@ -190,12 +189,12 @@ def _describe(fields: Fields, places: Mapping[str, str], detail: Any) -> str:
     got = repr(str(value) if isinstance(value, Path) else value)
     got = got if len(got) <= SHOWN else got[:SHOWN] + "..."
     words, question, meant = (words + did_you_mean(str(value), choices_of(field))).partition("; did you mean ")
-    place = places.get(name, flag_name(name))  # a default that comes from elsewhere
+    place = places.get(name, flag_name(name))  # a default value
     return f"{place}: {words}, got {got}{question}{meant}{link_remedy(place, value)}"
 
 
 def _in_order(settings: type[Settings]) -> Fields:
-    """Its fields: a command's own before those that it shares with others."""
+    """Its fields: a command's own before the shared ones."""
     names = [name for one in settings.__mro__ for name in get_annotations(one) if name in settings.model_fields]
     return {name: settings.model_fields[name] for name in dict.fromkeys(names)}
 
@@ -210,7 +209,7 @@ def _other_ways(table: str, fields: Fields) -> str:
 
 
 def _settings_of(table: str) -> set[str]:
-    """All settings of the commands that share a table, as far as they are loaded: a program has them in one file."""
+    """All settings of the loaded commands that share a table. A program has them in one file."""
     classes, names = [Settings], set()
     while classes:
         one = classes.pop()
@@ -220,7 +219,7 @@ def _settings_of(table: str) -> set[str]:
 
 
 def _tables_with(name: str) -> list[str]:
-    """The tables of vouch.toml that have this setting; one whose program cannot be loaded here is left out."""
+    """The tables of vouch.toml that have this setting, without those whose program is not installed."""
     for program in set(TABLES.values()):
         with suppress(ImportError):
             import_module(f"vouch.{program}.settings")

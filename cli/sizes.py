@@ -1,4 +1,4 @@
-"""Numbers of bytes as people write them: 500M, 2G."""
+"""Numbers of bytes as users write them: 500M, 2G."""
 
 import re
 
@@ -7,10 +7,10 @@ _SIZE = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([kmgt]?)(?:i?b)?\s*", 
 
 
 def bytes_in(text: str) -> int:
-    """Bytes, of which a K has 1,024, an M 1,024 K and so on, as Docker counts.
+    """The number of bytes: 1 K is 1,024 bytes, 1 M is 1,024 K and so on, as in Docker.
 
     Raises:
-        ValueError: it is no such number.
+        ValueError: it is not such a number.
     """
     found = _SIZE.fullmatch(text)
     if not found:

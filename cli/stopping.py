@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command in the same way: the first lets it clean up, a second ends it at once."""
+"""Ctrl-C and SIGTERM end a command in the same way: after the first it cleans up, a second ends it immediately."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_WISH_S = 0.5
-"""Signals so close together are one: `timeout` sends its own twice, and torchrun hands on what a terminal sent too."""
+"""Signals within this time count as one: `timeout` sends two, and torchrun repeats those of the terminal."""
 
 
 _FINISHING: ContextVar[bool] = ContextVar("_FINISHING")
@@ -23,22 +23,22 @@ _POSTPONED: ContextVar[list[KeyboardInterrupt] | None] = ContextVar("_POSTPONED"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends whatever Ctrl-C would end."""
+    """SIGTERM: ends everything that Ctrl-C ends."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """In the block the first SIGINT raises KeyboardInterrupt, the first SIGTERM Terminated, and the second of either
-    ends the process wherever it is, in C code too. A signal that the process was started without is left ignored.
+    """In the block, a first SIGINT raises KeyboardInterrupt and a first SIGTERM raises Terminated. A second signal ends
+    the process, even in C code. A signal that the process ignored from its start stays ignored.
     """
-    if current_thread() is not main_thread():  # Python handles signals in the main one alone
+    if current_thread() is not main_thread():  # Python handles signals only in the main thread
         yield
         return
     stopping = False
 
     def stop(number: int, _: FrameType | None) -> None:
         nonlocal stopping
-        if not stopping and not _FINISHING.get(False):  # what cleans up is not interrupted by the same wish
+        if not stopping and not _FINISHING.get(False):  # cleaning up is not interrupted again
             stopping = True
             wish = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
             if (waiting := _POSTPONED.get(None)) is None:
@@ -68,7 +68,7 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """The block, which is short, runs to its end: a first signal within it comes too late and is passed over."""
+    """Ignores a first signal in the block, which is short: it is too late to stop."""
     token = _FINISHING.set(True)
     try:
         yield
@@ -78,10 +78,10 @@ def finishing() -> Iterator[None]:
 
 @contextmanager
 def postponing() -> Iterator[Callable[[], KeyboardInterrupt | None]]:
-    """A first signal in the block waits for a good moment: the block raises it there, or it is raised at its end.
+    """Delays a first signal in the block: the block raises it at a suitable point, or it is raised at the block's end.
 
     Yields:
-        what waits, if anything does.
+        a function that returns the delayed exception, or None.
     """
     wishes: list[KeyboardInterrupt] = []
     token = _POSTPONED.set(wishes)
@@ -94,7 +94,7 @@ def postponing() -> Iterator[Callable[[], KeyboardInterrupt | None]]:
 
 
 def _end_at_the_second(reading: int) -> None:
-    """Reads the number of every signal as it arrives, which needs nothing of the main thread."""
+    """Reads the number of each signal when it arrives, independently of the main thread."""
     first = None
     while number := os.read(reading, 1):
         if number[0] not in SIGNALS:
@@ -109,8 +109,8 @@ def _end_at_the_second(reading: int) -> None:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Processes started in the block get neither Ctrl-C nor SIGTERM, which reach all processes of a terminal or a
-    group: the one that the user started ends the others. They inherit what is blocked, before their first line.
+    """Processes started in the block ignore Ctrl-C and SIGTERM, which a terminal sends to all processes of a group: the
+    process that the user started ends the others. They inherit the blocked signals, so they ignore them from the start.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -120,7 +120,7 @@ def deaf_children() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """For a process of multiprocessing: it ends as soon as its parent is gone, however that ended."""
+    """Ends this process of multiprocessing when its parent has ended, for whatever reason."""
     parent = parent_process()
     assert parent is not None
 

@@ -1,4 +1,4 @@
-"""Where a server is, as people write it and as gRPC takes it."""
+"""A server's address: from what a user writes to what gRPC takes."""
 
 import re
 from ipaddress import IPv6Address
@@ -10,11 +10,11 @@ NAMING = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):")
 
 
 def server_address(written: str) -> str:
-    """The name to call: a host alone gets the port 8081, gRPC's own names (dns:///server:8081, unix:/run/vouch) stay.
+    """The target for gRPC: a host without a port gets port 8081; gRPC's own names (dns:///server:8081) do not change.
 
     Raises:
-        TypeError: it is no text.
-        ValueError: it is no host, or is followed by something else than a port; says what was expected.
+        TypeError: it is not a string.
+        ValueError: it is not a host, or not a port follows the host; the message states what was expected.
     """
     if not isinstance(written, str):
         raise TypeError(f"{EXPECTED}; got {type(written).__name__}")

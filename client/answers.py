@@ -1,4 +1,4 @@
-"""The answers to many files, and how they are shown: a line a file for people, one object for programs."""
+"""The answers to many files, shown as one line per file, or as one JSON object for programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from vouch.client.files import STANDARD_INPUT, File, Listing
 from vouch.client.messages import Prediction, Predictions
 
 WIDEST_PADDING = 60
-"""Longer names are shown whole, and the columns begin later."""
+"""Longer names are shown in full; the columns to their right move."""
 LONGEST_NAME = 4096
-"""Longer than any path of Linux's; a URL that holds a whole image is."""
+"""No path is longer on Linux. A data URL that contains a whole image is longer, and is shortened."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,16 @@ class Unanswered:
 
     reason: str
     whatever_file: bool = False
-    """It is not about the file, but about what is asked of each, such as a coverage that the model does not promise."""
+    """Whether the options of the call are wrong (such as a coverage that the model does not promise), not the file."""
 
 
 @dataclass
 class Answers:
-    """What is known so far, by the places of the files."""
+    """Answers and failures so far. Keys are positions in the list of files."""
 
     model: str = ""
     found: dict[int, tuple[int, Prediction]] = field(default_factory=dict)
-    """The version that answered, and what."""
+    """The version that answered, with its prediction."""
     failed: dict[int, Unanswered] = field(default_factory=dict)
 
     def add(self, place: int, answer: Predictions | Unanswered) -> None:
@@ -45,10 +45,10 @@ class Answers:
 
 
 def show_answers(listing: Listing, answers: Answers, ended: BaseException | None, as_json: bool) -> None:
-    """The answers on standard output, and on standard error the files without one.
+    """Prints the answers on standard output, and the files without an answer on standard error.
 
     Args:
-        ended: what kept the files that are in neither from being asked; for the caller to say.
+        ended: what ended the run before all files were sent. The caller reports it.
     """
     files = listing.files
     reasons = {place: unanswered.reason for place, unanswered in sorted(answers.failed.items())}

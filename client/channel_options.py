@@ -1,4 +1,4 @@
-"""What gRPC is asked for on every channel to a server: balanced over its addresses, retried, kept alive."""
+"""gRPC's options for every channel to a server: balancing over addresses, retries, keepalive."""
 
 import json
 
@@ -22,9 +22,9 @@ SERVICE_CONFIG = {
 CHANNEL_OPTIONS: Options = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
-    ("grpc.use_local_subchannel_pool", 1),  # or all channels to one server would share one connection
-    ("grpc.per_rpc_retry_buffer_size", 64 << 20),  # by default no message over 256 KiB is sent again
-    ("grpc.max_send_message_length", -1),  # the server's limit is the one that counts
+    ("grpc.use_local_subchannel_pool", 1),  # else all channels to one server share one connection
+    ("grpc.per_rpc_retry_buffer_size", 64 << 20),  # by default a message over 256 KiB is not retried
+    ("grpc.max_send_message_length", -1),  # only the server's limit counts
     ("grpc.max_receive_message_length", -1),
     ("grpc.keepalive_time_ms", 30_000),
 ]

@@ -1,7 +1,6 @@
 """Calls to a Vouch server, for programs: `Client`, and `AsyncClient` for asyncio.
 
-A deadline on every call, and retries where nothing can go wrong twice: all calls are free of side effects, so one that
-met an unavailable server is sent again, by gRPC itself.
+Every call has a deadline. Calls have no side effects, so gRPC retries a call if the server was unavailable.
 """
 
 import asyncio
@@ -34,25 +33,25 @@ from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 DEFAULT_SERVER = "127.0.0.1:8081"
 DEFAULT_TIMEOUT_S = 30.0
 SERVING = b"\x08\x01"
-"""A HealthCheckResponse that says so, as protobuf writes it; the request is empty. All that a client needs of
+"""A HealthCheckResponse with the status SERVING, serialized; the request is empty. A client needs no more of
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md"""
 
 
 class Client:
-    """The way to a server, shared by any number of threads."""
+    """A server's client. Any number of threads can share it."""
 
     def __init__(
         self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
     ) -> None:
         """
         Args:
-            server: HOST or HOST:PORT, or any name that gRPC resolves. It is not contacted before the first call.
-            timeout_s: the deadline of a call that sets none; a stream's, of the whole stream.
-            tls: None for a server that speaks plaintext.
+            server: HOST or HOST:PORT, or any name that gRPC resolves. The first call connects.
+            timeout_s: the default deadline of a call, or of a whole stream.
+            tls: None for plaintext.
 
         Raises:
-            ValueError: `server` is no such name.
-            UnusableCertificate: a file of `tls` cannot be read, or is not what it should be.
+            ValueError: `server` is not such a name.
+            UnusableCertificate: a file of `tls` cannot be read, or has the wrong content.
         """
         self.server = server_address(server)
         self._timeout_s = timeout_s
@@ -72,20 +71,20 @@ class Client:
 
         Args:
             images: an array of uint8 pixels, of shape (H, W) or (H, W, C) for one image, (N, H, W) or (N, H, W, C) for
-                several; or the bytes of an image file, or its path; or several of one kind. Where an array of
+                several; or the bytes of an image file, or its path; or a list of one of these kinds. If an array of
                 three axes could be either, the model's input shape decides.
-            model: may be empty where one model is served.
-            version: 0 for whichever is served.
-            top_k: how many classes to name for each image.
-            coverage: also ask for label sets that contain the truth this often; one that the model promises.
+                model: may be empty if the server serves only one.
+                version: 0 for the live version.
+                top_k: the number of classes to return for each image.
+                coverage: also return label sets that contain the right label this often. The model must promise it.
 
         Returns:
-            one Prediction for each image, in their order; for one image too: `client.predict("new.jpg")[0]`.
+            one Prediction per image, in order; also for a single image: `client.predict("new.jpg")[0]`.
 
         Raises:
-            CallFailed: with the gRPC status code and the server's reason.
-            ValueError: no image, or no uint8 pixels, or another shape than the model's; nothing was sent.
-            TypeError: something else than images.
+            CallFailed: the call failed; has the gRPC status code and the server's reason.
+            ValueError: no images, pixels that are not uint8, or not the model's shape; nothing was sent.
+            TypeError: not images.
             OSError: a file cannot be read.
         """
         request = predict_request(self._content(images, model), model, version, top_k, coverage)
@@ -103,14 +102,14 @@ class Client:
         """Predict for many requests over one stream, answered in order.
 
         Args:
-            requests: pairs of an id and images, as for `predict`, read as the stream takes them.
+            requests: pairs of an id and images, as for `predict`; read while the stream sends.
 
         Yields:
-            the id, with the answer or with what was wrong with that request; the others go on.
+            the id, with the answer or with the error of this request; the other requests continue.
 
         Raises:
-            CallFailed: the stream as a whole ended by an error; a message over the server's limit ends it too.
-            Exception: what `requests` raised, after the answers to what came before.
+            CallFailed: the whole stream failed, also because of a message over the server's limit.
+            Exception: what `requests` raised, after the answers to the earlier requests.
         """
         turns = Turns()
 
@@ -124,7 +123,7 @@ class Client:
                         continue
                     turns.sent()
                     yield pb.PredictStreamRequest(id=name, request=request)
-            except Exception as err:  # raised here it would end in a thread of gRPC's
+            except Exception as err:  # if raised here, a thread of gRPC would swallow it
                 turns.broken(err)
 
         with explained(self.server), self._connections.one() as connection:
@@ -134,7 +133,7 @@ class Client:
             yield from turns.at_the_end()
 
     def evaluate(self, model: str = "", timeout_s: float | None = None) -> Iterator[Evaluation]:
-        """Claim and recount so far, after each batch of the bundle's validation split; the last one is the whole.
+        """The claim, and the recount so far, after each batch of the bundle's validation split; the last is complete.
 
         Raises:
             CallFailed: as `predict`.
@@ -145,37 +144,37 @@ class Client:
             yield from map(read_evaluation, responses)
 
     def model(self, name: str = "") -> Model:
-        """What the server says of one model. Raises CallFailed."""
+        """The server's description of one model. Raises CallFailed."""
         with explained(self.server), self._connections.one() as connection:
             response = connection.classifier.GetModel(pb.GetModelRequest(model=name), timeout=self._timeout_s)
             return read_model(response.model)
 
     def models(self) -> list[Model]:
-        """What the server says of all its models. Raises CallFailed."""
+        """The server's descriptions of all its models. Raises CallFailed."""
         with explained(self.server), self._connections.one() as connection:
             response = connection.classifier.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
             return [read_model(model) for model in response.models]
 
     def ready(self) -> bool:
-        """Whether the server serves at least one model. Raises CallFailed where it cannot be reached."""
+        """Whether the server serves at least one model. Raises CallFailed if it cannot be reached."""
         with explained(self.server), self._connections.one() as connection:
             return bool(connection.health(b"", timeout=self._timeout_s) == SERVING)
 
     @contextmanager
     def calling(self) -> Iterator[tuple[ClassifierStub, float]]:
-        """For a call that lasts as long as the block: the methods, and the deadline to set. Raises gRPC's errors."""
+        """The stub and the deadline for one call inside the block. Raises gRPC's errors."""
         with self._connections.one() as connection:
             yield connection.classifier, self._timeout_s
 
     def _content(self, images: Images, model: str) -> Content:
-        """What to send; asks for the model's input shape where that decides, once, and again where it does not fit."""
+        """What to send. If the model's input shape decides, requests it once, and again if it does not fit."""
         taken = take(images)
         if not taken.fits(self._input_shapes.get(model, ())):
             self._input_shapes[model] = _input_shape(self.model(model))
         return taken.settled(self._input_shapes.get(model, ()))
 
     def close(self) -> None:
-        """Ends the connections and the calls on them."""
+        """Closes the connections and cancels their calls."""
         for channel in self._connections.channels:
             channel.close()
 
@@ -189,7 +188,7 @@ class Client:
 
 
 class AsyncClient:
-    """The same for asyncio. Made and used within one event loop."""
+    """`Client` for asyncio. Created and used in one event loop."""
 
     def __init__(
         self, server: str = DEFAULT_SERVER, timeout_s: float = DEFAULT_TIMEOUT_S, tls: Tls | None = None
@@ -292,5 +291,5 @@ class AsyncClient:
 
 
 def _input_shape(model: Model) -> tuple[int, ...]:
-    """Of the version that answers; empty while none does."""
+    """The live version's input shape; empty if no version is live."""
     return model.live.input_shape if model.live is not None else ()

@@ -32,12 +32,12 @@ from vouch.sources.errors import SourceError
 from vouch.sources.left_out import check_strict
 
 LOWEST = 5
-"""Classes that are named: those of which the smallest share was answered right."""
+"""At most this many classes are listed: those with the smallest share of right answers."""
 EXPECTED = (CallFailed, SourceError, BundleError, BenchFailed, UnusableCertificate)
 
 
 def predict(arguments: Sequence[str]) -> int:
-    """Classifies files; returns the exit code: 1 where any of them could not be."""
+    """Classifies files; returns the exit code: 1 if any file has no answer."""
     settings = parse(
         PredictSettings, "vouch predict", arguments, epilog="Example: vouch predict seven.png photos/ --top 3"
     )
@@ -57,13 +57,13 @@ def status(arguments: Sequence[str]) -> int:
 
 
 def health(arguments: Sequence[str]) -> int:
-    """Asks whether a server is ready; returns the exit code: 1 where it is not."""
+    """Checks whether a server is ready; returns the exit code: 1 if it is not."""
     settings = parse(HealthSettings, "vouch health", arguments, epilog="Example: vouch health --server localhost:8081")
     return exit_code(lambda: _health(settings), EXPECTED)
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Measures throughput and latency; returns the exit code: 1 also where answers were wrong."""
+    """Measures throughput and latency; returns the exit code: 1 also if answers were wrong."""
     settings = parse(BenchSettings, "vouch bench", arguments, epilog="Example: vouch bench --data mnist --out measured")
     return exit_code(lambda: _bench(settings), EXPECTED)
 
@@ -150,7 +150,7 @@ def _status(settings: StatusSettings) -> None:
         _print_model(model)
     if not models:
         output().print(
-            "The models folder of this server holds no model; vouch train publishes one. The server's log says more."
+            "The models folder of this server has no model; vouch train publishes one. See also the server's log."
         )
 
 
@@ -203,7 +203,7 @@ def _print_version(version: ModelVersion) -> None:
     output().print(f"  labels   {', '.join(version.labels)}", markup=False)
     if version.thresholds:
         lowest, highest = min(version.thresholds), max(version.thresholds)
-        output().print(f"  answers  all labels from their thresholds on, {lowest:.2f} to {highest:.2f}")
+        output().print(f"  answers  each label that reaches its threshold, {lowest:.2f} to {highest:.2f}")
     output().print(f"  digest   {version.digest}", markup=False)
     plan = version.plan
     threads = f"threads {plan.threads or 'of the provider'}, runs at once {plan.at_once}"
@@ -230,34 +230,34 @@ def _bench(settings: BenchSettings) -> None:
     with Client(settings.server, settings.timeout_s, settings.trust) as client:
         model = client.model(settings.model)
         if model.live is None:
-            raise BenchFailed(f"model {model.name} is not served, it is {model.state}; vouch status tells why")
+            raise BenchFailed(f"model {model.name} is not served; its state is {model.state}; vouch status shows why")
         reference = take_reference(client, model.live, settings.data)
     measured = Measured(model.live)
     try:
         with progress_bar("points measured", None) as show:
             run(measure(settings, reference, measured, show))
     finally:
-        if measured.closed:  # also after an interruption, or when the server has gone away
+        if measured.closed:  # also after an interruption, or if the server has stopped
             _show_measured(settings, reference, measured)
     if measured.wrong:
         raise BenchFailed(measured.wrong)
 
 
 def _check_out(folder: Path) -> None:
-    """Finds out before anything is measured whether the files can be written."""
+    """Checks before the measurement whether the files can be written."""
     try:
         import_module("vouch.client.bench.plot")
     except ModuleNotFoundError as err:
         raise BenchFailed(
-            f"--out draws with {err.name}, which is not installed: pip install 'vouch-onnx[trainer]', or leave --out "
-            "away, --json gives the same numbers"
+            f"--out needs {err.name}, which is not installed: pip install 'vouch-onnx[trainer]'; or use --json, which "
+            "gives the same numbers"
         ) from err
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise BenchFailed(f"--out {folder} cannot be made: {err.strerror}") from err
+        raise BenchFailed(f"--out {folder} cannot be created: {err.strerror}") from err
     if not os.access(folder, os.W_OK):
-        raise BenchFailed(f"--out {folder} cannot be written to; choose another folder")
+        raise BenchFailed(f"--out {folder} is not writable; choose another folder")
 
 
 def _show_measured(settings: BenchSettings, reference: Reference, measured: Measured) -> None:

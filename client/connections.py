@@ -1,8 +1,8 @@
-"""A client's connections to its server: there are several before one has had too many resets.
+"""A client's connections to its server: a new one is opened before one has had too many resets.
 
-A call whose deadline passes, or that is cancelled, is reset. Servers bound how often that happens on a connection
-(CVE-2023-44487) and then end it, with all of its calls: h2corn after 200 resets in 10 s. So a connection takes no
-further call while the calls under way and the resets of late come near that.
+A call that is cancelled, or whose deadline passes, is reset. Servers limit the resets of a connection
+(CVE-2023-44487) and then close it with all its calls: h2corn after 200 resets in 10 s. So a connection takes no
+further call while its open calls and recent resets are near that limit.
 """
 
 import threading
@@ -19,16 +19,16 @@ from vouch.protos.vouch.v1.classifier_pb2_grpc import ClassifierStub
 HEALTH = "/grpc.health.v1.Health/Check"
 WINDOW_S = 10.0
 MAX_LOAD = 150
-"""Calls of a connection that are under way or were reset within the last `WINDOW_S`."""
+"""A connection's open calls, and its resets within the last `WINDOW_S`."""
 MAX_CONNECTIONS = 8
-"""When all have that many, the one that has the fewest takes the next call."""
+"""When all these are at `MAX_LOAD`, the least loaded takes the next call."""
 RESET = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 C = TypeVar("C", bound=grpc.Channel | grpc.aio.Channel)
 
 
 class Connection(Generic[C]):
-    """A channel, what is called over it, and how many calls it has."""
+    """A channel with its stubs and its load."""
 
     def __init__(self, channel: C) -> None:
         self.channel = channel
@@ -38,24 +38,24 @@ class Connection(Generic[C]):
         self._resets: deque[float] = deque(maxlen=MAX_LOAD)
 
     def was_reset(self) -> None:
-        """A call of this connection."""
+        """Counts a reset call of this connection."""
         self._resets.append(time.monotonic())
 
     @property
     def load(self) -> int:
-        """Calls under way, and resets of late."""
+        """Open calls, plus recent resets."""
         while self._resets and self._resets[0] < time.monotonic() - WINDOW_S:
             self._resets.popleft()
         return self.under_way + len(self._resets)
 
 
 class Connections(Generic[C]):
-    """One, and more when they are needed; shared by any number of threads."""
+    """One connection, and more when needed; any number of threads can share them."""
 
     def __init__(self, open_channel: Callable[[], C]) -> None:
         """
         Args:
-            open_channel: no two of its channels may share a connection.
+            open_channel: opens a channel that shares no connection with another one.
         """
         self._open_channel = open_channel
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Connections(Generic[C]):
 
     @contextmanager
     def one(self) -> Iterator[Connection[C]]:
-        """For one call, which lasts as long as the block."""
+        """The connection for one call, made inside the block."""
         with self._lock:
             connection = self._chosen()
             connection.under_way += 1
@@ -91,5 +91,5 @@ class Connections(Generic[C]):
 
     @property
     def channels(self) -> list[C]:
-        """All that were opened, to be closed."""
+        """All open channels, to close them."""
         return [connection.channel for connection in self._opened]

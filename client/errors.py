@@ -1,4 +1,4 @@
-"""How a call can fail, with messages meant for the user."""
+"""The ways a call can fail, with messages for the user."""
 
 import os
 from collections.abc import Iterator
@@ -13,42 +13,42 @@ MAY_PASS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusC
 
 
 class CallFailed(Exception):
-    """A call was not answered, or was answered by an error."""
+    """A call got no answer, or an error as its answer."""
 
     def __init__(self, message: str, code: grpc.StatusCode, details: str = "", too_large: bool = False) -> None:
         """
         Args:
-            details: the server's own words.
-            too_large: whether the message was, for this server.
+            details: the server's own message.
+            too_large: whether the request was too large for this server.
         """
         super().__init__(message)
         self.code = code
         """The gRPC status code."""
         self.details = details or message
-        """The server's own words, without who said them."""
+        """The server's own message, without the server's name."""
         self._too_large = too_large
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same call may succeed when a server has started, or a model has been published."""
+        """Whether the same call may succeed later, when a server has started or a model was published."""
         return self.code in MAY_PASS
 
     @property
     def is_of_the_request(self) -> bool:
-        """Whether what was sent is at fault, so that the server answers the same to it whenever it is asked."""
+        """Whether the request is at fault, so that the server would answer it with the same error again."""
         return self.code is grpc.StatusCode.INVALID_ARGUMENT or self._too_large
 
 
 class UnusableCertificate(Exception):
-    """A file that TLS needs cannot be read, or is not what it should be."""
+    """A file for TLS cannot be read, or has the wrong content."""
 
 
 class BenchFailed(Exception):
-    """A measurement cannot be made, or what it measured gave wrong answers."""
+    """A measurement cannot run, or the server gave wrong answers."""
 
 
 def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
-    """The error that a user is shown for one of gRPC's."""
+    """The error for the user, from one of gRPC's."""
     code: grpc.StatusCode = err.code()
     details: str = err.details() or ""
     said = details.lower()
@@ -57,10 +57,10 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         proxy = proxy_of(server, os.environ)
         through = f"; {proxy}" if proxy else ""
-        return CallFailed(f"{server} did not answer in time; --timeout-s allows it more{through}", code)
+        return CallFailed(f"{server} did not answer in time; --timeout-s sets a longer limit{through}", code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and ("larger than max" in said or "the message has" in said):
         return CallFailed(
-            f"the message is too large for {server}: {details}; send fewer images at a time, or smaller ones, or raise "
+            f"the message is too large for {server}: {details}; send fewer or smaller images per call, or raise "
             "--max-message-bytes of `vouch serve`",
             code,
             too_large=True,
@@ -70,7 +70,7 @@ def call_failed(err: grpc.RpcError, server: str) -> CallFailed:
 
 @contextmanager
 def explained(server: str) -> Iterator[None]:
-    """Turns gRPC's errors into CallFailed."""
+    """Turns gRPC's errors inside the block into CallFailed."""
     try:
         yield
     except grpc.RpcError as err:

@@ -1,6 +1,6 @@
-"""Which files the words of a command line mean: files, folders that are walked, and standard input.
+"""The files that a command line names: files, folders with all folders in them, and standard input.
 
-Lists files and looks at the first bytes of those whose names do not say what they are; reads no image.
+Lists files, and reads the first bytes of files whose names do not show their kind. Reads no image.
 """
 
 import os
@@ -17,39 +17,39 @@ from vouch.sources.rewriting import is_rewritten
 
 STANDARD_INPUT = "-"
 BEGINNING_BYTES = 32
-"""Of a file, which say of what kind it is."""
+"""A file's first bytes, which show its kind."""
 NAMED_KINDS = 5
 
 
 @dataclass(frozen=True)
 class File:
-    """Something to classify."""
+    """A file to classify."""
 
     name: str
-    """As it was typed, or with the typed folder in front; `-` for standard input."""
+    """As the user typed it, or below the folder that the user typed; `-` for standard input."""
     fault: str = ""
-    """What is known to be wrong with it before anything is read."""
+    """What is wrong with it, if that is known before it is read."""
 
 
 @dataclass
 class Listing:
-    """What the words mean, in their order; a folder's files in the order of their names."""
+    """The files in the order of the words; a folder's files sorted by name."""
 
     files: list[File] = field(default_factory=list)
     left_out: dict[str, Counter[str]] = field(default_factory=dict)
-    """For each folder that holds other things than images: how many of which kind."""
+    """Folder -> kind -> the number of other files and folders that were left out."""
 
     def notes(self) -> list[str]:
-        """A sentence about each folder from which something was left out."""
+        """A sentence for each folder from which something was left out."""
         return [f"{folder}: {left_out_of(kinds)}" for folder, kinds in self.left_out.items()]
 
 
 def list_files(words: Sequence[str]) -> Listing:
-    """Every word gives at least one entry; what cannot be listed gives one that says why."""
+    """Lists the files. Every word gives at least one entry; if it cannot be listed, an entry with the reason."""
     listing = Listing()
     for word in words:
         if word == STANDARD_INPUT and File(word) in listing.files:
-            listing.files.append(File(word, "is named twice, and can be read once"))
+            listing.files.append(File(word, "is given twice, but can be read only once"))
         elif word in ("", STANDARD_INPUT) or not _is_folder(Path(word)):
             listing.files.append(File(word, _fault(word)))
         else:
@@ -88,7 +88,7 @@ def _list_folder(top: str, listing: Listing) -> None:
 
 
 class _Walk:
-    """Through a folder and those in it. Linked ones come last, and none is entered twice: links may go in circles."""
+    """Walks a folder and those in it. Links to folders come last; no folder is walked twice: links may form cycles."""
 
     def __init__(self) -> None:
         self.files: list[File] = []
@@ -98,7 +98,7 @@ class _Walk:
     def enter(self, top: str) -> None:
         folders, links = [top], list[str]()
         while folders or links:
-            links.sort(reverse=True)  # of two links to one folder the first by name counts
+            links.sort(reverse=True)  # of two links to one folder, the first by name counts
             folder = folders.pop() if folders else links.pop()
             try:
                 about = Path(folder).stat()
@@ -112,7 +112,7 @@ class _Walk:
                 self.files.append(File(folder, f"cannot be read: {err.strerror}"))
 
     def _look(self, folder: str) -> Iterator[os.DirEntry[str]]:
-        """Notes the files, and yields the folders."""
+        """Adds the folder's files, and yields its folders."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -130,20 +130,20 @@ class _Walk:
 def _is_folder(entry: os.DirEntry[str] | Path) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle, a name that is too long; reading it as a file says so
+    except OSError:  # a link to itself, or a name that is too long; reading the file reports it
         return False
 
 
 def _is_special(entry: os.DirEntry[str]) -> bool:
-    """Whether to open it would wait for somebody, or read without an end."""
+    """Whether opening it may block, or reading it may never end."""
     try:
         return not stat.S_ISREG(entry.stat().st_mode)
-    except OSError:  # a link to nothing, or in a circle
+    except OSError:  # a link to nothing or to itself
         return False
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    """By its name's ending, also where it cannot be read; otherwise by its first bytes."""
+    """Whether it is an image: by its suffix, even if it cannot be read; otherwise by its first bytes."""
     if entry.name.lower().endswith(SUFFIXES):
         return True
     try:

@@ -1,7 +1,7 @@
-"""From what a caller has to what a request carries: pixels, or the bytes of PNG, JPEG and WebP files.
+"""From a caller's images to the content of a request: pixels, or the bytes of PNG, JPEG and WebP files.
 
 A caller has one image or several: an array, the bytes of a file, or a file's path. A file of a kind that servers do not
-take is rewritten as PNG, as training does it. Knows no channel and no message.
+accept is rewritten as PNG, as in training. Knows no channel and no message.
 """
 
 import os
@@ -19,13 +19,13 @@ from vouch.sources.rewriting import TAKEN, as_callers_send, is_rewritten
 
 
 class GivesArray(Protocol):
-    """What NumPy makes an array of, such as a tensor of PyTorch."""
+    """Objects that NumPy can turn into an array, such as PyTorch's tensors."""
 
     def __array__(self) -> np.ndarray: ...
 
 
 class ShowsArray(Protocol):
-    """Likewise, such as an image of Pillow."""
+    """The same by another protocol, such as Pillow's images."""
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
@@ -36,41 +36,40 @@ Image = np.ndarray | bytes | bytearray | memoryview | str | os.PathLike[str] | G
 Images = Image | Iterable[Image]
 """One image or several; an array may also hold several, of shape (N, H, W) or (N, H, W, C)."""
 Content = np.ndarray | list[bytes]
-"""What a request carries: uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N files."""
+"""The content of a request: uint8 pixels of shape (N, H, W) or (N, H, W, C), or the bytes of N files."""
 
 PIECE_BYTES = 1 << 20
 MOST_CHANNELS = 4
 PILLOW_MODES = ("L", "LA", "RGB", "RGBA")
-"""Pillow's images whose numbers are light and colour; those of other modes are indices of a palette, inks or bits."""
+"""Modes of Pillow whose numbers are light and colour. Those of other modes are palette indices, inks or bits."""
 SHAPES = "(H, W) or (H, W, C) for one image, (N, H, W) or (N, H, W, C) for several"
 URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
 class UnusableFile(ValueError):
-    """A file that holds no image that could be sent; the message is the reason, without the file's name."""
+    """A file without an image that can be sent; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a caller gave, read and checked as far as that goes without the model."""
+    """A caller's images, read and checked as far as possible without the model."""
 
     content: Content
     ambiguous: bool = False
-    """An array of three axes, which may be several images without channels, or one with them."""
+    """An array of three axes: several images without channels, or one with channels."""
 
     def fits(self, image_shape: tuple[int, ...]) -> bool:
-        """Whether the model's input shape tells which; where nothing is ambiguous, always."""
+        """Whether this input shape of the model fits."""
         return not self.ambiguous or image_shape in (self._shape, self._shape[1:])
 
     def settled(self, image_shape: tuple[int, ...]) -> Content:
         """What to send.
 
         Args:
-            image_shape: (H, W) or (H, W, C) of the model that will answer; empty where it is not known: then three axes
-                are N images.
+            image_shape: (H, W) or (H, W, C) of the model; empty if unknown: then three axes are N images.
 
         Raises:
-            ValueError: an array of three axes fits the model neither way.
+            ValueError: an array of three axes does not fit the model either way.
         """
         if isinstance(self.content, np.ndarray) and self.ambiguous and image_shape:
             if self._shape == image_shape:
@@ -78,8 +77,8 @@ class Taken:
             if self._shape[1:] != image_shape:
                 one, several = (_spoken(shape) for shape in (image_shape, ("N", *image_shape)))
                 raise ValueError(
-                    f"expected pixels of shape {one} for one image or {several} for several, as the model takes them, "
-                    f"got {_spoken(self._shape)}; arrays are not resized by the server, image files are"
+                    f"expected pixels of the model's shape, {one} for one image or {several} for several, got "
+                    f"{_spoken(self._shape)}; the server resizes image files, but not arrays"
                 )
         return self.content
 
@@ -89,11 +88,11 @@ class Taken:
 
 
 def take(images: Images) -> Taken:
-    """One image or several, read where they are files.
+    """One image or several; files are read.
 
     Raises:
-        ValueError: says what was expected and what came: no image, no uint8 pixels, another shape, an empty file.
-        TypeError: something else than an image.
+        ValueError: no image, pixels that are not uint8, another shape, or an empty file.
+        TypeError: not an image.
         OSError: a file cannot be read.
     """
     array = _as_array(images)
@@ -103,30 +102,30 @@ def take(images: Images) -> Taken:
         return Taken([file])
     _refuse_open_file(images)
     if isinstance(images, Mapping | Set):
-        raise TypeError(f"expected images in an order, got a {type(images).__name__}; give them as a list")
+        raise TypeError(f"expected images in a fixed order, got a {type(images).__name__}; pass a list")
     if not isinstance(images, Iterable):
         raise TypeError(_no_image(images))
     return _take_several(list(images))
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """An image file's bytes, as a server takes them.
+    """An image file's bytes, as servers accept them.
 
     Raises:
-        UnusableFile: it is empty, too large for an image, cannot be rewritten, or is no file but a URL.
+        UnusableFile: it is empty, too large for an image, cannot be rewritten, or is a URL.
         OSError: it cannot be read.
     """
     if is_url(os.fspath(path)):
-        raise UnusableFile("is a URL, and files are read; download it first")
+        raise UnusableFile("is a URL, expected a file; download it first")
     with Path(path).open("rb") as file:
         return to_send(read_bounded(file, os.fstat(file.fileno()).st_size))
 
 
 def to_send(file: bytes) -> bytes:
-    """An image file's bytes as a server takes them; those of an unknown kind as they are, for the server to name.
+    """An image file's bytes as servers accept them. A file of an unknown kind is sent unchanged: the server names it.
 
     Raises:
-        UnusableFile: it is of a kind that is rewritten, and cannot be decoded.
+        UnusableFile: it is of a kind that is rewritten, but cannot be decoded.
     """
     try:
         return as_callers_send(file) if is_rewritten(file) else file
@@ -135,21 +134,21 @@ def to_send(file: bytes) -> bytes:
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is a URL, and not that of a file which is there."""
+    """Whether a name is a URL, and not an existing file."""
     try:
         return URL.match(name) is not None and not Path(name).exists()
-    except OSError:  # too long for a file, as a whole image in a URL is
+    except OSError:  # too long for a file, such as a data URL
         return True
 
 
 def read_bounded(file: IO[bytes], size: int = 0) -> bytes:
-    """All that there is to read, if it may be an image.
+    """The file's whole content, if it may be an image.
 
     Args:
-        size: in bytes, as far as it is known before.
+        size: in bytes, if it is known.
 
     Raises:
-        UnusableFile: there is nothing, or more than an image has; no more than that is read.
+        UnusableFile: it is empty, or larger than an image; not more than that is read.
     """
     pieces: list[bytes] = []
     read = 0
@@ -157,14 +156,14 @@ def read_bounded(file: IO[bytes], size: int = 0) -> bytes:
         pieces.append(piece)
         read += len(piece)
     if max(read, size) > MAX_FILE_BYTES:
-        raise UnusableFile(f"has over {MAX_FILE_BYTES:,} bytes, more than any image that Vouch decodes")
+        raise UnusableFile(f"has over {MAX_FILE_BYTES:,} bytes, the limit for images")
     if not read:
         raise UnusableFile(f"is empty; expected {TAKEN}")
     return b"".join(pieces)
 
 
 def _refuse_open_file(image: Any) -> None:
-    """A file yields lines, each of which would be taken for an image. Raises TypeError."""
+    """Rejects an open file: its lines would be taken for images. Raises TypeError."""
     if callable(getattr(image, "read", None)):
         raise TypeError("expected an image, got an open file; pass its bytes: file.read()")
 
@@ -190,8 +189,8 @@ def _take_several(images: Sequence[Any]) -> Taken:
         return Taken([_file_at(place, image) for place, image in enumerate(images)])
     if len(pixels) < len(images):
         raise ValueError(
-            f"expected arrays alone or files alone, got {len(pixels)} arrays among {len(images)} images; send the "
-            "arrays in one call and the files in another"
+            f"expected only arrays or only files, got {len(pixels)} arrays among {len(images)} images; send arrays "
+            "and files in separate calls"
         )
     for place, array in enumerate(pixels):
         if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size:
@@ -199,7 +198,7 @@ def _take_several(images: Sequence[Any]) -> Taken:
         if array.shape != pixels[0].shape:
             raise ValueError(
                 f"expected images of one shape, got image {place} of {_spoken(array.shape)} after "
-                f"{_spoken(pixels[0].shape)}; send them in calls of their own"
+                f"{_spoken(pixels[0].shape)}; send each shape in a separate call"
             )
     return Taken(np.stack(pixels))
 
@@ -221,9 +220,7 @@ def _as_array(image: Any) -> np.ndarray | None:
         return None
     mode = getattr(image, "mode", "L")
     if isinstance(mode, str) and mode not in PILLOW_MODES:
-        raise ValueError(
-            f'expected an image of mode {", ".join(PILLOW_MODES)}, got {mode}; image.convert("RGB") makes one'
-        )
+        raise ValueError(f'expected an image of mode {", ".join(PILLOW_MODES)}, got {mode}; use image.convert("RGB")')
     return np.asarray(image)
 
 
@@ -254,15 +251,16 @@ def _no_pixels(array: np.ndarray, shapes: str = f"shape {SHAPES}") -> str:
     expected = f"expected uint8 pixels of {shapes}, got {array.dtype} of {_spoken(array.shape)}"
     if array.dtype == np.uint8:
         return expected
-    wanted = f"{expected}; send pixels as they are in the file, 0 to 255: the model scales them itself"
+    wanted = f"{expected}; send raw pixels, 0 to 255: the model scales them itself"
     if array.dtype.kind not in "bifu" or not array.size:
         return wanted
     lowest, highest = array.min(), array.max()
     if lowest >= 0 and highest <= 1:
-        return f"{wanted}. These are 0 to 1: (255 * images).round().astype(numpy.uint8) makes them 0 to 255"
+        return f"{wanted}. These are 0 to 1: convert them by (255 * images).round().astype(numpy.uint8)"
     if lowest >= 0 and highest <= 255:
         return (
-            f"{wanted}. These are {lowest:g} to {highest:g}: images.round().astype(numpy.uint8), if that is their scale"
+            f"{wanted}. These are {lowest:g} to {highest:g}: if that scale is right, "
+            "use images.round().astype(numpy.uint8)"
         )
     return f"{wanted}. These are {lowest:g} to {highest:g}"
 

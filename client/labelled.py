@@ -1,6 +1,6 @@
-"""Labelled images of the caller's own: paths of files, or pixels, with the labels of each by name.
+"""The caller's own labelled images: paths of files, or pixels, with each image's labels by name.
 
-No file is read here: whoever counts reads them one by one.
+No image file is read here: client/recount.py reads them one by one.
 """
 
 from collections import Counter
@@ -24,12 +24,12 @@ from vouch.sources.summary import in_words, not_read
 from vouch.sources.wanted import Layout
 
 PIXELS = (np.ndarray, ImageFile)
-"""What images are that are no files."""
+"""Types of images that are not files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Images to count on, with the labels of each by name."""
+    """Images to evaluate on, with each image's labels by name."""
 
     name: str
     classes: tuple[str, ...]
@@ -39,10 +39,10 @@ class Labelled:
     truth: Sequence[frozenset[str]]
     left_out: LeftOut = ALL_READ
     notes: tuple[str, ...] = ()
-    """How labels and splits were taken, a sentence each."""
+    """How labels and splits were interpreted, a sentence each."""
 
     def sentence(self) -> str:
-        """How many images of which classes there are."""
+        """One line: the number of images of each class."""
         counts = Counter(label for labels in self.truth for label in labels)
         unlabelled = sum(not labels for labels in self.truth)
         classes = [(name, counts[name]) for name in self.classes]
@@ -50,10 +50,10 @@ class Labelled:
         return f"{found}: {in_words(self.task, classes, unlabelled)}"
 
     def with_classes(self, wanted: tuple[str, ...]) -> "Labelled":
-        """The files of these classes only; of several labels these only, and files that had none of any.
+        """Only the images that have one of these classes or no label at all, with only these labels.
 
         Raises:
-            SourceError: a class is not there, or is named twice.
+            SourceError: a class does not exist, or is given twice.
         """
         check_chosen(self.name, self.classes, wanted)
         chosen = frozenset(wanted)
@@ -68,18 +68,18 @@ class Labelled:
 
 
 def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS, layout: Layout | None = None) -> Labelled:
-    """The images that `--data` names: their validation split, or all of them where they are not split.
+    """The images that `--data` names: their validation split, or all of them if they are not split.
 
     Args:
-        rules, layout: how they are read, as far as it is said.
+        rules, layout: how they are read, as far as the user has set it.
 
     Raises:
-        SourceError: there are none, or their labels are no measure of a model of this task.
+        SourceError: there are none, or their labels do not fit a model of this task.
     """
     live = model.live
     task = live.task if live is not None else None
     listed = list_files(spec, task, rules)
-    if listed is None or layout is not None:  # which is refused for files
+    if listed is None or layout is not None:  # a layout is refused for files
         return labelled_arrays(load_as(spec, live.pixels if live is not None else None, task, layout, rules))
     split = split_to_count(spec, listed.files)
     paths, labels = zip(*listed.files[split], strict=True)
@@ -90,7 +90,7 @@ def find_labelled(spec: str, model: Model, rules: FolderRules = AS_IT_IS, layout
 
 
 def labelled_arrays(source: Source) -> Labelled:
-    """The same of a source that is in memory."""
+    """The same, from a source in memory."""
     examples = examples_to_count(source)
     truth = _names(source.classes, examples.labels)
     notes = source.notes + source.warnings
@@ -98,24 +98,25 @@ def labelled_arrays(source: Source) -> Labelled:
 
 
 def examples_to_count(source: Source) -> Examples:
-    """
+    """The images to evaluate on.
+
     Raises:
-        SourceError: the source has neither a validation split nor one for all.
+        SourceError: the source has splits, but no validation split.
     """
     return source.splits[split_to_count(source.name, source.splits)]
 
 
 def split_to_count(name: str, splits: Mapping[SplitName, Sized]) -> SplitName:
-    """Which of the splits is counted on. Raises as `examples_to_count`."""
+    """The split to evaluate on. Raises as `examples_to_count`."""
     wanted: tuple[SplitName, ...] = ("validation", "all")
     for split in wanted:
         if split in splits and len(splits[split]):
             return split
-    raise SourceError(f"{name} has no validation split to count on; it has {', '.join(splits)}")
+    raise SourceError(f"{name} has no validation split to evaluate on; it has {', '.join(splits)}")
 
 
 def _names(classes: tuple[str, ...], labels: np.ndarray) -> list[frozenset[str]]:
-    """The labels of each image by their names."""
+    """The names of each image's labels."""
     if labels.ndim == 1:
         return [frozenset((classes[label],)) for label in labels.tolist()]
     return [frozenset(classes[k] for k in np.flatnonzero(row)) for row in labels]

@@ -1,4 +1,4 @@
-"""Between what a caller has and what goes over the wire. Pure: no channel, no clock."""
+"""Converts between the caller's values and protobuf messages. Pure: no channel, no clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ STATUS_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one image was taken for."""
+    """The answer to one image."""
 
     label: str
     probability: float
     """0 to 1."""
     top: tuple[tuple[str, float], ...]
-    """The most probable classes with their probabilities, in falling order; as many as were asked for."""
+    """The `top_k` most probable classes with their probabilities, in descending order."""
     label_set: tuple[str, ...] | None = None
-    """With a coverage asked for: the classes that contain the truth so often, the most probable first. From a
-    multi-label model always: the labels from their thresholds on, perhaps none. Otherwise None."""
+    """If the request has a coverage: the classes that contain the right label this often, the most probable first. From
+    a multi-label model: all labels that reach their thresholds, possibly none. Otherwise None."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A claim and its recount through the path that serves."""
+    """A claim, and its recount through the path that serves."""
 
     model: str
     version: int
@@ -61,7 +61,7 @@ class Evaluation:
 def predict_request(
     images: Content, model: str, version: int = 0, top_k: int = 1, coverage: float = 0.0
 ) -> pb.PredictRequest:
-    """The message that asks for predictions of N images."""
+    """The request for predictions of N images."""
     request = pb.PredictRequest(model=model, version=version, top_k=top_k, coverage=coverage)
     if isinstance(images, np.ndarray):
         request.raw.pixels = images.tobytes()
@@ -72,7 +72,7 @@ def predict_request(
 
 
 def read_predictions(response: pb.PredictResponse) -> Predictions:
-    """The columns of a response, image by image."""
+    """A response's columns as one prediction per image."""
     pairs = list(zip(response.labels, response.probabilities, strict=True))
     rows = [tuple(pairs[start : start + response.top_k]) for start in range(0, len(pairs), response.top_k)]
     members = iter(response.set_labels)
@@ -84,7 +84,7 @@ def read_predictions(response: pb.PredictResponse) -> Predictions:
 
 
 def read_answer(answer: pb.PredictStreamResponse, server: str) -> Predictions | CallFailed:
-    """What a stream answered to one of its requests."""
+    """A stream's answer to one of its requests."""
     if answer.WhichOneof("result") == "failure":
         code = STATUS_CODES[answer.failure.code]
         message = answer.failure.message
@@ -93,5 +93,5 @@ def read_answer(answer: pb.PredictStreamResponse, server: str) -> Predictions | 
 
 
 def read_evaluation(response: pb.EvaluateResponse) -> Evaluation:
-    """A recount so far."""
+    """The recount so far, from its message."""
     return Evaluation(response.model, response.version, read_accuracy(response.claim), read_accuracy(response.served))

@@ -1,4 +1,4 @@
-"""What a server says of its models: the values, and how a message becomes them. Pure: no channel, no clock."""
+"""A server's description of its models, as values, and how they are read from messages. Pure: no channel, no clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,64 +18,64 @@ METHODS: dict[int, Method] = {pb.CALIBRATION_METHOD_SPLIT: "split", pb.CALIBRATI
 
 @dataclass(frozen=True)
 class RunPlan:
-    """How a version is run, as it was measured when it was verified."""
+    """How a version is run, as measured when it was verified."""
 
     threads: int
-    """Of a run on the CPU; 0 where the provider has its own."""
+    """Threads of a run on the CPU; 0 if the provider has its own."""
     inline_images: int
-    """The largest batch that is run on the event loop when nothing waits; 0: none is."""
+    """The largest batch that runs on the event loop when no request waits; 0: none."""
     at_once: int = 1
-    """Runs at the same time, which share the threads."""
+    """Concurrent runs, which share the threads."""
 
 
 @dataclass(frozen=True)
 class Recount:
-    """How a server's answers to a claim's images went with the claimed ones, when it verified the version."""
+    """How a server's answers to a claim's images compare with the claimed ones, from verification."""
 
     differing: int
-    """Images that it answers otherwise."""
+    """Images with another answer than claimed."""
     moved: int
-    """Images whose claimed answer has a probability that differs by more than 0.01."""
+    """Images for which the probability of the claimed answer differs by more than 0.01."""
     allowed: int
-    """As many of either are allowed."""
+    """The limit for each of the two."""
     first: tuple[int, ...]
-    """The first images that it answers otherwise, numbered from 0 as they lie in the bundle."""
+    """Positions in the bundle, from 0, of the first images with another answer."""
 
     def __str__(self) -> str:
-        """In one line for people."""
+        """One line for the user."""
         named = f" (images {', '.join(map(str, self.first))})" if self.first else ""
-        moved = f"{self.moved:,} in probability"
-        return f"{self.differing:,} differ from the claimed ones{named}, {moved}; {self.allowed:,} may"
+        moved = f"{self.moved:,} by more than 0.01 in probability"
+        return f"{self.differing:,} differ from the claimed ones{named}, {moved}; at most {self.allowed:,} allowed"
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """The pretrained network that gives a version's features; its weights lie within the model."""
+    """The pretrained network that computes a version's features; its weights are part of the model."""
 
     name: str
     licence: str
-    """SPDX's name, such as Apache-2.0; unknown where nobody has named one."""
+    """SPDX identifier such as Apache-2.0; `unknown` if none was given."""
     source: str
     """A package and its version, or the name of a file."""
     weights_sha256: str
-    """Of the file that the weights were read from."""
+    """SHA-256 of the file that the weights were read from."""
     fine_tuned: bool = False
-    """Whether training changed these weights as well."""
+    """Whether training also changed these weights."""
 
     def __str__(self) -> str:
-        """In one line for people."""
+        """One line for the user."""
         return backbone_in_words(self.name, self.source, self.licence, self.weights_sha256, self.fine_tuned)
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """What a server says of a version that it serves."""
+    """A server's description of a version that it serves."""
 
     name: str
-    """Its model's."""
+    """The model's name."""
     version: int
     role: str
-    """What it is served for: `live` answers where no version is named."""
+    """Its role: the `live` version answers calls that name no version."""
     digest: str
     labels: tuple[str, ...]
     input_shape: tuple[int, ...]
@@ -83,50 +83,50 @@ class ModelVersion:
     claim: Accuracy
     served: Accuracy
     baseline: Accuracy | None = None
-    """What always answering the commonest class, or set of labels, gets right; None where the server does not say."""
+    """Accuracy of always answering the most frequent class, or set of labels; None if the server does not send it."""
     task: Task = "single_label"
     """Whether an image has exactly one of the labels, or any number of them."""
     thresholds: tuple[float, ...] = ()
-    """Multi-label: for each label the probability from which on it is answered."""
+    """Multi-label: for each label, the lowest probability with which it is part of the answer."""
     calibration: Calibration | None = None
-    """None where the bundle has none."""
+    """None if the bundle has none."""
     caveats: tuple[Caveat, ...] = ()
-    """What the figures say against the model; none of a good one."""
+    """Warnings that follow from the model's figures."""
     pixels: PixelSettings | None = None
-    """What an image file becomes; None where its rules are not known here."""
+    """How image files are decoded; None if this client does not know the rules."""
     plan: RunPlan = RunPlan(0, 0)
     recount: Recount | None = None
-    """None where the server does not say."""
+    """None if the server does not send it."""
     balanced: Balanced | None = None
-    """Of the claim, every class counting the same; None where the server does not say, or it is of no label."""
+    """The claim's balanced accuracy; None if the server does not send it, or for a multi-label model."""
     backbone: Backbone | None = None
-    """None where the model was learned from its images alone, or the server does not say."""
+    """None if the model was trained without a backbone, or the server does not send it."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a server says of a model."""
+    """A server's description of a model."""
 
     name: str
     state: str
     """`serving`, `loading`, `verifying` or `refused`."""
     versions: tuple[ModelVersion, ...] = ()
-    """Those that are served, ascending."""
+    """The served versions, ascending."""
     refusals: tuple[tuple[int, str], ...] = ()
-    """Versions that are not served, with the reasons."""
+    """Refused versions, with the reasons."""
     held_back: tuple[int, ...] = ()
-    """Of these, versions that vouched for themselves and are worse than an older one, ascending."""
+    """The refused versions whose claim was proven but is worse than an older version's, ascending."""
     verifying: tuple[int, ...] = ()
-    """Versions that are being verified or wait for it, ascending."""
+    """Versions that are being verified or wait for verification, ascending."""
 
     @property
     def live(self) -> ModelVersion | None:
-        """The version that answers where none is named; None while none does."""
+        """The version that answers calls without a version; None if there is none."""
         return next((one for one in self.versions if one.role == "live"), None)
 
     @property
     def version(self) -> int:
-        """Of the one that answers; 0 while none does."""
+        """The live version's number; 0 if there is none."""
         return self.live.version if self.live is not None else 0
 
 
@@ -143,7 +143,7 @@ def read_model(model: pb.Model) -> Model:
 
 
 def read_plan(said: pb.RunPlan) -> RunPlan:
-    """Of a server that is older than several runs at once, too."""
+    """The run plan; an older server does not send the number of concurrent runs."""
     return RunPlan(said.threads, said.inline_images, said.at_once or 1)
 
 
@@ -171,7 +171,7 @@ def _read_version(name: str, said: pb.ModelVersion) -> ModelVersion:
 
 
 def _word(name_of: Callable[[int], str], number: int) -> str:
-    """A value's name without its type's in front; of a later server it may be one that is not known here."""
+    """An enum value's name without its type's prefix; a newer server may send a value that is unknown here."""
     try:
         return name_of(number).split("_", 1)[1].lower()
     except ValueError:
@@ -179,7 +179,7 @@ def _word(name_of: Callable[[int], str], number: int) -> str:
 
 
 def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
-    """What files become; None where the rules are not known here."""
+    """How files are decoded; None if this client does not know the rules."""
     rules, said = version.decoding.rules, version.decoding
     if not 0 < rules <= RULES:
         return None
@@ -196,7 +196,7 @@ def read_pixels(version: pb.ModelVersion) -> PixelSettings | None:
 
 
 def read_calibration(message: pb.Calibration) -> Calibration:
-    """How far the probabilities can be relied on, as the bundle has it; by a method that is not known here, by none."""
+    """The bundle's calibration; one by a method that this client does not know counts as none."""
     said, method = message.error_interval, METHODS.get(message.method)
     return Calibration(
         temperature=message.temperature,
@@ -234,20 +234,20 @@ def _read_coverage(message: pb.Coverage) -> Coverage:
 
 
 def read_balanced(message: pb.Balanced) -> Balanced:
-    """Balanced accuracy, as the server counts it."""
+    """Balanced accuracy, from its message."""
     return Balanced(message.accuracy, message.low, message.high, message.classes)
 
 
 def read_recount(message: pb.Recount) -> Recount:
-    """How answers went with the claimed ones."""
+    """How answers compare with the claimed ones, from the message."""
     return Recount(message.differing, message.moved, message.allowed, tuple(message.first))
 
 
 def read_backbone(message: pb.Backbone) -> Backbone:
-    """Whose features they are."""
+    """The backbone, from its message."""
     return Backbone(message.name, message.licence, message.source, message.weights_sha256, message.fine_tuned)
 
 
 def read_accuracy(message: pb.Accuracy) -> Accuracy:
-    """A count; its interval follows from it."""
+    """The counts; the interval is computed from them."""
     return Accuracy(correct=message.correct, total=message.total)

@@ -1,6 +1,6 @@
-"""What `vouch predict` does: reads files one after the other, asks for a few at a time, and collects the answers.
+"""`vouch predict`: reads files one after the other, sends a few at the same time, and collects the answers.
 
-Each file is a call of its own, so that one which the server refuses, for whatever reason, fails alone.
+Each file is a separate call, so that if the server refuses one, only this file fails.
 """
 
 import sys
@@ -24,23 +24,23 @@ from vouch.client.waiting import until_served
 
 CALLS_AT_ONCE = 4
 BYTES_AT_ONCE = 32_000_000
-"""Of files that have been read and are not answered yet; one that is larger is sent alone."""
+"""Total size of the files that are read but not answered yet; a larger file is sent alone."""
 OF_ONE_FILE = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.INTERNAL,
 )
-"""What the server may answer to one file and not to the next. Anything else would be answered to all of them."""
+"""Errors that may concern one file and not the next. Any other error concerns all files."""
 
 Ask = Callable[[bytes], Predictions]
 
 
 def predict_files(settings: PredictSettings) -> int:
-    """Shows what was answered and what was not; returns the exit code.
+    """Classifies the files and prints the answers and the failures; returns the exit code.
 
     Raises:
-        CallFailed: the server is gone, or would refuse every file; what was answered before is shown.
+        CallFailed: the server cannot be reached, or would refuse every file. Earlier answers are printed.
     """
     listing, answers, ended = list_files(settings.files), Answers(), None
     for note in listing.notes():
@@ -78,13 +78,13 @@ def _ask_all(settings: PredictSettings, files: Sequence[File], answers: Answers)
 def answer_each(
     files: Sequence[File], ask: Ask, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[int, Predictions | Unanswered]]:
-    """The place of each file with its answer, or the reason why it has none, in order.
+    """Each file's position with its answer, or with the reason why it has none, in order.
 
     Args:
-        ask: called in the pool with a file's bytes.
+        ask: called in the pool, with a file's bytes.
 
     Raises:
-        CallFailed: what would be answered to every file; or no answer in time, as often in a row as is asked at once.
+        CallFailed: an error that concerns every file; or `CALLS_AT_ONCE` files in a row without an answer in time.
     """
     at_work: deque[tuple[int, Future[Predictions] | Unanswered, int]] = deque()
     late = 0
@@ -143,7 +143,7 @@ def _read(file: File) -> bytes:
 
 
 def _unanswered(err: CallFailed) -> Unanswered:
-    """The server calls the only file of a request file 0, where that is what is wrong."""
+    """Why the file has no answer. The server calls the only file of a request `file 0` if the file is at fault."""
     if err.code is not grpc.StatusCode.INVALID_ARGUMENT:
         return Unanswered(str(err))
     about_the_file = err.details.startswith("file 0: ")

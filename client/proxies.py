@@ -1,9 +1,9 @@
-"""Whether gRPC's calls to a server go through a proxy that the environment names. Pure: the environment is handed in.
+"""Whether gRPC's calls to a server go through a proxy set in the environment. Pure: the environment is an argument.
 
-gRPC's core looks for it when a channel is made, by rules of its own, which these are (found by trying grpcio 1.85.1):
-- the first that is set of grpc_proxy, https_proxy and http_proxy counts, also where it is empty: then there is none;
-- no_grpc_proxy, where it is set, otherwise no_proxy, lists ends of host names and ranges of addresses that go direct;
-- the names are in small letters only, all_proxy is not looked at, and this machine's own addresses are no exception.
+gRPC's core reads the environment when a channel is made, by these rules (found by experiments with grpcio 1.85.1):
+- the first variable that is set of grpc_proxy, https_proxy and http_proxy counts; if it is empty, there is no proxy;
+- no_grpc_proxy, or if unset no_proxy, lists suffixes of host names and ranges of addresses that are called directly;
+- only names in lower case count; all_proxy is ignored; local addresses are no exception.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ LOCAL = ("unix", "unix-abstract", "vsock")
 
 @dataclass(frozen=True)
 class Proxy:
-    """What calls go through."""
+    """The proxy that calls go through."""
 
     variable: str
-    """Which variable of the environment says so."""
+    """The environment variable that sets it."""
     url: str
-    """Without a user and a password; empty where it cannot be said which part of the value is a password."""
+    """Without user and password; empty if it is unclear which part of the value is a password."""
     advice: str
-    """How calls to the server go direct."""
+    """How to make calls to the server direct."""
 
     def __str__(self) -> str:
         value = f" to {self.url}" if self.url else ""
@@ -34,10 +34,10 @@ class Proxy:
 
 
 def proxy_of(server: str, environment: Mapping[str, str]) -> Proxy | None:
-    """The proxy between here and a server; None where calls go direct.
+    """The proxy for calls to a server; None if they are direct.
 
     Args:
-        server: as it is given to gRPC: HOST:PORT, or with a resolver's name in front.
+        server: the target for gRPC: HOST:PORT, perhaps with a resolver's scheme in front.
     """
     variable = next((name for name in VARIABLES if name in environment), None)
     if variable is None or server.startswith(tuple(f"{scheme}:" for scheme in LOCAL)):
@@ -55,7 +55,7 @@ def proxy_of(server: str, environment: Mapping[str, str]) -> Proxy | None:
 
 
 def _http_url(value: str) -> str | None:
-    """Without user and password; None where gRPC passes over the value because it is no http:// URL."""
+    """The value without user and password; None if gRPC ignores it because it is not an http:// URL."""
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -63,7 +63,7 @@ def _http_url(value: str) -> str | None:
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme != "http" or not host or value != value.lstrip():
         return None
-    plain = "@" not in value.replace(parts.netloc, "", 1)  # else a password holds one of / ? #, and was cut there
+    plain = "@" not in value.replace(parts.netloc, "", 1)  # else a password contains / ? or #, and was cut there
     return f"http://{host}" if plain else ""
 
 

@@ -1,7 +1,7 @@
-"""Counting a server's right answers on labelled images of the caller's own.
+"""Counts a server's right answers on the caller's own labelled images.
 
-Files are sent as they are, so that what is counted is what serves: the server's own decoder, under the rules that the
-model was trained with. Arrays go as pixels. What is in memory at a time is bounded, however many files there are.
+Files are sent unchanged, so that the count includes the server's decoder, under the rules that the model was trained
+with. Arrays are sent as pixels. Memory is bounded, whatever the number of files.
 """
 
 from collections import Counter
@@ -28,17 +28,17 @@ from vouch.sources.left_out import LeftOut, are_few
 from vouch.sources.whole_folder import broken_files
 
 MESSAGE_BYTES = 4 << 20
-"""A message has no more of pixels, if it has more than one image: what gRPC servers take unless told otherwise."""
+"""Limit for the pixels of a message with more than one image: gRPC's default limit for messages."""
 
 
 @dataclass(frozen=True)
 class Recounted(Evaluation):
-    """A claim, and the count on images of the caller's own."""
+    """A claim, and the count on the caller's own images."""
 
     by_class: Mapping[str, Accuracy]
-    """Of the images that have a label, how many were answered right."""
+    """Label -> the accuracy on the images that have it."""
     left_out: LeftOut
-    """What was not counted: what was not listed, and what was refused."""
+    """Files that were not counted: not listed, or refused."""
     refused: LeftOut
     """Files that were listed and could not be read, here or by the server."""
     fit_images: FitImages
@@ -46,9 +46,7 @@ class Recounted(Evaluation):
 
     @property
     def balanced(self) -> Balanced | None:
-        """Over the classes that these images are of; None with several labels an image, of which no counts are known
-        that it could be made of, or where nothing was counted.
-        """
+        """Balanced accuracy over the images' classes; None for several labels per image, or if none was counted."""
         if self.task == "multi_label" or not self.served.total:
             return None
         counts = [one for one in self.by_class.values() if one.total]
@@ -58,23 +56,23 @@ class Recounted(Evaluation):
 def recount(
     client: Client, model: str, labelled: Labelled, batch_size: int, progress: Callable[[int], None]
 ) -> Recounted:
-    """Sends the images and holds the labels against the answers.
+    """Sends the images and compares the answers with the labels.
 
     Args:
-        batch_size: images of an array in a message, at most; files go one by one.
-        progress: told how many are done.
+        batch_size: the most images of an array in a message; files are sent one by one.
+        progress: called with the number of images done.
 
     Returns:
         the model's claim, and the count on these images.
 
     Raises:
-        CallFailed: the server cannot be called, or refuses images of an array.
-        SourceError: a class that the model does not know, one label an image where the model answers several, or the
-            other way round; or too many files that cannot be read.
+        CallFailed: the server cannot be reached, or refuses images of an array.
+        SourceError: the model does not know a class; the images have one label each and the model answers with any
+            number, or the reverse; or too many files cannot be read.
     """
     about = client.model(model)
     if about.live is None:
-        raise SourceError(f"model {about.name} is not served, it is {about.state}; vouch status tells why")
+        raise SourceError(f"model {about.name} is not served; its state is {about.state}; vouch status shows why")
     _check_labels(labelled, about.live)
     streams, count = Streams(client, about.live), _Count(labelled)
     for asked, answers in streams.answers(_asked(labelled.images, batch_size, count.broken)):
@@ -101,11 +99,11 @@ def _check_labels(labelled: Labelled, about: ModelVersion) -> None:
     if labelled.task != about.task:
         several = labelled.task == "multi_label"
         has, answers_with = ("any number of labels", "one") if several else ("one label", "any number")
-        raise SourceError(f"{labelled.name} has {has} an image, model {about.name} answers with {answers_with}")
+        raise SourceError(f"{labelled.name} has {has} per image, but model {about.name} answers with {answers_with}")
 
 
 def _asked(images: Images | Sequence[Path], batch_size: int, broken: dict[Path, str]) -> Iterator[Asked]:
-    """What is sent; files that cannot be read go into `broken`."""
+    """The requests; files that cannot be read go into `broken`."""
     if isinstance(images, PIXELS):
         start = 0
         for batch in batches(images, MESSAGE_BYTES, batch_size):
@@ -114,8 +112,8 @@ def _asked(images: Images | Sequence[Path], batch_size: int, broken: dict[Path, 
         return
     for row, path in enumerate(images):
         try:
-            if not path.is_file():  # a pipe would never end
-                raise UnusableFile("is no plain file, or a link to nothing")
+            if not path.is_file():  # reading a pipe may never end
+                raise UnusableFile("is not a regular file, or is a broken link")
             yield Asked(row, [read_file(path)])
         except (OSError, UnusableFile) as err:
             broken[path] = str(getattr(err, "strerror", None) or err)
@@ -127,18 +125,18 @@ class _Count:
     def __init__(self, labelled: Labelled) -> None:
         self._labelled = labelled
         self.right, self.total = Counter[str](), Counter[str]()
-        """Label -> images that have it, and how many of them were answered right."""
+        """Label -> images with a right answer, and all images, that have it."""
         self.correct = self.answered = 0
         self.broken: dict[Path, str] = {}
-        """Files that could not be read, or that the server refused, with the reason."""
+        """Files that could not be read or that the server refused, with the reasons."""
 
     @property
     def done(self) -> int:
-        """Images."""
+        """The number of images done."""
         return self.answered + len(self.broken)
 
     def add(self, start: int, answers: Predictions | CallFailed) -> None:
-        """The answers to images from this one on. Raises CallFailed: those of an array were refused."""
+        """Adds the answers to the images from `start` on. Raises CallFailed if images of an array were refused."""
         labelled = self._labelled
         if isinstance(answers, CallFailed):
             if isinstance(labelled.images, PIXELS):
@@ -154,7 +152,7 @@ class _Count:
             self.right.update(truth if right else ())
 
     def refused(self) -> LeftOut:
-        """The files in `broken`. Raises SourceError: they are too many, or there is no other."""
+        """The files in `broken`. Raises SourceError if they are too many, or if there are no others."""
         name, total = self._labelled.name, len(self._labelled.truth)
         if not are_few(len(self.broken), total) or not self.answered:
             raise broken_files(Path(name), self.broken, total)
@@ -162,6 +160,6 @@ class _Count:
         return LeftOut.of({"broken": files})
 
     def by_class(self) -> dict[str, Accuracy]:
-        """Of the images that have a label, how many were answered right."""
+        """For each label, the accuracy on the images that have it."""
         classes = self._labelled.classes
         return {name: Accuracy(correct=self.right[name], total=self.total[name]) for name in classes}

@@ -45,15 +45,15 @@ class StatusSettings(CommandSettings):
             given, missing = "--tls-certificate", "--tls-key"
             if self.tls_certificate is None:
                 given, missing = missing, given
-            raise ValueError(f"{given} is given and {missing} is missing: a certificate is shown with its key")
+            raise ValueError(f"{given} is given but {missing} is missing: a certificate needs its key")
         if (self.tls_certificate or self.tls_server_name) and not (self.tls or self.tls_ca):
             given = "--tls-certificate" if self.tls_certificate else "--tls-server-name"
-            raise ValueError(f"{given} is given, and neither --tls nor --tls-ca: the call would go in plaintext")
+            raise ValueError(f"{given} needs --tls or --tls-ca: without them, calls are in plaintext")
         return self
 
     @property
     def trust(self) -> Tls | None:
-        """How the server is spoken to over TLS; None: plaintext."""
+        """The settings of TLS; None: plaintext."""
         if not (self.tls or self.tls_ca):
             return None
         return Tls(self.tls_ca, self.tls_certificate, self.tls_key, self.tls_server_name)
@@ -119,18 +119,18 @@ class EvaluateSettings(WaitingSettings):
     @model_validator(mode="after")
     def _about_data(self) -> Self:
         if self.classes and not self.data:
-            raise ValueError("--classes chooses among the classes of --data; the bundle's own split is counted whole")
+            raise ValueError("--classes needs --data: the bundle's own split is always counted as a whole")
         said = {"--label-from": self.label_from, "--no-splits": not self.splits, "--strict": self.strict}
         for flag, given in {**said, "--layout": self.layout}.items():
             if given and not self.data:
                 raise ValueError(
-                    f"{flag} says how --data is read, and there is none; the bundle's own split is counted"
+                    f"{flag} needs --data, whose files it describes; without it, the bundle's own split is counted"
                 )
         return self
 
     @property
     def folder_rules(self) -> FolderRules:
-        """How a folder of images is read."""
+        """The rules for reading a folder of images."""
         classes = tuple(self.classes.split(",")) if self.classes else ()
         return FolderRules(self.label_from, self.splits, classes, self.strict)
 
@@ -160,7 +160,7 @@ class BenchSettings(StatusSettings):
     @classmethod
     def _batches_are_counts(cls, value: str) -> str:
         if not all(word.strip().isdecimal() and 1 <= int(word) <= 1_000_000 for word in value.split(",")):
-            raise ValueError("expected numbers of images from 1 to 1,000,000 with commas between, such as 1,8,32")
+            raise ValueError("expected numbers of images from 1 to 1,000,000, separated by commas, such as 1,8,32")
         return value
 
     @field_validator("loads")
@@ -171,7 +171,9 @@ class BenchSettings(StatusSettings):
         except ValueError:
             right = False
         if not right:
-            raise ValueError("expected shares of the capacity over 0 and up to 2 with commas between, such as 0.5,0.9")
+            raise ValueError(
+                "expected shares of the capacity above 0 and up to 2, separated by commas, such as 0.5,0.9"
+            )
         return value
 
     @property

@@ -1,7 +1,8 @@
-"""Predictions for any number of images over streams: one after another, each with a deadline of its own.
+"""Predictions for any number of images over streams: one stream after the other, each with its own deadline.
 
-What is on its way is bounded. Where a stream breaks, its oldest unanswered request is asked again by a call of its own,
-and a new stream begins behind it: so every break has an answer or an end. Knows no label and no file.
+The number of unanswered requests is bounded. If a stream breaks, its oldest unanswered request is sent again in a
+separate call, then a new stream begins with the next: so each break gives an answer or ends the run. Knows no label and
+no file.
 """
 
 import time
@@ -24,13 +25,13 @@ from vouch.protos.vouch.v1 import classifier_pb2 as pb
 MAX_REQUESTS = 32
 MAX_IMAGES = 1024
 MAX_BYTES = 16 << 20
-"""On their way at once; a request alone may have more."""
+"""Limits for all unanswered requests together; a single request may have more."""
 SENDING_PART = 2
-"""Of a stream's time: which part of it requests are sent in. The rest is for the answers."""
+"""Requests are sent in the first 1/SENDING_PART of a stream's time; the rest is for the answers."""
 PAUSES_S = (0.25, 0.5, 1.0, 2.0)
-"""Before a request is asked again for which the server had no room."""
+"""Pauses before a request is sent again that the server refused because it was full."""
 MAX_DIGITS = 12
-"""Of a number that a server tells."""
+"""A longer number from a server is ignored."""
 COUNTING_FIT_IMAGES = (("vouch-count-fit-images", "1"),)
 
 
@@ -39,42 +40,42 @@ class Asked:
     """A request."""
 
     start: int
-    """The place of its first image among all."""
+    """Position of its first image among all images."""
     images: Content
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Bytes."""
         return sum(map(len, self.images)) if isinstance(self.images, list) else self.images.nbytes
 
 
 class _Left:
-    """Requests that have not been answered, and are not on their way."""
+    """Requests that are still to be sent."""
 
     def __init__(self, asked: Iterable[Asked]) -> None:
         self._asked = iter(asked)
         self._again = deque[Asked]()
 
     def take(self) -> Asked | None:
-        """The next one; None where there is none."""
+        """The next request; None if there is none."""
         return self._again.popleft() if self._again else next(self._asked, None)
 
     def put_back(self, asked: Iterable[Asked]) -> None:
-        """These were sent in vain, and come before all others."""
+        """Requests that were sent without an answer; they come before all others."""
         self._again.extendleft(reversed(list(asked)))
 
 
 @dataclass
 class FitImages:
-    """What the server says of images that the model was fitted to."""
+    """The server's count of images that the model was trained on."""
 
     compared: int = 0
-    """Images that were held against them; none where the model has no digests of them."""
+    """Images that the server compared; 0 if the model has no digests of its training images."""
     among: int = 0
-    """Of those, how many the model was fitted to."""
+    """The compared images that the model was trained on."""
 
     def sentence(self) -> str:
-        """What they say against a count; empty where nothing is known, or where there is none of them."""
+        """A warning about the count; empty if none of the images is known to be a training image."""
         if not self.among:
             return ""
         return (
@@ -83,30 +84,30 @@ class FitImages:
         )
 
     def add(self, trailers: Iterable[tuple[str, str | bytes]] | None) -> None:
-        """What a stream was told at its end."""
+        """Adds a stream's counts, which come as trailers at its end."""
         told = dict(trailers or ())
         self.compared += _number(told.get("vouch-compared-images"))
         self.among += _number(told.get("vouch-fit-images"))
 
 
 class Streams:
-    """Asks one version of a model, and has the server count the images that it was fitted to."""
+    """Calls one version of a model, and makes the server count the images that it was trained on."""
 
     def __init__(self, client: Client, version: ModelVersion) -> None:
         self._client = client
         self._version = version
         self._most_requests = MAX_REQUESTS
         self.fit_images = FitImages()
-        """So far; complete when all answers have come."""
+        """The count so far; complete after the last answer."""
 
     def answers(self, asked: Iterable[Asked]) -> Iterator[tuple[Asked, Predictions | CallFailed]]:
-        """Each request with its answer, or with what is wrong with that request, in order.
+        """Each request with its answer, or with its error, in order.
 
         Args:
-            asked: taken as there is room for more on their way.
+            asked: the requests; taken one by one when more can be sent.
 
         Raises:
-            CallFailed: the server is gone, or would answer so to every request.
+            CallFailed: the server cannot be reached, or would answer every request with this error.
             Exception: what `asked` raised.
         """
         left = _Left(asked)
@@ -115,16 +116,16 @@ class Streams:
             try:
                 yield from self._over_a_stream(sent, left)
             except grpc.RpcError:
-                self._most_requests = max(1, self._most_requests // 2)  # perhaps it was too slow for so many
+                self._most_requests = max(1, self._most_requests // 2)  # it may be too slow for this many
                 oldest = sent.popleft()
                 left.put_back(sent)
                 yield oldest, self._alone(oldest)
 
     def _over_a_stream(self, sent: deque[Asked], left: _Left) -> Iterator[tuple[Asked, Predictions | CallFailed]]:
-        """As many as there is time for.
+        """The answers to as many requests as one stream has time for.
 
         Args:
-            sent: begins with the one that is sent first, and holds those without an answer.
+            sent: the requests without an answer; begins with the first one to send.
 
         Raises:
             RpcError: the stream broke.
@@ -142,10 +143,10 @@ class Streams:
                     answer = self._read(call, sent[0])
                     yield sent.popleft(), answer
                 sending.put(None)
-                with suppress(grpc.RpcError):  # all is answered
+                with suppress(grpc.RpcError):  # all requests are answered
                     self._at_the_end(call)
             finally:
-                sending.put(None)  # or a thread of gRPC's would wait for ever
+                sending.put(None)  # else a thread of gRPC waits forever
                 call.cancel()
 
     def _has_room(self, sent: deque[Asked]) -> bool:
@@ -164,12 +165,12 @@ class Streams:
     def _read(self, call: Any, asked: Asked) -> Predictions | CallFailed:
         if (response := next(call, None)) is None:
             server = self._client.server
-            raise CallFailed(f"{server} ended a stream before it had answered all of it", grpc.StatusCode.INTERNAL)
+            raise CallFailed(f"{server} ended a stream without answering all of its requests", grpc.StatusCode.INTERNAL)
         answer = read_answer(response, self._client.server)
         return self._alone(asked) if isinstance(answer, CallFailed) and not answer.is_of_the_request else answer
 
     def _alone(self, asked: Asked) -> Predictions | CallFailed:
-        """The answer to a call of its own; again after a while where the server has no room for it."""
+        """The answer to a separate call; repeated after a pause while the server is full."""
         for pause_s in (*PAUSES_S, None):
             try:
                 with explained(self._client.server), self._client.calling() as (classifier, timeout_s):
@@ -183,12 +184,12 @@ class Streams:
         raise AssertionError("the last one returns or raises")
 
     def _at_the_end(self, call: Any) -> None:
-        """What the server says behind its last answer."""
+        """Reads the trailers that follow the last answer."""
         for _ in call:
             pass
         self.fit_images.add(call.trailing_metadata())
 
 
 def _number(told: str | bytes | None) -> int:
-    """Of a server that is not known to say it so: 0."""
+    """The number in a trailer; 0 if it is missing or not a number."""
     return int(told) if isinstance(told, str) and told.isdecimal() and len(told) < MAX_DIGITS else 0

@@ -1,4 +1,4 @@
-"""Channels to a server, with TLS or without: whom the caller trusts, and what it shows of itself."""
+"""Channels to a server, with or without TLS: the CAs that the client trusts, and its own certificate."""
 
 import ssl
 from collections.abc import Callable
@@ -15,28 +15,28 @@ Options = list[tuple[str, str | int]]
 
 @dataclass(frozen=True)
 class Tls:
-    """How a server is spoken to over TLS; all files are PEM."""
+    """Settings of TLS to a server; all files are PEM."""
 
     ca: Path | None = None
-    """Who has to have signed the server's certificate; None: any root that gRPC comes with, or those of the file that
-    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names."""
+    """CAs, one of which must have signed the server's certificate. None: the roots that come with gRPC, or those in the
+    file GRPC_DEFAULT_SSL_ROOTS_FILE_PATH."""
     certificate: Path | None = None
-    """What the server is shown of this caller, where it wants to see something; goes with `key`."""
+    """The client's certificate, for a server that requires one; needs `key`."""
     key: Path | None = None
     server_name: str = ""
-    """The name that the server's certificate has to hold; empty: the host that is called."""
+    """The name that the server's certificate must contain; empty: the host that is called."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError where there is a certificate without its key, or the other way round."""
+        """Raises ValueError for a certificate without its key, or a key without its certificate."""
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("a certificate and its key go together, and one of them is missing")
+            raise ValueError("expected a certificate and its key together; one of them is missing")
 
 
 def channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.Channel]:
-    """What opens channels for threads.
+    """A function that opens channels for threads.
 
     Raises:
-        UnusableCertificate: a file cannot be read, or is not what it should be; none is read later.
+        UnusableCertificate: a file cannot be read, or has the wrong content. No file is read later.
     """
     options = [*options, *_authority(server)]
     if tls is None:
@@ -45,7 +45,7 @@ def channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grp
 
 
 def async_channels(server: str, options: Options, tls: Tls | None) -> Callable[[], grpc.aio.Channel]:
-    """What opens channels for asyncio. Raises as `channels`."""
+    """A function that opens channels for asyncio. Raises as `channels`."""
     options = [*options, *_authority(server)]
     if tls is None:
         return partial(grpc.aio.insecure_channel, server, options)
@@ -53,7 +53,7 @@ def async_channels(server: str, options: Options, tls: Tls | None) -> Callable[[
 
 
 def _authority(server: str) -> Options:
-    """Of several addresses the first: gRPC itself would say all of them, which is no host, and h2corn refuses it."""
+    """The first of several addresses: gRPC would send all of them as the host, which h2corn refuses."""
     first, several, _ = server.partition(",")
     return [("grpc.default_authority", first.partition(":")[2])] if several else []
 
@@ -63,20 +63,20 @@ def _name(tls: Tls) -> Options:
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:
-    """Checked here: gRPC would tell of a wrong file in words of its own, and only at the first call."""
+    """Reads and checks the files here: gRPC would report a wrong file only at the first call, in its own words."""
     roots, certificate, key = (_read(path) if path else None for path in (tls.ca, tls.certificate, tls.key))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if tls.ca:
         try:
             context.load_verify_locations(cafile=tls.ca)
         except ssl.SSLError as err:
-            raise UnusableCertificate(f"{tls.ca} holds no certificate in PEM of who signs servers'") from err
+            raise UnusableCertificate(f"{tls.ca} does not contain a CA certificate in PEM") from err
     if tls.certificate:
         try:
             context.load_cert_chain(tls.certificate, tls.key, password=b"")
         except (ssl.SSLError, OSError) as err:
             raise UnusableCertificate(
-                f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM, without a password"
+                f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM without a password"
             ) from err
     return grpc.ssl_channel_credentials(roots, key, certificate)
 

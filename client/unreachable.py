@@ -1,4 +1,4 @@
-"""Why no server could be reached, in a sentence for what gRPC's core and OpenSSL say of it."""
+"""Why no server could be reached: a plain sentence for each message of gRPC's core and OpenSSL."""
 
 import os
 
@@ -10,47 +10,50 @@ ON_THE_WAY = (
     *("timed out", "socket closed", "broken pipe", "endpoint closing", "stream removed", "goaway", "ping timeout"),
     "keepalive watchdog",
 )
-"""How gRPC's own reasons read, in small letters, when no answer of a server arrived."""
+"""Parts of gRPC's messages, in lower case, when no answer of a server arrived."""
 NO_GRPC = "received http2 header with status"
-"""The same of an answer without gRPC; its code depends on the status."""
+"""Part of gRPC's message for an answer without gRPC; the code depends on the HTTP status."""
 MEANINGS = (
-    (("http1.x server", "expected settings frame"), "HTTP/1 is spoken there, as for /metrics: is it another port?"),
-    ((NO_GRPC,), "what answers there is no gRPC server, or a gateway that knows none"),
-    (("no such file or directory",), "there is no such socket"),
+    (
+        ("http1.x server", "expected settings frame"),
+        "the server there only speaks HTTP/1, as /metrics does: is this the right port?",
+    ),
+    ((NO_GRPC,), "the answer is not from a gRPC server, or from a gateway without a route to one"),
+    (("no such file or directory",), "the socket does not exist"),
     (("permission denied",), "this user may not write to that socket"),
-    (("wrong_version_number",), "TLS is not spoken there: leave out --tls and --tls-ca"),
+    (("wrong_version_number",), "the server there does not use TLS: leave out --tls and --tls-ca"),
     (("certificate has expired",), "its certificate has expired"),
-    (("certificate is not yet valid",), "its certificate is not valid yet; is the clock right?"),
+    (("certificate is not yet valid",), "its certificate is not valid yet: is the clock right?"),
     (("hostname verification", "is not in peer certificate"), "its certificate is for another host name"),
-    (("certificate_verify_failed",), "nobody who is trusted here signed its certificate: pass --tls-ca with who did"),
-    (("domain name not found", "name or service not known"), "no host of this name is known"),
-    (("errors resolving", "resolution failed"), "the host's name could not be looked up"),
-    (("network is unreachable", "no route to host"), "no network leads there"),
-    (("timed out", "ping timeout", "keepalive watchdog"), "nothing answers there"),
+    (("certificate_verify_failed",), "its certificate is not signed by a trusted CA: pass that CA as --tls-ca"),
+    (("domain name not found", "name or service not known"), "the host name does not exist"),
+    (("errors resolving", "resolution failed"), "the host name could not be resolved"),
+    (("network is unreachable", "no route to host"), "the host is on a network that cannot be reached"),
+    (("timed out", "ping timeout", "keepalive watchdog"), "there is no response"),
     (
         ("socket closed", "connection reset", "broken pipe", "endpoint closing", "handshake failed", "handshake read"),
-        "the connection was closed there: does the server speak TLS (--tls, --tls-ca), and want a certificate of "
-        "yours (--tls-certificate, --tls-key)?",
+        "the server closed the connection: does it use TLS (--tls, --tls-ca), and require a client certificate "
+        "(--tls-certificate, --tls-key)?",
     ),
 )
-"""What is looked for in gRPC's own words, the first that is found, and what it means."""
+"""Parts of gRPC's messages with their meaning; the first match counts."""
 
 
 def is_unreachable(details: str, *, unavailable: bool) -> bool:
-    """Whether these words are gRPC's own reason why no answer of a server arrived.
+    """Whether this is gRPC's own message for no answer from a server.
 
     Args:
-        unavailable: whether that is the call's code, as it is of all reasons but one.
+        unavailable: whether the call's code is UNAVAILABLE, as for all such messages but one.
     """
     said = details.lower()
     return said.startswith(NO_GRPC) or (unavailable and any(one in said for one in ON_THE_WAY))
 
 
 def unreachable(server: str, details: str) -> str:
-    """The message of a call that reached no server.
+    """The message for a call that reached no server.
 
-    No proxy's user and password are in it: gRPC's own words hold them only where the URL is one that it cannot read,
-    and then they are left out.
+    It never contains a proxy's user and password: gRPC's message contains them only if it cannot read the URL, and is
+    left out then.
     """
     proxy = proxy_of(server, os.environ)
     refused = "refused" in details.lower()

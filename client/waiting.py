@@ -1,4 +1,4 @@
-"""Waiting for a server that is only starting, or whose first model is being trained."""
+"""Waits for a server that is starting, or whose first model is being trained."""
 
 import time
 
@@ -10,12 +10,12 @@ INTERVAL_S = 0.5
 
 
 def until_served(client: Client, model: str, wait_s: float) -> None:
-    """Returns when the model is served, or when waiting longer is of no use: then the call itself tells why.
+    """Returns when the model is served, or when waiting does not help: then the call itself reports why.
 
-    What is missing is said on standard error, once as long as it stays the same.
+    Prints what is missing on standard error, once for each change.
 
     Args:
-        model: empty for whichever.
+        model: empty for any model.
     """
     ends, said = time.monotonic() + wait_s, ""
     while time.monotonic() < ends and (missing := _missing(client, model)):
@@ -26,7 +26,7 @@ def until_served(client: Client, model: str, wait_s: float) -> None:
 
 
 def _missing(client: Client, model: str) -> str:
-    """Empty where nothing is, or nothing that may come by itself."""
+    """What is missing; empty if nothing is, or if waiting does not help."""
     try:
         models = [client.model(model)] if model else client.models()
     except CallFailed as err:
@@ -39,6 +39,6 @@ def _missing(client: Client, model: str) -> str:
     if refusals:
         return "; ".join(refusals)
     if not models:
-        return "no model has been published yet"
+        return "no model was published yet"
     is_loading = any(one.state == "loading" for one in models)
     return f"the first version is being {'loaded' if is_loading else 'verified'}"

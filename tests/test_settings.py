@@ -165,11 +165,11 @@ def test_what_is_not_known_takes_two_lines_and_names_the_nearest(
     Path("vouch.toml").write_text(f"[{settings.table}]\njson_outputs = true\n")
     key = refusal(capsys, command, *needed)
 
-    assert "there is no --jsn; did you mean --json?" in wrong
+    assert "unknown option --jsn; did you mean --json?" in wrong
     assert [one.partition("error: ")[2] for one in without] == [
         f"{flag_name(name)}: expected a value" for name in valued
     ]
-    assert f"vouch.toml: [{settings.table}] has no setting json_outputs; did you mean json_output?" in key
+    assert f"vouch.toml: unknown setting json_outputs in [{settings.table}]; did you mean json_output?" in key
 
 
 @pytest.mark.parametrize("command", SETTINGS)
@@ -180,7 +180,7 @@ def test_an_unknown_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch, comma
     parse(SETTINGS[command], f"vouch {command}", NEEDED.get(command, []), warned=warnings.append)
 
     assert warnings == [
-        f"{variable(command, 'jsonoutput')} is no setting and is ignored; did you mean "
+        f"{variable(command, 'jsonoutput')} is not a setting and is ignored; did you mean "
         f"{variable(command, 'json_output')}?"
     ]
 
@@ -207,7 +207,7 @@ def test_a_setting_of_another_program_is_sent_where_it_belongs(capsys: pytest.Ca
     """`epochs` below [serve]."""
     Path("vouch.toml").write_text("[serve]\nepochs = 3\n")
 
-    assert "vouch.toml: [serve] has no setting epochs; it belongs to [train]" in refusal(capsys, "serve")
+    assert "vouch.toml: unknown setting epochs in [serve]; it belongs to [train]" in refusal(capsys, "serve")
 
 
 def test_a_server_is_called_as_people_write_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,11 +27,11 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (["guess"], "there is no command 'guess'"),
-        (["tran"], "there is no command 'tran'; did you mean train?"),
-        (["Serve", "models"], "there is no command 'Serve'; did you mean serve?"),
-        (["help", "evalute"], "there is no command 'evalute'; did you mean evaluate?"),
-        (["hlep"], "there is no command 'hlep'; did you mean help?"),
+        (["guess"], "unknown command 'guess'"),
+        (["tran"], "unknown command 'tran'; did you mean train?"),
+        (["Serve", "models"], "unknown command 'Serve'; did you mean serve?"),
+        (["help", "evalute"], "unknown command 'evalute'; did you mean evaluate?"),
+        (["hlep"], "unknown command 'hlep'; did you mean help?"),
         (["--json", "train"], "expected a command before '--json', as in vouch train --json"),
     ],
 )

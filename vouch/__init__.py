@@ -6,7 +6,7 @@ with Client("localhost:8081") as client:
     for prediction in client.predict(["new.jpg", "other.png"]):  # or their bytes, or arrays of uint8 pixels
         print(prediction.label, prediction.probability)
 
-What is named here is for programs to import. The packages below are ours and may change.
+Programs may import the names in this module. The packages below it are internal and may change.
 """
 
 from importlib import import_module
@@ -44,7 +44,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the client when a name of it is first asked for: `vouch serve` never needs it."""
+    """Loads the client when one of its names is first used: `vouch serve` never needs it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("vouch.client"), name)

@@ -1,4 +1,4 @@
-"""The `vouch` command: picks the program and hands it the arguments. Imports nothing large."""
+"""The `vouch` command: selects the program and passes it the arguments. Imports nothing large."""
 
 import io
 import os
@@ -20,11 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command and returns its exit code, one of `EXIT_CODES`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+            stream.reconfigure(errors="backslashreplace")  # a file name may not be valid text
     sys.excepthook = _show_bug
-    if os.getpid() == 1:  # the system keeps from the first process of a container what it has no handler for
+    if os.getpid() == 1:  # process 1 of a container only gets signals that it has a handler for
         signal.signal(signal.SIGTERM, _terminated)
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's own lines say, errors of ours say in plain words
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our errors replace gRPC's own log lines
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -33,10 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
         print_error("interrupted")
         return INTERRUPTED
     except OSError as err:
-        if err.filename is not None:  # a file's; standard output has no name
+        if err.filename is not None:  # an error of standard output has no file name
             print_error(f"error: {err.strerror}: {err.filename}")
             return FAILED
-        # Standard output is closed or full: whatever is still to be written there must not fail once more.
+        # Standard output is closed or full: later writes to it must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(err, BrokenPipeError):
             print_error(f"error: standard output cannot be written: {err.strerror}")
@@ -44,14 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _terminated(number: int, _: FrameType | None) -> None:
-    """As the system ends any other process that has no handler: an exception in the middle of an import would come out
-    as that import's failure.
+    """Ends the process as the system would without a handler: an exception in the middle of an import would look like a
+    failure of the import.
     """
     os._exit(128 + number)
 
 
 def _show_bug(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:
-    """As Python would, but that what the error quotes may be anybody's text."""
+    """Prints a traceback as Python would, but escapes it: the error may quote foreign text."""
     print(printable("".join(traceback.format_exception(kind, err, trace)), keep="\n"), end="", file=sys.stderr)
 
 
@@ -66,7 +66,7 @@ def _run(arguments: list[str] | None) -> int:
         print(f"vouch {__version__}")
         return DONE
     if command not in COMMANDS:
-        wrong = f"there is no command {command!r}{did_you_mean(command, [*COMMANDS, 'help'])}"
+        wrong = f"unknown command {command!r}{did_you_mean(command, [*COMMANDS, 'help'])}"
         if command.startswith("-"):
             wrong = f"expected a command before {command!r}, as in vouch train --json"
         print_error(f"vouch: error: {wrong}")
@@ -78,10 +78,10 @@ def _run(arguments: list[str] | None) -> int:
             commands = import_module(f"vouch.{program}.commands")
         code: int = getattr(commands, command)(rest)
     except SystemExit as end:  # after --help, and after wrong usage
-        if isinstance(end.code, str):  # a library that cannot be used says why
+        if isinstance(end.code, str):  # a library that cannot be used gives the reason
             print_error(end.code)
         return FAILED if isinstance(end.code, str) else end.code or DONE
-    except ModuleNotFoundError as err:  # some libraries are not loaded before they are needed
+    except ModuleNotFoundError as err:  # some libraries are loaded only when needed
         print_error(f"error: vouch {command} needs {err.name}: pip install '{EXTRAS[program]}'")
         return FAILED
     return code

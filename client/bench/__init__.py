@@ -1,10 +1,10 @@
-"""`vouch bench`: how much a server answers, how fast, and which setting a caller does best with.
+"""`vouch bench`: a server's throughput and latency, and the best setting for a caller.
 
-load           calls in a closed and an open loop, and what came of them
-points         what was measured, as values
-images         which images are sent, and what each was answered alone
-calls          the calls themselves: requests made beforehand, every answer checked
+load           calls in a closed and an open loop, and their results
+points         the measured points, as values
+images         the images that are sent, and the reference answer to each
+calls          the calls: requests are made beforehand, and every answer is checked
 measure        the steps in order
-recommend      the best setting among those measured
+recommend      the best of the measured settings
 report, plot   tables and JSON; a picture
 """

@@ -1,6 +1,6 @@
-"""Calls that cost little to make: requests are made once a batch size, and sent as bytes over several connections.
+"""Calls with little overhead: requests are made once per batch size, and sent as bytes over several connections.
 
-Every answer is read and held against the reference. Retries are off: they would hide what is to be measured.
+Every answer is compared with the reference. Retries are off, because they would hide failures.
 """
 
 from contextlib import AsyncExitStack
@@ -34,24 +34,24 @@ COUNTED = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.UNKNOWN,
 }
-"""What a server under load may answer. Anything else would come back every time, and ends the measurement."""
+"""Errors that a server may return under load. Any other error would repeat for every call: it ends the measurement."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A message, and what the reference answers to it."""
+    """A serialized request, with the reference answers to it."""
 
     content: bytes
     rows: tuple[int, ...]
-    """The reference's images in it."""
+    """Positions of its images in the reference."""
     labels: list[str]
-    """One an image; for a multi-label model empty."""
+    """One per image; empty for a multi-label model."""
 
 
 def requests_of(reference: Reference, batch_size: int, model: ModelVersion) -> list[Request]:
-    """Messages with so many images each, which begin at different ones, so that rows that are mixed up are noticed.
+    """Requests of this many images. Each begins at another image, so that mixed-up rows are noticed.
 
-    Where a batch has more images than the reference, they come again.
+    If a batch is larger than the reference, images repeat.
     """
     total = len(reference.images)
     single = model.task == "single_label"
@@ -73,8 +73,8 @@ class Calls:
         """
         Args:
             timeout_s: the deadline of a call.
-            model: this version is asked for; where another takes its place meanwhile, calls end by NOT_FOUND.
-            tls: None for a server that speaks plaintext.
+            model: the version to call; if another version replaces it meanwhile, calls fail with NOT_FOUND.
+            tls: None for plaintext.
         """
         self._server = server
         self._timeout_s = timeout_s
@@ -100,18 +100,18 @@ class Calls:
 
     @property
     def wrong(self) -> str:
-        """A sentence about the answers that were not as the reference, of all calls so far; empty: all were."""
+        """A sentence about the answers that differ from the reference so far; empty if none does."""
         if not self._wrong:
             return ""
         return (
-            f"{self._wrong:,} of {self._answers:,} images were not answered as when each was sent alone; "
-            f"the first of them {self._first_wrong}"
+            f"{self._wrong:,} of {self._answers:,} images got another answer than when each was sent alone; "
+            f"the first: {self._first_wrong}"
         )
 
     def of(self, batch_size: int) -> Send:
-        """Makes calls with so many images each, as `load.Send` says.
+        """A `load.Send` that makes calls with this many images each.
 
-        They raise CallFailed where the server has gone away, or would refuse every further call likewise.
+        It raises CallFailed if the server cannot be reached any more, or would refuse every further call.
         """
         requests = requests_of(self._reference, batch_size, self._model)
 
@@ -128,7 +128,7 @@ class Calls:
     def _reason(self, err: grpc.aio.AioRpcError) -> str:
         code, details = err.code(), err.details() or ""
         if code is grpc.StatusCode.UNAVAILABLE:
-            raise CallFailed(f"{self._server} went away while it was measured: {details}", code) from err
+            raise CallFailed(f"{self._server} stopped responding during the measurement: {details}", code) from err
         if code not in COUNTED or "larger than max" in details:
             raise call_failed(err, self._server) from err
         return code.name
@@ -144,6 +144,6 @@ class Calls:
         wrong = [(was, now) for was, now in zip(before, given, strict=False) if was != now]
         if wrong and not self._first_wrong:
             was, now = (", ".join(labels) or "no label" for labels in wrong[0])
-            self._first_wrong = f"was {was} and is {now} in a batch of {len(request.rows)}"
+            self._first_wrong = f"{was} alone, but {now} in a batch of {len(request.rows)}"
         self._wrong += len(wrong)
         return not wrong

@@ -1,4 +1,4 @@
-"""Which images are sent, and what each of them was answered alone: what every later answer is held against."""
+"""The images that are sent, and the answer to each when sent alone: the reference for all later answers."""
 
 from dataclasses import dataclass
 
@@ -12,30 +12,30 @@ from vouch.client.models import ModelVersion
 from vouch.sources.load import load_as
 
 COUNT = 64
-"""Images that are sent again and again."""
+"""At most this many images are sent, again and again."""
 SEED = 0
-"""Of the random images."""
+"""Seed of the random images."""
 TOO_CLOSE = 1e-4
-"""Probabilities no further apart than this may change places with the batch size: sums are rounded otherwise."""
+"""Two probabilities this close may swap ranks with the batch size: sums are rounded differently."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Images with the answer to each, from a call with this image alone."""
+    """Images, with the answer to each from a call with only this image."""
 
     images: np.ndarray
     """uint8, shape (N, H, W) or (N, H, W, C), 1 <= N."""
     answers: tuple[tuple[str, ...], ...]
-    """For each image its label, or for a multi-label model its labels in the order of their names."""
+    """For each image its label, or for a multi-label model its labels, sorted by name."""
 
     @property
     def distinct(self) -> int:
-        """How many answers differ from each other."""
+        """The number of different answers."""
         return len(set(self.answers))
 
 
 def take_reference(client: Client, model: ModelVersion, data: str) -> Reference:
-    """Calls the server with one image after another.
+    """The reference, from calls to the server with one image each.
 
     Args:
         model: the version that is called.
@@ -43,7 +43,7 @@ def take_reference(client: Client, model: ModelVersion, data: str) -> Reference:
 
     Raises:
         CallFailed: a call failed.
-        SourceError: there are no such images.
+        SourceError: `data` does not give such images.
     """
     images = _labelled(data, model) if data else _random(model)
     answers: list[tuple[str, ...]] = []
@@ -58,7 +58,7 @@ def take_reference(client: Client, model: ModelVersion, data: str) -> Reference:
 
 
 def answer_of(prediction: Prediction) -> tuple[str, ...]:
-    """The label, or all labels of a multi-label model's answer in the order of their names."""
+    """The label, or all labels of a multi-label model's answer, sorted by name."""
     return (prediction.label,) if prediction.label_set is None else tuple(sorted(prediction.label_set))
 
 
@@ -67,7 +67,7 @@ def _random(model: ModelVersion) -> np.ndarray:
 
 
 def _labelled(data: str, model: ModelVersion) -> np.ndarray:
-    """From all over the data: they may be in the order of their labels."""
+    """Evenly spaced over the data, which may be sorted by label."""
     source = load_as(data, model.pixels)
     for line in source.left_out.warnings():
         say(f"warning: {line}")

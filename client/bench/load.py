@@ -1,7 +1,7 @@
-"""Calls in a closed loop, where each caller waits for its answer, and in an open one, where calls come when due.
+"""Calls in a closed loop (each caller waits for its answer) and in an open loop (calls are sent at given times).
 
-Knows neither gRPC nor the terminal: it is given a function that makes a call. Time is the event loop's. A call that
-ends by an exception ends the measurement; one that fails in a way that is to be counted returns that instead.
+Knows neither gRPC nor the terminal: the caller gives a function that makes a call. Time is the event loop's. A call
+that raises ends the measurement; for a failure that only counts, the function returns the reason.
 """
 
 import asyncio
@@ -15,63 +15,63 @@ import numpy as np
 
 RIGHT, WRONG = "RIGHT", "WRONG"
 Send = Callable[[int], Awaitable[str]]
-"""Makes the call of this number, counted from 0, and returns what came of it: RIGHT, WRONG (it was answered, but not as
-before), or why it was not answered, such as RESOURCE_EXHAUSTED."""
+"""Makes the call of this number, counted from 0. Returns RIGHT, WRONG (the answer differs from the reference), or why
+there is no answer, such as RESOURCE_EXHAUSTED."""
 
 RISE = 1.05
-"""Twice the callers must give this much more throughput, or there is no more to gain."""
+"""With twice the callers, throughput must rise by at least this factor to count as a rise."""
 PATIENCE = 2
-"""So many times in a row."""
+"""The search ends after this many steps in a row without a rise."""
 MAX_CONCURRENCY = 1024
 WARM_UP = 0.2
-"""Share of a measurement's time that calls are made for before it, without being counted."""
+"""Duration of the uncounted warm-up, as a share of the measurement's."""
 LATE_S, LATE_SHARE = 1e-3, 0.25
-"""Where calls are sent later than both, the second as a share of their latency, the latency is not the server's."""
+"""If calls are sent later than both (seconds, and a share of the latency), the latency is not the server's."""
 RARE = 1000
-"""Calls it takes to speak of the slowest in a thousand."""
+"""The 99.9th percentile needs at least this many calls."""
 NEVER_S = 1e9
-"""Stands for the latency of a call that was not answered: no percentile of those that were comes near it."""
+"""Latency of a call that was not answered: larger than any real one."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came of some calls."""
+    """The results of some calls."""
 
     calls: int
     wrong: int
-    """Answers that were not as before."""
+    """Answers that differ from the reference."""
     errors: Mapping[str, int]
-    """Calls that were not answered, by the reason."""
+    """Reason -> the number of calls that were not answered for it."""
     seconds: float
-    """From the first call until the last one was answered."""
+    """From the first call to the last answer."""
     p50_s: float | None
-    """Half of all calls were answered as fast as this; None where so many were not answered."""
+    """The median latency of all calls; None if it falls on a call without an answer."""
     p99_s: float | None
-    """Likewise 99 in a hundred; of fewer than a hundred calls the slowest."""
+    """The 99th percentile, as `p50_s`; of fewer than 100 calls the slowest."""
     p999_s: float | None
-    """Likewise 999 in a thousand; None also where fewer calls were made."""
+    """The 99.9th percentile, as `p50_s`; None also for fewer than 1,000 calls."""
     lateness_s: float
-    """How long after they were due 99 in a hundred calls had been sent, at most. Nought in a closed loop."""
+    """99th percentile of the delay between when a call was due and when it was sent. 0 in a closed loop."""
     busy: float
     """Cores that this process used on average."""
 
     @property
     def calls_per_s(self) -> float:
-        """Right answers a second."""
+        """Calls per second with a right answer."""
         return (self.calls - self.wrong - sum(self.errors.values())) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def fell_behind(self) -> bool:
-        """Whether the calls were sent so late that the latencies say more of the generator than of the server."""
+        """Whether calls were sent so late that the latencies measure the generator, not the server."""
         return self.lateness_s > max(LATE_S, LATE_SHARE * (self.p99_s or self.p50_s or 0))
 
 
 async def closed_loop(send: Send, concurrency: int, seconds: float) -> Load:
-    """So many callers, each of which makes its next call as soon as its last one is answered.
+    """This many callers; each makes its next call when its last one was answered.
 
     Args:
-        concurrency: how many callers; each makes at least one call.
-        seconds: when these have passed, no caller makes another one.
+        concurrency: the number of callers; each makes at least one call.
+        seconds: no call begins later than this.
     """
     record = _Record()
     end = record.begin + seconds
@@ -92,15 +92,15 @@ async def closed_loop(send: Send, concurrency: int, seconds: float) -> Load:
 
 
 async def open_loop(send: Send, rate: float, seconds: float, seed: int) -> Load:
-    """Calls at moments that do not depend on the answers: a Poisson process of this rate.
+    """Calls at random times that do not depend on the answers: a Poisson process of this rate.
 
-    Latency counts from when a call was due, not from when it was sent, so that waiting is not left out ("coordinated
-    omission", G. Tene, How NOT to Measure Latency, 2013).
+    Latency counts from when a call was due, not from when it was sent, so that waiting counts ("coordinated omission",
+    G. Tene, How NOT to Measure Latency, 2013).
 
     Args:
-        rate: calls a second on average, over 0.
-        seconds: as many calls are made as are due in this time on average, at least one.
-        seed: the moments follow from it.
+        rate: calls per second on average, over 0.
+        seconds: `rate * seconds` calls are made, at least one.
+        seed: of the random times.
     """
     count = max(1, round(rate * seconds))
     record = _Record()
@@ -108,7 +108,7 @@ async def open_loop(send: Send, rate: float, seconds: float, seed: int) -> Load:
     with _first_error_alone():
         async with asyncio.TaskGroup() as calls:
             for due in moments.tolist():
-                await asyncio.sleep(max(0.0, due - record.now()))  # also where it is late: answers need their turn
+                await asyncio.sleep(max(0.0, due - record.now()))  # also when late, so that answers are read
                 calls.create_task(record.call(send, due))
     return record.summary()
 
@@ -116,14 +116,14 @@ async def open_loop(send: Send, rate: float, seconds: float, seed: int) -> Load:
 async def rising(send: Send, seconds: float) -> AsyncIterator[tuple[int, Load]]:
     """Closed loops of 1, 2, 4 ... callers, until throughput no longer rises by 5 %, twice in a row.
 
-    Once is not enough: a server that works on many calls together may gain nothing from the second caller and much from
-    the eighth, and a pause of the machine is not the server's limit.
+    Once is not enough: a server that batches calls may gain nothing from the second caller and much from the eighth,
+    and a short pause of the machine is not the server's limit.
 
     Args:
-        seconds: of each; a share of it is spent before, to warm up.
+        seconds: duration of each loop, after a warm-up.
 
     Yields:
-        the number of callers and what came of it, those without a rise too.
+        the number of callers and the result, also for those without a rise.
     """
     best, concurrency, without_rise = 0.0, 1, 0
     while concurrency <= MAX_CONCURRENCY and without_rise < PATIENCE:
@@ -135,7 +135,7 @@ async def rising(send: Send, seconds: float) -> AsyncIterator[tuple[int, Load]]:
 
 
 class _Record:
-    """What is written down while calls are made, from its making on."""
+    """Records calls and their results; time counts from its creation."""
 
     def __init__(self) -> None:
         self.now = asyncio.get_running_loop().time
@@ -147,7 +147,7 @@ class _Record:
         self._sent = 0
 
     async def call(self, send: Send, due: float) -> None:
-        """Makes a call, the next in number, and writes down what came of it."""
+        """Makes the next call and records the result."""
         number = self._sent
         self._sent += 1
         self._lateness.append(self.now() - due)
@@ -157,7 +157,7 @@ class _Record:
         self._latencies.append(self._end - due if outcome in (RIGHT, WRONG) else NEVER_S)
 
     def summary(self) -> Load:
-        """Of all calls; to be asked when they have ended."""
+        """The results of all calls, after they have ended."""
         seconds = self._end - self.begin
         return Load(
             calls=self._sent,
@@ -173,14 +173,14 @@ class _Record:
 
 
 def _percentile(values: list[float], percent: float) -> float | None:
-    """The smallest of the values that so many are not above: one that was seen, nothing in between."""
+    """The percentile as one of the values, without interpolation; None if it is a call without an answer."""
     value = float(np.percentile(values, percent, method="inverted_cdf"))
     return None if value >= NEVER_S else value
 
 
 @contextmanager
 def _first_error_alone() -> Iterator[None]:
-    """Raises what the first of a group's tasks raised, without the group around it."""
+    """Replaces an exception group by its first exception."""
     try:
         yield
     except BaseExceptionGroup as group:

@@ -1,4 +1,4 @@
-"""The steps of a measurement in order: for each batch size the capacity, then the latency at shares of it."""
+"""The steps of a measurement: for each batch size the capacity, then the latency at shares of the capacity."""
 
 import asyncio
 import selectors
@@ -11,7 +11,7 @@ from vouch.client.bench.points import ClosedPoint, Measured, OpenPoint
 from vouch.client.settings import BenchSettings
 
 SEED = 0
-"""The moments of the calls in the open loop follow from it."""
+"""Seed of the random times of calls in the open loop."""
 
 
 async def measure(
@@ -20,16 +20,16 @@ async def measure(
     """Measures the served model.
 
     Args:
-        measured: gets every point as soon as it is measured, so that it holds what there is however this ends.
-        progress: told how many points are done.
+        measured: gets every point when it is measured, so that an interrupted measurement keeps its points.
+        progress: called with the number of points done.
 
     Raises:
-        CallFailed: the server has gone away, or would refuse every call.
+        CallFailed: the server cannot be reached, or would refuse every call.
     """
     async with Calls(settings.server, settings.timeout_s, measured.model, reference, settings.trust) as calls:
         try:
             for batch_size in settings.batch_sizes:
-                await calls.of(batch_size)(0)  # one that is too large is told before the first is measured
+                await calls.of(batch_size)(0)  # a batch that is too large fails before the first measurement
             for batch_size in settings.batch_sizes:
                 await _measure_one(calls.of(batch_size), batch_size, settings, measured, progress)
             measured.complete = True
@@ -38,10 +38,10 @@ async def measure(
 
 
 def run(measurement: Coroutine[None, None, None]) -> None:
-    """Runs it in an event loop whose sleep is exact to some hundredths of a millisecond.
+    """Runs it in an event loop that sleeps with a precision of some hundredths of a millisecond.
 
-    asyncio's usual selector on Linux, epoll, rounds up to whole milliseconds: every call of the open loop would be sent
-    half of one late on average.
+    asyncio's default selector on Linux, epoll, rounds up to whole milliseconds: every call of the open loop would be
+    0.5 ms late on average.
     """
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
         runner.run(measurement)

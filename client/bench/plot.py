@@ -1,6 +1,6 @@
-"""A measurement as a picture: throughput over batch size, latency over load. Readable in black and white.
+"""The plot of a measurement: throughput over batch size, latency over load. Readable in black and white.
 
-The client's only importer of matplotlib. The same numbers give the same bytes.
+Only this file of the client imports matplotlib. Equal numbers give equal bytes.
 """
 
 import io
@@ -18,11 +18,11 @@ from vouch.client.bench.points import Measured, OpenPoint, shown_ms
 SIZE = 10.0, 4.6
 """Inches."""
 MARKERS = "osD^vP*X"
-"""A batch size each, from the first again where there are more."""
+"""One for each batch size; repeated if there are more."""
 
 
 def plot(measured: Measured) -> str:
-    """The picture as SVG.
+    """The plot as SVG.
 
     Args:
         measured: with at least one point.
@@ -41,7 +41,7 @@ def plot(measured: Measured) -> str:
 
 
 def _style() -> AbstractContextManager[None]:
-    """The look of the picture for a while; text stays text, and ids do not change."""
+    """Sets the style inside the block; text stays text, and ids are deterministic."""
     return mpl.rc_context(
         {"font.sans-serif": ["DejaVu Sans"], "font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "bench"}
     )
@@ -51,7 +51,7 @@ def _draw_throughput(axes: Axes, measured: Measured) -> None:
     sizes = measured.batch_sizes
     alone = {point.batch_size: point.images_per_s for point in measured.closed if point.concurrency == 1}
     best = [measured.best(size) for size in sizes]
-    axes.plot(sizes, [point.images_per_s for point in best], "o-", color="black", label="most, with this many at once")
+    axes.plot(sizes, [point.images_per_s for point in best], "o-", color="black", label="highest; calls at once")
     axes.plot(sizes, [alone[size] for size in sizes], "s--", color="gray", label="one call at a time")
     for point in best:
         position = point.batch_size, point.images_per_s
@@ -63,31 +63,31 @@ def _draw_throughput(axes: Axes, measured: Measured) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_ylim(bottom=0, top=1.15 * max((point.images_per_s for point in best), default=0) or 1)
     axes.set_title("Throughput")
-    axes.set_xlabel("images a call")
-    axes.set_ylabel("images a second")
+    axes.set_xlabel("images per call")
+    axes.set_ylabel("images per second")
     _finish(axes)
 
 
 def _draw_latency(axes: Axes, measured: Measured) -> None:
-    """Medians dashed, 99 in 100 solid; rows that are no result are left out."""
+    """Medians dashed, 99th percentiles solid; points whose calls were sent late are left out."""
     for number, size in enumerate(measured.batch_sizes):
         points = [point for point in measured.open if point.batch_size == size and not point.load.fell_behind]
         marker, grey = MARKERS[number % len(MARKERS)], f"{0.55 * number / max(1, len(measured.batch_sizes) - 1):.2f}"
         loads = [point.share for point in points]
-        label = f"{size:,} a call"
+        label = f"{size:,} per call"
         axes.plot(loads, [_p99_ms(point) for point in points], f"{marker}-", color=grey, markersize=5, label=label)
         axes.plot(loads, [_p50_ms(point) for point in points], f"{marker}--", color=grey, markersize=5)
-    axes.plot([], [], "-", color="black", label="99 in 100 calls")
-    axes.plot([], [], "--", color="black", label="half of the calls")
+    axes.plot([], [], "-", color="black", label="99th percentile")
+    axes.plot([], [], "--", color="black", label="median")
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown_ms(value)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(FixedLocator(sorted({point.share for point in measured.open})))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_title("Latency of calls at random moments")
-    axes.set_xlabel("load, as a share of the most calls a second")
-    axes.set_ylabel("milliseconds, at most")
+    axes.set_title("Latency of calls at random times")
+    axes.set_xlabel("load, as a share of the highest throughput")
+    axes.set_ylabel("latency in ms")
     _finish(axes)
 
 

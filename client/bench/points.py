@@ -1,4 +1,4 @@
-"""What was measured, as values. Filled while it goes on, so that an interrupted measurement can be shown."""
+"""The measured points. Added one by one, so that an interrupted measurement can be shown."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from vouch.client.models import ModelVersion
 
 @dataclass(frozen=True)
 class ClosedPoint:
-    """Some callers at once, each waiting for its answer."""
+    """A measurement in a closed loop: some callers at the same time, each waiting for its answer."""
 
     batch_size: int
     """Images a call."""
@@ -24,14 +24,14 @@ class ClosedPoint:
 
 @dataclass(frozen=True)
 class OpenPoint:
-    """Calls that come when they are due."""
+    """A measurement in an open loop: calls at random times."""
 
     batch_size: int
     """Images a call."""
     share: float
-    """Of the capacity that was measured for this batch size; over 1 is more than it can take."""
+    """Share of the capacity measured for this batch size; over 1 is overload."""
     rate: float
-    """Calls a second that were due, on average."""
+    """Calls per second that were due, on average."""
     load: Load
 
     @property
@@ -41,7 +41,7 @@ class OpenPoint:
 
 
 def shown_ms(value: float) -> str:
-    """Milliseconds as people read them: three digits, or all before the point."""
+    """Milliseconds with three digits, or without decimals from 100 on."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -53,17 +53,17 @@ class Measured:
     closed: list[ClosedPoint] = field(default_factory=list)
     open: list[OpenPoint] = field(default_factory=list)
     wrong: str = ""
-    """A sentence about answers that were not as before, warm-up included; empty: all were."""
+    """A sentence about answers that differ from the reference, warm-up included; empty if none does."""
     complete: bool = False
 
     @property
     def loads(self) -> list[Load]:
-        """What came of the calls, point by point."""
+        """The results of the calls, point by point."""
         return [*(point.load for point in self.closed), *(point.load for point in self.open)]
 
     @property
     def batch_sizes(self) -> list[int]:
-        """In the order in which they were measured."""
+        """The batch sizes in the order of measurement."""
         return list(dict.fromkeys(point.batch_size for point in self.closed))
 
     def best(self, batch_size: int) -> ClosedPoint:

@@ -1,4 +1,4 @@
-"""Which of the settings that were measured a caller does best with."""
+"""The best of the measured settings for a caller."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,32 +6,33 @@ from dataclasses import dataclass
 from vouch.client.bench.points import ClosedPoint, shown_ms
 
 TIMES_ALONE = 10
-"""Without a limit of the user's own, 99 in 100 calls may take so many times as long as half of all lone ones."""
+"""The default limit of the 99th percentile, as a multiple of a single call's median."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A setting with the limit that it keeps."""
+    """A recommended setting, with its latency limit."""
 
     slo_ms: float | None
-    """Milliseconds that 99 in 100 calls may take; None where no lone call was answered to take it from."""
+    """Limit of the 99th percentile; None if no single call was answered to derive it from."""
     point: ClosedPoint | None
-    """The one with the highest throughput within the limit; None where none keeps it."""
+    """The point with the highest throughput within the limit; None if no point is within it."""
     sentence: str
 
 
 def recommend(points: Sequence[ClosedPoint], slo_ms: float | None) -> Recommendation:
-    """
+    """The point with the highest throughput within the limit, with a sentence for the user.
+
     Args:
         points: at least one. Those with wrong answers are not recommended.
-        slo_ms: None for ten times the median of a lone call with the smallest batch.
+        slo_ms: None for ten times the median of a single call with the smallest batch.
     """
     limit, why = slo_ms, ""
     if limit is None:
         lone = min(points, key=lambda point: (point.batch_size, point.concurrency)).load.p50_s
         if lone is None:
-            return Recommendation(None, None, "No setting is recommended: even lone calls were not answered.")
-        limit, why = TIMES_ALONE * lone * 1000, f" ({TIMES_ALONE} times a lone call's median)"
+            return Recommendation(None, None, "No setting is recommended: single calls were not answered.")
+        limit, why = TIMES_ALONE * lone * 1000, f" ({TIMES_ALONE} times the median of a single call)"
     right = [
         (point.load.p99_s * 1000, point) for point in points if point.load.p99_s is not None and not point.load.wrong
     ]
@@ -39,11 +40,11 @@ def recommend(points: Sequence[ClosedPoint], slo_ms: float | None) -> Recommenda
     if within:
         p99_ms, best = max(within, key=lambda pair: pair[1].images_per_s)
         sentence = (
-            f"Recommended: {_setting(best)}, which gives {best.images_per_s:,.0f} images/s; 99 in 100 calls take at "
-            f"most {shown_ms(p99_ms)} ms, within the limit of {shown_ms(limit)} ms{why}."
+            f"Recommended: {_setting(best)}: {best.images_per_s:,.0f} images/s, and 99 % of the calls take at most "
+            f"{shown_ms(p99_ms)} ms, within the limit of {shown_ms(limit)} ms{why}."
         )
         return Recommendation(limit, best, sentence)
-    sentence = f"No setting answers 99 in 100 calls rightly within {shown_ms(limit)} ms{why}"
+    sentence = f"No setting answers 99 % of the calls correctly within {shown_ms(limit)} ms{why}"
     if right:
         p99_ms, nearest = min(right, key=lambda pair: pair[0])
         sentence += f"; the nearest is {_setting(nearest)}, with {shown_ms(p99_ms)} ms"
@@ -53,4 +54,4 @@ def recommend(points: Sequence[ClosedPoint], slo_ms: float | None) -> Recommenda
 def _setting(point: ClosedPoint) -> str:
     images = "1 image" if point.batch_size == 1 else f"{point.batch_size:,} images"
     calls = "1 call" if point.concurrency == 1 else f"{point.concurrency:,} calls"
-    return f"{images} a call and {calls} at once"
+    return f"{images} per call, {calls} at once"

@@ -1,4 +1,4 @@
-"""A measurement as people read it, in tables, and as programs do."""
+"""A measurement as tables, and as JSON."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,47 +14,46 @@ from vouch.client.bench.recommend import Recommendation
 from vouch.client.settings import BenchSettings
 
 WIDTH = 80
-"""Columns of the tables, which are not squeezed where standard output is no terminal."""
+"""Width of the tables, in columns; also when standard output is not a terminal."""
 
 
 def tables(measured: Measured) -> Iterator[Table]:
-    """What the points say, for a terminal: the closed loops, and the open ones where there are any."""
+    """The tables of the closed loops and, if there are any, of the open loops."""
     yield _closed_table(measured)
     if measured.open:
         yield _open_table(measured)
 
 
 def notes(measured: Measured, reference: Reference) -> Iterator[str]:
-    """What to know beside the tables, a sentence or two each."""
+    """Remarks to the tables, a sentence or two each."""
     if not measured.complete:
-        yield "The measurement did not end: this is what was measured until then."
+        yield "The measurement was interrupted: these are its results until then."
     busiest = max((load.busy for load in measured.loads), default=0.0)
     yield (
-        f"This process, which makes the calls, used up to {busiest:.2f} cores. On one machine the server has to do "
-        "without these; from about 1 on, this process and not the server may be the limit."
+        f"This process, which makes the calls, used up to {busiest:.2f} cores. If it runs on the server's machine, "
+        "the server lacks them. From about 1 core on, this process may be the limit, not the server."
     )
     on_time = [point.load for point in measured.open if not point.load.fell_behind]
     if measured.open:
         yield (
-            f"At random moments: a Poisson process, seed {SEED}. Latency counts from when a call was due, whether or "
-            "not earlier ones were answered; a call that was not answered counts as slower than all others."
+            f"Random times: a Poisson process, seed {SEED}. Latency counts from when a call was due, whether or not "
+            "earlier calls were answered. A call without an answer counts as slower than all others."
         )
     if on_time:
         latest = max(load.lateness_s for load in on_time) * 1000
-        yield f"99 in 100 calls were sent within {shown_ms(latest)} ms of being due, which their latency includes."
+        yield f"99 % of the calls were sent at most {shown_ms(latest)} ms late; their latency includes this delay."
     if len(on_time) < len(measured.open):
-        yield "Where this process could not send the calls on time, the row is no result."
+        yield "A row without latencies is not a result: this process could not send its calls on time."
     if reference.distinct == 1:
         yield (
-            "All images have the same answer, so answers that were mixed up would go unnoticed; "
-            "--data sends images of your own."
+            "All images have the same answer, so mixed-up answers would not be noticed. --data sends your own images."
         )
 
 
 def as_json(
     settings: BenchSettings, reference: Reference, measured: Measured, recommendation: Recommendation
 ) -> dict[str, Any]:
-    """All of it. Latencies in milliseconds, null where there is none to tell."""
+    """The measurement as JSON values. Latencies in milliseconds, null if there is none."""
     best = recommendation.point
     return {
         "server": settings.server,
@@ -106,8 +105,8 @@ def _load_as_json(load: Load) -> dict[str, Any]:
 
 
 def _closed_table(measured: Measured) -> Table:
-    """The highest throughput of each batch size is marked."""
-    headings = "images\na call", "calls\nat once", "images/s", "calls/s", "p50\nms", "p99\nms"
+    """The row with the highest throughput of each batch size is bold."""
+    headings = "images\nper call", "calls\nat once", "images/s", "calls/s", "p50\nms", "p99\nms"
     table = _table("Each caller waits for its answer", headings)
     best = [measured.best(batch_size) for batch_size in measured.batch_sizes]
     for point in measured.closed:
@@ -123,13 +122,13 @@ def _closed_table(measured: Measured) -> Table:
 
 
 def _open_table(measured: Measured) -> Table:
-    headings = "images\na call", "load", "calls/s\ndue", "p50\nms", "p99\nms", "p99.9\nms"
-    table = _table("Calls come at random moments", headings)
+    headings = "images\nper call", "load", "calls/s\ndue", "p50\nms", "p99\nms", "p99.9\nms"
+    table = _table("Calls are sent at random times", headings)
     for point in measured.open:
         load = point.load
         cells = f"{point.batch_size:,}", f"{point.share:.0%}", f"{point.rate:,.0f}"
         if load.fell_behind:
-            late = f"sent up to {shown_ms(load.lateness_s * 1000)} ms late: no result"
+            late = f"sent up to {shown_ms(load.lateness_s * 1000)} ms late: not a result"
             table.add_row(*cells, "-", "-", "-", "\n".join(filter(None, (late, _failures(load)))))
         else:
             table.add_row(*cells, _ms(load.p50_s), _ms(load.p99_s), _ms(load.p999_s), _failures(load))
@@ -140,7 +139,7 @@ def _table(title: str, headings: tuple[str, ...]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, width=WIDTH)
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("not answered, or wrong", ratio=1)
+    table.add_column("without an answer, or wrong", ratio=1)
     return table
 
 

@@ -104,7 +104,7 @@ class GRPCInferenceServiceServicer:
     """
 
     def ServerLive(self, request, context):
-        """Whether the process answers.
+        """Whether the process responds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,23 +144,24 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelStreamInfer(self, request_iterator, context):
-        """ModelInfer for each request of a stream, for any model, answered in order; several are at work at once. A request
-        that fails is answered by its error, and the stream goes on; with the metadata `triton_grpc_error: true` it ends
-        with the error's status. When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        """ModelInfer for each request of a stream, for any model, answered in order; several requests are in progress at a
+        time. If a request fails, its answer is the error, and the stream continues; with the metadata
+        `triton_grpc_error: true` the stream ends with the error's status. When the server drains, it answers the requests
+        that it has read, and the stream ends UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModelConfig(self, request, context):
-        """`parameters` carries what `properties` of ModelMetadata does.
+        """`parameters` has the same contents as `properties` of ModelMetadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ModelStatistics(self, request, context):
-        """Counts of the served version of one model, or of each, since it was installed.
+        """Request counts of the served version of one model or of all models, since the version was loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +182,7 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RepositoryModelUnload(self, request, context):
-        """UNAVAILABLE, likewise.
+        """UNAVAILABLE, for the same reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,4 +1,4 @@
-"""`vouch verify`: a bundle is recounted, and what an auditor wants to know is shown."""
+"""`vouch verify`: recounts a bundle and prints what an auditor needs."""
 
 import time
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from vouch.server.settings import VerifySettings
 
 
 def verify(arguments: Sequence[str]) -> int:
-    """Recounts a bundle; returns the exit code: 1 where it does not reproduce its claim."""
+    """Recounts a bundle; returns the exit code: 1 if it does not reproduce its claim."""
     settings = parse(VerifySettings, "vouch verify", arguments, epilog="Example: vouch verify models/digits/1")
     return exit_code(lambda: _verify(settings), (DomainError, BundleError))
 

@@ -1,4 +1,4 @@
-"""Open Inference over HTTP: a request, JSON with binary tensors behind it or without, as the message of ModelInfer.
+"""Open Inference over HTTP: reads a request, JSON with or without binary tensors after it, into a ModelInferRequest.
 
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
@@ -28,21 +28,21 @@ INPUT = {"name": str, "shape": list, "datatype": str, "parameters": dict, "data"
 OUTPUT = {"name": str, "parameters": dict}
 NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
 MOST_TENSORS, MOST_PARAMETERS, MOST_SIZES = 16, 32, 8
-"""Inputs, or outputs, of a request, of which our models have one and two; parameters of each; sizes of a shape."""
+"""Most inputs or outputs of a request (our models have one and two), parameters of each, and sizes of a shape."""
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
-"""Texts of JSON that are known, and the length of one: a client that never asks twice alike would fill any number."""
+"""Limits of the remembered JSON texts: their number, because a client may never repeat one, and their length."""
 
 
 class InferReader:
     """Reads a request as `route.Read`.
 
-    Clients send the same JSON over and over, in front of other pixels. In front of a single binary tensor it is read
-    once, and known again by its bytes.
+    Clients send the same JSON again and again, before other pixels. If one binary tensor follows, the JSON is parsed
+    once and later recognised by its bytes.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, bytes, int], Asked] = {}
-        """(model, version, JSON, bytes of the tensor) -> what they mean; the tensor at the end is left out."""
+        """(model, version, JSON, bytes of the tensor) -> the parsed request without the tensor at its end."""
 
     async def __call__(self, exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
         exchange.query()
@@ -66,11 +66,11 @@ class InferReader:
 async def _read(
     exchange: Exchange, values: Mapping[str, str], hold: Hold, text: Serialized, blobs: memoryview
 ) -> tuple[bytes, list[Serialized], Write]:
-    """The message without its tensors, these, and how the answer to it is written.
+    """The message without its tensors, the tensors, and how its answer is written.
 
     Args:
         text: the JSON.
-        blobs: the tensors behind it.
+        blobs: the tensors after it.
     """
     request = _checked(await read_json(text, hold, exchange.intake.long_work), REQUEST, "the request")
     parameters = request.get("parameters", {})
@@ -98,12 +98,12 @@ def _raw(contents: Sequence[Serialized]) -> list[Serialized]:
 
 
 def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview]:
-    """The JSON, and the tensors behind it."""
+    """The JSON, and the tensors after it."""
     if not header_length:
         return body, memoryview(b"")
     if not header_length.isdecimal() or len(header_length) > 10 or int(header_length) > len(body):
         raise InvalidRequest(
-            f"expected {HEADER_LENGTH.name} to be the bytes of JSON in a body of {len(body):,}, "
+            f"expected {HEADER_LENGTH.name} to be the number of bytes of JSON in the body, at most {len(body):,}, "
             f"got {quoted(header_length)}"
         )
     view = memoryview(body)
@@ -120,7 +120,7 @@ async def _add_input(
         data = tensor.get("data")
         if data is None:
             raise InvalidRequest(f"input {quoted(name)} has neither data nor {SIZE}")
-        # Where the datatype is wrong, the method says so; the content does not matter.
+        # If the datatype is wrong, the method reports it; the content does not matter.
         content: Serialized = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""
     else:
         if "data" in tensor:
@@ -133,14 +133,14 @@ async def _add_input(
         content, blobs = blobs[:size], blobs[size:]
     shape = tensor.get("shape", [])
     if len(shape) > MOST_SIZES or not all(type(one) is int and 0 <= one < 1 << 63 for one in shape):
-        raise InvalidRequest(f"expected up to {MOST_SIZES} whole numbers from 0 on as shape of input {quoted(name)}")
+        raise InvalidRequest(f"expected at most {MOST_SIZES} integers of 0 or more as shape of input {quoted(name)}")
     added = message.inputs.add(name=name, datatype=tensor.get("datatype", ""), shape=shape)
     _fill(added.parameters, parameters)
     return content, blobs
 
 
 def _add_output(message: pb.ModelInferRequest, tensor: Mapping[str, Any], binary: bool) -> tuple[str, bool]:
-    """Adds an output; returns its name, and whether it is answered in binary."""
+    """Adds an output; returns its name, and whether its answer is binary."""
     parameters = dict(tensor.get("parameters", {}))
     is_binary = _flag(parameters, BINARY) if BINARY in parameters else binary
     parameters.pop(BINARY, None)
@@ -164,7 +164,7 @@ def _flag(parameters: Mapping[str, Any], key: str) -> bool:
 
 
 def _checked(value: Any, fields: Mapping[str, type], what: str) -> Mapping[str, Any]:
-    """An object with these fields alone, each of its type."""
+    """An object with only these fields, each of its type."""
     if not isinstance(value, dict):
         raise InvalidRequest(f"expected an object as {what}, got {kind_of(value)}")
     for key, one in value.items():
@@ -176,7 +176,7 @@ def _checked(value: Any, fields: Mapping[str, type], what: str) -> Mapping[str, 
 
 
 def _fill(parameters: Any, values: Mapping[str, Any]) -> None:
-    """The same parameters as a message has them."""
+    """Copies the parameters into a message."""
     if len(values) > MOST_PARAMETERS:
         raise InvalidRequest(f"expected at most {MOST_PARAMETERS} parameters, got {len(values):,}")
     for key, value in values.items():

@@ -23,10 +23,10 @@ HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity
 START: Event = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
 OK_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
 LENGTH_BYTES = 5
-"""Before each message: whether it is compressed, then its length."""
+"""Bytes before each message: whether it is compressed, then its length."""
 WORTH_NO_COPY = 1 << 14
-"""Bytes of a message from which on a view costs less than a copy."""
-ENDS_WITHIN, NOT_ONE = "the request ends within a message", "expected exactly one message"
+"""Size of a message from which a view costs less than a copy."""
+ENDS_WITHIN, NOT_ONE = "the request ends in the middle of a message", "expected exactly one message"
 TRAILERS = "http.response.trailers"
 
 
@@ -43,19 +43,19 @@ class AsgiCall(AsgiRequest):
 
     @property
     def is_grpc(self) -> bool:
-        """Whether this is a gRPC call at all: over HTTP/1.1 there is none."""
+        """Whether this is a gRPC call, which needs HTTP/2."""
         return self._may_be_grpc and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
 
     def check(self) -> None:
         """
         Raises:
-            InvalidRequest: the call's status cannot be sent behind its messages.
+            InvalidRequest: the call's status cannot be sent after its messages.
         """
         if not self._has_trailers:
-            raise InvalidRequest("expected the header 'te: trailers', which gRPC's calls have")
+            raise InvalidRequest("expected the header 'te: trailers', which every gRPC call has")
 
     async def one(self, hold: Hold) -> Serialized:
-        """The only message of a unary request; its bytes stay in the hold."""
+        """The only message of a unary request; the hold keeps its bytes."""
         event = await self.receive()
         body: Serialized = event.get("body", b"")
         length = int.from_bytes(body[1:LENGTH_BYTES], "big")
@@ -64,7 +64,7 @@ class AsgiCall(AsgiRequest):
             return await self._one_carefully(hold)
         size = len(body)
         if size == LENGTH_BYTES + length and size <= FREE_BYTES and event.get("more_body", False):
-            event = await self.receive()  # the end is an event of its own, and most often there already
+            event = await self.receive()  # the end is a separate event, and mostly available already
             if event["type"] == "http.disconnect":
                 raise CallerLeft
             body = b"".join((body, event.get("body", b"")))
@@ -94,16 +94,16 @@ class AsgiCall(AsgiRequest):
         return message
 
     async def pieces(self, hold: Hold) -> AsyncIterator[list[Serialized]]:
-        """All messages, as many at a time as have come together, until the caller has closed its side; their bytes are
-        in the hold until the next ones are asked for.
+        """All messages, in the groups in which they arrive, until the caller closes its side; the hold keeps a group's
+        bytes until the next group is requested.
         """
         while (message := await self._next(hold)) is not None:
             yield [message, *self._following()]
-            message = None  # or a stream that is quiet would keep it
+            message = None  # or a quiet stream would keep it in memory
             hold.end()
 
     def _following(self) -> Iterator[bytes]:
-        """What has been read whole behind it already; something else than a plain message is left where it is."""
+        """The complete messages already read after it; stops at a compressed or incomplete one."""
         read, at = memoryview(self._read), 0
         while len(read) - at >= LENGTH_BYTES and not read[at]:
             start = at + LENGTH_BYTES
@@ -126,7 +126,7 @@ class AsgiCall(AsgiRequest):
         compressed, length = self._read[0], int.from_bytes(self._read[1:LENGTH_BYTES], "big")
         if length > self.intake.max_message_bytes:
             raise MessageTooLarge(
-                f"the message has {length:,} bytes, at most {self.intake.max_message_bytes:,} are taken"
+                f"the message has {length:,} bytes, and the limit is {self.intake.max_message_bytes:,}"
             )
         stop = LENGTH_BYTES + length
         if len(self._read) < stop:
@@ -164,16 +164,16 @@ class AsgiCall(AsgiRequest):
         return await self.intake.inflater.inflated(message, encoding, hold, self.client)
 
     async def write(self, *messages: Parts) -> None:
-        """Messages of a stream; returns when they have gone out."""
+        """Sends messages of a stream; returns when they are sent."""
         await self.put(chain(self._beginning(), body_events(_framed(*messages), more=True)))
 
     async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
-        """The end, with a last message perhaps."""
+        """Ends the call, with a last message if there is one."""
         bodies = body_events(_framed(last) if last is not None else [b""])
         await self.put(chain(self._beginning(), bodies, (_with(trailers) if trailers else OK_TRAILERS,)))
 
     async def fail(self, status: Status) -> None:
-        """The end by an error."""
+        """Ends the call with an error."""
         headers = [(b"grpc-status", str(int(status.code)).encode())]
         headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
         with suppress(CallerLeft):
@@ -202,7 +202,7 @@ def _message(whole: Serialized, stop: int) -> Serialized:
 
 
 def _with(trailers: Iterable[tuple[str, str]]) -> Event:
-    """The trailers of a call that went well, and these."""
+    """The trailers of a successful call, and these."""
     more = [(name.encode("ascii"), value.encode("ascii")) for name, value in trailers]
     return {**OK_TRAILERS, "headers": [*OK_TRAILERS["headers"], *more]}
 

@@ -227,16 +227,16 @@ def test_a_very_long_value_is_shortened(capsys: pytest.CaptureFixture[str]) -> N
         (b"\xff\xfe", "vouch.toml is not TOML: "),
         (b"bake = 3", "vouch.toml: bake is not a table; expected [bake]"),
         (b"bake = []", "vouch.toml: bake is not a table; expected [bake]"),
-        (b"loaves = 3", "vouch.toml: loaves is in no table; expected it below one of [bake], [train], "),
-        (b"[bakes]\nloaves = 3", "vouch.toml: there is no table [bakes]; did you mean [bake]?"),
-        (b"[fridge]", "vouch.toml: there is no table [fridge]"),
-        (b"[predict]\ntop = 3", "vouch.toml: there is no table [predict]; vouch predict reads [client]"),
-        (b"[bake]\nloafs = 3", "vouch.toml: [bake] has no setting loafs; did you mean loaves?"),
-        (b"[bake]\nrest-time-s = 3", "vouch.toml: [bake] has no setting rest-time-s; did you mean rest_time_s?"),
-        (b"[bake]\njson = true", "vouch.toml: [bake] has no setting json; did you mean json_output?"),
-        (b"[bake]\nqwxz = true", "vouch.toml: [bake] has no setting qwxz"),
-        (b"[bake]\nbatches = 3", "vouch.toml: [bake] has no setting batches; it belongs to [client]"),
-        (b"[bake]\nmodels = 3", "vouch.toml: [bake] has no setting models; it belongs to [train] or [serve]"),
+        (b"loaves = 3", "vouch.toml: loaves is outside of all tables; expected it below one of [bake], [train], "),
+        (b"[bakes]\nloaves = 3", "vouch.toml: unknown table [bakes]; did you mean [bake]?"),
+        (b"[fridge]", "vouch.toml: unknown table [fridge]"),
+        (b"[predict]\ntop = 3", "vouch.toml: unknown table [predict]; vouch predict reads [client]"),
+        (b"[bake]\nloafs = 3", "vouch.toml: unknown setting loafs in [bake]; did you mean loaves?"),
+        (b"[bake]\nrest-time-s = 3", "vouch.toml: unknown setting rest-time-s in [bake]; did you mean rest_time_s?"),
+        (b"[bake]\njson = true", "vouch.toml: unknown setting json in [bake]; did you mean json_output?"),
+        (b"[bake]\nqwxz = true", "vouch.toml: unknown setting qwxz in [bake]"),
+        (b"[bake]\nbatches = 3", "vouch.toml: unknown setting batches in [bake]; it belongs to [client]"),
+        (b"[bake]\nmodels = 3", "vouch.toml: unknown setting models in [bake]; it belongs to [train] or [serve]"),
     ],
 )
 def test_a_file_that_says_what_nobody_understands_is_refused(
@@ -280,8 +280,8 @@ def test_an_unknown_variable_is_a_warning(capsys: pytest.CaptureFixture[str], mo
     bake()
 
     assert capsys.readouterr().err.splitlines() == [
-        "warning: VOUCH_BAKE_LOAFS is no setting and is ignored; did you mean VOUCH_BAKE_LOAVES?",
-        "warning: VOUCH_BAKE_QWXZ is no setting and is ignored",
+        "warning: VOUCH_BAKE_LOAFS is not a setting and is ignored; did you mean VOUCH_BAKE_LOAVES?",
+        "warning: VOUCH_BAKE_QWXZ is not a setting and is ignored",
     ]
 
 
@@ -317,13 +317,13 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_explained(
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (("--loave", "3"), "there is no --loave; did you mean --loaves?"),
-        (("--loafs=3",), "there is no --loafs; did you mean --loaves?"),
-        (("--rest_time_s", "3"), "there is no --rest_time_s; did you mean --rest-time-s?"),
-        (("-loaves", "3"), "there is no -loaves; did you mean --loaves?"),
-        (("--no-vegn",), "there is no --no-vegn; did you mean --no-vegan?"),
-        (("--qwxz",), "there is no --qwxz"),
-        (("rye",), "'rye' is not expected: this command takes flags alone"),
+        (("--loave", "3"), "unknown option --loave; did you mean --loaves?"),
+        (("--loafs=3",), "unknown option --loafs; did you mean --loaves?"),
+        (("--rest_time_s", "3"), "unknown option --rest_time_s; did you mean --rest-time-s?"),
+        (("-loaves", "3"), "unknown option -loaves; did you mean --loaves?"),
+        (("--no-vegn",), "unknown option --no-vegn; did you mean --no-vegan?"),
+        (("--qwxz",), "unknown option --qwxz"),
+        (("rye",), "'rye' is not expected: this command takes only flags"),
         (("--loaves",), "--loaves: expected a value"),
         (("--loaves", "--vegan"), "--loaves: expected a value"),
         (("--vegan=no",), "--vegan/--no-vegan: takes no value"),

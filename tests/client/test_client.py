@@ -305,7 +305,7 @@ async def test_the_served_model_decides_what_three_axes_mean(serving: Serving) -
     async with AsyncClient(serving.address) as client:
         assert (await client.predict(image, "colour"))[0].label == "second"
         assert len(await client.predict(np.zeros((7, SIDE, SIDE), np.uint8), "tiny")) == 7
-        with pytest.raises(ValueError, match=r"expected pixels of shape \(4, 4\) for one .* got \(4, 4, 3\)"):
+        with pytest.raises(ValueError, match=r"of the model's shape, \(4, 4\) for one .* got \(4, 4, 3\)"):
             await client.predict(image, "tiny")
         serving.install(publish_tiny(serving.folder, "tiny", pixels=COLOUR))
         assert (await client.predict(image, "tiny"))[0].label == "second"

@@ -189,7 +189,7 @@ def test_evaluate_without_data_has_nothing_to_read(words: list[str], capsys: pyt
     """Wrong usage, rather than a word that is ignored."""
     with pytest.raises(SystemExit, match="2"):
         evaluate(words)
-    assert f"{words[0]} says how --data is read, and there is none" in capsys.readouterr().err
+    assert f"{words[0]} needs --data, whose files it describes" in capsys.readouterr().err
 
 
 async def test_evaluate_warns_of_images_that_were_trained_on(
@@ -327,7 +327,7 @@ async def test_status_says_that_there_is_no_model_where_none_was_published_and_n
     await asyncio.to_thread(status, ["--server", serving.address])
     empty = capsys.readouterr().out
 
-    sentence = "The models folder of this server holds no model"
+    sentence = "The models folder of this server has no model"
     assert "refused  version 1: its file is gone" in refused
     assert sentence not in refused
     assert sentence in empty
@@ -354,7 +354,7 @@ async def test_status_shows_how_a_multi_label_model_answers(
     await asyncio.to_thread(status, ["--server", serving.address, "--json"])
     several, tiny = (one["versions"][0] for one in json.loads(capsys.readouterr().out.splitlines()[-1])["models"])
 
-    assert shown.count("answers  all labels from their thresholds on, 0.12 to 0.75") == 1
+    assert shown.count("answers  each label that reaches its threshold, 0.12 to 0.75") == 1
     assert (several["task"], several["thresholds"]) == ("multi_label", list(THRESHOLDS))
     assert (tiny["task"], tiny["thresholds"]) == ("single_label", [])
     sets = np.unique(several_validation().labels, axis=0, return_counts=True)[1]
@@ -460,7 +460,7 @@ async def test_bench_shows_tables_and_recommends(serving: Serving, capsys: pytes
     shown = capsys.readouterr().out
     assert code == 0
     assert shown.startswith(f"tiny version 1 at {serving.address}\n")
-    assert shown.index("Each caller waits") < shown.index("Calls come at random moments") < shown.index("Recommended: ")
+    assert shown.index("Each caller waits") < shown.index("sent at random times") < shown.index("Recommended: ")
     assert "within the limit of 60,000 ms." in shown.splitlines()[-1]
 
 
@@ -499,7 +499,7 @@ async def test_bench_fails_where_answers_change(serving: Serving, capsys: pytest
 
     captured = capsys.readouterr()
     assert code == 1
-    assert re.fullmatch(r"error: [\d,]+ of [\d,]+ images were not answered as when each was .*\n", captured.err)
+    assert re.fullmatch(r"error: [\d,]+ of [\d,]+ images got another answer than when each was .*\n", captured.err)
     assert captured.err == f"error: {json.loads(captured.out.splitlines()[-1])['wrong']}\n"
 
 
@@ -519,7 +519,8 @@ async def test_bench_shows_what_was_measured_before_its_end(serving: Serving, en
     assert not result["complete"]
     assert len(result["closed"]) >= 2
     assert code == (130 if ending == "interrupted" else 1)
-    gone = f"error: {serving.address} went away while it was measured: the server is draining; another one may answer"
+    why = "the server is draining; another server may answer"
+    gone = f"error: {serving.address} stopped responding during the measurement: {why}"
     assert program.err.text.rstrip().endswith("interrupted" if ending == "interrupted" else gone)
 
 
@@ -530,7 +531,9 @@ async def test_bench_needs_a_model_that_is_served(serving: Serving, capsys: pyte
     code = await asyncio.to_thread(bench, ["--server", serving.address, "--model", "broken"])
 
     assert code == 1
-    assert capsys.readouterr().err == ("error: model broken is not served, it is refused; vouch status tells why\n")
+    assert capsys.readouterr().err == (
+        "error: model broken is not served; its state is refused; vouch status shows why\n"
+    )
 
 
 def test_bench_looks_for_matplotlib_before_it_measures(
@@ -542,8 +545,8 @@ def test_bench_looks_for_matplotlib_before_it_measures(
 
     assert bench(["--server", "127.0.0.1:1", "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        "error: --out draws with matplotlib, which is not installed: pip install 'vouch-onnx[trainer]', or leave --out "
-        "away, --json gives the same numbers\n"
+        "error: --out needs matplotlib, which is not installed: pip install 'vouch-onnx[trainer]'; or use --json, "
+        "which gives the same numbers\n"
     )
 
 
@@ -554,7 +557,7 @@ def test_bench_looks_whether_it_can_write_before_it_measures(
     (tmp_path / "taken").touch()
 
     assert bench(["--server", "127.0.0.1:1", "--out", str(tmp_path / "taken")]) == 1
-    assert "taken cannot be made: File exists" in capsys.readouterr().err
+    assert "taken cannot be created: File exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_folder_without_images_and_a_second_standard_input_are_faults(tmp_path
         "holds no image file",
         "holds no image file; 1 other file or folder is left out (1 .txt)",
         "",
-        "is named twice, and can be read once",
+        "is given twice, but can be read only once",
     ]
 
 

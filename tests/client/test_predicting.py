@@ -129,7 +129,7 @@ def test_names_that_no_file_can_have_are_said(capsys: pytest.CaptureFixture[str]
     ("content", "reason"),
     [
         (b"", "is empty; expected PNG, JPEG, WebP, BMP, GIF or TIFF"),
-        (bytes(2_000_001), "has over 2,000,000 bytes, more than any image that Vouch decodes"),
+        (bytes(2_000_001), "has over 2,000,000 bytes, the limit for images"),
     ],
 )
 def test_standard_input_that_is_no_image_is_said(

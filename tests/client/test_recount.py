@@ -68,8 +68,8 @@ async def test_labels_are_compared_by_name(serving: Serving) -> None:
 @pytest.mark.parametrize(
     ("model", "several", "says"),
     [
-        ("tiny", True, "own has any number of labels an image, model tiny answers with one"),
-        ("several", False, "own has one label an image, model several answers with any number"),
+        ("tiny", True, "own has any number of labels per image, but model tiny answers with one"),
+        ("several", False, "own has one label per image, but model several answers with any number"),
     ],
 )
 async def test_data_of_another_task_is_no_measure(serving: Serving, model: str, several: bool, says: str) -> None:

@@ -77,8 +77,8 @@ async def test_a_command_names_its_certificates_by_flags(
     assert (right, wrong) == (0, 1)
     assert "is ready" in shown
     assert told == (
-        f"error: no connection with {secured}: nobody who is trusted here signed its certificate: pass --tls-ca "
-        "with who did\n"
+        f"error: no connection with {secured}: its certificate is not signed by a trusted CA: pass that CA as "
+        "--tls-ca\n"
     )
 
 
@@ -86,7 +86,7 @@ async def test_tls_on_a_plaintext_port_is_told(serving: Serving, authority: Auth
     """UNAVAILABLE, with what gRPC says and what may be wrong."""
     async with AsyncClient(serving.address, 10, Tls(authority.certificate)) as client:
         with pytest.raises(
-            CallFailed, match="no connection with .*: TLS is not spoken there: leave out --tls"
+            CallFailed, match="no connection with .*: the server there does not use TLS: leave out --tls"
         ) as failure:
             await client.ready()
 
@@ -123,17 +123,17 @@ def test_a_key_of_another_certificate_is_named(authority: Authority, pair: Pair)
 
     with pytest.raises(UnusableCertificate, match=f"{pair.certificate} and {other.key} are not"):
         Client("localhost:1", tls=Tls(certificate=pair.certificate, key=other.key))
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="expected a certificate and its key together"):
         Tls(certificate=pair.certificate)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"tls_key": "a"}, "--tls-key is given and --tls-certificate is missing"),
-        ({"tls": True, "tls_certificate": "a"}, "--tls-certificate is given and --tls-key is missing"),
-        ({"tls_certificate": "a", "tls_key": "b"}, "neither --tls nor --tls-ca"),
-        ({"tls_server_name": "a"}, "--tls-server-name is given, and neither --tls nor --tls-ca"),
+        ({"tls_key": "a"}, "--tls-key is given but --tls-certificate is missing"),
+        ({"tls": True, "tls_certificate": "a"}, "--tls-certificate is given but --tls-key is missing"),
+        ({"tls_certificate": "a", "tls_key": "b"}, "--tls-certificate needs --tls or --tls-ca"),
+        ({"tls_server_name": "a"}, "--tls-server-name needs --tls or --tls-ca"),
     ],
 )
 def test_flags_that_would_be_passed_over_are_refused(given: dict[str, object], message: str) -> None:

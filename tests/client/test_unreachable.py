@@ -56,12 +56,13 @@ def told(server: str, tls: Tls | None = None) -> str:
 
 def test_another_kind_of_server_is_told(web: str) -> None:
     """As the port of the metrics is."""
-    assert told(web) == f"no connection with {web}: HTTP/1 is spoken there, as for /metrics: is it another port?"
+    meaning = "the server there only speaks HTTP/1, as /metrics does: is this the right port?"
+    assert told(web) == f"no connection with {web}: {meaning}"
 
 
 def test_a_socket_that_is_not_there_is_told(tmp_path: Path) -> None:
     """It is a path, so it is what may be wrong."""
-    assert told(f"unix:{tmp_path}/vouch") == f"no connection with unix:{tmp_path}/vouch: there is no such socket"
+    assert told(f"unix:{tmp_path}/vouch") == f"no connection with unix:{tmp_path}/vouch: the socket does not exist"
 
 
 def test_a_certificate_of_another_host_is_told(tmp_path: Path) -> None:
@@ -83,17 +84,17 @@ def test_a_certificate_of_another_host_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("details", "meaning"),
     [
-        ("errors resolving x:1: [field:hostname lookup error:... Domain name not found]", "no host of this name"),
-        ("DNS resolution failed for x:1: C-ares status is not ARES_SUCCESS", "could not be looked up"),
+        ("errors resolving x:1: [field:hostname lookup error:... Domain name not found]", "host name does not exist"),
+        ("DNS resolution failed for x:1: C-ares status is not ARES_SUCCESS", "could not be resolved"),
         ("... Custom verification check failed ...: Hostname Verification Check failed.", "for another host name"),
-        ("connections to all backends failing; last error: UNAVAILABLE: ipv4:1.2.3.4:1: Socket closed", "speak TLS"),
-        ("failed to connect to all addresses; last error: UNKNOWN: Tls handshake failed ...", "speak TLS"),
-        ("failed to connect to all addresses; last error: ... No route to host", "no network leads there"),
+        ("connections to all backends failing; last error: UNAVAILABLE: ipv4:1.2.3.4:1: Socket closed", "use TLS"),
+        ("failed to connect to all addresses; last error: UNKNOWN: Tls handshake failed ...", "use TLS"),
+        ("failed to connect to all addresses; last error: ... No route to host", "a network that cannot be reached"),
         (
             "failed to connect to all addresses; last error: FD Shutdown: connection attempt timed out",
-            "nothing answers",
+            "there is no response",
         ),
-        ("Received http2 header with status: 502", "no gRPC server"),
+        ("Received http2 header with status: 502", "not from a gRPC server"),
         ("stream removed by something new", "stream removed by something new; is `vouch serve` running there?"),
     ],
 )
@@ -107,7 +108,8 @@ def test_a_gateway_that_knows_no_grpc_is_no_server_of_ours() -> None:
     """Whatever code gRPC makes of its status."""
     failed = call_failed(Said(grpc.StatusCode.UNIMPLEMENTED, "Received http2 header with status: 404"), "x:1")
 
-    assert str(failed) == "no connection with x:1: what answers there is no gRPC server, or a gateway that knows none"
+    meaning = "the answer is not from a gRPC server, or from a gateway without a route to one"
+    assert str(failed) == f"no connection with x:1: {meaning}"
     assert failed.code is grpc.StatusCode.UNIMPLEMENTED
 
 

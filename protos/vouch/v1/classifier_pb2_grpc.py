@@ -28,9 +28,9 @@ if _version_not_supported:
 class ClassifierStub:
     """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
-    Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
-    retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that stands in the server's log).
+    Errors: INVALID_ARGUMENT (the message says what was expected and what was received), NOT_FOUND (no such model or
+    version), UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue
+    is full: retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that is also in the server's log).
     """
 
     def __init__(self, channel):
@@ -69,9 +69,9 @@ class ClassifierStub:
 class ClassifierServicer:
     """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
-    Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
-    retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that stands in the server's log).
+    Errors: INVALID_ARGUMENT (the message says what was expected and what was received), NOT_FOUND (no such model or
+    version), UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue
+    is full: retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that is also in the server's log).
     """
 
     def Predict(self, request, context):
@@ -82,13 +82,13 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PredictStream(self, request_iterator, context):
-        """The same, many on one stream: answers come in the order of the requests and carry their ids. A request that fails
-        is answered by its error, and the stream goes on.
+        """The same for many requests on one stream. Answers have the ids of the requests, in the same order. If a request
+        fails, its answer is the error, and the stream continues.
 
-        A stream that is sent with the header `vouch-count-fit-images: 1` is told at its end how many of its images the
-        model was fitted to, in two trailers: `vouch-compared-images` and, of these, `vouch-fit-images`. Both are missing
-        where fewer than 100 images were compared, where the bundle has no digests of the images that the model was fitted
-        to, and where the stream ends by an error.
+        A stream with the header `vouch-count-fit-images: 1` gets two trailers: `vouch-compared-images`, the number of its
+        images that were compared with the training images, and `vouch-fit-images`, how many of these the model was trained
+        on. Both are missing if fewer than 100 images were compared, if the bundle has no digests of the training images,
+        or if the stream ends with an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +102,7 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """One model: its state, and of each served version the labels, input shape, digest, claim, served accuracy and
+        """One model: its state, and for each served version the labels, input shape, digest, claim, served accuracy and
         backbone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -110,7 +110,7 @@ class ClassifierServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """Recounts the claim on the bundle's validation split now, through the path that serves; one message a batch.
+        """Recounts the claim on the bundle's validation split now, with the same code as predictions; one message per batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,9 +155,9 @@ def add_ClassifierServicer_to_server(servicer, server):
 class Classifier:
     """Classifies images and vouches for its answers. Every answer names the model's version that gave it.
 
-    Errors: INVALID_ARGUMENT (the message says what was expected and what came), NOT_FOUND (no such model or version),
-    UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue is full:
-    retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that stands in the server's log).
+    Errors: INVALID_ARGUMENT (the message says what was expected and what was received), NOT_FOUND (no such model or
+    version), UNAVAILABLE (it is not served yet, or the server is draining: safe to retry), RESOURCE_EXHAUSTED (the queue
+    is full: retry later), DEADLINE_EXCEEDED, INTERNAL (a fixed text and an id that is also in the server's log).
     """
 
     @staticmethod

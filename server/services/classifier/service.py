@@ -1,4 +1,4 @@
-"""vouch.v1.Classifier: predictions, and what the models claim and reproduce."""
+"""vouch.v1.Classifier: predictions, and the models' claims and recounts."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -67,9 +67,9 @@ class Classifier:
     def PredictStream(
         self, requests: AsyncIterator[pb.PredictStreamRequest], context: CallContext
     ) -> AsyncGenerator[pb.PredictStreamResponse, None]:
-        """Predict for each request of a stream, several at work at once, answered in order.
+        """Predict for each request of a stream, several concurrently, answered in order.
 
-        When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        When the server drains, the requests read so far are answered and the stream ends with UNAVAILABLE.
         """
 
         async def answer(request: pb.PredictStreamRequest) -> pb.PredictStreamResponse:
@@ -86,7 +86,7 @@ class Classifier:
         return pb.GetModelResponse(model=describe(self._catalog.entry(request.model)))
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: CallContext) -> AsyncIterator[pb.EvaluateResponse]:
-        """The count so far after each batch of the validation split; callers of one version share a count."""
+        """The count so far, after each batch of the validation split; callers of one version share a count."""
         with self._catalog.find(request.model).lease() as served:
             context.counted_in = served.statistics.requests
             manifest = served.bundle.manifest
@@ -104,10 +104,10 @@ class Classifier:
     def _ask(
         self, request: pb.PredictRequest, contents: Sequence[memoryview] | None, context: CallContext
     ) -> tuple[Plan, Images]:
-        """What a request of Predict asks for.
+        """The plan of a Predict request.
 
         Args:
-            contents: its pixels or its files, where `read_long` has taken them out.
+            contents: its pixels or its files, if `read_long` has taken them out.
         """
         served = self._predictor.find(request.model, request.version, context)
         manifest = served.bundle.manifest
@@ -131,7 +131,7 @@ class Classifier:
     async def _compared(
         self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
     ) -> AsyncGenerator[list[Parts], None]:
-        """A stream that asks how many of its images the model was fitted to; its end says it."""
+        """A stream that requests how many of its images are in the fit split; its trailers contain the count."""
         with context.hold.another() as hold:
             compared = Compared(self._fit_images, hold)
             answer = partial(self._answer_serialized, compared=compared)
@@ -154,7 +154,7 @@ class Classifier:
         context: CallContext,
         compared: Compared | None = None,
     ) -> Parts:
-        """One request's part of a stream; its failure is its answer."""
+        """The response to one request of a stream; a failure is returned as its response."""
         name = pb.PredictStreamResponse(id=request.id).SerializeToString()
         try:
             plan, images = self._ask(request.request, contents, context)

@@ -95,7 +95,7 @@ async def test_right_answers_of_a_multi_label_model_are_right(serving: Serving) 
         assert await calls.of(20)(0) == RIGHT
     async with Calls(serving.address, 10, model, Reference(images, falsified)) as calls:
         assert await calls.of(20)(0) == WRONG
-        assert "fourth and is" in calls.wrong
+        assert "fourth alone, but" in calls.wrong
     assert () in answers
 
 
@@ -109,8 +109,8 @@ async def test_wrong_answers_are_counted_image_by_image(serving: Serving) -> Non
 
         assert sorted(set(found)) == [RIGHT, WRONG]
         assert calls.wrong == (
-            f"{found.count(WRONG)} of 25 images were not answered as when each was sent alone; the first of them was "
-            f"{wrong} and is {LABELS[TRUE[2]]} in a batch of 5"
+            f"{found.count(WRONG)} of 25 images got another answer than when each was sent alone; the first: "
+            f"{wrong} alone, but {LABELS[TRUE[2]]} in a batch of 5"
         )
 
 
@@ -119,8 +119,8 @@ async def test_images_without_an_answer_are_wrong() -> None:
     response = pb.PredictResponse(model="tiny", version=1, top_k=1, labels=[LABELS[TRUE[0]]], probabilities=[1])
     async with answering(lambda _: response) as (address, _), Calls(address, 10, TINY, REFERENCE) as calls:
         assert await calls.of(3)(0) == WRONG
-        assert calls.wrong.startswith("2 of 3 images were not")
-        assert "is no label" in calls.wrong
+        assert calls.wrong.startswith("2 of 3 images got another answer")
+        assert "alone, but no label in" in calls.wrong
 
 
 async def test_calls_go_over_several_connections() -> None:
@@ -163,7 +163,7 @@ async def test_a_call_that_takes_too_long_is_counted() -> None:
 @pytest.mark.parametrize(
     ("error", "words", "code"),
     [
-        (NotReady("not now"), "went away while it was measured: not now", grpc.StatusCode.UNAVAILABLE),
+        (NotReady("not now"), "stopped responding during the measurement: not now", grpc.StatusCode.UNAVAILABLE),
         (InvalidRequest("expected pixels"), "answered INVALID_ARGUMENT: expected", grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
@@ -181,7 +181,7 @@ async def test_what_would_come_back_every_time_ends_the_measurement(
 async def test_a_message_that_is_too_large_ends_the_measurement() -> None:
     """It is RESOURCE_EXHAUSTED by its code, but no overload."""
     async with answering(failing(NotReady("unreached"))) as (address, _), Calls(address, 10, TINY, REFERENCE) as calls:
-        with pytest.raises(CallFailed, match="the message is too large .* send fewer images at a time"):
+        with pytest.raises(CallFailed, match="the message is too large .* send fewer or smaller images"):
             await calls.of(1000)(0)
 
 
@@ -203,5 +203,5 @@ async def test_a_version_that_was_replaced_ends_the_measurement(serving: Serving
 async def test_nobody_there_ends_the_measurement() -> None:
     """It is not waited for."""
     async with Calls("127.0.0.1:1", 10, TINY, REFERENCE) as calls:
-        with pytest.raises(CallFailed, match="127.0.0.1:1 went away"):
+        with pytest.raises(CallFailed, match="127.0.0.1:1 stopped responding"):
             await calls.of(1)(0)

@@ -36,9 +36,9 @@ def test_both_panels_have_labelled_axes_with_units() -> None:
     words = texts(plot(measured_of(*POINTS)))
 
     for expected in (
-        *("tiny version 1", "Throughput", "images a call", "images a second"),
-        *("Latency of calls at random moments", "milliseconds, at most", "load, as a share of the most calls a second"),
-        *("1 a call", "128 a call", "99 in 100 calls", "half of the calls", "one call at a time", "128"),
+        *("tiny version 1", "Throughput", "images per call", "images per second"),
+        *("Latency of calls at random times", "latency in ms", "load, as a share of the highest throughput"),
+        *("1 per call", "128 per call", "99th percentile", "median", "one call at a time", "128"),
     ):
         assert expected in words
 

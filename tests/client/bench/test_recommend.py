@@ -15,8 +15,8 @@ def test_the_highest_throughput_within_ten_lone_calls_is_recommended() -> None:
     assert found.point is FAST
     assert found.slo_ms == pytest.approx(10)
     assert found.sentence == (
-        "Recommended: 32 images a call and 4 calls at once, which gives 28,800 images/s; 99 in 100 calls take at most "
-        "9 ms, within the limit of 10 ms (10 times a lone call's median)."
+        "Recommended: 32 images per call, 4 calls at once: 28,800 images/s, and 99 % of the calls take at most 9 ms, "
+        "within the limit of 10 ms (10 times the median of a single call)."
     )
 
 
@@ -33,8 +33,8 @@ def test_where_nothing_keeps_the_limit_the_nearest_is_told() -> None:
 
     assert found.point is None
     assert found.sentence == (
-        "No setting answers 99 in 100 calls rightly within 0.5 ms; the nearest is 1 image a call and 1 call at once, "
-        "with 2 ms."
+        "No setting answers 99 % of the calls correctly within 0.5 ms; the nearest is 1 image per call, 1 call at "
+        "once, with 2 ms."
     )
 
 
@@ -44,7 +44,9 @@ def test_wrong_answers_and_calls_without_answer_are_not_recommended() -> None:
     failing = closed(64, 8, calls=9000, p99_s=None, errors={"RESOURCE_EXHAUSTED": 4000})
 
     assert recommend([LONE, wrong, failing], None).point is LONE
-    assert recommend([wrong, failing], 1000).sentence == "No setting answers 99 in 100 calls rightly within 1,000 ms."
+    assert (
+        recommend([wrong, failing], 1000).sentence == "No setting answers 99 % of the calls correctly within 1,000 ms."
+    )
 
 
 def test_a_lone_call_without_answer_sets_no_limit() -> None:
@@ -52,4 +54,4 @@ def test_a_lone_call_without_answer_sets_no_limit() -> None:
     found = recommend([closed(1, 1, p50_s=None, p99_s=None)], None)
 
     assert (found.slo_ms, found.point) == (None, None)
-    assert found.sentence == "No setting is recommended: even lone calls were not answered."
+    assert found.sentence == "No setting is recommended: single calls were not answered."

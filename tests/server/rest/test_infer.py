@@ -170,8 +170,8 @@ async def test_a_wrong_request_is_told_what_is_wrong(rest: Rest, changed: dict[s
         ({"data": [[0] * 8, 1]}, "expected lists of one depth"),
         ({"data": [0] * 15}, "expected 16 bytes of pixels for shape [1, 4, 4], got 15"),
         ({"data": None}, "expected a list as data of input 0, got null"),
-        ({"shape": [1, 4, -4]}, "expected up to 8 whole numbers from 0 on as shape"),
-        ({"shape": [1] * 9}, "expected up to 8 whole numbers"),
+        ({"shape": [1, 4, -4]}, "expected at most 8 integers of 0 or more as shape"),
+        ({"shape": [1] * 9}, "expected at most 8 integers"),
         ({"shape": [1, 4, 5]}, "expected images of shape [N, 4, 4], got [1, 4, 5]"),
         ({"datatype": "FP32"}, "expected datatype UINT8 for 'images', got 'FP32'"),
         ({"parameters": {"binary_data_size": 16}}, "has both data and binary_data_size"),
@@ -191,8 +191,8 @@ async def test_a_wrong_tensor_is_told_what_is_wrong(rest: Rest, changed: dict[st
 @pytest.mark.parametrize(
     ("length", "size", "words"),
     [
-        ("x", 16, "expected inference-header-content-length to be the bytes of JSON"),
-        ("9999", 16, "in a body of"),
+        ("x", 16, "expected inference-header-content-length to be the number of bytes of JSON"),
+        ("9999", 16, "in the body, at most"),
         ("", 17, "expected binary_data_size of input 'images' to be at most the 16 bytes that are left, got 17"),
         ("", 15, "1 bytes follow the tensors that the request describes"),
         ("", True, "got true"),

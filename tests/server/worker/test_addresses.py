@@ -71,4 +71,4 @@ def test_an_address_that_cannot_be_had_is_named_as_callers_write_it(tmp_path: Pa
         *VOUCH, "serve", str(tmp_path), "--host", "2001:db8::1", "--transport", transport, env=OURS
     ) as server:
         assert server.ended() == 1
-        assert "cannot listen on [2001:db8::1]:8081: it is no address of this machine" in server.err.text
+        assert "cannot listen on [2001:db8::1]:8081: this machine does not have this address" in server.err.text

@@ -34,7 +34,7 @@ async def test_what_was_freed_is_given_back() -> None:
 
 @pytest.mark.skipif(trimmer() is None, reason="the C library is not glibc")
 async def test_what_is_freed_after_a_first_time_is_given_back_too() -> None:
-    """A process that waits for a processor looks idle while all of a burst is still in use."""
+    """A process that waits for a processor looks idle while all of a burst is still in use. To free it is no work."""
     trimmed = asyncio.Event()
     trim = trimmer()
     assert trim is not None
@@ -46,7 +46,7 @@ async def test_what_is_freed_after_a_first_time_is_given_back_too() -> None:
         return trim(pad)
 
     loop = asyncio.get_running_loop()
-    giving = asyncio.create_task(give_back(noted, When(look_interval_s=0.05, worked_s=0.0, worth_bytes=MIB)))
+    giving = asyncio.create_task(give_back(noted, When(look_interval_s=0.05, worked_s=60.0, worth_bytes=MIB)))
     await asyncio.sleep(0)
     pieces = [bytes([number % 251]) * 16_000 for number in range(100 * MIB // 16_000)]
     async with asyncio.timeout(20):
