@@ -26,7 +26,7 @@ SIZE, BINARY, ALL_BINARY = "binary_data_size", "binary_data", "binary_data_outpu
 REQUEST = {"id": str, "parameters": dict, "inputs": list, "outputs": list}
 INPUT = {"name": str, "shape": list, "datatype": str, "parameters": dict, "data": list}
 OUTPUT = {"name": str, "parameters": dict}
-NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+NAMES: dict[type, str] = {str: "a string", dict: "an object", list: "a list"}
 MOST_TENSORS, MOST_PARAMETERS, MOST_SIZES = 16, 32, 8
 """Most inputs or outputs of a request (our models have one and two), parameters of each, and sizes of a shape."""
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
@@ -189,4 +189,4 @@ def _fill(parameters: Any, values: Mapping[str, Any]) -> None:
         elif isinstance(value, str):
             parameters[key].string_param = value
         else:
-            raise InvalidRequest(f"expected a text, a number, true or false as parameter {quoted(key)}")
+            raise InvalidRequest(f"expected a string, a number, true or false as parameter {quoted(key)}")
