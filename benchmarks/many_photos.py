@@ -36,7 +36,7 @@ PHASES = {
     "read [0-9,]+ images": "decoding",
     "splits: [0-9]": "digests and near duplicates",
     "fitted in [0-9.]+ s": "fitting",
-    "the images are as they were": "digests again",
+    "the images are unchanged": "digests again",
     "(no )?temperature ": "export, calibration, claim",
 }
 """How a line begins that ends a phase."""

@@ -5,4 +5,4 @@ Meets the server in the bundle only; knows nothing of gRPC.
 
 import os
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is imported, so it has to come first
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it on import, so it must be set first

@@ -1,4 +1,4 @@
-"""`python -m vouch.trainer` is `vouch train`: what torchrun starts several of."""
+"""`python -m vouch.trainer` is `vouch train`: torchrun starts several such processes."""
 
 import os
 import sys
@@ -12,8 +12,8 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         code = INTERRUPTED
     if "WORLD_SIZE" in os.environ:
-        # DistributedDataParallel leaves gloo's threads running (torch 2.13). If one of them gives back a tensor while
-        # Python ends, the process aborts, and torchrun ends all others. So it ends here, with everything written.
+        # DistributedDataParallel leaves gloo's threads running (torch 2.13). If one of them frees a tensor while
+        # Python exits, the process aborts, and torchrun ends all others. So it exits here, with everything written.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

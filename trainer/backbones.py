@@ -1,4 +1,4 @@
-"""The backbone that the settings name: which one it is, what it takes, and the network itself."""
+"""The backbone that the settings name: which one it is, which images it accepts, and the network itself."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,43 +13,43 @@ from vouch.trainer.learn.backbone.wishes import FileWishes
 from vouch.trainer.settings import TrainSettings
 
 FEATURES_OF_A_FILE = 2048
-"""Assumed where memory is counted before the file has run; a ResNet-50 has so many."""
+"""Assumed for memory estimates before the file has run; a ResNet-50 has this number."""
 
 
 def cannot_be_had(settings: TrainSettings, files: bool, shape: tuple[int, ...]) -> str:
-    """Why no backbone can be taken for these images unless somebody asks for it; empty where one can.
+    """Why no backbone is chosen automatically for these images; empty if one can be.
 
     Args:
         files: whether the images are files, which are resized.
-        shape: of an image, (H, W) or (H, W, C).
+        shape: of one image, (H, W) or (H, W, C).
     """
     channels = settings.channels or (shape[2] if len(shape) == 3 else 1)
     if channels not in (1, 3):
-        return f"a backbone takes images of 1 or 3 channels, not of {channels}"
+        return f"a backbone takes images with 1 or 3 channels, these have {channels}"
     if not files and min(shape[:2]) < SMALLEST:
-        return f"a backbone needs sides of {SMALLEST} pixels"
-    return "" if available() else "no backbone is installed; pip install vouch-onnx[backbone] gets one"
+        return f"a backbone needs images of at least {SMALLEST} x {SMALLEST} pixels"
+    return "" if available() else "no backbone is installed; install one with pip install vouch-onnx[backbone]"
 
 
 def size_of(settings: TrainSettings) -> tuple[int, int]:
-    """Height and width that the backbone was made for."""
+    """Height and width of the images that the backbone was trained on."""
     if settings.backbone_file is None:
         return SIZE
     return settings.backbone_image_size or opened(settings).size
 
 
 def features_of(settings: TrainSettings) -> int:
-    """About how many numbers it gives for an image."""
+    """Approximate number of features per image."""
     return FEATURES_OF_A_FILE if settings.backbone_file else FEATURES
 
 
 def digest_of(settings: TrainSettings) -> str:
-    """SHA-256 of the file that its weights are in."""
+    """SHA-256 of the file with its weights."""
     return opened(settings).sha256 if settings.backbone_file else FILE_SHA256
 
 
 def check_images(settings: TrainSettings, image_shape: tuple[int, ...]) -> None:
-    """Raises TrainError: the backbone takes no images of this shape, (H, W) or (H, W, C)."""
+    """Raises TrainError: the backbone cannot use images of this shape, (H, W) or (H, W, C)."""
     if settings.backbone_file:
         check_channels(image_shape)
         opened(settings).check_sides(image_shape)
@@ -64,7 +64,7 @@ def backbone_for(settings: TrainSettings, image_shape: tuple[int, ...]) -> Backb
         image_shape: (H, W) or (H, W, C).
 
     Raises:
-        TrainError: it is not here, cannot be read, or takes no such images.
+        TrainError: it is missing, unreadable, or cannot use such images.
     """
     if settings.backbone_file is None:
         return lite0(image_shape)
@@ -85,7 +85,7 @@ def _opened(path: Path, wishes: FileWishes) -> BackboneFile:
 
 
 def wishes_of(settings: TrainSettings) -> FileWishes:
-    """What the settings say of a backbone's file."""
+    """What the settings state about a backbone's file."""
     return FileWishes(
         mean=_numbers(settings.backbone_mean),
         scale=_numbers(settings.backbone_scale),

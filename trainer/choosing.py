@@ -1,4 +1,4 @@
-"""Which preset fits the images, and what files become for it; pure rules, from what is known before one is decoded."""
+"""Which preset fits the images, and how files are decoded for it; pure rules that need no decoded image."""
 
 from dataclasses import dataclass, replace
 
@@ -11,51 +11,51 @@ from vouch.trainer.learn.presets import FEW_PHOTOS
 from vouch.trainer.settings import TrainSettings
 
 SMALL = 64
-"""Pixels: images whose sides are at most this are small."""
+"""Pixels: images with both sides up to this are small."""
 KEPT = 0.5
-"""The share of a typical picture that its middle must be, to be taken for all of it: of 16:9 it is 0.56."""
+"""Photographs are cropped only if at least this share of a typical one remains; of a 16:9 picture 0.56 remains."""
 PHOTO_SIDE = 224
-"""Height and width of photographs: what networks for ImageNet take."""
+"""Height and width to which photographs are resized: the input size of networks for ImageNet."""
 
 
 @dataclass(frozen=True)
 class Looks:
-    """What the choice is made by."""
+    """The facts that decide the choice."""
 
     sides: tuple[int, int]
-    """Height and width of the images as they came: of files the medians."""
+    """Original height and width of the images; of files the medians."""
     colour: bool
     fit: int
-    """About how many images are to be learned from."""
+    """Approximate number of fit images."""
     from_scratch: str = ""
-    """Why no backbone is to be taken; empty where one can be."""
+    """Why no backbone is used; empty if one can be."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a training is to be."""
+    """What the settings and the images decide about a training."""
 
     preset: PresetName
     model: ModelKind
     reason: str
     """Why this preset, in words."""
     wanted: Wanted
-    """What files are to become."""
+    """How files are decoded."""
     files: bool
     """Whether the images come from files, whose labels may be wrong."""
 
     def asked(self, settings: TrainSettings) -> Asked:
-        """What decides about the recipe, beside the images and the cores."""
+        """The inputs of the recipe besides the images and the cores."""
         return settings.asked_of(self.preset, self.model, doubtful=self.files)
 
     def sentence(self) -> str:
-        """What was chosen, and why, for people."""
+        """The choice and its reason, as a printed line."""
         learner = f", --model {self.model}" if self.model in ("linear", "mlp") else ""
         return f"preset: {self.preset}{learner} ({self.reason})"
 
 
 def choose(settings: TrainSettings, survey: Survey) -> Chosen:
-    """What the settings leave open, from what the images look like."""
+    """Decides what the settings leave open, from the size, colour and number of the images."""
     looks = Looks(survey.sides, survey.colour, fit_images(settings, survey), _from_scratch(settings, survey))
     preset, reason = _asked_for(settings) or pick(looks)
     model: ModelKind = "backbone" if preset == "backbone" else "cnn" if settings.model == "auto" else settings.model
@@ -73,23 +73,23 @@ def pick(looks: Looks) -> tuple[PresetName, str]:
     if max(looks.sides) <= SMALL:
         return "small" if looks.colour else "digits", f"small {kind}"
     if looks.fit >= FEW_PHOTOS:
-        return "photos", f"{kind}, {looks.fit:,} of them to learn from, which is enough to begin from scratch"
+        return "photos", f"{kind}, {looks.fit:,} of them to learn from, which is enough to train from scratch"
     if looks.from_scratch:
-        return "photos", f"{kind}; from scratch: {looks.from_scratch}"
+        return "photos", f"{kind}; trained from scratch: {looks.from_scratch}"
     return "backbone", f"{kind}, fewer than {FEW_PHOTOS:,} of them to learn from"
 
 
 def fit_images(settings: TrainSettings, survey: Survey) -> int:
-    """About how many images will be in the fit split; 1 at least."""
+    """Approximate number of images in the fit split, at least 1."""
     sizes = survey.sizes
     fit = sizes.get("fit", 0) or sizes.get("all", 0) * (1 - settings.validation_share)
     return max(1, int(fit if "tune" in sizes else fit * (1 - (settings.tune_share or 0))))
 
 
 def _asked_for(settings: TrainSettings) -> tuple[PresetName, str] | None:
-    """The preset, where a flag leaves no choice."""
+    """The preset and the reason, if a flag decides it."""
     if settings.preset != "auto":
-        return settings.preset, "asked for"
+        return settings.preset, f"--preset {settings.preset}"
     if settings.backbone not in ("auto", "none"):
         return "backbone", f"--backbone {settings.backbone}"
     return ("backbone", "--fine-tune") if settings.fine_tune else None
@@ -104,8 +104,8 @@ def _from_scratch(settings: TrainSettings, survey: Survey) -> str:
 
 
 def _to_crop(settings: TrainSettings, survey: Survey, size: tuple[int, int]) -> bool:
-    """Small images are cut out by somebody already, what a flag says is done to the whole picture, and of panoramas
-    the middle is not most of it.
+    """Whether files are cropped: not if a flag states --fit, not if they are small and so probably cropped already,
+    and not if less than half would remain, as of panoramas.
     """
     if settings.fit != "auto" or survey.headers is None or max(survey.sides) <= SMALL:
         return False
@@ -113,7 +113,7 @@ def _to_crop(settings: TrainSettings, survey: Survey, size: tuple[int, int]) -> 
 
 
 def _size(settings: TrainSettings, preset: PresetName, survey: Survey) -> tuple[int, int] | None:
-    """What files are resized to; None: they keep the size that all of them have."""
+    """The size to which files are resized; None: all have the same size and keep it."""
     if preset == "backbone":
         return size_of(settings)
     sides = survey.sides

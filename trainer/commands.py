@@ -46,7 +46,7 @@ exit code is then still 0."""
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Trains and publishes; returns the exit code: of SIGTERM 143, of Ctrl-C, which is raised, 130."""
+    """Trains and publishes; returns the exit code: 143 after SIGTERM. Ctrl-C is raised and gives 130."""
     settings = _parse(arguments)
     _let_threads_sleep()
 
@@ -65,8 +65,8 @@ def train(arguments: Sequence[str]) -> int:
 
 
 def _let_threads_sleep() -> None:
-    """Torch's threads wait for each other asleep, as OpenMP reads when torch is loaded: where all of them spin and
-    another program has a core, most of the time is spent in that (docs/decisions/training.md has figures).
+    """Makes torch's threads sleep while they wait for each other; OpenMP reads this when torch is loaded. By default
+    they spin, which wastes most of the time if another program uses a core (figures in docs/decisions/training.md).
     """
     if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -93,7 +93,7 @@ def _parse(arguments: Sequence[str]) -> TrainSettings:
 
 
 def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> None:
-    """Repeats the training of a bundle, and says whether the same came of it."""
+    """Repeats the training of a bundle, and prints whether the result is the same."""
     before, base = open_bundle(path).manifest, base_of(path, asked)
     trained = _train(parse(TrainSettings, "vouch train", arguments, base=base, warned=lambda warning: None))
     if trained and trained.new:
@@ -101,7 +101,7 @@ def _train_like(asked: TrainSettings, path: Path, arguments: Sequence[str]) -> N
 
 
 def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
-    """Preset, model, backbone and int8; None where a bundle that was there already does not say, or has none."""
+    """Preset, model, backbone and int8; None if the bundle has none, or is older and does not state it."""
     training = manifest.training
     return {
         "preset": training.recipe.preset if training.recipe else None,
@@ -113,7 +113,7 @@ def _what_was_fitted(manifest: Manifest) -> dict[str, Any]:
 
 
 def _sentences(trained: Trained) -> Iterator[tuple[str, str]]:
-    """What is said of a model beside its claim, each with the word that it begins with."""
+    """The lines printed below the claim, each with its first word."""
     manifest = trained.bundle.manifest
     if numbers := numbers_in_words(manifest.quantization, manifest.quantization_refused):
         yield "numbers", numbers
@@ -125,14 +125,14 @@ def _sentences(trained: Trained) -> Iterator[tuple[str, str]]:
 
 def _train(settings: TrainSettings) -> Trained | None:
     trained = run_job(settings)
-    if trained is None:  # torchrun started several processes; the leading one tells
+    if trained is None:  # torchrun started several processes; only the leading one prints
         return None
     manifest = trained.bundle.manifest
     report = (trained.bundle.path.resolve() / REPORT).as_uri() if REPORT in manifest.files else None
     if settings.json_output:
         print_json(_as_json(trained, report))
         return trained
-    output().print(f"{'published' if trained.new else 'already there:'} {trained.bundle.path}")
+    output().print(f"{'published' if trained.new else 'already published:'} {trained.bundle.path}")
     output().print(f"  claim    {manifest.claim.accuracy}")
     if manifest.claim.balanced:
         output().print(f"  balanced {manifest.claim.balanced}")
@@ -142,7 +142,7 @@ def _train(settings: TrainSettings) -> Trained | None:
     output().print(f"  next     vouch serve {shlex.quote(str(settings.models))}")
     if report:
         output().print("  report  ", end=" ")
-        output().print(report, style=f"link {report}")  # plain text where it is no terminal
+        output().print(report, style=f"link {report}")  # plain text if this is not a terminal
     return trained
 
 

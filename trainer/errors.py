@@ -1,5 +1,5 @@
-"""What can go wrong in training, with messages meant for the user."""
+"""Expected errors of a training, with messages for the user."""
 
 
 class TrainError(Exception):
-    """The training cannot begin, or its result must not be published."""
+    """The training cannot start, or its result must not be published."""

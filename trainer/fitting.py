@@ -1,4 +1,4 @@
-"""The fit with what a person sees of it: a progress bar, a line for some epochs, and what came of it."""
+"""The fit and its output: a progress bar, a line for some epochs, and the result."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -34,10 +34,10 @@ def fit_and_tell(
     recorder: Recorder,
     checkpoint: Checkpoint,
 ) -> Fitted:
-    """Fits the classifier; the recorder is told of every step.
+    """Fits the classifier and prints progress; the recorder receives every step.
 
     Raises:
-        TrainError: as `fit` does.
+        TrainError: the same errors as `fit`.
     """
     if isinstance(classifier, FrozenClassifier):
         fitted = fit_head_and_tell(classifier, splits, recipe, recorder, checkpoint)
@@ -50,7 +50,7 @@ def fit_and_tell(
     if isinstance(classifier, FrozenClassifier) and changes_the_backbone(recipe):
         last = fitted.epochs[-1].number
 
-        def on_epoch(epoch: Epoch) -> None:  # numbered as `continued` does
+        def on_epoch(epoch: Epoch) -> None:  # numbered as in `continued`
             recorder.on_epoch(replace(epoch, number=last + epoch.number))
 
         return continued(fitted, _fine_tune_and_tell(classifier, splits, recipe, processes, on_epoch, checkpoint))
@@ -58,20 +58,20 @@ def fit_and_tell(
 
 
 def _right(splits: Splits, fitted: Fitted) -> str:
-    """How good the answers are to images that were not learned, beside what knows nothing."""
+    """Accuracy on images that were not learned, with a baseline."""
     if len(splits.tune):
         commonest = commonest_share(splits.tune.labels)
         return (
-            f"{fitted.best.tune_accuracy:.2%} of tune are right, {fitted.epochs[0].tune_accuracy:.2%} with random "
-            f"weights, {commonest:.2%} by always answering the commonest"
+            f"tune accuracy {fitted.best.tune_accuracy:.2%}; with random weights "
+            f"{fitted.epochs[0].tune_accuracy:.2%}, always giving the most common answer {commonest:.2%}"
         )
     if not fitted.folds:
-        return "nothing judged it, because there are too few images, or too few that differ, to hold some out"
+        return "accuracy unknown before validation: too few different images for cross-validation"
     right = sum(right_answers(fold.logits, torch.from_numpy(fold.labels)) for fold in fitted.folds)
     commonest = commonest_share(splits.fit.labels)
     return (
-        f"{right / len(splits.fit):.2%} of {len(splits.fit):,} images are right, each answered by a model that has not "
-        f"learned it ({len(fitted.folds)} folds), {commonest:.2%} by always answering the commonest"
+        f"cross-validated accuracy {right / len(splits.fit):.2%} on {len(splits.fit):,} images "
+        f"({len(fitted.folds)} folds); always giving the most common answer {commonest:.2%}"
     )
 
 
@@ -90,7 +90,7 @@ def _fine_tune_and_tell(
             if step.epoch:
                 if step.epoch.note:
                     say(step.epoch.note)
-                said = f"{step.epoch.tune_loss_calibrated:.4f} at its best temperature"
+                said = f"{step.epoch.tune_loss_calibrated:.4f} at the best temperature"
                 say(
                     f"fine-tuning, epoch {step.epoch.number}: tune loss {said}, accuracy {step.epoch.tune_accuracy:.2%}"
                 )
@@ -100,7 +100,7 @@ def _fine_tune_and_tell(
         fitted = fine_tune(classifier, splits, recipe, processes, on_step, checkpoint)
     found = f"epoch {fitted.best.number} is kept"
     if fitted.best.number == 0:  # with --best-epoch
-        found = "no epoch was better on tune than the head on the backbone as it was, so that is kept"
+        found = "no epoch was better on tune than the head on the unchanged backbone, which is kept"
     say(f"fine-tuned in {fitted.seconds:.1f} s: {found}")
     return fitted
 
@@ -113,7 +113,7 @@ def _fit_network(
     recorder: Recorder,
     checkpoint: Checkpoint,
 ) -> Fitted:
-    """From scratch; arguments as `fit_and_tell`."""
+    """Fits a network from scratch; arguments as `fit_and_tell`."""
     with progress_bar(f"fitting for {_about_epochs(recipe)}", None) as show:
 
         def on_step(step: Step) -> None:
@@ -130,7 +130,7 @@ def _fit_network(
 
 def _share_right(epoch: Epoch) -> str:
     if isnan(epoch.tune_accuracy):
-        return f"{epoch.fit_accuracy:.2%} of fit right"
+        return f"fit accuracy {epoch.fit_accuracy:.2%}"
     return f"tune accuracy {epoch.tune_accuracy:.2%}"
 
 
@@ -142,18 +142,18 @@ def _fit_and_judge(
     recorder: Recorder,
     checkpoint: Checkpoint,
 ) -> Fitted:
-    """A network from scratch, and those of the folds if there is no tune split; arguments as `fit_and_tell`."""
+    """Fits a network from scratch, and one per fold if there is no tune split; arguments as `fit_and_tell`."""
     if len(splits.tune):
         return _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
     folds = partial(fit_folds, deepcopy(classifier), splits, recipe, processes)
     with beside(folds, can_be_fitted_beside(classifier, recipe, processes)) as judges:
         fitted = _fit_network(classifier, splits, recipe, processes, recorder, checkpoint)
-        with progress_bar("fitting without each fold, to judge it", None) as show:
+        with progress_bar("fitting the models of the cross-validation", None) as show:
             return replace(fitted, folds=judges.result(show))
 
 
 def _about_epochs(recipe: Recipe) -> str:
-    """How many there may be: a fit ends early where little is left to learn, and late where the images are hard."""
+    """How many epochs there may be: fewer if little is left to learn, more if the images are hard."""
     if recipe.hard_epochs > recipe.epochs:
         return f"{recipe.epochs} epochs, or {recipe.hard_epochs} if the images are hard"
     return f"at most {_epochs(recipe)}" if recipe.enough else _epochs(recipe)
@@ -164,6 +164,6 @@ def _epochs(recipe: Recipe) -> str:
 
 
 def kept_parts(classifier: Classifier, recorder: Recorder) -> dict[str, Stateful]:
-    """What a checkpoint keeps beside the state of the fit."""
+    """What a checkpoint stores besides the state of the fit."""
     features: dict[str, Stateful] = {"features": classifier.made} if isinstance(classifier, FrozenClassifier) else {}
     return {"report": recorder, **features}

@@ -1,4 +1,4 @@
-"""The fit of a head on a backbone, with what a person sees of it: features, which take longest, and then the head."""
+"""The fit of a head on a backbone and its output: first the features, which take longest, then the head."""
 
 import time
 from dataclasses import replace
@@ -21,7 +21,7 @@ def fit_head_and_tell(
     recorder: Recorder,
     checkpoint: Checkpoint,
 ) -> Fitted:
-    """Features, then the head; what of the features is done is kept. Raises TrainError as `fit_head` does."""
+    """Computes features, which the checkpoint keeps, then fits the head. Raises TrainError as `fit_head` does."""
     check_can_fit(recipe)
     began = time.perf_counter()
     _collect(classifier, wanted_features(splits, recipe), checkpoint)
@@ -29,8 +29,8 @@ def fit_head_and_tell(
     head, note = fitted.head, fitted.epochs[0].note
     assert head is not None
     right = ""
-    if head.folds and len(splits.tune):  # else it is said as what the folds judged
-        right = f"{head.accuracy:.2%} of fit right in cross-validation ({head.folds} folds), "
+    if head.folds and len(splits.tune):  # without tune the caller prints the cross-validated accuracy
+        right = f"cross-validated accuracy {head.accuracy:.2%} ({head.folds} folds), "
     say(f"head: {right}fitted in {len(fitted.epochs) - 1} iterations with a penalty of {head.penalty:.2g}")
     if note:
         say(note)
@@ -38,9 +38,9 @@ def fit_head_and_tell(
 
 
 def _collect(classifier: FrozenClassifier, wanted: tuple[Asked, ...], checkpoint: Checkpoint) -> None:
-    """The backbone's part, which takes longest."""
+    """Computes the features that are not in the checkpoint yet."""
     facts, total, made = classifier.backbone.facts, sum(len(one.examples) for one in wanted), False
-    with progress_bar(f"features: {facts.features:,} numbers an image, by {facts.name}", total) as show:
+    with progress_bar(f"features: {facts.features:,} numbers per image, by {facts.name}", total) as show:
         checkpoint.resume_part("features")
         with postponing() as interrupt:
 

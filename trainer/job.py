@@ -1,4 +1,4 @@
-"""A training as a whole: what can be known without torch, which takes seconds to load, and then the run."""
+"""A whole training: first the checks that need no torch, which takes seconds to load, then the run."""
 
 import os
 from dataclasses import dataclass
@@ -19,27 +19,27 @@ if TYPE_CHECKING:  # loads onnxruntime
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to."""
+    """The result of a training."""
 
     bundle: Bundle
     new: bool
-    """False where `--if-absent` found one."""
+    """False if `--if-absent` found a published version."""
     read: Summary | None = None
-    """What it was trained on; None where nothing was read."""
+    """The data that was read; None if none was."""
     advice: tuple[str, ...] = ()
-    """What to do next, a sentence each; none where nothing was trained."""
+    """What to do next, one sentence each; empty if nothing was trained."""
     serving: "ServingCost | None" = None
-    """What an image costs to serve here; likewise."""
+    """The cost of serving an image on this machine; None if nothing was trained."""
 
 
 def train(settings: TrainSettings) -> Trained | None:
-    """From labelled images to a published bundle; None in a process that only helps the leading one.
+    """Trains on labelled images and publishes a bundle; None in processes other than the leading one.
 
     Raises:
         SourceError, TrainError, BundleError: nothing was published.
     """
     folder, leads = ModelsFolder(settings.models), os.environ.get("RANK", "0") == "0"
-    if not leads:  # of those that torchrun started
+    if not leads:  # torchrun started several processes
         be_quiet()
     if settings.if_absent and (found := folder.latest(settings.model_name)):
         return Trained(found, new=False) if leads else None

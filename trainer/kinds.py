@@ -1,4 +1,4 @@
-"""The words in which a training is asked for, wherever they come from."""
+"""The allowed values of a training's settings."""
 
 from typing import Literal
 

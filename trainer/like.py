@@ -1,4 +1,4 @@
-"""`--like`: the training of a bundle once more, and whether the same came of it."""
+"""`--like`: repeats the training of a bundle, and compares the results."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,13 +18,13 @@ from vouch.trainer.settings import OF_THE_RECIPE, TrainSettings
 
 
 def base_of(path: Path, asked: TrainSettings) -> dict[str, Any]:
-    """The settings of a bundle's training, which hold where no flag says otherwise.
+    """The settings of a bundle's training, used as defaults below flags.
 
     Args:
-        asked: what flags, environment and file say without the bundle.
+        asked: the settings from flags, environment and file, without the bundle.
 
     Raises:
-        BundleError, TrainError: there is no bundle, no recipe of today's in it, or its data is not here.
+        BundleError, TrainError: there is no bundle, it has no recipe, or its data is not on this machine.
     """
     manifest = open_bundle(path).manifest
     training, recipe = manifest.training, recipe_of(path)
@@ -32,26 +32,28 @@ def base_of(path: Path, asked: TrainSettings) -> dict[str, Any]:
     base |= {"name": manifest.name, "threads": recipe.threads}
     if asked.task:
         base |= {"multi_label": asked.multi_label, "single_label": asked.single_label}
-    elif "multi_label" not in base:  # it was made when a list of one label each was multi-label too
+    elif "multi_label" not in base:  # older bundles: a list with one label each was multi-label too
         base["multi_label"] = manifest.task == "multi_label"
     if "data" in asked.model_fields_set and not _is_here(training.data):
         del base["data"]
     elif not _is_here(training.data):
         raise TrainError(
-            f"{path} was trained on {training.data!r}, of which the name alone is recorded, and there is nothing of "
-            "that name here: pass DATA too, the path to it"
+            f"{path} was trained on {training.data!r}, which is not found here; only its name is recorded: pass DATA "
+            "too, the path to it"
         )
     file = str(base.get("backbone", ""))
     if file.endswith(".onnx") and "backbone" not in asked.model_fields_set and not Path(file).exists():
         raise TrainError(
-            f"{path} has the backbone {file}, of which the name alone is recorded, and there is no file of that name "
-            "here: pass --backbone too, the path to it"
+            f"{path} has the backbone {file}, which is not found here; only its name is recorded: pass --backbone "
+            "too, the path to it"
         )
     return base
 
 
 def _as_today(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of earlier versions by today's names; those before `fit` stretched, and parted near duplicates."""
+    """Settings of earlier versions by today's names; before `fit` existed, images were stretched, and near duplicates
+    could be on both sides of a split.
+    """
     named = {"preset": "best", **asked} if asked.get("recipe") == "best" else dict(asked)
     return {"fit": "stretch", "keep_alike": False, **named}
 
@@ -64,28 +66,31 @@ def recipe_of(path: Path) -> Recipe:
     """The recipe of a bundle's training. Raises BundleError and TrainError."""
     recipe = open_bundle(path).manifest.training.recipe
     if recipe is None:
-        raise TrainError(f"{path} was made by an earlier version of vouch, whose recipe this one does not have")
+        raise TrainError(f"{path} was made by an earlier version of vouch and has no recipe that can be repeated")
     return recipe
 
 
 def note_threads(recipe: Recipe, cores: int) -> None:
-    """Says it where the recorded threads are more than the cores here: the sums are the same, only slower."""
+    """Prints a line if more threads are recorded than this machine has cores: slower, but with the same result."""
     if recipe.threads > cores:
-        say(f"{recipe.threads} threads as recorded, on {cores} core{'s' * (cores > 1)} here: slower, but the same sums")
+        say(
+            f"using {recipe.threads} threads as recorded, on {cores} core{'s' * (cores > 1)}: slower, but the same "
+            "result"
+        )
 
 
 def recipe_like(path: Path, settings: TrainSettings, today: Recipe) -> Recipe:
-    """As recorded in the bundle that is to be repeated, unless a flag changes the recipe; then today's.
+    """The recipe recorded in the bundle, or today's if a flag changes it.
 
     Args:
-        today: the recipe that these settings have in this version.
+        today: the recipe of these settings in this version.
     """
     recorded = _as_today(open_bundle(path).manifest.training.asked)
-    unsaid = TrainSettings.model_construct().deciding()  # of settings that came later than the bundle
+    unsaid = TrainSettings.model_construct().deciding()  # for settings that are newer than the bundle
     asked = settings.deciding()
     if changed := [name for name in OF_THE_RECIPE if recorded.get(name, unsaid[name]) != asked[name]]:
         differ = f"{', '.join(map(flag_name, changed))} differ{'s' * (len(changed) == 1)}"
-        say(f"the recipe is today's, not that of {path}, because {differ}")
+        say(f"using the current recipe, not that of {path}, because {differ}")
         return today
     of_bundle = recipe_of(path)
     return replace(
@@ -101,22 +106,22 @@ def recipe_like(path: Path, settings: TrainSettings, today: Recipe) -> Recipe:
 
 
 def what_came_of_it(path: Path, before: Manifest, after: Manifest) -> str:
-    """Whether a repeated training gave the graph of the bundle at `path`, and if not, what was otherwise."""
+    """Whether a repeated training gave the same graph as the bundle at `path`, and if not, what differs."""
     if after.training.data_digest != before.training.data_digest:
         there, here = before.input.rules, after.input.rules
         rules = f"; files were decoded by rules {there} there and by rules {here} here" if there != here else ""
-        return f"the images are not those of {path}: fit, tune or validation differ from them{rules}"
+        return f"the images differ from those of {path} in fit, tune or validation{rules}"
     if after.files[MODEL] == before.files[MODEL]:
-        return f"{MODEL} is that of {path}, byte for byte"
+        return f"{MODEL} is identical to that of {path}"
     differ = differences(before.training, after.training)
-    reason = "; ".join(differ) or "nothing that is recorded differs"
+    reason = "; ".join(differ) or "no recorded setting differs"
     if after.training.circumstances.deterministic is False:
-        reason += "; on a GPU the same bits are not promised unless torch's deterministic algorithms are on"
-    return f"{MODEL} is not that of {path} to the byte ({reason}); the claim was {before.claim.accuracy}"
+        reason += "; a GPU gives identical results only with torch's deterministic algorithms"
+    return f"{MODEL} differs from that of {path} ({reason}), whose claim was {before.claim.accuracy}"
 
 
 def differences(there: Training, here: Training) -> list[str]:
-    """Settings, circumstances and libraries that are not the same; what nobody recorded is left out."""
+    """Settings, circumstances and libraries that differ; values that were not recorded are left out."""
     found: dict[str, tuple[object, object]] = {}
     for name, values in differing_settings([there, here]).items():
         found[name] = (values[0], values[1])

@@ -1,4 +1,4 @@
-"""What cannot come to a good end, found before an image is decoded: sizes, networks and memory that do not fit.
+"""Finds trainings that must fail before an image is decoded: too large images, networks or memory needs.
 
 Weights and activations are counted on torch's meta device, which computes shapes and allocates nothing.
 """
@@ -29,17 +29,17 @@ from vouch.trainer.making import check_head
 from vouch.trainer.settings import ONE_LABEL, TrainSettings
 
 MAX_GRAPH_BYTES = (1 << 31) - (1 << 20)
-"""An ONNX file is one protobuf message, which ends at 2 GiB; a MiB of it is left for all that is no weight."""
+"""An ONNX file is one protobuf message of at most 2 GiB; 1 MiB is reserved for everything that is not a weight."""
 COPIES_OF_WEIGHTS = 17
 """While a checkpoint is written: weights, gradients, two moments, the best and the first weights, and all of these as
 bytes. Measured: 17.8 times the weights of an mlp on 512 x 512 and of a linear model on 1,000 x 1,000 pixels."""
 
 COPIES_OF_FOLDS = 8
-"""Beside them, where folds judge: three networks that are kept, the one that all begin as, and what a fit takes."""
+"""In addition, with cross-validation: three networks that are kept, their common start, and the needs of one fit."""
 
 
 def check_settings(settings: TrainSettings) -> None:
-    """What is known to fail whatever the data is.
+    """Checks what fails whatever the data is.
 
     Raises:
         TrainError: a graph over 2 GiB.
@@ -50,25 +50,25 @@ def check_settings(settings: TrainSettings) -> None:
 
 
 def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, processes: Processes = ALONE) -> None:
-    """What is known to fail with these images; the same in all processes, which count on the least that one has left.
+    """Checks what fails with these images; the same in all processes, which use the least memory that any has left.
 
     Args:
-        chosen: what these settings come to with these images.
+        chosen: what the settings and the images decided.
 
     Raises:
-        SourceError: there is one class, one was chosen that is not there, or there is no room for the images.
-        TrainError: a graph over 2 GiB, more classes than a manifest holds, less memory than fitting takes, several
-            processes where one fits, or a setting that a head, or a task, has no use for.
+        SourceError: there is only one class, a chosen class does not exist, or there is no space for the images.
+        TrainError: a graph over 2 GiB, too many classes for a manifest, too little memory to fit, several processes
+            for a fit that uses one, or a setting that does not apply to a head or to this task.
     """
     if chosen.model == "backbone" and processes.count > 1:
         raise TrainError(
-            "these images get a head on a frozen backbone, which one process fits with all cores: run vouch train "
-            "without torchrun, or pass --backbone none to fit a network from scratch in several processes"
+            "these images are trained with a head on a frozen backbone, which one process fits with all cores: run "
+            "vouch train without torchrun, or pass --backbone none to train a network from scratch in several processes"
         )
     if chosen.model == "backbone" and not settings.fine_tune:
         check_head(settings)
     if settings.coverage_by_class and survey.task == "multi_label":
-        raise TrainError(f"{survey.name} has several labels an image: {ONE_LABEL}")
+        raise TrainError(f"{survey.name} has several labels per image: {ONE_LABEL}")
     if len(survey.classes) < 2:
         raise SourceError(one_class(survey.name, survey.classes))
     if settings.chosen_classes:
@@ -87,12 +87,12 @@ def check_survey(settings: TrainSettings, chosen: Chosen, survey: Survey, proces
         on_device = int(processes.least(torch.cuda.mem_get_info(processes.device)[0]))
         _check_memory(survey, (fitting, 0), on_device, str(processes.device), _smaller(survey, chosen))
         fitting = 0
-    where = "--memory" if memory == settings.memory else "this machine, or its container,"
+    where = "--memory" if memory == settings.memory else "this machine or container"
     _check_memory(survey, (fitting, images), memory, where, _smaller(survey, chosen))
 
 
 def demand_for(settings: TrainSettings, chosen: Chosen, survey: Survey) -> Demand:
-    """What the network takes for such images and classes."""
+    """The memory needs of the network for such images and classes."""
     if chosen.model == "backbone":
         check_images(settings, survey.shape)
         head = features_of(settings) * len(survey.classes)
@@ -109,21 +109,24 @@ def _check_graph(settings: TrainSettings, chosen: Chosen, survey: Survey) -> Dem
         shape = " x ".join(map(str, survey.shape))
         raise TrainError(
             f"--model {chosen.model} has {demand.weights:,} weights for images of {shape} and "
-            f"{len(survey.classes):,} classes: {size / 2**30:,.1f} GiB, and an ONNX file ends at 2 GiB; pass a smaller "
-            "--size, or --model cnn, whose weights do not grow with the image"
+            f"{len(survey.classes):,} classes: {size / 2**30:,.1f} GiB, but an ONNX file has at most 2 GiB; pass a "
+            "smaller --size, or --model cnn, whose weights do not grow with the image"
         )
     return demand
 
 
 def _check_classes(survey: Survey) -> None:
     if len(survey.classes) > MAX_CLASSES:
-        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {MAX_CLASSES:,} are published")
+        raise TrainError(f"{survey.name} has {len(survey.classes):,} classes; at most {MAX_CLASSES:,} are supported")
     if long := [name for name in survey.classes if len(name) > MAX_LABEL_LENGTH]:
-        raise TrainError(f"a class's name has at most {MAX_LABEL_LENGTH:,} characters; {long[0][:50]!r}... has more")
+        raise TrainError(
+            f"the class {long[0][:50]!r}... has a name of {len(long[0]):,} characters; at most {MAX_LABEL_LENGTH:,} "
+            "are supported"
+        )
 
 
 def _bytes_of_fitting(settings: TrainSettings, chosen: Chosen, survey: Survey, demand: Demand) -> int:
-    """About: of the weights and of a step, or of measuring on tune, whatever is more."""
+    """Approximate memory for the weights, plus a step or measuring on tune, whichever is more."""
     fit = fit_images(settings, survey)
     if chosen.model == "backbone":
         features = bytes_of_features(survey.shape[:2], ALONE.cores())
@@ -143,15 +146,15 @@ def _check_memory(survey: Survey, needed: tuple[int, int], available: int, where
     if fitting + images <= available:
         return
     shape = " x ".join(map(str, survey.shape))
-    others = f", and {survey.images:,} of them take {_gigabytes(images)}" if images else ""
+    others = f", and storing {survey.images:,} of them {_gigabytes(images)}" if images else ""
     raise TrainError(
-        f"fitting on images of {shape} takes about {_gigabytes(fitting)}{others}; {where} has {_gigabytes(available)} "
-        f"of memory left: {smaller}"
+        f"fitting on images of {shape} needs about {_gigabytes(fitting)} of memory{others}; {where} has "
+        f"{_gigabytes(available)} available: {smaller}"
     )
 
 
 def _smaller(survey: Survey, chosen: Chosen) -> str:
-    """What takes less: arrays keep their size, and a head on a backbone has no steps."""
+    """What to do to need less memory. Arrays cannot be resized, and a head on a backbone has no batches."""
     size, batch = "pass a smaller --size" if survey.files else "", "a smaller --batch-size"
     if chosen.model == "backbone":
         return size or "pass fewer images, or smaller ones"

@@ -1,4 +1,4 @@
-"""The classifier with its first weights: a network of ours, or a linear layer on what a backbone makes of images."""
+"""The classifier with its initial weights: a network, or a linear head on the features of a backbone."""
 
 import torch
 
@@ -17,18 +17,18 @@ NOT_OF_A_HEAD = (
     *("epochs", "best_epoch", "batch_size", "learning_rate", "precision", "focus", "width", "depth", "dropout"),
     *("rotation", "scaling", "shear", "shift", "bend", "crop", "zoom", "colour"),
 )
-"""Settings that a head on a frozen backbone has no use for: it is fitted to the bottom of its loss, on features."""
+"""Settings that do not apply to a head on a frozen backbone, which is fitted on fixed features until it converges."""
 
 
 def make_classifier(settings: TrainSettings, kind: ModelKind, recipe: Recipe, splits: Splits, cores: int) -> Classifier:
-    """
+    """The classifier with its initial weights.
+
     Args:
-        kind: what learns.
-        cores: that may make features.
+        kind: the network, or backbone for a head.
+        cores: number of cores for computing features.
 
     Raises:
-        TrainError: there is no such backbone here, it takes no such images, or it cannot be made int8 where that is
-            asked for.
+        TrainError: the backbone is missing, cannot use such images, or cannot be quantized although int8 is requested.
     """
     torch.manual_seed(recipe.seed)
     shape, classes, task = splits.fit.images.shape[1:], len(splits.classes), splits.task
@@ -41,17 +41,16 @@ def make_classifier(settings: TrainSettings, kind: ModelKind, recipe: Recipe, sp
 
 
 def check_head(settings: TrainSettings) -> None:
-    """Whether all that was asked for can be obeyed by a head on a frozen backbone.
+    """Checks that all settings apply to a head on a frozen backbone.
 
     Raises:
-        TrainError: it cannot.
+        TrainError: one does not.
     """
     unsaid = TrainSettings.model_construct()
     if given := [name for name in NOT_OF_A_HEAD if getattr(settings, name) != getattr(unsaid, name)]:
         raise TrainError(
-            f"{', '.join(map(flag_name, given))}: of no use here, for a head on a frozen backbone is fitted to the "
-            "bottom of its loss, on features that are made once; leave it out, or pass --backbone none to learn from "
-            "scratch"
+            f"{', '.join(map(flag_name, given))}: does not apply to a head on a frozen backbone, which is fitted on "
+            "fixed features until it converges; leave it out, or pass --backbone none to train from scratch"
         )
     if settings.loss != "cross-entropy":
-        raise TrainError(f"--loss {settings.loss} is of no use here: a head on a backbone is fitted by cross-entropy")
+        raise TrainError(f"--loss {settings.loss} does not apply to a head on a backbone, which uses cross-entropy")

@@ -1,4 +1,4 @@
-"""The images of a training: read, looked at, split; and what a person can check about them, said."""
+"""The images of a training: reads, checks and splits them, and prints what a person can check about them."""
 
 from dataclasses import replace
 
@@ -21,10 +21,10 @@ from vouch.trainer.splits.split import Splits, make_splits
 
 
 def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[Splits, Chosen]:
-    """The examples that the settings name, split, and what the training is to be; says both.
+    """The examples that the settings name, split, and what was chosen for the training; prints both.
 
     Raises:
-        SourceError, TrainError: they cannot be read or split, or cannot be fitted here.
+        SourceError, TrainError: they cannot be read or split, or cannot be fitted on this machine.
     """
     source = _read(settings, processes)
     chosen = choose(settings, Survey.of(source))
@@ -34,8 +34,8 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
     for line in (read.sentence(), *source.notes, *grouped, *fitted, *transparency(source, settings.decoding)):
         say(line)
     if not source.splits.keys() & {"validation", "all"}:
-        say(f"splits: none for validation, so {settings.validation_share:.0%} of fit is kept aside for it")
-    for warning in source.warnings:  # before what may be wrong because of them
+        say(f"splits: the data has no validation split, so {settings.validation_share:.0%} of fit is set aside for it")
+    for warning in source.warnings:  # first, because later errors may follow from them
         say(f"warning: {warning}")
     judged = judging(settings, chosen, source, processes.count)
     splits = make_splits(
@@ -59,7 +59,7 @@ def read_splits(settings: TrainSettings, processes: Processes = ALONE) -> tuple[
 
 
 def _read(settings: TrainSettings, processes: Processes) -> Source:
-    """What is there, with the classes that were asked for, and what is odd about it."""
+    """The data with the requested classes, and warnings about it."""
 
     def decide(survey: Survey) -> Wanted:
         chosen = choose(settings, survey)

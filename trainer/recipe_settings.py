@@ -1,4 +1,4 @@
-"""The settings of `vouch train` that a recipe is made of: preset, network, backbone, and each number of theirs."""
+"""The settings of `vouch train` that define a recipe: preset, network, backbone, and their numbers."""
 
 import re
 from dataclasses import fields
@@ -114,20 +114,21 @@ class RecipeSettings(CommandSettings):
     def _numbers_of_channels(cls, value: str) -> str:
         number = r"\s*-?[0-9]{1,9}(?:\.[0-9]{1,9})?\s*"
         if value and not re.fullmatch(rf"{number}(?:,{number},{number})?", value):
-            raise ValueError("expected a number, or three with commas between, one a channel")
+            raise ValueError("expected one number, or three separated by commas, one per channel")
         return value.replace(" ", "")
 
     @model_validator(mode="after")
     def _goes_with_the_model(self) -> "RecipeSettings":
         if self.model != "auto" and (self.preset == "backbone" or self.backbone not in ("auto", "none")):
             raise ValueError(
-                f"--model {self.model} learns from scratch and excludes a backbone; leave out one of the two"
+                f"--model {self.model} trains from scratch and cannot be combined with a backbone; leave out one of "
+                "the two"
             )
         if self.preset == "best" and self.model not in ("auto", "cnn"):
-            raise ValueError(f"--preset best is a cnn's; --model {self.model} has no other sizes")
+            raise ValueError(f"--preset best is for a cnn, not for --model {self.model}; leave out one of the two")
         given = [name for name in OF_A_CNN if getattr(self, name) not in (None, 0) or getattr(self, name) is False]
         if given and self.model in ("linear", "mlp"):
-            raise ValueError(f"--{given[0].replace('_', '-')} is for a cnn; leave it out beside --model {self.model}")
+            raise ValueError(f"--{given[0].replace('_', '-')} is for a cnn; leave it out with --model {self.model}")
         return self
 
     @model_validator(mode="after")
@@ -136,9 +137,9 @@ class RecipeSettings(CommandSettings):
             raise ValueError("--preset backbone and --backbone none exclude each other; leave one of them out")
         wants = "--fine-tune" if self.fine_tune else "--backbone" if self.backbone not in ("auto", "none") else ""
         if wants and self.preset not in ("auto", "backbone"):
-            raise ValueError(f"--preset {self.preset} learns from scratch and excludes {wants}; leave one of them out")
+            raise ValueError(f"--preset {self.preset} trains from scratch and excludes {wants}; leave one of them out")
         if (given := [name for name in OF_A_BACKBONE_FILE if getattr(self, name)]) and not self.backbone_file:
-            raise ValueError(f"--{given[0].replace('_', '-')} is said of a file: pass --backbone FILE.onnx too")
+            raise ValueError(f"--{given[0].replace('_', '-')} is about a file: pass --backbone FILE.onnx too")
         if self.fine_tune and (self.model != "auto" or self.backbone not in ("auto", "lite0")):
             raise ValueError("--fine-tune is for lite0: leave it out, or pass --backbone lite0 without --model")
         return self
@@ -146,19 +147,19 @@ class RecipeSettings(CommandSettings):
     @model_validator(mode="after")
     def _two_images_a_step(self) -> "RecipeSettings":
         if self.batch_size == 1 and self.model != "linear":
-            raise ValueError(f"--batch-size 1 is too small: --model {self.model} needs 2 images in every step, or more")
+            raise ValueError(f"--batch-size 1 is too small: --model {self.model} needs at least 2 images in every step")
         return self
 
     @property
     def backbone_file(self) -> str | None:
-        """The path to it, where the backbone is a file."""
+        """Its path, if the backbone is a file."""
         return self.backbone if self.backbone.lower().endswith(".onnx") else None
 
     def asked_of(self, preset: PresetName, model: ModelKind, doubtful: bool) -> Asked:
-        """What decides about the recipe, beside the images and the cores.
+        """The inputs of the recipe besides the images and the cores.
 
         Args:
-            preset, model: what was chosen.
+            preset, model: as chosen.
             doubtful: whether labels may be wrong.
         """
         named = {one.name for one in fields(Asked)} & set(type(self).model_fields) - {"preset", "model"}
@@ -166,4 +167,4 @@ class RecipeSettings(CommandSettings):
 
 
 OF_THE_RECIPE = tuple(name for name in RecipeSettings.__annotations__ if name not in ("balance", "precision"))
-"""Settings that make it another recipe."""
+"""Settings that change the recipe."""

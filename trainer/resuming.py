@@ -1,4 +1,4 @@
-"""The checkpoint of a training: which one is its own, which others are kept beside it, and how to go on from it."""
+"""The checkpoint of a training: its own, the others in its folder, and how to resume from it."""
 
 import json
 import time
@@ -21,7 +21,7 @@ from vouch.trainer.settings import AFTER_FITTING, TrainSettings
 from vouch.trainer.splits.split import data_digest
 
 SHOWN = 3
-"""Checkpoints of other settings that are described."""
+"""At most this many checkpoints with other settings are described."""
 
 
 def open_checkpoint(
@@ -31,11 +31,12 @@ def open_checkpoint(
     processes: Processes,
     parts: Mapping[str, Stateful],
 ) -> Checkpoint:
-    """The file that keeps this training's state; says what is there, and removes what it was told to.
+    """The file that keeps this training's state; prints which checkpoints exist, and removes those that the settings
+    name.
 
     Args:
         digests: of the splits.
-        parts: what is kept beside the fit's own state, by name.
+        parts: what is stored besides the fit's own state, by name.
     """
     identity = {
         "settings": settings.deciding(without=(*AFTER_FITTING, "threads", "data")),  # threads are in the recipe
@@ -51,38 +52,38 @@ def open_checkpoint(
     if not processes.leads:
         return checkpoint
     if expired := remove_expired(settings.models, checkpoint):
-        say(f"removed checkpoints that nobody went on from for 30 days: {', '.join(map(str, expired))}")
+        say(f"removed checkpoints that were not resumed for 30 days: {', '.join(map(str, expired))}")
     _tell_of_others(checkpoint, identity, settings)
     if settings.resume and not checkpoint.exists():
-        say("no interrupted training with these settings and images is kept: beginning from the start")
+        say("no checkpoint with these settings and images: starting from the beginning")
     elif settings.resume:
-        say(f"going on from {checkpoint.path}")
+        say(f"resuming from {checkpoint.path}")
     elif checkpoint.exists():
         say(
-            "warning: an interrupted training like this one is kept; this one begins from the start, "
-            "--resume would have gone on"
+            "warning: there is a checkpoint of an interrupted training with these settings; this training starts from "
+            "the beginning; pass --resume to continue that one"
         )
     return checkpoint
 
 
 def _tell_of_others(checkpoint: Checkpoint, identity: dict[str, Any], settings: TrainSettings) -> None:
-    """Removes the checkpoints of this name that other settings left, where told to; else names them."""
+    """Removes this model's checkpoints with other settings if requested; otherwise names them."""
     others = checkpoint.others()
     if settings.remove_checkpoints:
         for path in others:
             path.unlink(missing_ok=True)
         if others:
-            say(f"removed checkpoints of other settings: {', '.join(map(str, others))}")
+            say(f"removed checkpoints with other settings: {', '.join(map(str, others))}")
         return
     for path in others[:SHOWN]:
         size, age = path.stat().st_size, time.time() - path.stat().st_mtime
         say(
-            f"kept from a training with other settings: {path} ({size / 1e6:,.1f} MB, {_hours(age)}): "
+            f"checkpoint of a training with other settings: {path} ({size / 1e6:,.1f} MB, {_hours(age)}): "
             f"{_differences(identity_of(path), identity)}"
         )
     if others:
-        more = f" ({len(others) - SHOWN:,} more are there)" if len(others) > SHOWN else ""
-        say(f"--resume goes on with the settings of a checkpoint alone; --remove-checkpoints removes these{more}")
+        more = f" ({len(others) - SHOWN:,} more exist)" if len(others) > SHOWN else ""
+        say(f"--resume needs the settings of the checkpoint; --remove-checkpoints removes these{more}")
 
 
 def _hours(seconds: float) -> str:
@@ -90,15 +91,15 @@ def _hours(seconds: float) -> str:
 
 
 def _differences(there: str | None, here: dict[str, Any]) -> str:
-    """What a checkpoint differs in: settings as they were asked for, circumstances, and the images.
+    """How a checkpoint differs: in requested settings, circumstances, and images.
 
-    The numbers that the recipe made of these are named only where nothing else differs: then another version of vouch
-    made something else of the same settings.
+    The recipe's numbers are named only if nothing else differs: then another version of vouch derived another recipe
+    from the same settings.
     """
     try:
         theirs = _parts(json.loads(there or ""))
     except (ValueError, TypeError, KeyError, AttributeError):
-        return "of another version of vouch"
+        return "written by another version of vouch"
     ours = _parts(here)
     said = [
         *_flags(theirs.settings, ours.settings),
@@ -111,13 +112,13 @@ def _differences(there: str | None, here: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Of an identity."""
+    """The parts of an identity."""
 
     settings: dict[str, Any]
-    """As they were asked for."""
+    """As requested."""
     others: dict[str, Any]
     recipe: dict[str, Any]
-    """What the settings came to with these images."""
+    """Derived from the settings and the images."""
     data: str
 
 
@@ -131,7 +132,7 @@ def _parts(identity: Mapping[str, Any]) -> _Parts:
 
 
 def _unequal(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Names with what they are there and here."""
+    """Names of differing values, with both values."""
     both = ((name, theirs.get(name), ours.get(name)) for name in {**ours, **theirs})
     return [(name, one, other) for name, one, other in both if one != other]
 
@@ -144,7 +145,7 @@ def _flags(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
 
 
 def _asked(name: str, value: Any) -> Any:
-    """A value as a flag gives it; of one that nobody gave, the default, unless that says nothing."""
+    """A value as its flag takes it; "not given" if it is the default and that has no meaning by itself."""
     field = TrainSettings.model_fields.get(name)
     unsaid = value is None or (field and value == field.default and not isinstance(value, bool) and not value)
     return "not given" if unsaid else value
@@ -152,12 +153,12 @@ def _asked(name: str, value: Any) -> Any:
 
 @contextmanager
 def telling_how_to_go_on(checkpoint: Checkpoint) -> Iterator[None]:
-    """Where the block is interrupted, says what is kept."""
+    """If the block is interrupted, prints what is kept."""
     try:
         yield
     except KeyboardInterrupt:
         if done := checkpoint.done():
-            say(f"interrupted: {done} are kept; the same command with --resume goes on from there")
+            say(f"interrupted: {done} are kept; continue with the same command and --resume")
         else:
-            say("interrupted before anything could be kept: there is nothing to go on from")
+            say("interrupted before anything could be kept: there is nothing to resume")
         raise

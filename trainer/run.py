@@ -45,7 +45,7 @@ from vouch.trainer.tracking.tracker import Tracker, tracking
 
 
 def run(settings: TrainSettings) -> Trained | None:
-    """The run of `vouch.trainer.job.train`, which has looked at the settings first; arguments and results are its."""
+    """Runs a training; arguments and result as `vouch.trainer.job.train`, which checks the settings first."""
     with joined(choose_device(settings.device)) as processes, explained_memory(processes.device):
         track = settings.track if processes.leads else "none"
         with tracking(track, settings.track_to, settings.model_name) as tracker:
@@ -91,7 +91,7 @@ def _run(settings: TrainSettings, processes: Processes, tracker: Tracker) -> Tra
         pixels = PixelSettings.of(splits.validation.images.shape[1:], wanted.bits, wanted.ground, wanted.fit)
         report = report_html(run, recorder)
         doubts = {LABEL_ERRORS: label_errors(run)} if run.hindsight.doubts else {}
-        with finishing():  # a version that is there is told of
+        with finishing():  # an interruption waits: a published version is always printed
             known = fit_digests(splits.fit, before["fit"]) if settings.fit_digests else {}
             published = publish(folder, run, pixels, {REPORT: report, **doubts, **known})
             checkpoint.remove()
@@ -102,11 +102,11 @@ def _run(settings: TrainSettings, processes: Processes, tracker: Tracker) -> Tra
 
 def _tidy(folder: ModelsFolder, settings: TrainSettings, processes: Processes) -> None:
     if processes.leads and (left := folder.remove_leftovers() + remove_leftovers(settings.models)):
-        say(f"removed what trainings that are no more had left unfinished: {', '.join(map(str, left))}")
+        say(f"removed unfinished files of trainings that no longer run: {', '.join(map(str, left))}")
 
 
 def _recipe(settings: TrainSettings, chosen: Chosen, shape: tuple[int, ...], processes: Processes) -> Recipe:
-    """The same in all processes, which may run on different processors."""
+    """The recipe, the same in all processes, which may run on different processors."""
     cores = int(processes.least(processes.cores()))
     today = recipe_for(chosen.asked(settings), shape, cores, flags_of(processes))
     gains = processes.least(float(today.precision == "bfloat16"))
@@ -119,10 +119,10 @@ def _recipe(settings: TrainSettings, chosen: Chosen, shape: tuple[int, ...], pro
 
 
 def _check_unchanged(images: Digests, weights: Digests) -> None:
-    """What the learner asked about: training changes weights, and never an image."""
+    """Checks and prints that training changed the weights, and no image."""
     if images.before != images.after:
         raise TrainError("the images changed while the model was fitted, which is a bug: nothing is published")
     say(
-        f"the images are as they were (SHA-256 {images.before[:12]}...), the weights are not: "
+        f"the images are unchanged (SHA-256 {images.before[:12]}...), the weights are not: "
         f"{weights.before[:12]}... -> {weights.after[:12]}..."
     )

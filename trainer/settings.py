@@ -1,4 +1,4 @@
-"""Settings of `vouch train`: the single place where outside values enter the trainer."""
+"""Settings of `vouch train`: the only place where outside values enter the trainer."""
 
 import os
 import re
@@ -30,19 +30,19 @@ NOT_DECIDING = (
     *("models", "name", "json_output", "strict", "if_absent", "resume", "remove_checkpoints", "like", "device"),
     *("memory", "track", "track_to"),
 )
-"""Settings that decide nothing about the weights, so that a repeated training does not take them over."""
+"""Settings that do not affect the weights; a repeated training does not take them over."""
 GROUNDS = {"white": WHITE, "black": "#000000"}
 MAX_THREADS = 1024
-ONE_LABEL = "--coverage-by-class is for one label an image, whose label sets promise to contain it; leave it out"
+ONE_LABEL = "--coverage-by-class needs exactly one label per image; leave it out"
 AFTER_FITTING = ("quantize", "max_drop", "fit_digests", "coverage_by_class", "licence")
-"""Settings that decide about the bundle, after the weights are found."""
+"""Settings that affect the bundle after fitting, not the weights."""
 
 
 class TrainSettings(RecipeSettings):
     """Train a classifier on labelled images, measure its accuracy on images it has never seen, and publish both."""
 
     table: ClassVar = "train"
-    removed: ClassVar = {"recipe": "--preset says it now, with auto in place of default"}
+    removed: ClassVar = {"recipe": "use --preset, with auto in place of default"}
 
     data: Annotated[str, Flag("DATA", positional=True, path=True)] = "digits"
     """The training data: digits (1,797 images included with Vouch), mnist (from $VOUCH_DATA/mnist, or downloaded), or a
@@ -179,9 +179,9 @@ class TrainSettings(RecipeSettings):
         said = os.environ.get("OMP_NUM_THREADS", "")
         if value or not said:
             return value
-        first = said.split(",")[0].strip()  # more are for loops within loops, which there are none of
+        first = said.split(",")[0].strip()  # further numbers are for nested loops, which torch does not have
         if not first.isdecimal() or not 0 < int(first) <= MAX_THREADS:
-            raise ValueError(f"0 leaves it to $OMP_NUM_THREADS, which is {said!r}: expected 1 to {MAX_THREADS:,}")
+            raise ValueError(f"0 means $OMP_NUM_THREADS, which is {said!r}: expected 1 to {MAX_THREADS:,}")
         return int(first)
 
     @field_validator("classes")
@@ -189,7 +189,7 @@ class TrainSettings(RecipeSettings):
     def _at_least_two(cls, value: str) -> str:
         names = [name.strip() for name in value.split(",")]
         if value and (len(names) < 2 or "" in names):
-            raise ValueError("expected two or more class names with commas between, such as 3,7")
+            raise ValueError("expected two or more class names separated by commas, such as 3,7")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise ValueError(f"expected each class once; {twice[0]} is named {names.count(twice[0])} times")
         return value
@@ -221,7 +221,7 @@ class TrainSettings(RecipeSettings):
     @model_validator(mode="after")
     def _tracked_somewhere(self) -> "TrainSettings":
         if self.track_to and self.track == "none":
-            raise ValueError("--track-to says where a training is tracked: pass --track mlflow or tensorboard too")
+            raise ValueError("--track-to needs --track mlflow or --track tensorboard")
         return self
 
     @property
@@ -231,7 +231,7 @@ class TrainSettings(RecipeSettings):
 
     @property
     def task(self) -> Task | None:
-        """How labels are taken; None: as the data has them."""
+        """Whether images have one label or several; None: decided by the data."""
         if self.multi_label:
             return "multi_label"
         return "single_label" if self.single_label else None
@@ -248,17 +248,17 @@ class TrainSettings(RecipeSettings):
 
     @classmethod
     def deciding_names(cls) -> set[str]:
-        """Of the settings that decide the result."""
+        """Names of the settings that affect the result."""
         return set(cls.model_fields) - set(NOT_DECIDING)
 
     def deciding(self, without: Collection[str] = ()) -> dict[str, Any]:
-        """What was asked for, as far as it decides the result, as JSON has it; of a backbone's file the name alone."""
+        """The requested settings that affect the result, as JSON values; of a backbone's file only the name."""
         asked = self.model_dump(mode="json", include=self.deciding_names() - set(without))
         return asked | {"backbone": PurePath(self.backbone).name}
 
     @property
     def decoding(self) -> Wanted:
-        """What images are to become, as far as it is said."""
+        """How images are decoded, as far as the settings state it."""
         return Wanted(
             size=self.image_size,
             channels=self.channels,
@@ -276,7 +276,7 @@ class TrainSettings(RecipeSettings):
 
     @property
     def model_name(self) -> str:
-        """`name`, or one made from the data's: `../My Digits.npz` gives `my-digits`."""
+        """`name`, or a name made from the data: `../My Digits.npz` gives `my-digits`."""
         if self.name:
             return self.name
         stem = Path(self.data).resolve().stem if self.data not in ("digits", "mnist") else self.data

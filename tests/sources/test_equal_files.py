@@ -113,6 +113,6 @@ def test_validation_files_that_became_equal_to_others_are_said_so(tmp_path: Path
     with pytest.raises(
         TrainError,
         match=r"2 of 12 validation images are also in \w+ \(val/cat/0\.png is train/cat/0\.png; .*\), 2 of them "
-        r"different files that became equal through decoding: their 16-bit samples end at 200 .*; pass --bits 8; ",
+        r"different files that are equal only after decoding: their 16-bit samples end at 200 .*; pass --bits 8; ",
     ):
         make_splits(load(str(tmp_path)), 0.1, 0.2, seed=0, allow_duplicates=False)

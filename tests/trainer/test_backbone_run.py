@@ -105,8 +105,8 @@ def test_it_repeats_to_the_byte(trained: Trained, settings: TrainSettings, folde
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ({"epochs": 3}, "--epochs: of no use here"),
-        ({"rotation": 10.0, "colour": 0.2}, "--rotation, --colour: of no use here"),
+        ({"epochs": 3}, "--epochs: does not apply to a head"),
+        ({"rotation": 10.0, "colour": 0.2}, "--rotation, --colour: does not apply to a head"),
         ({"loss": "mse"}, "--loss mse"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_backbone_that_cannot_be_int8_is_refused_before_it_is_used(
     Path("one.onnx").write_bytes(for_one_image(float_graph()))
     monkeypatch.setattr(frozen, "features", lambda *arguments: pytest.fail("features were made"))
 
-    with pytest.raises(TrainError, match="with a free batch axis, or leave out --quantize int8"):
+    with pytest.raises(TrainError, match="with a dynamic batch axis, or leave out --quantize int8"):
         train(settings.model_copy(update={"backbone": str(folder / "one.onnx"), "quantize": "int8"}))
 
 

@@ -134,9 +134,13 @@ def test_a_header_without_a_label_trains_nothing(tmp_path: Path) -> None:
         (
             ("--size", "1040x1040", "--model", "mlp"),
             1,
-            "2.1 GiB, and an ONNX file ends at 2 GiB; pass a smaller --size",
+            "2.1 GiB, but an ONNX file has at most 2 GiB; pass a smaller --size",
         ),
-        (("--size", "4096", "--model", "mlp"), 1, "32.0 GiB, and an ONNX file ends at 2 GiB; pass a smaller --size"),
+        (
+            ("--size", "4096", "--model", "mlp"),
+            1,
+            "32.0 GiB, but an ONNX file has at most 2 GiB; pass a smaller --size",
+        ),
         (("--classes", "bar,sqare"), 1, "has no class sqare; it has bar, square; did you mean square?"),
     ],
 )
@@ -190,7 +194,7 @@ def test_a_folder_as_a_person_has_it_is_trained_on(tmp_path: Path) -> None:
     assert (code, strict) == (0, 1)
     assert "read 79 images and left out 1: 2 classes (bar 39, square 40)" in err
     assert "splits: Train as fit\n" in err
-    assert "splits: none for validation, so 20% of fit is kept aside for it\n" in err
+    assert "splits: the data has no validation split, so 20% of fit is set aside for it\n" in err
     assert "left out 2 hidden files, or files of the system (__MACOSX, Train/bar/Thumbs.db)\n" in err
     assert "warning: left out 1 image that cannot be read (Train/bar/0/0.png: " in err
     left_out = json.loads(out.splitlines()[-1])["read"]["left_out"]

@@ -37,7 +37,7 @@ def arrays(*shape: int, count: int = 100) -> Survey:
         (
             Looks((480, 640), True, FEW_PHOTOS),
             "photos",
-            "5,000 of them to learn from, which is enough to begin from scratch",
+            "5,000 of them to learn from, which is enough to train from scratch",
         ),
         (Looks((480, 640), True, FEW_PHOTOS - 1), "backbone", "fewer than 5,000 of them"),
         (Looks((480, 640), True, 300, "--backbone none"), "photos", "from scratch: --backbone none"),
@@ -79,9 +79,9 @@ def test_what_a_flag_says_is_done(
 @pytest.mark.parametrize(
     ("survey", "words", "why"),
     [
-        (arrays(96, 60, 3), {}, "a backbone needs sides of 64 pixels"),
-        (arrays(96, 96, 4), {}, "not of 4"),
-        (files((480, 640)), {"channels": 2}, "not of 2"),
+        (arrays(96, 60, 3), {}, "a backbone needs images of at least 64 x 64 pixels"),
+        (arrays(96, 96, 4), {}, "these have 4"),
+        (files((480, 640)), {"channels": 2}, "these have 2"),
     ],
 )
 def test_what_no_backbone_takes_is_learned_from_scratch(

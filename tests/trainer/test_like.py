@@ -78,7 +78,7 @@ def test_groups_are_taken_over(bundle: Path, tmp_path: Path) -> None:
 
 def test_data_that_is_not_here_must_be_passed(bundle: Path) -> None:
     """Its name alone is recorded: one sentence says so, and what is passed is taken."""
-    with pytest.raises(TrainError, match=r"was trained on 'pets', of which the name alone is recorded.*pass DATA too"):
+    with pytest.raises(TrainError, match=r"was trained on 'pets', .* only its name is recorded: pass DATA too"):
         base_of(bundle, TrainSettings())
 
     assert "data" not in base_of(bundle, TrainSettings(data="elsewhere/pets"))
@@ -116,7 +116,7 @@ def test_more_threads_than_cores_are_said(capsys: pytest.CaptureFixture[str]) ->
     note_threads(Recipe(**RECIPE), cores=4)
     note_threads(Recipe(**RECIPE), cores=2)
 
-    assert capsys.readouterr().err == "3 threads as recorded, on 2 cores here: slower, but the same sums\n"
+    assert capsys.readouterr().err == "using 3 threads as recorded, on 2 cores: slower, but the same result\n"
 
 
 def test_what_was_otherwise_is_named() -> None:
@@ -149,6 +149,6 @@ def test_nothing_is_promised_on_a_gpu(bundle: Path, deterministic: bool | None, 
 
     words = what_came_of_it(bundle, before, after)
 
-    assert "(nothing that is recorded differs" in words
-    assert ("on a GPU the same bits are not promised" in words) is said
-    assert "byte for byte" in what_came_of_it(bundle, before, before)
+    assert "(no recorded setting differs" in words
+    assert ("a GPU gives identical results only with" in words) is said
+    assert "is identical to" in what_came_of_it(bundle, before, before)

@@ -63,7 +63,8 @@ def test_weights_are_counted_without_making_them(
 def test_a_graph_over_2_gib_is_refused(kind: ModelChoice, shape: tuple[int, ...], classes: int, gibibytes: str) -> None:
     """Whatever the kind, the size or the number of classes makes it so large; the remedy is named."""
     with pytest.raises(
-        TrainError, match=rf"--model {kind} has .* weights .*: {gibibytes} GiB, and an ONNX file ends at 2 GiB; pass a"
+        TrainError,
+        match=rf"--model {kind} has .* weights .*: {gibibytes} GiB, but an ONNX file has at most 2 GiB; pass a",
     ):
         check_survey(TrainSettings(model=kind), survey(shape, classes))
 
@@ -74,7 +75,7 @@ def test_the_largest_graph_is_let_through(monkeypatch: pytest.MonkeyPatch) -> No
     most = (MAX_GRAPH_BYTES // 4 - 2 * 3 - 10) // 3  # mean, scale, biases
 
     check_survey(TrainSettings(model="linear"), survey((1, most)))
-    with pytest.raises(TrainError, match="ends at 2 GiB"):
+    with pytest.raises(TrainError, match="has at most 2 GiB"):
         check_survey(TrainSettings(model="linear"), survey((1, most + 10)))
 
 
@@ -82,9 +83,9 @@ def test_the_largest_graph_is_let_through(monkeypatch: pytest.MonkeyPatch) -> No
 def test_more_classes_than_a_manifest_holds_are_refused(task: Task) -> None:
     """Before an image is decoded, not when the manifest is written; so is a name that no label may have."""
     check_survey(TrainSettings(model="linear"), survey((1, 1), MAX_CLASSES, task))
-    with pytest.raises(TrainError, match="has 10,001 classes; at most 10,000 are published"):
+    with pytest.raises(TrainError, match="has 10,001 classes; at most 10,000 are supported"):
         check_survey(TrainSettings(model="linear"), survey((1, 1), MAX_CLASSES + 1, task))
-    with pytest.raises(TrainError, match=r"at most 1,000 characters; 'xxx"):
+    with pytest.raises(TrainError, match=r"the class 'xxx.* has a name of 1,001 characters; at most 1,000 are"):
         check_survey(TrainSettings(model="linear"), Survey("", ("a", "x" * 1001), task, {"all": 9}, (1, 1)))
 
 
@@ -93,7 +94,9 @@ def test_label_sets_by_class_of_several_labels_are_refused() -> None:
     settings = TrainSettings(model="linear", coverage_by_class=True)
 
     check_survey(settings, survey((4, 4), 3))
-    with pytest.raises(TrainError, match="has several labels an image: --coverage-by-class is for one label an image"):
+    with pytest.raises(
+        TrainError, match="has several labels per image: --coverage-by-class needs exactly one label per image"
+    ):
         check_survey(settings, survey((4, 4), 3, "multi_label"))
 
 
@@ -104,8 +107,9 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
     check_survey(TrainSettings(model="cnn"), survey((224, 224, 3), images=1000))
     with pytest.raises(
         TrainError,
-        match=r"fitting on images of 1000 x 1000 x 3 takes about \d+\.\d GB, and 100 of them take 0\.6 GB; "
-        r"this machine, or its container, has 2\.0 GB of memory left: pass a smaller --batch-size",
+        match=r"fitting on images of 1000 x 1000 x 3 needs about \d+\.\d GB of memory, "
+        r"and storing 100 of them 0\.6 GB; "
+        r"this machine or container has 2\.0 GB available: pass a smaller --batch-size",
     ):
         check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)))
 
@@ -132,7 +136,7 @@ def test_the_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20_000_000_000, 20_000_000_000))
 
     check_survey(TrainSettings(model="cnn"), survey((1000, 1000, 3)), Processes(device=torch.device("cuda")))
-    with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; cuda has 20\.0 GB of memory left"):
+    with pytest.raises(TrainError, match=r"needs about \d+\.\d GB of memory; cuda has 20\.0 GB available"):
         check_survey(
             TrainSettings(model="cnn"), survey((4000, 4000, 3), images=40), Processes(device=torch.device("cuda"))
         )
@@ -145,7 +149,7 @@ def test_a_head_takes_memory_for_its_features_and_none_of_a_gpu(monkeypatch: pyt
     settings, cuda = TrainSettings(backbone="lite0"), Processes(device=torch.device("cuda"))
 
     check_survey(settings, survey((224, 224, 3), images=1_000), cuda)
-    with pytest.raises(TrainError, match=r"takes about \d+\.\d GB; .*has 3\.0 GB of memory left"):
+    with pytest.raises(TrainError, match=r"needs about \d+\.\d GB of memory; .*has 3\.0 GB available"):
         check_survey(settings, survey((224, 224, 3), images=50_000), cuda)
     with pytest.raises(TrainError, match="needs at least 64 x 64"):
         check_survey(settings, survey((32, 32, 3)))
@@ -164,9 +168,11 @@ def test_memory_is_what_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(vouch.trainer.limits, "available_memory", lambda: 8_000_000_000)
 
     check_survey(TrainSettings(memory=600 << 20), survey((64, 64, 3), images=1_000_000))
-    with pytest.raises(TrainError, match=r"takes about 0\.\d GB; --memory has 0\.1 GB of memory left: pass a smaller"):
+    with pytest.raises(
+        TrainError, match=r"needs about 0\.\d GB of memory; --memory has 0\.1 GB available: pass a smaller"
+    ):
         check_survey(TrainSettings(memory=64 << 20), survey((64, 64, 3), images=1_000_000))
-    with pytest.raises(TrainError, match=r"this machine, or its container, has 8\.0 GB of memory left"):
+    with pytest.raises(TrainError, match=r"this machine or container has 8\.0 GB available"):
         check_survey(TrainSettings(memory=1 << 40), survey((4000, 4000, 3)))
 
 
@@ -185,12 +191,12 @@ def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"size": "1100x1100", "model": "mlp"}, "ends at 2 GiB"),
-        ({"size": "700x700", "model": "mlp"}, "ends at 2 GiB"),
-        ({"size": "4096x4096", "model": "cnn"}, "of memory left: pass a smaller --size"),
+        ({"size": "1100x1100", "model": "mlp"}, "has at most 2 GiB"),
+        ({"size": "700x700", "model": "mlp"}, "has at most 2 GiB"),
+        ({"size": "4096x4096", "model": "cnn"}, "available: pass a smaller --size"),
         ({"classes": "cat,owl"}, "has no class owl; it has cat, dog"),
         ({"single_label": True, "multi_label": True}, "not which others it has not"),
-        ({"preset": "backbone", "epochs": 3}, "--epochs: of no use here"),
+        ({"preset": "backbone", "epochs": 3}, "--epochs: does not apply to a head"),
     ],
 )
 def test_a_mistake_in_a_setting_costs_no_decoding(
@@ -231,7 +237,7 @@ def test_processes_of_one_machine_share_its_memory_and_decide_alike(monkeypatch:
     images = survey((224, 224, 3), images=1000)
 
     check_survey(TrainSettings(model="cnn"), images, Two(count=2))
-    with pytest.raises(TrainError, match=r"has 0\.2 GB of memory left"):
+    with pytest.raises(TrainError, match=r"has 0\.2 GB available"):
         check_survey(TrainSettings(model="cnn"), images, Two(count=10, on_machine=10))
 
 
@@ -239,6 +245,6 @@ def test_several_processes_are_refused_a_head_on_a_backbone() -> None:
     """Before a photograph is decoded, with what to do instead, which is then taken."""
     photographs = survey((224, 224, 3), images=1000)
 
-    with pytest.raises(TrainError, match=r"without torchrun, or pass --backbone none to fit a network from scratch"):
+    with pytest.raises(TrainError, match=r"without torchrun, or pass --backbone none to train a network from scratch"):
         check_survey(TrainSettings(backbone="lite0"), photographs, Two(count=2))
     check_survey(TrainSettings(backbone="none"), photographs, Two(count=2))

@@ -31,10 +31,10 @@ def test_a_checkpoint_of_other_settings_is_named(capsys: pytest.CaptureFixture[s
 
     said = capsys.readouterr().err
     assert not longer.exists()
-    assert f"kept from a training with other settings: {kept.path} (0.0 MB, written just now): " in said
+    assert f"checkpoint of a training with other settings: {kept.path} (0.0 MB, written just now): " in said
     assert ": --epochs 300 there, 305 here\n" in said
     assert "--remove-checkpoints removes these\n" in said
-    assert "is kept: beginning from the start\n" in said
+    assert "and images: starting from the beginning\n" in said
 
 
 def test_only_what_was_asked_for_is_called_by_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_checkpoints_of_other_settings_are_removed_when_told_to(capsys: pytest.C
     assert again.path == own.path
     assert again.exists()
     assert not other.path.exists()
-    assert f"removed checkpoints of other settings: {other.path}\n" in capsys.readouterr().err
+    assert f"removed checkpoints with other settings: {other.path}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"x" * 64 + b"[1]\n", b"x" * 64 + b'{"settings": 1}\n'])
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_says_nothing_of_itself_is_named_all_the_same(
 
     opened(resume=True)
 
-    assert f"{path} (0.0 MB, written just now): of another version of vouch\n" in capsys.readouterr().err
+    assert f"{path} (0.0 MB, written just now): written by another version of vouch\n" in capsys.readouterr().err
 
 
 def test_an_old_checkpoint_says_its_age(capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,7 +192,7 @@ def test_training_repeats(trained: Trained, settings: TrainSettings, capsys: pyt
     assert again.manifest.claim == trained.bundle.manifest.claim
     assert "read 362 images: 2 classes (7: 179, 3: 183), 8 x 8 pixels, grey, values 0 to 255\n" in said.err
     assert "\nsplits: 289 fit, 73 validation\n" in said.err
-    assert "the images are as they were" in said.err
+    assert "the images are unchanged" in said.err
     assert "the weights are not" in said.err
     assert said.out == ""
 
@@ -224,8 +224,8 @@ def test_an_interrupted_training_goes_on(
     again = train(settings.model_copy(update={"resume": True})).bundle
 
     assert "interrupted: 0 of 2 epochs and 1 of the " in said
-    assert " steps of the next are kept; the same command with --resume goes on from there" in said
-    assert "going on from" in capsys.readouterr().err
+    assert " steps of the next are kept; continue with the same command and --resume" in said
+    assert "resuming from" in capsys.readouterr().err
     assert state["count"] > 2
     assert again.read(MODEL) == trained.bundle.read(MODEL)
     assert b"The first step of this run" in again.read(REPORT)  # which was made before the interruption
@@ -244,7 +244,7 @@ def test_an_interruption_before_the_first_epoch_keeps_nothing_and_says_so(
     with pytest.raises(KeyboardInterrupt):
         train(settings.model_copy(update={"name": "nothing"}))
 
-    assert "interrupted before anything could be kept: there is nothing to go on from" in capsys.readouterr().err
+    assert "interrupted before anything could be kept: there is nothing to resume" in capsys.readouterr().err
     assert not (settings.models / "nothing").exists()
 
 
@@ -285,10 +285,10 @@ def test_what_others_left_unfinished_is_removed_and_said(
 
     said = capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == [".training-young.pt", "notes.tmp"]
-    assert f"left unfinished: {folder}/.staging-1234, " in said
+    assert f"trainings that no longer run: {folder}/.staging-1234, " in said
     assert f"{folder}/.training-12.34.tmp" in said
     assert not (settings.models / "never").exists()
-    assert f"nobody went on from for 30 days: {folder}/.training-0123456789abcdef.pt\n" in said
+    assert f"were not resumed for 30 days: {folder}/.training-0123456789abcdef.pt\n" in said
 
 
 def test_where_int8_loses_too_much_float32_is_published_with_the_reason(
@@ -303,7 +303,7 @@ def test_where_int8_loses_too_much_float32_is_published_with_the_reason(
 
     manifest, reason = found.bundle.manifest, found.bundle.manifest.quantization_refused
     assert reason is not None
-    assert "percentage points less, and --max-drop allows 1" in reason
+    assert "percentage points less, but --max-drop allows 1" in reason
     assert f"float32 is published, not int8: {reason} (--max-drop 100" in capsys.readouterr().err
     assert reason in found.bundle.read(CARD).decode()
     assert manifest.quantization is None
@@ -339,7 +339,7 @@ def test_nothing_to_resume_is_said(settings: TrainSettings, capsys: pytest.Captu
     """Then it begins from the start, so that a job may always be started with --resume."""
     train(settings.model_copy(update={"resume": True, "epochs": 1}))
 
-    assert "beginning from the start" in capsys.readouterr().err
+    assert "starting from the beginning" in capsys.readouterr().err
 
 
 def test_what_is_there_is_not_trained_again(trained: Trained, settings: TrainSettings) -> None:
@@ -424,8 +424,9 @@ def test_small_classes_are_left_out_where_that_was_asked_for(
     splits, _ = read_splits(settings.model_copy(update={"leave_out_small_classes": True}))
 
     assert splits.classes == ("0", "1")
-    assert "warning: 1 of 3 classes left out, with 1 image in all: too few to be in every split: 2 (1 image)\n" in (
-        capsys.readouterr().err
+    assert (
+        "warning: left out 1 of 3 classes with too few images to be in every split (1 image in all): 2 (1 image)\n"
+        in (capsys.readouterr().err)
     )
 
 
@@ -513,7 +514,7 @@ def test_like_keeps_the_recorded_recipe_under_another_seed(
     assert kept == replace(recorded, seed=6)
     assert "today's" not in before
     assert (other.epochs, other.learning_rate) == (3, 1e-6)
-    assert "the recipe is today's" in capsys.readouterr().err
+    assert "using the current recipe" in capsys.readouterr().err
 
 
 def test_how_it_ran_is_recorded(trained: Trained) -> None:

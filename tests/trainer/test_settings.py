@@ -111,7 +111,9 @@ def test_labels_are_taken_as_they_are_unless_a_flag_says_otherwise(capsys: pytes
     assert parsed("--multi-label").task == "multi_label"
     assert parsed("--single-label").task == "single_label"
     assert "--multi-label and --single-label exclude each other" in refusal(capsys, "--multi-label", "--single-label")
-    assert "--coverage-by-class is for one label an image" in refusal(capsys, "--multi-label", "--coverage-by-class")
+    assert "--coverage-by-class needs exactly one label per image" in refusal(
+        capsys, "--multi-label", "--coverage-by-class"
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,23 +222,26 @@ def test_a_wrong_number_in_the_environment_is_an_error(said: str, monkeypatch: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--preset best --model linear", "--preset best is a cnn's"),
-        ("--preset backbone --model cnn", "--model cnn learns from scratch and excludes a backbone"),
-        ("--backbone lite0 --model linear", "--model linear learns from scratch and excludes a backbone"),
-        ("--backbone lite0 --preset photos", "--preset photos learns from scratch and excludes --backbone"),
-        ("--fine-tune --preset digits", "--preset digits learns from scratch and excludes --fine-tune"),
+        ("--preset best --model linear", "--preset best is for a cnn"),
+        ("--preset backbone --model cnn", "--model cnn trains from scratch and cannot be combined with a backbone"),
+        (
+            "--backbone lite0 --model linear",
+            "--model linear trains from scratch and cannot be combined with a backbone",
+        ),
+        ("--backbone lite0 --preset photos", "--preset photos trains from scratch and excludes --backbone"),
+        ("--fine-tune --preset digits", "--preset digits trains from scratch and excludes --fine-tune"),
         ("--backbone none --preset backbone", "--preset backbone and --backbone none exclude each other"),
         ("--backbone resnet", "expected auto, none, lite0, or the path to an .onnx file, got 'resnet'"),
-        ("--backbone-mean 0.5", "--backbone-mean is said of a file: pass --backbone FILE.onnx too"),
+        ("--backbone-mean 0.5", "--backbone-mean is about a file: pass --backbone FILE.onnx too"),
         (
             "--backbone a.onnx --backbone-scale 1,2",
             "--backbone-scale (or VOUCH_TRAIN_BACKBONE_SCALE): expected",
         ),
         ("--backbone a.onnx --fine-tune", "--fine-tune is for lite0"),
-        ("--model mlp --crop 0.9", "--crop is for a cnn; leave it out beside --model mlp"),
-        ("--model linear --no-flip", "--flip is for a cnn; leave it out beside --model linear"),
+        ("--model mlp --crop 0.9", "--crop is for a cnn; leave it out with --model mlp"),
+        ("--model linear --no-flip", "--flip is for a cnn; leave it out with --model linear"),
         ("--width 17", "--width (or VOUCH_TRAIN_WIDTH)"),
-        ("--recipe best", "--recipe was removed: --preset says it now"),
+        ("--recipe best", "--recipe was removed: use --preset"),
     ],
 )
 def test_what_does_not_go_together_is_refused(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:

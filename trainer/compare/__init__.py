@@ -1,1 +1,1 @@
-"""Published models side by side. Needs no torch."""
+"""Compares published models. Needs no torch."""

@@ -1,4 +1,4 @@
-"""Published models side by side: how they came about, how good they are, and whether chance explains the difference."""
+"""Compares published models: their settings, their accuracy, and whether the difference is significant."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from vouch.trainer.compare.differing_settings import differing_settings
 from vouch.trainer.compare.right_answers import RightAnswers, right_answers
 from vouch.trainer.compare.selection import Selection, select
 
-QUESTIONS: dict[Task, str] = {"single_label": "for the one label of an image", "multi_label": "for all its labels"}
+QUESTIONS: dict[Task, str] = {"single_label": "one label per image", "multi_label": "several labels per image"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A model beside the first one, on the images that both were validated on."""
+    """A model compared with the first one, on their common validation images."""
 
     images: int
-    """That both were validated on, at least one."""
+    """Common validation images, at least one."""
     only_first: int
-    """Images that only the first answers rightly."""
+    """Images for which only the first model is right."""
     only_this: int
     p_value: float
     """McNemar's, corrected for the number of comparisons."""
@@ -39,24 +39,24 @@ class Comparison:
 
     bundles: tuple[Bundle, ...]
     counted: tuple[Accuracy, ...]
-    """What each graph came to here and now, on its own validation split: what the differences are made of."""
+    """Each model's right answers on its own validation split, counted now; the differences are based on them."""
     differences: tuple[Difference | str, ...]
-    """Of each but the first from the first; words where they cannot be compared."""
+    """Of each further model from the first; a reason in words if they cannot be compared."""
     selection: Selection | None
-    """What a choice by these counts does to the claim; None where none can be compared with the first."""
+    """How choosing by these counts affects the claim; None if no model can be compared with the first."""
     settings: dict[str, tuple[Any, ...]]
-    """Those that are not the same everywhere: name -> a value for each bundle; None where one has no such setting."""
+    """Settings that differ: name -> a value for each bundle; None if a bundle has no such setting."""
 
 
 def compare(paths: Sequence[Path], allowed_domains: Collection[str] = ()) -> Comparison:
-    """Holds every model against the first.
+    """Compares every model with the first.
 
-    Every file of every bundle is held against its manifest before the first graph is run, on the validation split in
-    its own bundle.
+    Every file of every bundle is checked against its manifest before the first graph is run. Each graph is run on the
+    validation split of its own bundle.
 
     Args:
         paths: of two or more bundles.
-        allowed_domains: of operators, beside ONNX's own.
+        allowed_domains: domains of operators that are allowed in addition to ONNX's own.
 
     Raises:
         BundleError: a folder holds no valid bundle, a file in it is not the published one, or a graph has operators of
@@ -97,24 +97,24 @@ def _differences(manifests: Sequence[Manifest], rights: Sequence[RightAnswers]) 
 
 
 def _no_common_question(first: Manifest, this: Manifest) -> str | None:
-    """Why an image cannot be the same question to both, if so."""
+    """Why the two cannot be compared; None if they can be."""
     if sorted(this.labels) != sorted(first.labels):
-        return "it has other classes, so the two have no common question"
+        return "it has other classes than the first, so the two cannot be compared"
     if this.task != first.task:
-        return f"it is asked {QUESTIONS[this.task]}, the first {QUESTIONS[first.task]}: no common question"
-    of_arrays = VALIDATION in this.files and VALIDATION in first.files  # files are the same whatever they become
+        return f"it answers {QUESTIONS[this.task]}, the first {QUESTIONS[first.task]}: they cannot be compared"
+    of_arrays = VALIDATION in this.files and VALIDATION in first.files  # files can be compared whatever their size
     if of_arrays and this.input.shape != first.input.shape:
         shapes = [" x ".join(map(str, manifest.input.shape)) for manifest in (this, first)]
-        return f"its images are of {shapes[0]}, those of the first of {shapes[1]}, so none can be the same"
+        return f"its images are of {shapes[0]}, those of the first of {shapes[1]}, so they have no common images"
     return None
 
 
 def _difference(first: RightAnswers, this: RightAnswers) -> Difference | str:
-    """With the p-value as it is alone."""
+    """The difference, with an uncorrected p-value."""
     one, other = first.by_example, this.by_example
     common = one.keys() & other.keys()
     if not common:
-        return "no image was in both validation splits, so chance cannot be told from more"
+        return "the two have no common validation images, so their difference cannot be tested"
     only_first = sum(one[example] and not other[example] for example in common)
     only_this = sum(other[example] and not one[example] for example in common)
     return Difference(len(common), only_first, only_this, mcnemar(only_first, only_this))

@@ -1,4 +1,4 @@
-"""A comparison as people read it, and as programs do."""
+"""A comparison as text and as JSON."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -32,21 +32,21 @@ FACTS: dict[str, Callable[[Manifest], object]] = {
     "fitting, seconds": lambda manifest: f"{manifest.training.seconds:,.1f}",
     "seed": lambda manifest: manifest.training.seed,
 }
-"""Rows of the table; None where a manifest does not say."""
+"""Rows of the table; None if a manifest does not state the value."""
 WIDEST = 24
 """Characters of a column; longer values are cut in the middle, because paths differ at their ends."""
 ABOUT_THE_MODELS = (
-    "This is about these models, not their settings: "
-    "another seed gives another model, a little more or less often right."
+    "This compares these models, not their settings: "
+    "another seed gives another model with a slightly different accuracy."
 )
-"""What McNemar's test does not tell (T. G. Dietterich 1998, see `mcnemar`)."""
+"""What McNemar's test does not show (T. G. Dietterich 1998, see `mcnemar`)."""
 
 
 def text(comparison: Comparison, width: int = 80) -> str:
-    """The table, the settings that differ, and what the differences in accuracy are worth.
+    """The table, the settings that differ, and whether the differences in accuracy are significant.
 
     Args:
-        width: characters of a line of the tables; models that do not fit beside the others come below them.
+        width: characters per line of the tables; models that do not fit are listed in a second table below.
     """
     bundles = comparison.bundles
     names = [name_of(number) for number in range(len(bundles))]
@@ -61,20 +61,20 @@ def text(comparison: Comparison, width: int = 80) -> str:
 
 
 def in_words(difference: Difference | str, name: str, first: str) -> str:
-    """What a difference is worth."""
+    """Whether a difference is significant, as a sentence."""
     if isinstance(difference, str):
         return f"{difference}."
     p_value = difference.p_value
-    verdict = "more than chance" if p_value < SIGNIFICANT else "which chance explains"
+    verdict = "significant" if p_value < SIGNIFICANT else "not significant"
     return (
-        f"of the {difference.images:,} images that both were validated on, {name} alone is right on "
-        f"{difference.only_this:,} and {first} alone on {difference.only_first:,}: "
-        f"p {_rounded(p_value)} (McNemar), {verdict} at {SIGNIFICANT * 100:.0f} %."
+        f"of {difference.images:,} common validation images, {difference.only_this:,} are right only with {name}, "
+        f"{difference.only_first:,} only with {first}: p {_rounded(p_value)} (McNemar), {verdict} at "
+        f"{SIGNIFICANT * 100:.0f} %."
     )
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """All of it; the n-th difference is of bundle n + 1 from the first."""
+    """The whole comparison; the n-th difference is that of bundle n + 1 from the first."""
     return {
         "bundles": [
             {
@@ -129,14 +129,14 @@ def _interval_of(calibration: Calibration | None) -> list[float] | None:
 
 
 def _epochs(training: Training) -> int | None:
-    """How many were gone through; the one before the first, with random weights, is recorded as number 0."""
+    """Number of epochs; the history has one more, number 0, with random weights."""
     seen, recipe = training.history.epochs, training.recipe
     return seen if seen is not None or recipe is None else recipe.epochs
 
 
 def _verdicts(comparison: Comparison, names: Sequence[str]) -> list[str]:
     lines = [
-        f"{name} beside {names[0]}: {in_words(difference, name, names[0])}"
+        f"{name} compared with {names[0]}: {in_words(difference, name, names[0])}"
         for name, difference in zip(names[1:], comparison.differences, strict=True)
     ]
     tests = sum(isinstance(difference, Difference) for difference in comparison.differences)
@@ -150,17 +150,18 @@ def _verdicts(comparison: Comparison, names: Sequence[str]) -> list[str]:
 
 
 def _unkept_claims(comparison: Comparison, names: Sequence[str]) -> list[str]:
-    """The table says what is claimed, the verdicts rest on what was counted: told where that is not the same."""
+    """A warning for each model whose claim, shown in the table, differs from the count that the test uses."""
     return [
-        f"warning: {name} claims {claim.correct:,} of {claim.total:,} right; here {counted.correct:,} of "
-        f"{counted.total:,} are, which its verdict rests on. vouch verify {bundle.path} tells whether it is served."
+        f"warning: {name} claims {claim.correct:,} of {claim.total:,} right answers; counted here are "
+        f"{counted.correct:,} of {counted.total:,}, and the test uses these. vouch verify {bundle.path} shows whether "
+        "it can be served."
         for name, bundle, counted in zip(names, comparison.bundles, comparison.counted, strict=True)
         if (claim := bundle.manifest.claim.accuracy) != counted
     ]
 
 
 def _rounded(p_value: float) -> str:
-    """With its sign before it: two digits, or as many as show on which side of the limit it is."""
+    """The p-value after "=" or "<": with two digits, or as many as show on which side of the limit it is."""
     if p_value < 1e-4:
         return "< 0.0001"
     digits = next(
@@ -170,9 +171,9 @@ def _rounded(p_value: float) -> str:
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str]:
-    """Columns of equal width, the first to the left, the others to the right; below each other where they do not fit.
+    """Lines of a table: the first column aligned left, the others right; several tables if they do not fit.
 
-    Each part begins with an empty line, the heading, and the names of the rows.
+    Each table begins with an empty line and the heading, and repeats the names of the rows.
     """
     cells = [list(heading), *([_cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -186,7 +187,7 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[object]], width: int)
 
 
 def _side_by_side(widths: Sequence[int], width: int) -> list[list[int]]:
-    """Which columns stand beside the first one together: as many as fit, at least one."""
+    """The columns of each table besides the first one: as many as fit, at least one."""
     parts: list[list[int]] = []
     used = width + 1
     for column in range(1, len(widths)):

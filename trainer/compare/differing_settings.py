@@ -1,4 +1,4 @@
-"""In which settings trainings differ: what was asked for, what the recipe came to, and the images that were learned."""
+"""The settings in which trainings differ: requested settings, the recipe, and the fit images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from vouch.bundle.training import Recipe, Setting, Training
 
 
 def differing_settings(trainings: Sequence[Training]) -> dict[str, tuple[Any, ...]]:
-    """Name -> a value for each training, None where one has no such setting; those that are the same everywhere not."""
+    """Settings that differ: name -> a value for each training, None if one has no such setting."""
     everything = [_settings(training) for training in trainings]
     names = dict.fromkeys(name for settings in everything for name in settings)
     values = {name: tuple(settings.get(name) for settings in everything) for name in names}
@@ -24,13 +24,13 @@ def _settings(training: Training) -> dict[str, Any]:
 
 
 def chosen_settings(asked: Mapping[str, Setting], recipe: Recipe | None) -> dict[str, Any]:
-    """What was asked for; what the recipe has too is as the recipe has it: asked for may be 0, for any number."""
+    """The requested settings, with the recipe's values where it has them: a requested 0 leaves the number open."""
     chosen = flat(asdict(recipe)) if recipe else {}
     return dict(asked) | {name if name in asked else f"recipe.{name}": value for name, value in chosen.items()}
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Parts of parts by names with dots."""
+    """Nested values in one dictionary, by names with dots."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {before + name: value}

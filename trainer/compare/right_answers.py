@@ -1,4 +1,4 @@
-"""Which images of its own validation split a published model answers rightly, known again among those of another."""
+"""Which validation images a published model answers right, in a form that can be matched with another model's."""
 
 import hashlib
 from collections import Counter
@@ -15,29 +15,29 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.judge.graph import answers
 
 Example = tuple[bytes, tuple[str, ...], int]
-"""An image's digest, the names of its labels, and how many like it came before: a split may hold it several times."""
+"""An image's digest, the names of its labels, and how many equal ones came before: a split may repeat an image."""
 
 
 @dataclass(frozen=True)
 class RightAnswers:
-    """A model's answers to the images that it was validated on."""
+    """A model's answers to its validation images."""
 
     by_example: dict[Example, bool]
-    """Whether the image was answered rightly: its one label, or all of its several and no others."""
+    """Whether the answer was right: the one label, or exactly all labels of the image."""
 
     @property
     def counted(self) -> Accuracy:
-        """All of them, as the claim counts."""
+        """Right answers, counted as in the claim."""
         return Accuracy(correct=sum(self.by_example.values()), total=len(self.by_example))
 
 
 def right_answers(bundle: Bundle) -> RightAnswers:
-    """The answers that a bundle holds to its own validation split; where it holds none, which was before format 3, its
-    graph is run. All files are held against the manifest's hashes.
+    """The answers stored in a bundle for its validation split; before format 3 none were stored, so the graph is run.
+    All files are checked against the manifest's hashes.
 
     Raises:
         BundleError: a file is not the published one, or the claim does not follow from the answers.
-        TrainError: the graph cannot be run, or does not answer with a probability for each label.
+        TrainError: the graph cannot be run, or does not return a probability for each label.
     """
     stated, names = Stated(bundle.manifest), bundle.manifest.labels
     counted = None if bundle.manifest.has_answers else _run(bundle)
@@ -65,7 +65,7 @@ def _digest(image: bytes | np.ndarray) -> bytes:
 
 
 def _run(bundle: Bundle) -> np.ndarray:
-    """Which images the graph answers rightly: bool, shape (N,)."""
+    """Which images the graph answers right: bool, shape (N,)."""
     validation = bundle.read_validation()
     probabilities = _probabilities(bundle, validation.images)
     return answers_of(validation.labels, probabilities, bundle.manifest.thresholds).right
@@ -75,12 +75,12 @@ def _probabilities(bundle: Bundle, images: np.ndarray) -> np.ndarray:
     graph, path = bundle.read_model(), bundle.path / MODEL
     try:
         probabilities = answers(graph, images)
-    except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
+    except Exception as err:  # ONNX Runtime's exceptions have no common base class
         reason = (str(err).strip() or type(err).__name__).splitlines()[0]
         raise TrainError(f"{path} cannot be run: {reason}") from err
     expected = (len(images), len(bundle.manifest.labels))
     if probabilities.shape != expected:
-        raise TrainError(f"{path} answers with probabilities of shape {probabilities.shape}; expected {expected}")
+        raise TrainError(f"{path} returns probabilities of shape {probabilities.shape}; expected {expected}")
     if not np.isfinite(probabilities).all():
-        raise TrainError(f"{path} answers with probabilities that are not finite")
+        raise TrainError(f"{path} returns probabilities that are not finite")
     return probabilities

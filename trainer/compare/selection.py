@@ -1,8 +1,8 @@
-"""What becomes of a claim when its model is chosen by it, among others.
+"""The interval of a claim whose model was chosen by it, among several.
 
-The best of several counts is too high on average, even where all models are equally good: chance chooses too. So its
-interval is made for as many models at once (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961)): with 95 %
-confidence none of them leaves out its model's accuracy, whichever is chosen.
+The best of several counts is too high on average, even if all models are equally good: chance takes part in the choice.
+So its interval is corrected for the number of models (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961)):
+with 95 % confidence, all intervals contain their model's accuracy, whichever is chosen.
 """
 
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ from vouch.bundle.accuracy import Accuracy, wilson_interval
 
 @dataclass(frozen=True)
 class Selection:
-    """The candidate with the most right answers, and what its count is worth once it was chosen for it."""
+    """The candidate with the most right answers, and the interval of its accuracy after this choice."""
 
     candidates: int
-    """How many models there are to choose from, two or more."""
+    """Number of models to choose from, two or more."""
     winner: int
-    """Its position among the bundles; of equals the first."""
+    """Its position among the bundles; the first of equally good ones."""
     counted: Accuracy
-    """Of the winner."""
+    """The winner's right answers."""
     low: float
     """Lower end of its 95 % interval, corrected for the number of candidates."""
     high: float
 
 
 def select(counted: Sequence[Accuracy], candidates: Sequence[int]) -> Selection | None:
-    """The choice that the counts suggest; None where there is none to be made.
+    """The choice that the counts suggest; None with fewer than two candidates.
 
     Args:
         counted: of each bundle on its validation split.
@@ -43,7 +43,8 @@ def select(counted: Sequence[Accuracy], candidates: Sequence[int]) -> Selection 
 
 
 def in_words(selection: Selection, name: str) -> str:
-    """
+    """A warning about the choice.
+
     Args:
         name: of the winner.
     """

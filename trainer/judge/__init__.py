@@ -1,1 +1,1 @@
-"""What the fitted weights are worth: the exported graph, its answers, calibration, quantization, the claim."""
+"""Evaluates the fitted weights: the exported graph, its answers, calibration, quantization, the claim."""

@@ -1,6 +1,6 @@
-"""Whether a graph is published in int8: what that costs, counted image by image on answers that were not learned.
+"""Decides whether a graph is published in int8, by counting right answers to images that were not learned.
 
-It is, where no loss is seen and enough images were judged to see one; else the graph stays as it was trained.
+It is, if no loss of accuracy is seen and there are enough images to see one; otherwise float32 is published.
 """
 
 from dataclasses import dataclass
@@ -20,39 +20,39 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.judges import Judge, Judges
 
 ENOUGH = 100
-"""Judged images. Of fewer, a loss of 3 % would often not show at all."""
+"""Judged images. With fewer, a loss of 3 % would often not be seen at all."""
 USUAL_DROP, NOISE = 1.0, 2
-"""Percentage points that may be lost where nobody has said; or so many images, where these are more: of 100 images two
-are 2 points, and two are lost by chance. MLPerf too asks quantized models for 99 % of what they knew."""
+"""The default for the largest drop, in percentage points, or this number of images if that is more: of 100 images two
+are 2 points, and two can be lost by chance. MLPerf too requires 99 % of the accuracy from quantized models."""
 WHATEVER = 100.0
-"""Percentage points: who allows all of them to be lost is asked nothing else."""
+"""Percentage points: with this setting int8 is accepted without further tests."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which int8 is accepted."""
+    """The conditions for accepting int8."""
 
     max_drop: float | None
-    """Percentage points of accuracy that it may lose; None: the usual."""
+    """Percentage points of accuracy that it may lose; None: the default."""
 
     def allowed(self, judged: int) -> float:
-        """Percentage points, of so many images."""
+        """The largest allowed drop in percentage points, for this number of images."""
         return max(USUAL_DROP, 100 * NOISE / judged) if self.max_drop is None else self.max_drop
 
     def refusal(self, pairs: "Pairs") -> str | None:
-        """Why it is not accepted, as the end of a sentence; None: it is."""
+        """Why int8 is not accepted, as the end of a sentence; None if it is."""
         if self.max_drop == WHATEVER:
             return None
         before, after, allowed = pairs.float_right, pairs.int8_right, self.allowed(pairs.judged)
         if (lost := points_lost(before, after)) > allowed:
             return (
                 f"in int8 {after.correct:,} of {pairs.judged:,} judged images are right, in float32 "
-                f"{before.correct:,}: {lost:.2f} percentage points less, and --max-drop allows {allowed:.3g}"
+                f"{before.correct:,}: {lost:.2f} percentage points less, but --max-drop allows {allowed:.3g}"
             )
         if (chance := mcnemar_loss(pairs.only_float, pairs.only_int8)) < SIGNIFICANT:
             return (
-                f"of {pairs.judged:,} judged images {pairs.only_float:,} are right in float32 alone and "
-                f"{pairs.only_int8:,} in int8 alone, which is more than chance (McNemar's one-sided test: p = "
+                f"of {pairs.judged:,} judged images {pairs.only_float:,} are right only in float32 and "
+                f"{pairs.only_int8:,} only in int8, which is a significant loss (McNemar's one-sided test: p = "
                 f"{chance:.2g})"
             )
         return None
@@ -60,7 +60,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Pairs:
-    """How many of the same images each of the two graphs answers rightly."""
+    """How many of the same images each of the two graphs answers right."""
 
     float_right: Count
     int8_right: Count
@@ -69,69 +69,68 @@ class Pairs:
 
     @classmethod
     def counted(cls, before: np.ndarray, after: np.ndarray) -> "Pairs":
-        """From which images are right in float32, and which in int8: bool, shape (N,) each."""
+        """Counts the images that are right in float32 and in int8: bool, shape (N,) each."""
         of_float, of_int8 = (Count(correct=int(right.sum()), total=len(right)) for right in (before, after))
         return cls(of_float, of_int8, int((before & ~after).sum()), int((after & ~before).sum()))
 
     @property
     def judged(self) -> int:
-        """Images."""
+        """Number of images."""
         return self.float_right.total
 
 
 @dataclass(frozen=True, eq=False)
 class InFloat:
-    """The graph as it was trained."""
+    """The float32 graph, as trained."""
 
     graph: bytes
     temperature: float
-    """Of the graph."""
     judged: np.ndarray
     """float32, shape (N, K): the judges' answers, in their order."""
 
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """The smaller graph, and what it cost."""
+    """The int8 graph, and what it cost."""
 
     graph: bytes
     facts: Quantization
     differing: int
     """Judged images that the two graphs answer differently."""
     float_graph: bytes
-    """As it was trained."""
+    """The float32 graph, as trained."""
     judged: np.ndarray
     """float32, shape (N, K): the judges' answers in int8, in their order."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The graph stays as it was trained."""
+    """int8 is not accepted; float32 is published."""
 
     reason: str
     """As the end of a sentence."""
     anyway: bool = True
-    """Whether it would be taken by whoever allows it to lose whatever it loses."""
+    """Whether `--max-drop 100` would accept it."""
 
 
 def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> Quantized | Refused:
-    """The graph in 8-bit integers, unless that costs too much, or too few images say what it costs.
+    """The graph in int8, unless it loses too much accuracy, or there are too few images to measure that.
 
     Args:
-        images: of fit; some of them settle the ranges.
-        judges: whose answers say what is lost.
+        images: of fit; some of them determine the ranges.
+        judges: their answers show the loss.
 
     Raises:
-        TrainError: the graph cannot be made int8 at all.
+        TrainError: the graph cannot be quantized at all.
     """
     least = 1 if terms.max_drop == WHATEVER else ENOUGH
     if judges.images < least:
-        few = f"{judges.images:,} judged images do not show what it would cost; at least {least} are needed"
+        few = f"{judges.images:,} judged images are too few to measure the loss; at least {least} are needed"
         return Refused(few, anyway=judges.images > 0)
     smaller = in_int8(trained.graph, images)
     judged = _judged(trained, smaller, images, judges)
     if not np.isfinite(judged).all():
-        return Refused("in int8 it answers some judged images with values that are not finite", anyway=False)
+        return Refused("in int8 some judged images get values that are not finite", anyway=False)
     labels = judges.labels
     before, after = _said(trained.judged, labels), _said(judged, labels)
     pairs = Pairs.counted(_right(before, labels), _right(after, labels))
@@ -149,7 +148,7 @@ def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> 
 
 
 def _judged(trained: InFloat, smaller: bytes, images: Images, judges: Judges) -> np.ndarray:
-    """The judges' answers in int8. A backbone is the same for all folds, so its features are made once."""
+    """The judges' answers in int8. All folds share a backbone, so its features are computed once."""
     if judges.method == "split":
         return np.concatenate([answers(smaller, part.examples.images) for part in judges.parts])
     if isinstance(judges.parts[0].classifier, FrozenClassifier):
@@ -167,7 +166,7 @@ def _of_head(part: Judge, features: torch.Tensor, temperature: float) -> np.ndar
 
 
 def _of_fold(part: Judge, images: Images, temperature: float) -> np.ndarray:
-    """Of a network that is a fold's own; its ranges are settled by what it has learned, as the published one's are."""
+    """Answers of a fold's own network in int8; its ranges are determined by the images that it learned."""
     judged = part.examples.images
     learned = np.setdiff1d(np.arange(len(images)), part.rows)
     graph = export(part.classifier, judged.shape[1:], temperature)
@@ -175,11 +174,11 @@ def _of_fold(part: Judge, images: Images, temperature: float) -> np.ndarray:
 
 
 def _said(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The answers, shape (N, 1), or with several labels an image bool (N, K), at the thresholds that suit them."""
+    """The answers, shape (N, 1); multi-label: bool, shape (N, K), at thresholds chosen for these probabilities."""
     thresholds = settle(probabilities, labels).thresholds
     return probabilities.argmax(axis=1)[:, None] if thresholds is None else decide(probabilities, thresholds)
 
 
 def _right(said: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which images are answered rightly; with several labels, all of which are."""
+    """Which images are answered right; multi-label: all of whose labels are."""
     return np.asarray((said == labels.reshape(len(labels), -1)).all(axis=1))

@@ -1,6 +1,4 @@
-"""How far a model's probabilities are off, and its label sets' promises: chosen on the images that judge, counted on
-validation.
-"""
+"""Calibration error and label sets: thresholds are chosen on the judged images, and results counted on validation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,40 +12,40 @@ from vouch.bundle.reliability import ByClass, Calibration, Coverage, Withheld
 from vouch.trainer.judge.thresholds import chosen_thresholds
 
 BLOCK = 1 << 22
-"""Scores that are doubles at once."""
+"""Scores that are converted to float64 at once."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What the images that judge decide about how the probabilities are used."""
+    """What was chosen on the judged images."""
 
     judged: int
-    """How many images they are."""
+    """Number of judged images."""
     folds: int | None
-    """How many models answered them; None where it was the published one."""
+    """Number of models that answered them; None: the published model did."""
     promises: dict[float, float | None] = field(default_factory=dict)
-    """Coverage -> threshold of the label sets, None where it cannot be promised; none by class."""
+    """Coverage -> threshold of the label sets, None if it cannot be promised; empty if promised by class."""
     by_class: dict[float, np.ndarray | None] = field(default_factory=dict)
-    """By class: coverage -> thresholds of the K classes, likewise."""
+    """By class: coverage -> thresholds of the K classes, None if it cannot be promised."""
     of_class: tuple[int, ...] = ()
-    """By class: how many of the images are of each."""
+    """By class: number of judged images of each class."""
     withheld: tuple[Withheld, ...] = ()
     """What cannot be promised, and why."""
     thresholds: tuple[float, ...] | None = None
-    """With several labels an image, which have no label sets: from which probability on each of the K is answered."""
+    """Multi-label, without label sets: the probability from which each of the K labels is answered."""
 
 
 def settle(
     probabilities: np.ndarray, labels: np.ndarray, folds: int | None = None, by_class: Sequence[str] = ()
 ) -> Settled:
-    """From answers to images that the models which gave them had not learned.
+    """Chooses thresholds by answers to images that the answering models had not learned.
 
     Args:
-        probabilities: floats, shape (N, K), at the published temperature: the exported graph's to tune, or with `folds`
-            those of each fold's model to the images that it did not learn.
+        probabilities: floats, shape (N, K), at the published temperature: the exported graph's answers to tune, or
+            with `folds` those of each fold's model to the images that it did not learn.
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
-        folds: how many models gave them; None: the published one.
-        by_class: the K classes' names, where the label sets are to be conditional on the class; one label an image.
+        folds: number of models that gave them; None: the published one.
+        by_class: names of the K classes, if label sets are conditional on the class; single-label only.
     """
     if labels.ndim == 2:
         return Settled(len(labels), folds, thresholds=chosen_thresholds(probabilities, labels))
@@ -63,7 +61,7 @@ def settle(
 
 
 def _settle_by_class(probabilities: np.ndarray, labels: np.ndarray, folds: int | None, names: Sequence[str]) -> Settled:
-    """A coverage is promised where each class has enough images."""
+    """As `settle`, by class: a coverage is promised if each class has enough images."""
     promises = {coverage: thresholds_for(probabilities, labels, coverage) for coverage in COVERAGES}
     images = np.bincount(labels, minlength=len(names))
     fewest = int(images.argmin())
@@ -82,13 +80,14 @@ def assess(
     temperature: float,
     settled: Settled,
 ) -> Calibration:
-    """What was settled before comes to on validation.
+    """Counts calibration error and coverage on validation.
 
     Args:
         probabilities: the exported graph's answers to the validation split, shape (N, K).
-        logits: its scores, likewise.
+        logits: its scores, shape (N, K).
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
-        temperature: by which the graph divides its scores; chosen on the images that judge.
+        temperature: by which the graph divides its scores; chosen on the judged images.
+        settled: the thresholds chosen before.
     """
     several, classes = labels.ndim == 2, probabilities.shape[1]
     after = before = _counted(labels, lambda rows: probabilities[rows], classes)
@@ -108,7 +107,7 @@ def assess(
 
 
 def _counted(labels: np.ndarray, probabilities: Callable[[slice], np.ndarray], classes: int) -> CalibrationTally:
-    """In blocks: as doubles, the probabilities of thousands of classes would take several times what they take here."""
+    """Counts in blocks: in float64 at once, the probabilities of thousands of classes would need much more memory."""
     tally, rows = CalibrationTally(), max(1, BLOCK // classes)
     for block in (slice(start, start + rows) for start in range(0, len(labels), rows)):
         tally.add(*confidence_and_right(probabilities(block), labels[block]))
@@ -116,7 +115,7 @@ def _counted(labels: np.ndarray, probabilities: Callable[[slice], np.ndarray], c
 
 
 def _coverages(probabilities: np.ndarray, labels: np.ndarray, settled: Settled) -> Iterator[Coverage]:
-    """What was promised and what was counted of it."""
+    """Each promised coverage, with its count on validation."""
     for coverage, threshold in settled.promises.items():
         if threshold is not None:
             sets = label_sets(probabilities, threshold)
@@ -136,6 +135,6 @@ def _coverages(probabilities: np.ndarray, labels: np.ndarray, settled: Settled) 
 
 
 def _counts(sets: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """How many of these sets contain the truth, and how large they are; bool, shape (N, K), and integers (N,)."""
+    """How many of these sets contain the right label, and their mean size; bool, shape (N, K), and integers (N,)."""
     covered = int(sets[np.arange(len(labels)), labels].sum())
     return {"covered": covered, "total": len(labels), "mean_size": float(sets.sum(axis=1).mean())}

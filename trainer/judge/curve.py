@@ -1,4 +1,4 @@
-"""A learning curve: how many answers are right after learning from fewer images; by the kernel judge, nearly free."""
+"""A learning curve: accuracy after learning from fewer images; computed by kernel regression, which costs little."""
 
 from dataclasses import dataclass
 
@@ -7,43 +7,43 @@ import numpy as np
 from vouch.trainer.judge.kernel import right_of_others
 
 SHARES = (0.125, 0.25, 0.5)
-"""Of the images that are learned from; all of them are learned from too."""
+"""Shares of the fit images; the last point uses all of them."""
 REPEATS = 3
-"""Draws of each share: the mean is taken."""
+"""Draws of each share, of which the mean is taken."""
 FEWEST = 40
-"""Images below which a curve is noise."""
+"""With fewer images a curve is noise."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Right answers to images that were not learned from."""
+    """Accuracy on images that were not learned from, by the number of images that were."""
 
     images: tuple[int, ...]
-    """Learned from, rising; the last is all of fit, each image answered by what has learned from all others."""
+    """Numbers of images, ascending; the last is all of fit, where each image is answered after learning all others."""
     right: tuple[float, ...]
-    """Shares, 0 to 1."""
+    """Share of right answers for each, 0 to 1."""
 
     @property
     def gain(self) -> float:
-        """What the last doubling brought."""
+        """The gain in accuracy of the last doubling."""
         return self.right[-1] - self.right[-2]
 
     @property
     def rises(self) -> bool:
-        """Whether that is more than chance explains, and a tenth of what was left to gain."""
+        """Whether that is more than chance, and more than a tenth of what was left to gain."""
         last, wrong = self.right[-1], 1 - self.right[-2]
         chance = float(np.sqrt(last * (1 - last) / self.images[-1]))
         return self.gain > max(chance, wrong / 10)
 
 
 def learning_curve(kernel: np.ndarray, labels: np.ndarray, classes: int, right_of_all: float) -> Curve | None:
-    """From a few seeded draws of fewer images; None where these would be too few.
+    """A curve from a few seeded draws of fewer images; None if these would be too few.
 
     Args:
         kernel: shape (N, N).
         labels: integers, shape (N,), or bool, shape (N, K).
         classes: K.
-        right_of_all: the share that is right where each is answered after learning from all others.
+        right_of_all: the accuracy if each image is answered after learning from all others.
     """
     random, count = np.random.default_rng(0), len(labels)
     sizes = [round(count * share) for share in SHARES]

@@ -1,8 +1,8 @@
-"""Labels that are likely wrong: those that answers contradict most surely, of models that have not learned them.
+"""Labels that are likely wrong: those that the answers of models that have not learned them contradict.
 
-The idea is confident learning's (Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
-Labels, JAIR 70, 2021, https://arxiv.org/abs/1911.00068): a contradiction is sure where the other class is at least as
-probable as it is, on average, for the images that are labelled so. Arrays alone.
+By confident learning (Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels, JAIR
+70, 2021, https://arxiv.org/abs/1911.00068): a contradiction is confident (`sure`) if the other class is at least as
+probable as it is on average for the images that have its label. Works on arrays only.
 """
 
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ class Doubt:
     """A label that an answer contradicts."""
 
     part: Part
-    """The split that the image is of."""
+    """The split of the image."""
     row: int
-    """Its place there."""
+    """The position of the image in the split."""
     label: int
-    """The class that it is labelled as; with several labels, the one in question."""
+    """The class of its label; multi-label: the label in question."""
     answer: int
-    """The class that it was called; with several labels, the same as `label`."""
+    """The class that was answered; multi-label: the same as `label`."""
     present: bool
-    """Whether the image has that label: with one label an image always so."""
+    """Whether the image has that label: always true for single-label."""
     given: float
-    """Probability of what the label says."""
+    """Probability of the label."""
     probability: float
-    """Probability of what the answer says."""
+    """Probability of the answer."""
     sure: bool
-    """Whether the contradiction is sure, as confident learning has it."""
+    """Whether the contradiction is confident, as defined by confident learning."""
 
 
 def doubtful(part: Part, labels: np.ndarray, probabilities: np.ndarray) -> list[Doubt]:
-    """All contradicted labels, the surest contradiction first.
+    """All contradicted labels, the most confident contradiction first.
 
     Args:
         labels: integers, shape (N,), or bool, shape (N, K).
@@ -48,7 +48,7 @@ def doubtful(part: Part, labels: np.ndarray, probabilities: np.ndarray) -> list[
 
 
 def surest_first(doubts: list[Doubt]) -> list[Doubt]:
-    """Those first whose answer is most probable against their label; sure ones before all others."""
+    """Sorted by how much more probable the answer is than the label; confident contradictions first."""
     return sorted(doubts, key=lambda doubt: (not doubt.sure, doubt.given - doubt.probability))
 
 
@@ -66,14 +66,14 @@ def _of_one(part: Part, labels: np.ndarray, probabilities: np.ndarray) -> list[D
 
 
 def _of_several(part: Part, labels: np.ndarray, probabilities: np.ndarray) -> list[Doubt]:
-    """The one label of each image that its answers contradict most."""
+    """For each image, the one label that its answers contradict most."""
     given = np.where(labels, probabilities, 1 - probabilities)
     worst = given.argmin(axis=1)
     found = []
     for i in np.flatnonzero(given.min(axis=1) < 0.5):
         k = int(worst[i])
         present, said = bool(labels[i, k]), 1 - float(given[i, k])
-        like_it = labels[:, k] != present  # those that are labelled as the answer says
+        like_it = labels[:, k] != present  # images whose label agrees with the answer
         sure = bool(like_it.any()) and said >= float(given[like_it, k].mean())
         found.append(Doubt(part, int(i), k, k, present, float(given[i, k]), said, sure))
     return found

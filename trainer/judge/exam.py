@@ -1,4 +1,4 @@
-"""The exported graph, and all that is known of how good it is: settled by its judges, counted once on validation."""
+"""The exported graph and its evaluation: thresholds chosen on the judged images, results counted once on validation."""
 
 from dataclasses import dataclass
 
@@ -23,31 +23,31 @@ from vouch.trainer.splits.split import Splits
 
 @dataclass(frozen=True, eq=False)
 class Exam:
-    """What a fitted classifier came to."""
+    """The evaluation of a fitted classifier."""
 
     graph: bytes
-    """The .onnx file, temperature and all."""
+    """The .onnx file, with the temperature."""
     onnx_difference: float
-    """Largest difference of a probability between PyTorch and the graph, on tune, or on fit where there is none."""
+    """Largest difference of a probability between PyTorch and the graph, on tune, or on fit if there is no tune."""
     probabilities: np.ndarray
     """float32, shape (N, K): the graph's answers to validation, from which everything below was counted."""
     claim: Claim | MultiLabelClaim
     calibration: Calibration
     thresholds: tuple[float, ...] | None
-    """With several labels an image: from which probability on each of the K labels is answered."""
+    """Multi-label: the probability from which each of the K labels is answered."""
     quantized: Quantized | None
-    """What it cost that the graph is in int8; its claim, calibration and thresholds are its own. None: it is not."""
+    """The int8 graph and its cost; claim, calibration and thresholds are those of the int8 graph. None: float32."""
     judged: np.ndarray
-    """float32, shape (N, K): what the judges answered to the images that they had not learned, in their order, at the
-    temperature; of a tune split the graph itself."""
+    """float32, shape (N, K): the judges' answers to images that they had not learned, in their order, at the
+    temperature; with a tune split, those of the graph itself."""
     int8_refused: str | None = None
-    """Why the graph is not in int8 although that was asked for, as the end of a sentence."""
+    """Why the graph is not in int8 although it was requested, as the end of a sentence."""
     int8_anyway: bool = False
-    """Whether it would be, had it been allowed to lose whatever it loses."""
+    """Whether `--max-drop 100` would publish it in int8."""
 
 
 def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) -> Judges:
-    """The classifier itself with the tune split, where there is one; else the folds'."""
+    """The classifier with the tune split, if there is one; otherwise the folds' models."""
     if len(splits.tune):
         tuned = _scores(classifier, splits.tune)
         return Judges((Judge(classifier, splits.tune, np.arange(len(splits.tune)), tuned),), "split")
@@ -58,16 +58,15 @@ def judges_of(classifier: Classifier, splits: Splits, folds: tuple[Judge, ...]) 
 def examine(
     classifier: Classifier, splits: Splits, judges: Judges, int8: Terms | None = None, by_class: bool = False
 ) -> Exam:
-    """Exports a fitted classifier and counts; the validation split is run here and nowhere else, once.
+    """Exports and evaluates a fitted classifier. Only here is the validation split run, once.
 
     Args:
-        judges: as `judges_of` gives them.
-        int8: under which the graph is made int8; None leaves it float32, as do terms that it does not meet.
-        by_class: whether label sets are conditional on the class; one label an image.
+        judges: from `judges_of`.
+        int8: conditions for publishing int8; None: float32.
+        by_class: whether label sets are conditional on the class; single-label only.
 
     Raises:
-        TrainError: the graph does not answer as PyTorch does, or an image with values that are not finite, or it cannot
-            be made int8 at all.
+        TrainError: the graph's answers differ from PyTorch's or are not finite, or it cannot be quantized at all.
     """
     validation, tried = splits.validation, splits.tune.images if len(splits.tune) else splits.fit.images
     temperature = judges.temperature()
@@ -99,7 +98,7 @@ def _judged(graph: bytes, splits: Splits, judges: Judges, temperature: float) ->
 
 
 def _scores(classifier: Classifier, examples: Examples) -> Tensor:
-    """Of all these images, shape (N, K); features that a backbone has made of them are not made again."""
+    """Scores of all these images, shape (N, K); a backbone's features are not computed again."""
     if isinstance(classifier, FrozenClassifier):
         return classifier.scores_of(examples)
     return logits_of(classifier, as_tensors(examples)[0])

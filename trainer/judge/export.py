@@ -1,6 +1,6 @@
-"""The fitted classifier as one ONNX file: raw pixels in, probabilities and logits out.
+"""Exports the fitted classifier as one ONNX file: raw pixels in, probabilities and logits out.
 
-Whatever lies between a pixel and a probability is inside the graph, so no caller can do it differently.
+Every step from a pixel to a probability is inside the graph, so no caller can do it differently.
 """
 
 import numpy as np
@@ -16,14 +16,15 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.networks import Classifier
 
 CHECKED_BATCHES = (1, 2, 3, 64)
+"""Batch sizes at which the graph is compared with PyTorch."""
 CHECKED_PHOTOS = (1, 2, 3, 8)
-"""Likewise of a backbone, which takes longer for one image than a network of ours for a hundred."""
+"""The same for a backbone, which takes longer for one image than our networks for a hundred."""
 TOLERANCE = 1e-4
-"""Largest difference in a probability between PyTorch and ONNX Runtime that is put down to rounding."""
+"""Largest difference in a probability between PyTorch and ONNX Runtime that counts as rounding."""
 
 
 def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: float = 1.0) -> bytes:
-    """The .onnx file: opset 20, one file, a free batch axis, no trace of the machine that made it.
+    """The .onnx file: opset 20, one file, a dynamic batch axis, nothing about the machine that made it.
 
     Args:
         classifier: fitted, on the CPU, in evaluation mode.
@@ -36,10 +37,10 @@ def export(classifier: Classifier, image_shape: tuple[int, ...], temperature: fl
 
 
 def check_agreement(classifier: Classifier, graph: bytes, images: Images, temperature: float = 1.0) -> float:
-    """Holds the exported graph against PyTorch at several batch sizes.
+    """Compares the exported graph with PyTorch at several batch sizes.
 
     Args:
-        images: uint8, shape (N, ...); real ones, repeated where there are fewer than a batch has.
+        images: uint8, shape (N, ...); repeated if there are fewer than a batch needs.
 
     Returns:
         the largest difference in a probability.

@@ -1,6 +1,6 @@
-"""Layers that take over what stands before or behind them: the same function of real numbers, with fewer steps.
+"""Folds batch norms and normalisation into adjacent layers: the same function of real numbers, with fewer operations.
 
-All in float64, so that nothing is rounded before the weights are written. Knows nothing of ONNX.
+Computed in float64, so that nothing is rounded before the weights are written. Knows nothing of ONNX.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from vouch.trainer.learn.networks import Classifier, Linear
 
 FAR = 32.0
-"""Scales. A mean further from 0 is subtracted from pixels by itself: as a part of sums of raw pixels, it would take
-digits from float32 (at a mean of 250 and a scale of 1, logits were off by 2e-4)."""
+"""In scales. A mean further from 0 than this is subtracted separately: folded into sums of raw pixels, it would cost
+precision in float32 (at a mean of 250 and a scale of 1, logits were off by 2e-4)."""
 
 Weights = tuple[Tensor, Tensor]
-"""Of a layer: what values are multiplied by, its outputs being the first axis, and what is added; float64."""
+"""Weight and bias of a layer, outputs on the first axis; float64."""
 
 
 def weights_of(layer: nn.Conv2d | nn.Linear | Linear, following: nn.Module | None = None) -> Weights:
-    """A layer's, with those of the batch norm that follows, if one does."""
+    """Weight and bias of a layer, with the following batch norm folded in, if there is one."""
     weight = layer.weight.detach().double()
     bias = torch.zeros(len(weight), dtype=torch.float64) if layer.bias is None else layer.bias.detach().double()
     if not isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -34,7 +34,7 @@ def weights_of(layer: nn.Conv2d | nn.Linear | Linear, following: nn.Module | Non
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Pixels less a mean, by a scale, both of each channel: what the first layer takes over."""
+    """(pixel - mean) / scale, both per channel, to be folded into the first layer."""
 
     mean: Tensor
     """float64, shape (1, C, 1, 1); so is the scale."""
@@ -44,19 +44,19 @@ class Normalisation:
 
     @classmethod
     def of(cls, classifier: Classifier, image_shape: tuple[int, ...]) -> "Normalisation":
-        """A classifier's, on the CPU."""
+        """The normalisation of a classifier on the CPU."""
         return cls(classifier.mean.double(), classifier.scale.double(), image_shape)
 
     @property
     def far(self) -> bool:
-        """Whether a dense layer leaves the mean where it is."""
+        """Whether the mean cannot be folded into a dense layer."""
         return float((self.mean / self.scale).max()) > FAR
 
     def before(self, convolution: bool) -> Tensor | None:
-        """What is still to be subtracted from pixels before the first layer; None: nothing.
+        """What must still be subtracted from pixels before the first layer; None: nothing.
 
-        Before a convolution it is the mean, shape (1, C, 1, 1): the zeros around an image, which a convolution sees as
-        well, are pixels of just that value. Before a dense layer it has the shape (1, H * W * C).
+        Before a convolution it is the mean, shape (1, C, 1, 1): the zero padding around an image stands for pixels of
+        this value. Before a dense layer it has the shape (1, H * W * C).
         """
         if convolution:
             return self.mean
@@ -65,11 +65,11 @@ class Normalisation:
         return self.mean.expand(1, -1, *self.image_shape[:2]).permute(0, 2, 3, 1).flatten(1)
 
     def in_dense(self, weights: Weights) -> Weights:
-        """The same answers to pixels as they come, (H, W, C), flattened; the layer was trained on (C, H, W)."""
+        """Weights of a dense layer for raw pixels, (H, W, C) flattened; the layer was trained on (C, H, W)."""
         weight = weights[0].view(-1, self.mean.shape[1], *self.image_shape[:2]) / self.scale
         bias = weights[1] if self.far else weights[1] - (weight * self.mean).sum(dim=(1, 2, 3))
         return weight.permute(0, 2, 3, 1).flatten(1), bias
 
     def in_convolution(self, weights: Weights) -> Weights:
-        """The same answers to pixels less their mean."""
+        """Weights of a convolution for pixels minus their mean."""
         return weights[0] / self.scale, weights[1]

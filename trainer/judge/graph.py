@@ -1,4 +1,4 @@
-"""The claim: right answers of the exported graph, in ONNX Runtime, on images that were never seen."""
+"""The claim: right answers of the exported graph in ONNX Runtime, on images not used in training."""
 
 import numpy as np
 import onnxruntime as ort
@@ -25,7 +25,7 @@ def answers(graph: bytes, images: Images) -> np.ndarray:
 
 
 def answers_and_logits(graph: bytes, images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """As `answers`, with the scores that the probabilities are made of; both float32, shape (N, K)."""
+    """As `answers`, with the logits; both float32, shape (N, K)."""
     probabilities, logits = outputs_of(graph, images, "probabilities", "logits")
     return probabilities, logits
 
@@ -33,7 +33,7 @@ def answers_and_logits(graph: bytes, images: Images) -> tuple[np.ndarray, np.nda
 def outputs_of(graph: bytes, images: Images, *names: str) -> list[np.ndarray]:
     """Outputs of the graph, by name, float32 of shape (N, ...); run in batches as `answers`.
 
-    They are written where they stay: of thousands of classes, parts and the whole would be much at once.
+    Batches are written directly into the result: with thousands of classes, a second copy would need too much memory.
     """
     session, wholes, done = _session(graph), list[np.ndarray](), 0
     for batch in batches(images, most=counting_batch(images.shape[1:])):
@@ -46,25 +46,26 @@ def outputs_of(graph: bytes, images: Images, *names: str) -> list[np.ndarray]:
 
 
 def check_finite(split: str, *outputs: np.ndarray) -> None:
-    """
+    """Checks that outputs are finite numbers.
+
     Args:
-        outputs: of the graph, to this split: shape (N, K) each.
+        outputs: of the graph for this split, shape (N, K) each.
 
     Raises:
-        TrainError: some are NaN or infinite; no answer can be read from them, and a server refuses such a version.
+        TrainError: some are NaN or infinite; they give no answer, and a server refuses such a version.
     """
     finite = np.logical_and.reduce([np.isfinite(output).all(axis=1) for output in outputs])
     if not finite.all():
         raise TrainError(
-            f"the exported graph answers {np.count_nonzero(~finite):,} of {len(finite):,} {split} images with values "
-            "that are not finite; nothing is published"
+            f"the exported graph gives values that are not finite for {np.count_nonzero(~finite):,} of "
+            f"{len(finite):,} {split} images; nothing is published"
         )
 
 
 def count_claim(
     probabilities: np.ndarray, labels: np.ndarray, thresholds: tuple[float, ...] | None = None
 ) -> Claim | MultiLabelClaim:
-    """The claim that these answers to the validation split make.
+    """The claim, from the answers to the validation split.
 
     Args:
         probabilities: float32, shape (N, K).
@@ -84,7 +85,7 @@ def run_graph(graph: bytes, images: np.ndarray) -> np.ndarray:
 
 def _session(graph: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.log_severity_level = 4  # errors are raised as well; its own lines quote the graph's names as they are
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs may have a core too
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, whatever it begins with
+    options.log_severity_level = 4  # errors are raised anyway; the log would print the graph's names unescaped
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs may need the cores
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never guess the format, which was checked
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,6 +1,6 @@
 """The linear head of a frozen classifier as a small ONNX graph: features in, probabilities and logits out.
 
-Scaling, temperature and what makes two scores of a single one are folded into its weights.
+Scaling, temperature, and the step from one score to two are folded into its weights.
 """
 
 import onnx
@@ -13,7 +13,7 @@ OPSET, IR_VERSION = 20, 10
 
 
 def head_graph(classifier: FrozenClassifier, temperature: float) -> bytes:
-    """The .onnx file: `features`, float32 (N, D), to `probabilities` and `logits`, float32 (N, K)."""
+    """The .onnx file: from `features`, float32 (N, D), to `probabilities` and `logits`, float32 (N, K)."""
     weights, bias = (part.detach().double() for part in (classifier.head.weight, classifier.head.bias))
     weights = weights / classifier.scale.double() / temperature
     bias = bias / temperature - weights @ classifier.mean.double()

@@ -1,8 +1,8 @@
-"""A judge that needs no training: kernel ridge regression, whose leave-one-out answers have a closed form.
+"""Kernel ridge regression, a classifier whose leave-one-out answers have a closed form.
 
 With K the kernel of all pairs of images, Y the labels as numbers and G = (K + lambda I)^-1, the answer to image i of
 the regression that has not seen it is Y_i - (G Y)_i / G_ii (Rifkin and Lippert, Notes on Regularized Least Squares,
-MIT-CSAIL-TR-2007-025). One inverse answers for N regressions.
+MIT-CSAIL-TR-2007-025). One inverse gives the answers of N regressions.
 """
 
 import numpy as np
@@ -10,23 +10,28 @@ import torch
 from torch import Tensor
 
 MOST, MOST_VALUES = 4_000, 40_000_000
-"""Images: their kernel and its inverse take 64 MB each, and 10^11 multiplications. Numbers in all of their pixels."""
+"""The most images (their kernel and its inverse take 64 MB each, and 10^11 multiplications), and the most pixel values
+of all of them together."""
 RIDGE = 0.1
-"""Lambda. Of 0.03, 0.1, 0.3 and 1, on scikit-learn's digits with 5 % of the labels changed, it found most of these."""
+"""Lambda. Of 0.03, 0.1, 0.3 and 1, it found most of the changed labels in scikit-learn's digits with 5 % changed."""
 LINEAR = 0.1
-"""A tenth of the likeness is a ridge ten times as strong: of 0.3, 1, 3 and 10 times the likeness, 1 found most of the
-changed labels among a few hundred photographs' features."""
+"""Mean of the diagonal of the kernel of features, so the ridge is as large as the mean. Of ridges of 0.3, 1, 3 and 10
+times the mean, 1 found most of the changed labels among the features of a few hundred photographs."""
 SHARPNESSES = tuple(2.0**power for power in range(-2, 8))
-"""What scores are multiplied by to be the logarithms of probabilities: the one of the lowest log loss is taken."""
+"""Factors that turn scores into logits: the one with the lowest log loss is used."""
 
 
 def can_judge(images: int, values: int) -> bool:
-    """Whether so many images, of so many numbers each, are few enough."""
+    """Whether the images are few and small enough.
+
+    Args:
+        values: numbers per image.
+    """
     return images <= MOST and images * values <= MOST_VALUES
 
 
 def of_pixels(images: np.ndarray) -> np.ndarray:
-    """Likeness of all pairs of small images, exp(-d^2 / (D var)), as scikit-learn's `gamma="scale"` has it.
+    """Similarity of all pairs of small images, exp(-d^2 / (D var)), like scikit-learn's `gamma="scale"`.
 
     Args:
         images: uint8, shape (N, ...).
@@ -43,10 +48,11 @@ def of_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def of_features(features: np.ndarray) -> np.ndarray:
-    """Likeness of all pairs of images as a linear head sees it; float32, shape (N, N).
+    """Similarity of all pairs of images by a linear kernel on features; float32, shape (N, N).
 
-    That of one with itself is about LINEAR on average, that of two 0: less their mean, features of N images are alike
-    by -1 / (N - 1), so that an image would be called what the others are called less often, which is its own label.
+    That of an image with itself is about LINEAR on average, that of two images 0. Without the correction below, centred
+    features of N images have a mean similarity of -1 / (N - 1), and an image would be answered with the class that is
+    rarer among the others, which is its own.
 
     Args:
         features: floats, shape (N, D), standardised.
@@ -58,7 +64,7 @@ def of_features(features: np.ndarray) -> np.ndarray:
 
 
 def left_out(kernel: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Probabilities of each image's labels, by a regression that has seen all the others.
+    """Probabilities for each image, by a regression that has seen all other images.
 
     Args:
         kernel: shape (N, N).
@@ -66,7 +72,7 @@ def left_out(kernel: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray
         classes: K.
 
     Returns:
-        floats, shape (N, K): over all classes 1 together, or for each of several labels 0 to 1.
+        floats, shape (N, K): summing to 1; multi-label: 0 to 1 for each label.
     """
     wanted = _wanted(labels, classes)
     inverse = torch.cholesky_inverse(_factor(kernel)).numpy()
@@ -75,10 +81,10 @@ def left_out(kernel: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray
 
 
 def right_of_others(kernel: np.ndarray, labels: np.ndarray, classes: int, rows: np.ndarray) -> float:
-    """The share of the other images that a regression on these rows answers rightly; arguments as `left_out`.
+    """The accuracy on the other images of a regression on these rows; arguments as `left_out`.
 
     Args:
-        rows: positions of those that it has seen, not all.
+        rows: positions of the images that it has seen, not all.
     """
     others = np.setdiff1d(np.arange(len(labels)), rows)
     wanted = torch.from_numpy(_wanted(labels[rows], classes))
@@ -88,11 +94,11 @@ def right_of_others(kernel: np.ndarray, labels: np.ndarray, classes: int, rows: 
 
 
 def right_share(answers: np.ndarray, labels: np.ndarray, border: float = 0.0) -> float:
-    """The share of images whose highest answer is their label's; of several labels, whose all are on the right side.
+    """The share of right answers: the highest is the label's; multi-label: all labels are right.
 
     Args:
         answers: scores or probabilities, shape (N, K).
-        border: from what on one of several labels is answered.
+        border: multi-label: the value above which a label is answered.
     """
     if labels.ndim == 2:
         return float(((answers > border) == labels).all(axis=1).mean())
@@ -100,13 +106,13 @@ def right_share(answers: np.ndarray, labels: np.ndarray, border: float = 0.0) ->
 
 
 def _factor(kernel: np.ndarray) -> Tensor:
-    """The Cholesky factor of kernel and ridge: by torch's library, which takes a quarter of the time of numpy's."""
+    """The Cholesky factor of kernel plus ridge; torch takes a quarter of numpy's time."""
     factor: Tensor = torch.linalg.cholesky(torch.from_numpy(kernel + RIDGE * np.eye(len(kernel), dtype=np.float32)))
     return factor
 
 
 def _wanted(labels: np.ndarray, classes: int) -> np.ndarray:
-    """What the regression is to give: for the label above 0, for others below; shape (N, K)."""
+    """The regression's targets: above 0 for the label, below 0 for others; shape (N, K)."""
     wanted = labels - 0.5 if labels.ndim == 2 else np.eye(classes)[labels] - 1 / classes
     return np.asarray(wanted, np.float32)
 

@@ -1,7 +1,7 @@
-"""A fitted network as an ONNX graph, written layer by layer: in a tenth of a second, where torch.onnx takes several.
+"""A fitted network as an ONNX graph, written layer by layer in a tenth of a second; torch.onnx takes several seconds.
 
-Batch norms are folded into the layers before them, the temperature into the last layer, and what normalises pixels into
-the first (`folding`). Pixels are put in order while they are bytes, a quarter of what they are as floats.
+Batch norms are folded into the layers before them, the temperature into the last layer, and the normalisation of pixels
+into the first (`folding`). Pixels are transposed as bytes, which are a quarter of the size of floats.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ OPSET, IR_VERSION = 20, 10
 
 
 def network_graph(classifier: Classifier, image_shape: tuple[int, ...], temperature: float) -> bytes:
-    """The .onnx file: `images`, uint8 (N, H, W) or (N, H, W, C), to `probabilities` and `logits`, float32 (N, K).
+    """The .onnx file: from `images`, uint8 (N, H, W) or (N, H, W, C), to `probabilities` and `logits`, float32 (N, K).
 
     Args:
         classifier: on the CPU.
@@ -47,29 +47,29 @@ def network_graph(classifier: Classifier, image_shape: tuple[int, ...], temperat
 
 
 class _Graph:
-    """Nodes one after the other, each of which takes what the last one gave."""
+    """A chain of nodes, each of which takes the output of the one before."""
 
     def __init__(self, normalisation: Normalisation) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self.now = "images"
         self._normalisation: Normalisation | None = normalisation
-        """Until the first layer has taken it over."""
+        """None once it is folded into the first layer."""
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> None:
-        """A node; its first input is what the last one gave."""
+        """Adds a node; its first input is the output of the last one."""
         name = f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, [self.now, *inputs], [output or name], name, **attributes))
         self.now = self.nodes[-1].output[0]
 
     def constant(self, value: Tensor | np.ndarray) -> str:
-        """Its name."""
+        """Adds a constant; returns its name."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(_constant(value, name))
         return name
 
     def pixels(self, convolution: bool) -> None:
-        """Bytes as the first layer takes them: a convolution (N, C, H, W), another one (N, H * W * C)."""
+        """Brings bytes to the shape that the first layer takes: (N, C, H, W), or for a dense layer (N, H * W * C)."""
         assert self._normalisation is not None
         if not convolution:
             self.add("Reshape", self.constant(np.array([0, -1])))
@@ -82,7 +82,7 @@ class _Graph:
             self.add("Sub", self.constant(mean))
 
     def through(self, layer: nn.Module, following: nn.Module | None) -> None:
-        """A layer; the last one, whose following is None, is left to others."""
+        """Adds a layer, except the last one (`following` is None), which `scores` adds."""
         if isinstance(layer, Residual):
             before = self.now
             inner = _flat(layer)
@@ -94,19 +94,19 @@ class _Graph:
         elif isinstance(layer, nn.Linear) and following is not None:
             self.add("Gemm", *map(self.constant, self._weights(layer, following)), transB=1)
         elif isinstance(layer, nn.Flatten):
-            if self._normalisation is None:  # else they are flat already
-                self.add("Reshape", self.constant(np.array([0, -1])))  # what `Flatten` does, and int8 knows
+            if self._normalisation is None:  # otherwise they are flat already
+                self.add("Reshape", self.constant(np.array([0, -1])))  # same as `Flatten`, and supported by int8
         elif isinstance(layer, nn.AdaptiveMaxPool2d):
             self.add("ReduceMax", self.constant(np.array([2, 3])), keepdims=1)
         elif isinstance(layer, nn.AdaptiveAvgPool2d):
             self.add("GlobalAveragePool")
         elif isinstance(layer, nn.ReLU):
             self.add("Relu")
-        else:  # folded into the layer before, or nothing where a network answers
+        else:  # folded into the layer before, or without effect in evaluation mode
             assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout | nn.Linear | Linear), layer
 
     def scores(self, classifier: Classifier, last: nn.Module, temperature: float) -> None:
-        """The last layer by the temperature; before a single output's score one that is always 0."""
+        """Adds the last layer, divided by the temperature; before a single output, a score of 0 is added."""
         single = _is_single(classifier, last)
         parts = (part / temperature for part in self._weights(_last(last)))
         self.add("Gemm", *map(self.constant, parts), output="" if single else "logits", transB=1)
@@ -114,7 +114,7 @@ class _Graph:
             self.add("Pad", self.constant(np.array([0, 1, 0, 0])), output="logits")
 
     def _weights(self, layer: nn.Conv2d | nn.Linear | Linear, following: nn.Module | None = None) -> Weights:
-        """With the batch norm that follows; those of the first layer that is asked for normalise too."""
+        """A layer's weights, with the following batch norm; those of the first layer also normalise pixels."""
         weights, taken, self._normalisation = weights_of(layer, following), self._normalisation, None
         if taken is None:
             return weights
@@ -134,7 +134,7 @@ class _Graph:
 
 
 def _flat(layers: nn.Module) -> list[nn.Module]:
-    """In order; what is within a residual one stays within it."""
+    """The layers in order; residual layers are not unpacked."""
     return list(layers) if isinstance(layers, nn.Sequential) else [layers]
 
 
@@ -144,7 +144,7 @@ def _last(layer: nn.Module) -> nn.Linear | Linear:
 
 
 def _is_single(classifier: Classifier, last: nn.Module) -> bool:
-    """Whether one output tells two classes apart."""
+    """Whether one output stands for two classes."""
     return classifier.task == "single_label" and len(_last(last).bias) == 1
 
 

@@ -1,9 +1,9 @@
-"""The exported graph in 8-bit integers: smaller, and faster where the processor multiplies bytes.
+"""The exported graph in 8-bit integers: smaller, and faster if the processor multiplies bytes.
 
-Static and per channel: the range of every layer's inputs is settled once, on images of fit, and every channel of
-weights has a scale of its own. The graph keeps to ONNX's standard operators, QuantizeLinear and DequantizeLinear around
-each layer; the runtime fuses them. Normalisation, temperature and softmax stay in float32, and of a backbone the mean
-over its places and the head behind it: they cost nothing, and all that is told apart goes through them.
+Static and per channel: the range of every layer's inputs is determined once, on fit images, and every channel of
+weights has its own scale. The graph uses ONNX's standard operators, QuantizeLinear and DequantizeLinear around each
+layer, which the runtime fuses. Normalisation, temperature and softmax stay in float32, and so do a backbone's pooling
+and the head after it: they cost nothing, and their precision matters most.
 """
 
 import io
@@ -28,21 +28,21 @@ from vouch.trainer.learn.backbone.features import first_line
 from vouch.trainer.learn.backbone.origin import forget_origin
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "ReduceMax", "Reshape")
-"""Operators between which values stay bytes. ReLU and ReLU6 (Clip) are in the range of the bytes and cost nothing."""
+"""Operators between which values stay bytes. ReLU and ReLU6 (Clip) are part of the bytes' range and cost nothing."""
 CALIBRATION_PIXELS = 64 * 224 * 224
-"""Of all images that settle ranges: 64 photographs, 4,096 digits. Measured on a backbone, 32 photographs gave the same
-answers as 243."""
+"""Pixels of all images that determine ranges: 64 photographs, 4,096 digits. Measured on a backbone, 32 photographs gave
+the same answers as 243."""
 FEWEST = 16
-"""Images that settle ranges, however large."""
+"""At least this many images determine ranges, however large they are."""
 FEATURES = "features"
 """The tensor between a backbone and its head."""
 WITHOUT = "leave out --quantize int8"
 BATCH_PIXELS = 224 * 224
-"""Of the images of one run, in which all values of all layers are held: of lite0 160 MB."""
+"""Pixels of the images of one run, in which the values of all layers are in memory: 160 MB for lite0."""
 
 
 def check_backbone(backbone: Backbone, image_shape: tuple[int, ...]) -> None:
-    """Tries whether a foreign backbone's layers can be made int8, before features are made with it.
+    """Checks that the layers of a backbone file can be quantized, before features are computed with it.
 
     Args:
         image_shape: (H, W) or (H, W, C).
@@ -57,26 +57,26 @@ def check_backbone(backbone: Backbone, image_shape: tuple[int, ...]) -> None:
 def in_int8(graph: bytes, images: Images) -> bytes:
     """The graph with 8-bit weights and values, in one file; the same images give the same bytes.
 
-    Activations are unsigned and weights signed with 7 bits: processors without VNNI add two products of bytes in 16
-    bits, which 8 bits would overflow, and a claim has to be reproduced on any processor.
+    Activations are unsigned, and weights are signed with 7 bits: processors without VNNI add two products of bytes in
+    16 bits, which 8 bits would overflow, and a claim must be reproducible on any processor.
 
     Args:
-        images: uint8, shape (N, H, W) or (N, H, W, C); a part, evenly spread, settles the range of each layer's values.
+        images: uint8, shape (N, H, W) or (N, H, W, C); evenly spaced ones determine the range of each layer's values.
 
     Raises:
-        TrainError: no layer of a foreign backbone can be.
+        TrainError: no layer of a backbone file can be quantized.
     """
     model = onnx.load_model_from_string(graph)
     outputs = list(model.graph.output)
-    del model.graph.value_info[:]  # of a file that was exported for one image they would say so of every batch
+    del model.graph.value_info[:]  # in a file that was exported for one image, they would state a batch of 1
     try:
         smaller = _quantized(model, images)
-    except Exception as err:  # of the quantizer, on graphs of others; it has no errors of its own
-        raise TrainError(f"the graph cannot be made int8: {first_line(err)}; {WITHOUT}") from err
+    except Exception as err:  # the quantizer has no error types of its own
+        raise TrainError(f"the graph cannot be quantized to int8: {first_line(err)}; {WITHOUT}") from err
     if not any(node.op_type == "QuantizeLinear" for node in smaller.graph.node):
         raise TrainError(
-            "none of the graph's layers can be made int8: a backbone that was exported for a single image keeps them "
-            f"out of reach; export it with a free batch axis, or {WITHOUT}"
+            "none of the graph's layers can be quantized to int8, probably because the backbone was exported for a "
+            f"single image; export it with a dynamic batch axis, or {WITHOUT}"
         )
     del smaller.graph.value_info[:], smaller.graph.output[:]
     smaller.graph.output.extend(outputs)
@@ -104,11 +104,11 @@ def _quantized(model: onnx.ModelProto, images: Images) -> onnx.ModelProto:
 
 
 def int8_features(graph: bytes, smaller: bytes, images: Images) -> np.ndarray:
-    """What a backbone in int8 makes of images, as the head behind it is given it: float32, shape (N, D).
+    """The features of images by a backbone in int8, as its head receives them: float32, shape (N, D).
 
     Args:
         graph: a backbone and its head, in float32.
-        smaller: the same as `in_int8` makes it.
+        smaller: the same graph from `in_int8`.
         images: uint8, shape (N, H, W) or (N, H, W, C); they are run in batches of bounded size.
     """
     model, whole = onnx.load_model_from_string(smaller), onnx.load_model_from_string(graph)
@@ -121,7 +121,7 @@ def int8_features(graph: bytes, smaller: bytes, images: Images) -> np.ndarray:
 
 
 class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Images as the calibration asks for them."""
+    """Images for the quantizer's calibration."""
 
     def __init__(self, images: Images) -> None:
         pixels = prod(images.shape[1:3])
@@ -136,7 +136,7 @@ class _Batches(quantization.CalibrationDataReader):  # type: ignore[misc]  # onn
 
 
 def _behind_features(model: onnx.ModelProto) -> list[str]:
-    """The names of the nodes that compute with a backbone's features; those that have none are given one."""
+    """Names of the nodes that compute with a backbone's features; nodes without a name get one."""
     known, names = {FEATURES}, []
     for number, node in enumerate(model.graph.node):
         if known & set(node.input):
@@ -148,7 +148,7 @@ def _behind_features(model: onnx.ModelProto) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantizer prints its progress and warns about its own internals."""
+    """Silences the quantizer, which prints its progress and warns about its own internals."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,6 +1,6 @@
-"""What an image costs to serve on this machine, for information: processor time of one thread, as it is just now.
+"""The cost of serving an image on this machine, for information: processor time of one thread, measured now.
 
-It decides nothing and is recorded nowhere: another machine, and another hour, give another number.
+It decides nothing and is not recorded: another machine or another time gives another number.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ from vouch.bundle.pixels import decode
 from vouch.trainer.learn.backbone.features import open_session
 
 RUNS = 5
-"""Of each step, of which the median is taken."""
+"""Runs of each step, of which the median is taken."""
 ENOUGH_S = 0.1
-"""Of processor time for the runs of a step; one more is finished."""
+"""Seconds of processor time after which no further run of a step is started."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class ServingCost:
     """Milliseconds of one core for one image."""
 
     decode_ms: float | None
-    """From a file to pixels; None: the images came from arrays."""
+    """Decoding a file to pixels; None: the images came from arrays."""
     float32_ms: float
-    """In the graph as it was trained."""
+    """In the float32 graph."""
     int8_ms: float | None
-    """In the graph of 8-bit integers; None: there is none."""
+    """In the int8 graph; None: there is none."""
     int8_refused: bool = False
-    """Whether that is so because it was tried and refused."""
+    """Whether int8 was tried and not accepted."""
 
     def sentence(self) -> str:
-        """For people."""
+        """The cost as a printed line."""
         graph_ms, kind = (self.float32_ms, "float32") if self.int8_ms is None else (self.int8_ms, "int8")
         total = f"about {_said(graph_ms + (self.decode_ms or 0))} of one core of this machine"
         advice = "" if self.int8_refused else "; --quantize int8 may take less"
@@ -46,20 +46,20 @@ class ServingCost:
         return f"an image takes {total}: {_said(self.decode_ms)} to decode, {_said(graph_ms)} in {kind}{other}"
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """The cost as JSON values."""
         return {"decode_ms": self.decode_ms, "float32_ms": self.float32_ms, "int8_ms": self.int8_ms}
 
 
 def serving_cost(
     graphs: Mapping[str, bytes], images: np.ndarray, files: Sequence[bytes], pixels: PixelSettings
 ) -> ServingCost:
-    """What one image costs, alone: measured on a few, up to the median.
+    """The median cost of a single image.
 
     Args:
-        graphs: `float32` and, where there is one, `int8`: .onnx files.
+        graphs: `float32` and, if there is one, `int8`: .onnx files.
         images: uint8, shape (N, ...), at least one.
-        files: PNG, JPEG or WebP files that decode; none where images come from arrays.
-        pixels: what files become.
+        files: PNG, JPEG or WebP files that can be decoded; empty if images come from arrays.
+        pixels: how files are decoded.
     """
     decoded = _median_ms(partial(decode, file, pixels) for file in files) if files else None
     in_graph = {name: _graph_ms(graph, images) for name, graph in graphs.items()}
@@ -69,12 +69,12 @@ def serving_cost(
 def _graph_ms(graph: bytes, images: np.ndarray) -> float:
     session = open_session(graph)
     runs = [partial(session.run, ["probabilities"], {"images": images[[run % len(images)]]}) for run in range(RUNS)]
-    runs[0]()  # the first finds its memory
+    runs[0]()  # the first run allocates memory
     return _median_ms(runs)
 
 
 def _median_ms(steps: Iterable[Callable[[], object]]) -> float:
-    """Of the steps for which there is time, at least one."""
+    """Median time of the steps that fit into ENOUGH_S, at least one."""
     spent: list[float] = []
     for step in steps:
         began = thread_time()

@@ -1,24 +1,24 @@
-"""From which probability on each label of a multi-label model is answered: chosen on the images that judge, never
-on validation.
+"""The thresholds of a multi-label model: the probability from which each label is answered. Chosen on the judged
+images, never on validation.
 """
 
 import numpy as np
 
 NEUTRAL = 0.5
 AS_MANY = 2
-"""0.5 counts as much as this many images with the label: a label on two images gets half the log odds of its best
+"""0.5 has the weight of this many images with the label: a label on two images gets half the log odds of its best
 threshold."""
 WITHIN = 1e-6, 1 - 1e-6
-"""Best thresholds are taken to lie within: at 0 and 1 log odds are infinite."""
+"""Best thresholds are clipped to this range: at 0 and 1 log odds are infinite."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
-"""As for the temperature: up to so many images each is held out by itself; more are cut into so many folds."""
+"""As for the temperature: leave-one-out up to 50 images, 5 folds with more."""
 
 
 def chosen_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """For each label its best threshold, the nearer to 0.5 the fewer images have the label, where that has a higher
-    cross-validated F1 than 0.5 has; else 0.5.
+    """For each label its best threshold, shrunk towards 0.5 if few images have the label; or 0.5, if the threshold has
+    no higher cross-validated F1.
 
-    The best of a few images is fitted to their accidents. Arguments and result as of `best_thresholds`.
+    The best threshold for a few images is overfitted. Arguments and result as `best_thresholds`.
     """
     if not len(labels):
         return (NEUTRAL,) * int(labels.shape[1])
@@ -27,8 +27,8 @@ def chosen_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[fl
 
 
 def _shrunk(probabilities: np.ndarray, present: np.ndarray) -> float:
-    """For one label the threshold whose log odds are images / (images + AS_MANY) of those of the best one, where as
-    many images have the label; of the thresholds that are tried, the nearest between 0.5 and the best.
+    """For one label, the candidate between 0.5 and the best threshold whose log odds are nearest to images / (images +
+    AS_MANY) of those of the best, with `images` the number of images that have the label.
     """
     best, images = _best(probabilities, present), int(present.sum())
     wanted = 1 / (1 + (1 / np.clip(best, *WITHIN) - 1) ** (images / (images + AS_MANY)))
@@ -55,8 +55,8 @@ def _f1(answered: np.ndarray, present: np.ndarray) -> float:
 def best_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
     """For each label the threshold with the highest F1 on these images; of equally good ones the nearest to 0.5.
 
-    Thresholds that are tried lie halfway between neighbouring probabilities, where rounding on other hardware moves
-    no answer across, and at 0.5. A label that no image has cannot be settled and gets 0.5.
+    Candidates are 0.5 and the middles between neighbouring probabilities, so that rounding on other hardware changes no
+    answer. A label that no image has gets 0.5.
 
     Args:
         probabilities: float32, shape (N, K).
@@ -75,7 +75,7 @@ def _best(probabilities: np.ndarray, present: np.ndarray) -> float:
     candidates = _candidates(probabilities)
     order = np.argsort(probabilities, kind="stable")
     present_from = np.append(np.cumsum(present[order][::-1])[::-1], 0)
-    """At i: how many of the images from the i-th lowest probability on have the label."""
+    """At i: number of images with the label, among those from the i-th lowest probability upwards."""
     first = np.searchsorted(probabilities[order], candidates, side="left")
     true_positives, answered = present_from[first], len(probabilities) - first
     scores = 2 * true_positives / (answered + present.sum())  # F1: 2 TP / (2 TP + FP + FN)
@@ -84,7 +84,7 @@ def _best(probabilities: np.ndarray, present: np.ndarray) -> float:
 
 
 def _candidates(probabilities: np.ndarray) -> np.ndarray:
-    """Thresholds that part the images differently, ascending, float32; the lowest answers the label for all."""
+    """Thresholds that divide the images differently, ascending, float32; the lowest answers the label for all."""
     values = np.unique(probabilities.astype(np.float32))
     below = np.concatenate([np.zeros(1, np.float32), values[:-1]])
     halfway = ((below.astype(np.float64) + values) / 2).astype(np.float32)

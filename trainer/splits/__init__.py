@@ -1,1 +1,1 @@
-"""What the examples are divided into: fit, tune and validation, evenly, and without the same image on both sides."""
+"""Divides the examples into fit, tune and validation: stratified, and without the same image on both sides."""

@@ -1,7 +1,7 @@
-"""Clusters of images that are nearly the same: chains in which each is nearly the same as another one.
+"""Clusters of near duplicates: chains in which each image is nearly the same as another one.
 
-One cluster is as good as one image, so images of it on two sides of a split make a claim too good. Pairs are found as
-between two splits, by perceptual hashes, and only those are compared whose images are not in one cluster already.
+A cluster holds about as much information as one image; on both sides of a split it makes the claim too good. Pairs are
+found by perceptual hashes, as between two splits. Pairs that are in one cluster already are not compared.
 """
 
 import math
@@ -31,40 +31,40 @@ class Clusters:
     """Which images are nearly the same."""
 
     numbers: np.ndarray
-    """int64, shape (N,): the same for images of one cluster, the position of its first image."""
+    """int64, shape (N,): the cluster of each image, as the position of its first image."""
     complete: bool
-    """False where there were too many pairs to look at all."""
+    """False if there were too many pairs to compare all."""
 
 
 def clusters(hashed: Hashed, max_pairs: int = MAX_PAIRS, max_checked_pixels: int = MAX_CHECKED_PIXELS) -> Clusters:
-    """Clusters by all pairs of which pixels correlate by 0.99 or more and hashes differ in at most 3 bits.
+    """Clusters of all pairs whose pixels correlate by 0.99 or more and whose hashes differ in at most 3 bits.
 
     Args:
-        max_pairs: with an equal quarter of the hash, a quarter; further ones are not looked at.
-        max_checked_pixels: of pairs, as they are looked at; likewise.
+        max_pairs: for each quarter of the hash, the most pairs with this quarter equal that are compared.
+        max_checked_pixels: the most pixels of pairs that are compared.
     """
     alike = _Alike(hashed, max_checked_pixels)
     order = np.lexsort((hashed.rows, hashed.hashes))
     equal = np.flatnonzero(hashed.hashes[order[1:]] == hashed.hashes[order[:-1]])
-    alike.join(hashed.rows[order[equal]], hashed.rows[order[equal + 1]])  # all frames of a still scene, in one go
+    alike.join(hashed.rows[order[equal]], hashed.rows[order[equal + 1]])  # all frames of a still scene at once
     pairs, complete = _candidates(hashed, max_pairs)
     left = alike.join(*pairs)
     return Clusters(alike.forest.leaders(), complete & left)
 
 
 class _Alike:
-    """Images that were found to be alike so far."""
+    """Near duplicates that were found so far."""
 
     def __init__(self, hashed: Hashed, max_checked_pixels: int) -> None:
         self._images, self.forest = hashed.images, Forest(len(hashed.images))
         shape = hashed.images.shape[1:]
-        if isinstance(hashed.images, np.ndarray):  # of which only what is compared has to be read
+        if isinstance(hashed.images, np.ndarray):  # only the sampled pixels have to be read
             shape = sampled_shape(shape)
         self._left = max(1, max_checked_pixels // math.prod(shape))
         self._step = batch_rows(sampled_shape(hashed.images.shape[1:]), CHUNK_PIXELS // 8)
 
     def join(self, first: np.ndarray, second: np.ndarray) -> bool:
-        """Joins those of these pairs that are nearly the same; whether all could be looked at."""
+        """Joins the pairs that are nearly the same; returns whether all could be compared."""
         leader = self.forest.leader
         for start in range(0, len(first), self._step):
             a, b = first[start : start + self._step], second[start : start + self._step]
@@ -82,7 +82,7 @@ class _Alike:
 
 
 def _candidates(hashed: Hashed, max_pairs: int) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
-    """Positions of pairs whose hashes are near, the nearest first; and whether these are all."""
+    """Positions of pairs with similar hashes, the nearest first; and whether these are all."""
     counts, complete = (len(hashed.hashes), len(hashed.hashes)), True
     found: list[np.ndarray] = []
     for quarter in range(QUARTERS):
@@ -96,11 +96,11 @@ def _candidates(hashed: Hashed, max_pairs: int) -> tuple[tuple[np.ndarray, np.nd
 
 
 def _with_equal_quarter(hashes: np.ndarray, quarter: int, max_pairs: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Places of pairs whose hashes have the same bits there, the smaller first; and whether these are all."""
+    """Places of pairs whose hashes have this quarter equal, the smaller first; and whether these are all."""
     keys = hashes.view(np.uint16).reshape(-1, QUARTERS)[:, quarter]
     order = np.argsort(keys, kind="stable")
     ends = np.searchsorted(keys[order], keys[order], side="right")
-    counts = ends - np.arange(len(order)) - 1  # behind each, in its run of equal bits
+    counts = ends - np.arange(len(order)) - 1  # following elements in the same run of equal bits
     fits = np.cumsum(counts) <= max_pairs
     counts = np.where(fits, counts, 0)
     first = np.repeat(np.arange(len(order)), counts)

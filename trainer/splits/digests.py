@@ -1,4 +1,4 @@
-"""Digests of single images, in memory or in a file: by which equal ones are found."""
+"""Digests of single images, in memory or in a file, to find equal ones."""
 
 import numpy as np
 
@@ -7,5 +7,5 @@ from vouch.sources.images import Images, batches
 
 
 def digests_of(images: Images) -> np.ndarray:
-    """As `image_digests`, of images that need not be in memory."""
+    """Like `image_digests`, for images that need not be in memory."""
     return np.concatenate([image_digests(images[:0]), *map(image_digests, batches(images))])

@@ -1,6 +1,6 @@
-"""Which examples of one label each go to the second of two parts, by chance, so that it has its share of every class.
+"""Draws single-label examples for the second of two parts, at random, so that it has its share of every class.
 
-What belongs together is drawn as a whole, wherever that brings the counts of its classes nearer to what is wanted.
+Rows that belong together (a unit) are drawn whole if that brings the counts of their classes nearer to the target.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 TRIES = 20
-"""Draws of which the one is taken that has the shares best, where what belongs together stands against the shares."""
+"""If units prevent the exact shares, so many draws are made, and the one nearest to the shares is used."""
 MAX_ROWS = 100_000
-"""That are drawn from, in all tries together."""
+"""Rows that are drawn from, in all tries together."""
 
 
 def draw(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, random: np.random.Generator) -> np.ndarray:
@@ -20,10 +20,10 @@ def draw(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, random: 
         labels: integers, shape (N,).
         unit: shape (N,), the same number for rows that stay together.
         share: of each class's rows; at least one.
-        keep: units of each class that stay in the first part, also where the share is large.
+        keep: units of each class that stay in the first part, even if the share is large.
 
     Returns:
-        bool, shape (N,). A class of more than `keep` units is in both parts, unless other classes stand against it.
+        bool, shape (N,). A class of more than `keep` units is in both parts, unless other classes prevent it.
     """
     best = _drawn(labels, unit, share, keep, random)
     for _ in range(min(TRIES, MAX_ROWS // max(1, len(labels))) - 1):
@@ -55,24 +55,24 @@ def _drawn(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, random
 
 @dataclass(eq=False)
 class _Deal:
-    """What the second part has so far."""
+    """The second part so far."""
 
     number: np.ndarray
     """int64, shape (N,): each row's unit, from 0."""
     held: list[list[tuple[int, int]]]
-    """Of each unit: its classes, and how many rows of each."""
+    """For each unit: its classes, with the number of rows of each."""
     wanted: list[int]
-    """Rows of each class."""
+    """Target number of rows of each class."""
     got: list[int]
     left: list[int]
     """Units of each class in the first part."""
     taken: list[bool]
-    """Of each unit, whether the second part has it."""
+    """For each unit, whether the second part has it."""
     keep: int
 
     @classmethod
     def of(cls, labels: np.ndarray, unit: np.ndarray, share: float, keep: int) -> "_Deal":
-        """Nothing taken yet; arguments as `draw`."""
+        """A deal with nothing taken yet; arguments as `draw`."""
         number = np.unique(unit, return_inverse=True)[1].ravel()
         classes = int(labels.max(initial=-1)) + 1
         held: list[list[tuple[int, int]]] = [[] for _ in range(int(number.max(initial=-1)) + 1)]
@@ -89,25 +89,25 @@ class _Deal:
         return cls(number, held, wanted, [0] * classes, left, [False] * len(held), keep)
 
     def off(self) -> tuple[int, float]:
-        """Classes that are missing, and how far the counts of all are from what is wanted, as shares of that."""
+        """Number of missing classes, and the sum of the relative differences of all counts from their targets."""
         counts = [(got, wanted) for got, wanted in zip(self.got, self.wanted, strict=True) if wanted]
         return sum(not got for got, _ in counts), sum(abs(got - wanted) / wanted for got, wanted in counts)
 
     def size(self, number: int) -> int:
-        """Rows of a unit."""
+        """Number of rows of a unit."""
         return sum(count for _, count in self.held[number])
 
     def brings_nearer(self, number: int) -> bool:
-        """Whether the counts of its classes come nearer to what is wanted with it."""
+        """Whether taking the unit brings the counts of its classes nearer to their targets."""
         lacks = [(self.wanted[label] - self.got[label], count) for label, count in self.held[number]]
         return sum(abs(lack - count) - abs(lack) for lack, count in lacks) < 0
 
     def can_go(self, number: int) -> bool:
-        """Whether enough units of its classes stay in the first part without it."""
+        """Whether enough units of its classes would stay in the first part."""
         return not self.taken[number] and all(self.left[label] > self.keep for label, _ in self.held[number])
 
     def take(self, number: int) -> None:
-        """Gives it to the second part."""
+        """Moves a unit to the second part."""
         self.taken[number] = True
         for label, count in self.held[number]:
             self.got[label] += count

@@ -1,6 +1,6 @@
-"""Images that are nearly the same as one in another split: brightened, compressed anew, with a little noise.
+"""Near duplicates across splits: images that are nearly the same, such as brightened, recompressed or noisy ones.
 
-A perceptual hash of 64 bits finds candidates without comparing all with all; their pixels decide. The hash is pHash:
+A perceptual hash of 64 bits finds candidates without comparing all pairs; their pixels decide. The hash is pHash:
 the signs of the lowest 8 x 8 coefficients of the discrete cosine transform against their median (C. Zauner,
 Implementation and Benchmarking of Perceptual Image Hash Functions, 2010). Hashes that differ in at most 3 of 64 bits
 are equal in at least one of 4 quarters, so that sorting by quarters finds all of them.
@@ -16,29 +16,29 @@ from vouch.sources.images import Images, batch_rows, batches
 from vouch.sources.names import Names
 
 SIDE = 8
-"""Coefficients along each axis, and the fewest pixels along each with which images can be told apart."""
+"""Coefficients along each axis, and the fewest pixels along each axis for which a hash is computed."""
 MAX_SIDE = 64
-"""Of larger images every second, third ... row and column is looked at."""
+"""Of larger images only every second, third ... row and column is used."""
 MAX_DISTANCE = 3
-"""Differing bits: as many as still leave a quarter equal. A digit that is brightened, a little noisy or compressed
-as JPEG seldom differs in more."""
+"""Differing bits: with up to 3, one quarter is still equal. A digit that is brightened, slightly noisy or compressed
+as JPEG rarely differs in more."""
 SAME = 0.99
-"""Correlation of the pixels from which on images are nearly the same. Changed ones as above have at least that;
-different digits of one hand already reach 0.98."""
+"""Images whose pixels correlate by at least this are nearly the same. Images changed as above reach it; different
+digits by the same writer reach 0.98."""
 TIE = 1e-4
-"""Of a coefficient's distance from the median, in lengths of the vector of all: less is rounding. Symmetrical images
-have many coefficients of 0, and their hashes would be those of their rounding errors."""
+"""A coefficient's distance from the median below this share of the length of the vector is rounding. Symmetrical images
+have many coefficients of 0, and their hashes would consist of rounding errors."""
 CHUNK_PIXELS = 1 << 22
-"""Of images, or of pairs of them, that are looked at at once: they stay in the processor's cache or near it."""
+"""Pixels of images, or pairs of images, that are processed at once; they stay in or near the processor's cache."""
 MAX_PAIRS = 5_000_000
-"""Pairs that share a quarter of the hash and are looked at, a quarter: together about a second, and 300 MB at once."""
+"""The most pairs that are compared for each quarter of the hash: about a second in all, and 300 MB at once."""
 MAX_CHECKED_PIXELS = 400_000_000
 """Pixels of candidates that are compared: one or two seconds."""
 QUARTERS = 4
 _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
 DEALT = np.argsort(_FREQUENCY, kind="stable").reshape(-1, QUARTERS).T.ravel()
-"""The coefficients in the order of their bits: low and high frequencies are dealt out evenly to the quarters, because
-low ones are alike in many images, so a quarter of low ones alone would be equal in far more pairs."""
+"""The coefficients in the order of their bits. Low and high frequencies are spread evenly over the quarters, because
+low ones are similar in many images: a quarter of only low ones would be equal in far more pairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +48,13 @@ class Hashed:
     images: Images
     """uint8, shape (N, H, W) or (N, H, W, C): all of them."""
     rows: np.ndarray
-    """Positions of those that have a hash, rising; an image of one colour has none."""
+    """Positions of the images that have a hash, ascending; an image of one colour has none."""
     hashes: np.ndarray
     """uint64, one for each of `rows`."""
 
     @classmethod
     def of(cls, images: Images) -> "Hashed":
-        """All of these images; those smaller than 8 x 8 have no hashes."""
+        """The hashes of these images; images smaller than 8 x 8 have none."""
         if min(images.shape[1:3]) < SIDE or len(images) == 0:
             return cls(images, np.array([], dtype=np.int64), np.array([], dtype=np.uint64))
         hashes, structured = zip(*map(_hashes, batches(images, CHUNK_PIXELS)), strict=True)
@@ -62,7 +62,7 @@ class Hashed:
         return cls(images, rows, np.concatenate(hashes)[rows])
 
     def only(self, rows: np.ndarray | slice) -> "Hashed":
-        """Those at these positions alone; they keep their positions.
+        """Only the images at these positions; they keep their positions.
 
         Args:
             rows: positions in `images`, or a slice of them.
@@ -75,18 +75,18 @@ class Hashed:
 
 @dataclass(frozen=True, eq=False)
 class NearDuplicates:
-    """Pairs of images that are nearly, and not exactly, the same."""
+    """Pairs of images that are nearly, but not exactly, the same."""
 
     pairs: np.ndarray
     """int64, shape (P, 2): positions in the first and in the second images, sorted."""
     complete: bool
-    """False where there were too many candidates to look at all."""
+    """False if there were too many candidates to compare all."""
 
     def sentence(self, first: str, total: int, second: str, names: tuple[Names, Names]) -> str:
-        """How many images of `first`, of this total, are nearly the same as one in `second`, with a few examples.
+        """How many of the `total` images of `first` are nearly the same as one in `second`, with a few examples.
 
         Args:
-            names: of all the images that the pairs count in.
+            names: of all images to whose positions the pairs refer.
         """
         different, at = np.unique(self.pairs[:, 0], return_index=True)
         examples = "; ".join(f"{names[0][a]} like {names[1][b]}" for a, b in self.pairs[at[:3]].tolist())
@@ -98,12 +98,12 @@ class NearDuplicates:
 def near_duplicates(
     first: Hashed, second: Hashed, max_pairs: int = MAX_PAIRS, max_checked_pixels: int = MAX_CHECKED_PIXELS
 ) -> NearDuplicates:
-    """All pairs of which the pixels correlate by 0.99 or more and the hashes differ in at most 3 bits.
+    """All pairs whose pixels correlate by 0.99 or more and whose hashes differ in at most 3 bits.
 
     Args:
-        first: images of the same shape as second's.
-        max_pairs: with an equal quarter of the hash, a quarter; further ones are not looked at.
-        max_checked_pixels: of candidates; likewise.
+        first: images of the same shape as those of second.
+        max_pairs: for each quarter of the hash, the most pairs with this quarter equal that are compared.
+        max_checked_pixels: the most pixels of candidates that are compared.
     """
     candidates, complete = _candidates(first, second, max_pairs)
     limit = max(1, max_checked_pixels // math.prod(first.images.shape[1:]))
@@ -143,7 +143,7 @@ def _sampled(images: np.ndarray) -> np.ndarray:
 
 
 def _candidates(first: Hashed, second: Hashed, max_pairs: int) -> tuple[np.ndarray, bool]:
-    """Pairs of positions whose hashes are near, the nearest first; and whether these are all."""
+    """Pairs of positions with similar hashes, the nearest first; and whether these are all."""
     counts = len(first.hashes), len(second.hashes)
     found: list[np.ndarray] = []
     complete = True
@@ -158,7 +158,7 @@ def _candidates(first: Hashed, second: Hashed, max_pairs: int) -> tuple[np.ndarr
 
 
 def coded(distance: np.ndarray, a: np.ndarray, b: np.ndarray, counts: tuple[int, int]) -> np.ndarray:
-    """Pairs as one number each, int64, which rise with the distance, then with `a`, then with `b`.
+    """Encodes each pair as one number, int64, ordered by distance, then `a`, then `b`.
 
     Args:
         counts: a is below the first, b below the second.
@@ -167,7 +167,7 @@ def coded(distance: np.ndarray, a: np.ndarray, b: np.ndarray, counts: tuple[int,
 
 
 def pairs_of(found: Sequence[np.ndarray], counts: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of such numbers in rising order, each once. Numbers, because sorting rows takes a hundred times."""
+    """The pairs of such numbers in ascending order, each once. Sorting rows instead would take 100 times as long."""
     codes = np.concatenate(found)
     codes.sort()
     codes = codes[np.diff(codes, prepend=-1) > 0] % max(1, counts[0] * counts[1])
@@ -177,7 +177,7 @@ def pairs_of(found: Sequence[np.ndarray], counts: tuple[int, int]) -> tuple[np.n
 def _with_equal_quarter(
     first: np.ndarray, second: np.ndarray, quarter: int, max_pairs: int
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Positions in first and second whose hashes have the same bits there; and whether these are all."""
+    """Positions in first and second whose hashes have this quarter equal; and whether these are all."""
     sought, keys = (hashes.view(np.uint16).reshape(-1, QUARTERS)[:, quarter] for hashes in (first, second))
     order = np.argsort(keys, kind="stable")
     starts = np.searchsorted(keys[order], np.arange(1 << 16))
@@ -190,14 +190,14 @@ def _with_equal_quarter(
 
 
 def _are_nearly_same(first: Images, a: np.ndarray, second: Images, b: np.ndarray) -> np.ndarray:
-    """Whether each image correlates with its partner and is not the very same: bool; arguments as `correlation`."""
+    """Whether each image correlates with its partner but is not equal to it: bool; arguments as `correlation`."""
     equal = (first[a] == second[b]).all(axis=tuple(range(1, first.ndim)))
     near: np.ndarray = (correlation(first, a, second, b) >= SAME) & ~equal
     return near
 
 
 def correlation(first: Images, a: np.ndarray, second: Images, b: np.ndarray) -> np.ndarray:
-    """How alike the pixels of each pair are, in every colour: float32, shape (P,), up to 1.
+    """The correlation of the pixels of each pair, over all channels: float32, shape (P,), up to 1.
 
     Args:
         a, b: positions in first and in second, shape (P,).
@@ -209,7 +209,7 @@ def correlation(first: Images, a: np.ndarray, second: Images, b: np.ndarray) -> 
 
 
 def _centred(images: Images, rows: np.ndarray) -> np.ndarray:
-    """Sampled pixels of these images without the mean of their image and channel, shape (P, pixels)."""
+    """Sampled pixels of these images, minus the mean of their image and channel, shape (P, pixels)."""
     if isinstance(images, np.ndarray):
         down, across = _steps(images.shape[1:])
         sampled = images[:, ::down, ::across][rows].astype(np.float32)
@@ -220,11 +220,11 @@ def _centred(images: Images, rows: np.ndarray) -> np.ndarray:
 
 
 def sampled_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Of an image of this shape, of what is looked at of it."""
+    """The shape of the sampled pixels of an image of this shape."""
     down, across = _steps(shape)
     return (-(-shape[0] // down), -(-shape[1] // across), *shape[2:])
 
 
 def _steps(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Every how many rows and columns are looked at."""
+    """The steps between sampled rows and between sampled columns."""
     return -(-shape[0] // MAX_SIDE), -(-shape[1] // MAX_SIDE)

@@ -1,4 +1,4 @@
-"""What splits share: equal images, images of one group, and images that are nearly the same."""
+"""Overlaps between splits: equal images, images of one group, and near duplicates."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ ALLOW = "--allow-duplicates"
 def check_duplicates(
     fit: Rows, tune: Rows, validation: Rows, equal: EqualFiles | None, allowed: bool
 ) -> tuple[str, ...]:
-    """A warning for each two splits that share images, and for images that are twice in one.
+    """A warning for each two splits that share images, and for images that occur twice in one.
 
     Raises:
         TrainError: validation has images of fit or tune, and that is not allowed.
@@ -35,7 +35,7 @@ def check_duplicates(
         found = f"{len(rows):,} of {len(unseen):,} validation images are also in {name} ({same}{more})"
         found += _of_other_files(validation, rows, trained_on, equal)
         if not allowed:
-            raise TrainError(f"{found}; remove them there, or pass {ALLOW} to claim on them all the same")
+            raise TrainError(f"{found}; remove them there, or pass {ALLOW} to validate on them anyway")
         warnings.append(f"{found}: the claim is partly about images that were trained on")
     digests = {name: part.image_digests for name, part in parts.items()}
     shared = int(np.isin(digests["tune"], digests["fit"]).sum())
@@ -43,19 +43,19 @@ def check_duplicates(
         warnings.append(f"{shared:,} of {len(digests['tune']):,} tune images are also in fit")
     for name, images in (("fit", digests["fit"]), ("validation", unseen)):
         if twice := len(images) - len(np.unique(images)):
-            says = ", so the claim rests on fewer" if name == "validation" else ""
+            says = ", so the claim is based on fewer" if name == "validation" else ""
             warnings.append(f"{twice:,} of {len(images):,} {name} images repeat an earlier one exactly{says}")
     return tuple(warnings)
 
 
 def _of_other_files(part: Rows, rows: np.ndarray, other: Rows, equal: EqualFiles | None) -> str:
-    """How many of these rows are other files than those that they equal, and why they became equal; or nothing."""
+    """How many of these rows come from different files, and why the decoded images are equal; or nothing."""
     if equal is None or part.origins is None or other.origins is None:
         return ""
     origins = part.origins[rows]
     differ = ~np.isin(origins["file"], other.origins["file"])
     why = equal.reason(origins[differ]) if differ.any() else ""
-    return f", {int(differ.sum()):,} of them different files that became equal through decoding: {why}" if why else ""
+    return f", {int(differ.sum()):,} of them different files that are equal only after decoding: {why}" if why else ""
 
 
 def _same(part: Rows, row: int, other: Rows) -> str:
@@ -78,9 +78,9 @@ def contradictions(parts: Sequence[Rows]) -> tuple[str, ...]:
 
 
 def check_near_duplicates(fit: Rows, tune: Rows, validation: Rows) -> tuple[str, ...]:
-    """A warning for each two splits that share images that are nearly the same, with their names.
+    """A warning for each two splits that share near duplicates, with their names.
 
-    Never an error: which images are near is a matter of degree, and real ones may well be so alike.
+    Never an error: similarity is a matter of degree, and different images may be this similar too.
     """
     warnings: list[str] = []
     for (name, part), (other, trained_on) in _pairs(fit, tune, validation):
@@ -110,12 +110,12 @@ def check_groups(fit: Rows, tune: Rows, validation: Rows, groups: Groups | None,
         said = "; ".join(_of_one_group(part, row, trained_on, groups) for row in rows[:SHOWN].tolist())
         found = (
             f"{len(shared):,} of {len(part.groups):,} {name} images {'is' if len(shared) == 1 else 'are'} of a group "
-            f"that {other} has too, by {groups.how} ({said}{more})"
+            f"that is also in {other}, by {groups.how} ({said}{more})"
         )
         if name == "validation" and not allowed:
             raise TrainError(
-                f"{found}; keep each group in one split, or give images without splits, which Vouch makes; or pass "
-                f"{ALLOW} to claim on them all the same"
+                f"{found}; keep each group in one split, or provide images without splits and let Vouch split them; "
+                f"or pass {ALLOW} to validate on them anyway"
             )
         partly = ": the claim is partly about groups that were trained on" if name == "validation" else ""
         warnings.append(found + partly)
@@ -123,7 +123,7 @@ def check_groups(fit: Rows, tune: Rows, validation: Rows, groups: Groups | None,
 
 
 def known_images(fit: Rows, tune: Rows, validation: Rows) -> int:
-    """How many validation images are in fit or tune too, or are of a group of theirs."""
+    """Number of validation images that are also in fit or tune, or belong to a group of theirs."""
     known = np.isin(validation.image_digests, np.concatenate([fit.image_digests, tune.image_digests]))
     for trained_on in (fit.groups, tune.groups):
         if validation.groups is not None and trained_on is not None:
@@ -140,7 +140,7 @@ def _of_one_group(part: Rows, row: int, other: Rows, groups: Groups) -> str:
 
 
 def _pairs(fit: Rows, tune: Rows, validation: Rows) -> tuple[tuple[tuple[str, Rows], tuple[str, Rows]], ...]:
-    """Each two splits with their names, the one first whose images should not be known by the other."""
+    """Each two splits with their names; the first should have no image of the second."""
     return (
         (("validation", validation), ("fit", fit)),
         (("validation", validation), ("tune", tune)),

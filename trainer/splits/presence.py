@@ -1,4 +1,4 @@
-"""Whether every class can be in every split: it has enough images, in enough groups."""
+"""Checks that every class can be in every split: that it has enough images, in enough groups."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from vouch.trainer.splits.together import units_of_each
 
 
 def check_classes(source: Source, equal: EqualFiles | None, split: str, part: Rows, at_least: int) -> None:
-    """Whether each class has so many images in a part, and is in so many groups, where there are any.
+    """Checks that each class has at least so many images in a part, and with groups at least so many groups.
 
     Args:
-        split: what messages call the part.
+        split: name of the part in messages.
 
     Raises:
-        TrainError: one has fewer.
+        TrainError: a class has fewer.
     """
     counts = images_of_each(part.labels, len(source.classes))
     if (counts < at_least).any():
@@ -38,7 +38,7 @@ def _too_few_images(
     why = (equal.of_class(k) if equal else "") or _repeats(source, k)
     together = f"; equal images stay together, and {why}" if why else ""
     if source.groups and not why:
-        together = f"; groups stay whole, by {source.groups.how}"
+        together = f"; groups are not divided ({source.groups.how})"
     return TrainError(
         f"class {_named(source, short)} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
         f"{_needed(at_least)}{together}; {_without(counts >= at_least)}"
@@ -56,7 +56,7 @@ def _too_few_groups(source: Source, split: str, part: Rows, units: np.ndarray, a
     return TrainError(
         f"class {_named(source, short)} has its {len(of_class):,} images in {split} in {len(names):,} "
         f"group{'s' * (len(names) != 1)} ({', '.join(names[:3])}{', ...' * (len(names) > 3)}; by {source.groups.how})"
-        f"{shared}; groups stay whole, so it needs {_needed(at_least)}; {_without(units >= at_least)}"
+        f"{shared}; groups are not divided, so it needs {_needed(at_least)}; {_without(units >= at_least)}"
     )
 
 
@@ -66,23 +66,25 @@ def _named(source: Source, short: np.ndarray) -> str:
 
 
 def _needed(at_least: int) -> str:
-    return "at least one" if at_least == 1 else f"at least {at_least}, to stand in every split"
+    return "at least one" if at_least == 1 else f"at least {at_least}, to be in every split"
 
 
 def _without(enough: np.ndarray) -> str:
-    """What to do about classes that have too few; bool, shape (K,)."""
+    """What to do about classes with too few images; `enough` is bool, shape (K,)."""
     if enough.sum() < 2:
         return "without such classes fewer than two would be left"
     return "--leave-out-small-classes trains without such classes"
 
 
 def _repeats(source: Source, k: int) -> str:
-    """In words, where a class has fewer different images than images."""
+    """How many different images a class has, in words, if some are equal."""
     images = different = 0
     for part in source.splits.values():
         rows = part.labels[:, k] if part.labels.ndim == 2 else part.labels == k
         images += int(rows.sum())
         different += len(np.unique(digests_of(rows_of(part.images, rows)))) if rows.any() else 0
     return (
-        f"its {images:,} images are {different:,} different one{'s' * (different != 1)}" if different < images else ""
+        f"only {different:,} of its {images:,} images {'is' if different == 1 else 'are'} different"
+        if different < images
+        else ""
     )

@@ -1,4 +1,4 @@
-"""Examples of a source by their rows, and how they are divided in two: nothing is copied before the end."""
+"""Examples of a source, referenced by rows and divided in two without copying."""
 
 from dataclasses import dataclass
 
@@ -20,22 +20,22 @@ class Rows:
 
     source: Examples
     digests: np.ndarray
-    """Of all the source's images."""
+    """Digests of all images of the source."""
     hashed: Hashed
-    """Likewise."""
+    """Hashes of all images of the source."""
     rows: np.ndarray | slice
     near: np.ndarray | None = None
-    """Of all the source's images, the same number for those that are nearly the same; None: not looked for."""
+    """For all images of the source, the same number for near duplicates; None: not searched."""
     complete: bool = True
-    """Whether all pairs could be looked at, to find these."""
+    """Whether all pairs could be compared in that search."""
 
     @classmethod
     def of(cls, source: Examples) -> "Rows":
-        """All of them."""
+        """All rows of the source."""
         return cls(source, digests_of(source.images), Hashed.of(source.images), slice(None))
 
     def with_clusters(self) -> "Rows":
-        """With numbers for those that are nearly the same."""
+        """The same rows, with numbers for near duplicates."""
         found = clusters(self.hashed)
         return Rows(self.source, self.digests, self.hashed, self.rows, found.numbers, found.complete)
 
@@ -46,32 +46,32 @@ class Rows:
 
     @property
     def origins(self) -> np.ndarray | None:
-        """Likewise."""
+        """As in `Examples`."""
         return None if self.source.origins is None else self.source.origins[self.rows]
 
     @property
     def names(self) -> Names:
-        """Likewise."""
+        """As in `Examples`."""
         return self.source.names.those(self.rows, len(self.source))
 
     @property
     def groups(self) -> np.ndarray | None:
-        """Likewise."""
+        """As in `Examples`."""
         return None if self.source.groups is None else self.source.groups[self.rows]
 
     @property
     def image_digests(self) -> np.ndarray:
-        """One an image; equal images have equal ones."""
+        """One digest per image; equal images have equal digests."""
         return self.digests[self.rows]
 
     @property
     def units(self) -> np.ndarray:
-        """The same number for images that must not be parted: equal ones, and those of a group."""
+        """The same number for images that must stay together: equal ones, and those of a group."""
         return joined(self.image_digests, *([] if self.groups is None else [self.groups]))
 
     @property
     def in_clusters(self) -> int:
-        """Images that are nearly the same as another one, and not equal to it."""
+        """Number of images that are nearly the same as another one, but not equal to it."""
         if self.near is None:
             return 0
         _, first, equal = np.unique(self.image_digests, return_index=True, return_inverse=True)
@@ -82,28 +82,28 @@ class Rows:
         """Some of these rows.
 
         Args:
-            chosen: bool, one a row.
+            chosen: bool, one per row.
         """
         rows = np.arange(len(self.source))[self.rows][chosen]
         return Rows(self.source, self.digests, self.hashed, rows, self.near, self.complete)
 
     def examples(self) -> Examples:
-        """The examples themselves; of images in memory a copy, unless these are all."""
+        """The examples; images in memory are copied, unless these are all rows."""
         return self.source[self.rows]
 
 
 def divide(part: Rows, share: float, keep: int, random: np.random.Generator) -> tuple[Rows, Rows]:
-    """Two parts, the second with about this share of every class, at least one image. What belongs together stays so.
+    """Two parts, the second with about this share of every class, at least one image. Equal images and groups stay
+    together.
 
-    Images that are only nearly the same are parted where they are most of a class, or where a class would be missing
-    otherwise in one of the parts.
+    Near duplicates are divided if they are most of a class, or if a class would be missing otherwise in a part.
 
     Args:
-        keep: different images of a class that stay in the first part, also where the share is large; or groups, or
-            clusters.
+        keep: different images (or groups, or clusters) of a class that stay in the first part, even if the share is
+            large.
     """
     _, first, image = np.unique(part.image_digests, return_index=True, return_inverse=True)
-    labels = part.labels[first]  # of equal images with different labels, the first one's
+    labels = part.labels[first]  # equal images with different labels count as the first one
     unit = part.units[first]
     loose = unit if part.near is None else with_clusters(labels, unit, part.near[part.rows][first])
     drawn = stratify if labels.ndim == 2 else draw
@@ -118,12 +118,12 @@ def divide(part: Rows, share: float, keep: int, random: np.random.Generator) -> 
 def _to_be_parted(
     labels: np.ndarray, unit: np.ndarray, loose: np.ndarray, in_second: np.ndarray, keep: int
 ) -> np.ndarray:
-    """Clusters that have to be parted, so that no class is missing that need not be: their numbers in `loose`.
+    """Clusters that must be divided so that no class is missing needlessly: their numbers in `loose`.
 
     Args:
         labels: as `draw` or `stratify` take them.
-        unit, loose: shape (N,), what must not be parted, and what should not.
-        in_second, keep: what was drawn, and how.
+        unit, loose: shape (N,), what must stay together, and what should.
+        in_second, keep: the result of the draw, and its argument.
     """
     several = labels.ndim == 2
     classes = labels.shape[1] if several else int(labels.max(initial=-1)) + 1

@@ -1,4 +1,4 @@
-"""Classes with too few different images to be in every split, left out where that was asked for."""
+"""Leaves out classes with too few different images to be in every split, if requested."""
 
 import numpy as np
 
@@ -9,28 +9,28 @@ from vouch.trainer.splits.digests import digests_of
 from vouch.trainer.splits.together import joined, units_of_each
 
 SHOWN = 5
-"""Classes that a sentence names."""
+"""Classes that a message names."""
 IN_EVERY_SPLIT = 3
-"""Different images of a class that data without splits needs: one to validate by, and two that are learned from or, in
-a tune split or in folds, judge."""
+"""Different images that each class needs in data without splits: one for validation, and two for fit and tune, or for
+two folds."""
 
 
 def needed(source: Source, makes_tune: bool) -> dict[SplitName, int]:
-    """How many different images each class needs in each of the source's splits: as many as `make_splits` asks for.
+    """How many different images each class needs in each of the source's splits, as `make_splits` requires.
 
     Args:
-        makes_tune: whether a tune split is made, of a source that has none.
+        makes_tune: whether a tune split is made, for a source that has none.
     """
     if "all" in source.splits:
         return {"all": IN_EVERY_SPLIT}
     of_fit = 1 + (makes_tune and "tune" not in source.splits)
-    if "validation" not in source.splits:  # is made of fit too
+    if "validation" not in source.splits:  # it is made from fit too
         of_fit = IN_EVERY_SPLIT - ("tune" in source.splits)
     return {name: of_fit if name == "fit" else 1 for name in source.splits}
 
 
 def without_small_classes(source: Source, makes_tune: bool) -> tuple[Source, tuple[str, ...]]:
-    """The source without the classes that cannot be in every split, and a sentence that names and counts them.
+    """The source without the classes that cannot be in every split, and a warning that names and counts them.
 
     Args:
         makes_tune: as `needed`.
@@ -53,20 +53,20 @@ def without_small_classes(source: Source, makes_tune: bool) -> tuple[Source, tup
     if (kept := int(large.sum())) < 2:
         raise TrainError(
             f"{kept or 'none'} of the {len(large):,} classes of {source.name} has enough different images to be in "
-            f"every split, and a classifier needs two; too small are {left_out}"
+            f"every split, but a classifier needs two; too small are {left_out}"
         )
     chosen = tuple(name for name, enough in zip(source.classes, large, strict=True) if enough)
     lost = int(images[small].sum())
     sentence = (
-        f"{len(small):,} of {len(large):,} classes left out, with {lost:,} image{'s' * (lost != 1)} in all: too few to "
-        f"be in every split: {left_out}"
+        f"left out {len(small):,} of {len(large):,} classes with too few images to be in every split ({lost:,} "
+        f"image{'s' * (lost != 1)} in all): {left_out}"
     )
     return source.with_classes(chosen), (sentence,)
 
 
 def _different(part: Examples, classes: int) -> np.ndarray:
-    """Different images of each class, shape (K,), or groups where there are any; equal images with several labels
-    count for that of the first.
+    """Number of different images (with groups, of groups) of each class, shape (K,); equal images with different labels
+    count for the label of the first.
     """
     digests = digests_of(part.images)
     _, first = np.unique(digests, return_index=True)

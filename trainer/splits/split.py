@@ -1,8 +1,8 @@
-"""Who may change the weights, who may judge them, and who must never be seen: fit, tune and validation.
+"""The splits: fit changes the weights, tune calibrates, validation is never seen in training.
 
-A seeded split keeps each class's share and never parts exact duplicates or groups, and near duplicates only where a
-class would be missing; splits that come with the data are held against each other, because a validation image that was
-trained on vouches for nothing. Images are looked at in rows of the source; those in memory are copied once, at the end.
+A seeded split keeps each class's share. It never divides exact duplicates or groups, and near duplicates only if a
+class would be missing otherwise. Splits that come with the data are checked for overlaps, because a validation image
+that was trained on proves nothing. Images are referenced by rows of the source, and copied once, at the end.
 """
 
 from collections.abc import Mapping
@@ -30,28 +30,28 @@ from vouch.trainer.splits.presence import check_classes
 from vouch.trainer.splits.rows import Rows, divide
 
 FAR = 2.0
-"""So many times more, or fewer, images than a split was to have are worth a warning, where groups are the reason."""
+"""If groups make a split larger or smaller than requested by this factor, there is a warning."""
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The examples of a training, by what they may do."""
+    """The examples of a training, by their purpose."""
 
     classes: tuple[str, ...]
     fit: Examples
     """Changes the weights."""
     tune: Examples
-    """Chooses temperature, thresholds and label sets; empty where folds of fit do."""
+    """Chooses temperature, thresholds and label sets; empty if folds of fit are used for this."""
     validation: Examples
-    """Never seen: evaluated once, at the end."""
+    """Not used in training: evaluated once, at the end."""
     warnings: tuple[str, ...]
-    """What is odd about the data, a sentence each."""
+    """Problems of the data, one sentence each."""
     known: int = 0
-    """Validation images that are in fit or tune too, or others of their group, where the user allowed it."""
+    """Validation images that are also in fit or tune, or of a group of theirs, if the user allowed it."""
     read: Summary | None = None
-    """All of them before they were split; None where nobody looked."""
+    """All examples before the split; None if not summarised."""
     notes: tuple[str, ...] = ()
-    """How they were split, a sentence each."""
+    """How they were split, one sentence each."""
     judged_by: str = ""
     """Why there is a tune split, or none, as the end of a sentence."""
 
@@ -62,7 +62,7 @@ class Splits:
 
     @property
     def by_name(self) -> dict[Part, Examples]:
-        """Those that there are, by their names."""
+        """The splits that have examples, by name."""
         parts: dict[Part, Examples] = {"fit": self.fit, "tune": self.tune, "validation": self.validation}
         return {name: part for name, part in parts.items() if len(part)}
 
@@ -79,18 +79,17 @@ def make_splits(
     allow_duplicates: bool,
     keep_alike: bool = True,
 ) -> Splits:
-    """Fit, tune and validation from whatever splits the source has.
+    """Fit, tune and validation from the splits that the source has.
 
     Args:
-        tune_share: share of the images that are not validation's; None: there is no tune split, unless the source has
-            one.
-        validation_share: share of all images, or of fit's, where the source has no validation split.
-        allow_duplicates: whether validation may have images that are trained on, or groups.
-        keep_alike: whether images that are nearly the same stay on one side of a split that is made here.
+        tune_share: share of the images outside validation; None: no tune split, unless the source has one.
+        validation_share: share of all images, or of fit, if the source has no validation split.
+        allow_duplicates: whether validation may share images or groups with fit and tune.
+        keep_alike: whether near duplicates stay on one side of a split that is made here.
 
     Raises:
-        TrainError: nothing to fit; a class with no example in a split, or in too few groups; or a validation image
-            among those trained on, or of a group of theirs, unless that is allowed.
+        TrainError: nothing to fit; a class without an example in a split, or in too few groups; or a validation image
+            that is trained on, or of a group that is, unless that is allowed.
     """
     equal = EqualFiles.of(source)
     making = _Making(source, equal, np.random.default_rng(seed), keep_alike)
@@ -110,7 +109,7 @@ def make_splits(
 
 
 class _Making:
-    """The splits that there are, and those that are made of them."""
+    """The splits of the source, and those that are made from them."""
 
     def __init__(self, source: Source, equal: EqualFiles | None, random: np.random.Generator, keep_alike: bool) -> None:
         self._source, self._equal, self._random, self._keep_alike = source, equal, random, keep_alike
@@ -119,7 +118,7 @@ class _Making:
         self.warnings: list[str] = []
 
     def validation(self, share: float) -> None:
-        """Makes it, where there is none. Raises TrainError: of what there is it cannot be made."""
+        """Makes a validation split if there is none. Raises TrainError: the source's splits do not allow it."""
         if "all" in self.parts:
             self._split_off("validation", "all", share, 2)
         elif "fit" in self.parts and "validation" not in self.parts:
@@ -127,17 +126,17 @@ class _Making:
         if missing := [name for name in ("fit", "validation") if name not in self.parts]:
             raise TrainError(
                 f"{self._source.name} has no {' and no '.join(missing)} split; it has "
-                f"{', '.join(self.parts) or 'none'}. Call what is to be trained on train; or give images without "
-                "splits, which Vouch makes"
+                f"{', '.join(self.parts) or 'none'}. Name the split to train on train; or provide images without "
+                "splits and let Vouch split them"
             )
 
     def tune(self, share: float) -> None:
-        """Likewise."""
+        """Makes a tune split if there is none."""
         if "tune" not in self.parts:
             self._split_off("tune", "fit", share, 1)
 
     def _split_off(self, made: SplitName, of: SplitName, share: float, keep: int) -> None:
-        """Makes a split of another one, the rest of which is fit.
+        """Makes a split from a part of another one; the rest becomes fit.
 
         Args:
             share, keep: as `divide`.
@@ -149,8 +148,8 @@ class _Making:
             self.notes += _of_clusters(whole)
         self.parts["fit"], self.parts[made] = divide(whole, share, keep, self._random)
         got, wanted = len(self.parts[made].labels), share * len(whole.labels)
-        most = FAR * max(wanted, len(self._source.classes))  # of each class at least one, whatever is asked for
-        why = "groups stay whole" if self._source.groups else "near duplicates stay on one side (--no-keep-alike)"
+        most = FAR * max(wanted, len(self._source.classes))  # at least one image of each class, whatever the share
+        why = "groups are not divided" if self._source.groups else "near duplicates stay on one side (--no-keep-alike)"
         if (self._source.groups or whole.in_clusters) and not wanted / FAR <= got <= most:
             self.warnings.append(
                 f"{made} has {got:,} of {len(whole.labels):,} images, {got / len(whole.labels):.0%} instead of "
@@ -159,7 +158,7 @@ class _Making:
 
 
 def _of_clusters(whole: Rows) -> list[str]:
-    """A sentence, where images are nearly the same."""
+    """A sentence, if there are near duplicates."""
     if not (count := whole.in_clusters):
         return []
     least = "" if whole.complete else "at least "

@@ -1,8 +1,8 @@
-"""Which examples of several labels go to the second of two parts, so that both have their share of every label.
+"""Draws multi-label examples for the second of two parts, so that both have their share of every label.
 
 Iterative stratification: K. Sechidis, G. Tsoumakas, I. Vlahavas, On the Stratification of Multi-Label Data (ECML PKDD
-2011). The rarest label is dealt out first, because later there would be nothing left to choose from. What belongs
-together is dealt as a whole.
+2011). The rarest label is assigned first, because later there would be nothing left to choose from. Rows that belong
+together (a unit) are assigned as a whole.
 """
 
 from itertools import pairwise
@@ -16,18 +16,18 @@ def stratify(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, rand
     Args:
         labels: bool, shape (N, K).
         unit: shape (N,), the same number for rows that stay together.
-        share: of the rows, and of each label's, that the second part is to have; of a label at least one.
-        keep: units of a label that stay in the first part, where it has more, also where the share is large.
+        share: of the rows, and of each label's rows, for the second part; at least one per label.
+        keep: units of a label that stay in the first part, even if the share is large.
 
     Returns:
-        bool, shape (N,). A label of more than `keep` units is in both parts, unless other labels stand against it.
+        bool, shape (N,). A label of more than `keep` units is in both parts, unless other labels prevent it.
     """
     number = np.unique(unit, return_inverse=True)[1].ravel()
     members = _members(number)
     columns = np.ascontiguousarray(labels.T)
     counts = columns.sum(axis=1)
     second = np.clip(share * counts, np.minimum(1, counts), np.maximum(0, counts - keep))
-    wanted = np.stack([counts - second, second])  # (2, K): how many each part still wants of each label
+    wanted = np.stack([counts - second, second])  # (2, K): how many of each label each part still needs
     wanted_rows = np.array([1 - share, share]) * len(labels)
     place = np.full(len(labels), -1, dtype=np.int8)
     remaining = counts.copy()
@@ -57,14 +57,14 @@ def stratify(labels: np.ndarray, unit: np.ndarray, share: float, keep: int, rand
 
 
 def _members(number: np.ndarray) -> list[np.ndarray]:
-    """The rows of each unit, from 0 on, rising."""
+    """The rows of each unit, from unit 0, ascending."""
     order = np.argsort(number, kind="stable")
     ends = np.cumsum(np.bincount(number)).tolist()
     return [order[start:end] for start, end in pairwise([0, *ends])]
 
 
 def _hungriest(wanted: np.ndarray, wanted_rows: np.ndarray) -> int:
-    """The part that wants most of this label; of equals, the one that wants most rows."""
+    """The part that needs most of this label; if equal, the one that needs most rows."""
     if wanted[0] != wanted[1]:
         return int(wanted[1] > wanted[0])
     return int(wanted_rows[1] > wanted_rows[0])
@@ -74,15 +74,15 @@ def _mend(labels: np.ndarray, in_second: np.ndarray, sizes: np.ndarray, keep: in
     """Moves single units, small ones first, so that no label that could be in both parts is missing in one of them.
 
     Args:
-        labels: bool, shape (U, K), which of them each unit has.
-        in_second: bool, shape (U,).
-        sizes: rows of each unit.
+        labels: bool, shape (U, K), which labels each unit has.
+        in_second: bool, shape (U,); changed in place.
+        sizes: number of rows of each unit.
     """
     for part, least, left in ((True, 1, keep), (False, keep, 1)):
         short = (labels.sum(axis=0) > keep) & (labels[in_second == part].sum(axis=0) < least)
         for label in np.flatnonzero(short):
             while labels[in_second == part, label].sum() < least:
-                spare = labels[in_second != part].sum(axis=0) > left  # labels of which the other part can give one
+                spare = labels[in_second != part].sum(axis=0) > left  # labels of which the other part can spare one
                 units = np.flatnonzero((in_second != part) & labels[:, label])
                 movable = units[(~labels[units] | spare).all(axis=1)]
                 if len(movable) == 0:

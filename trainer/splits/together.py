@@ -1,7 +1,7 @@
-"""Which images stay on one side: equal ones, those of one group, and those that are nearly the same.
+"""Which images stay on one side of a split: equal ones, those of one group, and near duplicates.
 
-The first two always do. The last are a matter of degree, so a split may part them where a class would be missing
-otherwise. Folds of a cross-validation are dealt by the same units.
+The first two always do. Near duplicates are a matter of degree, so a split may divide them if a class would be missing
+otherwise. The folds of a cross-validation use the same units.
 """
 
 import numpy as np
@@ -13,14 +13,15 @@ from vouch.trainer.splits.forest import Forest
 from vouch.trainer.splits.near_duplicates import Hashed
 
 GIANT = 20
-"""Images of a class in one cluster: of more, which are over half of the class, it is how the class looks, no burst."""
+"""A cluster with more than this many images of a class, and over half of the class, is not treated as duplicates: the
+whole class looks like this."""
 
 
 def joined(*partitions: np.ndarray) -> np.ndarray:
-    """Whatever is together in one of these partitions, and all that follows from it: int64, shape (N,).
+    """The union of these partitions: rows that are together in one are together in the result: int64, shape (N,).
 
     Args:
-        partitions: each of shape (N,), the same value for what is together.
+        partitions: each of shape (N,), the same value for rows that are together.
 
     Returns:
         Numbers from 0, in the order of the values of the first partition.
@@ -33,9 +34,10 @@ def joined(*partitions: np.ndarray) -> np.ndarray:
 
 
 def together(examples: Examples) -> np.ndarray:
-    """The same number for images that belong together in the folds of a cross-validation: int64, shape (N,).
+    """The same number for images that stay together in the folds of a cross-validation: int64, shape (N,).
 
-    Clusters are parted that are over half of all images, or all of a class: what is fitted without them knows nothing.
+    Clusters that are over half of all images, or all of a class, are divided: a model fitted without them would know
+    nothing.
     """
     labels, known = examples.labels, [] if examples.groups is None else [examples.groups]
     unit = joined(digests_of(examples.images), *known)
@@ -48,13 +50,13 @@ def together(examples: Examples) -> np.ndarray:
 
 
 def with_clusters(labels: np.ndarray, unit: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """What must stay together, joined with what is nearly the same, but for clusters that are most of a class.
+    """Units joined with near duplicates, except for clusters that are most of a class.
 
-    Where a camera never moves, all that is photographed is nearly the same, and could not be divided at all.
+    If a camera never moves, all its images are nearly the same, and could not be divided at all.
 
     Args:
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
-        unit, near: shape (N,), the same number for what must, and for what should stay together.
+        unit, near: shape (N,), the same number for images that must, and that should, stay together.
     """
     whole = joined(unit, near)
     rows, of = np.nonzero(labels) if labels.ndim == 2 else (np.arange(len(labels)), labels)
@@ -64,12 +66,12 @@ def with_clusters(labels: np.ndarray, unit: np.ndarray, near: np.ndarray) -> np.
 
 
 def parted(unit: np.ndarray, whole: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """With these numbers of `whole` divided into the units that they hold."""
+    """`whole`, with these of its numbers divided into their units."""
     return np.where(np.isin(whole, numbers), unit + whole.max(initial=-1) + 1, whole)
 
 
 def units_of_each(labels: np.ndarray, unit: np.ndarray, classes: int) -> np.ndarray:
-    """In how many units each class is: int64, shape (K,).
+    """The number of units of each class: int64, shape (K,).
 
     Args:
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
@@ -83,7 +85,7 @@ def units_of_each(labels: np.ndarray, unit: np.ndarray, classes: int) -> np.ndar
 
 
 def _with(unit: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Units, and numbers from 0, joined; the smaller number is that of both."""
+    """Joins units by a second partition; the smallest number is kept."""
     forest = Forest(int(unit.max(initial=-1)) + 1)
     order = np.argsort(other, kind="stable")
     same = np.flatnonzero(other[order[1:]] == other[order[:-1]])

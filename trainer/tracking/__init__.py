@@ -1,1 +1,1 @@
-"""`--track`: a training in MLflow or TensorBoard too, by their own libraries. Nothing here is loaded without it."""
+"""`--track`: logs a training in MLflow or TensorBoard, by their own libraries. Nothing here is loaded without it."""

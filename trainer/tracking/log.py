@@ -1,4 +1,4 @@
-"""Where a training is logged: what both libraries can do."""
+"""Where a training is logged: the interface that both libraries implement."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
@@ -10,16 +10,16 @@ Ended = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 class Log(Protocol):
-    """One training in one of the libraries. Any method may raise whatever the library does."""
+    """One training in one of the libraries. Any method may raise any exception of the library."""
 
     def parameters(self, values: Mapping[str, Parameter]) -> None:
-        """Settings and recipe, once, before the fit."""
+        """Logs settings and recipe, once, before the fit."""
 
     def figures(self, values: Mapping[str, float], epoch: int) -> None:
-        """Numbers of an epoch, none of them NaN."""
+        """Logs the numbers of an epoch, none of them NaN."""
 
     def published(self, bundle: Bundle, claim: Mapping[str, float]) -> None:
-        """The bundle, and what it claims."""
+        """Logs the bundle and its claim."""
 
     def close(self, ended: Ended) -> None:
-        """Writes what is left, and how the training ended."""
+        """Writes the rest, and how the training ended."""

@@ -1,4 +1,4 @@
-"""A training as a run of MLflow: parameters, metrics, and the bundle as an artifact."""
+"""Logs a training as a run of MLflow: parameters, metrics, and the bundle as an artifact."""
 
 import os
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from vouch.trainer.tracking.log import Ended, Parameter
 
 
 class MlflowLog:
-    """A `Log` in the experiment that MLflow's own variables name."""
+    """A `Log` in the experiment that MLflow's environment variables name."""
 
     def __init__(self, place: str, name: str) -> None:
         """
         Args:
-            place: a tracking URI or a folder; empty for what MLflow's own variables say.
+            place: a tracking URI or a folder; empty for the one in MLflow's environment variables.
             name: of the run.
         """
         if place:

@@ -1,4 +1,4 @@
-"""A training as event files for TensorBoard: scalars, hyperparameters, and the model card as text."""
+"""Logs a training in event files for TensorBoard: scalars, hyperparameters, and the model card as text."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,12 +12,12 @@ from vouch.trainer.tracking.log import Ended, Parameter
 
 
 class TensorboardLog:
-    """A `Log` in a folder of its own, below the model's name."""
+    """A `Log` in a new folder, below the model's name."""
 
     def __init__(self, place: str, name: str) -> None:
         """
         Args:
-            place: a folder that TensorBoard is pointed at; empty for runs.
+            place: TensorBoard's log folder; empty for `runs`.
             name: of the model.
         """
         self.folder = Path(place or "runs") / name / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

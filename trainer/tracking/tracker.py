@@ -1,4 +1,4 @@
-"""What a training tells MLflow or TensorBoard. A failure of theirs never ends the training."""
+"""What a training logs in MLflow or TensorBoard. Their failures never end the training."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import Track
 from vouch.trainer.tracking.log import Ended, Log
 
-if TYPE_CHECKING:  # a command that only prints its help has no use for torch
+if TYPE_CHECKING:  # a command that only prints its help must not load torch
     from vouch.trainer.learn.course import Epoch
 
 
@@ -26,32 +26,32 @@ def check_library(track: Track) -> None:
 
 
 class Tracker:
-    """Hands a training on to a log, as long as that works."""
+    """Passes a training on to a log, until that fails."""
 
     def __init__(self, log: Log | None) -> None:
         self._log = log
         self._told: set[int] = set()
 
     def begun(self, settings: Mapping[str, Any]) -> None:
-        """Settings and recipe; what is None or no plain value is left out or written as text."""
+        """Logs settings and recipe; None is left out, and values that are not plain are written as text."""
         plain = {name: value for name, value in settings.items() if value is not None}
         values = {name: one if isinstance(one, str | int | float) else str(one) for name, one in plain.items()}
         self._tell(lambda log: log.parameters(values))
 
     def epoch(self, epoch: "Epoch") -> None:
-        """One that has just ended."""
+        """Logs an epoch that has just ended."""
         self._told.add(epoch.number)
         self._tell(lambda log: log.figures(_figures(epoch), epoch.number))
 
     def published(self, bundle: Bundle, epochs: "tuple[Epoch, ...]") -> None:
-        """The result; and epochs from before an interruption, which this process has not seen."""
+        """Logs the result, and epochs from before an interruption, which this process has not logged."""
         for epoch in epochs:
             if epoch.number not in self._told:
                 self.epoch(epoch)
         self._tell(lambda log: log.published(bundle, _claim(bundle.manifest)))
 
     def close(self, ended: Ended) -> None:
-        """Nothing is told any more."""
+        """Closes the log; later calls do nothing."""
         self._tell(lambda log: log.close(ended))
         self._log = None
 
@@ -61,22 +61,22 @@ class Tracker:
         try:
             with redirect_stdout(sys.stderr):  # standard output is for the result
                 do(self._log)
-        except Exception as err:  # whatever it is, the training is worth more
+        except Exception as err:  # no failure of a log may end the training
             say(f"warning: --track failed, and the rest of this training is not tracked: {err}")
             self._log = None
 
 
 @contextmanager
 def tracking(track: Track, place: str, name: str) -> Iterator[Tracker]:
-    """A tracker for the block, which says at its end how the training ended.
+    """A tracker for the block, which logs at the end how the training ended.
 
     Args:
-        track: none for one that does nothing.
-        place: where to; empty for the library's usual place.
+        track: none for a tracker that does nothing.
+        place: where to log; empty for the library's default.
         name: of the model.
 
     Raises:
-        TrainError: tracking cannot begin.
+        TrainError: tracking cannot start.
     """
     tracker = Tracker(None if track == "none" else _opened(track, place, name))
     try:
@@ -97,7 +97,7 @@ def _opened(track: Track, place: str, name: str) -> Log:
         with redirect_stdout(sys.stderr):
             log: Log = getattr(module, f"{track.title()}Log")(place, name)
     except Exception as err:
-        raise TrainError(f"--track {track} cannot begin{f' in {place}' if place else ''}: {err}") from err
+        raise TrainError(f"--track {track} cannot start{f' in {place}' if place else ''}: {err}") from err
     return log
 
 
@@ -114,7 +114,7 @@ def _figures(epoch: "Epoch") -> dict[str, float]:
 
 
 def _claim(manifest: Manifest) -> dict[str, float]:
-    """Accuracy on validation with its 95 % interval, and how far probabilities are off."""
+    """Accuracy on validation with its 95 % interval, and the calibration error."""
     claim, balanced, calibration = manifest.claim.accuracy, manifest.claim.balanced, manifest.calibration
     figures = {"accuracy": claim.accuracy, "low": claim.low, "high": claim.high, "images": float(claim.total)}
     if balanced:

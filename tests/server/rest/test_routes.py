@@ -8,13 +8,13 @@ from tests.support.tiny import publish_tiny
 from vouch.bundle.listed import NAME_PATTERN
 from vouch.server.page.assets import asset_pages
 from vouch.server.page.documents import Documents
-from vouch.server.rest.route import Routes
+from vouch.server.rest.route import Page, Route, Routes
 from vouch.server.rest.table import rest_routes
 
 
 def test_only_one_path_of_one_name_leads_elsewhere() -> None:
     """Whatever word of a path a model is called: `index`, `ready`, `infer`, `versions` and all others."""
-    every = [*rest_routes(), *asset_pages(), *Documents(ANY, ANY, True).pages()]
+    every: list[Route | Page] = [*rest_routes(), *asset_pages(), *Documents(ANY, ANY, True).pages()]
     routes = Routes(every)
     words = {word for route in every for word in re.split(r"[/:]", route.path) if re.fullmatch(NAME_PATTERN, word)}
     led_elsewhere = [

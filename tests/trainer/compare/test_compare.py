@@ -77,7 +77,7 @@ def test_an_image_with_another_label_is_another_question(folder: ModelsFolder) -
     other = Validation(whole.images, (whole.labels + 1) % 3)
     (found,) = of(publish_tiny(folder), publish_tiny(folder, validation=other))
 
-    assert found == "no image was in both validation splits, so chance cannot be told from more"
+    assert found == "the two have no common validation images, so their difference cannot be tested"
 
 
 def test_other_classes_are_no_common_question(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_other_classes_are_no_common_question(folder: ModelsFolder, monkeypatch:
     monkeypatch.setattr("tests.support.tiny.LABELS", ("cat", "dog", "ant"))
     comparison = compare([first.path, publish_tiny(folder, name="pets").path])
 
-    assert "B beside A: it has other classes" in text(comparison)
+    assert "B compared with A: it has other classes" in text(comparison)
     assert "right answers" in text(comparison)
 
 
@@ -127,7 +127,7 @@ def test_one_label_and_several_are_no_common_question(folder: ModelsFolder) -> N
     (found,) = of(publish_tiny(folder), publish_tiny(folder, task="multi_label"))
 
     assert isinstance(found, str)
-    assert found.startswith("it is asked for all its labels, the first for the one label of an image")
+    assert found.startswith("it answers several labels per image, the first one label per image")
 
 
 def test_labels_in_another_order_are_the_same_labels(folder: ModelsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_images_of_another_shape_are_no_common_question(folder: ModelsFolder, mo
         "vouch.trainer.compare.compare.right_answers", lambda bundle: RightAnswers({(b"", ("first",), 0): True})
     )
 
-    assert of(first, second) == ("its images are of 2 x 8, those of the first of 4 x 4, so none can be the same",)
+    assert of(first, second) == ("its images are of 2 x 8, those of the first of 4 x 4, so they have no common images",)
 
 
 def test_what_cannot_be_compared_counts_for_no_correction(folder: ModelsFolder) -> None:
@@ -209,8 +209,8 @@ def test_the_command(folder: ModelsFolder) -> None:
 
     assert code == 0
     assert f"A  {one.path}: tiny version 1\nB  {two.path}: tiny version 2\n" in out
-    assert "B beside A: of the 300 images that both were validated on, B alone is right on " in out
-    assert "(McNemar), more than chance at 5 %." in out
+    assert "B compared with A: of 300 common validation images, " in out
+    assert "(McNemar), significant at 5 %." in out
     assert result == as_json(compare([one.path, two.path]))
     assert result["differences"][0]["more_than_chance"] is True
     assert result["bundles"][0]["claim"]["correct"] == 270

@@ -59,23 +59,21 @@ def test_epochs_are_those_gone_through(two: Comparison) -> None:
 @pytest.mark.parametrize(
     ("p_value", "words"),
     [
-        (0.00482, "p = 0.0048 (McNemar), more than chance at 5 %."),
-        (0.58, "p = 0.58 (McNemar), which chance explains at 5 %."),
-        (1.0, "p = 1 (McNemar), which chance explains at 5 %."),
-        (0.0496, "p = 0.0496 (McNemar), more than chance at 5 %."),
-        (0.0504, "p = 0.05 (McNemar), which chance explains at 5 %."),
-        (0.05, "p = 0.05 (McNemar), which chance explains at 5 %."),
-        (3e-7, "p < 0.0001 (McNemar), more than chance at 5 %."),
-        (0.0, "p < 0.0001 (McNemar), more than chance at 5 %."),
+        (0.00482, "p = 0.0048 (McNemar), significant at 5 %."),
+        (0.58, "p = 0.58 (McNemar), not significant at 5 %."),
+        (1.0, "p = 1 (McNemar), not significant at 5 %."),
+        (0.0496, "p = 0.0496 (McNemar), significant at 5 %."),
+        (0.0504, "p = 0.05 (McNemar), not significant at 5 %."),
+        (0.05, "p = 0.05 (McNemar), not significant at 5 %."),
+        (3e-7, "p < 0.0001 (McNemar), significant at 5 %."),
+        (0.0, "p < 0.0001 (McNemar), significant at 5 %."),
     ],
 )
 def test_a_difference_in_words(p_value: float, words: str) -> None:
     """The p-value has the digits that the verdict can be read from."""
     said = in_words(Difference(1_359, 12, 31, p_value), "B", "A")
 
-    assert said == (
-        "of the 1,359 images that both were validated on, B alone is right on 31 and A alone on 12: " + words
-    )
+    assert said == ("of 1,359 common validation images, 31 are right only with B, 12 only with A: " + words)
 
 
 def test_settings_that_differ_stand_under_their_models(two: Comparison) -> None:
@@ -102,7 +100,7 @@ def test_models_that_do_not_fit_beside_each_other_come_below(folder: ModelsFolde
     """No line of a table is longer than the terminal is wide, and every model has its column once."""
     bundle = publish_tiny(folder)
     said = text(compare([bundle.path] * 5), width)
-    tables = said[: said.index("B beside A")].splitlines()[6:]
+    tables = said[: said.index("B compared with A")].splitlines()[6:]
 
     assert max(map(len, tables)) <= width
     assert [name for line in tables if line.startswith("   ") for name in line.split()] == ["A", "B", "C", "D", "E"]
@@ -115,7 +113,7 @@ def test_a_claim_that_was_not_reproduced_is_told(folder: ModelsFolder, two: Comp
     said = text(compare([first.path, second.path]))
 
     assert said.splitlines()[-1].startswith(
-        "warning: B claims 270 of 300 right; here 30 of 300 are, which its verdict rests on. "
+        "warning: B claims 270 of 300 right answers; counted here are 30 of 300, and the test uses these. "
         f"vouch verify {second.path} "
     )
     assert "warning" not in text(two)

@@ -41,10 +41,12 @@ def test_who_is_often_wrong_may_not_doubt_a_label() -> None:
     seen = hindsight(splits, exam_of(splits))
 
     assert seen.reason is not None
-    assert "too few to doubt a label" in seen.reason
+    assert "too few to find wrong labels" in seen.reason
     assert seen.doubts == ()
     assert seen.curve is None
-    assert str(seen.no_curve).startswith("kernel ridge regression on the pixels, which would draw it, is right for ")
+    assert str(seen.no_curve).startswith(
+        "kernel ridge regression on the pixels, which would compute it, is right for only "
+    )
 
 
 def test_heads_and_models_that_are_often_wrong_doubt_nothing_either() -> None:
@@ -56,7 +58,7 @@ def test_heads_and_models_that_are_often_wrong_doubt_nothing_either() -> None:
 
     assert seen.doubts == ()
     assert not seen.by_model
-    assert seen.reason == "a head that has not learned them is right for 0% of them, too few to doubt a label"
+    assert seen.reason == "a head that has not learned them is right for only 0% of them, too few to find wrong labels"
 
 
 def test_what_is_too_much_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +92,7 @@ def test_of_a_tuned_backbone_there_is_no_curve(splits: Splits) -> None:
 
     assert seen.judge == "a linear head on the same features"
     assert seen.curve is None
-    assert "changed by fine-tuning" in str(seen.no_curve)
+    assert "fine-tuning changed the features" in str(seen.no_curve)
 
 
 def test_networks_of_folds_judge_where_they_are_right_more_often(splits: Splits) -> None:

@@ -173,10 +173,12 @@ def test_a_graph_of_which_nothing_can_be_int8_is_refused() -> None:
     opset = [make.make_opsetid("", OPSET)]
     model = make.make_model(make.make_graph(nodes, "x", [given], made), opset_imports=opset, ir_version=10)
 
-    with pytest.raises(TrainError, match="none of the graph's layers can be made int8.*leave out --quantize int8"):
+    with pytest.raises(
+        TrainError, match="none of the graph's layers can be quantized to int8.*leave out --quantize int8"
+    ):
         in_int8(model.SerializeToString(), images)
     model.graph.node[1].op_type = "NoSuchOperator"
-    with pytest.raises(TrainError, match="the graph cannot be made int8: .*; leave out --quantize int8"):
+    with pytest.raises(TrainError, match="the graph cannot be quantized to int8: .*; leave out --quantize int8"):
         in_int8(model.SerializeToString(), images)
 
 

@@ -99,7 +99,7 @@ def test_two_processes_fit_one_model(uninterrupted: "subprocess.CompletedProcess
     assert len(results) == 1
     assert results[0]["accuracy"] > 0.93
     assert ModelsFolder(models).versions("digits") == [1]
-    assert uninterrupted.stderr.count("the images are as they were") == 1
+    assert uninterrupted.stderr.count("the images are unchanged") == 1
 
 
 @pytest.mark.usefixtures("uninterrupted")
@@ -114,11 +114,11 @@ def test_two_processes_go_on_after_an_interruption(tmp_path: Path, models: Path)
     resumed = torchrun("-m", "vouch.trainer", *arguments, "--resume")
 
     assert ended.returncode != 0
-    assert ended.stderr.count("interrupted: 1 of 10 epochs are kept; the same command with --resume") == 1
+    assert ended.stderr.count("interrupted: 1 of 10 epochs are kept; continue with the same command and --resume") == 1
     assert ended.stderr.count("terminated\n") == 1
     assert "RuntimeError" not in ended.stderr
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on from" in resumed.stderr
+    assert "resuming from" in resumed.stderr
     assert "epoch   1:" not in resumed.stderr
     graphs = [ModelsFolder(folder).open("digits", 1).read_model() for folder in (models, tmp_path / "models")]
     assert graphs[0] == graphs[1]

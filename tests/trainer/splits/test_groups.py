@@ -70,7 +70,9 @@ def given(part: str, other: str) -> Source:
 @pytest.mark.parametrize("other", ["fit", "tune"])
 def test_a_group_on_both_sides_of_a_claim_is_an_error(other: str) -> None:
     """It is named, with an image of each side; who allows duplicates has it as a warning."""
-    said = rf"1 of 3 validation images is of a group that {other} has too, by column patient \(p\d: validation\[0\] and"
+    said = (
+        rf"1 of 3 validation images is of a group that is also in {other}, by column patient \(p\d: validation\[0\] and"
+    )
 
     with pytest.raises(TrainError, match=said + rf" {other}\[0\]\); keep each group in one split.*--allow-duplicates"):
         split(given("validation", other))
@@ -82,7 +84,7 @@ def test_a_group_on_both_sides_of_a_claim_is_an_error(other: str) -> None:
 def test_a_group_in_fit_and_tune_is_a_warning() -> None:
     """It makes what is chosen by tune worse, and the claim no better."""
     assert split(given("tune", "fit")).warnings == (
-        "1 of 3 tune images is of a group that fit has too, by column patient (p0: tune[0] and fit[0])",
+        "1 of 3 tune images is of a group that is also in fit, by column patient (p0: tune[0] and fit[0])",
     )
 
 
@@ -92,8 +94,9 @@ def test_a_class_needs_a_group_for_every_split() -> None:
 
     with pytest.raises(
         TrainError,
-        match=r"class a has its 10 images in the data in 2 groups \(p0, p1; by column patient\); groups stay whole, so "
-        "it needs at least 3, to stand in every split; --leave-out-small-classes",
+        match=r"class a has its 10 images in the data in 2 groups \(p0, p1; by column patient\); "
+        r"groups are not divided, so "
+        "it needs at least 3, to be in every split; --leave-out-small-classes",
     ):
         split(source)
     kept, said = without_small_classes(source, makes_tune=True)
@@ -107,7 +110,7 @@ def test_groups_larger_than_a_split_are_said() -> None:
     source = grouped(of(all=examples([0, 1, 2] * 40)), all=np.repeat(np.arange(4), 30).tolist())
     made = split(source, tune=0.05)
 
-    assert made.warnings == ("tune has 30 of 90 images, 33% instead of 5%, because groups stay whole",)
+    assert made.warnings == ("tune has 30 of 90 images, 33% instead of 5%, because groups are not divided",)
     assert [len(part) for part in made.by_name.values()] == [60, 30, 30]
 
 

@@ -26,7 +26,11 @@ def source(**splits: Examples) -> Source:
 @pytest.mark.parametrize(
     ("splits", "kept", "said"),
     [
-        ({"all": part(20, 2, 20)}, ("a", "c"), "1 of 3 classes left out, with 2 images in all: "),
+        (
+            {"all": part(20, 2, 20)},
+            ("a", "c"),
+            "left out 1 of 3 classes with too few images to be in every split (2 images in all): ",
+        ),
         ({"fit": part(20, 20, 1), "validation": part(5, 5, 5, first=50)}, ("a", "b"), ": c (6 images)"),
         ({"fit": part(20, 20, 2), "validation": part(5, 5, 0, first=50)}, ("a", "b"), ": c (2 images)"),
         (

@@ -119,7 +119,7 @@ def test_repeated_images_are_reported() -> None:
     fit, unseen = len(made.fit), len(made.validation)
     assert made.warnings == (
         f"{fit // 2} of {fit} fit images repeat an earlier one exactly",
-        f"{unseen // 2} of {unseen} validation images repeat an earlier one exactly, so the claim rests on fewer",
+        f"{unseen // 2} of {unseen} validation images repeat an earlier one exactly, so the claim is based on fewer",
     )
 
 
@@ -177,7 +177,7 @@ def test_validation_images_that_repeat_each_other_are_reported() -> None:
     made = split(of(**parts))
 
     assert made.known == 0
-    assert made.warnings == ("1 of 4 validation images repeat an earlier one exactly, so the claim rests on fewer",)
+    assert made.warnings == ("1 of 4 validation images repeat an earlier one exactly, so the claim is based on fewer",)
 
 
 def test_equal_images_with_other_labels_are_reported() -> None:

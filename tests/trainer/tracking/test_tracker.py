@@ -136,7 +136,7 @@ def test_a_library_that_is_missing_is_named_before_anything_is_read(
 def test_a_place_without_a_tracker_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody has to find out afterwards that nothing was tracked."""
     assert commands.main(["train", "--track-to", "runs"]) == 2
-    assert "pass --track mlflow or tensorboard too" in capsys.readouterr().err
+    assert "--track-to needs --track mlflow or --track tensorboard" in capsys.readouterr().err
 
 
 def test_tensorboard_shows_all_of_it(bundle: Bundle, tmp_path: Path) -> None:
