@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED) ## Train, publish, serve and predict on real digits, in under a minute
+demo: $(INSTALLED) ## Train, publish, serve and predict on handwritten digits (a minute)
 	$(BIN)/python examples/demo.py
 
 pictures: $(INSTALLED) browser ## Make the pictures of README and tutorial from a real report
@@ -36,19 +36,19 @@ test: $(INSTALLED) ## Everything CI runs: lint, types, tests with branch coverag
 test-all: $(INSTALLED)
 	$(BIN)/pytest --numprocesses 3 --cov --cov-report=term-missing:skip-covered
 
-test-fast: $(INSTALLED) ## The tests alone, without coverage
+test-fast: $(INSTALLED) ## Only the tests, without coverage
 	$(BIN)/pytest --numprocesses 3 -x -q
 
-test-wheel: $(INSTALLED) ## Build the wheel and try it in empty environments, with the pinned versions (minutes)
+test-wheel: $(INSTALLED) ## Build the wheel and test it in empty environments, with the pinned versions (minutes)
 	$(BIN)/python -m tests.versions.prove pinned
 
 sbom: $(INSTALLED) $(VENV)-sbom/.installed ## Write the wheel and its bill of materials (CycloneDX) into dist/ (minutes)
 	$(BIN)/python -m tests.versions.sbom
 
-test-versions: $(INSTALLED) $(VENV)-sbom/.installed ## The same with the newest and with the lowest versions: before each release
+test-versions: $(INSTALLED) $(VENV)-sbom/.installed ## Test the wheel with the newest and with the lowest versions, before each release (minutes)
 	$(BIN)/python -m tests.versions.prove newest lowest
 
-compose-test: $(INSTALLED) ## Bring the deployment up on a Docker engine and check it from outside (twenty minutes; as root)
+compose-test: $(INSTALLED) ## Start the deployment on a Docker engine and check it from outside (twenty minutes; as root)
 	$(BIN)/python -m tests.compose.prove
 
 browser: ## Install Debian's Chromium, in which the report is tested (as root)
@@ -63,23 +63,23 @@ shells: ## Install Debian's zsh and fish, in which completion is tested beside b
 haproxy: ## Install Debian's HAProxy, in which the proxy's configuration is tested (as root)
 	@command -v haproxy > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends haproxy)
 
-floods: $(INSTALLED) ## Hold a server of each transport under floods, 10 s each, and say what others noticed (half an hour)
+floods: $(INSTALLED) ## Attack a server of each transport with floods of 10 s, and measure other callers' latency (half an hour)
 	VOUCH_FLOOD_S=10 $(BIN)/pytest -q -s tests/hostile/test_floods.py
 
-memory: $(INSTALLED) ## Send a server what asks for gigabytes, at full size, and say what it took (some minutes; as root within 1 GiB)
+memory: $(INSTALLED) ## Send requests that need gigabytes, and measure the server's memory (some minutes; as root within 1 GiB)
 	VOUCH_MEMORY_S=5 $(BIN)/pytest -q -s tests/hostile/test_memory.py
 
 fuzz: $(INSTALLED) ## Send a million mutated messages and 100,000 mutated connections (half an hour)
 	$(BIN)/python -m tests.hostile.fuzz
 
-lint: $(INSTALLED) ## Style, types, .proto files
+lint: $(INSTALLED) ## Check style, types and .proto files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/baseline.txtpb
 
-format: $(INSTALLED) ## Put the code into shape
+format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -89,50 +89,50 @@ reference: $(INSTALLED) ## Write docs/reference from the code
 protos: $(INSTALLED) ## Generate the code beside the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
 
-protos-baseline: $(INSTALLED) ## Take the .proto files as they are for what must not break: on purpose only
+protos-baseline: $(INSTALLED) ## Accept the present .proto files as the baseline that must not break
 	$(BIN)/buf build protos --exclude-source-info --output protos/baseline.txtpb
 
-accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and count with an independent client too
+accuracy: $(INSTALLED) $(VENV)-tritonclient/.installed ## Train on MNIST, serve, and count right answers with an independent client too
 	$(BIN)/python -m benchmarks.accuracy --other-python $(VENV)-tritonclient/bin/python --data $(MNIST)
 
-benchmark: $(INSTALLED) h2load ## Serve beside Triton, MLServer, KServe, LitServe and mosec, all of them installed here (an hour)
+benchmark: $(INSTALLED) h2load ## Measure serving beside Triton, MLServer, KServe, LitServe and mosec; installs them (an hour)
 	$(BIN)/python -m benchmarks.serving --data $(MNIST) $(if $(wildcard $(PHOTOS)),--photos $(PHOTOS))
 
-benchmark-quick: $(INSTALLED) h2load ## The same in five minutes, after the peers are installed
+benchmark-quick: $(INSTALLED) h2load ## The short form of benchmark: five minutes after the peers are installed
 	$(BIN)/python -m benchmarks.serving --quick --data $(MNIST)
 
 h2load: ## Install Debian's load generator of HTTP/2, nghttp2-client (as root)
 	@command -v h2load > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends nghttp2-client)
 
-resets: $(INSTALLED) ## What deadlines that pass cost other calls of the same channel
+resets: $(INSTALLED) ## Measure the effect of passed deadlines on other calls of the same channel
 	$(BIN)/python -m benchmarks.resets
 
 rolling-restart: $(INSTALLED) $(VENV)-tritonclient/.installed haproxy ## Restart two servers in turn while others call
 	$(BIN)/python -m benchmarks.rolling_restart --other-python $(VENV)-tritonclient/bin/python
 
-profile: $(INSTALLED) $(VENV)-py-spy/.installed h2load ## Where a saturated server's time goes (installs perf as root)
+profile: $(INSTALLED) $(VENV)-py-spy/.installed h2load ## Profile a saturated server (installs perf as root)
 	@command -v perf > /dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends linux-perf)
 	$(BIN)/python -m benchmarks.profile --data $(MNIST) --py-spy $(VENV)-py-spy/bin/py-spy
 
-training: $(INSTALLED) ## How right and how fast training is, on all sets, beside what others would use (two hours)
+training: $(INSTALLED) ## Measure accuracy and time of training on all data sets, beside other methods (two hours)
 	$(BIN)/python -m benchmarks.training --mnist $(MNIST) --photos $(PHOTOS)
 
-honesty: $(INSTALLED) ## How often what is promised of few images is kept, over many resamplings (hours)
+honesty: $(INSTALLED) ## Measure how often promises from few images are kept, over many resamplings (hours)
 	$(BIN)/python -m benchmarks.honesty --mnist $(MNIST) --photos $(PHOTOS)
 
-growth: $(INSTALLED) ## How cost grows with images, classes, models and connections (an hour; GROWTH=--quick: five minutes)
+growth: $(INSTALLED) ## Measure how cost grows with images, classes, models and connections (an hour; GROWTH=--quick: five minutes)
 	$(BIN)/python -m benchmarks.growth $(GROWTH)
 
-ideas: $(INSTALLED) ## What each idea in the cnn's recipe is worth (half an hour)
+ideas: $(INSTALLED) ## Measure the effect of each idea in the cnn's recipe (half an hour)
 	$(BIN)/python -m benchmarks.ideas --data $(MNIST)
 
-quantized: $(INSTALLED) ## Speed, size and accuracy in int8 beside float32 (some minutes)
+quantized: $(INSTALLED) ## Measure speed, size and accuracy in int8 beside float32 (some minutes)
 	$(BIN)/python -m benchmarks.quantized --data $(MNIST) $(if $(wildcard $(PHOTOS)),--photos $(PHOTOS))
 
-loading: $(INSTALLED) ## Load 60,000 images in every form that --data accepts
+loading: $(INSTALLED) ## Measure loading 60,000 images in every format that --data accepts
 	$(BIN)/python -m benchmarks.loading --data $(MNIST)
 
-many-photos: $(INSTALLED) ## Train on 20,000 photographs made of those in PHOTOS, within --memory 1G (half an hour)
+many-photos: $(INSTALLED) ## Train on 20,000 photographs made from those in PHOTOS, with --memory 1G (half an hour)
 	$(BIN)/python -m benchmarks.many_photos --photos $(PHOTOS)
 
 $(VENV)-tritonclient/.installed:
@@ -173,5 +173,5 @@ $(VENV)-uv/.installed:
 	$(VENV)-uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@touch $@
 
-clean: ## Remove what these commands made, but not models
+clean: ## Remove what these commands created, except models
 	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
