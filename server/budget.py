@@ -190,7 +190,7 @@ class Hold:
         return True
 
     def refusal(self, kind: Kind, count: int) -> InvalidRequest | Overloaded:
-        """Why so many bytes more are not taken."""
+        """The error for bytes that do not fit."""
         return self._budget.kinds[kind].refusal(count, self.bytes)
 
     def cover(self, kind: Kind, count: int) -> None:

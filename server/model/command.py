@@ -39,7 +39,7 @@ def _verify(settings: VerifySettings) -> None:
     if settings.json_output:
         print_json(as_json(verified) | {"seconds": round(time.perf_counter() - started, 3)})
         return
-    output().print(f"{bundle} vouches for itself: files, graph and count hold.")
+    output().print(f"{bundle} is verified: files, graph and recount match the claim.")
     for what, figure in as_lines(verified):
         output().print(f"  {what:<10} {figure}")
     against = caveats(manifest.claim, manifest.calibration, manifest.labels)

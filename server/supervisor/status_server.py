@@ -53,7 +53,7 @@ class StatusServer:
             server._server = await asyncio.start_server(server._connected, sock=taken, limit=MAX_HEAD_BYTES)
         except OSError as err:
             raise StartFailed(
-                f"{cannot_listen(host, port, err)}, for metrics; --metrics-port takes another port, 0 a free one"
+                f"{cannot_listen(host, port, err)}, for metrics; --metrics-port sets another port, 0 a free one"
             ) from err
         return server
 

@@ -95,7 +95,7 @@ class Supervisor:
             log.info("certificate %s", self._tls)
         transport = chosen_transport(settings.transport)
         if transport == "grpcio" and settings.http:
-            log.warning("over grpcio there is no HTTP: neither REST nor the page; --no-http silences this line")
+            log.warning("transport grpcio has no HTTP: neither REST nor the page; --no-http hides this warning")
         self.build = build_info(transport, settings.provider)
         self._reserved = ReservedPort(settings.host, settings.port)
         names = (*settings.allow_host, settings.host)

@@ -203,5 +203,5 @@ def _died(code: int, last_line: str) -> Refused | Undecided:
         return Undecided("the process that verified it was killed, perhaps because memory ran out")
     if code < 0:
         name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
-        return Refused(f"the process that verified it died by {name}")
+        return Refused(f"the process that verified it was killed by {name}")
     return Refused(last_line or f"verification ended with code {code}")

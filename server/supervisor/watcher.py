@@ -272,6 +272,6 @@ class Watcher:
             bug = None if isinstance(err, BundleError | OSError) else err
             said = str(err) or "reading the models folder timed out"
             log.error(
-                "%s; what is served stays served", said, exc_info=bug, extra=event("models_folder_trouble", model=name)
+                "%s; served versions stay served", said, exc_info=bug, extra=event("models_folder_trouble", model=name)
             )
         self._trouble[name] = repr(err)

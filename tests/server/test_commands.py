@@ -30,7 +30,7 @@ def test_an_auditor_sees_all_on_one_screen(bundle: Bundle, capsys: pytest.Captur
     assert main(["verify", str(bundle.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
 
-    assert lines[0].startswith("tiny version 1 vouches for itself")
+    assert lines[0].startswith("tiny version 1 is verified")
     said = dict(line.split(maxsplit=1) for line in lines[1:])
     assert said["claim"] == said["recounted"] == str(bundle.manifest.claim.accuracy)
     assert said["digest"] == f"SHA-256 {bundle.digest} of manifest.json"

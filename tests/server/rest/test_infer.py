@@ -143,7 +143,7 @@ async def test_bodies_may_be_compressed(rest: Rest, encoding: str, pack: Any) ->
         ({"colour": 1}, "unknown field 'colour' of the request: expected id, parameters, inputs, outputs"),
         ({"outputs": [{"name": "colours"}]}, "expected outputs among"),
         ({"outputs": [{"name": "logits", "parameters": {"binary_data": 1}}]}, "expected true or false for parameter"),
-        ({"parameters": {"a": [1]}}, "expected a text, a number, true or false as parameter 'a'"),
+        ({"parameters": {"a": [1]}}, "expected a string, a number, true or false as parameter 'a'"),
         ({"parameters": {"sequence_start": "yes"}}, "sequence_start"),
         ({"parameters": {str(number): 1 for number in range(33)}}, "expected at most 32 parameters, got 33"),
         ({"outputs": [{"name": "logits"}] * 17}, "expected at most 16 outputs, got 17"),

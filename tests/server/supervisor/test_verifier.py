@@ -91,7 +91,7 @@ async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytes
     killer.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killer))
 
-    with pytest.raises(Refused, match=f"died by {signal.SIGSEGV.name}"):
+    with pytest.raises(Refused, match=f"killed by {signal.SIGSEGV.name}"):
         await probe(tmp_path, RuntimeSettings(), 1)
 
 

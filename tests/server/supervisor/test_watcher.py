@@ -192,7 +192,7 @@ async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
     with caplog.at_level(logging.ERROR):
         await house.look()
         await house.look()
-    assert caplog.text.count("what is served stays served") == 1
+    assert caplog.text.count("served versions stay served") == 1
     assert house.served() == 1
 
 
@@ -294,7 +294,7 @@ async def test_whatever_a_look_runs_into_the_next_one_is_made(
             while not house.served():
                 await asyncio.sleep(0.001)
 
-    assert caplog.text.count("Input/output error; what is served stays served") == 1
+    assert caplog.text.count("Input/output error; served versions stay served") == 1
     assert "RuntimeError: a bug" in caplog.text
     watching.cancel()
 

@@ -58,7 +58,7 @@ def test_what_a_server_prints_is_called_as_it_is(tmp_path: Path, host: str, prin
         server.err.until(re.escape(f"listening on {place['address']}, "))
         assert place["page"] == ("" if transport == "grpcio" else f"http://{place['address']}")
         if transport == "grpcio":
-            assert "over grpcio there is no HTTP" in server.err.text
+            assert "transport grpcio has no HTTP" in server.err.text
         else:
             with urllib.request.urlopen(f"http://{place['address']}/v2/health/ready", timeout=30) as ready:
                 assert ready.read() == b'{"ready":true}'
